@@ -1,0 +1,31 @@
+# The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
+.DEFAULT_GOAL := help
+.PHONY: help setup tools python build demo test check clean-runtime
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: tools ## check the build tools (as root on Debian: install them), fetch ONNX Runtime into .runtime/cpu
+	@infra/setup/onnxruntime.sh
+
+tools: ## the first half of setup: only the build tools
+	@infra/setup/tools.sh
+
+python: tools ## make the pinned Python environment of tests and demo in .venv
+	@infra/setup/python.sh
+
+build: tools ## build target/release/tresnet-batch
+	cargo build --release --locked
+
+demo: setup python build ## classify a small generated data set on this machine's CPU and show the report
+	@infra/demo/run.sh
+
+test: setup python ## all tests: unit, integration, documentation
+	cargo test --locked
+
+check: tools ## formatting and lints
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+clean-runtime: ## remove what setup and python made: .runtime and .venv
+	rm -rf .runtime .venv

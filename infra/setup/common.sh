@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# What the setup scripts share. Sourced, never run.
+
+# shellcheck disable=SC2034 # used by the scripts that source this
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+say() { printf 'setup: %s\n' "$*"; }
+
+# Says what is wrong and the one thing to do about it, then ends the script.
+die() {
+  printf 'setup: error: %s\n' "$1" >&2
+  shift
+  for line in "$@"; do printf 'setup:        %s\n' "$line" >&2; done
+  exit 1
+}
+
+# Prints the interpreter for virtual environments: the first of these that answers with a version from 3.11 to 3.13.
+# The test environment's packages are pinned to releases that ship wheels for exactly those.
+find_python() {
+  local candidate
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    # a version manager may put a launcher on PATH for a version that it then refuses to run: only an answer counts
+    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+      printf '%s\n' "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# A Python that can make a virtual environment needs pip's bundled copy, which Debian ships apart.
+can_make_venv() { "$1" -c 'import venv, ensurepip' 2>/dev/null; }

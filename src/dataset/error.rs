@@ -1,0 +1,127 @@
+//! What can be wrong with an input as a whole.
+
+use crate::failure::{Exit, Failure};
+use crate::store::{ParquetReadError, StoreError};
+
+/// A fault found while planning.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// No image at all.
+    #[error(
+        "no image below `{uri}`{left_out}; the names read end in {extensions}, or set `[input] extensions = \"any\"`"
+    )]
+    Empty {
+        /// The input.
+        uri: String,
+        /// What was seen and left out, with a leading space, or nothing.
+        left_out: String,
+        /// The extensions that are read.
+        extensions: String,
+    },
+    /// The input is not there.
+    #[error("the input `{uri}` is not there or is no folder")]
+    Missing {
+        /// The input.
+        uri: String,
+    },
+    /// The folders cannot be the model's classes.
+    #[error(
+        "`{uri}` has {folders} class folders, but the model has {classes} classes and the folder names are neither \
+         ImageNet wnids nor all among the model's class names (the first that is not: `{unknown}`); rename the \
+         folders, give `[input] classes`, or set `[input] targets = \"none\"`"
+    )]
+    Classes {
+        /// The input.
+        uri: String,
+        /// Class folders with images in them.
+        folders: usize,
+        /// Classes of the model.
+        classes: usize,
+        /// A folder that is no class.
+        unknown: String,
+    },
+    /// A plan on the output that does not fit this job or itself.
+    #[error("the plan segment `{name}` {why}")]
+    BadSegment {
+        /// The object.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nobody writes the next segment.
+    #[error("no new plan segment for {minutes} minutes; is the planning worker (`--worker 0/n`) running?")]
+    NoPlanner {
+        /// How long it was waited for.
+        minutes: u64,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<DatasetError> for Failure {
+    fn from(error: DatasetError) -> Failure {
+        let exit = match &error {
+            DatasetError::Empty { .. } | DatasetError::Missing { .. } => Exit::NoInput,
+            DatasetError::Classes { .. } => Exit::Config,
+            DatasetError::BadSegment { .. } => Exit::CannotCreate,
+            DatasetError::NoPlanner { .. } => Exit::TryAgain,
+            DatasetError::Store(error) => error.exit(),
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+impl From<ParquetReadError> for DatasetError {
+    fn from(error: ParquetReadError) -> DatasetError {
+        match error {
+            ParquetReadError::Damaged { name, why } => {
+                DatasetError::BadSegment { name, why: format!("is damaged: {why}") }
+            }
+            ParquetReadError::Store(error) => DatasetError::Store(error),
+        }
+    }
+}
+
+/// Why a part was not read to its end. Never a property of one image.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The pipeline stops; its own cause is elsewhere.
+    #[error("the run is stopping")]
+    Stopped,
+    /// Objects are refused and nothing else can be read either.
+    #[error("`{key}` may not be read, nor may any object that was read before: have the credentials expired?")]
+    AllDenied {
+        /// The first such key.
+        key: String,
+    },
+    /// Objects are gone and nothing else is there either.
+    #[error("`{key}` is not there, nor is any object that was read before: is the input still mounted?")]
+    AllGone {
+        /// The first such key.
+        key: String,
+    },
+    /// The plan cannot be read.
+    #[error(transparent)]
+    Plan(#[from] DatasetError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Failure {
+        let exit = match &error {
+            ReadError::Stopped => Exit::TryAgain,
+            ReadError::AllDenied { .. } => Exit::Denied,
+            ReadError::AllGone { .. } => Exit::Unavailable,
+            ReadError::Store(StoreError::Missing { .. }) => Exit::Unavailable,
+            ReadError::Store(error) => error.exit(),
+            ReadError::Plan(_) => Exit::CannotCreate,
+        };
+        match error {
+            ReadError::Plan(error) => error.into(),
+            error => Failure::new(exit, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A folder of images on any store: what belongs to it, in byte order of the key, and how it is read.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, FuturesUnordered, StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
+
+use crate::sample::{ErrorKind, RowError, Sample};
+use crate::store::{FetchError, Location};
+
+use super::intake::{Arrival, Intake, Ticket};
+use super::plan::{LeftOut, Part, PlanRow, PlanSource};
+use super::witness::Witness;
+use super::{Dataset, DatasetError, FolderTargets, PartEnd, ReadError};
+
+/// Extensions that are taken for images; the bytes decide the format.
+pub const IMAGE_EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp"];
+
+/// How many folders are looked into at the same time for their first image.
+const FOLDERS_AT_ONCE: usize = 16;
+
+/// The planning side of a folder.
+pub struct FolderSource {
+    input: Location,
+    any_extension: bool,
+    targets: Option<FolderTargets>,
+    left_out: Mutex<LeftOut>,
+}
+
+impl FolderSource {
+    /// A folder whose classes are known (or do not matter).
+    pub fn new(input: Location, any_extension: bool, targets: Option<FolderTargets>) -> Self {
+        FolderSource { input, any_extension, targets, left_out: Mutex::default() }
+    }
+
+    /// Finds the classes: folder names first, and only if no rule takes them as they are, whether each holds
+    /// an image (so that a bucket, which has no empty folders, and a disk agree).
+    pub async fn observe_targets(
+        input: &Location,
+        any_extension: bool,
+        model_classes: Option<&[String]>,
+        class_count: usize,
+    ) -> Result<FolderTargets, DatasetError> {
+        let names = input.folders().await?;
+        let choose = |names: &[String]| FolderTargets::choose(&input.uri(), names, model_classes, class_count);
+        if let Ok(targets) = choose(&names)
+            && targets.rule != super::FolderRule::Codepoint
+        {
+            return Ok(targets);
+        }
+        let holds: Vec<(String, bool)> = futures::stream::iter(names)
+            .map(|name| async move {
+                let source = FolderSource::new(input.below(&name)?, any_extension, None);
+                Ok::<_, DatasetError>((name, source.first().await?.is_some()))
+            })
+            .buffered(FOLDERS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let names: Vec<String> = holds.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect();
+        choose(&names)
+    }
+
+    /// The first image, if there is one; leaves no trace in the counts.
+    pub async fn first(&self) -> Result<Option<PlanRow>, DatasetError> {
+        let first = self.rows(None).try_next().await?;
+        Ok(first)
+    }
+
+    /// The error for an input without images, saying what was seen instead.
+    pub fn nothing_there(&self) -> DatasetError {
+        let left_out = self.take_left_out();
+        DatasetError::Empty {
+            uri: self.input.uri(),
+            left_out: if left_out.is_empty() { String::new() } else { format!(" ({left_out})") },
+            extensions: IMAGE_EXTENSIONS.join(", "),
+        }
+    }
+
+    fn takes(&self, key: &str) -> Result<(), String> {
+        let name = key.rsplit('/').next().unwrap_or(key);
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        match extension {
+            _ if self.any_extension => Ok(()),
+            Some(extension) if IMAGE_EXTENSIONS.contains(&extension.as_str()) => Ok(()),
+            Some(extension) if extension.len() <= 12 => Err(format!(".{extension}")),
+            _ => Err("(no extension)".into()),
+        }
+    }
+}
+
+impl PlanSource for FolderSource {
+    fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+        let tell = |file: crate::store::Unreadable| {
+            tracing::warn!(path = file.path, why = file.why, "cannot become a row");
+            if let Ok(mut left_out) = self.left_out.lock() {
+                left_out.unreadable += 1;
+            }
+        };
+        // the listing borrows the closure for as long as it runs
+        let tell: Box<dyn Fn(crate::store::Unreadable) + Send + Sync + '_> = Box::new(tell);
+        let rows = self.input.entries(after, tell).map_err(DatasetError::from);
+        rows.try_filter_map(move |entry| {
+            let row = match self.takes(&entry.key) {
+                Ok(()) => {
+                    let target = self.targets.as_ref().and_then(|targets| targets.target(&entry.key));
+                    if self.targets.is_some() && target.is_none() {
+                        self.count(|left_out| left_out.without_target += 1);
+                    }
+                    Some(PlanRow { size: Some(entry.size), etag: entry.etag, target, key: entry.key })
+                }
+                Err(extension) => {
+                    self.count(|left_out| *left_out.extensions.entry(extension).or_default() += 1);
+                    None
+                }
+            };
+            futures::future::ready(Ok(row))
+        })
+        .boxed()
+    }
+
+    fn take_left_out(&self) -> LeftOut {
+        self.left_out.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
+    }
+}
+
+impl FolderSource {
+    fn count(&self, change: impl FnOnce(&mut LeftOut)) {
+        if let Ok(mut left_out) = self.left_out.lock() {
+            change(&mut left_out);
+        }
+    }
+}
+
+/// The reading side of a folder whose plan stands.
+pub struct FolderDataset {
+    input: Location,
+    output: Location,
+    /// Requests in flight over all parts.
+    requests: Arc<Semaphore>,
+    max_encoded_bytes: u64,
+    witness: Witness,
+}
+
+impl FolderDataset {
+    /// `output` holds the plan; `requests` bounds the requests in flight.
+    pub fn new(input: Location, output: Location, requests: usize, max_encoded_bytes: u64) -> Self {
+        FolderDataset {
+            input,
+            output,
+            requests: Arc::new(Semaphore::new(requests)),
+            max_encoded_bytes,
+            witness: Witness::new(),
+        }
+    }
+
+    async fn fetch(&self, sample: Sample, mut ticket: Box<dyn Ticket>) -> Result<(), ReadError> {
+        let permit = self.requests.acquire().await.map_err(|_| ReadError::Stopped)?;
+        let fetched = self.input.fetch(&sample.key, sample.etag.as_deref(), self.max_encoded_bytes).await;
+        drop(permit);
+        let refused = Instant::now();
+        let error = match fetched {
+            Ok(fetched) => {
+                self.witness.saw(&sample.key);
+                let len = fetched.bytes.len() as u64;
+                if !ticket.fit(len) {
+                    ticket.refit(len).await;
+                }
+                ticket.deliver(Ok(Arrival { bytes: fetched.bytes, etag: fetched.etag }));
+                return Ok(());
+            }
+            Err(FetchError::Store(error)) => return Err(error.into()),
+            Err(error) => error,
+        };
+        let error = match error {
+            FetchError::TooLarge { size } => RowError::new(
+                ErrorKind::Limit,
+                format!("{size} bytes are more than `limits.max_encoded_bytes` = {}", self.max_encoded_bytes),
+            ),
+            FetchError::Changed => {
+                RowError::new(ErrorKind::Changed, "the object is not the one that was planned")
+            }
+            FetchError::NotFound | FetchError::Denied | FetchError::Store(_) => {
+                let denied = matches!(error, FetchError::Denied);
+                if !self.witness.vouches(&self.input, refused).await {
+                    let key = sample.key;
+                    return Err(if denied { ReadError::AllDenied { key } } else { ReadError::AllGone { key } });
+                }
+                if denied {
+                    RowError::new(ErrorKind::Denied, "the store refuses to give this object")
+                } else {
+                    RowError::new(ErrorKind::NotFound, "the object is gone")
+                }
+            }
+        };
+        ticket.deliver(Err(error));
+        Ok(())
+    }
+}
+
+impl Dataset for FolderDataset {
+    fn read<'a>(&'a self, part: &'a Part, intake: &'a dyn Intake) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+        Box::pin(async move {
+            let samples = part.samples(&self.output).await?;
+            let rows = samples.len() as u32;
+            let mut fetches = FuturesUnordered::new();
+            for sample in samples {
+                let mut admission = intake.admit(sample.clone(), sample.size);
+                let ticket = loop {
+                    tokio::select! {
+                        biased;
+                        Some(done) = fetches.next(), if !fetches.is_empty() => done?,
+                        ticket = &mut admission => break ticket.map_err(|_| ReadError::Stopped)?,
+                    }
+                };
+                fetches.push(self.fetch(sample, ticket));
+            }
+            while let Some(done) = fetches.next().await {
+                done?;
+            }
+            Ok(PartEnd { rows, ..PartEnd::default() })
+        })
+    }
+}

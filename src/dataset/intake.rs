@@ -1,0 +1,40 @@
+//! The contract between a dataset and the pipeline: rows first, then bytes, one ticket an image.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use crate::sample::{RowError, Sample};
+
+/// The pipeline takes no more rows; its cause is known elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop;
+
+/// What came for one image.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The encoded image.
+    pub bytes: Bytes,
+    /// Entity tag of the object that it came from.
+    pub etag: Option<String>,
+}
+
+/// Where a dataset takes its rows from.
+pub trait Intake: Send + Sync {
+    /// Waits for the next row of a batch, then for room for `size_hint` bytes. Call it in plan order, from one
+    /// task. This is the only place where reading waits for the stages behind it.
+    fn admit(
+        &self,
+        sample: Sample,
+        size_hint: Option<u64>,
+    ) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>>;
+}
+
+/// The right and the duty to deliver one image. Dropped without delivery, it takes its whole part with it.
+pub trait Ticket: Send {
+    /// Adjusts the reserved bytes to `len` if that needs no waiting.
+    fn fit(&mut self, len: u64) -> bool;
+    /// Gives the reserved bytes back and waits for `len`, keeping the row.
+    fn refit(&mut self, len: u64) -> BoxFuture<'_, ()>;
+    /// Hands the image, or why there is none, to the decoders. Never waits.
+    fn deliver(self: Box<Self>, image: Result<Arrival, RowError>);
+}

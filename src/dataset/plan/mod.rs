@@ -1,0 +1,144 @@
+//! The frozen plan: a chain of segments, each a Parquet file with one row group a part.
+//!
+//! Whoever creates a segment first decides it; everybody else reads it. No process holds the whole plan: a
+//! segment's footer says which parts it has, and one ranged read gives one part's rows.
+
+mod planner;
+mod segment;
+
+pub use planner::{Planner, PlannerOptions};
+pub use segment::{Segment, SegmentHead};
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::sample::Sample;
+use crate::store::Location;
+
+use super::DatasetError;
+
+/// One row of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRow {
+    /// Key below the input.
+    pub key: String,
+    /// Bytes, as listed.
+    pub size: Option<u64>,
+    /// Strong entity tag, as listed.
+    pub etag: Option<String>,
+    /// Ground truth class index.
+    pub target: Option<i32>,
+}
+
+/// What a listing saw and did not take, so that nothing is dropped in silence.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Files by their extension (with its dot).
+    pub extensions: BTreeMap<String, u64>,
+    /// Files that cannot become a key: links in circles, names that are no text.
+    pub unreadable: u64,
+    /// Images that stand in no class folder: taken, but without a target.
+    pub without_target: u64,
+}
+
+impl LeftOut {
+    /// True where all was taken and had a target.
+    pub fn is_empty(&self) -> bool {
+        *self == LeftOut::default()
+    }
+
+    /// Adds another listing's counts.
+    pub fn add(&mut self, other: &LeftOut) {
+        for (extension, count) in &other.extensions {
+            *self.extensions.entry(extension.clone()).or_default() += count;
+        }
+        self.unreadable += other.unreadable;
+        self.without_target += other.without_target;
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<String> =
+            self.extensions.iter().map(|(extension, count)| format!("{count} {extension}")).collect();
+        if !parts.is_empty() {
+            parts = vec![format!("left out: {}", parts.join(", "))];
+        }
+        if self.unreadable > 0 {
+            parts.push(format!("{} cannot be read as a key", self.unreadable));
+        }
+        if self.without_target > 0 {
+            parts.push(format!("{} images without a target", self.without_target));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+/// What a planner asks of an input: its rows in their one order, from anywhere on.
+pub trait PlanSource: Send + Sync {
+    /// The rows behind `after`, in order.
+    fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>>;
+    /// What was left out since the last call.
+    fn take_left_out(&self) -> LeftOut;
+}
+
+/// A range of the plan and the one output file that it becomes.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Position in the plan, from 0.
+    pub id: u32,
+    /// Row id of its first row.
+    pub first_row: i64,
+    /// Rows.
+    pub rows: u32,
+    /// SHA-256 of its rows, hex; see [`rows_hash`].
+    pub plan: String,
+    segment: Arc<Segment>,
+    group: usize,
+}
+
+impl Part {
+    /// Its samples, by one ranged read of its segment.
+    pub async fn samples(&self, output: &Location) -> Result<Vec<Sample>, DatasetError> {
+        let rows = self.segment.read_group(output, self.group).await?;
+        if rows_hash(&rows) != self.plan {
+            return Err(DatasetError::BadSegment {
+                name: self.segment.name().to_owned(),
+                why: format!("has other rows in part {} than its footer says", self.id),
+            });
+        }
+        let samples = rows.into_iter().zip(self.first_row..).map(|(row, row_id)| Sample {
+            row_id,
+            key: row.key,
+            etag: row.etag,
+            size: row.size,
+            target: row.target,
+        });
+        Ok(samples.collect())
+    }
+}
+
+/// SHA-256 over the rows of a part: key, etag, size and target of each, every field behind its length (and
+/// 2^32 − 1 for an absent one), so that no two different lists share a hash.
+pub fn rows_hash(rows: &[PlanRow]) -> String {
+    let mut hash = Sha256::new();
+    let mut field = |bytes: Option<&[u8]>| match bytes {
+        Some(bytes) => {
+            hash.update((bytes.len() as u32).to_le_bytes());
+            hash.update(bytes);
+        }
+        None => hash.update(u32::MAX.to_le_bytes()),
+    };
+    for row in rows {
+        field(Some(row.key.as_bytes()));
+        field(row.etag.as_deref().map(str::as_bytes));
+        field(row.size.map(u64::to_le_bytes).as_ref().map(|bytes| bytes.as_slice()));
+        field(row.target.map(i32::to_le_bytes).as_ref().map(|bytes| bytes.as_slice()));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

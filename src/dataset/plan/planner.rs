@@ -1,0 +1,170 @@
+//! Cuts an input's rows into parts and parts into segments, and freezes each segment by creating it.
+
+use std::sync::Arc;
+
+use futures::stream::{BoxStream, TryStreamExt};
+
+use crate::dataset::DatasetError;
+use crate::store::Location;
+
+use super::segment::{Segment, SegmentHead, encode};
+use super::{LeftOut, PlanRow, PlanSource};
+
+/// Parts of the first segments: small ones first, so that inference starts long before a long listing ends.
+const PARTS_BY_SEGMENT: [usize; 4] = [1, 4, 16, 64];
+const PARTS_OF_LATER_SEGMENTS: usize = 256;
+/// No segment holds more rows, whatever its parts; it bounds the planner's memory.
+const MOST_ROWS: usize = 1 << 20;
+
+/// What a planner needs to know of the job.
+#[derive(Debug, Clone)]
+pub struct PlannerOptions {
+    /// Fingerprint of the job, written into each segment.
+    pub fingerprint: String,
+    /// Rows of each part but the last.
+    pub rows_per_part: u32,
+    /// Rows in all, at most.
+    pub limit: Option<u64>,
+}
+
+/// Walks the chain: existing segments are read and believed, missing ones are listed, cut and created.
+pub struct Planner<'a> {
+    source: &'a dyn PlanSource,
+    output: &'a Location,
+    segment_name: fn(u32) -> String,
+    options: PlannerOptions,
+    listing: Option<BoxStream<'a, Result<PlanRow, DatasetError>>>,
+    next: SegmentHead,
+    rows_before: u64,
+    /// The first row behind the segment that was cut last: it tells whether that was the last one.
+    peeked: Option<PlanRow>,
+    done: bool,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner at the beginning of the chain.
+    pub fn new(
+        source: &'a dyn PlanSource,
+        output: &'a Location,
+        segment_name: fn(u32) -> String,
+        options: PlannerOptions,
+    ) -> Self {
+        let next = SegmentHead {
+            fingerprint: options.fingerprint.clone(),
+            index: 0,
+            first_part: 0,
+            first_row: 0,
+            parts: Vec::new(),
+            last_key: None,
+            last: false,
+            left_out: LeftOut::default(),
+        };
+        Planner {
+            source,
+            output,
+            segment_name,
+            options,
+            listing: None,
+            next,
+            rows_before: 0,
+            peeked: None,
+            done: false,
+        }
+    }
+
+    /// The next segment of the chain, or `None` behind the last.
+    pub async fn next_segment(&mut self) -> Result<Option<Arc<Segment>>, DatasetError> {
+        if self.done {
+            return Ok(None);
+        }
+        let name = (self.segment_name)(self.next.index);
+        let standing = match Segment::open(self.output, &name).await? {
+            Some(segment) => {
+                // another planner went ahead, or an earlier run: its rows count, our listing starts behind them
+                self.listing = None;
+                self.peeked = None;
+                segment
+            }
+            None => self.create(&name).await?,
+        };
+        let head = standing.head();
+        let expected = &self.next;
+        let fits = head.fingerprint == expected.fingerprint
+            && (head.index, head.first_part, head.first_row)
+                == (expected.index, expected.first_part, expected.first_row);
+        if !fits {
+            return Err(DatasetError::BadSegment {
+                name,
+                why: "does not continue the one before, or belongs to another job".into(),
+            });
+        }
+        self.rows_before += head.rows();
+        self.done = head.last;
+        self.next = SegmentHead {
+            index: head.index + 1,
+            first_part: head.first_part + head.parts.len() as u32,
+            first_row: head.first_row + head.rows() as i64,
+            last_key: head.last_key.clone().or(self.next.last_key.take()),
+            ..self.next.clone()
+        };
+        Ok(Some(Arc::new(standing)))
+    }
+
+    async fn create(&mut self, name: &str) -> Result<Segment, DatasetError> {
+        let parts = self.cut().await?;
+        let mut head = self.next.clone();
+        head.last = self.peeked.is_none();
+        head.left_out = self.source.take_left_out();
+        if let Some(row) = parts.last().and_then(|rows| rows.last()) {
+            head.last_key = Some(row.key.clone());
+        }
+        let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
+        let bytes = encode(head.clone(), &parts).map_err(|error| bad(error.to_string()))?;
+        self.output.create_once(name, bytes).await?;
+        let standing = Segment::open(self.output, name).await?.ok_or_else(|| bad("vanished after it was written".into()))?;
+        let ours = standing.head().last_key == head.last_key
+            && standing.head().parts.iter().map(|(rows, _)| *rows as usize).eq(parts.iter().map(Vec::len));
+        if !ours {
+            self.listing = None;
+            self.peeked = None;
+        }
+        Ok(standing)
+    }
+
+    /// Takes as many rows as the next segment holds; at least one part, though it may be empty.
+    async fn cut(&mut self) -> Result<Vec<Vec<PlanRow>>, DatasetError> {
+        let most_parts = PARTS_BY_SEGMENT.get(self.next.index as usize).copied().unwrap_or(PARTS_OF_LATER_SEGMENTS);
+        let rows_per_part = self.options.rows_per_part as usize;
+        let most = (most_parts * rows_per_part).min((MOST_ROWS / rows_per_part).max(1) * rows_per_part);
+        let source = self.source;
+        if self.listing.is_none() {
+            self.listing = Some(source.rows(self.next.last_key.as_deref()));
+        }
+        let left = self.options.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.rows_before));
+        let Some(listing) = &mut self.listing else { return Ok(Vec::new()) };
+        let mut parts: Vec<Vec<PlanRow>> = Vec::new();
+        let mut taken = 0;
+        let mut row = match self.peeked.take() {
+            Some(row) => Some(row),
+            None => listing.try_next().await?,
+        };
+        while let Some(next) = row {
+            if taken as u64 >= left {
+                break;
+            }
+            if taken == most {
+                self.peeked = Some(next);
+                break;
+            }
+            if taken % rows_per_part == 0 {
+                parts.push(Vec::with_capacity(rows_per_part.min(1 << 16)));
+            }
+            if let Some(part) = parts.last_mut() {
+                part.push(next);
+            }
+            taken += 1;
+            row = listing.try_next().await?;
+        }
+        Ok(parts)
+    }
+}

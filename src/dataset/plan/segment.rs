@@ -1,0 +1,160 @@
+//! One segment of the plan, as bytes and as an index of its parts.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::DatasetError;
+use crate::store::{Location, ParquetObject};
+
+use super::{LeftOut, Part, PlanRow, rows_hash};
+
+/// The footer key that holds a segment's head.
+const HEAD_KEY: &str = "tresnet.segment";
+
+/// What a segment's footer says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentHead {
+    /// Fingerprint of the job that the plan belongs to.
+    pub fingerprint: String,
+    /// Position in the chain, from 0.
+    pub index: u32,
+    /// Id of its first part.
+    pub first_part: u32,
+    /// Row id of its first row.
+    pub first_row: i64,
+    /// Rows and plan hash of each part.
+    pub parts: Vec<(u32, String)>,
+    /// Key of its last row: where the next segment's listing begins.
+    pub last_key: Option<String>,
+    /// True for the last segment of the chain.
+    pub last: bool,
+    /// What the listing left out since the segment before.
+    pub left_out: LeftOut,
+}
+
+impl SegmentHead {
+    /// Rows of all its parts.
+    pub fn rows(&self) -> u64 {
+        self.parts.iter().map(|(rows, _)| u64::from(*rows)).sum()
+    }
+}
+
+/// A segment that stands on the output.
+#[derive(Debug)]
+pub struct Segment {
+    head: SegmentHead,
+    object: ParquetObject,
+}
+
+fn schema() -> Arc<Schema> {
+    Arc::new(Schema::new(vec![
+        Field::new("key", DataType::Utf8, false),
+        Field::new("size", DataType::Int64, true),
+        Field::new("etag", DataType::Utf8, true),
+        Field::new("target", DataType::Int32, true),
+    ]))
+}
+
+/// The bytes of a segment; `parts` are the rows of each part, and the head's own `parts` is filled from them.
+pub(super) fn encode(mut head: SegmentHead, parts: &[Vec<PlanRow>]) -> Result<Bytes, ParquetError> {
+    head.parts = parts.iter().map(|rows| (rows.len() as u32, rows_hash(rows))).collect();
+    let json = serde_json::to_string(&head).map_err(|error| ParquetError::External(Box::new(error)))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_max_row_group_row_count(None)
+        .set_key_value_metadata(Some(vec![KeyValue::new(HEAD_KEY.into(), json)]))
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema(), Some(properties))?;
+    for rows in parts {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.key))),
+            Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.size.map(|size| size as i64)))),
+            Arc::new(StringArray::from_iter(rows.iter().map(|row| row.etag.as_deref()))),
+            Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.target))),
+        ];
+        writer.write(&RecordBatch::try_new(schema(), columns)?)?;
+        writer.flush()?;
+    }
+    Ok(writer.into_inner()?.into())
+}
+
+impl Segment {
+    /// Reads a segment's footer, or `None` where it does not stand yet.
+    pub async fn open(output: &Location, name: &str) -> Result<Option<Segment>, DatasetError> {
+        let Some(object) = ParquetObject::open(output, name).await? else { return Ok(None) };
+        let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
+        let json = object.value(HEAD_KEY).ok_or_else(|| bad("is no plan segment".into()))?;
+        let head: SegmentHead =
+            serde_json::from_str(json).map_err(|error| bad(format!("has an unreadable head: {error}")))?;
+        if object.groups() != head.parts.len() {
+            return Err(bad("has another number of row groups than parts".into()));
+        }
+        Ok(Some(Segment { head, object }))
+    }
+
+    /// The object's name below the output.
+    pub fn name(&self) -> &str {
+        self.object.name()
+    }
+
+    /// What its footer says.
+    pub fn head(&self) -> &SegmentHead {
+        &self.head
+    }
+
+    /// Its parts, ascending.
+    pub fn parts(self: &Arc<Self>) -> Vec<Part> {
+        let mut first_row = self.head.first_row;
+        let parts = self.head.parts.iter().enumerate().map(|(group, (rows, plan))| {
+            let part = Part {
+                id: self.head.first_part + group as u32,
+                first_row,
+                rows: *rows,
+                plan: plan.clone(),
+                segment: self.clone(),
+                group,
+            };
+            first_row += i64::from(*rows);
+            part
+        });
+        parts.collect()
+    }
+
+    pub(super) async fn read_group(
+        &self,
+        output: &Location,
+        group: usize,
+    ) -> Result<Vec<PlanRow>, DatasetError> {
+        let mut rows = Vec::new();
+        for batch in self.object.read_group(output, group, None).await? {
+            decode(&batch, &mut rows).ok_or_else(|| DatasetError::BadSegment {
+                name: self.name().to_owned(),
+                why: "has other columns than a plan".into(),
+            })?;
+        }
+        Ok(rows)
+    }
+}
+
+fn decode(batch: &RecordBatch, rows: &mut Vec<PlanRow>) -> Option<()> {
+    let key = batch.column_by_name("key")?.as_string_opt::<i32>()?;
+    let size = batch.column_by_name("size")?.as_primitive_opt::<Int64Type>()?;
+    let etag = batch.column_by_name("etag")?.as_string_opt::<i32>()?;
+    let target = batch.column_by_name("target")?.as_primitive_opt::<Int32Type>()?;
+    rows.extend((0..batch.num_rows()).map(|row| PlanRow {
+        key: key.value(row).to_owned(),
+        size: size.is_valid(row).then(|| size.value(row) as u64),
+        etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
+        target: target.is_valid(row).then(|| target.value(row)),
+    }));
+    Some(())
+}

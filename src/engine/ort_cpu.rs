@@ -1,0 +1,151 @@
+//! ONNX Runtime's CPU provider behind [`Engine`].
+
+use half::f16;
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::{Shape, TensorElementType, TensorRefMut};
+
+use crate::tensor::{Dtype, Layout};
+
+use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
+
+/// Names of the graph's outputs.
+const LOGITS: &str = "logits";
+const EMBEDDING: &str = "embedding";
+
+/// How a CPU session is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct OrtOptions {
+    /// Threads of one operator; 0 leaves it to ONNX Runtime.
+    pub threads: usize,
+}
+
+/// One session on the CPU. Computes in `submit`.
+pub struct OrtCpu {
+    session: Session,
+    spec: EngineSpec,
+    input: String,
+    done: Option<(Slot, Outputs, Result<(), EngineError>)>,
+}
+
+impl OrtCpu {
+    /// Loads a graph with the input `[batch, c, h, w]` and the outputs `logits` and `embedding`.
+    ///
+    /// # Errors
+    /// [`EngineError::Model`] where the graph has other inputs or outputs.
+    pub fn load(runtime: &Runtime, graph: &[u8], options: OrtOptions) -> Result<OrtCpu, EngineError> {
+        let load = |error: ort::Error| EngineError::Load(error.to_string());
+        // spinning threads would take the cores from the decoders while no batch is there
+        let mut builder = Session::builder(&runtime.environment)
+            .map_err(load)?
+            .with_optimization_level(GraphOptimizationLevel::All)
+            .map_err(|error| EngineError::Load(error.to_string()))?
+            .with_intra_op_spinning(false)
+            .map_err(|error| EngineError::Load(error.to_string()))?
+            .with_intra_threads(options.threads)
+            .map_err(|error| EngineError::Load(error.to_string()))?;
+        let session = builder.commit_from_memory(graph).map_err(load)?;
+        let (input, spec) = describe(&session)?;
+        Ok(OrtCpu { session, spec, input, done: None })
+    }
+
+    fn run(&mut self, slot: &mut Slot, outputs: &mut Outputs, rows: usize) -> Result<(), EngineError> {
+        match self.spec.dtype {
+            Dtype::F32 => self.run_typed::<f32>(slot, outputs, rows),
+            Dtype::F16 => self.run_typed::<f16>(slot, outputs, rows),
+            Dtype::U8 => self.run_typed::<u8>(slot, outputs, rows),
+        }
+    }
+
+    fn run_typed<T>(&mut self, slot: &mut Slot, outputs: &mut Outputs, rows: usize) -> Result<(), EngineError>
+    where
+        T: ort::value::PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
+    {
+        let failed = |error: ort::Error| EngineError::Run(error.to_string());
+        let EngineSpec { channels, height, width, classes, dim, .. } = self.spec;
+        let shape = Shape::new([rows as i64, channels as i64, height as i64, width as i64]);
+        let memory =
+            MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default).map_err(failed)?;
+        let data = slot.bytes(rows).as_mut_ptr();
+        // SAFETY: the slot holds `rows` rows of this type and shape, initialised, and is borrowed exclusively
+        // until the session has run.
+        let input = unsafe { TensorRefMut::<T>::from_raw(memory, data.cast(), shape) }.map_err(failed)?;
+        let results = self.session.run(ort::inputs![self.input.as_str() => input]).map_err(failed)?;
+        for (name, width, target) in
+            [(LOGITS, classes, &mut outputs.logits), (EMBEDDING, dim, &mut outputs.embedding)]
+        {
+            let (shape, values) = results[name].try_extract_tensor::<f32>().map_err(failed)?;
+            if shape[..] != [rows as i64, width as i64] {
+                return Err(EngineError::Run(format!("`{name}` came as {shape:?} for {rows} rows of {width}")));
+            }
+            target[..values.len()].copy_from_slice(values);
+        }
+        Ok(())
+    }
+}
+
+/// Reads shapes and types off the session.
+fn describe(session: &Session) -> Result<(String, EngineSpec), EngineError> {
+    let [input] = session.inputs() else {
+        return Err(EngineError::Model(format!("has {} inputs; one image input is needed", session.inputs().len())));
+    };
+    let shape = input.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
+    let [batch, channels, height, width] = shape[..] else {
+        return Err(EngineError::Model(format!("has an input of shape {shape:?}; [batch, 3, height, width] is needed")));
+    };
+    if channels != 3 || height < 1 || width < 1 {
+        return Err(EngineError::Model(format!("has an input of shape {shape:?}; [batch, 3, height, width] is needed")));
+    }
+    let dtype = match input.dtype().tensor_type() {
+        Some(TensorElementType::Float32) => Dtype::F32,
+        Some(TensorElementType::Float16) => Dtype::F16,
+        Some(TensorElementType::Uint8) => Dtype::U8,
+        other => return Err(EngineError::Model(format!("has an input of type {other:?}"))),
+    };
+    let columns = |name: &str| {
+        let output = session.outputs().iter().find(|output| output.name() == name);
+        let shape = output.and_then(|output| output.dtype().tensor_shape()).map(|shape| shape.to_vec());
+        match shape.as_deref() {
+            Some([_, columns]) if *columns > 0 => Ok(*columns as usize),
+            Some(other) => Err(EngineError::Model(format!("has an output `{name}` of shape {other:?}"))),
+            None => Err(EngineError::Model(format!("has no output `{name}`"))),
+        }
+    };
+    let spec = EngineSpec {
+        dtype,
+        layout: Layout::Nchw,
+        channels: 3,
+        height: height as usize,
+        width: width as usize,
+        classes: columns(LOGITS)?,
+        dim: columns(EMBEDDING)?,
+        fixed_batch: (batch > 0).then_some(batch as usize),
+        depth: 1,
+    };
+    Ok((input.name().to_owned(), spec))
+}
+
+impl Engine for OrtCpu {
+    fn spec(&self) -> &EngineSpec {
+        &self.spec
+    }
+
+    fn provider(&self) -> &str {
+        "cpu"
+    }
+
+    fn allocate(&mut self, capacity: usize) -> Result<(Slot, Outputs), EngineError> {
+        Ok((Slot::on_heap(&self.spec, capacity), Outputs::new(&self.spec, capacity)))
+    }
+
+    fn submit(&mut self, mut slot: Slot, mut outputs: Outputs, rows: usize) -> Result<(), Box<Failed>> {
+        let result = self.run(&mut slot, &mut outputs, self.spec.fixed_batch.unwrap_or(rows));
+        self.done = Some((slot, outputs, result));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Option<(Slot, Outputs, Result<(), EngineError>)> {
+        self.done.take()
+    }
+}

@@ -1,0 +1,315 @@
+//! Slots on their way: free, being filled by many workers, ready for the device.
+//!
+//! A batch becomes ready by the count of its rows alone; nobody waits for anybody. Sends never block: a
+//! channel holds as many items as there are slots.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
+
+use async_channel::{Receiver, Sender};
+
+use crate::sample::{ErrorKind, ImageFacts, RowError, RowOutcome, Sample};
+use crate::tensor::RowMut;
+
+use super::Slot;
+use super::owners::Owner;
+
+/// A batch whose rows are all written, or failed.
+#[derive(Debug)]
+pub struct Ready {
+    /// Its memory.
+    pub slot: Slot,
+    /// The part that it belongs to.
+    pub part: u32,
+    /// Offset of its first row in the part.
+    pub first_offset: u32,
+    /// How each row ended, in order.
+    pub rows: Vec<RowOutcome>,
+}
+
+/// All slots of a run. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SlotPool {
+    free: (Sender<Slot>, Receiver<Slot>),
+    ready: (Sender<Ready>, Receiver<Ready>),
+}
+
+impl SlotPool {
+    /// A pool that owns these slots.
+    pub fn new(slots: Vec<Slot>) -> SlotPool {
+        let count = slots.len().max(1);
+        let pool = SlotPool { free: async_channel::bounded(count), ready: async_channel::bounded(count) };
+        for slot in slots {
+            pool.give_back(slot);
+        }
+        pool
+    }
+
+    /// Waits for a free slot and begins a batch; `None` once the pool is closed.
+    pub async fn acquire(&self, part: u32, first_offset: u32) -> Option<Filling> {
+        let slot = self.free.1.recv().await.ok()?;
+        let capacity = slot.capacity();
+        let batch = Batch {
+            slot,
+            part,
+            first_offset,
+            rows: Mutex::new(Vec::with_capacity(capacity)),
+            abandoned: AtomicBool::new(false),
+        };
+        Some(Filling { owner: Some(Owner::new(batch)), pool: self.clone(), taken: 0, capacity })
+    }
+
+    /// The queue that engine threads take from.
+    pub fn ready(&self) -> Receiver<Ready> {
+        self.ready.1.clone()
+    }
+
+    /// Returns a slot whose batch is done with. Never waits.
+    pub fn give_back(&self, slot: Slot) {
+        // there is room for every slot, so this fails only once the pool is closed: then memory is freed
+        drop(self.free.0.try_send(slot));
+    }
+
+    /// Ends all waiting: no slot is handed out any more, and nothing becomes ready.
+    pub fn close(&self) {
+        self.free.0.close();
+        self.ready.0.close();
+    }
+
+    fn left(&self, owner: Owner<Batch>) {
+        let Some(batch) = owner.leave() else { return };
+        let rows = batch.rows.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let whole: Option<Vec<RowOutcome>> = rows.into_iter().collect();
+        match whole {
+            Some(rows) if !batch.abandoned.into_inner() && !rows.is_empty() => {
+                let ready = Ready { slot: batch.slot, part: batch.part, first_offset: batch.first_offset, rows };
+                drop(self.ready.0.try_send(ready));
+            }
+            _ => self.give_back(batch.slot),
+        }
+    }
+}
+
+/// What the owners of one batch share.
+struct Batch {
+    slot: Slot,
+    part: u32,
+    first_offset: u32,
+    rows: Mutex<Vec<Option<RowOutcome>>>,
+    abandoned: AtomicBool,
+}
+
+/// A batch that still takes rows. Dropped without [`Filling::seal`], the batch is abandoned.
+pub struct Filling {
+    owner: Option<Owner<Batch>>,
+    pool: SlotPool,
+    taken: usize,
+    capacity: usize,
+}
+
+impl Filling {
+    /// True when every row is taken: seal it.
+    pub fn is_full(&self) -> bool {
+        self.taken == self.capacity
+    }
+
+    /// Takes the next row for a sample; `None` when the batch is full.
+    pub fn row(&mut self, sample: Sample) -> Option<RowSlot> {
+        if self.is_full() {
+            return None;
+        }
+        let owner = self.owner.as_ref()?.share();
+        let index = self.taken;
+        self.taken += 1;
+        owner.with(|batch| lock(&batch.rows).push(None));
+        Some(RowSlot { owner: Some(owner), pool: self.pool.clone(), index, sample: Some(sample) })
+    }
+
+    /// No more rows come: the batch is ready as soon as the last of its rows is.
+    pub fn seal(mut self) {
+        if let Some(owner) = self.owner.take() {
+            self.pool.left(owner);
+        }
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            owner.with(|batch| batch.abandoned.store(true, Ordering::Relaxed));
+            self.pool.left(owner);
+        }
+    }
+}
+
+/// One row of a batch, owned: written once, by whichever thread decodes its image.
+///
+/// Dropped without an end, which only a panic does, it is a `decoder_panic`.
+pub struct RowSlot {
+    owner: Option<Owner<Batch>>,
+    pool: SlotPool,
+    index: usize,
+    sample: Option<Sample>,
+}
+
+impl RowSlot {
+    /// The image that the row belongs to.
+    pub fn sample_mut(&mut self) -> Option<&mut Sample> {
+        self.sample.as_mut()
+    }
+
+    /// Lets `write` fill the row.
+    pub fn write<R>(&mut self, write: impl FnOnce(RowMut<'_>) -> R) -> Option<R> {
+        let index = self.index;
+        let owner = self.owner.as_ref()?;
+        // SAFETY: `Filling::row` gave this index to this `RowSlot` alone, `&mut self` makes the access
+        // exclusive, and the device gets the slot only after this owner has left.
+        owner.with(|batch| write(unsafe { batch.slot.row(index) }))
+    }
+
+    /// The row holds the image.
+    pub fn done(self, facts: ImageFacts) {
+        self.end(Some(facts), None);
+    }
+
+    /// The row holds no image: it is zeroed and carries the error.
+    pub fn fail(mut self, facts: Option<ImageFacts>, error: RowError) {
+        self.zero();
+        self.end(facts, Some(error));
+    }
+
+    /// The whole batch is worthless, because its part is given up.
+    pub fn abandon(mut self) {
+        if let Some(owner) = self.owner.take() {
+            owner.with(|batch| batch.abandoned.store(true, Ordering::Relaxed));
+            self.pool.left(owner);
+        }
+    }
+
+    fn zero(&mut self) {
+        self.write(|row| match row {
+            RowMut::F16(row) => row.fill(half::f16::ZERO),
+            RowMut::F32(row) => row.fill(0.0),
+            RowMut::U8(row) => row.fill(0),
+        });
+    }
+
+    fn end(mut self, facts: Option<ImageFacts>, error: Option<RowError>) {
+        self.finish(facts, error);
+    }
+
+    fn finish(&mut self, facts: Option<ImageFacts>, error: Option<RowError>) {
+        let (Some(owner), Some(sample)) = (self.owner.take(), self.sample.take()) else { return };
+        owner.with(|batch| {
+            if let Some(row) = lock(&batch.rows).get_mut(self.index) {
+                *row = Some(RowOutcome { sample, facts, error });
+            }
+        });
+        self.pool.left(owner);
+    }
+}
+
+impl Drop for RowSlot {
+    fn drop(&mut self) {
+        if self.owner.is_some() {
+            self.zero();
+            self.finish(None, Some(RowError::new(ErrorKind::DecoderPanic, "the decoder panicked on this image")));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineSpec;
+    use crate::tensor::{Dtype, Layout};
+
+    fn pool(capacity: usize) -> SlotPool {
+        let spec = EngineSpec {
+            dtype: Dtype::F32,
+            layout: Layout::Nchw,
+            channels: 1,
+            height: 1,
+            width: 2,
+            classes: 1,
+            dim: 1,
+            fixed_batch: None,
+            depth: 1,
+        };
+        SlotPool::new(vec![Slot::on_heap(&spec, capacity)])
+    }
+
+    fn sample(row_id: i64) -> Sample {
+        Sample { row_id, key: row_id.to_string(), etag: None, size: None, target: None }
+    }
+
+    const FACTS: ImageFacts = ImageFacts { width: 1, height: 1, format: "png" };
+
+    fn set(row: RowMut<'_>, value: f32) {
+        let RowMut::F32(row) = row else { unreachable!("the pool holds f32") };
+        row.fill(value);
+    }
+
+    #[tokio::test]
+    async fn rows_written_in_any_order_come_out_in_their_own() {
+        let pool = pool(3);
+        let mut filling = pool.acquire(5, 7).await.unwrap();
+        let rows: Vec<RowSlot> = (0..3).map(|id| filling.row(sample(id)).unwrap()).collect();
+        assert!(filling.is_full() && filling.row(sample(9)).is_none());
+        filling.seal();
+        let threads = rows.into_iter().rev().map(|mut row| {
+            std::thread::spawn(move || {
+                let value = row.sample_mut().unwrap().row_id as f32;
+                row.write(|row| set(row, value));
+                row.done(FACTS);
+            })
+        });
+        threads.for_each(|thread| thread.join().unwrap());
+        let mut ready = pool.ready().try_recv().unwrap();
+        assert_eq!((ready.part, ready.first_offset), (5, 7));
+        let ids: Vec<i64> = ready.rows.iter().map(|row| row.sample.row_id).collect();
+        assert_eq!(ids, [0, 1, 2]);
+        let floats: Vec<f32> =
+            ready.slot.bytes(3).chunks(4).map(|b| f32::from_ne_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(floats, [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]);
+    }
+
+    #[tokio::test]
+    async fn a_row_dropped_by_a_panic_is_zeroed_and_an_error() {
+        let pool = pool(1);
+        let mut filling = pool.acquire(0, 0).await.unwrap();
+        let mut row = filling.row(sample(0)).unwrap();
+        filling.seal();
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            row.write(|row| set(row, 3.0));
+            panic!("a decoder's bug");
+        }));
+        assert!(panic.is_err());
+        let mut ready = pool.ready().try_recv().unwrap();
+        assert_eq!(ready.rows[0].error.as_ref().unwrap().kind, ErrorKind::DecoderPanic);
+        assert!(ready.slot.bytes(1).iter().all(|byte| *byte == 0));
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_batch_gives_only_its_slot_back() {
+        let pool = pool(2);
+        for unsealed in [true, false] {
+            let mut filling = pool.acquire(0, 0).await.unwrap();
+            let (first, second) = (filling.row(sample(0)).unwrap(), filling.row(sample(1)).unwrap());
+            first.done(FACTS);
+            if unsealed {
+                drop(filling);
+                second.done(FACTS);
+            } else {
+                filling.seal();
+                second.abandon();
+            }
+            assert!(pool.ready().try_recv().is_err());
+        }
+        assert!(pool.acquire(0, 0).await.is_some());
+    }
+}

@@ -1,0 +1,124 @@
+//! The memory of one batch, and the numbers that come back for it.
+
+use std::alloc::{Layout as Memory, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ptr::NonNull;
+
+use half::f16;
+
+use crate::tensor::{Dtype, RowMut};
+
+use super::EngineSpec;
+
+/// Vector loads and page-friendly copies like 64 bytes.
+const ALIGNMENT: usize = 64;
+
+/// Host memory for the rows of one batch, contiguous, row 0 first.
+pub struct Slot {
+    memory: Heap,
+    row_bytes: usize,
+    capacity: usize,
+    dtype: Dtype,
+}
+
+impl Slot {
+    /// Zeroed memory on the heap for `capacity` rows of the engine's input.
+    pub fn on_heap(spec: &EngineSpec, capacity: usize) -> Slot {
+        let row_bytes = spec.row_bytes();
+        Slot { memory: Heap::zeroed((row_bytes * capacity).max(1)), row_bytes, capacity, dtype: spec.dtype }
+    }
+
+    /// Rows that fit.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Where row 0 begins.
+    pub(super) fn as_ptr(&self) -> *mut u8 {
+        self.memory.pointer.as_ptr()
+    }
+
+    /// A typed view of one row.
+    ///
+    /// # Safety
+    /// Nobody else may look at or write row `index` while the view lives. Rows are disjoint, so different
+    /// indices never meet.
+    #[allow(clippy::mut_from_ref)]
+    pub(super) unsafe fn row(&self, index: usize) -> RowMut<'_> {
+        assert!(index < self.capacity, "row {index} of a slot of {}", self.capacity);
+        // SAFETY: index < capacity, so the row lies inside the allocation; it begins at a multiple of the
+        // element size because the allocation is 64-byte aligned and `row_bytes` is whole elements; the memory
+        // was zeroed, and every bit pattern is a value of f16, f32 and u8; the caller vouches for exclusivity.
+        unsafe {
+            let start = self.as_ptr().add(index * self.row_bytes);
+            let elements = self.row_bytes / self.dtype.size();
+            match self.dtype {
+                Dtype::F16 => RowMut::F16(std::slice::from_raw_parts_mut(start.cast::<f16>(), elements)),
+                Dtype::F32 => RowMut::F32(std::slice::from_raw_parts_mut(start.cast::<f32>(), elements)),
+                Dtype::U8 => RowMut::U8(std::slice::from_raw_parts_mut(start, elements)),
+            }
+        }
+    }
+
+    /// The bytes of the first `rows` rows.
+    pub fn bytes(&mut self, rows: usize) -> &mut [u8] {
+        let length = rows.min(self.capacity) * self.row_bytes;
+        // SAFETY: inside the allocation, initialised, and borrowed exclusively through `&mut self`.
+        unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), length) }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slot({} rows of {} bytes)", self.capacity, self.row_bytes)
+    }
+}
+
+/// An aligned allocation.
+struct Heap {
+    pointer: NonNull<u8>,
+    memory: Memory,
+}
+
+// SAFETY: plain owned bytes; access from several threads goes through `Slot::row`, whose caller vouches that
+// no row is touched by two at once.
+unsafe impl Send for Heap {}
+// SAFETY: as above.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    fn zeroed(bytes: usize) -> Heap {
+        let Ok(memory) = Memory::from_size_align(bytes, ALIGNMENT) else {
+            handle_alloc_error(Memory::new::<u8>());
+        };
+        // SAFETY: the size is not zero (see `on_heap`).
+        let pointer = unsafe { alloc_zeroed(memory) };
+        match NonNull::new(pointer) {
+            Some(pointer) => Heap { pointer, memory },
+            None => handle_alloc_error(memory),
+        }
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `zeroed` with this very layout, freed once.
+        unsafe { dealloc(self.pointer.as_ptr(), self.memory) }
+    }
+}
+
+/// The network's outputs for one batch, in single precision.
+#[derive(Debug, Clone)]
+pub struct Outputs {
+    /// `[capacity, C]`, rows first.
+    pub logits: Vec<f32>,
+    /// `[capacity, D]`, rows first.
+    pub embedding: Vec<f32>,
+}
+
+impl Outputs {
+    /// Room for `capacity` rows.
+    pub fn new(spec: &EngineSpec, capacity: usize) -> Outputs {
+        Outputs { logits: vec![0.0; capacity * spec.classes], embedding: vec![0.0; capacity * spec.dim] }
+    }
+}

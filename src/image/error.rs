@@ -1,0 +1,101 @@
+//! Why an image gives no row of pixels.
+
+use super::{Format, Source};
+
+/// A fault of the image itself: the same bytes give it again, so it belongs in the image's row.
+///
+/// `image` is what the file's header said, where it was read before the fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Not a format, or not a variety of one, that is read here.
+    #[error("{detail}")]
+    Unsupported {
+        /// What was found.
+        detail: String,
+        /// What the header said.
+        image: Option<Source>,
+    },
+    /// More than the limits allow; nothing was decoded.
+    #[error("{what} `{value}` is above the limit of `{limit}`")]
+    Limit {
+        /// The measured quantity.
+        what: &'static str,
+        /// How much of it the image has.
+        value: u64,
+        /// How much is allowed.
+        limit: u64,
+        /// What the header said.
+        image: Option<Source>,
+    },
+    /// The bytes end before the image does.
+    #[error("the file is cut short: {detail}")]
+    Truncated {
+        /// Where.
+        detail: String,
+        /// What the header said.
+        image: Option<Source>,
+    },
+    /// The bytes contradict their format.
+    #[error("the file is damaged: {detail}")]
+    Corrupt {
+        /// The decoder's own words.
+        detail: String,
+        /// What the header said.
+        image: Option<Source>,
+    },
+}
+
+impl Error {
+    /// The word for it in the `error_kind` column: `unsupported`, `limit`, `truncated` or `corrupt`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Error::Unsupported { .. } => "unsupported",
+            Error::Limit { .. } => "limit",
+            Error::Truncated { .. } => "truncated",
+            Error::Corrupt { .. } => "corrupt",
+        }
+    }
+
+    /// Size and format of the file, where its header was read before the fault.
+    pub fn source_info(&self) -> Option<Source> {
+        match self {
+            Error::Unsupported { image, .. }
+            | Error::Limit { image, .. }
+            | Error::Truncated { image, .. }
+            | Error::Corrupt { image, .. } => *image,
+        }
+    }
+
+    pub(super) fn unsupported(detail: impl Into<String>) -> Error {
+        Error::Unsupported { detail: detail.into(), image: None }
+    }
+
+    pub(super) fn limit(what: &'static str, value: u64, limit: u64) -> Error {
+        Error::Limit { what, value, limit, image: None }
+    }
+
+    pub(super) fn truncated(detail: impl Into<String>) -> Error {
+        Error::Truncated { detail: detail.into(), image: None }
+    }
+
+    pub(super) fn corrupt(detail: impl Into<String>) -> Error {
+        Error::Corrupt { detail: detail.into(), image: None }
+    }
+
+    pub(super) fn with_source(mut self, found: Option<Source>) -> Error {
+        match &mut self {
+            Error::Unsupported { image, .. }
+            | Error::Limit { image, .. }
+            | Error::Truncated { image, .. }
+            | Error::Corrupt { image, .. } => *image = found,
+        }
+        self
+    }
+}
+
+/// [`Format`] told in words, for the details of errors.
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,79 @@
+//! What a file is, told by its first bytes; names and content types are not asked.
+
+/// The formats that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// JPEG, all that libjpeg-turbo reads at 8 bits a sample.
+    Jpeg,
+    /// PNG; of an animated one the default image.
+    Png,
+    /// WebP; of an animated one the first frame.
+    WebP,
+    /// GIF, the first frame on its canvas.
+    Gif,
+    /// Windows bitmap.
+    Bmp,
+}
+
+impl Format {
+    /// The word for it in the `format` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Jpeg => "jpeg",
+            Format::Png => "png",
+            Format::WebP => "webp",
+            Format::Gif => "gif",
+            Format::Bmp => "bmp",
+        }
+    }
+}
+
+/// The format whose magic the bytes begin with.
+pub fn sniff(bytes: &[u8]) -> Option<Format> {
+    match bytes {
+        // A marker follows the start of a JPEG; a file that ends there still says what it wanted to be.
+        [0xff, 0xd8] | [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Format::Png),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Format::Gif),
+        [b'B', b'M', ..] => Some(Format::Bmp),
+        _ => None,
+    }
+}
+
+/// What a source file is, as its header has it (before any EXIF transposition).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Told by magic.
+    pub format: Format,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_told_by_its_first_bytes_alone() {
+        let cases: &[(&[u8], Option<Format>)] = &[
+            (b"\xff\xd8\xff\xe0", Some(Format::Jpeg)),
+            (b"\xff\xd8", Some(Format::Jpeg)),
+            (b"\xff\xd8\x00", None),
+            (b"\x89PNG\r\n\x1a\n", Some(Format::Png)),
+            (b"RIFF\x00\x00\x00\x00WEBPVP8 ", Some(Format::WebP)),
+            (b"RIFF\x00\x00\x00\x00WAVE", None),
+            (b"GIF87a", Some(Format::Gif)),
+            (b"GIF89a", Some(Format::Gif)),
+            (b"GIF90a", None),
+            (b"BM", Some(Format::Bmp)),
+            (b"<svg xmlns=", None),
+            (b"", None),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(sniff(bytes), *expected, "{bytes:?}");
+        }
+    }
+}

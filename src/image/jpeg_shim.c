@@ -1,0 +1,158 @@
+/*
+ * What src/image/jpeg.rs needs of libjpeg, with libjpeg's non-local exits kept on this side.
+ *
+ * Every function below that can fail arms `escape` first, so no longjmp ever crosses a Rust frame. An image is read
+ * from one buffer that holds all there is: running out of it suspends libjpeg, which here means that the file is cut.
+ * That is Pillow's arrangement too, and the reason why both refuse the same files; the stock memory source would
+ * invent an end marker and go on with grey.
+ */
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jerror.h>
+#include <jpeglib.h>
+
+enum { STATUS_OK = 0, STATUS_SUSPENDED = 1, STATUS_ERROR = 2, STATUS_SCANS = 3, STATUS_MEMORY = 4 };
+
+struct tresnet_jpeg {
+    struct jpeg_decompress_struct info;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf escape;
+    int live;     /* `info` owns memory */
+    int max_scans;
+    int status;   /* why `escape` was taken */
+    char message[JMSG_LENGTH_MAX]; /* of the error, else of the first warning */
+};
+
+struct tresnet_jpeg_header {
+    unsigned width, height;
+    int components, precision;
+};
+
+static struct tresnet_jpeg *owner(j_common_ptr info) { return info->client_data; }
+
+static void on_error(j_common_ptr info) {
+    struct tresnet_jpeg *jpeg = owner(info);
+    info->err->format_message(info, jpeg->message);
+    jpeg->status = info->err->msg_code == JERR_OUT_OF_MEMORY ? STATUS_MEMORY : STATUS_ERROR;
+    longjmp(jpeg->escape, 1);
+}
+
+/* Level -1 is a warning; the levels above it are a trace that nobody reads. */
+static void on_message(j_common_ptr info, int level) {
+    if (level >= 0) return;
+    if (info->err->num_warnings++ == 0) info->err->format_message(info, owner(info)->message);
+}
+
+static void print_nothing(j_common_ptr info) { (void)info; }
+
+/* libjpeg calls this before each step of a file of several scans. */
+static void on_progress(j_common_ptr info) {
+    struct tresnet_jpeg *jpeg = owner(info);
+    if (info->is_decompressor && jpeg->info.input_scan_number > jpeg->max_scans) {
+        jpeg->status = STATUS_SCANS;
+        longjmp(jpeg->escape, 1);
+    }
+}
+
+static void source_nothing(j_decompress_ptr info) { (void)info; }
+
+static boolean source_empty(j_decompress_ptr info) {
+    (void)info;
+    return FALSE;
+}
+
+static void source_skip(j_decompress_ptr info, long count) {
+    struct jpeg_source_mgr *source = info->src;
+    size_t step = count <= 0 ? 0 : (size_t)count;
+    if (step > source->bytes_in_buffer) step = source->bytes_in_buffer;
+    source->next_input_byte += step;
+    source->bytes_in_buffer -= step;
+}
+
+struct tresnet_jpeg *tresnet_jpeg_new(void) { return calloc(1, sizeof(struct tresnet_jpeg)); }
+
+/* Gives back what the image in hand has allocated. */
+void tresnet_jpeg_close(struct tresnet_jpeg *jpeg) {
+    if (jpeg->live) jpeg_destroy_decompress(&jpeg->info);
+    jpeg->live = 0;
+}
+
+void tresnet_jpeg_free(struct tresnet_jpeg *jpeg) {
+    tresnet_jpeg_close(jpeg);
+    free(jpeg);
+}
+
+const char *tresnet_jpeg_message(const struct tresnet_jpeg *jpeg) { return jpeg->message; }
+
+long tresnet_jpeg_warnings(const struct tresnet_jpeg *jpeg) { return jpeg->errors.num_warnings; }
+
+/*
+ * Reads up to the first scan; `bytes` must outlive the image. A decompressor is made afresh for each image, because
+ * libjpeg would keep the tables of the last one and a file without its own would decode with them.
+ */
+int tresnet_jpeg_open(struct tresnet_jpeg *jpeg, const unsigned char *bytes, size_t length, int max_scans,
+                      struct tresnet_jpeg_header *header) {
+    int found;
+
+    tresnet_jpeg_close(jpeg);
+    jpeg->message[0] = 0;
+    jpeg->max_scans = max_scans;
+    jpeg->info.err = jpeg_std_error(&jpeg->errors);
+    jpeg->errors.error_exit = on_error;
+    jpeg->errors.emit_message = on_message;
+    jpeg->errors.output_message = print_nothing;
+    jpeg->info.client_data = jpeg;
+    if (setjmp(jpeg->escape)) return jpeg->status;
+
+    jpeg->live = 1;
+    jpeg_create_decompress(&jpeg->info); /* keeps `err` and `client_data` */
+    jpeg->source.next_input_byte = bytes;
+    jpeg->source.bytes_in_buffer = length;
+    jpeg->source.init_source = source_nothing;
+    jpeg->source.fill_input_buffer = source_empty;
+    jpeg->source.skip_input_data = source_skip;
+    jpeg->source.resync_to_restart = jpeg_resync_to_restart;
+    jpeg->source.term_source = source_nothing;
+    jpeg->info.src = &jpeg->source;
+    jpeg->progress.progress_monitor = on_progress;
+    jpeg->info.progress = &jpeg->progress;
+
+    do {
+        found = jpeg_read_header(&jpeg->info, FALSE);
+    } while (found == JPEG_HEADER_TABLES_ONLY);
+    if (found == JPEG_SUSPENDED) return STATUS_SUSPENDED;
+
+    header->width = jpeg->info.image_width;
+    header->height = jpeg->info.image_height;
+    header->components = jpeg->info.num_components;
+    header->precision = jpeg->info.data_precision;
+    return STATUS_OK;
+}
+
+/* Allocates; of a file of several scans it reads them all. Rows are RGB, or CMYK of four components. */
+int tresnet_jpeg_start(struct tresnet_jpeg *jpeg) {
+    if (setjmp(jpeg->escape)) return jpeg->status;
+    jpeg->info.out_color_space = jpeg->info.num_components == 4 ? JCS_CMYK : JCS_RGB;
+    return jpeg_start_decompress(&jpeg->info) ? STATUS_OK : STATUS_SUSPENDED;
+}
+
+int tresnet_jpeg_row(struct tresnet_jpeg *jpeg, unsigned char *row) {
+    JSAMPROW rows[1];
+
+    if (setjmp(jpeg->escape)) return jpeg->status;
+    rows[0] = row;
+    return jpeg_read_scanlines(&jpeg->info, rows, 1) == 1 ? STATUS_OK : STATUS_SUSPENDED;
+}
+
+/* Reads to the end marker. A file that ends after its last row, but before its marker, is whole. */
+int tresnet_jpeg_finish(struct tresnet_jpeg *jpeg) {
+    if (setjmp(jpeg->escape)) return jpeg->status;
+    (void)jpeg_finish_decompress(&jpeg->info);
+    return STATUS_OK;
+}

@@ -1,0 +1,127 @@
+//! Bytes of an image file in, one row of the network's input out.
+//!
+//! The contract is exactness: for every JPEG the square is, byte for byte, what Pillow 13 with torchvision's `Resize` and
+//! `CenterCrop` (timm's evaluation transform) makes of the file, and so it is for PNG, GIF and BMP; WebP is close. Files
+//! come from strangers, so a file's size, its claimed pixels and its scans are held against [`Limits`] before anything is
+//! allocated for them, and whatever is wrong with a file is a typed [`Error`].
+//!
+//! Format by magic → decoder (rows of RGB) → orientation → resampling (rows in, square out) → packing. Decoders stream
+//! where their format does (JPEG, PNG without interlacing, BMP without run lengths); the others hold one frame.
+//!
+//! What it refuses to do: read files, blend alpha, convert colour profiles, look at names, show any frame but the first,
+//! and catch panics. A panic in a third-party decoder is the caller's to catch; the [`Decoder`] may be used again after it,
+//! because every call begins by forgetting the image before.
+
+mod bmp;
+mod canvas;
+mod error;
+mod exif;
+mod filter;
+mod format;
+mod geometry;
+mod gif;
+mod jpeg;
+mod options;
+mod pack;
+mod png;
+mod resample;
+mod webp;
+
+pub use error::Error;
+pub use format::{Format, Source, sniff};
+pub use options::{DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, OptionsError};
+
+use crate::tensor::{Layout, RowMut};
+use canvas::Canvas;
+use jpeg::Jpeg;
+use pack::Packer;
+use resample::Resampler;
+
+/// Scratch beyond this is given back after the image that needed it.
+const KEPT_SCRATCH: usize = 32 << 20;
+
+/// Decodes images, one at a time, for one worker thread. Its buffers are kept from image to image.
+pub struct Decoder {
+    options: Options,
+    jpeg: Jpeg,
+    resampler: Resampler,
+    packer: Packer,
+    /// A whole frame, for decoders that do not stream.
+    frame: Vec<u8>,
+}
+
+impl Decoder {
+    /// Checks the options and makes the tables.
+    pub fn new(options: Options) -> Result<Decoder, OptionsError> {
+        options.check()?;
+        Ok(Decoder {
+            options,
+            jpeg: Jpeg::new().ok_or(OptionsError::Memory)?,
+            resampler: Resampler::new(),
+            packer: Packer::new(options.mean, options.std),
+            frame: Vec::new(),
+        })
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The square of an image: `image_size` × `image_size` × 3 bytes, RGB interleaved, before any normalisation.
+    pub fn crop(&mut self, bytes: &[u8]) -> Result<(Source, &[u8]), Error> {
+        let source = self.resample(bytes)?;
+        match self.resampler.finish() {
+            Some(square) => Ok((source, square)),
+            None => Err(Error::corrupt("it has not all its rows").with_source(Some(source))),
+        }
+    }
+
+    /// [`Decoder::crop`], normalised and packed into `row`, which is untouched where the image fails.
+    ///
+    /// # Panics
+    /// If `row` has not `3 × image_size²` elements.
+    pub fn decode_into(&mut self, bytes: &[u8], layout: Layout, row: RowMut<'_>) -> Result<Source, Error> {
+        let source = self.resample(bytes)?;
+        match self.resampler.finish() {
+            Some(square) => self.packer.pack(square, layout, row),
+            None => return Err(Error::corrupt("it has not all its rows").with_source(Some(source))),
+        }
+        Ok(source)
+    }
+
+    /// Leaves the square in the resampler.
+    fn resample(&mut self, bytes: &[u8]) -> Result<Source, Error> {
+        let limit = self.options.limits.max_encoded_bytes;
+        let length = bytes.len() as u64;
+        if length > limit {
+            return Err(Error::limit("bytes of the file", length, limit));
+        }
+        let format = sniff(bytes).ok_or_else(|| unknown(bytes))?;
+        let mut canvas = Canvas::new(&self.options, format, &mut self.resampler);
+        let decoded = match format {
+            Format::Jpeg => self.jpeg.decode(bytes, &mut canvas),
+            Format::Png => png::decode(bytes, &mut self.frame, &mut canvas),
+            Format::WebP => webp::decode(bytes, &mut self.frame, &mut canvas),
+            Format::Gif => gif::decode(bytes, &mut self.frame, &mut canvas),
+            Format::Bmp => bmp::decode(bytes, &mut self.frame, &mut canvas),
+        };
+        let source = canvas.source();
+        let done = decoded.and_then(|()| canvas.finish()).map_err(|error| error.with_source(source));
+        if self.frame.capacity() > KEPT_SCRATCH {
+            self.frame = Vec::new();
+        }
+        done?;
+        source.ok_or_else(|| Error::corrupt("it has no header"))
+    }
+}
+
+fn unknown(bytes: &[u8]) -> Error {
+    match bytes {
+        [] => Error::unsupported("the file is empty"),
+        _ => Error::unsupported(format!(
+            "no format that is read here begins with {}",
+            bytes[..bytes.len().min(8)].escape_ascii()
+        )),
+    }
+}

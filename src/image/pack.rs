@@ -1,0 +1,108 @@
+//! From the square's bytes to the elements of the network's input.
+
+use half::f16;
+
+use crate::tensor::{Layout, RowMut};
+
+/// What each byte of each channel becomes: `(v / 255 − mean) / std`, computed in double and rounded once to the element
+/// type. With mean 0 and std 1 that is the very value of `torch`'s `uint8.float() / 255` for all 256 bytes (a test shows
+/// it); with other constants `torch` rounds three times and may differ in the last place.
+pub(super) struct Packer {
+    single: [[f32; 256]; 3],
+    half: [[f16; 256]; 3],
+}
+
+impl Packer {
+    pub(super) fn new(mean: [f64; 3], std: [f64; 3]) -> Packer {
+        let value = |channel: usize, byte: usize| (byte as f64 / 255.0 - mean[channel]) / std[channel];
+        Packer {
+            single: std::array::from_fn(|c| std::array::from_fn(|v| value(c, v) as f32)),
+            half: std::array::from_fn(|c| std::array::from_fn(|v| f16::from_f64(value(c, v)))),
+        }
+    }
+
+    /// Writes interleaved RGB into a row of as many elements. Bytes stay as they are: where the row is U8, the graph
+    /// normalises.
+    ///
+    /// # Panics
+    /// If the row has another number of elements than the square.
+    pub(super) fn pack(&self, square: &[u8], layout: Layout, row: RowMut<'_>) {
+        match row {
+            RowMut::F32(row) => {
+                write(square, layout, row, |channel, byte| self.single[channel][usize::from(byte)])
+            }
+            RowMut::F16(row) => {
+                write(square, layout, row, |channel, byte| self.half[channel][usize::from(byte)])
+            }
+            RowMut::U8(row) => write(square, layout, row, |_, byte| byte),
+        }
+    }
+}
+
+fn write<T>(square: &[u8], layout: Layout, row: &mut [T], element: impl Fn(usize, u8) -> T) {
+    assert_eq!(row.len(), square.len(), "a row holds one square");
+    match layout {
+        Layout::Nchw => {
+            for (channel, plane) in row.chunks_exact_mut((square.len() / 3).max(1)).enumerate() {
+                for (to, pixel) in plane.iter_mut().zip(square.chunks_exact(3)) {
+                    *to = element(channel, pixel[channel]);
+                }
+            }
+        }
+        Layout::Nhwc => {
+            for (to, pixel) in row.chunks_exact_mut(3).zip(square.chunks_exact(3)) {
+                for (channel, (to, &byte)) in to.iter_mut().zip(pixel).enumerate() {
+                    *to = element(channel, byte);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_normalisation_each_byte_is_the_single_precision_quotient() {
+        let packer = Packer::new([0.0; 3], [1.0; 3]);
+        for byte in 0..=255u8 {
+            // torchvision's ToTensor: float32 divided by float32 255
+            let torch = f32::from(byte) / 255.0;
+            for channel in 0..3 {
+                assert_eq!(packer.single[channel][usize::from(byte)].to_bits(), torch.to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn planes_follow_each_other_in_nchw_and_pixels_in_nhwc() {
+        let square = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        let packer = Packer::new([0.0; 3], [1.0; 3]);
+        let mut row = [0; 12];
+        packer.pack(&square, Layout::Nchw, RowMut::U8(&mut row));
+        assert_eq!(row, [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12]);
+        packer.pack(&square, Layout::Nhwc, RowMut::U8(&mut row));
+        assert_eq!(row, square);
+    }
+
+    #[test]
+    fn each_channel_has_its_own_mean_and_deviation() {
+        let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        let packer = Packer::new(mean, std);
+        let (mut single, mut half) = ([0.0; 3], [f16::ZERO; 3]);
+        packer.pack(&[0, 128, 255], Layout::Nchw, RowMut::F32(&mut single));
+        packer.pack(&[0, 128, 255], Layout::Nhwc, RowMut::F16(&mut half));
+        for channel in 0..3 {
+            let exact = ([0.0, 128.0, 255.0][channel] / 255.0 - mean[channel]) / std[channel];
+            assert_eq!(single[channel], exact as f32);
+            assert_eq!(half[channel], f16::from_f64(exact));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a row holds one square")]
+    fn a_row_of_another_size_is_a_fault_of_the_caller() {
+        Packer::new([0.0; 3], [1.0; 3]).pack(&[0; 12], Layout::Nchw, RowMut::U8(&mut [0; 9]));
+    }
+}

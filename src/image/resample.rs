@@ -1,0 +1,277 @@
+//! Pillow's two-pass resampling as a stream: rows of the source go in, the square comes out.
+//!
+//! Pillow makes a byte image between a horizontal and a vertical pass. Here a source row is resampled horizontally as it
+//! comes, rounded to bytes as Pillow's is, and added to the sums of the outputs that it touches. Sums of integers do not
+//! depend on their order, so the bytes are the same, and memory depends on the square alone: neither the source nor the
+//! image between the passes is ever whole. Rows that no output touches cost nothing.
+
+use std::collections::VecDeque;
+
+use super::filter::{Axis, FRACTION, Window};
+use super::geometry::Geometry;
+use super::options::Interpolation;
+
+/// Above this many weights the horizontal pass makes them anew for each row instead of keeping them: such a table is only
+/// met in images of millions of columns, which have few rows.
+const MAX_TABLE: u64 = 1 << 22;
+
+/// Rounds half up when a sum is shifted down to a byte.
+const HALF: i32 = 1 << (FRACTION - 1);
+
+/// One square in the making, and its buffers, which are kept from image to image.
+pub(super) struct Resampler {
+    size: u32,
+    columns: Columns,
+    rows: Axis,
+    /// The source rows that matter.
+    needed: Window,
+    /// The row that comes next.
+    row: u32,
+    /// Outputs `done..done + open.len()` have begun and not ended.
+    open: VecDeque<Output>,
+    done: u32,
+    spare: Vec<Output>,
+    /// The row in hand after the horizontal pass.
+    line: Vec<u8>,
+    square: Vec<u8>,
+    real: Vec<f64>,
+}
+
+/// A row of the square that still waits for source rows.
+#[derive(Default)]
+struct Output {
+    window: Window,
+    weights: Vec<i32>,
+    sums: Vec<i32>,
+}
+
+/// The horizontal weights of every column of the square.
+struct Columns {
+    axis: Axis,
+    windows: Vec<Window>,
+    /// Those of all windows, end to end; empty where they are made for each row.
+    table: Vec<i32>,
+}
+
+impl Resampler {
+    pub(super) fn new() -> Resampler {
+        let nothing = Axis::new(Interpolation::Bilinear, 1, 1, 0);
+        Resampler {
+            size: 0,
+            columns: Columns { axis: nothing, windows: Vec::new(), table: Vec::new() },
+            rows: nothing,
+            needed: Window::default(),
+            row: 0,
+            open: VecDeque::new(),
+            done: 0,
+            spare: Vec::new(),
+            line: Vec::new(),
+            square: Vec::new(),
+            real: Vec::new(),
+        }
+    }
+
+    /// Forgets whatever image was in hand and awaits the rows of one of `width` × `height` pixels, top row first.
+    pub(super) fn begin(&mut self, interpolation: Interpolation, width: u32, height: u32, to: &Geometry) {
+        let columns = Axis::new(interpolation, width, to.width, to.left);
+        if self.columns.axis != columns || self.size != to.size {
+            self.columns.fill(columns, to.size, &mut self.real);
+        }
+        self.rows = Axis::new(interpolation, height, to.height, to.top);
+        self.needed = Window { lo: self.rows.window(0).lo, hi: self.rows.window(to.size - 1).hi };
+        self.size = to.size;
+        self.row = 0;
+        self.done = 0;
+        self.spare.extend(self.open.drain(..));
+        let pixels = to.size as usize * to.size as usize;
+        self.line.resize(to.size as usize * 3, 0);
+        self.square.resize(pixels * 3, 0);
+    }
+
+    /// The first row after which nothing more is needed.
+    #[cfg(test)]
+    pub(super) fn end(&self) -> u32 {
+        self.needed.hi
+    }
+
+    /// Takes the next row, `width` RGB pixels.
+    pub(super) fn push(&mut self, rgb: &[u8]) {
+        debug_assert_eq!(rgb.len(), self.columns.axis.inputs() as usize * 3, "a row of the announced width");
+        let row = self.row;
+        self.row += 1;
+        if row < self.needed.lo || row >= self.needed.hi {
+            return;
+        }
+        self.columns.apply(rgb, &mut self.line, &mut self.real);
+        self.open_outputs(row);
+        for output in &mut self.open {
+            // `open_outputs` opened no window that begins below `row`, and those that ended are gone
+            let weight = output.weights[(row - output.window.lo) as usize];
+            for (sum, &sample) in output.sums.iter_mut().zip(&self.line) {
+                *sum += weight * i32::from(sample);
+            }
+        }
+        self.close_outputs(row);
+    }
+
+    fn open_outputs(&mut self, row: u32) {
+        loop {
+            let next = self.done + self.open.len() as u32;
+            if next == self.size {
+                return;
+            }
+            let window = self.rows.window(next);
+            if window.lo > row {
+                return;
+            }
+            let mut output = self.spare.pop().unwrap_or_default();
+            output.window = window;
+            output.weights.clear();
+            self.rows.weights(next, &mut self.real, &mut output.weights);
+            output.sums.clear();
+            output.sums.resize(self.line.len(), HALF);
+            self.open.push_back(output);
+        }
+    }
+
+    fn close_outputs(&mut self, row: u32) {
+        while self.open.front().is_some_and(|output| output.window.hi == row + 1) {
+            let Some(output) = self.open.pop_front() else { return };
+            let start = self.done as usize * self.line.len();
+            for (byte, &sum) in self.square[start..].iter_mut().zip(&output.sums) {
+                *byte = clamp(sum);
+            }
+            self.done += 1;
+            self.spare.push(output);
+        }
+    }
+
+    /// The square, RGB interleaved, once every needed row has been pushed; else `None`.
+    pub(super) fn finish(&self) -> Option<&[u8]> {
+        (self.done == self.size).then_some(self.square.as_slice())
+    }
+}
+
+impl Columns {
+    fn fill(&mut self, axis: Axis, size: u32, real: &mut Vec<f64>) {
+        self.axis = axis;
+        self.windows.clear();
+        self.windows.extend((0..size).map(|column| axis.window(column)));
+        self.table.clear();
+        if axis.widest() * u64::from(size) <= MAX_TABLE {
+            for column in 0..size {
+                axis.weights(column, real, &mut self.table);
+            }
+        }
+    }
+
+    fn apply(&mut self, rgb: &[u8], line: &mut [u8], real: &mut Vec<f64>) {
+        if self.table.is_empty() {
+            let mut weights = Vec::new();
+            for ((column, window), pixel) in (0..).zip(&self.windows).zip(line.chunks_exact_mut(3)) {
+                weights.clear();
+                self.axis.weights(column, real, &mut weights);
+                pixel.copy_from_slice(&blend(rgb, *window, &weights));
+            }
+        } else {
+            let mut table = self.table.as_slice();
+            for (window, pixel) in self.windows.iter().zip(line.chunks_exact_mut(3)) {
+                let (weights, rest) = table.split_at((window.hi - window.lo) as usize);
+                table = rest;
+                pixel.copy_from_slice(&blend(rgb, *window, weights));
+            }
+        }
+    }
+}
+
+fn blend(rgb: &[u8], window: Window, weights: &[i32]) -> [u8; 3] {
+    let mut sums = [HALF; 3];
+    for (weight, pixel) in weights.iter().zip(rgb[window.lo as usize * 3..].chunks_exact(3)) {
+        for (sum, &sample) in sums.iter_mut().zip(pixel) {
+            *sum += weight * i32::from(sample);
+        }
+    }
+    sums.map(clamp)
+}
+
+fn clamp(sum: i32) -> u8 {
+    (sum >> FRACTION).clamp(0, 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::options::{Mode, Options};
+
+    fn run(
+        resampler: &mut Resampler,
+        options: &Options,
+        width: u32,
+        height: u32,
+        rows: &[Vec<u8>],
+    ) -> Vec<u8> {
+        let to = Geometry::new(options, width, height);
+        resampler.begin(options.interpolation, width, height, &to);
+        for row in rows {
+            resampler.push(row);
+        }
+        resampler.finish().expect("every row was given").to_vec()
+    }
+
+    fn ramp(width: u32, height: u32) -> Vec<Vec<u8>> {
+        (0..height)
+            .map(|y| (0..width).flat_map(|x| [(x * 7 + y) as u8, (y * 5) as u8, (x ^ y) as u8]).collect())
+            .collect()
+    }
+
+    #[test]
+    fn a_flat_image_stays_flat_under_both_filters() {
+        for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+            for (width, height) in [(1, 1), (3, 500), (500, 3), (301, 299)] {
+                let options = Options { interpolation, ..Options::new(32) };
+                let rows = vec![[9, 128, 255].repeat(width as usize); height as usize];
+                let square = run(&mut Resampler::new(), &options, width, height, &rows);
+                assert!(square.chunks(3).all(|pixel| pixel == [9, 128, 255]), "{width}×{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_made_for_each_row_give_the_same_bytes_as_a_table() {
+        let options = Options { mode: Mode::Squash, ..Options::new(16) };
+        let rows = ramp(300, 5);
+        let mut resampler = Resampler::new();
+        let with_table = run(&mut resampler, &options, 300, 5, &rows);
+        assert!(!resampler.columns.table.is_empty());
+        resampler.columns.table.clear();
+        assert_eq!(run(&mut resampler, &options, 300, 5, &rows), with_table);
+    }
+
+    #[test]
+    fn an_image_left_half_way_leaves_nothing_in_the_next() {
+        let options = Options::new(24);
+        let (wide, tall) = (ramp(90, 40), ramp(31, 77));
+        let mut resampler = Resampler::new();
+        let alone = run(&mut resampler, &options, 31, 77, &tall);
+        resampler.begin(options.interpolation, 90, 40, &Geometry::new(&options, 90, 40));
+        for row in &wide[..20] {
+            resampler.push(row);
+        }
+        assert_eq!(resampler.finish(), None);
+        assert_eq!(run(&mut resampler, &options, 31, 77, &tall), alone);
+    }
+
+    #[test]
+    fn rows_below_the_last_window_are_not_waited_for() {
+        let options = Options::new(24);
+        let rows = ramp(30, 400);
+        let mut resampler = Resampler::new();
+        resampler.begin(options.interpolation, 30, 400, &Geometry::new(&options, 30, 400));
+        let end = resampler.end();
+        assert!(end < 300, "{end}");
+        for row in &rows[..end as usize] {
+            resampler.push(row);
+        }
+        assert!(resampler.finish().is_some());
+    }
+}

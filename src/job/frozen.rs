@@ -1,0 +1,79 @@
+//! `_tresnet/job.json`: the resolved job as its first process froze it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::FolderTargets;
+use crate::output::Layout;
+use crate::store::Location;
+
+use super::fingerprint::Components;
+use super::{JobError, PROTOCOL};
+
+/// What stands in `job.json`. Reports, later runs and other workers read it instead of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// Version of the commit protocol.
+    pub protocol: u32,
+    /// Version of the program that created it.
+    pub version: String,
+    /// When, RFC 3339.
+    pub created: String,
+    /// The job's name.
+    pub name: String,
+    /// Hash of the components.
+    pub fingerprint: String,
+    /// What decides the rows, by name.
+    pub components: Components,
+    /// Where the images are.
+    pub input: String,
+    /// The preprocessing, in words.
+    pub preprocess: String,
+    /// Facts about the model.
+    pub model: FrozenModel,
+    /// Ground truth by folder, where that is the rule.
+    pub folder_targets: Option<FolderTargets>,
+}
+
+/// What is known of the model without the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrozenModel {
+    /// Architecture.
+    pub arch: String,
+    /// SHA-256 of the weights' file.
+    pub sha256: String,
+    /// `fp32` or `fp16`.
+    pub precision: String,
+    /// C.
+    pub classes: usize,
+    /// D.
+    pub dim: usize,
+    /// Class names by index, where known.
+    pub labels: Option<Vec<String>>,
+}
+
+impl Frozen {
+    /// Reads what stands on an output, or `None` on a new one.
+    pub async fn read(output: &Location) -> Result<Option<Frozen>, JobError> {
+        let Some(bytes) = output.read(Layout::JOB).await? else { return Ok(None) };
+        let frozen: Frozen = serde_json::from_slice(&bytes).map_err(|error| {
+            JobError::Mismatch(format!(
+                "`{}/{}` is not of this version's making ({error}); take another `output.uri`",
+                output.uri(),
+                Layout::JOB
+            ))
+        })?;
+        if frozen.protocol != PROTOCOL {
+            return Err(JobError::Mismatch(format!(
+                "the output `{}` follows protocol {}, this program {PROTOCOL}; take another `output.uri`",
+                output.uri(),
+                frozen.protocol
+            )));
+        }
+        Ok(Some(frozen))
+    }
+
+    /// The bytes of `job.json`.
+    pub fn to_json(&self) -> Result<Vec<u8>, JobError> {
+        serde_json::to_vec_pretty(self).map_err(|error| JobError::Mismatch(format!("job.json: {error}")))
+    }
+}

@@ -1,0 +1,122 @@
+//! Every key of a job file, and whether it decides the rows or only how they are made.
+
+/// What a key decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decides {
+    /// The rows: it is part of the fingerprint.
+    Rows,
+    /// The operation: the rows are the same whatever it says.
+    Operation,
+}
+
+use Decides::{Operation, Rows};
+
+/// Tables and keys. A test holds this list against the types that are deserialised.
+pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
+    ("job", &[("name", Operation)]),
+    (
+        "input",
+        &[
+            ("uri", Rows),
+            ("format", Rows),
+            ("targets", Rows),
+            ("manifest", Rows),
+            ("targets_file", Rows),
+            ("classes", Rows),
+            ("exclude_done", Operation),
+            ("carry_columns", Rows),
+            ("limit", Rows),
+            ("extensions", Rows),
+        ],
+    ),
+    ("model", &[("path", Rows), ("config", Rows), ("precision", Rows)]),
+    (
+        "preprocess",
+        &[
+            ("image_size", Rows),
+            ("crop_pct", Rows),
+            ("mode", Rows),
+            ("interpolation", Rows),
+            ("mean", Rows),
+            ("std", Rows),
+            ("exif", Rows),
+            ("decode", Rows),
+        ],
+    ),
+    (
+        "engine",
+        &[("device", Operation), ("device_ids", Operation), ("batch_size", Operation), ("threads", Operation)],
+    ),
+    (
+        "output",
+        &[
+            ("uri", Operation),
+            ("top_k", Rows),
+            ("embedding", Rows),
+            ("normalize_embedding", Rows),
+            ("logits", Rows),
+            ("activation", Rows),
+            ("rows_per_part", Rows),
+            ("compression", Operation),
+        ],
+    ),
+    (
+        "limits",
+        &[
+            ("max_error_fraction", Operation),
+            ("max_encoded_bytes", Rows),
+            ("max_pixels", Rows),
+            ("max_scans", Rows),
+            ("decoder_warnings", Rows),
+            ("in_flight_bytes", Operation),
+            ("requests", Operation),
+            ("decode_threads", Operation),
+        ],
+    ),
+    ("report", &[("formats", Operation), ("require", Operation)]),
+];
+
+/// The known key that is nearest to what was typed, if any is near.
+pub fn nearest(typed: &str) -> Option<String> {
+    let (table, key) = typed.split_once('.').unwrap_or((typed, ""));
+    let all = KEYS.iter().flat_map(|(table, keys)| keys.iter().map(move |(key, _)| (*table, *key)));
+    let scored = all.map(|(known_table, known_key)| {
+        let near_key = strsim::normalized_damerau_levenshtein(key, known_key);
+        let near_table = strsim::normalized_damerau_levenshtein(table, known_table);
+        (near_key + 0.3 * near_table, format!("{known_table}.{known_key}"))
+    });
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= 0.75).then_some(best.1)
+}
+
+/// The known table that is nearest to what was typed.
+pub fn nearest_table(typed: &str) -> Option<&'static str> {
+    let scored = KEYS.iter().map(|(table, _)| (strsim::normalized_damerau_levenshtein(typed, table), *table));
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.5).map(|(_, table)| table)
+}
+
+/// True for names under which people keep secrets.
+pub fn looks_like_credential(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["secret", "password", "passwd", "token", "access_key", "account_key", "credential", "api_key", "sas_", "private_key"]
+        .iter()
+        .any(|word| key.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_errors_find_the_key_that_was_meant() {
+        for (typed, meant) in [
+            ("engine.batchsize", "engine.batch_size"),
+            ("input.url", "input.uri"),
+            ("output.topk", "output.top_k"),
+            ("preproces.crop_pct", "preprocess.crop_pct"),
+        ] {
+            assert_eq!(nearest(typed).as_deref(), Some(meant));
+        }
+        assert_eq!(nearest("engine.zzzzzz"), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! From a file to a [`JobSpec`]: variables, overrides, and errors that name a line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::Value;
+use toml::de::DeTable;
+
+use super::keys::{KEYS, looks_like_credential, nearest, nearest_table};
+use super::{JobError, JobSpec};
+
+/// What a job is loaded from, beside the file.
+#[derive(Debug, Clone, Default)]
+pub struct Source<'a> {
+    /// `--set table.key=value`, in order.
+    pub overrides: &'a [String],
+    /// `--date`, or today in UTC: the value of `${DATE}`.
+    pub date: String,
+}
+
+/// Where each key stands, for errors.
+struct Places {
+    file: String,
+    lines: BTreeMap<String, usize>,
+}
+
+impl Places {
+    fn of(&self, key: &str) -> String {
+        match self.lines.get(key) {
+            Some(0) => format!("--set {key}"),
+            Some(line) => format!("{}:{line}", self.file),
+            None => self.file.clone(),
+        }
+    }
+}
+
+/// Reads a job file, expands variables and applies overrides.
+pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| JobError::Unreadable { path: file.clone(), why: error.to_string() })?;
+    parse(&text, &file, source)
+}
+
+fn parse(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobError> {
+    let syntax = |error: toml::de::Error| JobError::Syntax {
+        path: file.to_owned(),
+        why: error.to_string().trim().replace('\n', " "),
+    };
+    let mut places = Places { file: file.to_owned(), lines: lines(text).map_err(syntax)? };
+    let mut root: toml::Table = toml::from_str(text).map_err(syntax)?;
+    for assignment in source.overrides {
+        apply(&mut root, assignment, &mut places)?;
+    }
+    check_keys(&root, &places)?;
+    for (table, value) in &mut root {
+        expand(value, table, &places, &source.date)?;
+    }
+    serde_path_to_error::deserialize(Value::Table(root)).map_err(|error| {
+        let key = error.path().to_string();
+        let why = error.inner().message().trim().to_owned();
+        if key == "." || key.is_empty() {
+            return JobError::Mismatch(format!("{file}: {why}"));
+        }
+        let place = places.of(key.split('[').next().unwrap_or(&key));
+        JobError::Value { place, key, why: format!("does not fit: {why}") }
+    })
+}
+
+/// The line of every key, by its path.
+fn lines(text: &str) -> Result<BTreeMap<String, usize>, toml::de::Error> {
+    let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
+    let mut lines = BTreeMap::new();
+    let root = DeTable::parse(text)?;
+    for (table, value) in root.get_ref().iter() {
+        lines.insert(table.get_ref().to_string(), line_of(table.span().start));
+        if let Some(keys) = value.get_ref().as_table() {
+            for (key, _) in keys.iter() {
+                lines.insert(format!("{}.{}", table.get_ref(), key.get_ref()), line_of(key.span().start));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// `engine.batch_size=64`: the value is TOML if it parses as such, else a text.
+fn apply(root: &mut toml::Table, assignment: &str, places: &mut Places) -> Result<(), JobError> {
+    let wrong = |why: &str| JobError::Value {
+        place: "--set".into(),
+        key: assignment.to_owned(),
+        why: why.to_owned(),
+    };
+    let (key, value) = assignment.split_once('=').ok_or_else(|| wrong("is not of the form table.key=value"))?;
+    let (table, name) = key.trim().split_once('.').ok_or_else(|| wrong("names no table; write table.key=value"))?;
+    let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
+    let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(value.to_owned()));
+    places.lines.insert(format!("{table}.{name}"), 0);
+    let entry = root.entry(table).or_insert_with(|| Value::Table(toml::Table::new()));
+    let keys = entry.as_table_mut().ok_or_else(|| wrong("names something that is no table"))?;
+    keys.insert(name.to_owned(), value);
+    Ok(())
+}
+
+fn check_keys(root: &toml::Table, places: &Places) -> Result<(), JobError> {
+    let unknown = |key: String, nearest: Option<String>| {
+        let place = places.of(&key);
+        if looks_like_credential(&key) {
+            return JobError::Credential { place, key };
+        }
+        let nearest = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        JobError::UnknownKey { place, key, nearest }
+    };
+    for (table, value) in root {
+        let Some((_, known)) = KEYS.iter().find(|(name, _)| name == table) else {
+            return Err(unknown(table.clone(), nearest_table(table).map(|near| format!("[{near}]"))));
+        };
+        let Some(keys) = value.as_table() else {
+            let why = "is a table, not a value".into();
+            return Err(JobError::Value { place: places.of(table), key: table.clone(), why });
+        };
+        for key in keys.keys() {
+            if !known.iter().any(|(name, _)| name == key) {
+                let typed = format!("{table}.{key}");
+                return Err(unknown(typed.clone(), nearest(&typed)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Expands `${NAME}` and `${NAME:-default}` in every text below `value`.
+fn expand(value: &mut Value, key: &str, places: &Places, date: &str) -> Result<(), JobError> {
+    match value {
+        Value::String(text) => {
+            *text = expand_text(text, date)
+                .map_err(|name| JobError::Variable { place: places.of(key), name })?;
+        }
+        Value::Array(items) => {
+            for item in items {
+                expand(item, key, places, date)?;
+            }
+        }
+        Value::Table(table) => {
+            for (name, value) in table.iter_mut() {
+                expand(value, &format!("{key}.{name}"), places, date)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The expanded text, or the name of the variable that is not set.
+fn expand_text(text: &str, date: &str) -> Result<String, String> {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start..].find('}') else { break };
+        result.push_str(&rest[..start]);
+        let inside = &rest[start + 2..start + length];
+        let (name, default) = match inside.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (inside, None),
+        };
+        let set = if name == "DATE" { Some(date.to_owned()) } else { std::env::var(name).ok() };
+        match (set.filter(|value| !value.is_empty()), default) {
+            (Some(value), _) => result.push_str(&value),
+            (None, Some(default)) => result.push_str(default),
+            (None, None) => return Err(name.to_owned()),
+        }
+        rest = &rest[start + length + 1..];
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = "[input]\nuri = \"in/${DATE}\"\n[model]\npath = \"m.safetensors\"\n[output]\nuri = \"out\"\n";
+
+    fn parsed(text: &str, overrides: &[&str]) -> Result<JobSpec, JobError> {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        parse(text, "job.toml", &Source { overrides: &overrides, date: "2026-11-24".into() })
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_its_line_and_the_nearest_known_one() {
+        let cases = [
+            ("[engine]\nbatchsize = 3\n", "job.toml:8: unknown key `engine.batchsize`; did you mean `engine.batch_size`?"),
+            ("[engin]\nbatch_size = 3\n", "job.toml:7: unknown key `engin`; did you mean `[engine]`?"),
+            ("[engine]\naws_secret_access_key = \"x\"\n", "looks like a credential"),
+            ("[engine]\nbatch_size = [1]\n", "job.toml:8: `engine.batch_size` does not fit"),
+            ("[report]\nformats = [\"pdf\"]\n", "job.toml:8: `report.formats[0]` does not fit: unknown variant `pdf`"),
+        ];
+        for (tail, expected) in cases {
+            let error = parsed(&format!("{JOB}{tail}"), &[]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn overrides_replace_values_and_are_checked_like_the_file() {
+        let spec = parsed(JOB, &["engine.batch_size=64", "output.uri=s3://b/x", "input.limit=5"]).unwrap();
+        assert_eq!((spec.output.uri.as_str(), spec.input.limit), ("s3://b/x", Some(5)));
+        let error = parsed(JOB, &["engine.batch=64"]).unwrap_err().to_string();
+        assert!(error.starts_with("--set engine.batch: unknown key"), "{error}");
+    }
+
+    #[test]
+    fn variables_expand_and_a_missing_one_is_named() {
+        assert_eq!(parsed(JOB, &[]).unwrap().input.uri, "in/2026-11-24");
+        let error = parsed(JOB, &["input.uri=${TRESNET_TEST_NOT_SET}"]).unwrap_err().to_string();
+        assert!(error.contains("`TRESNET_TEST_NOT_SET` is not set"), "{error}");
+        assert_eq!(expand_text("${TRESNET_TEST_NOT_SET:-a:-b}/x", "d").unwrap(), "a:-b/x");
+    }
+}

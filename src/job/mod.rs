@@ -1,0 +1,23 @@
+//! The job: what a person typed, and everything resolved from it.
+//!
+//! Parse, then resolve, then act: nothing behind [`ResolvedJob`] knows a default, and nothing before it opens
+//! a store for writing.
+
+mod error;
+mod fingerprint;
+mod frozen;
+mod keys;
+mod load;
+mod resolve;
+mod spec;
+mod units;
+
+pub use error::JobError;
+pub use fingerprint::{Components, fingerprint};
+pub use frozen::{Frozen, FrozenModel};
+pub use load::{Source, load};
+pub use resolve::{LoadedModel, ResolvedJob, Targets};
+pub use spec::{JobSpec, Precision, ReportFormat, TargetsSpec};
+
+/// Version of the commit protocol and of the files below `_tresnet`.
+pub const PROTOCOL: u32 = 1;

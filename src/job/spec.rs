@@ -1,0 +1,320 @@
+//! The job file as typed: every key optional except where nothing could be guessed.
+
+use serde::Deserialize;
+
+use crate::output::{Activation, Embedding};
+
+use super::units::Quantity;
+
+/// A job file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// `[job]`
+    #[serde(default)]
+    pub job: Job,
+    /// `[input]`
+    pub input: Input,
+    /// `[model]`
+    pub model: Model,
+    /// `[preprocess]`
+    #[serde(default)]
+    pub preprocess: Preprocess,
+    /// `[engine]`
+    #[serde(default)]
+    pub engine: Engine,
+    /// `[output]`
+    pub output: Output,
+    /// `[limits]`
+    #[serde(default)]
+    pub limits: Limits,
+    /// `[report]`
+    #[serde(default)]
+    pub report: Report,
+}
+
+/// What the job is called.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// For logs and reports; default: the file's name.
+    pub name: Option<String>,
+}
+
+/// Where the images are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// `s3://`, `gs://`, `az://`, `file://` or a path.
+    pub uri: String,
+    /// How the images lie there.
+    #[serde(default)]
+    pub format: Format,
+    /// Ground truth.
+    #[serde(default)]
+    pub targets: TargetsSpec,
+    /// Manifest file.
+    pub manifest: Option<String>,
+    /// Truth file.
+    pub targets_file: Option<String>,
+    /// Class names: `imagenet-1k`, or a class-map file.
+    pub classes: Option<String>,
+    /// Finished outputs whose images are left out.
+    pub exclude_done: Option<Vec<String>>,
+    /// Columns of the input that are carried into the output.
+    pub carry_columns: Option<Vec<String>>,
+    /// Images in all, at most.
+    pub limit: Option<u64>,
+    /// `image` (the known extensions) or `any`.
+    #[serde(default)]
+    pub extensions: Extensions,
+}
+
+/// How the images lie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Format {
+    #[default]
+    Folder,
+    Manifest,
+    Webdataset,
+    Parquet,
+}
+
+/// Where ground truth comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum TargetsSpec {
+    #[default]
+    None,
+    Folder,
+    Manifest,
+    Webdataset,
+    Parquet,
+    ImagenetVal,
+    ImagenetReal,
+    ImagenetV2,
+    ImagenetA,
+    ImagenetR,
+}
+
+/// Which file names are images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Extensions {
+    #[default]
+    Image,
+    Any,
+}
+
+/// Which network.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// A checkpoint or an .onnx file.
+    pub path: String,
+    /// timm's `config.json`; default: the one beside the checkpoint.
+    pub config: Option<String>,
+    /// Arithmetic of the graph.
+    pub precision: Option<Precision>,
+}
+
+/// Arithmetic of the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Precision {
+    Fp32,
+    Fp16,
+}
+
+/// From image to input; each default is the model's own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Preprocess {
+    pub image_size: Option<u32>,
+    pub crop_pct: Option<f64>,
+    pub mode: Option<Mode>,
+    pub interpolation: Option<Interpolation>,
+    pub mean: Option<[f64; 3]>,
+    pub std: Option<[f64; 3]>,
+    pub exif: Option<Exif>,
+    pub decode: Option<Decode>,
+}
+
+/// Crop or squash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Mode {
+    Crop,
+    Squash,
+}
+
+/// Resampling filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Interpolation {
+    Bilinear,
+    Bicubic,
+}
+
+/// EXIF orientation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Exif {
+    Ignore,
+    Apply,
+}
+
+/// How exact the decoding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Decode {
+    Exact,
+    Fast,
+}
+
+/// Where it is computed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Device.
+    #[serde(default)]
+    pub device: Device,
+    /// Device numbers.
+    pub device_ids: Option<Vec<u32>>,
+    /// Images a batch.
+    pub batch_size: Option<BatchSize>,
+    /// Threads of the CPU provider; default: all cores.
+    pub threads: Option<usize>,
+}
+
+/// Device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Device {
+    #[default]
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+/// Images a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum BatchSize {
+    /// So many.
+    Fixed(u32),
+    /// `auto`.
+    Named(String),
+}
+
+/// Where the rows go and what they hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Output {
+    pub uri: String,
+    pub top_k: Option<usize>,
+    pub embedding: Option<Embedding>,
+    pub normalize_embedding: Option<bool>,
+    pub logits: Option<bool>,
+    pub activation: Option<Activation>,
+    pub rows_per_part: Option<u32>,
+    pub compression: Option<Compression>,
+}
+
+/// Compression of the part files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Compression {
+    Zstd,
+    None,
+}
+
+/// What an image and the whole run may cost.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Limits {
+    pub max_error_fraction: Option<f64>,
+    pub max_encoded_bytes: Option<Quantity>,
+    pub max_pixels: Option<Quantity>,
+    pub max_scans: Option<u32>,
+    pub decoder_warnings: Option<DecoderWarnings>,
+    pub in_flight_bytes: Option<Quantity>,
+    pub requests: Option<usize>,
+    pub decode_threads: Option<usize>,
+}
+
+/// libjpeg's warnings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum DecoderWarnings {
+    Accept,
+    Error,
+}
+
+/// What is written about the accuracy, and what must hold.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Files to write.
+    pub formats: Option<Vec<ReportFormat>>,
+    /// Gates, such as `top1 >= 80.5`.
+    #[serde(default)]
+    pub require: Vec<String>,
+}
+
+/// A file of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum ReportFormat {
+    Json,
+    Markdown,
+    Html,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::keys::KEYS;
+
+    /// The fields that serde knows, read off the error for a field that cannot exist.
+    fn fields<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
+        let error = toml::from_str::<T>("\"no such field\" = 1").unwrap_err().to_string();
+        let list = error.split("expected ").nth(1).unwrap();
+        list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_that_is_deserialised_is_marked_as_deciding_rows_or_operation() {
+        let tables = [
+            ("job", fields::<Job>()),
+            ("input", fields::<Input>()),
+            ("model", fields::<Model>()),
+            ("preprocess", fields::<Preprocess>()),
+            ("engine", fields::<Engine>()),
+            ("output", fields::<Output>()),
+            ("limits", fields::<Limits>()),
+            ("report", fields::<Report>()),
+        ];
+        let marked: Vec<(&str, Vec<String>)> = KEYS
+            .iter()
+            .map(|(table, keys)| (*table, keys.iter().map(|(key, _)| (*key).to_owned()).collect()))
+            .collect();
+        assert_eq!(tables.to_vec(), marked);
+    }
+}

@@ -1,0 +1,39 @@
+//! Offline image classification at scale: object storage in, TResNet on ONNX Runtime, Parquet out, exactly
+//! one row per image.
+//!
+//! The way of the data, which is also the way of ownership:
+//!
+//! ```text
+//!  job.toml ─► ResolvedJob ─► plan ─► part ─► fetch ─► decode ─► batch ─► infer ─► rows ─► part file ─► report
+//!              every default  frozen  one     async    CPU       slot     one owner  top-k   one PUT =
+//!              resolved       once    output  GETs     workers            a session  embed.  the commit
+//! ```
+//!
+//! | folder | what it is for |
+//! |---|---|
+//! | [`job`] | the TOML as typed, and everything resolved from it |
+//! | [`store`] | object stores and local disk behind one narrow type |
+//! | [`dataset`] | what the images are, and the frozen plan of them |
+//! | [`image`] | bytes in, one row of pixels out, to the bit of the reference |
+//! | [`model`] | TResNet: checkpoint → architecture → ONNX graph |
+//! | [`engine`] | batches on a device, one owner a session |
+//! | [`pipeline`] | joins the stages into a run |
+//! | [`output`] | rows, part files, the commit, the finish |
+//! | [`report`] | accuracy from the rows alone |
+//! | [`cli`] | the commands; the only place that prints |
+
+pub mod classes;
+pub mod cli;
+pub mod dataset;
+pub mod engine;
+pub mod failure;
+pub mod image;
+pub mod job;
+pub mod model;
+pub mod output;
+pub mod pipeline;
+pub mod report;
+pub mod sample;
+pub mod store;
+pub mod telemetry;
+pub mod tensor;

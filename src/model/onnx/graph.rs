@@ -1,0 +1,241 @@
+//! The graph as it grows: nodes, weights, inputs, outputs, and the file in the end.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use half::f16;
+use prost::Message;
+
+use super::proto::{
+    self, Attribute, Axis, AxisLength, Entry, GraphDef, Initializer, Model, Node, Opset, Shape, TensorType, Type,
+    ValueInfo, element,
+};
+use crate::model::error::ModelError;
+
+/// Operator set: the newest before `ReduceMean` and `Pad` changed, and read by ONNX Runtime since 1.12.
+const OPSET: i64 = 17;
+/// The file format's version that goes with it.
+const IR_VERSION: i64 = 8;
+/// Name of the free axis.
+const BATCH: &str = "batch";
+/// Protobuf's own limit.
+const MAX_BYTES: usize = i32::MAX as usize;
+
+/// The arithmetic of a graph's maps and weights. Outputs are f32 in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// IEEE single precision.
+    Fp32,
+    /// IEEE half precision from the input to the last map; pooled features and classifier in single precision,
+    /// which costs nothing at their size and spares the logits a second rounding.
+    Fp16,
+}
+
+impl Precision {
+    /// As job files and metadata spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Precision::Fp32 => "fp32",
+            Precision::Fp16 => "fp16",
+        }
+    }
+
+    pub(super) fn element(self) -> i32 {
+        match self {
+            Precision::Fp32 => element::FLOAT,
+            Precision::Fp16 => element::FLOAT16,
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "fp32" => Ok(Precision::Fp32),
+            "fp16" => Ok(Precision::Fp16),
+            other => Err(format!("`{other}` is no precision: take `fp32` or `fp16`")),
+        }
+    }
+}
+
+/// A batch of feature maps in the graph: `[batch, channels, height, width]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    pub(super) name: String,
+    /// Length of the second axis.
+    pub channels: usize,
+    /// Length of the third axis.
+    pub height: usize,
+    /// Length of the fourth axis.
+    pub width: usize,
+}
+
+/// A batch of vectors in the graph, f32: `[batch, len]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features {
+    pub(super) name: String,
+    /// Length of the second axis.
+    pub len: usize,
+}
+
+/// A graph under construction. Operators are appended in the order of computation, so it is sorted as ONNX asks.
+#[derive(Debug)]
+pub struct Graph {
+    pub(super) precision: Precision,
+    definition: GraphDef,
+    named: BTreeSet<String>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(precision: Precision) -> Self {
+        let definition = GraphDef { name: Some("tresnet".to_owned()), ..GraphDef::default() };
+        Self { precision, definition, named: BTreeSet::new() }
+    }
+
+    /// Declares an input of maps in the graph's precision.
+    pub fn input(&mut self, name: &str, channels: usize, height: usize, width: usize) -> Map {
+        let axes = [channels, height, width];
+        self.definition.input.push(value_info(name, self.precision.element(), &axes));
+        Map { name: name.to_owned(), channels, height, width }
+    }
+
+    /// Declares vectors as an output, under the name that they have.
+    pub fn output(&mut self, features: &Features) {
+        self.definition.output.push(value_info(&features.name, element::FLOAT, &[features.len]));
+    }
+
+    /// Declares maps as an output, under the name that they have and in the graph's precision.
+    pub fn output_map(&mut self, map: &Map) {
+        let axes = [map.channels, map.height, map.width];
+        self.definition.output.push(value_info(&map.name, self.precision.element(), &axes));
+    }
+
+    /// The file's bytes, with `metadata` as its properties.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::GraphTooLarge`] beyond 2 GiB.
+    pub fn finish(self, metadata: &[(String, String)]) -> Result<Vec<u8>, ModelError> {
+        let entry = |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };
+        let model = Model {
+            ir_version: Some(IR_VERSION),
+            opset_import: vec![Opset { domain: Some(String::new()), version: Some(OPSET) }],
+            producer_name: Some("tresnet-batch".to_owned()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            graph: Some(self.definition),
+            metadata_props: metadata.iter().map(entry).collect(),
+        };
+        let bytes = model.encoded_len();
+        if bytes > MAX_BYTES {
+            return Err(ModelError::GraphTooLarge { bytes });
+        }
+        Ok(model.encode_to_vec())
+    }
+
+    /// Appends a node whose one output has the node's own name, and gives that name back.
+    pub(super) fn node(&mut self, op: &str, name: String, inputs: &[&str], attributes: Vec<Attribute>) -> String {
+        debug_assert!(self.named.insert(name.clone()), "two values are called {name}");
+        self.definition.node.push(Node {
+            input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+            output: vec![name.clone()],
+            name: Some(name.clone()),
+            op_type: Some(op.to_owned()),
+            attribute: attributes,
+        });
+        name
+    }
+
+    /// Stores weights in the graph's precision or in f32, each rounded once.
+    pub(super) fn weights(
+        &mut self,
+        name: String,
+        axes: &[usize],
+        precision: Precision,
+        values: &[f64],
+    ) -> Result<String, ModelError> {
+        debug_assert_eq!(axes.iter().product::<usize>(), values.len(), "shape of {name}");
+        #[allow(clippy::cast_possible_truncation)]
+        let single = |value: &f64| *value as f32;
+        let (bytes, overflow) = match precision {
+            Precision::Fp32 => (
+                values.iter().flat_map(|value| single(value).to_le_bytes()).collect(),
+                values.iter().any(|value| single(value).is_infinite()),
+            ),
+            Precision::Fp16 => (
+                values.iter().flat_map(|value| f16::from_f64(*value).to_le_bytes()).collect(),
+                values.iter().any(|value| f16::from_f64(*value).is_infinite()),
+            ),
+        };
+        if overflow {
+            return Err(ModelError::Overflow { layer: name, precision });
+        }
+        Ok(self.initializer(name, axes, precision.element(), bytes))
+    }
+
+    /// Stores a vector of integers; the same name twice is the same vector.
+    pub(super) fn integers(&mut self, name: String, values: &[i64]) -> String {
+        if self.has(&name) {
+            return name;
+        }
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.initializer(name, &[values.len()], element::INT64, bytes)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.named.contains(name)
+    }
+
+    fn initializer(&mut self, name: String, axes: &[usize], kind: i32, bytes: Vec<u8>) -> String {
+        self.named.insert(name.clone());
+        self.definition.initializer.push(Initializer {
+            dims: axes.iter().map(|axis| length(*axis)).collect(),
+            data_type: Some(kind),
+            name: Some(name.clone()),
+            raw_data: Some(bytes),
+        });
+        name
+    }
+}
+
+fn value_info(name: &str, kind: i32, axes: &[usize]) -> ValueInfo {
+    let batch = Axis { length: Some(AxisLength::Param(BATCH.to_owned())) };
+    let fixed = axes.iter().map(|axis| Axis { length: Some(AxisLength::Value(length(*axis))) });
+    let shape = Shape { dim: std::iter::once(batch).chain(fixed).collect() };
+    let tensor = TensorType { elem_type: Some(kind), shape: Some(shape) };
+    ValueInfo { name: Some(name.to_owned()), r#type: Some(Type { tensor_type: Some(tensor) }) }
+}
+
+/// Lengths of axes come from memory, so they fit.
+fn length(axis: usize) -> i64 {
+    i64::try_from(axis).unwrap_or(i64::MAX)
+}
+
+pub(super) fn float(name: &str, value: f32) -> Attribute {
+    Attribute { f: Some(value), ..named(name, proto::attribute::FLOAT) }
+}
+
+pub(super) fn integer(name: &str, value: i64) -> Attribute {
+    Attribute { i: Some(value), ..named(name, proto::attribute::INT) }
+}
+
+pub(super) fn integer_list(name: &str, values: &[i64]) -> Attribute {
+    Attribute { ints: values.to_vec(), ..named(name, proto::attribute::INTS) }
+}
+
+pub(super) fn text(name: &str, value: &str) -> Attribute {
+    Attribute { s: Some(value.as_bytes().to_vec()), ..named(name, proto::attribute::STRING) }
+}
+
+fn named(name: &str, kind: i32) -> Attribute {
+    Attribute { name: Some(name.to_owned()), kind: Some(kind), ..Attribute::default() }
+}

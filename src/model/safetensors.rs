@@ -1,0 +1,81 @@
+//! Reads `model.safetensors` as timm saves it.
+//!
+//! The format's own crate checks that types, shapes and offsets agree. Two checks stand before it, since it sums
+//! offsets without looking for overflow and allows headers of 100 MB: the header has a cap of ours, and no
+//! tensor may end beyond the file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+
+use super::checkpoint::Tensor;
+use super::error::{ModelError, shorten};
+
+/// Twenty times what TResNet-XL needs.
+const MAX_HEADER_BYTES: u64 = 4 << 20;
+
+/// What a header says of one tensor, or of `__metadata__`, which has no offsets.
+#[derive(Deserialize)]
+struct Span {
+    data_offsets: Option<(u64, u64)>,
+}
+
+/// The floating-point tensors of a file; batch norm's counters are left out.
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, ModelError> {
+    check_header(bytes).map_err(|reason| ModelError::Header { path: path.into(), reason })?;
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|source| ModelError::Safetensors { path: path.into(), source })?;
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.iter() {
+        if name.rsplit('.').next() == Some("num_batches_tracked") {
+            continue;
+        }
+        let data = view.data();
+        let values = match view.dtype() {
+            Dtype::F32 => decode(data, f32::from_le_bytes),
+            Dtype::F16 => decode(data, |bytes| f16::from_le_bytes(bytes).to_f32()),
+            Dtype::BF16 => decode(data, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+            #[allow(clippy::cast_possible_truncation)]
+            Dtype::F64 => decode(data, |bytes| f64::from_le_bytes(bytes) as f32),
+            other => {
+                return Err(ModelError::Dtype { tensor: shorten(name), dtype: format!("{other:?}") });
+            }
+        };
+        tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), values });
+    }
+    Ok(tensors)
+}
+
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(format!("the file has {} bytes and no room for one", bytes.len()));
+    };
+    let length = u64::from_le_bytes(*length);
+    if length > MAX_HEADER_BYTES {
+        return Err(format!("it claims {length} bytes, more than {MAX_HEADER_BYTES}"));
+    }
+    let header = usize::try_from(length).ok().and_then(|length| rest.get(..length));
+    let Some(header) = header else {
+        return Err(format!("it claims {length} bytes where {} follow", rest.len()));
+    };
+    let spans: HashMap<String, Span> =
+        serde_json::from_slice(header).map_err(|error| format!("it is not the JSON that it should be: {error}"))?;
+    let available = rest.len() as u64 - length;
+    for (name, span) in &spans {
+        if let Some((start, end)) = span.data_offsets
+            && (start > end || end > available)
+        {
+            let name = shorten(name);
+            return Err(format!("`{name}` lies at {start}..{end} of {available} bytes of data"));
+        }
+    }
+    Ok(())
+}
+
+fn decode<const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (chunks, _) = data.as_chunks::<N>();
+    chunks.iter().map(|chunk| value(*chunk)).collect()
+}

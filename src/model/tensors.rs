@@ -1,0 +1,153 @@
+//! The tensors that a network needs, under timm's names, held against those of a checkpoint.
+
+use std::collections::BTreeMap;
+
+use super::architecture::{Architecture, BlockKind, Stage};
+use super::blocks::{ConvShape, blocks, stem};
+use super::checkpoint::Checkpoint;
+use super::error::{TensorMismatch, shorten};
+
+/// One tensor of a network.
+pub(super) struct Expected {
+    /// timm's name.
+    pub name: String,
+    /// Lengths of its axes.
+    pub shape: Vec<usize>,
+}
+
+impl Expected {
+    /// How many values it holds.
+    pub(super) fn count(&self) -> u64 {
+        self.shape.iter().fold(1, |product: u64, axis| product.saturating_mul(*axis as u64))
+    }
+
+    /// Whether training moves it by gradients; batch norm's running statistics it does not.
+    pub(super) fn is_trained(&self) -> bool {
+        !self.name.contains(".running_")
+    }
+}
+
+/// All tensors of a network, in its order.
+pub(super) fn expected(architecture: &Architecture) -> Vec<Expected> {
+    let mut list = Vec::new();
+    push_conv(&mut list, &stem(architecture));
+    for block in blocks(architecture) {
+        for conv in block.convs().iter().chain(block.shortcut_conv().as_ref()) {
+            push_conv(&mut list, conv);
+        }
+        if let Some(hidden) = block.se_hidden {
+            let channels = block.se_channels();
+            for (layer, inputs, outputs) in [("fc1", channels, hidden), ("fc2", hidden, channels)] {
+                let name = format!("body.{}.se.{layer}", block.scope);
+                push(&mut list, format!("{name}.weight"), &[outputs, inputs, 1, 1]);
+                push(&mut list, format!("{name}.bias"), &[outputs]);
+            }
+        }
+    }
+    push(&mut list, "head.fc.weight".to_owned(), &[architecture.classes, architecture.embedding_dim()]);
+    push(&mut list, "head.fc.bias".to_owned(), &[architecture.classes]);
+    list
+}
+
+fn push(list: &mut Vec<Expected>, name: String, shape: &[usize]) {
+    list.push(Expected { name, shape: shape.to_vec() });
+}
+
+fn push_conv(list: &mut Vec<Expected>, conv: &ConvShape) {
+    let shape = [conv.outputs, conv.inputs, conv.kernel, conv.kernel];
+    push(list, format!("body.{}.conv.weight", conv.scope), &shape);
+    for part in ["weight", "bias", "running_mean", "running_var"] {
+        push(list, format!("body.{}.bn.{part}", conv.scope), &[conv.outputs]);
+    }
+}
+
+/// The network that a checkpoint's names and shapes come closest to. Depth counts blocks without a gap from 0 on;
+/// the first block of a stage tells the kind and the squeeze-and-excitation of all.
+pub(super) fn closest(checkpoint: &Checkpoint) -> Architecture {
+    let axis = |name: &str| checkpoint.tensors.get(name).and_then(|tensor| tensor.shape.first().copied());
+    let width = axis("body.conv1.conv.weight").or_else(|| axis("body.conv1.bn.weight")).unwrap_or(64);
+    let classes = axis("head.fc.weight").or_else(|| axis("head.fc.bias")).unwrap_or(1000);
+    let stages = std::array::from_fn(|index| {
+        let has = |position: usize, rest: &str| {
+            has_prefix(checkpoint, &format!("body.layer{}.{position}.{rest}", index + 1))
+        };
+        let depth = (0..).take_while(|position| has(*position, "")).count();
+        Stage {
+            // no stage is empty: a lacking one is then listed as missing
+            depth: depth.max(1),
+            kind: if has(0, "conv3.") || (depth == 0 && index >= 2) {
+                BlockKind::Bottleneck
+            } else {
+                BlockKind::Basic
+            },
+            squeeze_excite: has(0, "se."),
+        }
+    });
+    Architecture { width: width.max(1), stages, classes: classes.max(1) }
+}
+
+fn has_prefix(checkpoint: &Checkpoint, prefix: &str) -> bool {
+    let mut from_here = checkpoint.tensors.range(prefix.to_owned()..);
+    from_here.next().is_some_and(|(name, _)| name.starts_with(prefix))
+}
+
+/// What a checkpoint lacks, has in excess, or has in another shape.
+pub(super) fn compare(architecture: &Architecture, checkpoint: &Checkpoint) -> TensorMismatch {
+    let mut mismatch = TensorMismatch { expected: architecture.name(), ..TensorMismatch::default() };
+    let mut rest: BTreeMap<&str, _> =
+        checkpoint.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    for Expected { name, shape } in expected(architecture) {
+        match rest.remove(name.as_str()) {
+            None => mismatch.missing.push(name),
+            Some(tensor) if tensor.shape != shape => {
+                mismatch.misshapen.push((name, shape, tensor.shape.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    mismatch.unexpected = rest.into_keys().map(shorten).collect();
+    mismatch.hint = hint(checkpoint);
+    mismatch
+}
+
+fn hint(checkpoint: &Checkpoint) -> Option<&'static str> {
+    let has = |name: &str| checkpoint.tensors.contains_key(name);
+    if has("body.conv1.0.weight") || has("body.conv1.1.running_mean") {
+        Some("they look like the authors' layout, whose reader is not built yet: convert it to timm's")
+    } else if has_prefix(checkpoint, "module.") || has_prefix(checkpoint, "model.") {
+        Some("the names carry a prefix of the training wrapper: save the inner model's state")
+    } else if has_prefix(checkpoint, "body.") && !has_prefix(checkpoint, "head.") {
+        Some("the classifier is missing: save the model with its head")
+    } else {
+        None
+    }
+}
+
+/// Multiply-accumulates of one square image.
+pub(super) fn macs(architecture: &Architecture, image_size: u32) -> u64 {
+    let conv = |conv: &ConvShape, side: u64| {
+        let weights = conv.outputs as u64 * conv.inputs as u64 * (conv.kernel * conv.kernel) as u64;
+        weights * side * side
+    };
+    let mut side = u64::from(image_size) / 4;
+    let mut total = conv(&stem(architecture), side);
+    for block in blocks(architecture) {
+        let before = side;
+        if block.halves {
+            side = side.div_ceil(2);
+            total += 9 * block.planes as u64 * side * side;
+        }
+        for (position, shape) in block.convs().iter().enumerate() {
+            // the convolution in front of the blur still runs at full size
+            let full = block.halves && position <= block.blurred();
+            total += conv(shape, if full { before } else { side });
+        }
+        if let Some(shape) = block.shortcut_conv() {
+            total += conv(&shape, side);
+        }
+        if let Some(hidden) = block.se_hidden {
+            total += 2 * hidden as u64 * block.se_channels() as u64;
+        }
+    }
+    total + architecture.embedding_dim() as u64 * architecture.classes as u64
+}

@@ -1,0 +1,63 @@
+//! Every name below `output.uri`, spelled in one place.
+
+/// Names of the objects of one job's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    short_fingerprint: String,
+}
+
+impl Layout {
+    /// The resolved job, control data.
+    pub const JOB: &'static str = "_tresnet/job.json";
+    /// Last of all: totals and every part.
+    pub const SUCCESS: &'static str = "_SUCCESS";
+    /// Folder of the report; readers of the directory skip names with an underscore.
+    pub const REPORT: &'static str = "_report";
+
+    /// The layout of a job with this fingerprint (hex).
+    pub fn new(fingerprint: &str) -> Layout {
+        Layout { short_fingerprint: fingerprint.chars().take(8).collect() }
+    }
+
+    /// A plan segment. No `.parquet` in the name: it is no data.
+    pub fn segment(index: u32) -> String {
+        format!("_tresnet/plan/{index:06}")
+    }
+
+    /// The file of one part.
+    pub fn part(&self, id: u32) -> String {
+        format!("part-{id:06}-{}.parquet", self.short_fingerprint)
+    }
+
+    /// The part that a file name stands for; `None` where it is none of this job's.
+    pub fn part_id(&self, name: &str) -> Option<u32> {
+        let id = name.strip_prefix("part-")?.split('-').next()?.parse().ok()?;
+        (self.part(id) == name).then_some(id)
+    }
+
+    /// True where a name looks like a part file of any job.
+    pub fn looks_like_part(name: &str) -> bool {
+        name.starts_with("part-")
+    }
+
+    /// A file of the report.
+    pub fn report(extension: &str) -> String {
+        format!("{}/report.{extension}", Self::REPORT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Layout;
+
+    #[test]
+    fn a_part_name_is_read_back_only_with_its_own_fingerprint() {
+        let layout = Layout::new("0123456789abcdef");
+        assert_eq!(layout.part(7), "part-000007-01234567.parquet");
+        assert_eq!(layout.part_id("part-000007-01234567.parquet"), Some(7));
+        assert_eq!(layout.part_id("part-1234567-01234567.parquet"), Some(1234567));
+        for other in ["part-000007-89abcdef.parquet", "part-7-01234567.parquet", "part-x-01234567.parquet", "x"] {
+            assert_eq!(layout.part_id(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A part's rows put in order, encoded whole in memory, and committed by one conditional write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Schema;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::store::{Created, Location};
+
+use super::{Layout, OutputError};
+
+/// What a footer says beside its part's own numbers.
+#[derive(Debug, Clone)]
+pub struct PartContext {
+    /// Schema of the rows.
+    pub schema: Arc<Schema>,
+    /// Footer pairs that are the same for every part of this run: `tresnet.*`.
+    pub pairs: Vec<(String, String)>,
+    /// Compress with zstd (else not at all).
+    pub compress: bool,
+}
+
+/// Collects the record batches of one part in any order and gives them back in plan order.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    batches: BTreeMap<u32, RecordBatch>,
+    rows: u32,
+    expected: Option<u32>,
+}
+
+impl Assembler {
+    /// Takes the batch whose first row has this offset in the part.
+    pub fn add(&mut self, first_offset: u32, batch: RecordBatch) {
+        self.rows += batch.num_rows() as u32;
+        let before = self.batches.insert(first_offset, batch);
+        debug_assert!(before.is_none(), "two batches at offset {first_offset}");
+    }
+
+    /// Reading ended well after this many rows.
+    pub fn expect(&mut self, rows: u32) {
+        self.expected = Some(rows);
+    }
+
+    /// Rows taken so far.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// True once reading has ended and every row is here.
+    pub fn is_whole(&self) -> bool {
+        self.expected == Some(self.rows)
+    }
+
+    /// The batches in order.
+    pub fn into_batches(self) -> Vec<RecordBatch> {
+        self.batches.into_values().collect()
+    }
+}
+
+/// A part as the bytes of its file, not yet written.
+#[derive(Debug)]
+pub struct EncodedPart {
+    /// Part id.
+    pub id: u32,
+    /// The whole file.
+    pub bytes: Bytes,
+    /// Rows with status `ok`.
+    pub ok: u32,
+    /// Error rows by kind.
+    pub errors: BTreeMap<String, u32>,
+}
+
+/// The receipt of a committed part.
+#[derive(Debug, Clone)]
+pub struct PartFile {
+    /// Part id.
+    pub id: u32,
+    /// Name below the output.
+    pub name: String,
+    /// Bytes of the file as we encoded it.
+    pub size: u64,
+    /// Rows with status `ok`.
+    pub ok: u32,
+    /// Error rows by kind.
+    pub errors: BTreeMap<String, u32>,
+    /// False where another worker's file was found in place of ours.
+    pub written: bool,
+}
+
+impl PartFile {
+    /// Error rows of all kinds.
+    pub fn error_rows(&self) -> u32 {
+        self.errors.values().sum()
+    }
+}
+
+/// Error rows of a batch.
+pub fn error_rows(batch: &RecordBatch) -> u64 {
+    let kinds = batch.column_by_name("error_kind");
+    kinds.map_or(0, |kinds| (kinds.len() - kinds.null_count()) as u64)
+}
+
+/// Encodes the rows of a part. `first_row` and `plan` identify it in the footer.
+pub fn encode(
+    context: &PartContext,
+    id: u32,
+    first_row: i64,
+    plan: &str,
+    batches: &[RecordBatch],
+) -> Result<EncodedPart, OutputError> {
+    let encode = |error: parquet::errors::ParquetError| OutputError::Encode(error.to_string());
+    let mut errors = BTreeMap::new();
+    let mut rows = 0;
+    for batch in batches {
+        rows += batch.num_rows() as u32;
+        let Some(kinds) = batch.column_by_name("error_kind").and_then(|column| column.as_string_opt::<i32>()) else {
+            return Err(OutputError::Encode("a batch has no column `error_kind`".into()));
+        };
+        for kind in kinds.iter().flatten() {
+            *errors.entry(kind.to_owned()).or_insert(0) += 1;
+        }
+    }
+    let error_rows: u32 = errors.values().sum();
+    let numbers = [
+        ("part", id.to_string()),
+        ("first_row", first_row.to_string()),
+        ("rows", rows.to_string()),
+        ("ok", (rows - error_rows).to_string()),
+        ("errors", error_rows.to_string()),
+        ("plan", plan.to_owned()),
+    ];
+    let pairs = context.pairs.iter().cloned();
+    let pairs = pairs.chain(numbers.map(|(key, value)| (format!("tresnet.{key}"), value)));
+    let mut properties = WriterProperties::builder()
+        .set_compression(if context.compress {
+            Compression::ZSTD(ZstdLevel::try_new(3).map_err(encode)?)
+        } else {
+            Compression::UNCOMPRESSED
+        })
+        .set_max_row_group_row_count(None)
+        .set_key_value_metadata(Some(pairs.map(|(key, value)| KeyValue::new(key, value)).collect()));
+    // vectors of floats: no dictionary can help, and their statistics mean nothing
+    for name in ["embedding", "logits"] {
+        let path = ColumnPath::new(vec![name.into(), "list".into(), "item".into()]);
+        properties = properties
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), context.schema.clone(), Some(properties.build())).map_err(encode)?;
+    for batch in batches {
+        writer.write(batch).map_err(encode)?;
+    }
+    let bytes = writer.into_inner().map_err(encode)?;
+    Ok(EncodedPart { id, bytes: bytes.into(), ok: rows - error_rows, errors })
+}
+
+/// Writes a part: the one act that makes its rows count.
+pub async fn commit(output: &Location, layout: &Layout, part: EncodedPart) -> Result<PartFile, OutputError> {
+    let name = layout.part(part.id);
+    let size = part.bytes.len() as u64;
+    let created = output.create_once(&name, part.bytes).await?;
+    let EncodedPart { id, ok, errors, .. } = part;
+    Ok(PartFile { id, name, size, ok, errors, written: created == Created::Now })
+}

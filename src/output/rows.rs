@@ -1,0 +1,263 @@
+//! From the network's outputs to rows: activation, top-k, rank of the target, finite or not.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, FixedSizeListArray, Float16Builder, Float32Builder, Int32Builder, Int64Builder, ListBuilder,
+    RecordBatch, StringBuilder,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Field};
+use half::f16;
+
+use crate::sample::{ErrorKind, RowError, RowOutcome};
+
+use super::{Activation, Embedding, Options, OutputError};
+
+/// The network's outputs for one batch, row by row.
+#[derive(Debug, Clone, Copy)]
+pub struct Predictions<'a> {
+    /// `[rows, C]`.
+    pub logits: &'a [f32],
+    /// `[rows, D]`.
+    pub embedding: &'a [f32],
+}
+
+/// The best classes of one row.
+struct Ranked {
+    top: Vec<(i32, f32)>,
+    target: Option<(f32, i32)>,
+}
+
+impl Options {
+    /// One record batch for one batch of images. A row whose outputs are not finite becomes an error row.
+    pub fn record_batch(
+        &self,
+        rows: Vec<RowOutcome>,
+        predictions: Predictions<'_>,
+    ) -> Result<RecordBatch, OutputError> {
+        let schema = self.schema();
+        let n = rows.len();
+        let mut row_id = Int64Builder::with_capacity(n);
+        let mut key = StringBuilder::new();
+        let mut etag = StringBuilder::new();
+        let mut size = Int64Builder::with_capacity(n);
+        let mut target = Int32Builder::with_capacity(n);
+        let mut status = StringBuilder::new();
+        let mut error_kind = StringBuilder::new();
+        let mut error_message = StringBuilder::new();
+        let item = |kind: DataType| Arc::new(Field::new_list_field(kind, false));
+        let mut index = ListBuilder::new(Int32Builder::new()).with_field(item(DataType::Int32));
+        let mut prob = ListBuilder::new(Float32Builder::new()).with_field(item(DataType::Float32));
+        let mut label = ListBuilder::new(StringBuilder::new()).with_field(item(DataType::Utf8));
+        let mut target_prob = Float32Builder::with_capacity(n);
+        let mut target_rank = Int32Builder::with_capacity(n);
+        let mut width = Int32Builder::with_capacity(n);
+        let mut height = Int32Builder::with_capacity(n);
+        let mut format = StringBuilder::new();
+        let mut valid = Vec::with_capacity(n);
+
+        let logits = predictions.logits.chunks_exact(self.classes);
+        let embeddings = predictions.embedding.chunks_exact(self.dim);
+        for ((row, logits), embedding) in rows.into_iter().zip(logits).zip(embeddings) {
+            let error = row.error.or_else(|| {
+                let finite = logits.iter().chain(embedding).all(|value| value.is_finite());
+                (!finite).then(|| RowError::new(ErrorKind::NonFinite, "the network's outputs are not finite"))
+            });
+            row_id.append_value(row.sample.row_id);
+            key.append_value(&row.sample.key);
+            etag.append_option(row.sample.etag.as_deref());
+            size.append_option(row.sample.size.map(|size| size as i64));
+            target.append_option(row.sample.target);
+            status.append_value(if error.is_none() { "ok" } else { "error" });
+            error_kind.append_option(error.as_ref().map(|error| error.kind.as_str()));
+            error_message.append_option(error.as_ref().map(|error| error.message.as_str()));
+            width.append_option(row.facts.map(|facts| facts.width as i32));
+            height.append_option(row.facts.map(|facts| facts.height as i32));
+            format.append_option(row.facts.map(|facts| facts.format));
+            valid.push(error.is_none());
+            if error.is_some() {
+                index.append_null();
+                prob.append_null();
+                label.append_null();
+                target_prob.append_null();
+                target_rank.append_null();
+                continue;
+            }
+            let ranked = self.rank(logits, row.sample.target);
+            for (class, probability) in &ranked.top {
+                index.values().append_value(*class);
+                prob.values().append_value(*probability);
+                if let Some(labels) = &self.labels {
+                    label.values().append_value(labels.get(*class as usize).map_or("", String::as_str));
+                }
+            }
+            index.append(true);
+            prob.append(true);
+            label.append(self.labels.is_some());
+            target_prob.append_option(ranked.target.map(|(probability, _)| probability));
+            target_rank.append_option(ranked.target.map(|(_, rank)| rank));
+        }
+
+        let valid = NullBuffer::from(valid);
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(row_id.finish()),
+            Arc::new(key.finish()),
+            Arc::new(etag.finish()),
+            Arc::new(size.finish()),
+            Arc::new(target.finish()),
+            Arc::new(status.finish()),
+            Arc::new(error_kind.finish()),
+            Arc::new(error_message.finish()),
+            Arc::new(index.finish()),
+            Arc::new(prob.finish()),
+            Arc::new(label.finish()),
+            Arc::new(target_prob.finish()),
+            Arc::new(target_rank.finish()),
+        ];
+        columns.extend(self.embedding_column(predictions.embedding, &valid)?);
+        if self.logits {
+            columns.push(vectors(f32_values(predictions.logits, self.classes, &valid), self.classes, &valid)?);
+        }
+        columns.extend([
+            Arc::new(width.finish()) as ArrayRef,
+            Arc::new(height.finish()),
+            Arc::new(format.finish()),
+        ]);
+        RecordBatch::try_new(schema, columns).map_err(|error| OutputError::Encode(error.to_string()))
+    }
+
+    /// Orders classes by logit, ties by index; probabilities in double precision, rounded once.
+    fn rank(&self, logits: &[f32], target: Option<i32>) -> Ranked {
+        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f64 = logits.iter().map(|logit| f64::from(logit - highest).exp()).sum();
+        let probability = |class: usize| match self.activation {
+            Activation::Softmax => (f64::from(logits[class] - highest).exp() / total) as f32,
+            Activation::Sigmoid => (1.0 / (1.0 + (-f64::from(logits[class])).exp())) as f32,
+        };
+        let better = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
+        let k = self.top_k.min(logits.len());
+        let mut classes: Vec<usize> = (0..logits.len()).collect();
+        if k > 0 && k < classes.len() {
+            classes.select_nth_unstable_by(k - 1, better);
+        }
+        classes.truncate(k);
+        classes.sort_unstable_by(better);
+        let top = classes.into_iter().map(|class| (class as i32, probability(class))).collect();
+        let target = target.and_then(|target| usize::try_from(target).ok()).filter(|&class| class < logits.len());
+        let target = target.map(|class| {
+            let ahead = (0..logits.len()).filter(|other| better(other, &class).is_lt()).count();
+            (probability(class), ahead as i32 + 1)
+        });
+        Ranked { top, target }
+    }
+
+    fn embedding_column(&self, values: &[f32], valid: &NullBuffer) -> Result<Option<ArrayRef>, OutputError> {
+        if self.embedding == Embedding::None {
+            return Ok(None);
+        }
+        let mut scaled = values.to_vec();
+        if self.normalize_embedding {
+            for row in scaled.chunks_exact_mut(self.dim) {
+                let length = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+                if length > 0.0 {
+                    row.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+                }
+            }
+        }
+        let column = match self.embedding {
+            Embedding::F16 => {
+                let mut builder = Float16Builder::with_capacity(scaled.len());
+                for (row, values) in scaled.chunks_exact(self.dim).enumerate() {
+                    for value in values {
+                        builder.append_value(if valid.is_valid(row) { f16::from_f32(*value) } else { f16::ZERO });
+                    }
+                }
+                vectors(Arc::new(builder.finish()), self.dim, valid)?
+            }
+            _ => vectors(f32_values(&scaled, self.dim, valid), self.dim, valid)?,
+        };
+        Ok(Some(column))
+    }
+}
+
+/// The values of valid rows; zeros under null rows, so that equal rows are equal bytes.
+fn f32_values(values: &[f32], width: usize, valid: &NullBuffer) -> ArrayRef {
+    let mut builder = Float32Builder::with_capacity(values.len());
+    for (row, values) in values.chunks_exact(width).enumerate() {
+        if valid.is_valid(row) {
+            builder.append_slice(values);
+        } else {
+            builder.append_value_n(0.0, width);
+        }
+    }
+    Arc::new(builder.finish())
+}
+
+fn vectors(values: ArrayRef, width: usize, valid: &NullBuffer) -> Result<ArrayRef, OutputError> {
+    let field = Arc::new(Field::new_list_field(values.data_type().clone(), false));
+    let array = FixedSizeListArray::try_new(field, width as i32, values, Some(valid.clone()))
+        .map_err(|error| OutputError::Encode(error.to_string()))?;
+    Ok(Arc::new(array))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Sample;
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Float32Type, Int32Type};
+
+    fn options(activation: Activation) -> Options {
+        Options {
+            top_k: 2,
+            embedding: Embedding::F32,
+            normalize_embedding: false,
+            logits: true,
+            activation,
+            classes: 3,
+            dim: 2,
+            labels: Some(Arc::new(vec!["a".into(), "b".into(), "c".into()])),
+        }
+    }
+
+    fn row(target: Option<i32>) -> RowOutcome {
+        let sample = Sample { row_id: 0, key: "k".into(), etag: None, size: None, target };
+        RowOutcome { sample, facts: None, error: None }
+    }
+
+    #[test]
+    fn ties_go_to_the_lower_class_and_ranks_agree_with_the_list() {
+        let batch = options(Activation::Softmax)
+            .record_batch(
+                vec![row(Some(2)), row(Some(1))],
+                Predictions { logits: &[1.0, 1.0, 3.0, 0.5, 0.5, 0.5], embedding: &[1.0, 2.0, 3.0, 4.0] },
+            )
+            .unwrap();
+        let index = batch.column_by_name("index").unwrap().as_list::<i32>();
+        assert_eq!(index.value(0).as_primitive::<Int32Type>().values(), &[2, 0]);
+        assert_eq!(index.value(1).as_primitive::<Int32Type>().values(), &[0, 1]);
+        let rank = batch.column_by_name("target_rank").unwrap().as_primitive::<Int32Type>();
+        assert_eq!(rank.values(), &[1, 2]);
+        let prob = batch.column_by_name("prob").unwrap().as_list::<i32>();
+        let first = prob.value(1).as_primitive::<Float32Type>().value(0);
+        assert!((first - 1.0 / 3.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn a_row_that_is_not_finite_is_an_error_row_with_null_predictions() {
+        let batch = options(Activation::Sigmoid)
+            .record_batch(
+                vec![row(None), row(None)],
+                Predictions { logits: &[f32::NAN, 0.0, 0.0, 0.0, 1.0, 2.0], embedding: &[0.0; 4] },
+            )
+            .unwrap();
+        let kind = batch.column_by_name("error_kind").unwrap().as_string::<i32>();
+        assert_eq!(kind.value(0), "non_finite");
+        assert!(kind.is_null(1));
+        assert!(batch.column_by_name("logits").unwrap().is_null(0));
+        let prob = batch.column_by_name("prob").unwrap().as_list::<i32>();
+        let best = prob.value(1).as_primitive::<Float32Type>().value(0);
+        assert!((best - 0.880_797).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,108 @@
+//! What stands on an output: the listing of its parts, and what their footers say.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use futures::stream::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Location, ParquetObject};
+
+use super::{Layout, OutputError};
+
+/// Footers read at the same time.
+const FOOTERS_AT_ONCE: usize = 16;
+
+/// A committed part, by its footer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingPart {
+    /// Part id.
+    pub id: u32,
+    /// Name below the output.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Rows with status `ok`.
+    pub ok: u64,
+    /// Hash of its rows in the plan.
+    pub plan: String,
+    /// Provider that computed it.
+    pub provider: String,
+}
+
+/// Part files of one job on its output: id → size.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Sizes by part id.
+    pub parts: BTreeMap<u32, u64>,
+}
+
+impl Standing {
+    /// Lists the parts. A part file of another job is an error: two jobs never share a folder.
+    pub async fn list(output: &Location, layout: &Layout) -> Result<Standing, OutputError> {
+        let mut parts = BTreeMap::new();
+        for entry in output.files("").await? {
+            match layout.part_id(&entry.key) {
+                Some(id) => {
+                    parts.insert(id, entry.size);
+                }
+                None if Layout::looks_like_part(&entry.key) => {
+                    return Err(OutputError::Foreign { name: entry.key, why: "belongs to another job".into() });
+                }
+                None => {}
+            }
+        }
+        Ok(Standing { parts })
+    }
+
+    /// Reads every footer and checks it against the fingerprint that all must carry.
+    pub async fn footers(
+        &self,
+        output: &Location,
+        layout: &Layout,
+        fingerprint: &str,
+    ) -> Result<Vec<StandingPart>, OutputError> {
+        let footers = self.parts.iter().map(|(&id, &size)| {
+            let name = layout.part(id);
+            async move {
+                let object = ParquetObject::open_sized(output, &name, size).await?;
+                let value = |key: &str| object.value(&format!("tresnet.{key}")).unwrap_or_default();
+                let wrong = |why: String| OutputError::Inconsistent { name: name.clone(), why };
+                if value("fingerprint") != fingerprint {
+                    return Err(wrong("carries the fingerprint of another job".into()));
+                }
+                let number = |key: &str| {
+                    let text = value(key);
+                    text.parse::<u64>().map_err(|_| wrong(format!("has `tresnet.{key}` = `{text}`")))
+                };
+                let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
+                if rows != ok + errors || rows != object.rows() || number("part")? != u64::from(id) {
+                    return Err(wrong(format!("says {rows} rows, {ok} ok and {errors} errors; it has {}", object.rows())));
+                }
+                let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
+                Ok(StandingPart { id, size, rows, ok, plan, provider, name })
+            }
+        });
+        futures::stream::iter(footers).buffered(FOOTERS_AT_ONCE).try_collect().await
+    }
+}
+
+/// Hands the named columns of every part to `take`, part by part in plan order.
+pub async fn read_rows(
+    output: &Location,
+    parts: &[StandingPart],
+    columns: &[&str],
+    mut take: impl FnMut(&RecordBatch) -> Result<(), crate::failure::Failure>,
+) -> Result<(), crate::failure::Failure> {
+    for part in parts {
+        let object =
+            ParquetObject::open_sized(output, &part.name, part.size).await.map_err(OutputError::from)?;
+        for group in 0..object.groups() {
+            let batches = object.read_group(output, group, Some(columns)).await.map_err(OutputError::from)?;
+            batches.iter().try_for_each(&mut take)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! `_SUCCESS`: written last, holds the totals, the metrics that gates can name, and every part.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::LeftOut;
+use crate::store::Location;
+
+use super::{Layout, OutputError, StandingPart};
+
+/// Rows by how they ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Rows of the plan.
+    pub planned: u64,
+    /// Rows with predictions.
+    pub ok: u64,
+    /// Error rows.
+    pub error: u64,
+}
+
+/// The contents of `_SUCCESS`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Success {
+    /// Version of the commit protocol.
+    pub protocol: u32,
+    /// Fingerprint of the job.
+    pub fingerprint: String,
+    /// When it was finished, RFC 3339.
+    pub finished: String,
+    /// Rows.
+    pub totals: Totals,
+    /// What the listing left out.
+    pub left_out: LeftOut,
+    /// Numbers that `[report] require` can name.
+    pub metrics: BTreeMap<String, f64>,
+    /// Every part.
+    pub parts: Vec<StandingPart>,
+}
+
+impl Success {
+    /// Reads it, or `None` where the output is not finished.
+    pub async fn read(output: &Location) -> Result<Option<Success>, OutputError> {
+        let Some(bytes) = output.read(Layout::SUCCESS).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| OutputError::Foreign { name: Layout::SUCCESS.into(), why: format!("is not ours: {error}") })
+    }
+
+    /// Writes it unless it stands, and gives back what stands.
+    pub async fn create(&self, output: &Location) -> Result<Success, OutputError> {
+        let json = serde_json::to_vec_pretty(self).map_err(|error| OutputError::Encode(error.to_string()))?;
+        output.create_once(Layout::SUCCESS, json.into()).await?;
+        Success::read(output).await?.ok_or_else(|| OutputError::Inconsistent {
+            name: Layout::SUCCESS.into(),
+            why: "vanished after it was written".into(),
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! The end of a job: what stands is checked against the plan, reported on, and sealed with `_SUCCESS`.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::dataset::LeftOut;
+use crate::failure::{Exit, Failure};
+use crate::job::{Frozen, PROTOCOL, ReportFormat};
+use crate::output::{Layout, OutputError, Standing, StandingPart, Success, Totals, read_rows};
+use crate::report::{Accumulator, Classes, Gate, Metrics, Provenance, Report, ReportError, Verdict};
+use crate::store::Location;
+
+use super::run::{PlannedPart, over_budget};
+
+/// A finished job.
+#[derive(Debug)]
+pub struct Finished {
+    /// What `_SUCCESS` says.
+    pub success: Success,
+    /// The report that was written.
+    pub report: Report,
+    /// The gates, judged.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What a job wants at its end.
+#[derive(Debug, Clone)]
+pub struct Wishes<'a> {
+    /// Files of the report.
+    pub formats: &'a [ReportFormat],
+    /// Gates.
+    pub gates: &'a [Gate],
+    /// Error rows by all rows, above which there is no `_SUCCESS`.
+    pub max_error_fraction: f64,
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Failure {
+        Failure::caused(Exit::Bug, "the rows cannot be reported on", error)
+    }
+}
+
+/// Checks that exactly the planned parts stand, writes the report, then `_SUCCESS`. Failed gates do not keep a
+/// job from being finished; they are the caller's to act on.
+pub async fn finish(
+    output: &Location,
+    layout: &Layout,
+    frozen: &Frozen,
+    planned: &[PlannedPart],
+    left_out: LeftOut,
+    wishes: &Wishes<'_>,
+) -> Result<Finished, Failure> {
+    let standing = Standing::list(output, layout).await?;
+    let expected: BTreeSet<u32> = (0..planned.len() as u32).collect();
+    let found: BTreeSet<u32> = standing.parts.keys().copied().collect();
+    if let Some(extra) = found.difference(&expected).next() {
+        let why = format!("is not in the plan, which ends before part {}", planned.len());
+        return Err(OutputError::Foreign { name: layout.part(*extra), why }.into());
+    }
+    if let Some(first) = expected.difference(&found).next() {
+        let missing = expected.len() - found.len();
+        return Err(Failure::new(
+            Exit::TryAgain,
+            format!("{missing} of {} parts are still missing (the first: {first}); run again", planned.len()),
+        ));
+    }
+    let parts = standing.footers(output, layout, &frozen.fingerprint).await?;
+    for (part, planned) in parts.iter().zip(planned) {
+        if part.plan != planned.plan || part.rows != u64::from(planned.rows) {
+            let why = "holds other rows than the plan".into();
+            return Err(OutputError::Inconsistent { name: part.name.clone(), why }.into());
+        }
+    }
+    let totals = totals(&parts);
+    let planned_rows: u64 = planned.iter().map(|part| u64::from(part.rows)).sum();
+    if planned_rows != totals.ok + totals.error {
+        return Err(Failure::new(
+            Exit::Bug,
+            format!("{planned_rows} rows are planned, but {} ok and {} error rows stand", totals.ok, totals.error),
+        ));
+    }
+    if totals.error as f64 > wishes.max_error_fraction * totals.planned as f64 {
+        return Err(over_budget(totals.error, totals.planned, wishes.max_error_fraction));
+    }
+    let report = report_on(output, frozen, &parts, true).await?;
+    let metrics = report.metrics();
+    let verdicts: Vec<Verdict> = wishes.gates.iter().map(|gate| gate.check(&metrics)).collect();
+    write_report(output, &report, &verdicts, wishes.formats).await?;
+    let success = Success {
+        protocol: PROTOCOL,
+        fingerprint: frozen.fingerprint.clone(),
+        finished: now(),
+        totals,
+        left_out,
+        metrics: metrics.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        parts,
+    };
+    let success = success.create(output).await?;
+    Ok(Finished { success, report, verdicts })
+}
+
+/// Rows of these parts.
+pub fn totals(parts: &[StandingPart]) -> Totals {
+    let planned = parts.iter().map(|part| part.rows).sum();
+    let ok = parts.iter().map(|part| part.ok).sum();
+    Totals { planned, ok, error: planned - ok }
+}
+
+/// Reads the rows of these parts into a report.
+pub async fn report_on(
+    output: &Location,
+    frozen: &Frozen,
+    parts: &[StandingPart],
+    complete: bool,
+) -> Result<Report, Failure> {
+    let classes = match &frozen.model.labels {
+        Some(labels) => Classes::Named(labels.clone()),
+        None => Classes::Count(frozen.model.classes),
+    };
+    let mut accumulator = Accumulator::new(classes);
+    read_rows(output, parts, &Accumulator::COLUMNS, |batch| Ok(accumulator.push(batch)?)).await?;
+    let providers: BTreeSet<String> = parts.iter().map(|part| part.provider.clone()).collect();
+    Ok(accumulator.finish(Provenance {
+        tool_version: frozen.version.clone(),
+        model_arch: frozen.model.arch.clone(),
+        model_sha256: frozen.model.sha256.clone(),
+        precision: frozen.model.precision.clone(),
+        providers: providers.into_iter().collect(),
+        preprocess: frozen.preprocess.clone(),
+        input_uri: frozen.input.clone(),
+        output_uri: output.uri(),
+        created: now(),
+        fingerprint: frozen.fingerprint.clone(),
+        complete,
+    }))
+}
+
+/// Writes the report's files below `_report/`, and gives their names.
+pub async fn write_report(
+    output: &Location,
+    report: &Report,
+    verdicts: &[Verdict],
+    formats: &[ReportFormat],
+) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    for format in formats {
+        let (extension, text) = match format {
+            ReportFormat::Json => ("json", report.to_json(verdicts)?),
+            ReportFormat::Markdown => ("md", report.to_markdown(verdicts)),
+            ReportFormat::Html => {
+                return Err(Failure::new(Exit::Config, "reports in HTML are not built yet in this version"));
+            }
+        };
+        let name = Layout::report(extension);
+        output.overwrite(&name, text.into()).await?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Judges gates by the metrics of a finished output; the failure names every gate that does not hold.
+pub fn judge(gates: &[Gate], success: &Success) -> (Vec<Verdict>, Option<Failure>) {
+    let metrics = Metrics::stored(&success.metrics);
+    let verdicts: Vec<Verdict> = gates.iter().map(|gate| gate.check(&metrics)).collect();
+    let failure = failed_gates(&verdicts);
+    (verdicts, failure)
+}
+
+/// The failure of gates that do not hold, if there are any.
+pub fn failed_gates(verdicts: &[Verdict]) -> Option<Failure> {
+    let failed: Vec<String> =
+        verdicts.iter().filter(|verdict| !verdict.passed).map(ToString::to_string).collect();
+    (!failed.is_empty()).then(|| Failure::new(Exit::Rejected, failed.join("; ")))
+}
+
+/// This moment in UTC, RFC 3339, whole seconds.
+pub fn now() -> String {
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    now.format(&Rfc3339).unwrap_or_default()
+}

@@ -1,0 +1,175 @@
+//! Admission: a row of a batch, then room for its bytes. The only place where reading waits.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use crate::dataset::{Arrival, Intake, Stop, Ticket};
+use crate::engine::{Filling, RowSlot, SlotPool};
+use crate::sample::{RowError, Sample};
+
+use super::Progress;
+use super::work::{DecodeJob, WorkQueue};
+
+/// Bytes of one permit: a semaphore counts in 32 bits.
+const UNIT: u64 = 1024;
+/// Reserved where nothing is known of a size yet.
+const UNKNOWN: u64 = 256 * 1024;
+
+/// The budget of encoded bytes in flight.
+#[derive(Debug, Clone)]
+pub(super) struct ByteBudget {
+    permits: Arc<Semaphore>,
+    units: u32,
+}
+
+impl ByteBudget {
+    pub fn new(bytes: u64) -> Self {
+        let units = u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
+        ByteBudget { permits: Arc::new(Semaphore::new(units as usize)), units }
+    }
+
+    /// Never more than the whole budget, so that a large image waits for the others and not for ever.
+    fn units(&self, bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units)
+    }
+
+    async fn reserve(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        self.permits.clone().acquire_many_owned(self.units(bytes)).await.ok()
+    }
+}
+
+/// The intake of one part.
+pub(super) struct PartIntake {
+    part: u32,
+    pool: SlotPool,
+    budget: ByteBudget,
+    queue: Arc<WorkQueue>,
+    progress: Arc<Progress>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    filling: Option<Filling>,
+    taken: u32,
+}
+
+impl PartIntake {
+    pub fn new(part: u32, pool: SlotPool, budget: ByteBudget, queue: Arc<WorkQueue>, progress: Arc<Progress>) -> Self {
+        PartIntake { part, pool, budget, queue, progress, open: Mutex::default() }
+    }
+
+    /// No more rows come: a batch that is not full is ready as it is. Without this, dropping the intake gives
+    /// the open batch up.
+    pub fn seal(self) {
+        if let Some(filling) = self.open.into_inner().filling {
+            filling.seal();
+        }
+    }
+
+    async fn row(&self, sample: Sample) -> Result<RowSlot, Stop> {
+        let mut open = self.open.lock().await;
+        if open.filling.is_none() {
+            open.filling = Some(self.pool.acquire(self.part, open.taken).await.ok_or(Stop)?);
+        }
+        let row = open.filling.as_mut().and_then(|filling| filling.row(sample)).ok_or(Stop)?;
+        open.taken += 1;
+        if open.filling.as_ref().is_some_and(Filling::is_full)
+            && let Some(full) = open.filling.take()
+        {
+            full.seal();
+        }
+        Ok(row)
+    }
+}
+
+impl Intake for PartIntake {
+    fn admit(
+        &self,
+        sample: Sample,
+        size_hint: Option<u64>,
+    ) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
+        Box::pin(async move {
+            let row = self.row(sample).await?;
+            let mut ticket = PartTicket {
+                row: Some(row),
+                permit: None,
+                reserved: 0,
+                budget: self.budget.clone(),
+                queue: self.queue.clone(),
+                progress: self.progress.clone(),
+            };
+            ticket.reserve(size_hint.unwrap_or(UNKNOWN)).await;
+            Ok(Box::new(ticket) as Box<dyn Ticket>)
+        })
+    }
+}
+
+/// One admitted image. Dropped undelivered, it gives its whole batch up, and so its part.
+struct PartTicket {
+    row: Option<RowSlot>,
+    permit: Option<OwnedSemaphorePermit>,
+    reserved: u32,
+    budget: ByteBudget,
+    queue: Arc<WorkQueue>,
+    progress: Arc<Progress>,
+}
+
+impl PartTicket {
+    async fn reserve(&mut self, bytes: u64) {
+        self.permit = None;
+        self.permit = self.budget.reserve(bytes).await;
+        self.reserved = self.budget.units(bytes);
+    }
+}
+
+impl Ticket for PartTicket {
+    fn fit(&mut self, len: u64) -> bool {
+        let wanted = self.budget.units(len);
+        let Some(permit) = &mut self.permit else { return false };
+        if wanted <= self.reserved {
+            drop(permit.split((self.reserved - wanted) as usize));
+            self.reserved = wanted;
+            return true;
+        }
+        match self.budget.permits.clone().try_acquire_many_owned(wanted - self.reserved) {
+            Ok(more) => {
+                permit.merge(more);
+                self.reserved = wanted;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn refit(&mut self, len: u64) -> BoxFuture<'_, ()> {
+        Box::pin(self.reserve(len))
+    }
+
+    fn deliver(mut self: Box<Self>, image: Result<Arrival, RowError>) {
+        let Some(mut row) = self.row.take() else { return };
+        match image {
+            Ok(Arrival { bytes, etag }) => {
+                self.progress.read(bytes.len() as u64);
+                if let Some(sample) = row.sample_mut() {
+                    sample.size = Some(bytes.len() as u64);
+                    if etag.is_some() {
+                        sample.etag = etag;
+                    }
+                }
+                self.queue.decode(DecodeJob { row, bytes, permit: self.permit.take() });
+            }
+            Err(error) => row.fail(None, error),
+        }
+    }
+}
+
+impl Drop for PartTicket {
+    fn drop(&mut self) {
+        if let Some(row) = self.row.take() {
+            row.abandon();
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Progress is data: counters that the stages raise and whoever shows them reads.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Counters of one run.
+#[derive(Debug)]
+pub struct Progress {
+    started: Instant,
+    planned: AtomicU64,
+    plan_is_whole: AtomicBool,
+    resumed: AtomicU64,
+    rows: AtomicU64,
+    errors: AtomicU64,
+    parts: AtomicU64,
+    bytes: AtomicU64,
+    decode_busy: AtomicU64,
+    rows_busy: AtomicU64,
+    engine_busy: AtomicU64,
+    by_kind: Mutex<BTreeMap<String, u64>>,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Since the run began.
+    pub elapsed: Duration,
+    /// Rows of the plan so far.
+    pub planned: u64,
+    /// True once the whole plan is known.
+    pub plan_is_whole: bool,
+    /// Rows that stood before this run.
+    pub resumed: u64,
+    /// Rows that left the network in this run.
+    pub rows: u64,
+    /// Error rows among them.
+    pub errors: u64,
+    /// Parts committed in this run.
+    pub parts: u64,
+    /// Encoded bytes read.
+    pub bytes: u64,
+    /// Seconds that decode workers were busy, summed.
+    pub decode_busy: f64,
+    /// Seconds that the making of rows took, summed.
+    pub rows_busy: f64,
+    /// Seconds that the device was busy.
+    pub engine_busy: f64,
+    /// Error rows by kind, in committed parts.
+    pub by_kind: BTreeMap<String, u64>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Progress {
+            started: Instant::now(),
+            planned: AtomicU64::new(0),
+            plan_is_whole: AtomicBool::new(false),
+            resumed: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            parts: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            decode_busy: AtomicU64::new(0),
+            rows_busy: AtomicU64::new(0),
+            engine_busy: AtomicU64::new(0),
+            by_kind: Mutex::default(),
+        }
+    }
+}
+
+impl Progress {
+    /// More rows are planned.
+    pub fn plan(&self, rows: u64) {
+        self.planned.fetch_add(rows, Relaxed);
+    }
+
+    /// The plan's end is known.
+    pub fn plan_ends(&self) {
+        self.plan_is_whole.store(true, Relaxed);
+    }
+
+    /// Rows of a part that an earlier run committed.
+    pub fn resume(&self, rows: u64) {
+        self.resumed.fetch_add(rows, Relaxed);
+    }
+
+    /// A batch left the network.
+    pub fn batch(&self, rows: u64, errors: u64) {
+        self.rows.fetch_add(rows, Relaxed);
+        self.errors.fetch_add(errors, Relaxed);
+    }
+
+    /// A part was committed.
+    pub fn part(&self, errors: &BTreeMap<String, u32>) {
+        self.parts.fetch_add(1, Relaxed);
+        if let Ok(mut by_kind) = self.by_kind.lock() {
+            for (kind, count) in errors {
+                *by_kind.entry(kind.clone()).or_default() += u64::from(*count);
+            }
+        }
+    }
+
+    /// An image's bytes came.
+    pub fn read(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    pub(super) fn decoded(&self, since: Instant) {
+        self.decode_busy.fetch_add(since.elapsed().as_nanos() as u64, Relaxed);
+    }
+
+    pub(super) fn made_rows(&self, since: Instant) {
+        self.rows_busy.fetch_add(since.elapsed().as_nanos() as u64, Relaxed);
+    }
+
+    pub(super) fn inferred(&self, since: Instant) {
+        self.engine_busy.fetch_add(since.elapsed().as_nanos() as u64, Relaxed);
+    }
+
+    /// Error rows so far.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Relaxed)
+    }
+
+    /// All counters.
+    pub fn snapshot(&self) -> Snapshot {
+        let seconds = |counter: &AtomicU64| counter.load(Relaxed) as f64 / 1e9;
+        Snapshot {
+            elapsed: self.started.elapsed(),
+            planned: self.planned.load(Relaxed),
+            plan_is_whole: self.plan_is_whole.load(Relaxed),
+            resumed: self.resumed.load(Relaxed),
+            rows: self.rows.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            parts: self.parts.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            decode_busy: seconds(&self.decode_busy),
+            rows_busy: seconds(&self.rows_busy),
+            engine_busy: seconds(&self.engine_busy),
+            by_kind: self.by_kind.lock().map(|map| map.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Rows a second in this run.
+    pub fn rate(&self) -> f64 {
+        self.rows as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// Time left, once the plan's end and a rate are known.
+    pub fn left(&self) -> Option<Duration> {
+        if !self.plan_is_whole || self.rows == 0 {
+            return None;
+        }
+        let rows = self.planned.saturating_sub(self.resumed + self.rows);
+        Duration::try_from_secs_f64(rows as f64 / self.rate()).ok()
+    }
+}

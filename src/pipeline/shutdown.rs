@@ -1,0 +1,99 @@
+//! One place that knows whether the run goes on: a signal, or the first failure, ends it.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use crate::failure::{Exit, Failure};
+
+/// How far a run is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Running,
+    /// No part is opened any more.
+    Draining,
+    /// What is open is dropped.
+    Aborting,
+}
+
+/// A handle on the end of a run. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    level: watch::Sender<Level>,
+    cause: Arc<Mutex<Option<Failure>>>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Shutdown { level: watch::Sender::new(Level::Running), cause: Arc::default() }
+    }
+}
+
+impl Shutdown {
+    fn raise(&self, to: Level) {
+        self.level.send_if_modified(|level| {
+            let higher = *level < to;
+            *level = (*level).max(to);
+            higher
+        });
+    }
+
+    /// A person or a scheduler asks to stop: finish what is open.
+    pub fn interrupt(&self) {
+        self.record(Failure::new(
+            Exit::TryAgain,
+            "interrupted; what is committed stays, and the same command takes up from there",
+        ));
+        self.raise(Level::Draining);
+    }
+
+    /// Open parts are dropped now.
+    pub fn abort(&self) {
+        self.raise(Level::Aborting);
+    }
+
+    /// Something failed that is no property of one image: no part is opened any more. The first cause counts.
+    pub fn fail(&self, failure: Failure) {
+        self.record(failure);
+        self.raise(Level::Draining);
+    }
+
+    /// Something failed that no open part survives.
+    pub fn fail_now(&self, failure: Failure) {
+        self.record(failure);
+        self.raise(Level::Aborting);
+    }
+
+    fn record(&self, failure: Failure) {
+        let mut cause = self.cause.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if cause.is_none() {
+            *cause = Some(failure);
+        }
+    }
+
+    /// The first cause, if the run is ending.
+    pub fn take_cause(&self) -> Option<Failure> {
+        self.cause.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+
+    /// True once no part may be opened.
+    pub fn is_draining(&self) -> bool {
+        *self.level.borrow() >= Level::Draining
+    }
+
+    /// Waits until no part may be opened.
+    pub async fn draining(&self) {
+        self.reached(Level::Draining).await;
+    }
+
+    /// Waits until open parts must be dropped.
+    pub async fn aborting(&self) {
+        self.reached(Level::Aborting).await;
+    }
+
+    async fn reached(&self, level: Level) {
+        let mut levels = self.level.subscribe();
+        // the sender lives in `self`, so this can only end by reaching the level
+        let _ = levels.wait_for(|now| *now >= level).await;
+    }
+}

@@ -1,0 +1,116 @@
+//! The report for machines.
+//!
+//! One object; a reader checks `schema` and `schema_version` first. Within a version, fields are only added.
+//!
+//! | field | content |
+//! |---|---|
+//! | `schema`, `schema_version` | [`SCHEMA`], [`SCHEMA_VERSION`] |
+//! | `metrics` | flat, name to number: what gates see ([`METRICS`](super::METRICS)); a metric without value is left out |
+//! | `gates` | list of `{gate, metric, value?, passed, text}` in the order they were asked |
+//! | `provenance` | the fields of [`Provenance`](super::Provenance) |
+//! | `counts` | the fields of [`Counts`](super::Counts) |
+//! | `top1`, `top5`, `top1_all`, `top5_all` | `{percent, low, high, hits, of}`, or null |
+//! | `macro`, `macro_all` | percent, or null |
+//! | `target_prob`, `top1_prob` | `{mean?, rows}` |
+//! | `classes` | one [`ClassFigures`](super::ClassFigures) a class of the model, in the order of their indices |
+//! | `inputs` | the fields of [`Inputs`](super::Inputs) |
+//!
+//! Numbers are in full precision: reading them back gives the same f64.
+
+use serde::Serialize;
+
+use super::error::ReportError;
+use super::figures::Report;
+use super::gate::Verdict;
+use super::metrics::Metrics;
+
+/// What the object is.
+pub const SCHEMA: &str = "tresnet-batch/report";
+
+/// Raised when a field changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    schema_version: u32,
+    metrics: Metrics,
+    gates: &'a [Verdict],
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl Report {
+    /// The report as indented JSON with a line feed at its end.
+    ///
+    /// # Errors
+    /// None is known; serialisation to memory is only fallible by its signature.
+    pub fn to_json(&self, verdicts: &[Verdict]) -> Result<String, ReportError> {
+        let mut text = serde_json::to_string_pretty(&Document {
+            schema: SCHEMA,
+            schema_version: SCHEMA_VERSION,
+            metrics: self.metrics(),
+            gates: verdicts,
+            report: self,
+        })?;
+        text.push('\n');
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{TestRow, batch};
+    use super::super::{Accumulator, Classes, Gate, Provenance};
+    use super::*;
+
+    /// Every path of an object, without the numbers of lists and the names of maps that data makes.
+    fn paths(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) if !at.ends_with("_by_kind") && !at.ends_with("formats") => {
+                fields.iter().for_each(|(name, value)| paths(value, &format!("{at}.{name}"), found));
+            }
+            serde_json::Value::Array(items) if !items.is_empty() => {
+                paths(&items[0], &format!("{at}[]"), found)
+            }
+            _ => found.push(at.trim_start_matches('.').to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_schema_is_the_documented_one() {
+        let mut accumulator =
+            Accumulator::new(Classes::Named(vec!["cat \"<|\n".to_owned(), "dog".to_owned()]));
+        let row = TestRow::ok(0, &[0, 1]).rank(1).probs(&[0.9, 0.1]).target_prob(0.9).image("jpeg", 640, 480);
+        accumulator.push(&batch(&[row, TestRow::error("limit")])).unwrap();
+        let report = accumulator.finish(Provenance::default());
+        let verdicts = [Gate::parse("top1 > 50").unwrap().check(&report.metrics())];
+        let text = report.to_json(&verdicts).unwrap();
+        assert!(text.ends_with("}\n"));
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&json["schema"], &json["schema_version"]), (&SCHEMA.into(), &1.into()));
+        assert_eq!(json["classes"][0]["name"], "cat \"<|\n");
+        assert_eq!(json["metrics"]["top1"], json["top1"]["percent"]);
+        assert_eq!(json["gates"][0]["passed"], true);
+
+        let mut found = Vec::new();
+        paths(&json, "", &mut found);
+        found.retain(|path| !path.starts_with("metrics."));
+        found.sort_unstable();
+        // A change here is a change of SCHEMA_VERSION, unless it only adds.
+        let expected = "classes[].correct classes[].errors classes[].f1 classes[].index classes[].name \
+             classes[].precision classes[].predicted classes[].recall classes[].support counts.errors \
+             counts.errors_by_kind counts.ok counts.rank_conflicts counts.rows counts.scored counts.top5_unknown \
+             counts.unknown_target counts.with_target gates[].gate gates[].metric gates[].passed gates[].text \
+             gates[].value inputs.formats inputs.height.max inputs.height.mean inputs.height.min \
+             inputs.height.rows inputs.unknown_format inputs.width.max inputs.width.mean inputs.width.min \
+             inputs.width.rows macro macro_all provenance.complete provenance.created provenance.fingerprint \
+             provenance.input_uri provenance.model_arch provenance.model_sha256 provenance.output_uri \
+             provenance.precision provenance.preprocess provenance.providers provenance.tool_version schema \
+             schema_version target_prob.mean target_prob.rows top1.high top1.hits top1.low top1.of top1.percent \
+             top1_all.high top1_all.hits top1_all.low top1_all.of top1_all.percent top1_prob.mean top1_prob.rows \
+             top5.high top5.hits top5.low top5.of top5.percent top5_all.high top5_all.hits top5_all.low \
+             top5_all.of top5_all.percent";
+        assert_eq!(found.join(" "), expected);
+    }
+}

@@ -1,0 +1,49 @@
+//! How good the predictions are, told from the output's rows and nothing else.
+//!
+//! ```text
+//! RecordBatch ─► Accumulator::push ─► finish(Provenance) ─► Report ─┬─► metrics() ─► Gate::check ─► Verdict
+//!                (sums and counts)                                  └─► to_json / to_markdown (with the verdicts)
+//! ```
+//!
+//! The model is never loaded and no image is read: whoever has the Parquet files can repeat every figure, and
+//! `tests/reference/accuracy.py` does so with other tools. Memory grows with the number of classes and never
+//! with the number of rows.
+//!
+//! # What a rank is
+//! A writer orders all classes by probability and keeps the first k of them in `index`; `target_rank` is
+//! where the target stands in that order, from 1. As far as the list reaches **the list decides**, because it
+//! is the answer that readers of the output see; `target_rank` decides beyond its end. On tied probabilities
+//! this matters: by a rank computed as "classes that are strictly better, plus one", a model that gives every
+//! class the same probability would be perfect. Rows where the two contradict each other are counted
+//! ([`Counts::rank_conflicts`]).
+//!
+//! # What is counted
+//! Each accuracy comes twice: over *scored* rows (`ok`, target known), and over every row with a target, in
+//! which a row that failed counts as wrong. Rows without a target are in neither.
+//!
+//! # What it refuses to do
+//! It opens no storage, it decides no exit code, and it hides nothing of [`Provenance`]: a caller hands in
+//! text that is fit to be published. Rows that break the output's contract (an `ok` row without a prediction,
+//! a target that the model does not have) are an error instead of a slightly wrong percentage.
+
+mod accumulator;
+mod accuracy;
+mod error;
+mod figures;
+mod gate;
+mod inputs;
+mod json;
+mod markdown;
+mod metrics;
+mod proportion;
+mod rows;
+#[cfg(test)]
+mod testing;
+
+pub use accumulator::{Accumulator, Classes};
+pub use error::{GateError, ReportError};
+pub use figures::{ClassFigures, Counts, Inputs, Mean, Provenance, Range, Report};
+pub use gate::{Comparison, Gate, Verdict};
+pub use json::{SCHEMA, SCHEMA_VERSION};
+pub use metrics::{METRICS, MetricInfo, Metrics};
+pub use proportion::Proportion;

@@ -1,0 +1,102 @@
+//! What flows through every stage: one image's identity, and how it ended.
+
+use std::fmt;
+
+/// One image of the plan, with its key and ground truth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Position in the plan: unique, increasing in plan order.
+    pub row_id: i64,
+    /// The image's key below the input.
+    pub key: String,
+    /// Entity tag of the source object, as far as it is known.
+    pub etag: Option<String>,
+    /// Encoded size in bytes, as far as it is known.
+    pub size: Option<u64>,
+    /// Ground truth class index.
+    pub target: Option<i32>,
+}
+
+/// What is wrong with an image, so that reading it again would fail again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// The object is gone although its store answers.
+    NotFound,
+    /// The object may not be read although its store answers.
+    Denied,
+    /// The object is not the one that was planned.
+    Changed,
+    /// Not a format that is read.
+    Unsupported,
+    /// Larger than a limit of the job allows.
+    Limit,
+    /// The file ends before its image does.
+    Truncated,
+    /// The bytes are not an image.
+    Corrupt,
+    /// The decoder panicked on it.
+    DecoderPanic,
+    /// The network's outputs for it are not finite.
+    NonFinite,
+}
+
+impl ErrorKind {
+    /// The spelling in the output column `error_kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Denied => "denied",
+            ErrorKind::Changed => "changed",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Limit => "limit",
+            ErrorKind::Truncated => "truncated",
+            ErrorKind::Corrupt => "corrupt",
+            ErrorKind::DecoderPanic => "decoder_panic",
+            ErrorKind::NonFinite => "non_finite",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a row has no prediction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowError {
+    /// The kind, as it stands in the output.
+    pub kind: ErrorKind,
+    /// One sentence for a person; never holds a credential or a raw storage error.
+    pub message: String,
+}
+
+impl RowError {
+    /// An error of this kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        RowError { kind, message: message.into() }
+    }
+}
+
+/// What the header of the source image says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Format by its magic bytes: `jpeg`, `png`, `webp`, `gif`, `bmp`.
+    pub format: &'static str,
+}
+
+/// How one row of a batch ended before inference.
+#[derive(Debug)]
+pub struct RowOutcome {
+    /// Which image it is.
+    pub sample: Sample,
+    /// What its header said, as far as it was read.
+    pub facts: Option<ImageFacts>,
+    /// Why its row holds zeros instead of pixels.
+    pub error: Option<RowError>,
+}

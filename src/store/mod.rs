@@ -1,0 +1,23 @@
+//! One narrow door to everything that holds bytes: S3, GCS, Azure and local disk.
+//!
+//! The rest of the program reads whole objects, lists in key order and creates objects that must not exist
+//! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
+
+mod create;
+mod error;
+mod local;
+mod location;
+mod parquet;
+mod read;
+mod redact;
+mod retry;
+mod uri;
+
+pub use create::Created;
+pub use error::{FetchError, StoreError};
+pub use local::Unreadable;
+pub use location::{Entry, Location, Role};
+pub use parquet::{ParquetObject, ParquetReadError};
+pub use read::Fetched;
+pub use redact::redact;
+pub use uri::Uri;

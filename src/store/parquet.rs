@@ -1,0 +1,195 @@
+//! Parquet objects read in pieces: the footer first, then only the row groups and columns that are wanted.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::{Buf, Bytes};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::{Location, StoreError};
+
+/// Bytes read from an object's end at first; most footers fit.
+const TAIL: u64 = 64 * 1024;
+/// Wanted ranges with a smaller gap than this are read in one request.
+const GAP: u64 = 256 * 1024;
+
+/// Why a Parquet object could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ParquetReadError {
+    /// The bytes are no Parquet, or not whole.
+    #[error("`{name}` is damaged: {why}")]
+    Damaged {
+        /// The object.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The footer of a Parquet object.
+#[derive(Debug, Clone)]
+pub struct ParquetObject {
+    name: String,
+    size: u64,
+    metadata: Arc<ParquetMetaData>,
+}
+
+impl ParquetObject {
+    /// Reads the footer, or `None` where there is no such object.
+    pub async fn open(location: &Location, name: &str) -> Result<Option<Self>, ParquetReadError> {
+        match location.size(name).await? {
+            Some(size) => Self::open_sized(location, name, size).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the footer of an object whose size a listing told.
+    pub async fn open_sized(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
+        let damaged = |why: String| ParquetReadError::Damaged { name: name.to_owned(), why };
+        let mut tail = TAIL.min(size);
+        loop {
+            let bytes = location.read_range(name, size - tail..size).await?;
+            let mut reader = ParquetMetaDataReader::new();
+            match reader.try_parse_sized(&bytes, size) {
+                Ok(()) => {
+                    let metadata = reader.finish().map_err(|error| damaged(error.to_string()))?;
+                    return Ok(ParquetObject { name: name.to_owned(), size, metadata: Arc::new(metadata) });
+                }
+                Err(ParquetError::NeedMoreData(needed)) if needed as u64 > tail && needed as u64 <= size => {
+                    tail = needed as u64;
+                }
+                Err(error) => return Err(damaged(error.to_string())),
+            }
+        }
+    }
+
+    /// The object's name below its location.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Number of row groups.
+    pub fn groups(&self) -> usize {
+        self.metadata.num_row_groups()
+    }
+
+    /// Rows in all groups.
+    pub fn rows(&self) -> u64 {
+        self.metadata.file_metadata().num_rows().max(0) as u64
+    }
+
+    /// The value of a key of the footer.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        let pairs = self.metadata.file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+    }
+
+    /// Reads one row group; `columns` are top-level names, `None` means all.
+    pub async fn read_group(
+        &self,
+        location: &Location,
+        group: usize,
+        columns: Option<&[&str]>,
+    ) -> Result<Vec<RecordBatch>, ParquetReadError> {
+        let descriptor = self.metadata.file_metadata().schema_descr_ptr();
+        let mask = match columns {
+            Some(names) => ProjectionMask::columns(&descriptor, names.iter().copied()),
+            None => ProjectionMask::all(),
+        };
+        let chunks = self.metadata.row_group(group).columns().iter().enumerate();
+        let wanted = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, chunk)| {
+            let (offset, length) = chunk.byte_range();
+            offset..offset + length
+        });
+        let mut pieces = Vec::new();
+        for range in coalesce(wanted.collect()) {
+            pieces.push((range.start, location.read_range(&self.name, range).await?));
+        }
+        let damaged =
+            |error: String| ParquetReadError::Damaged { name: self.name.clone(), why: error };
+        let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())
+            .map_err(|error| damaged(error.to_string()))?;
+        ParquetRecordBatchReaderBuilder::new_with_metadata(Pieces { size: self.size, pieces }, metadata)
+            .with_projection(mask)
+            .with_row_groups(vec![group])
+            .with_batch_size(8192)
+            .build()
+            .map_err(|error| damaged(error.to_string()))?
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| damaged(error.to_string()))
+    }
+}
+
+fn coalesce(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end + GAP => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// A file of which only some ranges are here.
+struct Pieces {
+    size: u64,
+    pieces: Vec<(u64, Bytes)>,
+}
+
+impl Pieces {
+    fn find(&self, start: u64) -> Result<Bytes, ParquetError> {
+        let piece = self
+            .pieces
+            .iter()
+            .find(|(at, bytes)| (*at..*at + bytes.len() as u64).contains(&start))
+            .ok_or_else(|| ParquetError::General(format!("byte {start} lies outside the column chunks")))?;
+        Ok(piece.1.slice((start - piece.0) as usize..))
+    }
+}
+
+impl Length for Pieces {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ChunkReader for Pieces {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(self.find(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let bytes = self.find(start)?;
+        if bytes.len() < length {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} are not all here")));
+        }
+        Ok(bytes.slice(..length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::coalesce;
+
+    #[test]
+    fn ranges_with_small_gaps_are_read_together() {
+        assert_eq!(coalesce(vec![1_000_000..1_000_010, 0..10, 20..30]), [0..30, 1_000_000..1_000_010]);
+    }
+}

@@ -1,0 +1,147 @@
+//! Whole reads. Every response is read to its end at once and its length is checked: a request's timeout runs
+//! while its stream is held.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+
+use super::location::strong;
+use super::retry::retry;
+use super::{FetchError, Location, StoreError, Uri, local};
+
+/// One object's bytes and its entity tag.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// All bytes of it.
+    pub bytes: Bytes,
+    /// Strong entity tag, if the store gave one.
+    pub etag: Option<String>,
+}
+
+impl Location {
+    /// Reads one image. `planned` is the tag that it must still have; above `limit` bytes it is not read.
+    pub async fn fetch(&self, key: &str, planned: Option<&str>, limit: u64) -> Result<Fetched, FetchError> {
+        if let Uri::Local(root) = &self.uri {
+            let (path, tag) = (root.join(key), planned.map(str::to_owned));
+            let read = tokio::task::spawn_blocking(move || local::read(&path, tag.as_deref(), limit)).await;
+            let (bytes, etag) = read.map_err(|error| StoreError::Io {
+                what: format!("reading `{key}`"),
+                detail: error.to_string(),
+            })??;
+            return Ok(Fetched { bytes, etag: Some(etag) });
+        }
+        let path = self.path(key)?;
+        let outcome = retry(|| async {
+            match self.fetch_once(&path, key, planned, limit).await {
+                Ok(fetched) => Ok(Ok(fetched)),
+                Err(FetchError::Store(error)) => Err(error),
+                Err(image) => Ok(Err(image)),
+            }
+        })
+        .await?;
+        outcome
+    }
+
+    async fn fetch_once(
+        &self,
+        path: &object_store::path::Path,
+        key: &str,
+        planned: Option<&str>,
+        limit: u64,
+    ) -> Result<Fetched, FetchError> {
+        let sort = |error: object_store::Error| match StoreError::from_store(error, format!("reading `{key}`"), false)
+        {
+            StoreError::Missing { .. } => FetchError::NotFound,
+            StoreError::Denied { .. } => FetchError::Denied,
+            other => FetchError::Store(other),
+        };
+        let options = GetOptions { if_match: planned.map(str::to_owned), ..GetOptions::default() };
+        let response = match self.store.get_opts(path, options).await {
+            Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
+            response => response.map_err(sort)?,
+        };
+        let (size, etag) = (response.meta.size, strong(response.meta.e_tag.clone()));
+        if size > limit {
+            return Err(FetchError::TooLarge { size });
+        }
+        let bytes = response.bytes().await.map_err(sort)?;
+        if bytes.len() as u64 != size {
+            return Err(FetchError::Store(StoreError::Unavailable {
+                what: format!("reading `{key}`"),
+                detail: format!("{} of {size} bytes came", bytes.len()),
+            }));
+        }
+        Ok(Fetched { bytes, etag })
+    }
+
+    /// One byte of an object: can it still be read?
+    pub async fn answers(&self, key: &str) -> bool {
+        match &self.uri {
+            Uri::Local(root) => {
+                let path = root.join(key);
+                tokio::task::spawn_blocking(move || local::read(&path, None, u64::MAX).is_ok())
+                    .await
+                    .unwrap_or(false)
+            }
+            Uri::Remote { .. } => match self.path(key) {
+                Ok(path) => self.store.get_range(&path, 0..1).await.is_ok(),
+                Err(_) => false,
+            },
+        }
+    }
+
+    /// A small object whole, or `None` where there is none.
+    pub async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        let path = self.path(name)?;
+        let what = format!("reading `{}/{name}`", self.uri);
+        retry(|| async {
+            let sort = |error| StoreError::from_store(error, what.clone(), false);
+            let response = match self.store.get(&path).await.map_err(sort) {
+                Err(StoreError::Missing { .. }) => return Ok(None),
+                response => response?,
+            };
+            let size = response.meta.size;
+            let bytes = response.bytes().await.map_err(sort)?;
+            if bytes.len() as u64 != size {
+                let detail = format!("{} of {size} bytes came", bytes.len());
+                return Err(StoreError::Unavailable { what: what.clone(), detail });
+            }
+            Ok(Some(bytes))
+        })
+        .await
+    }
+
+    /// A range of an object. Fewer bytes than asked for are an error.
+    pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let path = self.path(name)?;
+        let what = format!("reading `{}/{name}`", self.uri);
+        retry(|| async {
+            let bytes = self
+                .store
+                .get_range(&path, range.clone())
+                .await
+                .map_err(|error| StoreError::from_store(error, what.clone(), false))?;
+            if bytes.len() as u64 != range.end - range.start {
+                let detail = format!("{} of {} bytes came", bytes.len(), range.end - range.start);
+                return Err(StoreError::Unavailable { what: what.clone(), detail });
+            }
+            Ok(bytes)
+        })
+        .await
+    }
+
+    /// The size of an object, or `None` where there is none.
+    pub async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let path = self.path(name)?;
+        let what = format!("looking for `{}/{name}`", self.uri);
+        retry(|| async {
+            match self.store.head(&path).await {
+                Ok(meta) => Ok(Some(meta.size)),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
+            }
+        })
+        .await
+    }
+}

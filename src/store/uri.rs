@@ -1,0 +1,113 @@
+//! Where something lies, as a person types it: `s3://`, `gs://`, `az://`, `file://` or a path.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::StoreError;
+use super::redact;
+
+/// A checked address of a folder, on an object store or on local disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uri {
+    /// A folder on local disk, absolute.
+    Local(PathBuf),
+    /// `scheme://bucket/prefix`, without a slash at the end.
+    Remote {
+        /// `s3`, `gs` or `az`.
+        scheme: &'static str,
+        /// Bucket or container.
+        bucket: String,
+        /// Key prefix, possibly empty.
+        prefix: String,
+    },
+}
+
+impl Uri {
+    /// Reads what was typed; a credential in it is refused.
+    pub fn parse(text: &str) -> Result<Uri, StoreError> {
+        let refuse = |why: &str| StoreError::BadUri { uri: redact(text), why: why.into() };
+        if text.trim().is_empty() {
+            return Err(refuse("it is empty"));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Uri::local(Path::new(text));
+        };
+        if scheme == "file" {
+            let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
+            let path = url.to_file_path().map_err(|()| refuse("it names no local path"))?;
+            return Uri::local(&path);
+        }
+        let scheme = match scheme {
+            "s3" | "s3a" => "s3",
+            "gs" => "gs",
+            "az" | "abfs" | "abfss" | "azure" => "az",
+            _ => return Err(refuse("its scheme is none of s3, gs, az, file")),
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.contains('@') {
+            return Err(refuse("credentials belong into the environment, not into a URL"));
+        }
+        if rest.contains('?') || rest.contains('#') && scheme == "az" {
+            return Err(refuse("a query or signature has no place in it"));
+        }
+        if bucket.is_empty() {
+            return Err(refuse("it names no bucket"));
+        }
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        object_store::path::Path::parse(&prefix).map_err(|error| refuse(&error.to_string()))?;
+        Ok(Uri::Remote { scheme, bucket: bucket.into(), prefix })
+    }
+
+    fn local(path: &Path) -> Result<Uri, StoreError> {
+        let absolute = std::path::absolute(path).map_err(|error| StoreError::BadUri {
+            uri: path.display().to_string(),
+            why: error.to_string(),
+        })?;
+        if absolute.to_str().is_none() {
+            return Err(StoreError::BadUri {
+                uri: path.display().to_string(),
+                why: "the path is not UTF-8".into(),
+            });
+        }
+        Ok(Uri::Local(absolute))
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Uri::Local(path) => write!(f, "{}", path.display()),
+            Uri::Remote { scheme, bucket, prefix } if prefix.is_empty() => write!(f, "{scheme}://{bucket}"),
+            Uri::Remote { scheme, bucket, prefix } => write!(f, "{scheme}://{bucket}/{prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Uri;
+
+    #[test]
+    fn addresses_are_normalised() {
+        let cases = [
+            ("s3://b/a/b/", "s3://b/a/b"),
+            ("gs://b", "gs://b"),
+            ("az://container/x", "az://container/x"),
+            ("file:///tmp/a%20b", "/tmp/a b"),
+            ("/tmp/x", "/tmp/x"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Uri::parse(text).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn credentials_and_unknown_schemes_are_refused() {
+        for text in ["s3://key:secret@bucket/x", "az://c/x?sig=abc", "ftp://host/x", "", "s3:///x", "s3://b//x"] {
+            let error = Uri::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("secret") && !error.contains("abc"), "{error}");
+        }
+    }
+}

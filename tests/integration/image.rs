@@ -1,0 +1,311 @@
+//! The image stage against Pillow: squares to the byte, cuts where Pillow sees them, faults by their kind.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use half::f16;
+use tresnet_batch::image::{
+    Decoder, DecoderWarnings, Error, Exif, Format, Interpolation, Limits, Mode, Options, Source,
+};
+use tresnet_batch::tensor::{Layout, RowMut};
+
+use super::support;
+
+/// Largest difference to Pillow's libwebp that a square of a WebP may have, and the largest share of differing bytes.
+const WEBP_BOUND: (u8, f64) = (1, 0.01);
+
+/// The fixtures that `pillow_crops.py` makes, made once for all tests here.
+static FIXTURES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pillow-fixtures");
+    pillow(&out, &["fixtures"]);
+    out
+});
+
+fn pillow(out: &Path, arguments: &[&str]) {
+    let out = out.to_str().expect("a UTF-8 path");
+    support::run_python("pillow_crops.py", &[&[out], arguments].concat());
+}
+
+/// A line of `cases.tsv`.
+struct Case {
+    file: String,
+    options: Options,
+    label: String,
+    square: Vec<u8>,
+}
+
+fn table(out: &Path, name: &str) -> Vec<Vec<String>> {
+    let lines = fs::read_to_string(out.join(name)).expect("the script wrote its tables");
+    lines.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
+
+fn cases(out: &Path) -> Vec<Case> {
+    let case = |fields: &Vec<String>| {
+        let [file, size, share, mode, filter, exif, square] = fields.as_slice() else { panic!("{fields:?}") };
+        Case {
+            file: file.clone(),
+            options: Options {
+                crop_pct: share.parse().expect("a number"),
+                mode: if mode == "squash" { Mode::Squash } else { Mode::Crop },
+                interpolation: match filter.as_str() {
+                    "bicubic" => Interpolation::Bicubic,
+                    _ => Interpolation::Bilinear,
+                },
+                exif: if exif == "apply" { Exif::Apply } else { Exif::Ignore },
+                ..Options::new(size.parse().expect("a number"))
+            },
+            label: format!("{size} {mode} {filter} {exif}"),
+            square: fs::read(out.join(square)).expect("the script wrote its squares"),
+        }
+    };
+    table(out, "cases.tsv").iter().map(case).collect()
+}
+
+/// One decoder for each set of options, so that every image follows others through the same buffers.
+#[derive(Default)]
+struct Decoders(HashMap<String, Decoder>);
+
+impl Decoders {
+    fn square(&mut self, case: &Case, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let make = || Decoder::new(case.options).expect("good options");
+        let decoder = self.0.entry(case.label.clone()).or_insert_with(make);
+        decoder.crop(bytes).map(|(_, square)| square.to_vec())
+    }
+}
+
+/// How many bytes differ, and by how much at most.
+fn difference(found: &[u8], expected: &[u8]) -> (usize, u8) {
+    assert_eq!(found.len(), expected.len());
+    let differences = found.iter().zip(expected).map(|(a, b)| a.abs_diff(*b));
+    (differences.clone().filter(|&d| d > 0).count(), differences.max().unwrap_or(0))
+}
+
+fn is_close_only(file: &str) -> bool {
+    file.ends_with(".webp")
+}
+
+/// Each case of `out` that does not give Pillow's bytes, in words.
+fn deviations(out: &Path) -> (usize, Vec<String>) {
+    let mut decoders = Decoders::default();
+    let cases: Vec<Case> = cases(out).into_iter().filter(|case| !is_close_only(&case.file)).collect();
+    let mut found = Vec::new();
+    for case in &cases {
+        let bytes = fs::read(out.join(&case.file)).expect("an image");
+        match decoders.square(case, &bytes).map(|square| difference(&square, &case.square)) {
+            Ok((0, _)) => {}
+            Ok((count, most)) => {
+                found.push(format!("{} {}: {count} bytes differ, by {most} at most", case.file, case.label));
+            }
+            Err(error) => found.push(format!("{} {}: {error}", case.file, case.label)),
+        }
+    }
+    (cases.len(), found)
+}
+
+#[test]
+fn every_variety_of_every_exact_format_gives_pillows_bytes() {
+    let (count, found) = deviations(&FIXTURES);
+    println!("{count} squares, {} deviate from Pillow", found.len());
+    assert!(count > 400, "{count}");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn webp_stays_within_its_bound_of_pillows_libwebp() {
+    let mut decoders = Decoders::default();
+    let mut files: BTreeMap<String, (u8, f64)> = BTreeMap::new();
+    for case in cases(&FIXTURES).iter().filter(|case| is_close_only(&case.file)) {
+        let bytes = fs::read(FIXTURES.join(&case.file)).expect("an image");
+        let square = decoders.square(case, &bytes).unwrap_or_else(|error| panic!("{}: {error}", case.file));
+        let (count, most) = difference(&square, &case.square);
+        let worst = files.entry(case.file.clone()).or_default();
+        *worst = (worst.0.max(most), worst.1.max(count as f64 / square.len() as f64));
+    }
+    for (file, (most, share)) in &files {
+        println!("{file}: largest difference {most}, differing bytes {:.3} %", share * 100.0);
+    }
+    assert!(files.values().all(|&(most, share)| most <= WEBP_BOUND.0 && share <= WEBP_BOUND.1), "{files:?}");
+}
+
+/// Holds each cut of `out` against what Pillow made of it; gives how many it refused and how many it read.
+fn check_cuts(out: &Path) -> (usize, usize) {
+    let mut decoder = Decoder::new(Options::new(224)).expect("good options");
+    let (mut refused, mut read) = (0, 0);
+    let mut wrong = Vec::new();
+    for fields in table(out, "cuts.tsv") {
+        let [file, length, verdict] = fields.as_slice() else { panic!("{fields:?}") };
+        let bytes = fs::read(out.join(file)).expect("an image");
+        let found = decoder.crop(&bytes[..length.parse().expect("a number")]);
+        let agrees = match (&found, verdict.as_str()) {
+            (Err(Error::Truncated { .. }), "refused") => true,
+            (Ok((_, square)), square_file) if square_file != "refused" => {
+                *square == fs::read(out.join(square_file)).expect("the script wrote its squares")
+            }
+            _ => false,
+        };
+        *if verdict == "refused" { &mut refused } else { &mut read } += 1;
+        if !agrees {
+            wrong.push(format!(
+                "{file} at {length} of {}: {:?}, Pillow: {verdict}",
+                bytes.len(),
+                found.map(|f| f.0)
+            ));
+        }
+    }
+    println!("{refused} cuts refused by Pillow, {read} read, {} seen otherwise here", wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    (refused, read)
+}
+
+#[test]
+fn a_jpeg_is_truncated_exactly_where_pillow_refuses_its_cut() {
+    let (refused, read) = check_cuts(&FIXTURES);
+    assert!(refused > 400 && read > 0, "{refused} refused, {read} read");
+}
+
+#[test]
+fn photographs_of_imagenet_give_pillows_bytes_whole_and_cut() {
+    let Some(sample) = support::shared("data/imagenet_sample") else { return };
+    let mut photos: Vec<String> = fs::read_dir(sample)
+        .expect("the sample is a folder")
+        .flat_map(|class| fs::read_dir(class.expect("a class").path()).expect("a folder of photographs"))
+        .map(|photo| photo.expect("a photograph").path().to_string_lossy().into_owned())
+        .collect();
+    photos.sort();
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pillow-photos");
+    let arguments: Vec<&str> = std::iter::once("photos").chain(photos.iter().map(String::as_str)).collect();
+    pillow(&out, &arguments);
+    let (count, found) = deviations(&out);
+    println!("{} photographs, {count} squares, {} deviate from Pillow", photos.len(), found.len());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    check_cuts(&out);
+}
+
+#[test]
+fn the_golden_squares_are_repeated_to_the_byte() {
+    let (Some(golden), Some(sample)) = (support::shared("golden"), support::shared("data/imagenet_sample"))
+    else {
+        return;
+    };
+    let names: serde_json::Value =
+        serde_json::from_slice(&fs::read(golden.join("golden.json")).expect("golden.json")).expect("JSON");
+    let file = fs::read(golden.join("inputs_224_u8.safetensors")).expect("the golden squares");
+    let tensors = safetensors::SafeTensors::deserialize(&file).expect("safetensors");
+    let images = tensors.tensor("images").expect("a tensor of images");
+    let names = names["images"].as_array().expect("a list of names");
+    assert_eq!(images.shape(), [names.len(), 3, 224, 224]);
+
+    let mut decoder = Decoder::new(Options::new(224)).expect("good options");
+    let mut row = vec![0; 3 * 224 * 224];
+    let mut differing = 0;
+    for (name, expected) in names.iter().zip(images.data().chunks(row.len())) {
+        let name = name.as_str().expect("a name");
+        let class = name.split('_').next().expect("a class");
+        let bytes = fs::read(sample.join(class).join(name)).expect("a photograph");
+        decoder.decode_into(&bytes, Layout::Nchw, RowMut::U8(&mut row)).expect("a photograph");
+        differing += difference(&row, expected).0;
+    }
+    println!("{} golden squares, {differing} bytes differ", names.len());
+    assert_eq!(differing, 0);
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(FIXTURES.join(name)).expect("a fixture")
+}
+
+#[test]
+fn a_row_holds_the_square_normalised_in_its_layout() {
+    let options = Options { mean: [0.5, 0.4, 0.3], std: [0.2, 0.25, 0.5], ..Options::new(32) };
+    let mut decoder = Decoder::new(options).expect("good options");
+    let bytes = fixture("420.jpg");
+    let square = decoder.crop(&bytes).expect("a JPEG").1.to_vec();
+    let value = |i: usize| (f64::from(square[i]) / 255.0 - options.mean[i % 3]) / options.std[i % 3];
+
+    let mut half = vec![f16::ZERO; square.len()];
+    decoder.decode_into(&bytes, Layout::Nhwc, RowMut::F16(&mut half)).expect("a JPEG");
+    assert!((0..square.len()).all(|i| half[i] == f16::from_f64(value(i))), "NHWC f16");
+
+    let mut single = vec![0.0; square.len()];
+    decoder.decode_into(&bytes, Layout::Nchw, RowMut::F32(&mut single)).expect("a JPEG");
+    assert!((0..square.len()).all(|i| single[i % 3 * 32 * 32 + i / 3] == value(i) as f32), "NCHW f32");
+}
+
+#[test]
+fn a_row_of_a_failed_image_is_left_untouched() {
+    let mut decoder = Decoder::new(Options::new(32)).expect("good options");
+    let bytes = fixture("420.jpg");
+    let mut row = vec![7; 3 * 32 * 32];
+    decoder
+        .decode_into(&bytes[..bytes.len() - 99], Layout::Nchw, RowMut::U8(&mut row))
+        .expect_err("it is cut");
+    assert!(row.iter().all(|&byte| byte == 7));
+}
+
+#[test]
+fn each_limit_is_an_error_of_its_kind_and_tells_the_source() {
+    let source = |format| Some(Source { width: 333, height: 251, format });
+    let limits = Limits::default();
+    let cases = [
+        ("encoded bytes", "420.jpg", Limits { max_encoded_bytes: 1000, ..limits }, Err(("limit", None))),
+        (
+            "pixels",
+            "420.jpg",
+            Limits { max_pixels: 333 * 251 - 1, ..limits },
+            Err(("limit", source(Format::Jpeg))),
+        ),
+        ("pixels allowed", "420.jpg", Limits { max_pixels: 333 * 251, ..limits }, Ok(source(Format::Jpeg))),
+        ("scans", "progressive.jpg", Limits { max_scans: 9, ..limits }, Err(("limit", source(Format::Jpeg)))),
+        ("scans allowed", "progressive.jpg", Limits { max_scans: 10, ..limits }, Ok(source(Format::Jpeg))),
+        (
+            "warnings",
+            "half_and_end.jpg",
+            Limits { decoder_warnings: DecoderWarnings::Error, ..limits },
+            Err(("corrupt", source(Format::Jpeg))),
+        ),
+        ("warnings accepted", "half_and_end.jpg", limits, Ok(source(Format::Jpeg))),
+        (
+            "no warnings",
+            "420.jpg",
+            Limits { decoder_warnings: DecoderWarnings::Error, ..limits },
+            Ok(source(Format::Jpeg)),
+        ),
+    ];
+    for (what, file, limits, expected) in cases {
+        let mut decoder = Decoder::new(Options { limits, ..Options::new(32) }).expect("good options");
+        let found = decoder.crop(&fixture(file)).map(|(source, _)| Some(source));
+        assert_eq!(found.map_err(|error| (error.kind(), error.source_info())), expected, "{what}");
+    }
+}
+
+#[test]
+fn what_is_no_image_or_half_of_one_is_told_by_its_kind() {
+    let cut = |name: &str, cut: usize| fixture(name)[..fixture(name).len() - cut].to_vec();
+    let flipped = |name: &str, back: usize| {
+        let mut bytes = fixture(name);
+        let at = bytes.len() - back;
+        bytes[at] ^= 1;
+        bytes
+    };
+    let cases = [
+        ("nothing", Vec::new(), "unsupported"),
+        ("a web page", b"<!DOCTYPE html>".to_vec(), "unsupported"),
+        ("a start of image alone", b"\xff\xd8".to_vec(), "corrupt"),
+        ("a PNG without its end chunk", cut("rgb.png", 12), "truncated"),
+        ("a PNG cut in its pixels", cut("rgb.png", 2000), "truncated"),
+        ("an interlaced PNG cut in its pixels", cut("bytes_2_interlaced.png", 2000), "truncated"),
+        ("a PNG with one bit of its pixels changed", flipped("rgb.png", 2000), "corrupt"),
+        ("a PNG with one bit of its last checksum changed", flipped("rgb.png", 14), "corrupt"),
+        ("a GIF cut in its frame", cut("plain.gif", 500), "truncated"),
+        ("a BMP cut in its last row", cut("24.bmp", 1), "truncated"),
+        ("a BMP cut in its runs", cut("8_runs.bmp", 5), "truncated"),
+        ("a lossy WebP cut in its pixels", cut("lossy_80.webp", 300), "truncated"),
+        ("a lossless WebP cut in its pixels", cut("lossless.webp", 300), "truncated"),
+    ];
+    let mut decoder = Decoder::new(Options::new(32)).expect("good options");
+    for (what, bytes, kind) in cases {
+        let found = decoder.crop(&bytes).map(|(source, _)| source);
+        assert_eq!(found.as_ref().map_err(Error::kind), Err(kind), "{what}: {found:?}");
+    }
+}
