@@ -30,7 +30,7 @@ mod sync {
 mod owners_model;
 
 pub use noise::NoiseEngine;
-pub use ort_cpu::{OrtCpu, OrtOptions};
+pub use ort_cpu::{GraphNames, OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};
 pub use runtime::{Runtime, RuntimeError};
 pub use slot::{Outputs, Slot};

@@ -10,9 +10,16 @@ use crate::tensor::{Dtype, Layout};
 
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
 
-/// Names of the graph's outputs.
-const LOGITS: &str = "logits";
-const EMBEDDING: &str = "embedding";
+/// What a graph calls its input and outputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphNames {
+    /// The images, `[batch, 3, height, width]`.
+    pub input: String,
+    /// The classifier's output, `[batch, C]`.
+    pub logits: String,
+    /// The pooled features, `[batch, D]`, where the graph gives them.
+    pub embedding: Option<String>,
+}
 
 /// How a CPU session is set up.
 #[derive(Debug, Clone, Copy)]
@@ -25,16 +32,21 @@ pub struct OrtOptions {
 pub struct OrtCpu {
     session: Session,
     spec: EngineSpec,
-    input: String,
+    names: GraphNames,
     done: Option<(Slot, Outputs, Result<(), EngineError>)>,
 }
 
 impl OrtCpu {
-    /// Loads a graph with the input `[batch, c, h, w]` and the outputs `logits` and `embedding`.
+    /// Loads a graph.
     ///
     /// # Errors
     /// [`EngineError::Model`] where the graph has other inputs or outputs.
-    pub fn load(runtime: &Runtime, graph: &[u8], options: OrtOptions) -> Result<OrtCpu, EngineError> {
+    pub fn load(
+        runtime: &Runtime,
+        graph: &[u8],
+        names: GraphNames,
+        options: OrtOptions,
+    ) -> Result<OrtCpu, EngineError> {
         let load = |error: ort::Error| EngineError::Load(error.to_string());
         // spinning threads would take the cores from the decoders while no batch is there
         let mut builder = Session::builder(&runtime.environment)
@@ -46,8 +58,8 @@ impl OrtCpu {
             .with_intra_threads(options.threads)
             .map_err(|error| EngineError::Load(error.to_string()))?;
         let session = builder.commit_from_memory(graph).map_err(load)?;
-        let (input, spec) = describe(&session)?;
-        Ok(OrtCpu { session, spec, input, done: None })
+        let spec = describe(&session, &names)?;
+        Ok(OrtCpu { session, spec, names, done: None })
     }
 
     fn run(&mut self, slot: &mut Slot, outputs: &mut Outputs, rows: usize) -> Result<(), EngineError> {
@@ -71,11 +83,11 @@ impl OrtCpu {
         // SAFETY: the slot holds `rows` rows of this type and shape, initialised, and is borrowed exclusively
         // until the session has run.
         let input = unsafe { TensorRefMut::<T>::from_raw(memory, data.cast(), shape) }.map_err(failed)?;
-        let results = self.session.run(ort::inputs![self.input.as_str() => input]).map_err(failed)?;
-        for (name, width, target) in
-            [(LOGITS, classes, &mut outputs.logits), (EMBEDDING, dim, &mut outputs.embedding)]
-        {
-            let (shape, values) = results[name].try_extract_tensor::<f32>().map_err(failed)?;
+        let results = self.session.run(ort::inputs![self.names.input.as_str() => input]).map_err(failed)?;
+        let logits = Some((&self.names.logits, classes, &mut outputs.logits));
+        let embedding = self.names.embedding.as_ref().map(|name| (name, dim, &mut outputs.embedding));
+        for (name, width, target) in logits.into_iter().chain(embedding) {
+            let (shape, values) = results[name.as_str()].try_extract_tensor::<f32>().map_err(failed)?;
             if shape[..] != [rows as i64, width as i64] {
                 return Err(EngineError::Run(format!("`{name}` came as {shape:?} for {rows} rows of {width}")));
             }
@@ -86,9 +98,9 @@ impl OrtCpu {
 }
 
 /// Reads shapes and types off the session.
-fn describe(session: &Session) -> Result<(String, EngineSpec), EngineError> {
-    let [input] = session.inputs() else {
-        return Err(EngineError::Model(format!("has {} inputs; one image input is needed", session.inputs().len())));
+fn describe(session: &Session, names: &GraphNames) -> Result<EngineSpec, EngineError> {
+    let Some(input) = session.inputs().iter().find(|input| input.name() == names.input) else {
+        return Err(EngineError::Model(format!("has no input `{}`", names.input)));
     };
     let shape = input.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
     let [batch, channels, height, width] = shape[..] else {
@@ -112,18 +124,17 @@ fn describe(session: &Session) -> Result<(String, EngineSpec), EngineError> {
             None => Err(EngineError::Model(format!("has no output `{name}`"))),
         }
     };
-    let spec = EngineSpec {
+    Ok(EngineSpec {
         dtype,
         layout: Layout::Nchw,
         channels: 3,
         height: height as usize,
         width: width as usize,
-        classes: columns(LOGITS)?,
-        dim: columns(EMBEDDING)?,
+        classes: columns(&names.logits)?,
+        dim: names.embedding.as_deref().map_or(Ok(0), columns)?,
         fixed_batch: (batch > 0).then_some(batch as usize),
         depth: 1,
-    };
-    Ok((input.name().to_owned(), spec))
+    })
 }
 
 impl Engine for OrtCpu {

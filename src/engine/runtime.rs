@@ -89,8 +89,8 @@ impl Runtime {
     /// Names of the execution providers that this build of the library carries.
     pub fn providers(&self) -> Vec<&'static str> {
         let known = [
-            ("cuda", ort::ep::CUDA::default().is_available().unwrap_or(false)),
-            ("cpu", ort::ep::CPU::default().is_available().unwrap_or(false)),
+            ("cuda", ort::ep::CUDA::is_available().unwrap_or(false)),
+            ("cpu", ort::ep::CPU::is_available().unwrap_or(false)),
         ];
         known.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
     }

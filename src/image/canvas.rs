@@ -7,7 +7,7 @@ use super::error::Error;
 use super::exif::Orientation;
 use super::format::{Format, Source};
 use super::geometry::Geometry;
-use super::options::{Exif, Mode, Options};
+use super::options::{Exif, Options};
 use super::resample::Resampler;
 
 /// Where one image's rows go.
@@ -69,13 +69,6 @@ impl<'a> Canvas<'a> {
         };
         let orientation = if self.wants_orientation() { orientation } else { Orientation::Upright };
         let (across, down) = if orientation.swaps() { (height, width) } else { (width, height) };
-        // A crop of an image far taller than wide touches few of its rows; a squash touches all, and each is widened to
-        // the square: a file of a few kilobytes, one pixel wide, would cost minutes.
-        let limit = self.options.limits.max_pixels;
-        let between = u64::from(down) * u64::from(self.options.image_size);
-        if self.options.mode == Mode::Squash && between > limit {
-            return Err(Error::limit("pixels between the passes of the resize", between, limit));
-        }
         let to = Geometry::new(self.options, across, down);
         self.resampler.begin(self.options.interpolation, across, down, &to);
         self.orientation = orientation;
@@ -137,20 +130,5 @@ mod tests {
         assert_eq!(error, Error::limit("pixels", 2_500_000_000, 50_000_000));
         assert_eq!(canvas.admit(20_000, 2_500), Ok(()));
         assert_eq!(canvas.admit(0, 10).map_err(|error| error.kind()), Err("corrupt"));
-    }
-
-    #[test]
-    fn a_squash_of_a_thread_of_pixels_is_refused_and_its_crop_is_not() {
-        let mut resampler = Resampler::new();
-        for (mode, expected) in [(Mode::Crop, Ok(())), (Mode::Squash, Err("limit"))] {
-            let options = Options { mode, ..Options::new(224) };
-            let mut canvas = Canvas::new(&options, Format::Png, &mut resampler);
-            canvas.admit(1, 40_000_000).expect("40 Mpx are allowed");
-            assert_eq!(
-                canvas.start(Orientation::Upright).map_err(|error| error.kind()),
-                expected,
-                "{mode:?}"
-            );
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Why an image gives no row of pixels.
 
-use super::{Format, Source};
+use super::Source;
 
 /// A fault of the image itself: the same bytes give it again, so it belongs in the image's row.
 ///
@@ -90,12 +90,5 @@ impl Error {
             | Error::Corrupt { image, .. } => *image = found,
         }
         self
-    }
-}
-
-/// [`Format`] told in words, for the details of errors.
-impl std::fmt::Display for Format {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -27,6 +27,13 @@ pub(super) struct Window {
     pub(super) hi: u32,
 }
 
+impl Window {
+    /// How many inputs.
+    pub(super) fn len(self) -> usize {
+        (self.hi - self.lo) as usize
+    }
+}
+
 impl Axis {
     pub(super) fn new(interpolation: Interpolation, n_in: u32, n_out: u64, first: u64) -> Axis {
         let scale = f64::from(n_in) / n_out as f64;

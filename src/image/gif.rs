@@ -1,7 +1,8 @@
 //! GIF, by the `gif` crate: the first frame on its canvas, as Pillow shows it, and nothing after it is read.
 //!
 //! The canvas grows where the frame reaches beyond it. What the frame does not cover has the transparent index, where
-//! there is one, else index 0; transparency itself is dropped. A frame without any palette is gray.
+//! there is one, else index 0; transparency itself is dropped. An index behind the palette's end is black, or gray where the
+//! palette is the ramp of grays. A frame without any palette is corrupt, where Pillow shows it gray.
 
 use std::io::ErrorKind;
 
@@ -60,7 +61,8 @@ fn screen_size(bytes: &[u8]) -> Option<(u16, u16)> {
 }
 
 fn table(palette: &[u8]) -> [[u8; 3]; 256] {
-    let mut table = [[0; 3]; 256];
+    let ramp = palette.iter().enumerate().all(|(at, &value)| usize::from(value) == at / 3);
+    let mut table: [[u8; 3]; 256] = std::array::from_fn(|index| [if ramp { index as u8 } else { 0 }; 3]);
     for (entry, colour) in table.iter_mut().zip(palette.chunks_exact(3)) {
         entry.copy_from_slice(colour);
     }

@@ -4,7 +4,8 @@
  * Every function below that can fail arms `escape` first, so no longjmp ever crosses a Rust frame. An image is read
  * from one buffer that holds all there is: running out of it suspends libjpeg, which here means that the file is cut.
  * That is Pillow's arrangement too, and the reason why both refuse the same files; the stock memory source would
- * invent an end marker and go on with grey.
+ * invent an end marker and go on with grey. libjpeg is also shown no more at a time than Pillow shows it, because how
+ * far it has read ahead when it pauses decides whether a file without its last two bytes is still whole.
  */
 #include <setjmp.h>
 #include <stddef.h>
@@ -17,15 +18,20 @@
 
 enum { STATUS_OK = 0, STATUS_SUSPENDED = 1, STATUS_ERROR = 2, STATUS_SCANS = 3, STATUS_MEMORY = 4 };
 
+/* Pillow's ImageFile.MAXBLOCK. */
+enum { BLOCK = 65536 };
+
 struct tresnet_jpeg {
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr errors;
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
-    int live;     /* `info` owns memory */
+    size_t unseen; /* bytes behind those that the source shows */
+    size_t skip;   /* of them, to be passed over */
+    int live;      /* `info` owns memory */
     int max_scans;
-    int status;   /* why `escape` was taken */
+    int status;    /* why `escape` was taken */
     char message[JMSG_LENGTH_MAX]; /* of the error, else of the first warning */
 };
 
@@ -68,11 +74,23 @@ static boolean source_empty(j_decompress_ptr info) {
 }
 
 static void source_skip(j_decompress_ptr info, long count) {
+    struct tresnet_jpeg *jpeg = owner((j_common_ptr)info);
     struct jpeg_source_mgr *source = info->src;
-    size_t step = count <= 0 ? 0 : (size_t)count;
-    if (step > source->bytes_in_buffer) step = source->bytes_in_buffer;
+    size_t wanted = count <= 0 ? 0 : (size_t)count;
+    size_t step = wanted < source->bytes_in_buffer ? wanted : source->bytes_in_buffer;
     source->next_input_byte += step;
     source->bytes_in_buffer -= step;
+    jpeg->skip = wanted - step;
+}
+
+/* Shows the next block after a suspension; 0 when all is shown. */
+static int source_feed(struct tresnet_jpeg *jpeg) {
+    size_t step = jpeg->unseen < BLOCK ? jpeg->unseen : BLOCK;
+    if (step == 0) return 0;
+    jpeg->source.bytes_in_buffer += step;
+    jpeg->unseen -= step;
+    if (jpeg->skip > 0) source_skip(&jpeg->info, (long)jpeg->skip);
+    return 1;
 }
 
 struct tresnet_jpeg *tresnet_jpeg_new(void) { return calloc(1, sizeof(struct tresnet_jpeg)); }
@@ -113,7 +131,9 @@ int tresnet_jpeg_open(struct tresnet_jpeg *jpeg, const unsigned char *bytes, siz
     jpeg->live = 1;
     jpeg_create_decompress(&jpeg->info); /* keeps `err` and `client_data` */
     jpeg->source.next_input_byte = bytes;
-    jpeg->source.bytes_in_buffer = length;
+    jpeg->source.bytes_in_buffer = 0;
+    jpeg->unseen = length;
+    jpeg->skip = 0;
     jpeg->source.init_source = source_nothing;
     jpeg->source.fill_input_buffer = source_empty;
     jpeg->source.skip_input_data = source_skip;
@@ -125,8 +145,8 @@ int tresnet_jpeg_open(struct tresnet_jpeg *jpeg, const unsigned char *bytes, siz
 
     do {
         found = jpeg_read_header(&jpeg->info, FALSE);
-    } while (found == JPEG_HEADER_TABLES_ONLY);
-    if (found == JPEG_SUSPENDED) return STATUS_SUSPENDED;
+        if (found == JPEG_SUSPENDED && !source_feed(jpeg)) return STATUS_SUSPENDED;
+    } while (found != JPEG_HEADER_OK);
 
     header->width = jpeg->info.image_width;
     header->height = jpeg->info.image_height;
@@ -139,7 +159,9 @@ int tresnet_jpeg_open(struct tresnet_jpeg *jpeg, const unsigned char *bytes, siz
 int tresnet_jpeg_start(struct tresnet_jpeg *jpeg) {
     if (setjmp(jpeg->escape)) return jpeg->status;
     jpeg->info.out_color_space = jpeg->info.num_components == 4 ? JCS_CMYK : JCS_RGB;
-    return jpeg_start_decompress(&jpeg->info) ? STATUS_OK : STATUS_SUSPENDED;
+    while (!jpeg_start_decompress(&jpeg->info))
+        if (!source_feed(jpeg)) return STATUS_SUSPENDED;
+    return STATUS_OK;
 }
 
 int tresnet_jpeg_row(struct tresnet_jpeg *jpeg, unsigned char *row) {
@@ -147,10 +169,15 @@ int tresnet_jpeg_row(struct tresnet_jpeg *jpeg, unsigned char *row) {
 
     if (setjmp(jpeg->escape)) return jpeg->status;
     rows[0] = row;
-    return jpeg_read_scanlines(&jpeg->info, rows, 1) == 1 ? STATUS_OK : STATUS_SUSPENDED;
+    while (jpeg_read_scanlines(&jpeg->info, rows, 1) != 1)
+        if (!source_feed(jpeg)) return STATUS_SUSPENDED;
+    return STATUS_OK;
 }
 
-/* Reads to the end marker. A file that ends after its last row, but before its marker, is whole. */
+/*
+ * Reads on to the end marker, as far as it is shown. A file that ends after its last row, but before its marker, is
+ * whole.
+ */
 int tresnet_jpeg_finish(struct tresnet_jpeg *jpeg) {
     if (setjmp(jpeg->escape)) return jpeg->status;
     (void)jpeg_finish_decompress(&jpeg->info);

@@ -1,7 +1,8 @@
 //! Bytes of an image file in, one row of the network's input out.
 //!
 //! The contract is exactness: for every JPEG the square is, byte for byte, what Pillow 13 with torchvision's `Resize` and
-//! `CenterCrop` (timm's evaluation transform) makes of the file, and so it is for PNG, GIF and BMP; WebP is close. Files
+//! `CenterCrop` (timm's evaluation transform) makes of the file, and so it is for PNG, GIF, BMP
+//! and WebP, but for the departures that their modules name. Files
 //! come from strangers, so a file's size, its claimed pixels and its scans are held against [`Limits`] before anything is
 //! allocated for them, and whatever is wrong with a file is a typed [`Error`].
 //!

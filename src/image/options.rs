@@ -41,7 +41,7 @@ pub enum DecoderWarnings {
 pub struct Limits {
     /// Bytes of the file.
     pub max_encoded_bytes: u64,
-    /// Columns × rows, of the source and, for [`Mode::Squash`], of the image between the two passes.
+    /// Columns × rows of the source.
     pub max_pixels: u64,
     /// Scans of a JPEG.
     pub max_scans: u32,

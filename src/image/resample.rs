@@ -1,9 +1,14 @@
 //! Pillow's two-pass resampling as a stream: rows of the source go in, the square comes out.
 //!
-//! Pillow makes a byte image between a horizontal and a vertical pass. Here a source row is resampled horizontally as it
-//! comes, rounded to bytes as Pillow's is, and added to the sums of the outputs that it touches. Sums of integers do not
-//! depend on their order, so the bytes are the same, and memory depends on the square alone: neither the source nor the
-//! image between the passes is ever whole. Rows that no output touches cost nothing.
+//! Pillow makes a byte image between its two passes. Here a source row is added to the sums of the outputs that it
+//! touches as it comes, and what would be the image between is a row at most: one that was resampled horizontally before
+//! it is added, or one whose sums are complete and which is resampled horizontally then. Sums of integers do not depend on
+//! their order, so the bytes are Pillow's, and memory depends on the square and the source's width. Rows that no output
+//! touches cost nothing.
+//!
+//! Which pass comes first changes bytes, since each rounds. Up to version 12 Pillow always began with the horizontal one;
+//! version 13 begins with the vertical one where rows are reduced and by more than twice as many as columns
+//! (python-pillow/Pillow#9549; the rule was inferred from its results, and `tests/integration/image.rs` holds it).
 
 use std::collections::VecDeque;
 
@@ -25,13 +30,14 @@ pub(super) struct Resampler {
     rows: Axis,
     /// The source rows that matter.
     needed: Window,
+    vertical_first: bool,
     /// The row that comes next.
     row: u32,
     /// Outputs `done..done + open.len()` have begun and not ended.
     open: VecDeque<Output>,
     done: u32,
     spare: Vec<Output>,
-    /// The row in hand after the horizontal pass.
+    /// The one row between the passes.
     line: Vec<u8>,
     square: Vec<u8>,
     real: Vec<f64>,
@@ -49,6 +55,8 @@ struct Output {
 struct Columns {
     axis: Axis,
     windows: Vec<Window>,
+    /// The inputs that any of them touches.
+    needed: Window,
     /// Those of all windows, end to end; empty where they are made for each row.
     table: Vec<i32>,
 }
@@ -58,9 +66,15 @@ impl Resampler {
         let nothing = Axis::new(Interpolation::Bilinear, 1, 1, 0);
         Resampler {
             size: 0,
-            columns: Columns { axis: nothing, windows: Vec::new(), table: Vec::new() },
+            columns: Columns {
+                axis: nothing,
+                windows: Vec::new(),
+                needed: Window::default(),
+                table: Vec::new(),
+            },
             rows: nothing,
             needed: Window::default(),
+            vertical_first: false,
             row: 0,
             open: VecDeque::new(),
             done: 0,
@@ -74,18 +88,19 @@ impl Resampler {
     /// Forgets whatever image was in hand and awaits the rows of one of `width` × `height` pixels, top row first.
     pub(super) fn begin(&mut self, interpolation: Interpolation, width: u32, height: u32, to: &Geometry) {
         let columns = Axis::new(interpolation, width, to.width, to.left);
-        if self.columns.axis != columns || self.size != to.size {
+        if self.columns.axis != columns || self.columns.windows.len() != to.size as usize {
             self.columns.fill(columns, to.size, &mut self.real);
         }
         self.rows = Axis::new(interpolation, height, to.height, to.top);
         self.needed = Window { lo: self.rows.window(0).lo, hi: self.rows.window(to.size - 1).hi };
+        self.vertical_first = begins_vertically((width, height), (to.width, to.height));
         self.size = to.size;
         self.row = 0;
         self.done = 0;
         self.spare.extend(self.open.drain(..));
-        let pixels = to.size as usize * to.size as usize;
-        self.line.resize(to.size as usize * 3, 0);
-        self.square.resize(pixels * 3, 0);
+        let between = if self.vertical_first { self.columns.needed.len() } else { to.size as usize };
+        self.line.resize(between * 3, 0);
+        self.square.resize(to.size as usize * to.size as usize * 3, 0);
     }
 
     /// The first row after which nothing more is needed.
@@ -102,12 +117,17 @@ impl Resampler {
         if row < self.needed.lo || row >= self.needed.hi {
             return;
         }
-        self.columns.apply(rgb, &mut self.line, &mut self.real);
         self.open_outputs(row);
+        let line = if self.vertical_first {
+            &rgb[self.columns.needed.lo as usize * 3..self.columns.needed.hi as usize * 3]
+        } else {
+            self.columns.apply(rgb, 0, &mut self.line, &mut self.real);
+            self.line.as_slice()
+        };
         for output in &mut self.open {
-            // `open_outputs` opened no window that begins below `row`, and those that ended are gone
+            // every open window has begun at `row` or before, and those that ended are gone
             let weight = output.weights[(row - output.window.lo) as usize];
-            for (sum, &sample) in output.sums.iter_mut().zip(&self.line) {
+            for (sum, &sample) in output.sums.iter_mut().zip(line) {
                 *sum += weight * i32::from(sample);
             }
         }
@@ -137,9 +157,13 @@ impl Resampler {
     fn close_outputs(&mut self, row: u32) {
         while self.open.front().is_some_and(|output| output.window.hi == row + 1) {
             let Some(output) = self.open.pop_front() else { return };
-            let start = self.done as usize * self.line.len();
-            for (byte, &sum) in self.square[start..].iter_mut().zip(&output.sums) {
-                *byte = clamp(sum);
+            let length = self.size as usize * 3;
+            let to = &mut self.square[self.done as usize * length..][..length];
+            if self.vertical_first {
+                round(&output.sums, &mut self.line);
+                self.columns.apply(&self.line, self.columns.needed.lo, to, &mut self.real);
+            } else {
+                round(&output.sums, to);
             }
             self.done += 1;
             self.spare.push(output);
@@ -153,45 +177,64 @@ impl Resampler {
 }
 
 impl Columns {
+    /// The windows come last: a fill that was broken off is known by their number.
     fn fill(&mut self, axis: Axis, size: u32, real: &mut Vec<f64>) {
         self.axis = axis;
         self.windows.clear();
-        self.windows.extend((0..size).map(|column| axis.window(column)));
         self.table.clear();
         if axis.widest() * u64::from(size) <= MAX_TABLE {
             for column in 0..size {
                 axis.weights(column, real, &mut self.table);
             }
         }
+        self.needed = Window { lo: axis.window(0).lo, hi: axis.window(size - 1).hi };
+        self.windows.extend((0..size).map(|column| axis.window(column)));
     }
 
-    fn apply(&mut self, rgb: &[u8], line: &mut [u8], real: &mut Vec<f64>) {
+    /// Resamples a row whose first pixel is input `origin`.
+    fn apply(&self, rgb: &[u8], origin: u32, line: &mut [u8], real: &mut Vec<f64>) {
+        let blend =
+            |window: &Window, weights: &[i32]| blend(&rgb[(window.lo - origin) as usize * 3..], weights);
         if self.table.is_empty() {
             let mut weights = Vec::new();
             for ((column, window), pixel) in (0..).zip(&self.windows).zip(line.chunks_exact_mut(3)) {
                 weights.clear();
                 self.axis.weights(column, real, &mut weights);
-                pixel.copy_from_slice(&blend(rgb, *window, &weights));
+                pixel.copy_from_slice(&blend(window, &weights));
             }
         } else {
             let mut table = self.table.as_slice();
             for (window, pixel) in self.windows.iter().zip(line.chunks_exact_mut(3)) {
-                let (weights, rest) = table.split_at((window.hi - window.lo) as usize);
+                let (weights, rest) = table.split_at(window.len());
                 table = rest;
-                pixel.copy_from_slice(&blend(rgb, *window, weights));
+                pixel.copy_from_slice(&blend(window, weights));
             }
         }
     }
 }
 
-fn blend(rgb: &[u8], window: Window, weights: &[i32]) -> [u8; 3] {
+/// Pillow's choice, from the sizes of the whole images (width, height) before and after.
+fn begins_vertically(from: (u32, u32), to: (u64, u64)) -> bool {
+    // a resized side is below 2^46: 16,384 times a side of 32 bits at most
+    let fewer = |from: u32, to: u64| i64::from(from) - to as i64;
+    let (columns, rows) = (fewer(from.0, to.0), fewer(from.1, to.1));
+    rows > 0 && rows > 2 * columns
+}
+
+fn blend(rgb: &[u8], weights: &[i32]) -> [u8; 3] {
     let mut sums = [HALF; 3];
-    for (weight, pixel) in weights.iter().zip(rgb[window.lo as usize * 3..].chunks_exact(3)) {
+    for (weight, pixel) in weights.iter().zip(rgb.chunks_exact(3)) {
         for (sum, &sample) in sums.iter_mut().zip(pixel) {
             *sum += weight * i32::from(sample);
         }
     }
     sums.map(clamp)
+}
+
+fn round(sums: &[i32], bytes: &mut [u8]) {
+    for (byte, &sum) in bytes.iter_mut().zip(sums) {
+        *byte = clamp(sum);
+    }
 }
 
 fn clamp(sum: i32) -> u8 {
@@ -202,6 +245,22 @@ fn clamp(sum: i32) -> u8 {
 mod tests {
     use super::*;
     use crate::image::options::{Mode, Options};
+
+    #[test]
+    fn the_vertical_pass_comes_first_where_pillow_13_has_it_first() {
+        // found with Pillow 13.0.0 itself, at both sides of the rule's edge
+        for (from, to, expected) in [
+            ((99, 122), (55, 34), false),
+            ((99, 123), (55, 34), true),
+            ((223, 300), (224, 224), true),
+            ((300, 251), (224, 224), false),
+            ((10, 100), (20, 101), false),
+            ((10, 100), (20, 100), false),
+            ((10, 100), (20, 99), true),
+        ] {
+            assert_eq!(begins_vertically(from, to), expected, "{from:?} to {to:?}");
+        }
+    }
 
     fn run(
         resampler: &mut Resampler,

@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Value;
 use toml::de::DeTable;
 
+use super::built::first_missing;
 use super::keys::{KEYS, looks_like_credential, nearest, nearest_table};
 use super::{JobError, JobSpec};
 
@@ -56,7 +57,7 @@ fn parse(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobErro
     for (table, value) in &mut root {
         expand(value, table, &places, &source.date)?;
     }
-    serde_path_to_error::deserialize(Value::Table(root)).map_err(|error| {
+    let spec = serde_path_to_error::deserialize(Value::Table(root.clone())).map_err(|error| {
         let key = error.path().to_string();
         let why = error.inner().message().trim().to_owned();
         if key == "." || key.is_empty() {
@@ -64,7 +65,11 @@ fn parse(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobErro
         }
         let place = places.of(key.split('[').next().unwrap_or(&key));
         JobError::Value { place, key, why: format!("does not fit: {why}") }
-    })
+    })?;
+    match first_missing(&root) {
+        Some((key, value)) => Err(JobError::NotBuilt { place: places.of(&key), key, value }),
+        None => Ok(spec),
+    }
 }
 
 /// The line of every key, by its path.
@@ -192,6 +197,8 @@ mod tests {
             ("[engin]\nbatch_size = 3\n", "job.toml:7: unknown key `engin`; did you mean `[engine]`?"),
             ("[engine]\naws_secret_access_key = \"x\"\n", "looks like a credential"),
             ("[engine]\nbatch_size = [1]\n", "job.toml:8: `engine.batch_size` does not fit"),
+            ("[engine]\ndevice = \"cuda\"\n", "job.toml:8: `engine.device = \"cuda\"` is known, but not built yet"),
+            ("[report]\nformats = [\"json\", \"html\"]\n", "`report.formats"),
             ("[report]\nformats = [\"pdf\"]\n", "job.toml:8: `report.formats[0]` does not fit: unknown variant `pdf`"),
         ];
         for (tail, expected) in cases {

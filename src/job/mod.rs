@@ -3,11 +3,14 @@
 //! Parse, then resolve, then act: nothing behind [`ResolvedJob`] knows a default, and nothing before it opens
 //! a store for writing.
 
+mod built;
 mod error;
 mod fingerprint;
 mod frozen;
 mod keys;
+mod limits;
 mod load;
+mod model;
 mod resolve;
 mod spec;
 mod units;
@@ -15,8 +18,10 @@ mod units;
 pub use error::JobError;
 pub use fingerprint::{Components, fingerprint};
 pub use frozen::{Frozen, FrozenModel};
+pub use limits::Limits;
 pub use load::{Source, load};
-pub use resolve::{LoadedModel, ResolvedJob, Targets};
+pub use model::{LoadedModel, read_labels};
+pub use resolve::ResolvedJob;
 pub use spec::{JobSpec, Precision, ReportFormat, TargetsSpec};
 
 /// Version of the commit protocol and of the files below `_tresnet`.

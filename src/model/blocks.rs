@@ -85,7 +85,11 @@ impl Block {
         let shapes = match self.kind {
             BlockKind::Basic => vec![(self.inputs, self.planes, 3), (self.planes, self.outputs, 3)],
             BlockKind::Bottleneck => {
-                vec![(self.inputs, self.planes, 1), (self.planes, self.planes, 3), (self.planes, self.outputs, 1)]
+                vec![
+                    (self.inputs, self.planes, 1),
+                    (self.planes, self.planes, 3),
+                    (self.planes, self.outputs, 1),
+                ]
             }
         };
         let numbered = shapes.into_iter().enumerate();

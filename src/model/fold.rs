@@ -48,10 +48,8 @@ fn kernel(weight: &Tensor, bias: Option<&Tensor>) -> Kernel {
         inputs: axis(1),
         size: axis(2),
         weight: weight.values.iter().copied().map(f64::from).collect(),
-        bias: bias.map_or_else(
-            || vec![0.0; outputs],
-            |bias| bias.values.iter().copied().map(f64::from).collect(),
-        ),
+        bias: bias
+            .map_or_else(|| vec![0.0; outputs], |bias| bias.values.iter().copied().map(f64::from).collect()),
     }
 }
 
@@ -72,7 +70,8 @@ mod tests {
     use super::*;
 
     fn checkpoint(scale: f32, shift: f32, mean: f32, variance: f32) -> Checkpoint {
-        let tensor = |shape: &[usize], values: &[f32]| Tensor { shape: shape.to_vec(), values: values.to_vec() };
+        let tensor =
+            |shape: &[usize], values: &[f32]| Tensor { shape: shape.to_vec(), values: values.to_vec() };
         let tensors = [
             ("conv.weight", tensor(&[1, 2, 1, 1], &[3.0, -5.0])),
             ("bn.weight", tensor(&[1], &[scale])),

@@ -27,6 +27,8 @@ mod network;
 pub mod onnx;
 mod safetensors;
 mod tensors;
+#[cfg(test)]
+mod tests;
 
 pub use architecture::{Architecture, BlockKind, Stage};
 pub use card::{Metadata, ModelCard};

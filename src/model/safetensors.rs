@@ -61,8 +61,8 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
     let Some(header) = header else {
         return Err(format!("it claims {length} bytes where {} follow", rest.len()));
     };
-    let spans: HashMap<String, Span> =
-        serde_json::from_slice(header).map_err(|error| format!("it is not the JSON that it should be: {error}"))?;
+    let spans: HashMap<String, Span> = serde_json::from_slice(header)
+        .map_err(|error| format!("it is not the JSON that it should be: {error}"))?;
     let available = rest.len() as u64 - length;
     for (name, span) in &spans {
         if let Some((start, end)) = span.data_offsets

@@ -123,11 +123,12 @@ fn hint(checkpoint: &Checkpoint) -> Option<&'static str> {
     }
 }
 
-/// Multiply-accumulates of one square image.
+/// Multiply-accumulates of one square image, counted as timm's table of results does.
 pub(super) fn macs(architecture: &Architecture, image_size: u32) -> u64 {
     let conv = |conv: &ConvShape, side: u64| {
-        let weights = conv.outputs as u64 * conv.inputs as u64 * (conv.kernel * conv.kernel) as u64;
-        weights * side * side
+        // the two are batch norm's scale and shift
+        let each = conv.inputs as u64 * (conv.kernel * conv.kernel) as u64 + 2;
+        conv.outputs as u64 * each * side * side
     };
     let mut side = u64::from(image_size) / 4;
     let mut total = conv(&stem(architecture), side);

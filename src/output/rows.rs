@@ -58,8 +58,8 @@ impl Options {
         let mut valid = Vec::with_capacity(n);
 
         let logits = predictions.logits.chunks_exact(self.classes);
-        let embeddings = predictions.embedding.chunks_exact(self.dim);
-        for ((row, logits), embedding) in rows.into_iter().zip(logits).zip(embeddings) {
+        for (position, (row, logits)) in rows.into_iter().zip(logits).enumerate() {
+            let embedding = &predictions.embedding[position * self.dim..][..self.dim];
             let error = row.error.or_else(|| {
                 let finite = logits.iter().chain(embedding).all(|value| value.is_finite());
                 (!finite).then(|| RowError::new(ErrorKind::NonFinite, "the network's outputs are not finite"))

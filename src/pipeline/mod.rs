@@ -14,5 +14,5 @@ mod work;
 
 pub use finish::{Finished, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report};
 pub use progress::{Progress, Snapshot};
-pub use run::{Executed, Limits, PlannedPart, Stages, execute};
+pub use run::{Executed, PlannedPart, Stages, execute};
 pub use shutdown::Shutdown;

@@ -11,6 +11,7 @@ use crate::dataset::{Dataset, LeftOut, Part, Planner, Segment};
 use crate::engine::{Engine, SlotPool};
 use crate::failure::{Exit, Failure};
 use crate::image;
+use crate::job::Limits;
 use crate::output::{self, Layout, PartContext, PartFile, Standing};
 use crate::store::Location;
 
@@ -27,21 +28,6 @@ const SEGMENTS_AHEAD: usize = 1;
 const STANDING_AGE: Duration = Duration::from_secs(30);
 /// Open parts get this long to end after a signal.
 const GRACE: Duration = Duration::from_secs(25);
-
-/// How much a run may hold at once, and when it gives up.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Images a batch.
-    pub batch_size: usize,
-    /// Requests in flight.
-    pub requests: usize,
-    /// Encoded bytes in flight.
-    pub in_flight_bytes: u64,
-    /// Threads that decode and make rows.
-    pub decode_threads: usize,
-    /// Error rows by all rows of the plan, above which the run is refused.
-    pub max_error_fraction: f64,
-}
 
 /// Everything that a run is made of. The stages are built by the caller, from a resolved job.
 pub struct Stages<'a> {

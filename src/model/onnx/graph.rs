@@ -8,8 +8,8 @@ use half::f16;
 use prost::Message;
 
 use super::proto::{
-    self, Attribute, Axis, AxisLength, Entry, GraphDef, Initializer, Model, Node, Opset, Shape, TensorType, Type,
-    ValueInfo, element,
+    self, Attribute, Axis, AxisLength, Entry, GraphDef, Initializer, Model, Node, Opset, Shape, TensorType,
+    Type, ValueInfo, element,
 };
 use crate::model::error::ModelError;
 
@@ -126,7 +126,8 @@ impl Graph {
     ///
     /// [`ModelError::GraphTooLarge`] beyond 2 GiB.
     pub fn finish(self, metadata: &[(String, String)]) -> Result<Vec<u8>, ModelError> {
-        let entry = |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };
+        let entry =
+            |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };
         let model = Model {
             ir_version: Some(IR_VERSION),
             opset_import: vec![Opset { domain: Some(String::new()), version: Some(OPSET) }],
@@ -143,7 +144,13 @@ impl Graph {
     }
 
     /// Appends a node whose one output has the node's own name, and gives that name back.
-    pub(super) fn node(&mut self, op: &str, name: String, inputs: &[&str], attributes: Vec<Attribute>) -> String {
+    pub(super) fn node(
+        &mut self,
+        op: &str,
+        name: String,
+        inputs: &[&str],
+        attributes: Vec<Attribute>,
+    ) -> String {
         debug_assert!(self.named.insert(name.clone()), "two values are called {name}");
         self.definition.node.push(Node {
             input: inputs.iter().map(|input| (*input).to_owned()).collect(),
@@ -172,8 +179,8 @@ impl Graph {
                 values.iter().any(|value| single(value).is_infinite()),
             ),
             Precision::Fp16 => (
-                values.iter().flat_map(|value| f16::from_f64(*value).to_le_bytes()).collect(),
-                values.iter().any(|value| f16::from_f64(*value).is_infinite()),
+                values.iter().flat_map(|value| half(*value).to_le_bytes()).collect(),
+                values.iter().any(|value| half(*value).is_infinite()),
             ),
         };
         if overflow {
@@ -215,6 +222,19 @@ fn value_info(name: &str, kind: i32, axes: &[usize]) -> ValueInfo {
     ValueInfo { name: Some(name.to_owned()), r#type: Some(Type { tensor_type: Some(tensor) }) }
 }
 
+/// The nearest half, ties to even. `f16::from_f64` rounds twice (through f32, or by dropping bits); going through
+/// the f32 whose last bit records that something was lost rounds once.
+fn half(value: f64) -> f16 {
+    #[allow(clippy::cast_possible_truncation)]
+    let mut single = value as f32;
+    if single.is_finite() && f64::from(single) != value {
+        let above = f64::from(single).abs() > value.abs();
+        let toward_zero = single.to_bits() - u32::from(above);
+        single = f32::from_bits(toward_zero | 1);
+    }
+    f16::from_f32(single)
+}
+
 /// Lengths of axes come from memory, so they fit.
 fn length(axis: usize) -> i64 {
     i64::try_from(axis).unwrap_or(i64::MAX)
@@ -238,4 +258,51 @@ pub(super) fn text(name: &str, value: &str) -> Attribute {
 
 fn named(name: &str, kind: i32) -> Attribute {
     Attribute { name: Some(name.to_owned()), kind: Some(kind), ..Attribute::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_rounded_once() {
+        let ulp = 2.0f64.powi(-10);
+        let tie = 1.0 + ulp / 2.0;
+        let tiny = 2.0f64.powi(-45);
+        for (value, expected) in [
+            (tie, 1.0),
+            (tie + tiny, 1.0 + ulp),
+            (tie - tiny, 1.0),
+            (tie + ulp, 1.0 + 2.0 * ulp),
+            (tie + ulp - tiny, 1.0 + ulp),
+            (-tie - tiny, -1.0 - ulp),
+            (65504.0, 65504.0),
+            (65519.99, 65504.0),
+            (65520.0, f64::INFINITY),
+            (1e300, f64::INFINITY),
+            (2.0f64.powi(-24), 2.0f64.powi(-24)),
+            (2.0f64.powi(-25), 0.0),
+            (2.0f64.powi(-25) + tiny, 2.0f64.powi(-24)),
+            (0.0, 0.0),
+        ] {
+            assert_eq!(half(value).to_f64(), expected, "{value:e}");
+        }
+    }
+
+    #[test]
+    fn a_weight_beyond_the_precision_is_an_error_not_an_infinity() {
+        for (precision, value) in [(Precision::Fp16, 7e4), (Precision::Fp32, 1e39)] {
+            let mut graph = Graph::new(precision);
+            let error = graph.weights("w".to_owned(), &[1], precision, &[value]).unwrap_err();
+            assert!(matches!(error, ModelError::Overflow { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn precision_reads_what_it_writes() {
+        for precision in [Precision::Fp32, Precision::Fp16] {
+            assert_eq!(precision.to_string().parse(), Ok(precision));
+        }
+        assert!("int8".parse::<Precision>().is_err());
+    }
 }

@@ -94,11 +94,10 @@ impl Graph {
     pub fn blur(&mut self, scope: &str, map: &Map) -> Result<Map, ModelError> {
         debug_assert!(map.height > 1 && map.width > 1, "nothing to reflect in {scope}");
         let (bottom, right) = (map.height % 2, map.width % 2);
-        let pads = self.integers(
-            format!("blur.pads.{bottom}{right}"),
-            &[0, 0, 1, 1, 0, 0, bottom as i64, right as i64],
-        );
-        let padded = self.node("Pad", format!("{scope}.pad"), &[&map.name, &pads], vec![text("mode", "reflect")]);
+        let pads = self
+            .integers(format!("blur.pads.{bottom}{right}"), &[0, 0, 1, 1, 0, 0, bottom as i64, right as i64]);
+        let padded =
+            self.node("Pad", format!("{scope}.pad"), &[&map.name, &pads], vec![text("mode", "reflect")]);
         let mut weight = format!("blur.weight.{}", map.channels);
         if !self.has(&weight) {
             let filter = [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0].map(|factor: f64| factor / 16.0);
@@ -181,7 +180,12 @@ impl Graph {
     /// # Errors
     ///
     /// [`ModelError::Overflow`] for a weight beyond f32.
-    pub fn linear(&mut self, name: &str, features: &Features, kernel: &Kernel) -> Result<Features, ModelError> {
+    pub fn linear(
+        &mut self,
+        name: &str,
+        features: &Features,
+        kernel: &Kernel,
+    ) -> Result<Features, ModelError> {
         debug_assert_eq!(kernel.inputs, features.len, "features into {name}");
         let axes = [kernel.outputs, kernel.inputs];
         let weight = self.weights(format!("{name}.weight"), &axes, Precision::Fp32, &kernel.weight)?;
@@ -193,10 +197,5 @@ impl Graph {
 }
 
 fn halved(name: String, map: &Map) -> Map {
-    Map {
-        name,
-        channels: map.channels,
-        height: map.height.div_ceil(2),
-        width: map.width.div_ceil(2),
-    }
+    Map { name, channels: map.channels, height: map.height.div_ceil(2), width: map.width.div_ceil(2) }
 }

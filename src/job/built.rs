@@ -1,0 +1,36 @@
+//! Keys and values that are part of the job file's language, but of no feature that is built yet.
+
+use toml::{Table, Value};
+
+/// The first key whose value asks for something that is not built, with that value.
+pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
+    const ABSENT: [&str; 4] =
+        ["input.manifest", "input.targets_file", "input.exclude_done", "input.carry_columns"];
+    const VALUES: [(&str, &[&str]); 6] = [
+        ("input.format", &["manifest", "webdataset", "parquet"]),
+        (
+            "input.targets",
+            &["manifest", "webdataset", "parquet", "imagenet-val", "imagenet-real", "imagenet-v2", "imagenet-a", "imagenet-r"],
+        ),
+        ("preprocess.decode", &["fast"]),
+        ("engine.device", &["cuda"]),
+        ("engine.batch_size", &["auto"]),
+        ("report.formats", &["html"]),
+    ];
+    let value = |path: &str| {
+        let (table, key) = path.split_once('.')?;
+        root.get(table)?.get(key)
+    };
+    let asks = |found: &Value, missing: &[&str]| match found {
+        Value::String(text) => missing.contains(&text.as_str()),
+        Value::Array(items) => items.iter().any(|item| item.as_str().is_some_and(|text| missing.contains(&text))),
+        _ => false,
+    };
+    let absent = ABSENT.iter().find_map(|path| Some(((*path).to_owned(), value(path)?.to_string())));
+    absent.or_else(|| {
+        VALUES.iter().find_map(|(path, missing)| {
+            let found = value(path)?;
+            asks(found, missing).then(|| ((*path).to_owned(), found.to_string()))
+        })
+    })
+}

@@ -1,0 +1,189 @@
+//! The model as a job finds it: a checkpoint to build a graph from, or a graph.
+
+use std::path::Path;
+
+use crate::engine::GraphNames;
+use crate::failure::{Exit, Failure};
+use crate::model::{
+    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, INPUT, ImageModel, LOGITS,
+    Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing, build_onnx, default_class_names, load,
+    read_class_file,
+};
+
+use super::{Components, JobError};
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Failure {
+        Failure::caused(Exit::Config, format!("the model cannot be used: {error}"), error)
+    }
+}
+
+/// A model's file, read and understood, before anything is decided about it.
+pub struct LoadedModel {
+    content: Content,
+    /// Its own word on preprocessing.
+    pub preprocessing: Preprocessing,
+    /// Its own class names, or ImageNet's where it has 1000 classes.
+    pub labels: Option<Vec<String>>,
+}
+
+enum Content {
+    Checkpoint { checkpoint: Box<Checkpoint>, architecture: Architecture },
+    Graph { bytes: Vec<u8>, info: Box<OnnxInfo>, model: ImageModel },
+}
+
+impl LoadedModel {
+    /// Reads a model file; `config` is timm's `config.json`, by default the one beside a checkpoint.
+    pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
+        if path.extension().is_some_and(|extension| extension == "onnx") {
+            return Self::read_graph(path);
+        }
+        let checkpoint = load(path)?;
+        let architecture = Architecture::infer(&checkpoint)?;
+        let config = match config {
+            Some(config) => Some(ModelConfig::read(config)?),
+            None => ModelConfig::beside(path)?,
+        };
+        let config = config.unwrap_or_default();
+        if let Some(classes) = config.num_classes.filter(|classes| *classes != architecture.classes) {
+            return Err(JobError::Mismatch(format!(
+                "the model's configuration says {classes} classes, its weights have {}",
+                architecture.classes
+            ))
+            .into());
+        }
+        let labels = config.classes.or_else(|| default_class_names(architecture.classes));
+        let preprocessing = config.preprocessing.or(Preprocessing::tresnet());
+        let content = Content::Checkpoint { checkpoint: Box::new(checkpoint), architecture };
+        Ok(LoadedModel { content, preprocessing, labels })
+    }
+
+    fn read_graph(path: &Path) -> Result<LoadedModel, Failure> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            Failure::caused(Exit::Config, format!("cannot read the model `{}`", path.display()), error)
+        })?;
+        let info = OnnxInfo::parse(&bytes)?;
+        let model = info.image_model()?;
+        let (preprocessing, labels) = match &info.card {
+            Some(card) => (card.preprocessing.clone(), card.classes.clone()),
+            None => (Preprocessing { image_size: model.image_size, ..Preprocessing::default() }, None),
+        };
+        let labels = labels.or_else(|| default_class_names(model.classes?));
+        Ok(LoadedModel { content: Content::Graph { bytes, info: Box::new(info), model }, preprocessing, labels })
+    }
+
+    /// Name or description of the network.
+    pub fn arch(&self) -> String {
+        match &self.content {
+            Content::Checkpoint { architecture, .. } => architecture.name(),
+            Content::Graph { info, .. } => info.card.as_ref().map_or_else(|| "onnx".into(), |card| card.arch.clone()),
+        }
+    }
+
+    /// C.
+    pub fn classes(&self) -> Result<usize, JobError> {
+        match &self.content {
+            Content::Checkpoint { architecture, .. } => Ok(architecture.classes),
+            Content::Graph { model, .. } => model.classes.ok_or_else(|| {
+                JobError::Mismatch("the ONNX graph does not say how many classes it has; export it with a fixed width".into())
+            }),
+        }
+    }
+
+    /// D; 0 where the graph gives no embedding.
+    pub fn dim(&self) -> Result<usize, JobError> {
+        match &self.content {
+            Content::Checkpoint { architecture, .. } => Ok(architecture.embedding_dim()),
+            Content::Graph { model, .. } => match &model.embedding {
+                None => Ok(0),
+                Some((_, Some(dim))) => Ok(*dim),
+                Some((name, None)) => {
+                    Err(JobError::Mismatch(format!("the ONNX graph does not say how wide its output `{name}` is")))
+                }
+            },
+        }
+    }
+
+    /// SHA-256 of the weights' file.
+    pub fn sha256(&self) -> &str {
+        match &self.content {
+            Content::Checkpoint { checkpoint, .. } => &checkpoint.sha256,
+            Content::Graph { info, .. } => info.card.as_ref().map_or(&info.sha256, |card| &card.weights_sha256),
+        }
+    }
+
+    /// The precision that cannot be chosen any more, because the graph is drawn.
+    pub fn fixed_precision(&self) -> Option<Precision> {
+        match &self.content {
+            Content::Checkpoint { .. } => None,
+            Content::Graph { model, .. } => Some(match model.element {
+                ElementType::F16 => Precision::Fp16,
+                _ => Precision::Fp32,
+            }),
+        }
+    }
+
+    /// The image size that cannot be chosen any more.
+    pub fn fixed_image_size(&self) -> Option<u32> {
+        match &self.content {
+            Content::Checkpoint { .. } => None,
+            Content::Graph { model, .. } => model.image_size,
+        }
+    }
+
+    /// What identifies the function that is computed, beside precision and image size.
+    pub(super) fn identity(&self, components: &mut Components) {
+        components.insert("model.sha256".into(), self.sha256().into());
+        let builder = match &self.content {
+            Content::Checkpoint { .. } => Some(BUILDER_VERSION),
+            Content::Graph { info, .. } => info.card.as_ref().map(|card| card.builder),
+        };
+        components.insert("model.builder".into(), builder.into());
+    }
+
+    /// Names of the graph's input and outputs.
+    pub fn names(&self) -> GraphNames {
+        match &self.content {
+            Content::Checkpoint { .. } => {
+                GraphNames { input: INPUT.into(), logits: LOGITS.into(), embedding: Some(EMBEDDING.into()) }
+            }
+            Content::Graph { model, .. } => GraphNames {
+                input: model.input.clone(),
+                logits: model.logits.clone(),
+                embedding: model.embedding.as_ref().map(|(name, _)| name.clone()),
+            },
+        }
+    }
+
+    /// The graph's bytes: built here from a checkpoint, or as they were read.
+    pub fn graph(
+        &self,
+        precision: Precision,
+        image_size: u32,
+        metadata: &Metadata,
+    ) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
+        match &self.content {
+            Content::Graph { bytes, .. } => Ok(bytes.into()),
+            Content::Checkpoint { checkpoint, architecture } => {
+                let options = BuildOptions { precision, image_size };
+                Ok(build_onnx(checkpoint, architecture, &options, metadata)?.into())
+            }
+        }
+    }
+}
+
+/// Class names as a person gives them: `imagenet-1k`, or a file with one name a line.
+pub fn read_labels(typed: &str, classes: usize) -> Result<Vec<String>, Failure> {
+    let labels = match typed {
+        "imagenet-1k" => default_class_names(1000).unwrap_or_default(),
+        path => read_class_file(Path::new(path))?,
+    };
+    if labels.len() != classes {
+        return Err(JobError::Mismatch(format!(
+            "`{typed}` names {} classes, the model has {classes}; give one name for each class",
+            labels.len()
+        ))
+        .into());
+    }
+    Ok(labels)
+}

@@ -1,0 +1,438 @@
+//! Every default resolved, once: what is typed wins, then what an earlier run froze, then the model's own word.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::dataset::FolderTargets;
+use crate::failure::Failure;
+use crate::image;
+use crate::model::{Metadata, Precision, Preprocessing};
+use crate::output::{self, Activation, Embedding, Layout};
+use crate::report::{Gate, GateError};
+
+use super::fingerprint::{differences, fingerprint};
+use super::frozen::{Frozen, FrozenModel};
+use super::limits::Limits;
+use super::model::{LoadedModel, read_labels};
+use super::spec::{self, JobSpec, ReportFormat, TargetsSpec};
+use super::{Components, JobError, PROTOCOL};
+
+/// Version of the columns' meaning; part of the fingerprint.
+const SCHEMA_VERSION: u32 = 1;
+/// Version of the pixels that the decoders give; part of the fingerprint.
+const DECODER_VERSION: u32 = 1;
+/// A part is encoded in memory and written by one request.
+const MAX_PART_BYTES: u64 = 512 << 20;
+
+/// A job with nothing left open.
+#[derive(Debug, Clone)]
+pub struct ResolvedJob {
+    /// For logs and reports.
+    pub name: String,
+    /// Where the images are, as typed.
+    pub input: String,
+    /// Take every file for an image.
+    pub any_extension: bool,
+    /// Images in all, at most.
+    pub limit: Option<u64>,
+    /// Whether folders are classes.
+    pub folder_targets: bool,
+    /// The model's file.
+    pub model_path: PathBuf,
+    /// Facts about the model.
+    pub model: FrozenModel,
+    /// Arithmetic of the graph.
+    pub precision: Precision,
+    /// From image to input.
+    pub image: image::Options,
+    /// The same for the graph's metadata.
+    pub preprocessing: Preprocessing,
+    /// Threads of the CPU provider; 0 leaves it to ONNX Runtime.
+    pub engine_threads: usize,
+    /// What is held at once.
+    pub limits: Limits,
+    /// Where the rows go, as typed.
+    pub output: String,
+    /// What they hold.
+    pub rows: output::Options,
+    /// Rows of a part.
+    pub rows_per_part: u32,
+    /// Compress part files.
+    pub compress: bool,
+    /// Files of the report.
+    pub report_formats: Vec<ReportFormat>,
+    /// Gates.
+    pub gates: Vec<Gate>,
+    /// What decides the rows.
+    pub components: Components,
+    /// Its hash.
+    pub fingerprint: String,
+}
+
+impl ResolvedJob {
+    /// Resolves a job. `frozen` is what stands on the output, if anything does.
+    pub fn resolve(
+        spec: &JobSpec,
+        file: &Path,
+        model: &LoadedModel,
+        frozen: Option<&Frozen>,
+    ) -> Result<ResolvedJob, Failure> {
+        let earlier = Earlier(frozen);
+        let classes = model.classes()?;
+        let dim = model.dim()?;
+        let precision = precision(spec, model, &earlier)?;
+        let (image, preprocessing) = preprocess(spec, model, &earlier)?;
+        let labels = match &spec.input.classes {
+            Some(typed) => Some(read_labels(typed, classes)?),
+            None => model.labels.clone(),
+        };
+        let rows = rows(spec, classes, dim, labels.clone(), &earlier)?;
+        let wide = rows.embedding != Embedding::None || rows.logits;
+        // a part of 1024 rows takes half a minute on two cores: what a stop can lose
+        let default_rows = if runs_on_cpu() { 1024 } else if wide { 4096 } else { 32_768 };
+        let rows_per_part =
+            spec.output.rows_per_part.or_else(|| earlier.value("output.rows_per_part")).unwrap_or(default_rows);
+        if rows_per_part == 0 {
+            return Err(JobError::Mismatch("`output.rows_per_part` is 0; a part holds at least one row".into()).into());
+        }
+        let part_bytes = u64::from(rows_per_part) * rows.row_bytes();
+        if part_bytes > MAX_PART_BYTES {
+            return Err(JobError::Mismatch(format!(
+                "a part of {rows_per_part} rows would take about {} MiB, more than {} MiB; set `output.rows_per_part` \
+                 to {} or less",
+                part_bytes >> 20,
+                MAX_PART_BYTES >> 20,
+                MAX_PART_BYTES / rows.row_bytes()
+            ))
+            .into());
+        }
+        let limits = Limits::resolve(spec, &image)?;
+        let gates = spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
+        let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
+        let folder_targets = spec.input.targets == TargetsSpec::Folder;
+        if !gates.is_empty() && !folder_targets && gates.iter().any(|gate| needs_targets(gate.metric())) {
+            return Err(JobError::Mismatch(
+                "[report] require names an accuracy, but `[input] targets` is \"none\"".into(),
+            )
+            .into());
+        }
+        let mut job = ResolvedJob {
+            name: spec.job.name.clone().unwrap_or_else(|| stem(file)),
+            input: spec.input.uri.clone(),
+            any_extension: spec.input.extensions == spec::Extensions::Any,
+            limit: spec.input.limit,
+            folder_targets,
+            model_path: spec.model.path.clone().into(),
+            model: FrozenModel {
+                arch: model.arch(),
+                sha256: model.sha256().to_owned(),
+                precision: precision.as_str().to_owned(),
+                classes,
+                dim,
+                labels,
+            },
+            precision,
+            image,
+            preprocessing,
+            engine_threads: spec.engine.threads.unwrap_or(0),
+            limits,
+            output: spec.output.uri.clone(),
+            rows,
+            rows_per_part,
+            compress: spec.output.compression.unwrap_or(spec::Compression::Zstd) == spec::Compression::Zstd,
+            report_formats: spec
+                .report
+                .formats
+                .clone()
+                .unwrap_or_else(|| vec![ReportFormat::Json, ReportFormat::Markdown]),
+            gates,
+            components: Components::new(),
+            fingerprint: String::new(),
+        };
+        job.components = job.components(spec, model);
+        job.fingerprint = fingerprint(&job.components);
+        Ok(job)
+    }
+
+    fn components(&self, spec: &JobSpec, model: &LoadedModel) -> Components {
+        let image = &self.image;
+        let mut components: Components = [
+            ("schema", json!(SCHEMA_VERSION)),
+            ("decoder", json!(DECODER_VERSION)),
+            ("input.uri", json!(spec.input.uri.trim_end_matches('/'))),
+            ("input.format", json!("folder")),
+            ("input.extensions", json!(if self.any_extension { "any" } else { "image" })),
+            ("input.targets", json!(if self.folder_targets { "folder" } else { "none" })),
+            ("input.limit", json!(self.limit)),
+            ("input.classes", json!(spec.input.classes.as_ref().map(|_| labels_hash(self.model.labels.as_deref())))),
+            ("model.precision", json!(self.precision.as_str())),
+            ("preprocess.image_size", json!(image.image_size)),
+            ("preprocess.crop_pct", json!(image.crop_pct)),
+            ("preprocess.mode", json!(mode_name(image.mode))),
+            ("preprocess.interpolation", json!(interpolation_name(image.interpolation))),
+            ("preprocess.mean", json!(image.mean)),
+            ("preprocess.std", json!(image.std)),
+            ("preprocess.exif", json!(if image.exif == image::Exif::Apply { "apply" } else { "ignore" })),
+            ("preprocess.decode", json!("exact")),
+            ("limits.max_encoded_bytes", json!(image.limits.max_encoded_bytes)),
+            ("limits.max_pixels", json!(image.limits.max_pixels)),
+            ("limits.max_scans", json!(image.limits.max_scans)),
+            (
+                "limits.decoder_warnings",
+                json!(if image.limits.decoder_warnings == image::DecoderWarnings::Error { "error" } else { "accept" }),
+            ),
+            ("output.top_k", json!(self.rows.top_k)),
+            ("output.embedding", json!(self.rows.embedding)),
+            ("output.normalize_embedding", json!(self.rows.normalize_embedding)),
+            ("output.logits", json!(self.rows.logits)),
+            ("output.activation", json!(self.rows.activation)),
+            ("output.rows_per_part", json!(self.rows_per_part)),
+        ]
+        .into_iter()
+        .map(|(name, value): (&str, Value)| (name.to_owned(), value))
+        .collect();
+        model.identity(&mut components);
+        components
+    }
+
+    /// Fails where the output belongs to another job, naming every difference.
+    pub fn check_against(&self, frozen: &Frozen) -> Result<(), JobError> {
+        if frozen.fingerprint == self.fingerprint {
+            return Ok(());
+        }
+        Err(JobError::OtherJob {
+            uri: self.output.clone(),
+            differences: differences(&frozen.components, &self.components).join("; "),
+        })
+    }
+
+    /// What its first process freezes on the output.
+    pub fn freeze(&self, created: String, folder_targets: Option<FolderTargets>) -> Frozen {
+        Frozen {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            created,
+            name: self.name.clone(),
+            fingerprint: self.fingerprint.clone(),
+            components: self.components.clone(),
+            input: self.input.clone(),
+            preprocess: self.preprocess_text(),
+            model: self.model.clone(),
+            folder_targets,
+        }
+    }
+
+    /// The names of its files.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.fingerprint)
+    }
+
+    /// What goes into the graph's metadata.
+    pub fn metadata(&self) -> Metadata {
+        Metadata { preprocessing: self.preprocessing.clone(), classes: self.model.labels.clone() }
+    }
+
+    /// The preprocessing on one line.
+    pub fn preprocess_text(&self) -> String {
+        let image = &self.image;
+        let crop = match image.mode {
+            image::Mode::Crop => format!("crop {} of", image.crop_pct),
+            image::Mode::Squash => "squash to".to_owned(),
+        };
+        format!(
+            "{crop} {}px, {}, mean {:?}, std {:?}, exif {}, decode exact",
+            image.image_size,
+            interpolation_name(image.interpolation),
+            image.mean,
+            image.std,
+            if image.exif == image::Exif::Apply { "apply" } else { "ignore" },
+        )
+    }
+}
+
+/// What an earlier run froze: the default of keys that decide rows and are not typed.
+struct Earlier<'a>(Option<&'a Frozen>);
+
+impl Earlier<'_> {
+    fn value<T: DeserializeOwned>(&self, component: &str) -> Option<T> {
+        serde_json::from_value(self.0?.components.get(component)?.clone()).ok()
+    }
+}
+
+/// Only the CPU provider is built; when another comes, it decides defaults here.
+fn runs_on_cpu() -> bool {
+    true
+}
+
+fn precision(spec: &JobSpec, model: &LoadedModel, earlier: &Earlier<'_>) -> Result<Precision, JobError> {
+    let typed = spec.model.precision.map(|typed| match typed {
+        spec::Precision::Fp32 => Precision::Fp32,
+        spec::Precision::Fp16 => Precision::Fp16,
+    });
+    if let Some(fixed) = model.fixed_precision() {
+        return match typed {
+            Some(typed) if typed != fixed => Err(JobError::Mismatch(format!(
+                "`model.precision` is {}, but the ONNX graph is {}; leave the key out or import the weights anew",
+                typed.as_str(),
+                fixed.as_str()
+            ))),
+            _ => Ok(fixed),
+        };
+    }
+    let frozen = earlier.value::<String>("model.precision").and_then(|name| name.parse().ok());
+    Ok(typed.or(frozen).unwrap_or(Precision::Fp32))
+}
+
+fn preprocess(
+    spec: &JobSpec,
+    model: &LoadedModel,
+    earlier: &Earlier<'_>,
+) -> Result<(image::Options, Preprocessing), JobError> {
+    let typed = &spec.preprocess;
+    let frozen = Preprocessing {
+        image_size: earlier.value("preprocess.image_size"),
+        crop_pct: earlier.value("preprocess.crop_pct"),
+        interpolation: earlier.value("preprocess.interpolation"),
+        mean: earlier.value("preprocess.mean"),
+        std: earlier.value("preprocess.std"),
+    };
+    let typed_values = Preprocessing {
+        image_size: typed.image_size,
+        crop_pct: typed.crop_pct,
+        interpolation: typed.interpolation.map(|filter| match filter {
+            spec::Interpolation::Bilinear => "bilinear".to_owned(),
+            spec::Interpolation::Bicubic => "bicubic".to_owned(),
+        }),
+        mean: typed.mean,
+        std: typed.std,
+    };
+    let chosen = typed_values.or(frozen).or(model.preprocessing.clone());
+    let Preprocessing {
+        image_size: Some(image_size),
+        crop_pct: Some(crop_pct),
+        interpolation: Some(interpolation),
+        mean: Some(mean),
+        std: Some(std),
+    } = chosen.clone()
+    else {
+        return Err(JobError::Mismatch(
+            "the ONNX graph does not carry its preprocessing; give image_size, crop_pct, interpolation, mean and std \
+             in [preprocess]"
+                .into(),
+        ));
+    };
+    if let Some(fixed) = model.fixed_image_size().filter(|fixed| *fixed != image_size) {
+        return Err(JobError::Mismatch(format!(
+            "`preprocess.image_size` is {image_size}, but the ONNX graph takes {fixed}; import the weights with \
+             `--image-size {image_size}`"
+        )));
+    }
+    let interpolation = match interpolation.as_str() {
+        "bilinear" => image::Interpolation::Bilinear,
+        "bicubic" => image::Interpolation::Bicubic,
+        other => {
+            return Err(JobError::Mismatch(format!(
+                "the model asks for the resampling filter `{other}`; only bilinear and bicubic are known: set \
+                 `preprocess.interpolation`"
+            )));
+        }
+    };
+    let frozen_text = |component: &str| earlier.value::<String>(component).unwrap_or_default();
+    let mode = match typed.mode {
+        Some(spec::Mode::Crop) => image::Mode::Crop,
+        Some(spec::Mode::Squash) => image::Mode::Squash,
+        None if frozen_text("preprocess.mode") == "squash" => image::Mode::Squash,
+        None => image::Mode::Crop,
+    };
+    let exif = match typed.exif {
+        Some(spec::Exif::Ignore) => image::Exif::Ignore,
+        Some(spec::Exif::Apply) => image::Exif::Apply,
+        None if frozen_text("preprocess.exif") == "apply" => image::Exif::Apply,
+        None => image::Exif::Ignore,
+    };
+    let defaults = image::Limits::default();
+    let options = image::Options {
+        image_size,
+        crop_pct,
+        mode,
+        interpolation,
+        exif,
+        mean,
+        std,
+        limits: image::Limits {
+            max_encoded_bytes: spec.limits.max_encoded_bytes.map_or(defaults.max_encoded_bytes, |q| q.0),
+            max_pixels: spec.limits.max_pixels.map_or(defaults.max_pixels, |q| q.0),
+            max_scans: spec.limits.max_scans.unwrap_or(defaults.max_scans),
+            decoder_warnings: match spec.limits.decoder_warnings {
+                Some(spec::DecoderWarnings::Error) => image::DecoderWarnings::Error,
+                _ => image::DecoderWarnings::Accept,
+            },
+        },
+    };
+    image::Decoder::new(options)?;
+    Ok((options, chosen))
+}
+
+fn rows(
+    spec: &JobSpec,
+    classes: usize,
+    dim: usize,
+    labels: Option<Vec<String>>,
+    earlier: &Earlier<'_>,
+) -> Result<output::Options, JobError> {
+    let typed = &spec.output;
+    let top_k = typed.top_k.unwrap_or(5);
+    if top_k == 0 || typed.top_k.is_some_and(|k| k > classes) {
+        return Err(JobError::Mismatch(format!("`output.top_k` is {top_k}; it goes from 1 to the {classes} classes")));
+    }
+    let embedding = match typed.embedding {
+        Some(embedding) => embedding,
+        None if dim == 0 => Embedding::None,
+        None => Embedding::F32,
+    };
+    if embedding != Embedding::None && dim == 0 {
+        return Err(JobError::Mismatch(
+            "the ONNX graph has no output `embedding`; set `output.embedding = \"none\"`".into(),
+        ));
+    }
+    Ok(output::Options {
+        top_k: top_k.min(classes),
+        embedding,
+        normalize_embedding: typed.normalize_embedding.unwrap_or(false),
+        logits: typed.logits.or_else(|| earlier.value("output.logits")).unwrap_or(false),
+        activation: typed.activation.unwrap_or(Activation::Softmax),
+        classes,
+        dim,
+        labels: labels.map(Arc::new),
+    })
+}
+
+fn needs_targets(metric: &str) -> bool {
+    metric.starts_with("top1") && metric != "top1_prob" || metric.starts_with("top5") || metric.starts_with("macro")
+}
+
+fn labels_hash(labels: Option<&[String]>) -> Option<String> {
+    use sha2::{Digest, Sha256};
+    labels.map(|labels| super::fingerprint::hex(&Sha256::digest(json!(labels).to_string())))
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+fn mode_name(mode: image::Mode) -> &'static str {
+    match mode {
+        image::Mode::Crop => "crop",
+        image::Mode::Squash => "squash",
+    }
+}
+
+fn interpolation_name(interpolation: image::Interpolation) -> &'static str {
+    match interpolation {
+        image::Interpolation::Bilinear => "bilinear",
+        image::Interpolation::Bicubic => "bicubic",
+    }
+}
