@@ -6,6 +6,7 @@
 mod engine_thread;
 mod finish;
 mod intake;
+mod job_run;
 mod parts;
 mod progress;
 mod run;
@@ -13,6 +14,7 @@ mod shutdown;
 mod work;
 
 pub use finish::{Finished, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report};
+pub use job_run::{Ended, Invocation, Opened, open_job, run_job};
 pub use progress::{Progress, Snapshot};
 pub use run::{Executed, PlannedPart, Stages, execute};
 pub use shutdown::Shutdown;

@@ -1,7 +1,7 @@
 //! Where something lies, as a person types it: `s3://`, `gs://`, `az://`, `file://` or a path.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use url::Url;
 
@@ -65,6 +65,7 @@ impl Uri {
             uri: path.display().to_string(),
             why: error.to_string(),
         })?;
+        let absolute = without_dots(&absolute);
         if absolute.to_str().is_none() {
             return Err(StoreError::BadUri {
                 uri: path.display().to_string(),
@@ -73,6 +74,25 @@ impl Uri {
         }
         Ok(Uri::Local(absolute))
     }
+}
+
+/// Resolves `..`: through the file system as far as the path exists (a link's parent is its target's), by name
+/// behind that.
+fn without_dots(path: &Path) -> PathBuf {
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return path.to_owned();
+    }
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                resolved = resolved.canonicalize().unwrap_or(resolved);
+                resolved.pop();
+            }
+            part => resolved.push(part),
+        }
+    }
+    resolved
 }
 
 impl fmt::Display for Uri {
@@ -97,6 +117,7 @@ mod tests {
             ("az://container/x", "az://container/x"),
             ("file:///tmp/a%20b", "/tmp/a b"),
             ("/tmp/x", "/tmp/x"),
+            ("/no/such/../folder/../x", "/no/x"),
         ];
         for (text, expected) in cases {
             assert_eq!(Uri::parse(text).unwrap().to_string(), expected);

@@ -1,0 +1,154 @@
+//! The commands. The only place that prints, and the only one that turns failures into exit codes.
+
+mod doctor;
+mod job;
+mod model;
+mod plan;
+mod print;
+mod progress;
+mod report;
+mod run;
+mod signals;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use crate::failure::{Exit, Failure};
+use crate::telemetry;
+
+/// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.
+///
+/// Start with `tresnet-batch doctor`, then `tresnet-batch plan JOB` and `tresnet-batch run JOB`. A job that was
+/// stopped goes on where it was when the same command is given again.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// The ONNX Runtime library, or the folder that it is in (default: ORT_DYLIB_PATH, beside the program,
+    /// `.runtime/cpu` there or above, the system)
+    #[arg(long, global = true, value_name = "PATH")]
+    onnxruntime: Option<PathBuf>,
+    /// How progress is shown on standard error
+    #[arg(long, global = true, value_enum, default_value_t)]
+    progress: ProgressStyle,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum ProgressStyle {
+    /// A bar on a terminal, else a line now and then
+    #[default]
+    Auto,
+    /// A line now and then
+    Plain,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a job to its end, or take it up where it was stopped
+    Run(job::JobArgs),
+    /// Show the resolved job and the first rows of its plan; writes nothing
+    Plan(plan::PlanArgs),
+    /// Report on the accuracy of an output, from its rows alone
+    Report(report::ReportArgs),
+    /// Look at models, or turn a checkpoint into an ONNX file
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Say what this machine has to run with
+    Doctor,
+}
+
+/// What a command has to say at its end: fields of the last line, and its failure if it has both.
+struct Summary {
+    fields: Map<String, Value>,
+    failure: Option<Failure>,
+}
+
+impl Summary {
+    fn new(fields: Value) -> Summary {
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        Summary { fields, failure: None }
+    }
+}
+
+/// Parses the command line, runs the command, prints its last line, and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            print::error_text(error.render());
+            return ExitCode::from(Exit::Usage.code());
+        }
+        Err(help) => {
+            print::text(help.render());
+            return ExitCode::SUCCESS;
+        }
+    };
+    telemetry::init();
+    let name = cli.command.name();
+    let (mut fields, failure) = match dispatch(&cli) {
+        Ok(Summary { fields, failure }) => (fields, failure),
+        Err(failure) => (Map::new(), Some(failure)),
+    };
+    let exit = failure.as_ref().map_or(Exit::Complete, |failure| failure.exit);
+    let mut line = Map::new();
+    line.insert("command".into(), json!(name));
+    line.insert("exit".into(), json!(exit.code()));
+    if let Some(failure) = &failure {
+        print::error(&failure.explain());
+        line.insert("error".into(), json!(failure.explain()));
+    }
+    line.append(&mut fields);
+    print::line(Value::Object(line));
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start the runtime", error))?;
+    let ended = match &cli.command {
+        Command::Run(arguments) => runtime.block_on(run::run(arguments, cli)),
+        Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, cli)),
+        Command::Report(arguments) => runtime.block_on(report::report(arguments)),
+        Command::Model(command) => model::model(command),
+        Command::Doctor => doctor::doctor(cli),
+    };
+    // reads of a local disk that nobody waits for any more must not keep the process
+    runtime.shutdown_background();
+    ended
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Command::Run(_) => "run",
+            Command::Plan(_) => "plan",
+            Command::Report(_) => "report",
+            Command::Model(model::ModelCommand::Import { .. }) => "model import",
+            Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
+            Command::Doctor => "doctor",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

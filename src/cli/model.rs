@@ -1,0 +1,171 @@
+//! `model import` and `model inspect`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+
+use crate::failure::{Exit, Failure};
+use crate::job::{LoadedModel, read_labels};
+use crate::model::{Architecture, Metadata, OnnxInfo, Precision, Preprocessing, load};
+
+use super::Summary;
+use super::print::{count, line};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ModelCommand {
+    /// Write the ONNX graph of a checkpoint, as `run` builds it
+    Import {
+        /// A checkpoint in timm's layout (.safetensors)
+        #[arg(value_name = "WEIGHTS")]
+        weights: PathBuf,
+        /// The file to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Arithmetic of the graph
+        #[arg(long, value_enum, default_value_t = PrecisionArg::Fp32)]
+        precision: PrecisionArg,
+        /// Side of the square input in pixels (default: the model's own)
+        #[arg(long, value_name = "N")]
+        image_size: Option<u32>,
+        /// timm's config.json (default: the one beside the weights)
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Class names: `imagenet-1k`, or a file with one name a line (default: the model's own)
+        #[arg(long, value_name = "FILE")]
+        classes: Option<String>,
+        /// Fail unless the weights are this architecture, such as tresnet_m
+        #[arg(long, value_name = "NAME")]
+        arch: Option<String>,
+    },
+    /// Say what a checkpoint or an ONNX file holds
+    Inspect {
+        /// A checkpoint or an .onnx file
+        #[arg(value_name = "MODEL")]
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum PrecisionArg {
+    Fp32,
+    Fp16,
+}
+
+pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
+    match command {
+        ModelCommand::Import { weights, output, precision, image_size, config, classes, arch } => {
+            if let Some(arch) = arch {
+                Architecture::infer(&load(weights)?)?.check_name(arch)?;
+            }
+            let model = LoadedModel::read(weights, config.as_deref())?;
+            let labels = match classes {
+                Some(typed) => Some(read_labels(typed, model.classes()?)?),
+                None => model.labels.clone(),
+            };
+            let size = image_size.or(model.preprocessing.image_size).unwrap_or(224);
+            let precision = match precision {
+                PrecisionArg::Fp32 => Precision::Fp32,
+                PrecisionArg::Fp16 => Precision::Fp16,
+            };
+            let preprocessing = Preprocessing { image_size: Some(size), ..model.preprocessing.clone() };
+            let graph = model.graph(precision, size, &Metadata { preprocessing, classes: labels })?;
+            write(output, &graph)?;
+            line(format!(
+                "{}: {} {}, {size}×{size}, {} classes, {} bytes",
+                output.display(),
+                model.arch(),
+                precision.as_str(),
+                model.classes()?,
+                count(graph.len() as u64)
+            ));
+            Ok(Summary::new(json!({ "file": output, "arch": model.arch(), "bytes": graph.len() })))
+        }
+        ModelCommand::Inspect { path } if path.extension().is_some_and(|extension| extension == "onnx") => {
+            inspect_graph(path)
+        }
+        ModelCommand::Inspect { path } => inspect_checkpoint(path),
+    }
+}
+
+/// Whole or not at all: beside the place first, then renamed.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.part", std::process::id()));
+    let draft = path.with_file_name(name);
+    let written = std::fs::File::create(&draft)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&draft, path));
+    written.map_err(|error| {
+        drop(std::fs::remove_file(&draft));
+        let exit = match error.kind() {
+            std::io::ErrorKind::StorageFull => Exit::Io,
+            _ => Exit::CannotCreate,
+        };
+        Failure::caused(exit, format!("cannot write `{}`", path.display()), error)
+    })
+}
+
+fn inspect_checkpoint(path: &Path) -> Result<Summary, Failure> {
+    let checkpoint = load(path)?;
+    let architecture = Architecture::infer(&checkpoint)?;
+    let model = LoadedModel::read(path, None)?;
+    let size = model.preprocessing.image_size.unwrap_or(224);
+    line(format!("architecture {}", architecture.name()));
+    for (position, stage) in architecture.stages.iter().enumerate() {
+        line(format!(
+            "  stage {}: {} × {:?}, {} channels{}",
+            position + 1,
+            stage.depth,
+            stage.kind,
+            architecture.channels(position),
+            if stage.squeeze_excite { ", squeeze-and-excitation" } else { "" }
+        ));
+    }
+    line(format!("classes      {}", architecture.classes));
+    line(format!("embedding    {}", architecture.embedding_dim()));
+    line(format!("parameters   {:.2} M", architecture.parameters() as f64 / 1e6));
+    line(format!("MACs         {:.2} G at {size}×{size}", architecture.macs(size) as f64 / 1e9));
+    line(format!("sha256       {}", checkpoint.sha256));
+    show_preprocessing(&model);
+    Ok(Summary::new(json!({
+        "arch": architecture.name(),
+        "classes": architecture.classes,
+        "embedding": architecture.embedding_dim(),
+        "parameters": architecture.parameters(),
+        "macs": architecture.macs(size),
+        "sha256": checkpoint.sha256,
+    })))
+}
+
+fn inspect_graph(path: &Path) -> Result<Summary, Failure> {
+    let info = OnnxInfo::read(path)?;
+    let model = LoadedModel::read(path, None)?;
+    line(format!("ONNX IR {}, opset {}, by {}", info.ir_version, info.opset, info.producer));
+    for (role, tensors) in [("input", &info.inputs), ("output", &info.outputs)] {
+        for tensor in tensors {
+            line(format!("  {role} {}: {:?} {:?}", tensor.name, tensor.element, tensor.shape));
+        }
+    }
+    line(format!("architecture {}", model.arch()));
+    line(format!("weights      sha256 {}", model.sha256()));
+    show_preprocessing(&model);
+    Ok(Summary::new(json!({ "arch": model.arch(), "sha256": model.sha256(), "properties": info.properties.len() })))
+}
+
+fn show_preprocessing(model: &LoadedModel) {
+    let Preprocessing { image_size, crop_pct, interpolation, mean, std } = &model.preprocessing;
+    let text = |value: Option<String>| value.unwrap_or_else(|| "?".into());
+    line(format!(
+        "pixels       {} px, crop {}, {}, mean {}, std {}",
+        text(image_size.map(|size| size.to_string())),
+        text(crop_pct.map(|part| part.to_string())),
+        text(interpolation.clone()),
+        text(mean.map(|mean| format!("{mean:?}"))),
+        text(std.map(|std| format!("{std:?}"))),
+    ));
+    if let Some([first, .., last]) = model.labels.as_deref() {
+        line(format!("names        {first} … {last}"));
+    }
+}

@@ -1,0 +1,77 @@
+//! `plan JOB`: what would be done.
+
+use clap::Args;
+use futures::TryStreamExt;
+use serde_json::json;
+
+use crate::dataset::PlanSource;
+use crate::failure::Failure;
+use crate::pipeline::open_job;
+
+use super::job::JobArgs;
+use super::print::line;
+use super::{Cli, Summary};
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    /// How many rows of the plan are shown
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    rows: usize,
+}
+
+pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Failure> {
+    let overrides = arguments.job.overrides();
+    let opened = open_job(&arguments.job.invocation(&overrides, cli)?).await?;
+    let job = &opened.job;
+    let (source, targets) = opened.source().await?;
+    let most = arguments.rows.min(job.limit.map_or(usize::MAX, |limit| limit as usize));
+    let mut rows = Vec::new();
+    let mut listing = source.rows(None);
+    while rows.len() < most.max(1)
+        && let Some(row) = listing.try_next().await?
+    {
+        rows.push(row);
+    }
+    drop(listing);
+    if rows.is_empty() {
+        return Err(source.nothing_there().into());
+    }
+    rows.truncate(most);
+
+    line(format!("job         {}", job.name));
+    line(format!("input       {}", opened.input.uri()));
+    line(format!("output      {}{}", opened.output.uri(), if opened.frozen.is_some() { " (begun)" } else { "" }));
+    line(format!(
+        "model       {} {} from {} ({} classes, embedding of {})",
+        job.model.arch,
+        job.model.precision,
+        job.model_path.display(),
+        job.model.classes,
+        job.model.dim
+    ));
+    line(format!("pixels      {}", job.preprocess_text()));
+    if let Some(targets) = &targets {
+        line(format!("targets     {} folders by the rule {}", targets.folders.len(), targets.rule.as_str()));
+    }
+    line(format!("parts       {} rows each, batches of {}", job.rows_per_part, job.limits.batch_size));
+    for gate in &job.gates {
+        line(format!("gate        {gate}"));
+    }
+    line(format!("fingerprint {}", job.fingerprint));
+    for (name, value) in &job.components {
+        line(format!("  {name} = {value}"));
+    }
+    line(format!("first {} rows:", rows.len()));
+    for row in &rows {
+        let target = row.target.map_or_else(|| "-".to_owned(), |target| target.to_string());
+        line(format!("  {target:>5}  {:>10}  {}", row.size.unwrap_or_default(), row.key));
+    }
+    Ok(Summary::new(json!({
+        "output": opened.output.uri(),
+        "begun": opened.frozen.is_some(),
+        "fingerprint": job.fingerprint,
+        "rows_per_part": job.rows_per_part,
+    })))
+}

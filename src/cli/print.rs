@@ -1,0 +1,70 @@
+//! Standard output and standard error. A reader that has gone away is no failure of ours.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+/// One line on standard output.
+pub(super) fn line(text: impl Display) {
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Text on standard output that brings its own line ends.
+pub(super) fn text(text: impl Display) {
+    let mut out = std::io::stdout().lock();
+    drop(write!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// One line on standard error.
+pub(super) fn note(text: impl Display) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+/// Text on standard error that brings its own line ends.
+pub(super) fn error_text(text: impl Display) {
+    drop(write!(std::io::stderr().lock(), "{text}"));
+}
+
+/// The one error of a command.
+pub(super) fn error(text: &str) {
+    let red = std::io::stderr().is_terminal();
+    let (on, off) = if red { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    note(format!("{on}error:{off} {text}"));
+}
+
+/// 1234567 → `1,234,567`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Seconds as `1h 02m`, `3m 04s` or `5s`.
+pub(super) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_times_short() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(number), text);
+        }
+        for (seconds, text) in [(5, "5s"), (184, "3m 04s"), (3720, "1h 02m")] {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Shows a run's counters while it goes: a bar on a terminal, else a line now and then.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as Style};
+use tokio::task::JoinHandle;
+
+use crate::pipeline::{Progress, Snapshot};
+
+use super::print::{count, duration, note};
+use super::ProgressStyle;
+
+const BAR_EVERY: Duration = Duration::from_millis(200);
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows progress until it is dropped.
+pub(super) struct Display {
+    task: Option<JoinHandle<()>>,
+    bar: Option<ProgressBar>,
+}
+
+impl Display {
+    pub fn start(progress: Arc<Progress>, style: ProgressStyle) -> Display {
+        match style {
+            ProgressStyle::None => Display { task: None, bar: None },
+            ProgressStyle::Auto if std::io::stderr().is_terminal() => Self::bar(progress),
+            _ => Self::lines(progress),
+        }
+    }
+
+    fn bar(progress: Arc<Progress>) -> Display {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        if let Ok(style) = Style::with_template("{bar:32.cyan} {msg}") {
+            bar.set_style(style);
+        }
+        let shown = bar.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let now = progress.snapshot();
+                shown.set_length(now.planned);
+                shown.set_position(now.resumed + now.rows);
+                shown.set_message(message(&now));
+                tokio::time::sleep(BAR_EVERY).await;
+            }
+        });
+        Display { task: Some(task), bar: Some(bar) }
+    }
+
+    fn lines(progress: Arc<Progress>) -> Display {
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LINE_EVERY).await;
+                note(message(&progress.snapshot()));
+            }
+        });
+        Display { task: Some(task), bar: None }
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn message(now: &Snapshot) -> String {
+    let more = if now.plan_is_whole { "" } else { "+" };
+    let left = now.left().map_or_else(String::new, |left| format!(", {} left", duration(left.as_secs())));
+    format!(
+        "{} of {}{more} images, {:.1} images/s, {} errors{left}",
+        count(now.resumed + now.rows),
+        count(now.planned),
+        now.rate(),
+        count(now.errors),
+    )
+}

@@ -1,0 +1,109 @@
+//! `run JOB`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output::Success;
+use crate::pipeline::{Ended, Progress, Shutdown, Snapshot, run_job};
+use crate::report::Verdict;
+use crate::store::Location;
+
+use super::job::JobArgs;
+use super::print::{count, duration, line};
+use super::progress::Display;
+use super::{Cli, Summary, signals};
+
+pub(super) async fn run(arguments: &JobArgs, cli: &Cli) -> Result<Summary, Failure> {
+    let overrides = arguments.overrides();
+    let invocation = arguments.invocation(&overrides, cli)?;
+    let progress = Arc::new(Progress::default());
+    let shutdown = Shutdown::default();
+    signals::listen(shutdown.clone())?;
+    let display = Display::start(progress.clone(), cli.progress);
+    let ended = run_job(&invocation, progress, shutdown).await;
+    drop(display);
+    let ended = ended?;
+    let failure = ended.failure();
+    let mut summary = match &ended {
+        Ended::Before { success, verdicts, output } => {
+            line(format!(
+                "complete since {}: {} rows, {} errors; inputs added later are not looked at (to classify those, run \
+                 into another `output.uri`)",
+                success.finished,
+                count(success.totals.planned),
+                count(success.totals.error)
+            ));
+            show_accuracy(success, verdicts);
+            Summary::new(json!({ "complete": true, "already_complete": true, "output": output.uri(), "rows": totals(success) }))
+        }
+        Ended::Now { finished, run, provider, output } => {
+            show_run(&finished.success, run, provider, output);
+            show_accuracy(&finished.success, &finished.verdicts);
+            let success = &finished.success;
+            Summary::new(json!({
+                "complete": true,
+                "output": output.uri(),
+                "rows": totals(success),
+                "errors_by_kind": finished.report.counts.errors_by_kind,
+                "left_out": success.left_out,
+                "parts": success.parts.len(),
+                "resumed_rows": run.resumed,
+                "seconds": rounded(run.elapsed.as_secs_f64()),
+                "images_per_s": rounded(run.rate()),
+                "provider": provider,
+                "fingerprint": success.fingerprint,
+                "metrics": success.metrics,
+            }))
+        }
+    };
+    summary.failure = failure;
+    Ok(summary)
+}
+
+fn totals(success: &Success) -> serde_json::Value {
+    json!({ "planned": success.totals.planned, "ok": success.totals.ok, "error": success.totals.error })
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
+
+fn show_run(success: &Success, run: &Snapshot, provider: &str, output: &Location) {
+    let totals = &success.totals;
+    line(format!(
+        "{} images: {} ok, {} errors, in {} ({:.1} images/s on {provider}{})",
+        count(totals.planned),
+        count(totals.ok),
+        count(totals.error),
+        duration(run.elapsed.as_secs()),
+        run.rate(),
+        if run.resumed > 0 { format!("; {} rows stood already", count(run.resumed)) } else { String::new() }
+    ));
+    let busy = |seconds: f64| 100.0 * seconds / run.elapsed.as_secs_f64().max(1e-9);
+    line(format!(
+        "  device busy {:.0} % of the time, decoders {:.0} % (100 % is one core), rows {:.0} %",
+        busy(run.engine_busy),
+        busy(run.decode_busy),
+        busy(run.rows_busy)
+    ));
+    for (kind, rows) in &run.by_kind {
+        line(format!("  {} rows: {kind}", count(*rows)));
+    }
+    if !success.left_out.is_empty() {
+        line(format!("  {}", success.left_out));
+    }
+    line(format!("  rows: {}/part-*.parquet", output.uri()));
+}
+
+fn show_accuracy(success: &Success, verdicts: &[Verdict]) {
+    let metric = |name: &str| success.metrics.get(name).copied();
+    if let (Some(top1), Some(top5)) = (metric("top1"), metric("top5")) {
+        let macro_accuracy = metric("macro").map_or_else(String::new, |value| format!(", macro {value:.2} %"));
+        line(format!("  top-1 {top1:.2} %, top-5 {top5:.2} %{macro_accuracy}"));
+    }
+    for verdict in verdicts {
+        line(format!("  {verdict}"));
+    }
+}

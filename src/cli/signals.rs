@@ -1,0 +1,38 @@
+//! SIGTERM and SIGINT: the first finishes what is open, the second ends the process at once.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::{Exit, Failure};
+use crate::pipeline::Shutdown;
+
+use super::print;
+
+/// Listens until the process ends.
+pub(super) fn listen(shutdown: Shutdown) -> Result<(), Failure> {
+    let install = |kind| {
+        signal(kind).map_err(|error| Failure::caused(Exit::Unavailable, "cannot listen for signals", error))
+    };
+    let mut term = install(SignalKind::terminate())?;
+    let mut interrupt = install(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        let mut asked = false;
+        loop {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if asked {
+                leave();
+            }
+            asked = true;
+            print::note("stopping: open parts get 25 s to end; a second signal ends at once");
+            shutdown.interrupt();
+        }
+    });
+    Ok(())
+}
+
+#[allow(clippy::exit)]
+fn leave() {
+    std::process::exit(Exit::TryAgain.code().into());
+}
