@@ -12,6 +12,7 @@ use crate::image;
 use crate::model::{Metadata, Precision, Preprocessing};
 use crate::output::{self, Activation, Embedding, Layout};
 use crate::report::{Gate, GateError};
+use crate::store::Uri;
 
 use super::fingerprint::{differences, fingerprint};
 use super::frozen::{Frozen, FrozenModel};
@@ -32,7 +33,7 @@ const MAX_PART_BYTES: u64 = 512 << 20;
 pub struct ResolvedJob {
     /// For logs and reports.
     pub name: String,
-    /// Where the images are, as typed.
+    /// Where the images are, resolved.
     pub input: String,
     /// Take every file for an image.
     pub any_extension: bool,
@@ -121,7 +122,8 @@ impl ResolvedJob {
         }
         let mut job = ResolvedJob {
             name: spec.job.name.clone().unwrap_or_else(|| stem(file)),
-            input: spec.input.uri.clone(),
+            // resolved: the same words from another folder may mean other images
+            input: Uri::parse(&spec.input.uri).map_err(JobError::from)?.to_string(),
             any_extension: spec.input.extensions == spec::Extensions::Any,
             limit: spec.input.limit,
             folder_targets,
@@ -162,7 +164,7 @@ impl ResolvedJob {
         let mut components: Components = [
             ("schema", json!(SCHEMA_VERSION)),
             ("decoder", json!(DECODER_VERSION)),
-            ("input.uri", json!(spec.input.uri.trim_end_matches('/'))),
+            ("input.uri", json!(self.input)),
             ("input.format", json!("folder")),
             ("input.extensions", json!(if self.any_extension { "any" } else { "image" })),
             ("input.targets", json!(if self.folder_targets { "folder" } else { "none" })),

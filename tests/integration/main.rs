@@ -1,0 +1,14 @@
+//! All integration tests, one module a subject. They use the real thing: a real ONNX Runtime, a real S3 store,
+//! real processes with real signals, and independent readers of what comes out.
+
+// clippy's allowances for tests do not cover the functions that tests share
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod architecture;
+mod image;
+mod jobs;
+mod model;
+mod report;
+mod run;
+mod s3;
+mod support;

@@ -1,0 +1,128 @@
+//! The rooms of `src/` and who may import whom.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::support::root;
+
+/// Modules that hold plain types and know nobody.
+const LEAVES: [&str; 5] = ["tensor", "sample", "failure", "classes", "telemetry"];
+
+/// For each room, the rooms that it may name. Imports run one way; a stage never imports `job`.
+fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let room = |name, others: &[&'static str]| (name, [&LEAVES, others].concat());
+    BTreeMap::from([
+        room("store", &[]),
+        room("dataset", &["store"]),
+        room("output", &["store", "dataset"]),
+        room("image", &[]),
+        room("model", &[]),
+        room("engine", &[]),
+        room("report", &["store", "output", "dataset"]),
+        room("job", &["store", "dataset", "output", "image", "model", "engine", "report"]),
+        room("pipeline", &["store", "dataset", "output", "image", "model", "engine", "report", "job"]),
+        room("cli", &["store", "dataset", "output", "image", "model", "engine", "report", "job", "pipeline"]),
+        room("main", &["cli"]),
+    ])
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for item in std::fs::read_dir(folder).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The room of a file: the first folder below `src`, or the file's own name.
+fn room_of(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).unwrap();
+    let first = below.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// Every room that a source names behind `crate::`, `use crate::{…}` included.
+fn named_rooms(source: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    let code: String =
+        source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    for prefix in ["crate::", "tresnet_batch::"] {
+        for (at, _) in code.match_indices(prefix) {
+            let rest = &code[at + prefix.len()..];
+            let word = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned();
+            match rest.strip_prefix('{') {
+                Some(list) => {
+                    let list = &list[..list.find('}').unwrap()];
+                    rooms.extend(list.split(',').map(|item| word(item.trim())));
+                }
+                None => rooms.push(word(rest)),
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn imports_run_one_way() {
+    let allowed = allowed();
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    let mut wrong = Vec::new();
+    for path in files {
+        let room = room_of(&path);
+        if room == "lib" || LEAVES.contains(&room.as_str()) && room != "telemetry" {
+            continue;
+        }
+        let mine = allowed.get(room.as_str()).cloned().unwrap_or_else(|| LEAVES.to_vec());
+        for other in named_rooms(&std::fs::read_to_string(&path).unwrap()) {
+            if other != room && !mine.contains(&other.as_str()) {
+                wrong.push(format!("{} names `{other}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn leaves_know_only_leaves() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    for path in files.iter().filter(|path| LEAVES.contains(&room_of(path).as_str())) {
+        for other in named_rooms(&std::fs::read_to_string(path).unwrap()) {
+            assert!(LEAVES.contains(&other.as_str()), "{} names `{other}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_room_of_the_source_stands_in_the_table() {
+    let allowed = allowed();
+    for item in std::fs::read_dir(root().join("src")).unwrap() {
+        let path = item.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let known = name == "lib" || LEAVES.contains(&name.as_str()) || allowed.contains_key(name.as_str());
+        assert!(known, "`src/{name}` is a room that the table of imports does not know");
+    }
+}
+
+#[test]
+fn only_the_engine_names_the_runtime_and_unsafe_stays_in_its_rooms() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    for path in files {
+        let room = room_of(&path);
+        let source = std::fs::read_to_string(&path).unwrap();
+        let code: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        if room != "engine" {
+            assert!(!code.contains("ort::"), "{} names ort", path.display());
+        }
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let home = room == "engine" || room == "image" && ["jpeg.rs", "resample.rs"].contains(&file);
+        if !home {
+            assert!(!code.contains("unsafe "), "{} holds unsafe code", path.display());
+        }
+    }
+}
