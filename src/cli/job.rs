@@ -34,7 +34,11 @@ impl JobArgs {
         self.set.iter().cloned().chain(limit).collect()
     }
 
-    pub fn invocation<'a>(&'a self, overrides: &'a [String], cli: &'a Cli) -> Result<Invocation<'a>, Failure> {
+    pub fn invocation<'a>(
+        &'a self,
+        overrides: &'a [String],
+        cli: &'a Cli,
+    ) -> Result<Invocation<'a>, Failure> {
         let source = Source { overrides, date: date(self.date.as_deref())? };
         Ok(Invocation { file: &self.file, source, onnxruntime: cli.onnxruntime.as_deref() })
     }

@@ -151,7 +151,9 @@ fn inspect_graph(path: &Path) -> Result<Summary, Failure> {
     line(format!("architecture {}", model.arch()));
     line(format!("weights      sha256 {}", model.sha256()));
     show_preprocessing(&model);
-    Ok(Summary::new(json!({ "arch": model.arch(), "sha256": model.sha256(), "properties": info.properties.len() })))
+    Ok(Summary::new(
+        json!({ "arch": model.arch(), "sha256": model.sha256(), "properties": info.properties.len() }),
+    ))
 }
 
 fn show_preprocessing(model: &LoadedModel) {

@@ -42,7 +42,11 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
 
     line(format!("job         {}", job.name));
     line(format!("input       {}", opened.input.uri()));
-    line(format!("output      {}{}", opened.output.uri(), if opened.frozen.is_some() { " (begun)" } else { "" }));
+    line(format!(
+        "output      {}{}",
+        opened.output.uri(),
+        if opened.frozen.is_some() { " (begun)" } else { "" }
+    ));
     line(format!(
         "model       {} {} from {} ({} classes, embedding of {})",
         job.model.arch,

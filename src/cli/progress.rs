@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 
 use crate::pipeline::{Progress, Snapshot};
 
-use super::print::{count, duration, note};
 use super::ProgressStyle;
+use super::print::{count, duration, note};
 
 const BAR_EVERY: Duration = Duration::from_millis(200);
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -36,7 +36,9 @@ pub(super) async fn run(arguments: &JobArgs, cli: &Cli) -> Result<Summary, Failu
                 count(success.totals.error)
             ));
             show_accuracy(success, verdicts);
-            Summary::new(json!({ "complete": true, "already_complete": true, "output": output.uri(), "rows": totals(success) }))
+            Summary::new(
+                json!({ "complete": true, "already_complete": true, "output": output.uri(), "rows": totals(success) }),
+            )
         }
         Ended::Now { finished, run, provider, output } => {
             show_run(&finished.success, run, provider, output);
@@ -100,7 +102,8 @@ fn show_run(success: &Success, run: &Snapshot, provider: &str, output: &Location
 fn show_accuracy(success: &Success, verdicts: &[Verdict]) {
     let metric = |name: &str| success.metrics.get(name).copied();
     if let (Some(top1), Some(top5)) = (metric("top1"), metric("top5")) {
-        let macro_accuracy = metric("macro").map_or_else(String::new, |value| format!(", macro {value:.2} %"));
+        let macro_accuracy =
+            metric("macro").map_or_else(String::new, |value| format!(", macro {value:.2} %"));
         line(format!("  top-1 {top1:.2} %, top-5 {top5:.2} %{macro_accuracy}"));
     }
     for verdict in verdicts {

@@ -90,7 +90,9 @@ pub enum ReadError {
     #[error("the run is stopping")]
     Stopped,
     /// Objects are refused and nothing else can be read either.
-    #[error("`{key}` may not be read, nor may any object that was read before: have the credentials expired?")]
+    #[error(
+        "`{key}` may not be read, nor may any object that was read before: have the credentials expired?"
+    )]
     AllDenied {
         /// The first such key.
         key: String,

@@ -44,7 +44,8 @@ impl FolderSource {
         class_count: usize,
     ) -> Result<FolderTargets, DatasetError> {
         let names = input.folders().await?;
-        let choose = |names: &[String]| FolderTargets::choose(&input.uri(), names, model_classes, class_count);
+        let choose =
+            |names: &[String]| FolderTargets::choose(&input.uri(), names, model_classes, class_count);
         if let Ok(targets) = choose(&names)
             && targets.rule != super::FolderRule::Codepoint
         {
@@ -58,7 +59,8 @@ impl FolderSource {
             .buffered(FOLDERS_AT_ONCE)
             .try_collect()
             .await?;
-        let names: Vec<String> = holds.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect();
+        let names: Vec<String> =
+            holds.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect();
         choose(&names)
     }
 
@@ -185,7 +187,11 @@ impl FolderDataset {
                 let denied = matches!(error, FetchError::Denied);
                 if !self.witness.vouches(&self.input, refused).await {
                     let key = sample.key;
-                    return Err(if denied { ReadError::AllDenied { key } } else { ReadError::AllGone { key } });
+                    return Err(if denied {
+                        ReadError::AllDenied { key }
+                    } else {
+                        ReadError::AllGone { key }
+                    });
                 }
                 if denied {
                     RowError::new(ErrorKind::Denied, "the store refuses to give this object")
@@ -200,7 +206,11 @@ impl FolderDataset {
 }
 
 impl Dataset for FolderDataset {
-    fn read<'a>(&'a self, part: &'a Part, intake: &'a dyn Intake) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+    fn read<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
         Box::pin(async move {
             let samples = part.samples(&self.output).await?;
             let rows = samples.len() as u32;

@@ -22,11 +22,7 @@ pub struct Arrival {
 pub trait Intake: Send + Sync {
     /// Waits for the next row of a batch, then for room for `size_hint` bytes. Call it in plan order, from one
     /// task. This is the only place where reading waits for the stages behind it.
-    fn admit(
-        &self,
-        sample: Sample,
-        size_hint: Option<u64>,
-    ) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>>;
+    fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>>;
 }
 
 /// The right and the duty to deliver one image. Dropped without delivery, it takes its whole part with it.

@@ -35,5 +35,9 @@ pub trait Dataset: Send + Sync {
     ///
     /// # Errors
     /// A fault that belongs to no single image. The caller must then forget the part: it is not committed.
-    fn read<'a>(&'a self, part: &'a Part, intake: &'a dyn Intake) -> BoxFuture<'a, Result<PartEnd, ReadError>>;
+    fn read<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>>;
 }

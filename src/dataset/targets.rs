@@ -57,7 +57,8 @@ impl FolderTargets {
         let mut names: Vec<&str> = folders.iter().map(String::as_str).collect();
         names.sort_unstable();
         if class_count == classes::imagenet_1k().len()
-            && let Some(folders) = all_indices(&names, |name| classes::wnid_index(name).map(|index| index as i32))
+            && let Some(folders) =
+                all_indices(&names, |name| classes::wnid_index(name).map(|index| index as i32))
         {
             return Ok(FolderTargets { rule: FolderRule::ImagenetWnid, folders });
         }
@@ -113,7 +114,8 @@ mod tests {
     #[test]
     fn names_of_the_models_classes_win_over_their_order() {
         let targets =
-            FolderTargets::choose("in", &names(&["cat", "dog"]), Some(&names(&["dog", "cat", "cow"])), 3).unwrap();
+            FolderTargets::choose("in", &names(&["cat", "dog"]), Some(&names(&["dog", "cat", "cow"])), 3)
+                .unwrap();
         assert_eq!(targets.rule, FolderRule::ModelClasses);
         assert_eq!((targets.target("dog/1.jpg"), targets.target("cat/1.jpg")), (Some(0), Some(1)));
     }
@@ -130,7 +132,8 @@ mod tests {
 
     #[test]
     fn folders_that_cannot_be_the_models_classes_are_refused() {
-        let error = FolderTargets::choose("in", &names(&["a", "b"]), Some(&names(&["a", "x", "y"])), 3).unwrap_err();
+        let error =
+            FolderTargets::choose("in", &names(&["a", "b"]), Some(&names(&["a", "x", "y"])), 3).unwrap_err();
         assert!(error.to_string().contains("`b`"), "{error}");
     }
 }

@@ -24,7 +24,11 @@ pub(super) struct Witness {
 
 impl Witness {
     pub fn new() -> Self {
-        Witness { last: watch::Sender::new(None), asked: tokio::sync::Mutex::new(None), failed: Mutex::new(false) }
+        Witness {
+            last: watch::Sender::new(None),
+            asked: tokio::sync::Mutex::new(None),
+            failed: Mutex::new(false),
+        }
     }
 
     /// An object was read well.

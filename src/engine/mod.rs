@@ -5,6 +5,7 @@
 
 mod noise;
 mod ort_cpu;
+#[allow(clippy::duplicate_mod)]
 mod owners;
 mod pool;
 mod runtime;
@@ -27,6 +28,7 @@ mod sync {
 
 /// The same file against `loom`, which tries every interleaving of the owners.
 #[cfg(test)]
+#[allow(clippy::duplicate_mod)]
 mod owners_model;
 
 pub use noise::NoiseEngine;

@@ -77,8 +77,8 @@ impl OrtCpu {
         let failed = |error: ort::Error| EngineError::Run(error.to_string());
         let EngineSpec { channels, height, width, classes, dim, .. } = self.spec;
         let shape = Shape::new([rows as i64, channels as i64, height as i64, width as i64]);
-        let memory =
-            MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default).map_err(failed)?;
+        let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
+            .map_err(failed)?;
         let data = slot.bytes(rows).as_mut_ptr();
         // SAFETY: the slot holds `rows` rows of this type and shape, initialised, and is borrowed exclusively
         // until the session has run.
@@ -89,7 +89,9 @@ impl OrtCpu {
         for (name, width, target) in logits.into_iter().chain(embedding) {
             let (shape, values) = results[name.as_str()].try_extract_tensor::<f32>().map_err(failed)?;
             if shape[..] != [rows as i64, width as i64] {
-                return Err(EngineError::Run(format!("`{name}` came as {shape:?} for {rows} rows of {width}")));
+                return Err(EngineError::Run(format!(
+                    "`{name}` came as {shape:?} for {rows} rows of {width}"
+                )));
             }
             target[..values.len()].copy_from_slice(values);
         }
@@ -104,10 +106,14 @@ fn describe(session: &Session, names: &GraphNames) -> Result<EngineSpec, EngineE
     };
     let shape = input.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
     let [batch, channels, height, width] = shape[..] else {
-        return Err(EngineError::Model(format!("has an input of shape {shape:?}; [batch, 3, height, width] is needed")));
+        return Err(EngineError::Model(format!(
+            "has an input of shape {shape:?}; [batch, 3, height, width] is needed"
+        )));
     };
     if channels != 3 || height < 1 || width < 1 {
-        return Err(EngineError::Model(format!("has an input of shape {shape:?}; [batch, 3, height, width] is needed")));
+        return Err(EngineError::Model(format!(
+            "has an input of shape {shape:?}; [batch, 3, height, width] is needed"
+        )));
     }
     let dtype = match input.dtype().tensor_type() {
         Some(TensorElementType::Float32) => Dtype::F32,

@@ -3,8 +3,8 @@
 //! A batch becomes ready by the count of its rows alone; nobody waits for anybody. Sends never block: a
 //! channel holds as many items as there are slots.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::{Receiver, Sender};
 
@@ -82,7 +82,8 @@ impl SlotPool {
         let whole: Option<Vec<RowOutcome>> = rows.into_iter().collect();
         match whole {
             Some(rows) if !batch.abandoned.into_inner() && !rows.is_empty() => {
-                let ready = Ready { slot: batch.slot, part: batch.part, first_offset: batch.first_offset, rows };
+                let ready =
+                    Ready { slot: batch.slot, part: batch.part, first_offset: batch.first_offset, rows };
                 drop(self.ready.0.try_send(ready));
             }
             _ => self.give_back(batch.slot),
@@ -213,7 +214,10 @@ impl Drop for RowSlot {
     fn drop(&mut self) {
         if self.owner.is_some() {
             self.zero();
-            self.finish(None, Some(RowError::new(ErrorKind::DecoderPanic, "the decoder panicked on this image")));
+            self.finish(
+                None,
+                Some(RowError::new(ErrorKind::DecoderPanic, "the decoder panicked on this image")),
+            );
         }
     }
 }

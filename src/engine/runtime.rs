@@ -97,8 +97,10 @@ impl Runtime {
 }
 
 fn find(typed: Option<&Path>) -> Result<PathBuf, RuntimeError> {
-    let from_environment = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let given = [(typed.map(Path::to_owned), "`--onnxruntime`"), (from_environment, "the variable ORT_DYLIB_PATH")];
+    let from_environment =
+        std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let given =
+        [(typed.map(Path::to_owned), "`--onnxruntime`"), (from_environment, "the variable ORT_DYLIB_PATH")];
     for (path, by) in given {
         if let Some(path) = path {
             let not_there = || RuntimeError::NotThere { path: path.display().to_string(), by };

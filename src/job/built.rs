@@ -10,7 +10,16 @@ pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
         ("input.format", &["manifest", "webdataset", "parquet"]),
         (
             "input.targets",
-            &["manifest", "webdataset", "parquet", "imagenet-val", "imagenet-real", "imagenet-v2", "imagenet-a", "imagenet-r"],
+            &[
+                "manifest",
+                "webdataset",
+                "parquet",
+                "imagenet-val",
+                "imagenet-real",
+                "imagenet-v2",
+                "imagenet-a",
+                "imagenet-r",
+            ],
         ),
         ("preprocess.decode", &["fast"]),
         ("engine.device", &["cuda"]),
@@ -23,7 +32,9 @@ pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
     };
     let asks = |found: &Value, missing: &[&str]| match found {
         Value::String(text) => missing.contains(&text.as_str()),
-        Value::Array(items) => items.iter().any(|item| item.as_str().is_some_and(|text| missing.contains(&text))),
+        Value::Array(items) => {
+            items.iter().any(|item| item.as_str().is_some_and(|text| missing.contains(&text)))
+        }
         _ => false,
     };
     let absent = ABSENT.iter().find_map(|path| Some(((*path).to_owned(), value(path)?.to_string())));

@@ -34,7 +34,9 @@ pub enum JobError {
         nearest: String,
     },
     /// A key that looks like a credential.
-    #[error("{place}: `{key}` looks like a credential; those come from the environment, never from a job file")]
+    #[error(
+        "{place}: `{key}` looks like a credential; those come from the environment, never from a job file"
+    )]
     Credential {
         /// File and line, or `--set`.
         place: String,

@@ -45,7 +45,12 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
     ),
     (
         "engine",
-        &[("device", Operation), ("device_ids", Operation), ("batch_size", Operation), ("threads", Operation)],
+        &[
+            ("device", Operation),
+            ("device_ids", Operation),
+            ("batch_size", Operation),
+            ("threads", Operation),
+        ],
     ),
     (
         "output",
@@ -98,9 +103,20 @@ pub fn nearest_table(typed: &str) -> Option<&'static str> {
 /// True for names under which people keep secrets.
 pub fn looks_like_credential(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["secret", "password", "passwd", "token", "access_key", "account_key", "credential", "api_key", "sas_", "private_key"]
-        .iter()
-        .any(|word| key.contains(word))
+    [
+        "secret",
+        "password",
+        "passwd",
+        "token",
+        "access_key",
+        "account_key",
+        "credential",
+        "api_key",
+        "sas_",
+        "private_key",
+    ]
+    .iter()
+    .any(|word| key.contains(word))
 }
 
 #[cfg(test)]

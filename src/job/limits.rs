@@ -24,38 +24,44 @@ pub struct Limits {
 impl Limits {
     /// Resolves what is typed; `image` has the limits of one image.
     pub(super) fn resolve(spec: &JobSpec, image: &image::Options) -> Result<Limits, JobError> {
-    let typed = &spec.limits;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let batch_size = match &spec.engine.batch_size {
-        Some(BatchSize::Fixed(size)) if (1..=65_536).contains(size) => *size as usize,
-        Some(BatchSize::Fixed(size)) => {
-            return Err(JobError::Mismatch(format!("`engine.batch_size` is {size}; it goes from 1 to 65536")));
+        let typed = &spec.limits;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let batch_size = match &spec.engine.batch_size {
+            Some(BatchSize::Fixed(size)) if (1..=65_536).contains(size) => *size as usize,
+            Some(BatchSize::Fixed(size)) => {
+                return Err(JobError::Mismatch(format!(
+                    "`engine.batch_size` is {size}; it goes from 1 to 65536"
+                )));
+            }
+            Some(BatchSize::Named(name)) => {
+                return Err(JobError::Mismatch(format!(
+                    "`engine.batch_size` is \"{name}\"; give a number or \"auto\""
+                )));
+            }
+            None => 32,
+        };
+        let limits = Limits {
+            batch_size,
+            requests: typed.requests.unwrap_or(64),
+            in_flight_bytes: typed.in_flight_bytes.unwrap_or(Quantity(512 << 20)).0,
+            decode_threads: typed.decode_threads.unwrap_or(cores),
+            max_error_fraction: typed.max_error_fraction.unwrap_or(0.01),
+        };
+        if limits.requests == 0 || limits.decode_threads == 0 {
+            return Err(JobError::Mismatch(
+                "`limits.requests` and `limits.decode_threads` are at least 1".into(),
+            ));
         }
-        Some(BatchSize::Named(name)) => {
-            return Err(JobError::Mismatch(format!("`engine.batch_size` is \"{name}\"; give a number or \"auto\"")));
+        if !(0.0..=1.0).contains(&limits.max_error_fraction) {
+            return Err(JobError::Mismatch("`limits.max_error_fraction` goes from 0 to 1".into()));
         }
-        None => 32,
-    };
-    let limits = Limits {
-        batch_size,
-        requests: typed.requests.unwrap_or(64),
-        in_flight_bytes: typed.in_flight_bytes.unwrap_or(Quantity(512 << 20)).0,
-        decode_threads: typed.decode_threads.unwrap_or(cores),
-        max_error_fraction: typed.max_error_fraction.unwrap_or(0.01),
-    };
-    if limits.requests == 0 || limits.decode_threads == 0 {
-        return Err(JobError::Mismatch("`limits.requests` and `limits.decode_threads` are at least 1".into()));
-    }
-    if !(0.0..=1.0).contains(&limits.max_error_fraction) {
-        return Err(JobError::Mismatch("`limits.max_error_fraction` goes from 0 to 1".into()));
-    }
-    if image.limits.max_encoded_bytes > limits.in_flight_bytes {
-        return Err(JobError::Mismatch(format!(
-            "`limits.max_encoded_bytes` = {} is more than `limits.in_flight_bytes` = {}: such an image could never be \
+        if image.limits.max_encoded_bytes > limits.in_flight_bytes {
+            return Err(JobError::Mismatch(format!(
+                "`limits.max_encoded_bytes` = {} is more than `limits.in_flight_bytes` = {}: such an image could never be \
              read",
-            image.limits.max_encoded_bytes, limits.in_flight_bytes
-        )));
+                image.limits.max_encoded_bytes, limits.in_flight_bytes
+            )));
+        }
+        Ok(limits)
     }
-    Ok(limits)
-}
 }

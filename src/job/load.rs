@@ -95,10 +95,13 @@ fn apply(root: &mut toml::Table, assignment: &str, places: &mut Places) -> Resul
         key: assignment.to_owned(),
         why: why.to_owned(),
     };
-    let (key, value) = assignment.split_once('=').ok_or_else(|| wrong("is not of the form table.key=value"))?;
-    let (table, name) = key.trim().split_once('.').ok_or_else(|| wrong("names no table; write table.key=value"))?;
+    let (key, value) =
+        assignment.split_once('=').ok_or_else(|| wrong("is not of the form table.key=value"))?;
+    let (table, name) =
+        key.trim().split_once('.').ok_or_else(|| wrong("names no table; write table.key=value"))?;
     let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
-    let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(value.to_owned()));
+    let value =
+        parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(value.to_owned()));
     places.lines.insert(format!("{table}.{name}"), 0);
     let entry = root.entry(table).or_insert_with(|| Value::Table(toml::Table::new()));
     let keys = entry.as_table_mut().ok_or_else(|| wrong("names something that is no table"))?;
@@ -137,8 +140,8 @@ fn check_keys(root: &toml::Table, places: &Places) -> Result<(), JobError> {
 fn expand(value: &mut Value, key: &str, places: &Places, date: &str) -> Result<(), JobError> {
     match value {
         Value::String(text) => {
-            *text = expand_text(text, date)
-                .map_err(|name| JobError::Variable { place: places.of(key), name })?;
+            *text =
+                expand_text(text, date).map_err(|name| JobError::Variable { place: places.of(key), name })?;
         }
         Value::Array(items) => {
             for item in items {
@@ -183,7 +186,8 @@ fn expand_text(text: &str, date: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const JOB: &str = "[input]\nuri = \"in/${DATE}\"\n[model]\npath = \"m.safetensors\"\n[output]\nuri = \"out\"\n";
+    const JOB: &str =
+        "[input]\nuri = \"in/${DATE}\"\n[model]\npath = \"m.safetensors\"\n[output]\nuri = \"out\"\n";
 
     fn parsed(text: &str, overrides: &[&str]) -> Result<JobSpec, JobError> {
         let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
@@ -193,13 +197,22 @@ mod tests {
     #[test]
     fn an_unknown_key_is_told_with_its_line_and_the_nearest_known_one() {
         let cases = [
-            ("[engine]\nbatchsize = 3\n", "job.toml:8: unknown key `engine.batchsize`; did you mean `engine.batch_size`?"),
+            (
+                "[engine]\nbatchsize = 3\n",
+                "job.toml:8: unknown key `engine.batchsize`; did you mean `engine.batch_size`?",
+            ),
             ("[engin]\nbatch_size = 3\n", "job.toml:7: unknown key `engin`; did you mean `[engine]`?"),
             ("[engine]\naws_secret_access_key = \"x\"\n", "looks like a credential"),
             ("[engine]\nbatch_size = [1]\n", "job.toml:8: `engine.batch_size` does not fit"),
-            ("[engine]\ndevice = \"cuda\"\n", "job.toml:8: `engine.device = \"cuda\"` is known, but not built yet"),
+            (
+                "[engine]\ndevice = \"cuda\"\n",
+                "job.toml:8: `engine.device = \"cuda\"` is known, but not built yet",
+            ),
             ("[report]\nformats = [\"json\", \"html\"]\n", "`report.formats"),
-            ("[report]\nformats = [\"pdf\"]\n", "job.toml:8: `report.formats[0]` does not fit: unknown variant `pdf`"),
+            (
+                "[report]\nformats = [\"pdf\"]\n",
+                "job.toml:8: `report.formats[0]` does not fit: unknown variant `pdf`",
+            ),
         ];
         for (tail, expected) in cases {
             let error = parsed(&format!("{JOB}{tail}"), &[]).unwrap_err().to_string();

@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::engine::GraphNames;
 use crate::failure::{Exit, Failure};
 use crate::model::{
-    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, INPUT, ImageModel, LOGITS,
-    Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing, build_onnx, default_class_names, load,
-    read_class_file,
+    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, INPUT, ImageModel,
+    LOGITS, Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing, build_onnx,
+    default_class_names, load, read_class_file,
 };
 
 use super::{Components, JobError};
@@ -69,14 +69,20 @@ impl LoadedModel {
             None => (Preprocessing { image_size: model.image_size, ..Preprocessing::default() }, None),
         };
         let labels = labels.or_else(|| default_class_names(model.classes?));
-        Ok(LoadedModel { content: Content::Graph { bytes, info: Box::new(info), model }, preprocessing, labels })
+        Ok(LoadedModel {
+            content: Content::Graph { bytes, info: Box::new(info), model },
+            preprocessing,
+            labels,
+        })
     }
 
     /// Name or description of the network.
     pub fn arch(&self) -> String {
         match &self.content {
             Content::Checkpoint { architecture, .. } => architecture.name(),
-            Content::Graph { info, .. } => info.card.as_ref().map_or_else(|| "onnx".into(), |card| card.arch.clone()),
+            Content::Graph { info, .. } => {
+                info.card.as_ref().map_or_else(|| "onnx".into(), |card| card.arch.clone())
+            }
         }
     }
 
@@ -85,7 +91,10 @@ impl LoadedModel {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Ok(architecture.classes),
             Content::Graph { model, .. } => model.classes.ok_or_else(|| {
-                JobError::Mismatch("the ONNX graph does not say how many classes it has; export it with a fixed width".into())
+                JobError::Mismatch(
+                    "the ONNX graph does not say how many classes it has; export it with a fixed width"
+                        .into(),
+                )
             }),
         }
     }
@@ -97,9 +106,9 @@ impl LoadedModel {
             Content::Graph { model, .. } => match &model.embedding {
                 None => Ok(0),
                 Some((_, Some(dim))) => Ok(*dim),
-                Some((name, None)) => {
-                    Err(JobError::Mismatch(format!("the ONNX graph does not say how wide its output `{name}` is")))
-                }
+                Some((name, None)) => Err(JobError::Mismatch(format!(
+                    "the ONNX graph does not say how wide its output `{name}` is"
+                ))),
             },
         }
     }
@@ -108,7 +117,9 @@ impl LoadedModel {
     pub fn sha256(&self) -> &str {
         match &self.content {
             Content::Checkpoint { checkpoint, .. } => &checkpoint.sha256,
-            Content::Graph { info, .. } => info.card.as_ref().map_or(&info.sha256, |card| &card.weights_sha256),
+            Content::Graph { info, .. } => {
+                info.card.as_ref().map_or(&info.sha256, |card| &card.weights_sha256)
+            }
         }
     }
 

@@ -93,11 +93,23 @@ impl ResolvedJob {
         let rows = rows(spec, classes, dim, labels.clone(), &earlier)?;
         let wide = rows.embedding != Embedding::None || rows.logits;
         // a part of 1024 rows takes half a minute on two cores: what a stop can lose
-        let default_rows = if runs_on_cpu() { 1024 } else if wide { 4096 } else { 32_768 };
-        let rows_per_part =
-            spec.output.rows_per_part.or_else(|| earlier.value("output.rows_per_part")).unwrap_or(default_rows);
+        let default_rows = if runs_on_cpu() {
+            1024
+        } else if wide {
+            4096
+        } else {
+            32_768
+        };
+        let rows_per_part = spec
+            .output
+            .rows_per_part
+            .or_else(|| earlier.value("output.rows_per_part"))
+            .unwrap_or(default_rows);
         if rows_per_part == 0 {
-            return Err(JobError::Mismatch("`output.rows_per_part` is 0; a part holds at least one row".into()).into());
+            return Err(JobError::Mismatch(
+                "`output.rows_per_part` is 0; a part holds at least one row".into(),
+            )
+            .into());
         }
         let part_bytes = u64::from(rows_per_part) * rows.row_bytes();
         if part_bytes > MAX_PART_BYTES {
@@ -111,7 +123,8 @@ impl ResolvedJob {
             .into());
         }
         let limits = Limits::resolve(spec, &image)?;
-        let gates = spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
+        let gates =
+            spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
         let folder_targets = spec.input.targets == TargetsSpec::Folder;
         if !gates.is_empty() && !folder_targets && gates.iter().any(|gate| needs_targets(gate.metric())) {
@@ -169,7 +182,10 @@ impl ResolvedJob {
             ("input.extensions", json!(if self.any_extension { "any" } else { "image" })),
             ("input.targets", json!(if self.folder_targets { "folder" } else { "none" })),
             ("input.limit", json!(self.limit)),
-            ("input.classes", json!(spec.input.classes.as_ref().map(|_| labels_hash(self.model.labels.as_deref())))),
+            (
+                "input.classes",
+                json!(spec.input.classes.as_ref().map(|_| labels_hash(self.model.labels.as_deref()))),
+            ),
             ("model.precision", json!(self.precision.as_str())),
             ("preprocess.image_size", json!(image.image_size)),
             ("preprocess.crop_pct", json!(image.crop_pct)),
@@ -184,7 +200,11 @@ impl ResolvedJob {
             ("limits.max_scans", json!(image.limits.max_scans)),
             (
                 "limits.decoder_warnings",
-                json!(if image.limits.decoder_warnings == image::DecoderWarnings::Error { "error" } else { "accept" }),
+                json!(if image.limits.decoder_warnings == image::DecoderWarnings::Error {
+                    "error"
+                } else {
+                    "accept"
+                }),
             ),
             ("output.top_k", json!(self.rows.top_k)),
             ("output.embedding", json!(self.rows.embedding)),
@@ -388,7 +408,9 @@ fn rows(
     let typed = &spec.output;
     let top_k = typed.top_k.unwrap_or(5);
     if top_k == 0 || typed.top_k.is_some_and(|k| k > classes) {
-        return Err(JobError::Mismatch(format!("`output.top_k` is {top_k}; it goes from 1 to the {classes} classes")));
+        return Err(JobError::Mismatch(format!(
+            "`output.top_k` is {top_k}; it goes from 1 to the {classes} classes"
+        )));
     }
     let embedding = match typed.embedding {
         Some(embedding) => embedding,
@@ -413,7 +435,9 @@ fn rows(
 }
 
 fn needs_targets(metric: &str) -> bool {
-    metric.starts_with("top1") && metric != "top1_prob" || metric.starts_with("top5") || metric.starts_with("macro")
+    metric.starts_with("top1") && metric != "top1_prob"
+        || metric.starts_with("top5")
+        || metric.starts_with("macro")
 }
 
 fn labels_hash(labels: Option<&[String]>) -> Option<String> {

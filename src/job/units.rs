@@ -46,7 +46,8 @@ impl<'de> Deserialize<'de> for Quantity {
             }
 
             fn visit_str<E: Error>(self, value: &str) -> Result<Quantity, E> {
-                Quantity::parse(value).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(value), &self))
+                Quantity::parse(value)
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(value), &self))
             }
         }
         deserializer.deserialize_any(Seen)
@@ -59,7 +60,12 @@ mod tests {
 
     #[test]
     fn units_are_what_they_say() {
-        for (text, value) in [("64MiB", Some(64 << 20)), ("50M", Some(50_000_000)), ("7", Some(7)), ("1 GB", Some(1_000_000_000))] {
+        for (text, value) in [
+            ("64MiB", Some(64 << 20)),
+            ("50M", Some(50_000_000)),
+            ("7", Some(7)),
+            ("1 GB", Some(1_000_000_000)),
+        ] {
             assert_eq!(Quantity::parse(text).map(|quantity| quantity.0), value, "{text}");
         }
         for text in ["", "MiB", "-1", "1.5M", "99999999999G", "1X"] {

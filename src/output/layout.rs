@@ -56,7 +56,9 @@ mod tests {
         assert_eq!(layout.part(7), "part-000007-01234567.parquet");
         assert_eq!(layout.part_id("part-000007-01234567.parquet"), Some(7));
         assert_eq!(layout.part_id("part-1234567-01234567.parquet"), Some(1234567));
-        for other in ["part-000007-89abcdef.parquet", "part-7-01234567.parquet", "part-x-01234567.parquet", "x"] {
+        for other in
+            ["part-000007-89abcdef.parquet", "part-7-01234567.parquet", "part-x-01234567.parquet", "x"]
+        {
             assert_eq!(layout.part_id(other), None, "{other}");
         }
     }

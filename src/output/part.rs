@@ -120,7 +120,8 @@ pub fn encode(
     let mut rows = 0;
     for batch in batches {
         rows += batch.num_rows() as u32;
-        let Some(kinds) = batch.column_by_name("error_kind").and_then(|column| column.as_string_opt::<i32>()) else {
+        let Some(kinds) = batch.column_by_name("error_kind").and_then(|column| column.as_string_opt::<i32>())
+        else {
             return Err(OutputError::Encode("a batch has no column `error_kind`".into()));
         };
         for kind in kinds.iter().flatten() {

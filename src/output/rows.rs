@@ -117,7 +117,11 @@ impl Options {
         ];
         columns.extend(self.embedding_column(predictions.embedding, &valid)?);
         if self.logits {
-            columns.push(vectors(f32_values(predictions.logits, self.classes, &valid), self.classes, &valid)?);
+            columns.push(vectors(
+                f32_values(predictions.logits, self.classes, &valid),
+                self.classes,
+                &valid,
+            )?);
         }
         columns.extend([
             Arc::new(width.finish()) as ArrayRef,
@@ -144,7 +148,8 @@ impl Options {
         classes.truncate(k);
         classes.sort_unstable_by(better);
         let top = classes.into_iter().map(|class| (class as i32, probability(class))).collect();
-        let target = target.and_then(|target| usize::try_from(target).ok()).filter(|&class| class < logits.len());
+        let target =
+            target.and_then(|target| usize::try_from(target).ok()).filter(|&class| class < logits.len());
         let target = target.map(|class| {
             let ahead = (0..logits.len()).filter(|other| better(other, &class).is_lt()).count();
             (probability(class), ahead as i32 + 1)
@@ -170,7 +175,11 @@ impl Options {
                 let mut builder = Float16Builder::with_capacity(scaled.len());
                 for (row, values) in scaled.chunks_exact(self.dim).enumerate() {
                     for value in values {
-                        builder.append_value(if valid.is_valid(row) { f16::from_f32(*value) } else { f16::ZERO });
+                        builder.append_value(if valid.is_valid(row) {
+                            f16::from_f32(*value)
+                        } else {
+                            f16::ZERO
+                        });
                     }
                 }
                 vectors(Arc::new(builder.finish()), self.dim, valid)?

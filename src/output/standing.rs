@@ -49,7 +49,10 @@ impl Standing {
                     parts.insert(id, entry.size);
                 }
                 None if Layout::looks_like_part(&entry.key) => {
-                    return Err(OutputError::Foreign { name: entry.key, why: "belongs to another job".into() });
+                    return Err(OutputError::Foreign {
+                        name: entry.key,
+                        why: "belongs to another job".into(),
+                    });
                 }
                 None => {}
             }
@@ -79,7 +82,10 @@ impl Standing {
                 };
                 let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
                 if rows != ok + errors || rows != object.rows() || number("part")? != u64::from(id) {
-                    return Err(wrong(format!("says {rows} rows, {ok} ok and {errors} errors; it has {}", object.rows())));
+                    return Err(wrong(format!(
+                        "says {rows} rows, {ok} ok and {errors} errors; it has {}",
+                        object.rows()
+                    )));
                 }
                 let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
                 Ok(StandingPart { id, size, rows, ok, plan, provider, name })

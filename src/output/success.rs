@@ -43,9 +43,10 @@ impl Success {
     /// Reads it, or `None` where the output is not finished.
     pub async fn read(output: &Location) -> Result<Option<Success>, OutputError> {
         let Some(bytes) = output.read(Layout::SUCCESS).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| OutputError::Foreign { name: Layout::SUCCESS.into(), why: format!("is not ours: {error}") })
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| OutputError::Foreign {
+            name: Layout::SUCCESS.into(),
+            why: format!("is not ours: {error}"),
+        })
     }
 
     /// Writes it unless it stands, and gives back what stands.

@@ -80,10 +80,15 @@ impl EngineThread {
                     return Err(failed.error);
                 }
                 self.progress.inferred(started);
-                in_flight.push_back(InFlight { part: ready.part, first_offset: ready.first_offset, rows: ready.rows });
+                in_flight.push_back(InFlight {
+                    part: ready.part,
+                    first_offset: ready.first_offset,
+                    rows: ready.rows,
+                });
             }
             let started = Instant::now();
-            let (Some((slot, outputs, result)), Some(batch)) = (self.engine.finish(), in_flight.pop_front()) else {
+            let (Some((slot, outputs, result)), Some(batch)) = (self.engine.finish(), in_flight.pop_front())
+            else {
                 continue;
             };
             self.progress.inferred(started);

@@ -78,7 +78,10 @@ pub async fn finish(
     if planned_rows != totals.ok + totals.error {
         return Err(Failure::new(
             Exit::Bug,
-            format!("{planned_rows} rows are planned, but {} ok and {} error rows stand", totals.ok, totals.error),
+            format!(
+                "{planned_rows} rows are planned, but {} ok and {} error rows stand",
+                totals.ok, totals.error
+            ),
         ));
     }
     if totals.error as f64 > wishes.max_error_fraction * totals.planned as f64 {

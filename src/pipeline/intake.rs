@@ -26,7 +26,8 @@ pub(super) struct ByteBudget {
 
 impl ByteBudget {
     pub fn new(bytes: u64) -> Self {
-        let units = u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
+        let units =
+            u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
         ByteBudget { permits: Arc::new(Semaphore::new(units as usize)), units }
     }
 
@@ -57,7 +58,13 @@ struct Open {
 }
 
 impl PartIntake {
-    pub fn new(part: u32, pool: SlotPool, budget: ByteBudget, queue: Arc<WorkQueue>, progress: Arc<Progress>) -> Self {
+    pub fn new(
+        part: u32,
+        pool: SlotPool,
+        budget: ByteBudget,
+        queue: Arc<WorkQueue>,
+        progress: Arc<Progress>,
+    ) -> Self {
         PartIntake { part, pool, budget, queue, progress, open: Mutex::default() }
     }
 
@@ -86,11 +93,7 @@ impl PartIntake {
 }
 
 impl Intake for PartIntake {
-    fn admit(
-        &self,
-        sample: Sample,
-        size_hint: Option<u64>,
-    ) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
+    fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
         Box::pin(async move {
             let row = self.row(sample).await?;
             let mut ticket = PartTicket {

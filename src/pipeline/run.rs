@@ -318,16 +318,18 @@ async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
         shared.progress.clone(),
     );
     // whatever ends this task early drops the intake unsealed and closes the part: nothing of it is committed
-    let end = shared.dataset.read(&part, &intake).await.map_err(|error| {
-        Failure::from(error).within(format!("part {} was not read to its end", part.id))
-    })?;
+    let end =
+        shared.dataset.read(&part, &intake).await.map_err(|error| {
+            Failure::from(error).within(format!("part {} was not read to its end", part.id))
+        })?;
     intake.seal();
     open.part.expect(end.rows);
     let batches = open.part.whole().await;
     let context = shared.context.clone();
     let (id, first_row, plan) = (part.id, part.first_row, part.plan);
-    let encoded = tokio::task::spawn_blocking(move || output::encode(&context, id, first_row, &plan, &batches))
-        .await
-        .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
+    let encoded =
+        tokio::task::spawn_blocking(move || output::encode(&context, id, first_row, &plan, &batches))
+            .await
+            .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
     Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
 }

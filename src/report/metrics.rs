@@ -119,7 +119,9 @@ impl Metrics {
     /// The metrics as a finished output keeps them: a metric that is not there had no value when the output was
     /// finished. Names that this version does not know are passed over.
     pub fn stored(values: &BTreeMap<String, f64>) -> Self {
-        let value = |name: &str| values.get(name).copied().ok_or_else(|| "the finished output has no such value".into());
+        let value = |name: &str| {
+            values.get(name).copied().ok_or_else(|| "the finished output has no such value".into())
+        };
         Self(METRICS.iter().map(|metric| (metric.name, value(metric.name))).collect())
     }
 

@@ -78,7 +78,9 @@ impl Location {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
             match self.store.put_opts(&path, PutPayload::from(bytes.clone()), options).await {
                 Ok(_) => Ok(false),
-                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(true),
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                    Ok(true)
+                }
                 Err(error) => Err(StoreError::from_store(error, what.clone(), true)),
             }
         })

@@ -99,11 +99,16 @@ impl StoreError {
         match &error {
             E::NotFound { .. } => StoreError::Missing { what },
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => StoreError::Denied { what, detail },
-            E::InvalidPath { source } => StoreError::BadKey { key: source.to_string(), why: "its path is not plain".into() },
+            E::InvalidPath { source } => {
+                StoreError::BadKey { key: source.to_string(), why: "its path is not plain".into() }
+            }
             E::UnknownConfigurationKey { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => {
                 StoreError::Setup { uri: what, why: detail }
             }
-            _ if ["ExpiredToken", "InvalidToken", "InvalidAccessKeyId"].iter().any(|code| detail.contains(code)) => {
+            _ if ["ExpiredToken", "InvalidToken", "InvalidAccessKeyId"]
+                .iter()
+                .any(|code| detail.contains(code)) =>
+            {
                 StoreError::Denied { what, detail }
             }
             _ => match io_error(&error) {
@@ -120,7 +125,9 @@ impl StoreError {
         match error.kind() {
             K::NotFound => StoreError::Missing { what },
             K::PermissionDenied if !writing => StoreError::Denied { what, detail },
-            K::PermissionDenied | K::ReadOnlyFilesystem | K::NotADirectory => StoreError::Unwritable { what, detail },
+            K::PermissionDenied | K::ReadOnlyFilesystem | K::NotADirectory => {
+                StoreError::Unwritable { what, detail }
+            }
             _ => StoreError::Io { what, detail },
         }
     }

@@ -36,9 +36,9 @@ pub(super) fn walk<'a>(
         let mut walk = Walk { after, sender, parents: Vec::new() };
         match fs::metadata(&root) {
             Err(error) => walk.fail(&error, &root),
-            Ok(found) if !found.is_dir() => walk.send(Err(StoreError::Missing {
-                what: format!("`{}` is not a folder", root.display()),
-            })),
+            Ok(found) if !found.is_dir() => {
+                walk.send(Err(StoreError::Missing { what: format!("`{}` is not a folder", root.display()) }))
+            }
             Ok(found) => {
                 walk.parents.push((found.dev(), found.ino()));
                 walk.folder(&root, "")
@@ -120,9 +120,10 @@ impl Walk {
     }
 
     fn item(&mut self, path: &Path, key: String) -> bool {
-        let wanted = self.after.as_deref().is_none_or(|after| {
-            key.as_str() > after || key.ends_with('/') && after.starts_with(&key)
-        });
+        let wanted = self
+            .after
+            .as_deref()
+            .is_none_or(|after| key.as_str() > after || key.ends_with('/') && after.starts_with(&key));
         if !wanted {
             return true;
         }

@@ -94,10 +94,8 @@ impl Location {
                 (store, prefix.clone())
             }
         };
-        let prefix = Path::parse(&prefix).map_err(|error| StoreError::BadUri {
-            uri: uri.to_string(),
-            why: error.to_string(),
-        })?;
+        let prefix = Path::parse(&prefix)
+            .map_err(|error| StoreError::BadUri { uri: uri.to_string(), why: error.to_string() })?;
         Ok(Location { uri, store, prefix })
     }
 
@@ -116,7 +114,8 @@ impl Location {
 
     /// The store's path of a key below this location. `Path::from` would quietly name another object.
     pub(super) fn path(&self, key: &str) -> Result<Path, StoreError> {
-        let whole = if self.prefix.as_ref().is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) };
+        let whole =
+            if self.prefix.as_ref().is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) };
         Path::parse(&whole)
             .map_err(|error| StoreError::BadKey { key: key.to_owned(), why: error.to_string() })
     }
@@ -270,7 +269,8 @@ fn client_options(role: Role) -> ClientOptions {
 }
 
 fn allows_http(vendor: &str) -> bool {
-    std::env::var(format!("{vendor}_ALLOW_HTTP")).is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
+    std::env::var(format!("{vendor}_ALLOW_HTTP"))
+        .is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
 }
 
 /// `object_store` does not read AWS profiles; said at once instead of after a timeout on an instance's role.

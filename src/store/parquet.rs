@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::{Buf, Bytes};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
@@ -118,8 +120,7 @@ impl ParquetObject {
         for range in coalesce(wanted.collect()) {
             pieces.push((range.start, location.read_range(&self.name, range).await?));
         }
-        let damaged =
-            |error: String| ParquetReadError::Damaged { name: self.name.clone(), why: error };
+        let damaged = |error: String| ParquetReadError::Damaged { name: self.name.clone(), why: error };
         let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())
             .map_err(|error| damaged(error.to_string()))?;
         ParquetRecordBatchReaderBuilder::new_with_metadata(Pieces { size: self.size, pieces }, metadata)
@@ -157,7 +158,9 @@ impl Pieces {
             .pieces
             .iter()
             .find(|(at, bytes)| (*at..*at + bytes.len() as u64).contains(&start))
-            .ok_or_else(|| ParquetError::General(format!("byte {start} lies outside the column chunks")))?;
+            .ok_or_else(|| {
+            ParquetError::General(format!("byte {start} lies outside the column chunks"))
+        })?;
         Ok(piece.1.slice((start - piece.0) as usize..))
     }
 }

@@ -32,15 +32,14 @@ impl Location {
             return Ok(Fetched { bytes, etag: Some(etag) });
         }
         let path = self.path(key)?;
-        let outcome = retry(|| async {
+        retry(|| async {
             match self.fetch_once(&path, key, planned, limit).await {
                 Ok(fetched) => Ok(Ok(fetched)),
                 Err(FetchError::Store(error)) => Err(error),
                 Err(image) => Ok(Err(image)),
             }
         })
-        .await?;
-        outcome
+        .await?
     }
 
     async fn fetch_once(
@@ -50,8 +49,11 @@ impl Location {
         planned: Option<&str>,
         limit: u64,
     ) -> Result<Fetched, FetchError> {
-        let sort = |error: object_store::Error| match StoreError::from_store(error, format!("reading `{key}`"), false)
-        {
+        let sort = |error: object_store::Error| match StoreError::from_store(
+            error,
+            format!("reading `{key}`"),
+            false,
+        ) {
             StoreError::Missing { .. } => FetchError::NotFound,
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),

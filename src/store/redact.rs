@@ -55,7 +55,10 @@ mod tests {
     fn signatures_keys_and_user_info_never_survive() {
         let cases = [
             ("GET https://h/b?sig=abc%2F&x=1", "GET https://h/b?sig=***&x=1"),
-            ("https://h/k?X-Amz-Credential=AKIA/1&X-Amz-Signature=ff", "https://h/k?X-Amz-Credential=***&X-Amz-Signature=***"),
+            (
+                "https://h/k?X-Amz-Credential=AKIA/1&X-Amz-Signature=ff",
+                "https://h/k?X-Amz-Credential=***&X-Amz-Signature=***",
+            ),
             ("?AWSAccessKeyId=AKIA)", "?AWSAccessKeyId=***)"),
             ("s3://user:pass@bucket/key", "s3://***@bucket/key"),
             ("s3://bucket/mail@example.jpg", "s3://bucket/mail@example.jpg"),

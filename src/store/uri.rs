@@ -126,7 +126,9 @@ mod tests {
 
     #[test]
     fn credentials_and_unknown_schemes_are_refused() {
-        for text in ["s3://key:secret@bucket/x", "az://c/x?sig=abc", "ftp://host/x", "", "s3:///x", "s3://b//x"] {
+        for text in
+            ["s3://key:secret@bucket/x", "az://c/x?sig=abc", "ftp://host/x", "", "s3:///x", "s3://b//x"]
+        {
             let error = Uri::parse(text).unwrap_err().to_string();
             assert!(!error.contains("secret") && !error.contains("abc"), "{error}");
         }

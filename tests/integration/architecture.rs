@@ -52,7 +52,9 @@ fn named_rooms(source: &str) -> Vec<String> {
     for prefix in ["crate::", "tresnet_batch::"] {
         for (at, _) in code.match_indices(prefix) {
             let rest = &code[at + prefix.len()..];
-            let word = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned();
+            let word = |text: &str| {
+                text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned()
+            };
             match rest.strip_prefix('{') {
                 Some(list) => {
                     let list = &list[..list.find('}').unwrap()];

@@ -121,7 +121,9 @@ impl<'a> Planner<'a> {
         let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
         let bytes = encode(head.clone(), &parts).map_err(|error| bad(error.to_string()))?;
         self.output.create_once(name, bytes).await?;
-        let standing = Segment::open(self.output, name).await?.ok_or_else(|| bad("vanished after it was written".into()))?;
+        let standing = Segment::open(self.output, name)
+            .await?
+            .ok_or_else(|| bad("vanished after it was written".into()))?;
         let ours = standing.head().last_key == head.last_key
             && standing.head().parts.iter().map(|(rows, _)| *rows as usize).eq(parts.iter().map(Vec::len));
         if !ours {
@@ -133,7 +135,8 @@ impl<'a> Planner<'a> {
 
     /// Takes as many rows as the next segment holds; at least one part, though it may be empty.
     async fn cut(&mut self) -> Result<Vec<Vec<PlanRow>>, DatasetError> {
-        let most_parts = PARTS_BY_SEGMENT.get(self.next.index as usize).copied().unwrap_or(PARTS_OF_LATER_SEGMENTS);
+        let most_parts =
+            PARTS_BY_SEGMENT.get(self.next.index as usize).copied().unwrap_or(PARTS_OF_LATER_SEGMENTS);
         let rows_per_part = self.options.rows_per_part as usize;
         let most = (most_parts * rows_per_part).min((MOST_ROWS / rows_per_part).max(1) * rows_per_part);
         let source = self.source;
