@@ -53,6 +53,7 @@ pub(super) async fn run(arguments: &JobArgs, cli: &Cli) -> Result<Summary, Failu
                 "parts": success.parts.len(),
                 "resumed_rows": run.resumed,
                 "seconds": rounded(run.elapsed.as_secs_f64()),
+                "working_seconds": rounded(run.working.as_secs_f64()),
                 "images_per_s": rounded(run.rate()),
                 "provider": provider,
                 "fingerprint": success.fingerprint,
@@ -83,7 +84,7 @@ fn show_run(success: &Success, run: &Snapshot, provider: &str, output: &Location
         run.rate(),
         if run.resumed > 0 { format!("; {} rows stood already", count(run.resumed)) } else { String::new() }
     ));
-    let busy = |seconds: f64| 100.0 * seconds / run.elapsed.as_secs_f64().max(1e-9);
+    let busy = |seconds: f64| 100.0 * seconds / run.working.as_secs_f64().max(1e-9);
     line(format!(
         "  device busy {:.0} % of the time, decoders {:.0} % (100 % is one core), rows {:.0} %",
         busy(run.engine_busy),

@@ -150,6 +150,11 @@ impl Architecture {
         self.channels(3)
     }
 
+    /// Names and shapes of all tensors of its checkpoint, in timm's layout.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        tensors::expected(self).into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
+    }
+
     /// Trained values: weights, biases, and batch norm's scale and shift, without its running statistics.
     pub fn parameters(&self) -> u64 {
         tensors::expected(self)

@@ -1,7 +1,7 @@
 //! Progress is data: counters that the stages raise and whoever shows them reads.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Progress {
     started: Instant,
+    working: OnceLock<Instant>,
     planned: AtomicU64,
     plan_is_whole: AtomicBool,
     resumed: AtomicU64,
@@ -25,8 +26,10 @@ pub struct Progress {
 /// The counters at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// Since the run began.
+    /// Since the command began.
     pub elapsed: Duration,
+    /// Since everything was loaded.
+    pub working: Duration,
     /// Rows of the plan so far.
     pub planned: u64,
     /// True once the whole plan is known.
@@ -55,6 +58,7 @@ impl Default for Progress {
     fn default() -> Self {
         Progress {
             started: Instant::now(),
+            working: OnceLock::new(),
             planned: AtomicU64::new(0),
             plan_is_whole: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
@@ -71,6 +75,11 @@ impl Default for Progress {
 }
 
 impl Progress {
+    /// Everything is loaded: from here on images a second are counted.
+    pub(super) fn begin(&self) {
+        self.working.get_or_init(Instant::now);
+    }
+
     /// More rows are planned.
     pub fn plan(&self, rows: u64) {
         self.planned.fetch_add(rows, Relaxed);
@@ -129,6 +138,7 @@ impl Progress {
         let seconds = |counter: &AtomicU64| counter.load(Relaxed) as f64 / 1e9;
         Snapshot {
             elapsed: self.started.elapsed(),
+            working: self.working.get().map_or(Duration::ZERO, Instant::elapsed),
             planned: self.planned.load(Relaxed),
             plan_is_whole: self.plan_is_whole.load(Relaxed),
             resumed: self.resumed.load(Relaxed),
@@ -145,9 +155,9 @@ impl Progress {
 }
 
 impl Snapshot {
-    /// Rows a second in this run.
+    /// Rows a second since everything was loaded.
     pub fn rate(&self) -> f64 {
-        self.rows as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        self.rows as f64 / self.working.as_secs_f64().max(1e-9)
     }
 
     /// Time left, once the plan's end and a rate are known.

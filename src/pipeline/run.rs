@@ -146,6 +146,7 @@ pub async fn execute(
         shutdown: shutdown.clone(),
     });
 
+    shared.progress.begin();
     let (segments, arrivals) = mpsc::channel(SEGMENTS_AHEAD);
     let planning = plan(planner, segments, &shared);
     let working = work(arrivals, filling + 2, limits, standing, &shared);

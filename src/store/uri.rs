@@ -55,6 +55,9 @@ impl Uri {
         if bucket.is_empty() {
             return Err(refuse("it names no bucket"));
         }
+        if prefix.starts_with('/') {
+            return Err(refuse("an empty folder name has no place in it"));
+        }
         let prefix = prefix.trim_end_matches('/').to_owned();
         object_store::path::Path::parse(&prefix).map_err(|error| refuse(&error.to_string()))?;
         Ok(Uri::Remote { scheme, bucket: bucket.into(), prefix })
