@@ -119,4 +119,5 @@ def main():
     reference.close()
 
 
-main()
+if __name__ == "__main__":
+    main()
