@@ -138,7 +138,11 @@ fn decode_alone(files: &[Vec<u8>], size: u32, copies: usize, threads: usize) -> 
                         return;
                     }
                     // a corrupt file costs what it costs in a run, too
-                    drop(decoder.decode_into(&files[index % files.len()], Layout::Nchw, RowMut::F32(&mut row)));
+                    drop(decoder.decode_into(
+                        &files[index % files.len()],
+                        Layout::Nchw,
+                        RowMut::F32(&mut row),
+                    ));
                 }
             });
         }

@@ -44,9 +44,13 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
 }
 
 fn parse(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobError> {
+    // the parser's own text quotes the line, and a line may hold anything
     let syntax = |error: toml::de::Error| JobError::Syntax {
-        path: file.to_owned(),
-        why: error.to_string().trim().replace('\n', " "),
+        path: match error.span() {
+            Some(span) => format!("{file}:{}", line_of(text, span.start)),
+            None => file.to_owned(),
+        },
+        why: error.message().to_owned(),
     };
     let mut places = Places { file: file.to_owned(), lines: lines(text).map_err(syntax)? };
     let mut root: toml::Table = toml::from_str(text).map_err(syntax)?;
@@ -72,16 +76,22 @@ fn parse(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobErro
     }
 }
 
+fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
 /// The line of every key, by its path.
 fn lines(text: &str) -> Result<BTreeMap<String, usize>, toml::de::Error> {
-    let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
     let mut lines = BTreeMap::new();
     let root = DeTable::parse(text)?;
     for (table, value) in root.get_ref().iter() {
-        lines.insert(table.get_ref().to_string(), line_of(table.span().start));
+        lines.insert(table.get_ref().to_string(), line_of(text, table.span().start));
         if let Some(keys) = value.get_ref().as_table() {
             for (key, _) in keys.iter() {
-                lines.insert(format!("{}.{}", table.get_ref(), key.get_ref()), line_of(key.span().start));
+                lines.insert(
+                    format!("{}.{}", table.get_ref(), key.get_ref()),
+                    line_of(text, key.span().start),
+                );
             }
         }
     }
@@ -92,7 +102,7 @@ fn lines(text: &str) -> Result<BTreeMap<String, usize>, toml::de::Error> {
 fn apply(root: &mut toml::Table, assignment: &str, places: &mut Places) -> Result<(), JobError> {
     let wrong = |why: &str| JobError::Value {
         place: "--set".into(),
-        key: assignment.to_owned(),
+        key: assignment.split('=').next().unwrap_or_default().to_owned(),
         why: why.to_owned(),
     };
     let (key, value) =
@@ -216,7 +226,7 @@ mod tests {
         ];
         for (tail, expected) in cases {
             let error = parsed(&format!("{JOB}{tail}"), &[]).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! a store for writing.
 
 mod built;
+mod components;
 mod error;
 mod fingerprint;
 mod frozen;

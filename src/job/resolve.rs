@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 use crate::dataset::FolderTargets;
 use crate::failure::Failure;
@@ -21,10 +20,6 @@ use super::model::{LoadedModel, read_labels};
 use super::spec::{self, JobSpec, ReportFormat, TargetsSpec};
 use super::{Components, JobError, PROTOCOL};
 
-/// Version of the columns' meaning; part of the fingerprint.
-const SCHEMA_VERSION: u32 = 1;
-/// Version of the pixels that the decoders give; part of the fingerprint.
-const DECODER_VERSION: u32 = 1;
 /// A part is encoded in memory and written by one request.
 const MAX_PART_BYTES: u64 = 512 << 20;
 
@@ -105,11 +100,12 @@ impl ResolvedJob {
             .rows_per_part
             .or_else(|| earlier.value("output.rows_per_part"))
             .unwrap_or(default_rows);
-        if rows_per_part == 0 {
-            return Err(JobError::Mismatch(
-                "`output.rows_per_part` is 0; a part holds at least one row".into(),
-            )
-            .into());
+        for (key, zero) in
+            [("output.rows_per_part", rows_per_part == 0), ("input.limit", spec.input.limit == Some(0))]
+        {
+            if zero {
+                return Err(JobError::Mismatch(format!("`{key}` is 0; it is at least 1")).into());
+            }
         }
         let part_bytes = u64::from(rows_per_part) * rows.row_bytes();
         if part_bytes > MAX_PART_BYTES {
@@ -167,57 +163,9 @@ impl ResolvedJob {
             components: Components::new(),
             fingerprint: String::new(),
         };
-        job.components = job.components(spec, model);
+        job.components = job.name_components(spec, model);
         job.fingerprint = fingerprint(&job.components);
         Ok(job)
-    }
-
-    fn components(&self, spec: &JobSpec, model: &LoadedModel) -> Components {
-        let image = &self.image;
-        let mut components: Components = [
-            ("schema", json!(SCHEMA_VERSION)),
-            ("decoder", json!(DECODER_VERSION)),
-            ("input.uri", json!(self.input)),
-            ("input.format", json!("folder")),
-            ("input.extensions", json!(if self.any_extension { "any" } else { "image" })),
-            ("input.targets", json!(if self.folder_targets { "folder" } else { "none" })),
-            ("input.limit", json!(self.limit)),
-            (
-                "input.classes",
-                json!(spec.input.classes.as_ref().map(|_| labels_hash(self.model.labels.as_deref()))),
-            ),
-            ("model.precision", json!(self.precision.as_str())),
-            ("preprocess.image_size", json!(image.image_size)),
-            ("preprocess.crop_pct", json!(image.crop_pct)),
-            ("preprocess.mode", json!(mode_name(image.mode))),
-            ("preprocess.interpolation", json!(interpolation_name(image.interpolation))),
-            ("preprocess.mean", json!(image.mean)),
-            ("preprocess.std", json!(image.std)),
-            ("preprocess.exif", json!(if image.exif == image::Exif::Apply { "apply" } else { "ignore" })),
-            ("preprocess.decode", json!("exact")),
-            ("limits.max_encoded_bytes", json!(image.limits.max_encoded_bytes)),
-            ("limits.max_pixels", json!(image.limits.max_pixels)),
-            ("limits.max_scans", json!(image.limits.max_scans)),
-            (
-                "limits.decoder_warnings",
-                json!(if image.limits.decoder_warnings == image::DecoderWarnings::Error {
-                    "error"
-                } else {
-                    "accept"
-                }),
-            ),
-            ("output.top_k", json!(self.rows.top_k)),
-            ("output.embedding", json!(self.rows.embedding)),
-            ("output.normalize_embedding", json!(self.rows.normalize_embedding)),
-            ("output.logits", json!(self.rows.logits)),
-            ("output.activation", json!(self.rows.activation)),
-            ("output.rows_per_part", json!(self.rows_per_part)),
-        ]
-        .into_iter()
-        .map(|(name, value): (&str, Value)| (name.to_owned(), value))
-        .collect();
-        model.identity(&mut components);
-        components
     }
 
     /// Fails where the output belongs to another job, naming every difference.
@@ -255,23 +203,6 @@ impl ResolvedJob {
     /// What goes into the graph's metadata.
     pub fn metadata(&self) -> Metadata {
         Metadata { preprocessing: self.preprocessing.clone(), classes: self.model.labels.clone() }
-    }
-
-    /// The preprocessing on one line.
-    pub fn preprocess_text(&self) -> String {
-        let image = &self.image;
-        let crop = match image.mode {
-            image::Mode::Crop => format!("crop {} of", image.crop_pct),
-            image::Mode::Squash => "squash to".to_owned(),
-        };
-        format!(
-            "{crop} {}px, {}, mean {:?}, std {:?}, exif {}, decode exact",
-            image.image_size,
-            interpolation_name(image.interpolation),
-            image.mean,
-            image.std,
-            if image.exif == image::Exif::Apply { "apply" } else { "ignore" },
-        )
     }
 }
 
@@ -440,25 +371,6 @@ fn needs_targets(metric: &str) -> bool {
         || metric.starts_with("macro")
 }
 
-fn labels_hash(labels: Option<&[String]>) -> Option<String> {
-    use sha2::{Digest, Sha256};
-    labels.map(|labels| super::fingerprint::hex(&Sha256::digest(json!(labels).to_string())))
-}
-
 fn stem(file: &Path) -> String {
     file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned())
-}
-
-fn mode_name(mode: image::Mode) -> &'static str {
-    match mode {
-        image::Mode::Crop => "crop",
-        image::Mode::Squash => "squash",
-    }
-}
-
-fn interpolation_name(interpolation: image::Interpolation) -> &'static str {
-    match interpolation {
-        image::Interpolation::Bilinear => "bilinear",
-        image::Interpolation::Bicubic => "bicubic",
-    }
 }

@@ -1,8 +1,8 @@
 //! Progress is data: counters that the stages raise and whoever shows them reads.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Counters of one run.

@@ -1,0 +1,101 @@
+//! What of a resolved job decides its rows: the components of its fingerprint.
+
+use serde_json::{Value, json};
+
+use crate::image;
+
+use super::model::LoadedModel;
+use super::spec::JobSpec;
+use super::{Components, ResolvedJob};
+
+/// Version of the columns' meaning.
+const SCHEMA_VERSION: u32 = 1;
+/// Version of the pixels that the decoders give.
+const DECODER_VERSION: u32 = 1;
+
+impl ResolvedJob {
+    /// Every component, by the name of its key.
+    pub(super) fn name_components(&self, spec: &JobSpec, model: &LoadedModel) -> Components {
+        let image = &self.image;
+        let mut components: Components = [
+            ("schema", json!(SCHEMA_VERSION)),
+            ("decoder", json!(DECODER_VERSION)),
+            ("input.uri", json!(self.input)),
+            ("input.format", json!("folder")),
+            ("input.extensions", json!(if self.any_extension { "any" } else { "image" })),
+            ("input.targets", json!(if self.folder_targets { "folder" } else { "none" })),
+            ("input.limit", json!(self.limit)),
+            (
+                "input.classes",
+                json!(spec.input.classes.as_ref().map(|_| labels_hash(self.model.labels.as_deref()))),
+            ),
+            ("model.precision", json!(self.precision.as_str())),
+            ("preprocess.image_size", json!(image.image_size)),
+            ("preprocess.crop_pct", json!(image.crop_pct)),
+            ("preprocess.mode", json!(mode_name(image.mode))),
+            ("preprocess.interpolation", json!(interpolation_name(image.interpolation))),
+            ("preprocess.mean", json!(image.mean)),
+            ("preprocess.std", json!(image.std)),
+            ("preprocess.exif", json!(if image.exif == image::Exif::Apply { "apply" } else { "ignore" })),
+            ("preprocess.decode", json!("exact")),
+            ("limits.max_encoded_bytes", json!(image.limits.max_encoded_bytes)),
+            ("limits.max_pixels", json!(image.limits.max_pixels)),
+            ("limits.max_scans", json!(image.limits.max_scans)),
+            (
+                "limits.decoder_warnings",
+                json!(if image.limits.decoder_warnings == image::DecoderWarnings::Error {
+                    "error"
+                } else {
+                    "accept"
+                }),
+            ),
+            ("output.top_k", json!(self.rows.top_k)),
+            ("output.embedding", json!(self.rows.embedding)),
+            ("output.normalize_embedding", json!(self.rows.normalize_embedding)),
+            ("output.logits", json!(self.rows.logits)),
+            ("output.activation", json!(self.rows.activation)),
+            ("output.rows_per_part", json!(self.rows_per_part)),
+        ]
+        .into_iter()
+        .map(|(name, value): (&str, Value)| (name.to_owned(), value))
+        .collect();
+        model.identity(&mut components);
+        components
+    }
+
+    /// The preprocessing on one line.
+    pub fn preprocess_text(&self) -> String {
+        let image = &self.image;
+        let crop = match image.mode {
+            image::Mode::Crop => format!("crop {} of", image.crop_pct),
+            image::Mode::Squash => "squash to".to_owned(),
+        };
+        format!(
+            "{crop} {}px, {}, mean {:?}, std {:?}, exif {}, decode exact",
+            image.image_size,
+            interpolation_name(image.interpolation),
+            image.mean,
+            image.std,
+            if image.exif == image::Exif::Apply { "apply" } else { "ignore" },
+        )
+    }
+}
+
+fn labels_hash(labels: Option<&[String]>) -> Option<String> {
+    use sha2::{Digest, Sha256};
+    labels.map(|labels| super::fingerprint::hex(&Sha256::digest(json!(labels).to_string())))
+}
+
+fn mode_name(mode: image::Mode) -> &'static str {
+    match mode {
+        image::Mode::Crop => "crop",
+        image::Mode::Squash => "squash",
+    }
+}
+
+fn interpolation_name(interpolation: image::Interpolation) -> &'static str {
+    match interpolation {
+        image::Interpolation::Bilinear => "bilinear",
+        image::Interpolation::Bicubic => "bicubic",
+    }
+}
