@@ -10,6 +10,7 @@ mod report;
 mod run;
 mod signals;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -85,6 +86,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             print::error_text(error.render());
+            let text = error.render().to_string();
+            let text = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            print::line(json!({ "exit": Exit::Usage.code(), "error": text }));
             return ExitCode::from(Exit::Usage.code());
         }
         Err(help) => {
@@ -94,9 +98,10 @@ pub fn main() -> ExitCode {
     };
     telemetry::init();
     let name = cli.command.name();
-    let (mut fields, failure) = match dispatch(&cli) {
-        Ok(Summary { fields, failure }) => (fields, failure),
-        Err(failure) => (Map::new(), Some(failure)),
+    let (mut fields, failure) = match catch_unwind(AssertUnwindSafe(|| dispatch(&cli))) {
+        Ok(Ok(Summary { fields, failure })) => (fields, failure),
+        Ok(Err(failure)) => (Map::new(), Some(failure)),
+        Err(_) => (Map::new(), Some(Failure::new(Exit::Bug, "a bug: the program panicked, see above"))),
     };
     let exit = failure.as_ref().map_or(Exit::Complete, |failure| failure.exit);
     let mut line = Map::new();

@@ -164,8 +164,8 @@ impl FolderDataset {
         let refused = Instant::now();
         let error = match fetched {
             Ok(fetched) => {
-                self.witness.saw(&sample.key);
                 let len = fetched.bytes.len() as u64;
+                self.witness.saw(&sample.key, fetched.bytes.len());
                 if !ticket.fit(len) {
                     ticket.refit(len).await;
                 }
@@ -185,7 +185,7 @@ impl FolderDataset {
             }
             FetchError::NotFound | FetchError::Denied | FetchError::Store(_) => {
                 let denied = matches!(error, FetchError::Denied);
-                if !self.witness.vouches(&self.input, refused).await {
+                if !self.witness.vouches(&self.input, refused).await? {
                     let key = sample.key;
                     return Err(if denied {
                         ReadError::AllDenied { key }
@@ -214,6 +214,7 @@ impl Dataset for FolderDataset {
         Box::pin(async move {
             let samples = part.samples(&self.output).await?;
             let rows = samples.len() as u32;
+            self.witness.look_along(&samples, &self.input).await?;
             let mut fetches = FuturesUnordered::new();
             for sample in samples {
                 let mut admission = intake.admit(sample.clone(), sample.size);

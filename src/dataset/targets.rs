@@ -3,7 +3,7 @@
 //! Three conventions exist and disagree (torchvision's, timm's, Hugging Face's); ours is torchvision's, except
 //! that ImageNet wnids keep their fixed index and a model's own class names are believed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,8 +62,15 @@ impl FolderTargets {
         {
             return Ok(FolderTargets { rule: FolderRule::ImagenetWnid, folders });
         }
-        let by_name: BTreeMap<&str, i32> =
-            model_classes.unwrap_or_default().iter().map(String::as_str).zip(0..).collect();
+        // a name that stands twice (ImageNet has two cranes) means no class
+        let mut by_name: BTreeMap<&str, i32> = BTreeMap::new();
+        let mut twice: BTreeSet<&str> = BTreeSet::new();
+        for (name, index) in model_classes.unwrap_or_default().iter().map(String::as_str).zip(0..) {
+            if by_name.insert(name, index).is_some() {
+                twice.insert(name);
+            }
+        }
+        by_name.retain(|name, _| !twice.contains(name));
         if let Some(folders) = all_indices(&names, |name| by_name.get(name).copied()) {
             return Ok(FolderTargets { rule: FolderRule::ModelClasses, folders });
         }
@@ -118,6 +125,12 @@ mod tests {
                 .unwrap();
         assert_eq!(targets.rule, FolderRule::ModelClasses);
         assert_eq!((targets.target("dog/1.jpg"), targets.target("cat/1.jpg")), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn a_name_that_two_classes_share_is_no_target() {
+        let classes = names(&["crane", "crane", "cow"]);
+        assert!(FolderTargets::choose("in", &names(&["crane", "cow"]), Some(&classes), 3).is_err());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::image;
 
 use super::model::LoadedModel;
-use super::spec::JobSpec;
 use super::{Components, ResolvedJob};
 
 /// Version of the columns' meaning.
@@ -15,7 +14,7 @@ const DECODER_VERSION: u32 = 1;
 
 impl ResolvedJob {
     /// Every component, by the name of its key.
-    pub(super) fn name_components(&self, spec: &JobSpec, model: &LoadedModel) -> Components {
+    pub(super) fn name_components(&self, model: &LoadedModel) -> Components {
         let image = &self.image;
         let mut components: Components = [
             ("schema", json!(SCHEMA_VERSION)),
@@ -25,10 +24,8 @@ impl ResolvedJob {
             ("input.extensions", json!(if self.any_extension { "any" } else { "image" })),
             ("input.targets", json!(if self.folder_targets { "folder" } else { "none" })),
             ("input.limit", json!(self.limit)),
-            (
-                "input.classes",
-                json!(spec.input.classes.as_ref().map(|_| labels_hash(self.model.labels.as_deref()))),
-            ),
+            // the names stand in the rows and decide the targets, wherever they come from
+            ("input.classes", json!(labels_hash(self.model.labels.as_deref()))),
             ("model.precision", json!(self.precision.as_str())),
             ("preprocess.image_size", json!(image.image_size)),
             ("preprocess.crop_pct", json!(image.crop_pct)),

@@ -150,6 +150,10 @@ impl LoadedModel {
             Content::Graph { info, .. } => info.card.as_ref().map(|card| card.builder),
         };
         components.insert("model.builder".into(), builder.into());
+        if let Content::Graph { info, .. } = &self.content {
+            // metadata can be copied onto other weights
+            components.insert("model.graph".into(), info.sha256.clone().into());
+        }
     }
 
     /// Names of the graph's input and outputs.

@@ -163,7 +163,7 @@ impl ResolvedJob {
             components: Components::new(),
             fingerprint: String::new(),
         };
-        job.components = job.name_components(spec, model);
+        job.components = job.name_components(model);
         job.fingerprint = fingerprint(&job.components);
         Ok(job)
     }

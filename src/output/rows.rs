@@ -62,7 +62,13 @@ impl Options {
             let embedding = &predictions.embedding[position * self.dim..][..self.dim];
             let error = row.error.or_else(|| {
                 let finite = logits.iter().chain(embedding).all(|value| value.is_finite());
-                (!finite).then(|| RowError::new(ErrorKind::NonFinite, "the network's outputs are not finite"))
+                if !finite {
+                    return Some(RowError::new(ErrorKind::NonFinite, "the network's outputs are not finite"));
+                }
+                // a length of 1 always fits
+                let narrow = self.embedding == Embedding::F16 && !self.normalize_embedding;
+                let fits = !narrow || embedding.iter().all(|value| f16::from_f32(*value).is_finite());
+                (!fits).then(|| RowError::new(ErrorKind::NonFinite, "the embedding is too large for f16"))
             });
             row_id.append_value(row.sample.row_id);
             key.append_value(&row.sample.key);
@@ -134,9 +140,10 @@ impl Options {
     /// Orders classes by logit, ties by index; probabilities in double precision, rounded once.
     fn rank(&self, logits: &[f32], target: Option<i32>) -> Ranked {
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let total: f64 = logits.iter().map(|logit| f64::from(logit - highest).exp()).sum();
+        let above = |logit: f32| f64::from(logit) - f64::from(highest);
+        let total: f64 = logits.iter().map(|logit| above(*logit).exp()).sum();
         let probability = |class: usize| match self.activation {
-            Activation::Softmax => (f64::from(logits[class] - highest).exp() / total) as f32,
+            Activation::Softmax => (above(logits[class]).exp() / total) as f32,
             Activation::Sigmoid => (1.0 / (1.0 + (-f64::from(logits[class])).exp())) as f32,
         };
         let better = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));

@@ -1,6 +1,7 @@
 //! The thread that owns one session: takes ready batches, keeps the device busy, hands results on.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -38,10 +39,15 @@ impl EngineThread {
         std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || {
-                if let Err(error) = self.work() {
-                    let mut failure = Failure::from(error);
-                    failure.exit = Exit::TryAgain;
-                    self.shutdown.fail_now(failure.within("the engine stopped; its parts are not committed"));
+                match catch_unwind(AssertUnwindSafe(|| self.work())) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        let mut failure = Failure::from(error);
+                        failure.exit = Exit::TryAgain;
+                        self.shutdown
+                            .fail_now(failure.within("the engine stopped; its parts are not committed"));
+                    }
+                    Err(_) => self.shutdown.fail_now(Failure::new(Exit::Bug, "the engine's thread panicked")),
                 }
                 // nobody fills a batch for a device that is gone: waiting admissions end here
                 self.pool.close();

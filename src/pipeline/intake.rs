@@ -44,6 +44,7 @@ impl ByteBudget {
 /// The intake of one part.
 pub(super) struct PartIntake {
     part: u32,
+    rows: u32,
     pool: SlotPool,
     budget: ByteBudget,
     queue: Arc<WorkQueue>,
@@ -55,17 +56,23 @@ pub(super) struct PartIntake {
 struct Open {
     filling: Option<Filling>,
     taken: u32,
+    /// Given back with the part's last row: the next part's first images are fetched while its last ones are.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl PartIntake {
+    /// The intake of a part of `rows` rows that holds the turn to admit.
     pub fn new(
         part: u32,
+        rows: u32,
+        turn: OwnedSemaphorePermit,
         pool: SlotPool,
         budget: ByteBudget,
         queue: Arc<WorkQueue>,
         progress: Arc<Progress>,
     ) -> Self {
-        PartIntake { part, pool, budget, queue, progress, open: Mutex::default() }
+        let open = Mutex::new(Open { turn: Some(turn), ..Open::default() });
+        PartIntake { part, rows, pool, budget, queue, progress, open }
     }
 
     /// No more rows come: a batch that is not full is ready as it is. Without this, dropping the intake gives
@@ -83,6 +90,9 @@ impl PartIntake {
         }
         let row = open.filling.as_mut().and_then(|filling| filling.row(sample)).ok_or(Stop)?;
         open.taken += 1;
+        if open.taken == self.rows {
+            open.turn = None;
+        }
         if open.filling.as_ref().is_some_and(Filling::is_full)
             && let Some(full) = open.filling.take()
         {

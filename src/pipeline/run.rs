@@ -21,8 +21,9 @@ use super::parts::OpenParts;
 use super::work::{WorkQueue, Workshop};
 use super::{Progress, Shutdown};
 
-/// Segments planned ahead of the parts: one being worked on, one waiting.
-const SEGMENTS_AHEAD: usize = 1;
+/// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
+/// does; a segment's head and footer take about a megabyte.
+const SEGMENTS_AHEAD: usize = 128;
 /// The list of standing parts is read again before a part is opened when it is older than this: another
 /// process may be at work on the same share.
 const STANDING_AGE: Duration = Duration::from_secs(30);
@@ -74,6 +75,9 @@ struct Shared {
     dataset: Arc<dyn Dataset>,
     pool: SlotPool,
     budget: ByteBudget,
+    /// One part admits rows at a time, in plan order: a part fills several batches by itself, and a stop then
+    /// finds one part half done and not all of them.
+    admitting: Arc<Semaphore>,
     queue: Arc<WorkQueue>,
     parts: Arc<OpenParts>,
     context: PartContext,
@@ -137,6 +141,7 @@ pub async fn execute(
         dataset,
         pool: pool.clone(),
         budget: ByteBudget::new(limits.in_flight_bytes),
+        admitting: Arc::new(Semaphore::new(1)),
         queue: queue.clone(),
         parts,
         context,
@@ -272,6 +277,7 @@ async fn drain(
     }
     shared.shutdown.abort();
     tasks.shutdown().await;
+    shared.queue.forget_images();
 }
 
 /// Takes the end of one part to the books.
@@ -310,9 +316,13 @@ pub(super) fn over_budget(errors: u64, planned: u64, most: f64) -> Failure {
 
 /// One part from its plan to its receipt.
 async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
+    let turn = shared.admitting.clone().acquire_owned().await;
+    let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
     let open = shared.parts.open(part.id);
     let intake = PartIntake::new(
         part.id,
+        part.rows,
+        turn,
         shared.pool.clone(),
         shared.budget.clone(),
         shared.queue.clone(),

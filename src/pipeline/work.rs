@@ -70,6 +70,12 @@ impl WorkQueue {
         self.changed.notify_one();
     }
 
+    /// Drops the images that wait: their parts are given up.
+    pub fn forget_images(&self) {
+        let images = std::mem::take(&mut self.state().decode);
+        drop(images);
+    }
+
     /// No more work comes; what is queued is still done.
     pub fn close(&self) {
         self.state().closed = true;

@@ -6,6 +6,10 @@ use crate::failure::{Exit, Failure};
 
 use super::redact;
 
+/// Signs of a refusal in the text of an error that carries no status of its own.
+const DENIALS: [&str; 5] =
+    ["status code: 403", "status code: 401", "ExpiredToken", "InvalidToken", "InvalidAccessKeyId"];
+
 /// A storage operation that failed for good (retries are behind it). Details are already redacted.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -97,6 +101,7 @@ impl StoreError {
         let what = what.into();
         let detail = redact(&error.to_string());
         match &error {
+            E::NotFound { .. } if writing => StoreError::Unwritable { what, detail },
             E::NotFound { .. } => StoreError::Missing { what },
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => StoreError::Denied { what, detail },
             E::InvalidPath { source } => {
@@ -105,12 +110,9 @@ impl StoreError {
             E::UnknownConfigurationKey { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => {
                 StoreError::Setup { uri: what, why: detail }
             }
-            _ if ["ExpiredToken", "InvalidToken", "InvalidAccessKeyId"]
-                .iter()
-                .any(|code| detail.contains(code)) =>
-            {
-                StoreError::Denied { what, detail }
-            }
+            // listings lose their status on the way, and some stores say 400 for a token that has expired
+            _ if DENIALS.iter().any(|sign| detail.contains(sign)) => StoreError::Denied { what, detail },
+            _ if detail.contains("status code: 404") => StoreError::Missing { what },
             _ => match io_error(&error) {
                 Some(cause) => StoreError::from_io(cause, what, writing),
                 None => StoreError::Unavailable { what, detail },

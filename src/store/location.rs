@@ -45,7 +45,6 @@ pub struct Location {
     pub(super) prefix: Path,
 }
 
-/// How many pages' worth of keys may be buffered to sort a store whose listing is out of order.
 const SORT_NOTICE: &str = "the store lists keys out of order: the whole listing is collected and sorted";
 
 impl Location {
@@ -143,11 +142,15 @@ impl Location {
                 Some(key) => self.store.list_with_offset(Some(&self.prefix), &self.path(key)?),
                 None => self.store.list(Some(&self.prefix)),
             };
-            let entries = stream.map(move |meta| {
+            let entries = stream.try_filter(|meta| futures::future::ready(meta.location != self.prefix));
+            let entries = entries.map(move |meta| {
                 let meta = meta.map_err(|error| StoreError::from_store(error, what.clone(), false))?;
                 self.entry(meta)
             });
-            checked_order(entries.boxed()).await
+            // directory buckets do not know where to begin a listing
+            let behind = move |entry: &Entry| after.as_ref().is_none_or(|after| entry.key > *after);
+            let entries = entries.try_filter(move |entry| futures::future::ready(behind(entry)));
+            checked_order(without_markers(entries.boxed())).await
         };
         futures::stream::once(pages).try_flatten().boxed()
     }
@@ -214,11 +217,40 @@ pub(super) fn strong(etag: Option<String>) -> Option<String> {
     etag.filter(|tag| !tag.is_empty() && tag != "\"\"" && !tag.starts_with("W/"))
 }
 
+/// Leaves out the empty objects that consoles put where a person makes a folder. Their key ends in a slash,
+/// which is gone when it gets here: such an object is followed by keys below it, or stands where its key
+/// belongs only with the slash.
+fn without_markers<'a>(
+    entries: BoxStream<'a, Result<Entry, StoreError>>,
+) -> BoxStream<'a, Result<Entry, StoreError>> {
+    let state = (Box::pin(entries.peekable()), String::new());
+    let kept = futures::stream::unfold(state, |(mut entries, mut last)| async move {
+        loop {
+            let entry = match entries.next().await? {
+                Ok(entry) => entry,
+                Err(error) => return Some((Err(error), (entries, last))),
+            };
+            if entry.size == 0 {
+                let marker = format!("{}/", entry.key);
+                let next = entries.as_mut().peek().await;
+                let followed = matches!(next, Some(Ok(next)) if next.key.starts_with(&marker));
+                if followed || entry.key <= last && last < marker {
+                    continue;
+                }
+            }
+            last.clone_from(&entry.key);
+            return Some((Ok(entry), (entries, last)));
+        }
+    });
+    kept.boxed()
+}
+
 /// Hands a listing on as it comes while its keys strictly increase. A store that is out of order within the
 /// first two pages' worth of keys is collected and sorted; later disorder is an error.
 async fn checked_order<'a>(
-    mut entries: BoxStream<'a, Result<Entry, StoreError>>,
+    entries: BoxStream<'a, Result<Entry, StoreError>>,
 ) -> Result<BoxStream<'a, Result<Entry, StoreError>>, StoreError> {
+    let mut entries = entries.fuse();
     const TWO_PAGES: usize = 2000;
     let mut head: VecDeque<Entry> = VecDeque::new();
     while head.len() < TWO_PAGES {
@@ -244,7 +276,9 @@ async fn checked_order<'a>(
         } else {
             Err(StoreError::Setup {
                 uri: entry.key,
-                why: "the store's listing is out of order at this key; set `[input] listing = \"sort\"` and a new output".into(),
+                why: "the store lists this key out of order, which a plan that can be resumed does not survive; give the \
+                      images under another prefix or on another store"
+                    .into(),
             })
         })
     });
@@ -286,4 +320,57 @@ fn refuse_profiles(uri: &Uri) -> Result<(), StoreError> {
                  `eval \"$(aws configure export-credentials --format env)\"` first"
             .into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that panics when it is asked again behind its end, as a store's does.
+    fn listing(keys: &[(&str, u64)]) -> BoxStream<'static, Result<Entry, StoreError>> {
+        let keys: Vec<(String, u64)> = keys.iter().map(|(key, size)| ((*key).to_owned(), *size)).collect();
+        let entries = futures::stream::unfold(keys.into_iter(), |mut keys| async move {
+            let (key, size) = keys.next()?;
+            Some((Ok(Entry { key, size, etag: None }), keys))
+        });
+        entries.boxed()
+    }
+
+    async fn keys(stream: BoxStream<'_, Result<Entry, StoreError>>) -> Vec<String> {
+        let entries: Vec<Entry> = stream.try_collect().await.unwrap();
+        entries.into_iter().map(|entry| entry.key).collect()
+    }
+
+    #[tokio::test]
+    async fn a_short_listing_in_order_comes_as_it_is_and_one_out_of_order_sorted() {
+        for given in [[("a", 1), ("b", 1)], [("b", 1), ("a", 1)]] {
+            assert_eq!(keys(checked_order(listing(&given)).await.unwrap()).await, ["a", "b"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn disorder_far_into_a_listing_is_an_error_that_names_the_key() {
+        let mut given: Vec<(String, u64)> = (0..3000).map(|number| (format!("k{number:06}"), 1)).collect();
+        given[2900].0 = "a".into();
+        let given: Vec<(&str, u64)> = given.iter().map(|(key, size)| (key.as_str(), *size)).collect();
+        let stream = checked_order(listing(&given)).await.unwrap();
+        let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.to_string().contains("`a`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn folder_markers_are_left_out_and_empty_images_are_not() {
+        let given = [
+            ("cat-wild/1.jpg", 5),
+            ("cat", 0),
+            ("cat/1.jpg", 5),
+            ("cat/2.jpg", 0),
+            ("dog", 0),
+            ("dog/1.jpg", 5),
+        ];
+        let kept = keys(without_markers(listing(&given))).await;
+        assert_eq!(kept, ["cat-wild/1.jpg", "cat/1.jpg", "cat/2.jpg", "dog/1.jpg"]);
+        let empty_folder = [("cat-wild/1.jpg", 5), ("cat", 0), ("dog/1.jpg", 5)];
+        assert_eq!(keys(without_markers(listing(&empty_folder))).await, ["cat-wild/1.jpg", "dog/1.jpg"]);
+    }
 }

@@ -17,6 +17,8 @@ use super::{Location, StoreError};
 
 /// Bytes read from an object's end at first; most footers fit.
 const TAIL: u64 = 64 * 1024;
+/// Magic bytes at both ends and the footer's length.
+const SHORTEST: u64 = 12;
 /// Wanted ranges with a smaller gap than this are read in one request.
 const GAP: u64 = 256 * 1024;
 
@@ -56,6 +58,9 @@ impl ParquetObject {
     /// Reads the footer of an object whose size a listing told.
     pub async fn open_sized(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
         let damaged = |why: String| ParquetReadError::Damaged { name: name.to_owned(), why };
+        if size < SHORTEST {
+            return Err(damaged(format!("{size} bytes are too few for Parquet")));
+        }
         let mut tail = TAIL.min(size);
         loop {
             let bytes = location.read_range(name, size - tail..size).await?;

@@ -78,19 +78,29 @@ impl Location {
     }
 
     /// One byte of an object: can it still be read?
-    pub async fn answers(&self, key: &str) -> bool {
-        match &self.uri {
-            Uri::Local(root) => {
-                let path = root.join(key);
-                tokio::task::spawn_blocking(move || local::read(&path, None, u64::MAX).is_ok())
-                    .await
-                    .unwrap_or(false)
-            }
-            Uri::Remote { .. } => match self.path(key) {
-                Ok(path) => self.store.get_range(&path, 0..1).await.is_ok(),
-                Err(_) => false,
-            },
+    ///
+    /// # Errors
+    /// Where the store says neither yes nor no.
+    pub async fn answers(&self, key: &str) -> Result<bool, StoreError> {
+        if let Uri::Local(root) = &self.uri {
+            let path = root.join(key);
+            let read = tokio::task::spawn_blocking(move || local::read(&path, None, u64::MAX));
+            return match read.await {
+                Ok(Ok(_)) => Ok(true),
+                Ok(Err(FetchError::Store(error))) => Err(error),
+                _ => Ok(false),
+            };
         }
+        let path = self.path(key)?;
+        retry(|| async {
+            let byte = self.store.get_range(&path, 0..1).await;
+            match byte.map_err(|error| StoreError::from_store(error, format!("reading `{key}`"), false)) {
+                Ok(_) => Ok(true),
+                Err(StoreError::Missing { .. } | StoreError::Denied { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
     }
 
     /// A small object whole, or `None` where there is none.

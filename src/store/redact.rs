@@ -12,7 +12,17 @@ const SECRET_PARAMETERS: [&str; 8] = [
     "x-goog-credential=",
 ];
 
-/// The text with the values of signature parameters and any `user:password@` of a URL replaced by `***`.
+/// Elements of a store's error document that quote the request's signature.
+const SECRET_ELEMENTS: [&str; 6] = [
+    "<AWSAccessKeyId>",
+    "<StringToSign>",
+    "<SignatureProvided>",
+    "<StringToSignBytes>",
+    "<CanonicalRequest>",
+    "<CanonicalRequestBytes>",
+];
+
+/// The text with the values of signature parameters, of elements that quote a signature, and any `user:password@` of a URL replaced by `***`.
 pub fn redact(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
@@ -28,6 +38,13 @@ pub fn redact(text: &str) -> String {
                     continue 'scan;
                 }
             }
+        }
+        if let Some(element) = SECRET_ELEMENTS.iter().find(|element| rest.starts_with(**element)) {
+            result.push_str(element);
+            result.push_str("***");
+            let end = rest[element.len()..].find("</");
+            rest = end.map_or("", |end| &rest[element.len() + end..]);
+            continue;
         }
         if let Some(after) = rest.strip_prefix("://") {
             let authority = &after[..after.find(['/', '?', ' ', '"']).unwrap_or(after.len())];
@@ -63,6 +80,11 @@ mod tests {
             ("s3://user:pass@bucket/key", "s3://***@bucket/key"),
             ("s3://bucket/mail@example.jpg", "s3://bucket/mail@example.jpg"),
             ("a design=good thing", "a design=good thing"),
+            (
+                "<Code>X</Code><AWSAccessKeyId>AKIA</AWSAccessKeyId>",
+                "<Code>X</Code><AWSAccessKeyId>***</AWSAccessKeyId>",
+            ),
+            ("<StringToSign>a\nb&amp;c", "<StringToSign>***"),
         ];
         for (text, expected) in cases {
             assert_eq!(redact(text), expected);

@@ -38,6 +38,8 @@ pub struct Planner<'a> {
     rows_before: u64,
     /// The first row behind the segment that was cut last: it tells whether that was the last one.
     peeked: Option<PlanRow>,
+    /// What was left out up to the last row of the segment that is being cut.
+    left_out: LeftOut,
     done: bool,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Planner<'a> {
             next,
             rows_before: 0,
             peeked: None,
+            left_out: LeftOut::default(),
             done: false,
         }
     }
@@ -81,8 +84,7 @@ impl<'a> Planner<'a> {
         let standing = match Segment::open(self.output, &name).await? {
             Some(segment) => {
                 // another planner went ahead, or an earlier run: its rows count, our listing starts behind them
-                self.listing = None;
-                self.peeked = None;
+                self.restart();
                 segment
             }
             None => self.create(&name).await?,
@@ -114,7 +116,7 @@ impl<'a> Planner<'a> {
         let parts = self.cut().await?;
         let mut head = self.next.clone();
         head.last = self.peeked.is_none();
-        head.left_out = self.source.take_left_out();
+        head.left_out = std::mem::take(&mut self.left_out);
         if let Some(row) = parts.last().and_then(|rows| rows.last()) {
             head.last_key = Some(row.key.clone());
         }
@@ -127,10 +129,16 @@ impl<'a> Planner<'a> {
         let ours = standing.head().last_key == head.last_key
             && standing.head().parts.iter().map(|(rows, _)| *rows as usize).eq(parts.iter().map(Vec::len));
         if !ours {
-            self.listing = None;
-            self.peeked = None;
+            self.restart();
         }
         Ok(standing)
+    }
+
+    /// The next segment is listed anew from behind the last row that stands.
+    fn restart(&mut self) {
+        self.listing = None;
+        self.peeked = None;
+        drop(self.source.take_left_out());
     }
 
     /// Takes as many rows as the next segment holds; at least one part, though it may be empty.
@@ -166,7 +174,15 @@ impl<'a> Planner<'a> {
                 part.push(next);
             }
             taken += 1;
+            if taken == most {
+                // what is left out behind the last row belongs to the next segment: a resumed listing, which
+                // begins there, counts it again
+                self.left_out = source.take_left_out();
+            }
             row = listing.try_next().await?;
+        }
+        if self.peeked.is_none() {
+            self.left_out.add(&source.take_left_out());
         }
         Ok(parts)
     }
