@@ -105,9 +105,7 @@ fn lay_out(images: &Path, copies: usize, target: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn engine_alone(graph: &[u8], model: &LoadedModel, batch: usize, batches: usize) -> f64 {
-    let runtime = Runtime::load(None).unwrap();
-    let mut engine = OrtCpu::load(&runtime, graph, model.names(), OrtOptions { threads: 0 }).unwrap();
+fn engine_alone(engine: &mut OrtCpu, batch: usize, batches: usize) -> f64 {
     let (mut slot, mut outputs) = engine.allocate(batch).unwrap();
     slot.bytes(batch).chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&0.5_f32.to_le_bytes()));
     let mut started = Instant::now();
@@ -215,8 +213,10 @@ fn main() {
     );
     let (mut engine, mut decode, mut whole, mut peak) = (vec![], vec![], vec![], vec![]);
     let batches = (images / settings.batch).clamp(2, 12);
+    let runtime = Runtime::load(None).unwrap();
+    let mut session = OrtCpu::load(&runtime, &graph, model.names(), OrtOptions { threads: 0 }).unwrap();
     for round in 0..settings.runs {
-        engine.push(engine_alone(&graph, &model, settings.batch, batches));
+        engine.push(engine_alone(&mut session, settings.batch, batches));
         decode.push(decode_alone(&bytes, settings.size, settings.copies, threads));
         let (rate, memory) = run_whole(folder.path(), round);
         whole.push(rate);

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ort::ep::ExecutionProvider;
 
@@ -47,6 +48,9 @@ pub enum RuntimeError {
     },
 }
 
+/// The one library of the process: `ort` keeps its own for ever, and an environment cannot be made twice.
+static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
+
 /// A loaded ONNX Runtime. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
@@ -61,6 +65,13 @@ impl Runtime {
     pub fn load(typed: Option<&Path>) -> Result<Runtime, RuntimeError> {
         let path = find(typed)?;
         let unusable = |why: String| RuntimeError::Unusable { path: path.display().to_string(), why };
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = loaded.as_ref() {
+            if runtime.path == path {
+                return Ok(runtime.clone());
+            }
+            return Err(unusable(format!("`{}` is loaded already", runtime.path.display())));
+        }
         let version = version_of(&path).map_err(unusable)?;
         let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).unwrap_or(0);
         if minor < OLDEST_MINOR {
@@ -73,7 +84,9 @@ impl Runtime {
             .build()
             .map_err(|error| unusable(error.to_string()))?;
         environment.set_log_level(ort::logging::LogLevel::Error);
-        Ok(Runtime { environment, path, version })
+        let runtime = Runtime { environment, path, version };
+        *loaded = Some(runtime.clone());
+        Ok(runtime)
     }
 
     /// The library's file.
