@@ -17,7 +17,7 @@ use super::print::{count, line};
 pub(super) enum ModelCommand {
     /// Write the ONNX graph of a checkpoint, as `run` builds it
     Import {
-        /// A checkpoint in timm's layout (.safetensors)
+        /// A checkpoint: .safetensors, .pth or .bin, in timm's or the authors' layout
         #[arg(value_name = "WEIGHTS")]
         weights: PathBuf,
         /// The file to write

@@ -8,7 +8,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
-use super::safetensors;
+use super::{layout, safetensors, torch};
 
 /// The most that is read of a checkpoint: three times what TResNet-XL takes in f64.
 pub const MAX_CHECKPOINT_BYTES: u64 = 2 << 30;
@@ -22,7 +22,7 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
-/// The tensors of a network under timm's names, without the counters that only training reads.
+/// The tensors of a network under timm's names (the authors' were translated), without the counters that only training reads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// By name.
@@ -35,23 +35,34 @@ pub struct Checkpoint {
 ///
 /// # Errors
 ///
-/// Unreadable or oversized files, damaged ones, layouts that are not built yet (`.pth`, `.bin`), and tensors
-/// that hold something other than floating-point weights.
+/// Unreadable or oversized files, damaged ones, pickles that ask for more than tensors, formats of PyTorch before
+/// 1.6, tensors that hold something other than floating-point weights, and the authors' layout with names that it
+/// does not have.
 pub fn load(path: &Path) -> Result<Checkpoint, ModelError> {
     let bytes = read_capped(path, MAX_CHECKPOINT_BYTES)?;
-    // a safetensors file is eight bytes of length, then JSON
-    if bytes.starts_with(b"PK\x03\x04") || bytes.get(8) != Some(&b'{') {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let pickle = bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x80, 0x02]);
-        if pickle || matches!(extension, "pth" | "pt" | "bin" | "tar") {
-            return Err(ModelError::NotBuilt { path: path.into(), layout: "a PyTorch pickle" });
+    let tensors = if bytes.starts_with(torch::ZIP) {
+        torch::read(path, &bytes)?
+    } else {
+        // a safetensors file is eight bytes of length, then JSON
+        if bytes.get(8) != Some(&b'{') {
+            refuse_others(path, &bytes)?;
         }
-        if extension == "onnx" {
-            return Err(ModelError::NotACheckpoint { path: path.into(), what: "an ONNX graph" });
-        }
+        safetensors::read(path, &bytes)?
+    };
+    Ok(Checkpoint { tensors: layout::to_timm(tensors)?, sha256: sha256_hex(&bytes) })
+}
+
+/// What is no safetensors file by its first bytes may be something that has a name.
+fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    if let Some(what) = torch::legacy(bytes) {
+        return Err(ModelError::OldTorch { path: path.into(), what });
     }
-    let tensors = safetensors::read(path, &bytes)?;
-    Ok(Checkpoint { tensors, sha256: sha256_hex(&bytes) })
+    let what = match path.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
+        "onnx" => "an ONNX graph",
+        "pth" | "pt" | "bin" | "tar" => "neither PyTorch's zip archive nor safetensors",
+        _ => return Ok(()),
+    };
+    Err(ModelError::NotACheckpoint { path: path.into(), what })
 }
 
 /// Reads a whole file, unless it holds more than `limit` bytes; also one that grows meanwhile, or is a device.

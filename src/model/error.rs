@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::onnx::Precision;
+use super::torch::TorchError;
 
 /// Entries of each list that a message spells out; the rest is counted.
 const LISTED: usize = 8;
@@ -30,16 +31,28 @@ pub enum ModelError {
         /// The cap in bytes.
         limit: u64,
     },
-    /// A layout that a later version reads.
-    #[error("reading `{path}` as {layout} is not built yet: convert it to timm's `model.safetensors`")]
-    NotBuilt {
+    /// A PyTorch checkpoint that is refused.
+    #[error("`{path}` cannot be read as a PyTorch checkpoint: {reason}")]
+    Torch {
+        /// The file.
+        path: PathBuf,
+        /// What was found in it.
+        reason: TorchError,
+    },
+    /// A PyTorch checkpoint of an old format, which only PyTorch reads.
+    #[error(
+        "`{path}` is {what}: load it with torch.load(PATH, weights_only=True) and save the result with torch.save"
+    )]
+    OldTorch {
         /// The file.
         path: PathBuf,
         /// What it looks like.
-        layout: &'static str,
+        what: &'static str,
     },
     /// Something else where a checkpoint should be.
-    #[error("`{path}` is {what}, not a checkpoint: give a `.safetensors` file in timm's layout")]
+    #[error(
+        "`{path}` is {what}, not a checkpoint: give a `.safetensors` file, or a `.pth` as PyTorch 1.6 or later saves it"
+    )]
     NotACheckpoint {
         /// The file.
         path: PathBuf,

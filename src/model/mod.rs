@@ -1,8 +1,8 @@
 //! TResNet itself: a checkpoint's tensors in, an ONNX graph with its metadata out.
 //!
 //! ```text
-//! model.safetensors ─load─► Checkpoint ─infer─► Architecture ─┐
-//!                                └──────────────────────────────┴─build_onnx─► graph bytes ─► OnnxInfo
+//! .safetensors, .pth ─load─► Checkpoint ─infer─► Architecture ─┐
+//!                                └───────────────────────────────┴─build_onnx─► graph bytes ─► OnnxInfo
 //! config.json ─────────────► ModelConfig ─► Preprocessing, class names ─► Metadata ┘
 //! ```
 //!
@@ -20,8 +20,10 @@ mod card;
 mod checkpoint;
 mod config;
 mod error;
+mod floats;
 mod fold;
 mod info;
+mod layout;
 mod names;
 mod network;
 pub mod onnx;
@@ -29,6 +31,7 @@ mod safetensors;
 mod tensors;
 #[cfg(test)]
 mod tests;
+mod torch;
 
 pub use architecture::{Architecture, BlockKind, Stage};
 pub use card::{Metadata, ModelCard};
@@ -39,6 +42,7 @@ pub use info::{Dim, ElementType, ImageModel, OnnxInfo, TensorInfo};
 pub use names::{default_class_names, read_class_file};
 pub use network::{BuildOptions, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, build_onnx};
 pub use onnx::Precision;
+pub use torch::TorchError;
 
 /// Version of the function that a built graph computes. It is part of a model's identity, so it rises when the
 /// same weights give other numbers, and stays when only the way of computing them changes.

@@ -1,4 +1,4 @@
-//! Reads `model.safetensors` as timm saves it.
+//! Reads safetensors files, such as timm's `model.safetensors`.
 //!
 //! The format's own crate checks that types, shapes and offsets agree. Two checks stand before it, since it sums
 //! offsets without looking for overflow and allows headers of 100 MB: the header has a cap of ours, and no
@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::checkpoint::Tensor;
 use super::error::{ModelError, shorten};
+use super::floats::Float;
 
 /// Twenty times what TResNet-XL needs.
 const MAX_HEADER_BYTES: u64 = 4 << 20;
@@ -33,17 +33,16 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>
         if name.rsplit('.').next() == Some("num_batches_tracked") {
             continue;
         }
-        let data = view.data();
-        let values = match view.dtype() {
-            Dtype::F32 => decode(data, f32::from_le_bytes),
-            Dtype::F16 => decode(data, |bytes| f16::from_le_bytes(bytes).to_f32()),
-            Dtype::BF16 => decode(data, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-            #[allow(clippy::cast_possible_truncation)]
-            Dtype::F64 => decode(data, |bytes| f64::from_le_bytes(bytes) as f32),
+        let float = match view.dtype() {
+            Dtype::F64 => Float::F64,
+            Dtype::F32 => Float::F32,
+            Dtype::F16 => Float::F16,
+            Dtype::BF16 => Float::Bf16,
             other => {
                 return Err(ModelError::Dtype { tensor: shorten(name), dtype: format!("{other:?}") });
             }
         };
+        let values = float.decode(view.data());
         tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), values });
     }
     Ok(tensors)
@@ -73,9 +72,4 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn decode<const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    let (chunks, _) = data.as_chunks::<N>();
-    chunks.iter().map(|chunk| value(*chunk)).collect()
 }

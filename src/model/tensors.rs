@@ -111,10 +111,7 @@ pub(super) fn compare(architecture: &Architecture, checkpoint: &Checkpoint) -> T
 }
 
 fn hint(checkpoint: &Checkpoint) -> Option<&'static str> {
-    let has = |name: &str| checkpoint.tensors.contains_key(name);
-    if has("body.conv1.0.weight") || has("body.conv1.1.running_mean") {
-        Some("they look like the authors' layout, whose reader is not built yet: convert it to timm's")
-    } else if has_prefix(checkpoint, "module.") || has_prefix(checkpoint, "model.") {
+    if has_prefix(checkpoint, "module.") || has_prefix(checkpoint, "model.") {
         Some("the names carry a prefix of the training wrapper: save the inner model's state")
     } else if has_prefix(checkpoint, "body.") && !has_prefix(checkpoint, "head.") {
         Some("the classifier is missing: save the model with its head")

@@ -151,10 +151,6 @@ fn what_gives_itself_away_gets_a_hint() {
     let mismatch = empty.mismatch();
     assert!(mismatch.missing.len() > 50 && mismatch.unexpected.is_empty());
 
-    let mut authors = Layout(empty.0.clone());
-    authors.add("body.conv1.0.weight", &[64, 48, 3, 3]);
-    assert!(authors.mismatch().to_string().contains("the authors' layout"));
-
     let mut wrapped = Layout(empty.0.clone());
     wrapped.add("module.body.conv1.conv.weight", &[64, 48, 3, 3]);
     assert!(wrapped.mismatch().to_string().contains("prefix"));
@@ -291,16 +287,31 @@ fn hostile_headers_are_refused() {
 
 #[test]
 fn other_layouts_are_told_apart_by_content() {
-    let pickles: [(&[u8], &str); 4] = [
-        (b"PK\x03\x04 a zip of pickle and storages", "tresnet_m.pth"),
-        (b"PK\x03\x04 under another name       ", "model.safetensors"),
-        (b"\x80\x02}q\x00.          ", "pytorch_model.bin"),
-        (b"", "model.bin"),
+    let zips: [(&[u8], &str); 2] = [
+        (b"PK\x03\x04 a zip that was cut short", "tresnet_m.pth"),
+        (b"PK\x03\x04 under another name     ", "model.safetensors"),
     ];
-    for (bytes, name) in pickles {
+    for (bytes, name) in zips {
         let error = written(bytes, name).unwrap_err();
-        assert!(matches!(error, ModelError::NotBuilt { .. }), "{name}: {error}");
+        assert!(matches!(error, ModelError::Torch { .. }), "{name}: {error}");
     }
+    let chain = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.";
+    let tar = [&[b'.'; 257][..], b"ustar\x0000"].concat();
+    for (bytes, name, part) in [
+        (&chain[..], "tresnet_m.pth", "before 1.6: load it with torch.load"),
+        (chain, "model", "before 1.6"),
+        (b"\x80\x02}q\x00.          ", "pytorch_model.bin", "a bare pickle"),
+        (&tar, "tresnet_m.pth.tar", "a tar archive"),
+    ] {
+        let error = written(bytes, name).unwrap_err();
+        assert!(matches!(error, ModelError::OldTorch { .. }), "{name}: {error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    // a safetensors header of 640 bytes begins as a pickle does
+    let header = format!("{:640}", r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#);
+    assert!(written(&with_header(&header, &[0; 4]), "model.safetensors").is_ok());
+    let error = written(b"", "model.bin").unwrap_err();
+    assert!(matches!(error, ModelError::NotACheckpoint { .. }), "{error}");
     assert!(written(&valid(), "pytorch_model.bin").is_ok(), "a name proves nothing");
     let error = written(b"\x08\x08\x12\x0dtresnet-batch", "model.onnx").unwrap_err();
     assert!(matches!(error, ModelError::NotACheckpoint { .. }), "{error}");

@@ -119,7 +119,8 @@ fn only_the_engine_names_the_runtime_and_unsafe_stays_in_its_rooms() {
         let source = std::fs::read_to_string(&path).unwrap();
         let code: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         // `report::` ends in the same letters
-        let names_ort = code.match_indices("ort::").any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric()));
+        let names_ort =
+            code.match_indices("ort::").any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric()));
         assert!(room == "engine" || !names_ort, "{} names ort", path.display());
         let file = path.file_name().unwrap().to_str().unwrap();
         let home = room == "engine" || room == "image" && ["jpeg.rs", "resample.rs"].contains(&file);

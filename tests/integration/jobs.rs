@@ -1,1 +1,97 @@
-//! Subject module.
+//! Every job file that stands in `jobs/` can be loaded, so that what people copy works.
+
+use std::path::PathBuf;
+
+use tresnet_batch::job::{JobSpec, Source, TargetsSpec, load};
+
+use crate::support::job::{Job, ended};
+use crate::support::root;
+
+fn job_files() -> Vec<PathBuf> {
+    let items = std::fs::read_dir(root().join("jobs")).unwrap().map(|item| item.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        items.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    files.sort();
+    files
+}
+
+fn loaded(name: &str, overrides: &[String]) -> JobSpec {
+    let source = Source { overrides, date: "2026-11-24".into() };
+    load(&root().join("jobs").join(name), &source).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn every_job_file_loads_without_any_variable_set() {
+    let files = job_files();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let spec = loaded(file.file_name().unwrap().to_str().unwrap(), &[]);
+        assert!(!spec.input.uri.contains("${") && !spec.output.uri.contains("${"), "{}", file.display());
+        assert!(spec.job.name.is_some(), "{} has no name", file.display());
+        assert_eq!(spec.input.targets, TargetsSpec::Folder, "{}", file.display());
+    }
+}
+
+/// `table.key=value` for every `# key = value` of a job file.
+fn commented_out(text: &str) -> Vec<String> {
+    let mut table = "";
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            table = name.split(']').next().unwrap();
+        }
+        let Some((key, value)) = line.strip_prefix("# ").and_then(|rest| rest.split_once('=')) else {
+            continue;
+        };
+        let key = key.trim();
+        if key.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_') {
+            found.push(format!("{table}.{key}={value}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_key_that_a_job_file_has_commented_out_is_known() {
+    let mut keys = 0;
+    for file in job_files() {
+        for assignment in commented_out(&std::fs::read_to_string(&file).unwrap()) {
+            keys += 1;
+            let source = Source { overrides: std::slice::from_ref(&assignment), date: "2026-11-24".into() };
+            if let Err(error) = load(&file, &source) {
+                assert!(error.to_string().contains("not built yet"), "{assignment}: {error}");
+            }
+        }
+    }
+    assert!(keys >= 7, "only {keys} such keys were found");
+}
+
+#[test]
+fn the_job_of_the_imagenet_page_keeps_its_figures() {
+    let spec = loaded("imagenet_val.toml", &[]);
+    assert_eq!(spec.preprocess.image_size, Some(224));
+    assert_eq!(spec.preprocess.crop_pct, Some(0.875));
+    assert_eq!(spec.output.top_k, Some(5));
+    assert_eq!(spec.report.require, ["top1 >= 80.5"]);
+}
+
+#[test]
+fn an_override_reaches_a_job_file() {
+    let overrides = ["input.uri=s3://elsewhere/${DATE}/".to_owned(), "engine.batch_size=64".to_owned()];
+    let spec = loaded("imagenet_val.toml", &overrides);
+    assert_eq!(spec.input.uri, "s3://elsewhere/2026-11-24/");
+}
+
+#[test]
+fn plan_shows_the_resolved_job_and_writes_nothing() {
+    let job = Job::own();
+    let ended = ended(job.command("plan").args(["--rows", "3"]));
+    let summary = ended.exits(0);
+    for words in ["Kale/00.jpg", "Kale/02.JPEG", "by the rule codepoint", "crop 0.875 of 64px"] {
+        assert!(ended.stdout.contains(words), "no `{words}` in\n{}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains("Kale/03.jpeg"), "{}", ended.stdout);
+    assert!(!job.output().exists());
+    let done = job.run().exits(0);
+    assert_eq!(done["fingerprint"], summary["fingerprint"]);
+}

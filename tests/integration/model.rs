@@ -19,13 +19,13 @@ use super::support::{root, run_python, shared};
 const FP32: f64 = 1e-5;
 
 /// Graphs to be run by one Python process, in a folder of their own.
-struct Runs {
+pub(super) struct Runs {
     folder: TempDir,
     jobs: Vec<Value>,
 }
 
 impl Runs {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), jobs: Vec::new() }
     }
 
@@ -34,7 +34,7 @@ impl Runs {
     }
 
     /// Adds a graph; `job` holds `inputs`, `tensor` and what else `run_models.py` takes.
-    fn add(&mut self, name: &str, graph: &[u8], job: Value) {
+    pub(super) fn add(&mut self, name: &str, graph: &[u8], job: Value) {
         let model = self.path(&format!("{name}.onnx"));
         std::fs::write(&model, graph).unwrap();
         let mut job = job;
@@ -44,7 +44,7 @@ impl Runs {
     }
 
     /// Checks and runs all, and gives each graph's outputs by its name.
-    fn run(self) -> BTreeMap<String, Checkpoint> {
+    pub(super) fn run(self) -> BTreeMap<String, Checkpoint> {
         let jobs = self.path("jobs.json");
         std::fs::write(&jobs, Value::from(self.jobs.clone()).to_string()).unwrap();
         run_python("run_models.py", &[jobs.to_str().unwrap()]);
@@ -56,7 +56,7 @@ impl Runs {
     }
 }
 
-fn build(checkpoint: &Checkpoint, precision: Precision, image_size: u32) -> Vec<u8> {
+pub(super) fn build(checkpoint: &Checkpoint, precision: Precision, image_size: u32) -> Vec<u8> {
     let architecture = Architecture::infer(checkpoint).unwrap();
     let options = BuildOptions { precision, image_size };
     build_onnx(checkpoint, &architecture, &options, &Metadata::default()).unwrap()
@@ -70,21 +70,21 @@ fn relative_error(ours: &Tensor, theirs: &Tensor) -> f64 {
     (distance / pairs().map(|(_, b)| b * b).sum::<f64>()).sqrt()
 }
 
-fn top1(logits: &Tensor) -> Vec<usize> {
+pub(super) fn top1(logits: &Tensor) -> Vec<usize> {
     let best = |row: &[f32]| (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
     logits.values.chunks(logits.shape[1]).map(best).collect()
 }
 
-fn own(name: &str) -> PathBuf {
+pub(super) fn own(name: &str) -> PathBuf {
     root().join("tests/data/model").join(name)
 }
 
-fn own_inputs(crop: u32) -> Value {
+pub(super) fn own_inputs(crop: u32) -> Value {
     json!({"inputs": own("images.safetensors"), "tensor": "images", "crop": crop})
 }
 
 #[track_caller]
-fn assert_close(what: &str, ours: &Tensor, theirs: &Tensor, bound: f64) {
+pub(super) fn assert_close(what: &str, ours: &Tensor, theirs: &Tensor, bound: f64) {
     let error = relative_error(ours, theirs);
     println!("{what}: relative error {error:.2e}, bound {bound:.0e}");
     assert!(error <= bound, "{what}: relative error {error:e} above {bound:e}");
@@ -387,8 +387,4 @@ fn the_smallest_sizes_run() {
 fn a_foreign_path_is_no_checkpoint() {
     let error = load(Path::new("/nowhere/model.safetensors")).unwrap_err();
     assert!(matches!(error, ModelError::Read { .. }), "{error}");
-    if let Some(golden) = shared("golden") {
-        let error = load(&golden.join("tiny_v1_miil.pth")).unwrap_err();
-        assert!(matches!(error, ModelError::NotBuilt { .. }), "{error}");
-    }
 }

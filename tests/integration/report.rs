@@ -149,7 +149,7 @@ fn push_file(accumulator: &mut Accumulator, path: &Path) {
 }
 
 /// Holds every figure of the reference against the report's; the report may say more.
-fn assert_same(reference: &Value, ours: &Value, at: &str) {
+pub fn assert_same(reference: &Value, ours: &Value, at: &str) {
     match (reference, ours) {
         (Value::Object(fields), Value::Object(_)) => {
             fields.iter().for_each(|(name, value)| assert_same(value, &ours[name], &format!("{at}.{name}")));

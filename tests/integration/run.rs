@@ -1,1 +1,9 @@
-//! Subject module.
+//! The main job on local disk, from image files to Parquet, through the program itself.
+
+mod again;
+mod bad_input;
+mod crash;
+mod parity;
+mod reports;
+mod rows;
+mod runtime;

@@ -1,6 +1,12 @@
 //! What the subject modules share: where the Python environment, the reference data and the binary are.
 
+pub mod job;
+pub mod s3;
+
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex};
 
 /// The root of the checkout.
 pub fn root() -> &'static Path {
@@ -27,7 +33,7 @@ pub fn shared(name: &str) -> Option<PathBuf> {
 
 /// Runs a script of `tests/reference/` and gives its standard output; panics with its errors if it fails.
 pub fn run_python(script: &str, arguments: &[&str]) -> String {
-    let output = std::process::Command::new(python())
+    let output = Command::new(python())
         .arg(root().join("tests/reference").join(script))
         .args(arguments)
         .output()
@@ -39,4 +45,51 @@ pub fn run_python(script: &str, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).expect("python prints UTF-8")
+}
+
+/// Runs a script of `tests/reference/` that prints one JSON value at its end.
+pub fn ask_python(script: &str, arguments: &[&str]) -> serde_json::Value {
+    let printed = run_python(script, arguments);
+    let last = printed.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{script} printed `{last}`: {error}"))
+}
+
+/// Keeps a process, and the pipes to it, for as long as this one lives.
+pub fn keep(child: Child) {
+    static KEPT: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+    KEPT.lock().unwrap().push(child);
+}
+
+/// Has a shell run `command` as soon as this process has ended, in whatever way it ends: a pipe of ours closes then.
+pub fn afterwards(command: &str) {
+    let waiting = Command::new("sh")
+        .args(["-c", &format!("cat >/dev/null; {command}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
+    keep(waiting.expect("sh starts"));
+}
+
+/// A folder for what tests share; it goes away with this process.
+pub fn scratch() -> &'static Path {
+    static SCRATCH: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap().keep();
+        afterwards(&format!("rm -rf '{}'", folder.display()));
+        folder
+    });
+    &SCRATCH
+}
+
+/// SplitMix64: the same numbers on every machine.
+pub struct Noise(pub u64);
+
+impl Noise {
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
 }

@@ -1,6 +1,6 @@
 """Makes the image folder that the tests of `run` read: `job_images.py OUT`.
 
-OUT/images/<class>/…: small images of many sizes and kinds in seven classes, one image outside any class, files that
+OUT/images/<class>/…: small images of many sizes and kinds in seven classes, one image outside any class (whose key sorts before the folder that it begins like), files that
 are no images, and five images that cannot be read. OUT/expected.json: for each key its class folder (or null) and
 the error kind that its row must have (or null). OUT/classes.txt: the folder names in an order of their own.
 """
@@ -75,7 +75,7 @@ def files():
             nested = "deep/er #1/" if index == 4 else ""
             data = encode(picture(1000 * number + index))
             yield f"{folder}/{nested}{index:02}.{extension}", data, "ok"
-    yield "stray.jpg", encoded(picture(7), "JPEG"), "ok"
+    yield "beet-leaf.jpg", encoded(picture(7), "JPEG"), "ok"
     jpeg, png = (encoded(picture(8).resize((200, 150)), kind) for kind in ("JPEG", "PNG"))
     yield "okra/cut.jpg", jpeg[: len(jpeg) // 2], "truncated"
     yield "okra/page.jpg", b"<!DOCTYPE html><title>404</title>\n", "unsupported"

@@ -1,7 +1,7 @@
 """Reads an output directory as it is with four independent readers: `readers.py OUT` prints one JSON object.
 
 For each of duckdb, pyarrow, pandas and polars: `rows`, `keys` (SHA-256 of the sorted keys) and `types` (the
-reader's own names of the columns' types).
+reader's own names of the columns' types). `keys` beside them: the same hash of the keys that the plan holds.
 """
 
 import hashlib
@@ -12,6 +12,8 @@ import duckdb
 import pandas
 import polars
 import pyarrow.dataset
+
+from rows import planned
 
 
 def keys_hash(keys):
@@ -42,7 +44,7 @@ def by_polars(out):
 
 def main():
     out = sys.argv[1]
-    found = {}
+    found = {"keys": keys_hash(row["key"] for part in planned(out) for row in part)}
     for name, reader in (("duckdb", by_duckdb), ("pyarrow", by_pyarrow), ("pandas", by_pandas), ("polars", by_polars)):
         keys, types = reader(out)
         found[name] = {"rows": len(keys), "keys": keys_hash(keys), "types": types}

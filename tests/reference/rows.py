@@ -4,6 +4,7 @@
     rows.py plan OUT                     each plan row once in the parts, footers and `_SUCCESS` agree with them
     rows.py same A B [COLUMN ...]        equal rows, to the bit, in every column but those named
     rows.py types OUT                    column names and Arrow types of every part, as JSON
+    rows.py lengths OUT                  the shortest and the longest embedding
 
 Fails with a sentence where something is wrong.
 """
@@ -38,6 +39,12 @@ def dump(out):
 
 def types(out):
     print(json.dumps([[[field.name, str(field.type)] for field in pq.read_schema(file)] for file in part_files(out).values()]))
+
+
+def lengths(out):
+    vectors = np.array(read(out)["embedding"].drop_null().to_pylist(), np.float64)
+    norms = np.linalg.norm(vectors, axis=1)
+    print(json.dumps({"shortest": norms.min(), "longest": norms.max()}))
 
 
 def rows_hash(rows):
@@ -149,7 +156,7 @@ def main():
     if command == "same":
         same(arguments[0], arguments[1], arguments[2:])
     else:
-        {"dump": dump, "plan": plan, "types": types}[command](*arguments)
+        {"dump": dump, "plan": plan, "types": types, "lengths": lengths}[command](*arguments)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,234 @@
+//! Jobs in folders of their own, and the program run on them as a person or a scheduler runs it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, mpsc};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{ask_python, root, run_python, scratch};
+
+/// What `job_images.py` makes: images of seven classes, and what must become of each.
+pub struct Images {
+    pub folder: PathBuf,
+    /// The folder names in an order of their own, one a line.
+    pub classes: PathBuf,
+    /// Key → class folder and error kind, where there are any.
+    pub expected: BTreeMap<String, (Option<String>, Option<String>)>,
+}
+
+pub static IMAGES: LazyLock<Images> = LazyLock::new(|| {
+    let folder = scratch().join("job_images");
+    run_python("job_images.py", &[folder.to_str().unwrap()]);
+    let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
+    let expected: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+    let word = |value: &Value| value.as_str().map(str::to_owned);
+    let expected =
+        expected.into_iter().map(|(key, row)| (key, (word(&row["folder"]), word(&row["error"])))).collect();
+    Images { classes: folder.join("classes.txt"), folder: folder.join("images"), expected }
+});
+
+/// One of the project's own small networks.
+pub fn own_model(name: &str) -> PathBuf {
+    root().join("tests/data/model").join(name)
+}
+
+/// A job file with an output beside it.
+pub struct Job {
+    folder: TempDir,
+    overrides: Vec<String>,
+    environment: Vec<(String, OsString)>,
+}
+
+impl Job {
+    pub fn new(input: &str, model: &Path) -> Job {
+        let folder = tempfile::tempdir_in(scratch()).unwrap();
+        let text = format!(
+            "[input]\nuri = \"{input}\"\n\n[model]\npath = \"{}\"\n\n[engine]\nbatch_size = 4\n\n[output]\nuri = \"{}\"\n",
+            model.display(),
+            folder.path().join("out").display()
+        );
+        std::fs::write(folder.path().join("job.toml"), text).unwrap();
+        Job { folder, overrides: Vec::new(), environment: Vec::new() }
+    }
+
+    /// The images of `job_images.py` through the small network with seven classes: 90 rows in 12 parts.
+    pub fn own() -> Job {
+        Job::on(IMAGES.folder.to_str().unwrap())
+    }
+
+    /// As [`Job::own`], on another copy of the images.
+    pub fn on(input: &str) -> Job {
+        Job::new(input, &own_model("v1_odd.safetensors"))
+            .set("input.targets=folder")
+            .set("preprocess.image_size=64")
+            .set("output.rows_per_part=8")
+            .set("output.logits=true")
+            .set("limits.max_error_fraction=0.2")
+    }
+
+    /// As [`Job::on`], in 23 parts that take a while.
+    pub fn slow(input: &str) -> Job {
+        Job::on(input)
+            .set("preprocess.image_size=448")
+            .set("engine.threads=1")
+            .set("engine.batch_size=2")
+            .set("output.rows_per_part=4")
+            .set("limits.decode_threads=1")
+            .set("limits.requests=2")
+    }
+
+    /// `table.key=value`, given with every command.
+    pub fn set(mut self, assignment: impl Into<String>) -> Job {
+        self.overrides.push(assignment.into());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Job {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The output on local disk, unless another was set.
+    pub fn output(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("job.toml")
+    }
+
+    /// A command that takes the job, such as `run` or `report`.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = program();
+        command.arg(name).arg(self.file()).args(["--progress", "none"]);
+        command.args(self.overrides.iter().flat_map(|assignment| ["--set", assignment]));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    pub fn run(&self) -> Ended {
+        ended(&mut self.command("run"))
+    }
+
+    /// Starts `run` and leaves it running.
+    pub fn start(&self) -> Child {
+        self.command("run").spawn().unwrap()
+    }
+
+    /// The rows on local disk, without vectors.
+    pub fn rows(&self) -> Vec<Value> {
+        rows(&self.output())
+    }
+}
+
+/// The rows of an output on local disk in order, without vectors.
+pub fn rows(output: &Path) -> Vec<Value> {
+    let dumped = ask_python("rows.py", &["dump", output.to_str().unwrap()]);
+    dumped.as_array().unwrap().clone()
+}
+
+/// Names of the part files that stand in a folder on local disk.
+pub fn parts(output: &Path) -> Vec<String> {
+    let Ok(items) = std::fs::read_dir(output) else { return Vec::new() };
+    let names = items.map(|item| item.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".parquet")).collect();
+    names.sort();
+    names
+}
+
+/// Waits until a count reaches `wanted`, or the process has ended; true for the former.
+pub fn reaches(child: &mut Child, wanted: usize, count: impl Fn() -> usize) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count() < wanted {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(Instant::now() < deadline, "only {} of {wanted} came within a minute", count());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+/// The program with an environment of its own, so that the caller's says nothing.
+pub fn program() -> Command {
+    program_at(Path::new(env!("CARGO_BIN_EXE_tresnet-batch")), true)
+}
+
+/// Another copy of the program, told where the runtime is or not.
+pub fn program_at(executable: &Path, runtime: bool) -> Command {
+    let mut command = Command::new(executable);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    if runtime {
+        command.env("ORT_DYLIB_PATH", root().join(".runtime/cpu"));
+    }
+    command
+}
+
+/// Sends a signal, by its name without `SIG`.
+pub fn send(pid: u32, signal: &str) {
+    drop(Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status());
+}
+
+/// How a command of the program ended.
+pub struct Ended {
+    code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+pub fn ended(command: &mut Command) -> Ended {
+    wait(command.spawn().unwrap())
+}
+
+/// Waits for the program; nothing here takes two minutes, and a hang must not take the test run with it.
+pub fn wait(child: Child) -> Ended {
+    let pid = child.id();
+    let (done, waiting) = mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        if waiting.recv_timeout(Duration::from_secs(120)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            send(pid, "KILL");
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    guard.join().unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Ended {
+    /// Holds the exit code and gives the last line of standard output, which is JSON and names it too.
+    #[track_caller]
+    pub fn exits(&self, code: i32) -> Value {
+        assert_eq!(self.code, Some(code), "stdout:\n{}stderr:\n{}", self.stdout, self.stderr);
+        let last = self.stdout.lines().last().unwrap_or_default();
+        let summary: Value = serde_json::from_str(last)
+            .unwrap_or_else(|error| panic!("the last line is no JSON ({error}): `{last}`"));
+        assert_eq!(summary["exit"], code, "{summary}");
+        summary
+    }
+
+    /// As [`Ended::exits`], for a failure: standard error and the summary hold one error with these words.
+    #[track_caller]
+    pub fn fails(&self, code: i32, words: &[&str]) -> Value {
+        let summary = self.exits(code);
+        let error = summary["error"].as_str().unwrap_or_else(|| panic!("no error in {summary}"));
+        println!("{code}: {error}");
+        for word in words {
+            assert!(error.contains(word), "no `{word}` in: {error}");
+        }
+        let errors = self.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!(errors, 1, "not one error in:\n{}", self.stderr);
+        assert!(self.stderr.contains(error), "another error in:\n{}", self.stderr);
+        summary
+    }
+}

@@ -1,0 +1,173 @@
+//! S3 stores on loopback, started when a test first asks and gone with the test binary.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::job::Job;
+use super::{afterwards, keep, python, root, scratch};
+
+/// Requests in flight while files are copied.
+const AT_ONCE: usize = 16;
+
+/// One bucket, `test`, of a store.
+pub struct Store {
+    pub endpoint: String,
+    /// What the program needs to reach it.
+    pub environment: Vec<(String, String)>,
+    bucket: AmazonS3,
+    runtime: Runtime,
+}
+
+/// The real SeaweedFS, the store for everything that rests on conditional writes.
+pub static SEAWEEDFS: LazyLock<Store> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let port = free_ports(14);
+    // said before the start, so that no way to end leaves it behind
+    afterwards(&format!("cd '{0}' && kill -9 \"$(cat pid)\"; sleep 0.2; rm -rf '{0}'", folder.display()));
+    let started = Command::new(root().join("tests/support/seaweedfs.sh"))
+        .args([&folder, &PathBuf::from(port.to_string())])
+        .env("TRESNET_BATCH_WEED", python().with_file_name("weed"))
+        .output()
+        .expect("bash starts");
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let printed = String::from_utf8(started.stdout).unwrap();
+    let pairs = printed.lines().filter_map(|line| line.split_once('='));
+    Store::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+});
+
+/// moto's server: quick, and it takes any credentials and any key.
+pub static MOTO: LazyLock<Store> = LazyLock::new(|| {
+    let port = free_ports(1);
+    let server = Command::new(python())
+        .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("moto starts");
+    afterwards(&format!("kill -9 {}", server.id()));
+    keep(server);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "moto does not answer");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let endpoint = format!("http://127.0.0.1:{port}");
+    curl(&["-X", "PUT", &format!("{endpoint}/test")]);
+    let pairs = [
+        ("AWS_ENDPOINT", endpoint.as_str()),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+    ];
+    Store::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+});
+
+/// The first of so many neighbouring ports that nobody listens on; no port is given twice.
+fn free_ports(many: u16) -> u16 {
+    static NEXT: LazyLock<Mutex<u16>> =
+        LazyLock::new(|| Mutex::new(20_000 + (std::process::id() % 500) as u16 * 20));
+    let mut next = NEXT.lock().unwrap();
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let first =
+        (*next..60_000).step_by(20).find(|first| (*first..first + many).all(free)).expect("free ports");
+    *next = first + 20;
+    first
+}
+
+pub fn curl(arguments: &[&str]) {
+    let status = Command::new("curl").args(["-sSf", "-o", "/dev/null"]).args(arguments).status();
+    assert!(status.expect("curl starts").success(), "curl {arguments:?}");
+}
+
+impl Store {
+    fn new(environment: Vec<(String, String)>) -> Store {
+        let value = |name: &str| {
+            environment.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone()).unwrap()
+        };
+        let bucket = AmazonS3Builder::new()
+            .with_endpoint(value("AWS_ENDPOINT"))
+            .with_allow_http(true)
+            .with_region(value("AWS_REGION"))
+            .with_access_key_id(value("AWS_ACCESS_KEY_ID"))
+            .with_secret_access_key(value("AWS_SECRET_ACCESS_KEY"))
+            .with_bucket_name("test")
+            .build()
+            .unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Store { endpoint: value("AWS_ENDPOINT"), environment, bucket, runtime }
+    }
+
+    /// The job with the way to this store in its environment.
+    pub fn serve(&self, job: Job) -> Job {
+        self.environment.iter().fold(job, |job, (name, value)| job.env(name, value))
+    }
+
+    pub fn put(&self, objects: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        let puts = objects.into_iter().map(|(key, bytes)| {
+            let key = Key::parse(key).unwrap();
+            async move { self.bucket.put(&key, bytes.into()).await.map(|_| ()) }
+        });
+        let all = stream::iter(puts).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
+        self.runtime.block_on(all).unwrap();
+    }
+
+    /// Every file of a folder, as an object below `prefix`.
+    pub fn put_folder(&self, folder: &Path, prefix: &str) {
+        self.put(files(folder).into_iter().map(|path| {
+            let key = path.strip_prefix(folder).unwrap().to_str().unwrap();
+            (format!("{prefix}/{key}"), std::fs::read(&path).unwrap())
+        }));
+    }
+
+    /// Keys below `prefix`, sorted.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let prefix = Key::parse(prefix).unwrap();
+        let listed = self.bucket.list(Some(&prefix)).try_collect::<Vec<_>>();
+        let listed = self.runtime.block_on(listed).unwrap();
+        let mut keys: Vec<String> = listed.into_iter().map(|meta| meta.location.to_string()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// How many part files stand below `prefix`.
+    pub fn parts(&self, prefix: &str) -> usize {
+        self.keys(prefix).iter().filter(|key| key.ends_with(".parquet")).count()
+    }
+
+    /// A copy of everything below `prefix` on local disk.
+    pub fn download(&self, prefix: &str) -> TempDir {
+        let copy = tempfile::tempdir_in(scratch()).unwrap();
+        let (folder, keys) = (copy.path(), self.keys(prefix));
+        let gets = keys.iter().map(|key| async move {
+            let bytes = self.bucket.get(&Key::parse(key).unwrap()).await?.bytes().await?;
+            let path = folder.join(key.strip_prefix(prefix).unwrap().trim_start_matches('/'));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+            Ok::<(), object_store::Error>(())
+        });
+        let all = stream::iter(gets).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
+        self.runtime.block_on(all).unwrap();
+        copy
+    }
+}
+
+/// Every file below a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let items = std::fs::read_dir(folder).unwrap().map(|item| item.unwrap().path());
+    items.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
