@@ -14,7 +14,7 @@ use super::{Components, JobError};
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Failure {
-        Failure::caused(Exit::Config, format!("the model cannot be used: {error}"), error)
+        Failure::caused(Exit::Config, error.to_string(), error)
     }
 }
 
@@ -35,6 +35,11 @@ enum Content {
 impl LoadedModel {
     /// Reads a model file; `config` is timm's `config.json`, by default the one beside a checkpoint.
     pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
+        let read = Self::read_file(path, config);
+        read.map_err(|failure| failure.within(format!("the model `{}`", path.display())))
+    }
+
+    fn read_file(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
         if path.extension().is_some_and(|extension| extension == "onnx") {
             return Self::read_graph(path);
         }
@@ -59,9 +64,8 @@ impl LoadedModel {
     }
 
     fn read_graph(path: &Path) -> Result<LoadedModel, Failure> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            Failure::caused(Exit::Config, format!("cannot read the model `{}`", path.display()), error)
-        })?;
+        let bytes =
+            std::fs::read(path).map_err(|error| Failure::caused(Exit::Config, "cannot be read", error))?;
         let info = OnnxInfo::parse(&bytes)?;
         let model = info.image_model()?;
         let (preprocessing, labels) = match &info.card {

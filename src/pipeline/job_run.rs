@@ -92,20 +92,28 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
 impl Opened {
     /// The planning side of the input, with the targets that job.json holds or that the folders show.
     pub async fn source(&self) -> Result<(FolderSource, Option<crate::dataset::FolderTargets>), Failure> {
+        if self.frozen.is_none() {
+            self.any_image().await?;
+        }
         let targets = match &self.frozen {
             _ if !self.job.folder_targets => None,
             Some(frozen) => frozen.folder_targets.clone(),
-            None => Some(
-                FolderSource::observe_targets(
-                    &self.input,
-                    self.job.any_extension,
-                    self.job.model.labels.as_deref(),
-                    self.job.model.classes,
-                )
-                .await?,
-            ),
+            None => {
+                let labels = self.job.model.labels.as_deref();
+                let (any, classes) = (self.job.any_extension, self.job.model.classes);
+                Some(FolderSource::observe_targets(&self.input, any, labels, classes).await?)
+            }
         };
         Ok((FolderSource::new(self.input.clone(), self.job.any_extension, targets.clone()), targets))
+    }
+
+    /// Fails where the input holds no image, saying what it holds instead.
+    async fn any_image(&self) -> Result<(), Failure> {
+        let source = FolderSource::new(self.input.clone(), self.job.any_extension, None);
+        match source.first().await? {
+            Some(_) => Ok(()),
+            None => Err(source.nothing_there().into()),
+        }
     }
 
     /// The device with the model on it.
@@ -131,10 +139,7 @@ impl Opened {
         if let Some(frozen) = &self.frozen {
             return Ok(frozen.clone());
         }
-        let (source, targets) = self.source().await?;
-        if source.first().await?.is_none() {
-            return Err(source.nothing_there().into());
-        }
+        let (_, targets) = self.source().await?;
         let ours = self.job.freeze(now(), targets);
         self.output.create_once(Layout::JOB, ours.to_json()?.into()).await?;
         let standing = Frozen::read(&self.output).await?.ok_or_else(|| {

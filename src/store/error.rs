@@ -126,6 +126,7 @@ impl StoreError {
         let (what, detail) = (what.into(), error.to_string());
         match error.kind() {
             K::NotFound => StoreError::Missing { what },
+            K::NotADirectory if !writing => StoreError::Missing { what },
             K::PermissionDenied if !writing => StoreError::Denied { what, detail },
             K::PermissionDenied | K::ReadOnlyFilesystem | K::NotADirectory => {
                 StoreError::Unwritable { what, detail }

@@ -189,6 +189,8 @@ fn a_second_signal_ends_the_run_at_once() {
     let mut child = job.start();
     let planned = || usize::from(job.output().join("_tresnet/plan/000000").exists());
     assert!(reaches(&mut child, 1, planned));
+    // the part is opened right after its plan stands, and takes seconds
+    std::thread::sleep(Duration::from_millis(500));
     send(child.id(), "TERM");
     std::thread::sleep(Duration::from_millis(200));
     assert!(child.try_wait().unwrap().is_none(), "the first signal waits for the open part");
