@@ -14,6 +14,9 @@ impl Layout {
     /// Folder of the report; readers of the directory skip names with an underscore.
     pub const REPORT: &'static str = "_report";
 
+    /// Every folder that is written, the output itself first.
+    pub const FOLDERS: [&'static str; 4] = ["", "_tresnet", "_tresnet/plan", Self::REPORT];
+
     /// The layout of a job with this fingerprint (hex).
     pub fn new(fingerprint: &str) -> Layout {
         Layout { short_fingerprint: fingerprint.chars().take(8).collect() }

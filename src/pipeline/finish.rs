@@ -66,6 +66,7 @@ pub async fn finish(
             format!("{missing} of {} parts are still missing (the first: {first}); run again", planned.len()),
         ));
     }
+    output.sweep_drafts(&Layout::FOLDERS).await?;
     let parts = standing.footers(output, layout, &frozen.fingerprint).await?;
     for (part, planned) in parts.iter().zip(planned) {
         if part.plan != planned.plan || part.rows != u64::from(planned.rows) {

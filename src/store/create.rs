@@ -1,12 +1,13 @@
 //! The write primitive: create an object that must not exist yet, and know for certain whether it does.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use super::retry::jittered;
-use super::{Location, StoreError};
+use super::{Location, StoreError, Uri};
 
 /// How long one creation is tried; above the output client's own timeout.
 const BUDGET: Duration = Duration::from_secs(300);
@@ -42,6 +43,8 @@ impl Location {
                 object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
             );
             let sorted = StoreError::from_store(error, what.clone(), true);
+            // on local disk: somebody swept our draft, which is no harm
+            let conflict = conflict || matches!(sorted, StoreError::Missing { .. });
             if !conflict && !sorted.is_transient() {
                 return Err(sorted);
             }
@@ -85,5 +88,75 @@ impl Location {
             }
         })
         .await
+    }
+
+    /// Removes the drafts (`name#1`) that a killed writer leaves in these folders of a local disk; readers that
+    /// take every file of a folder would stumble over them. A writer at work loses nothing but one try.
+    pub async fn sweep_drafts(&self, folders: &[&str]) -> Result<(), StoreError> {
+        let Uri::Local(root) = &self.uri else { return Ok(()) };
+        let folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+        let sweep = move || -> std::io::Result<()> {
+            for folder in folders {
+                let items = match std::fs::read_dir(&folder) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    items => items?,
+                };
+                for item in items {
+                    let item = item?;
+                    let is_draft = item.file_name().to_str().is_some_and(is_draft);
+                    if is_draft && item.file_type()?.is_file() {
+                        match std::fs::remove_file(item.path()) {
+                            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                            _ => {}
+                        }
+                    }
+                }
+            }
+            Ok(())
+        };
+        let what = || format!("sweeping drafts of `{}`", self.uri);
+        match tokio::task::spawn_blocking(sweep).await {
+            Ok(swept) => swept.map_err(|error| StoreError::from_io(&error, what(), true)),
+            Err(error) => Err(StoreError::Io { what: what(), detail: error.to_string() }),
+        }
+    }
+}
+
+fn is_draft(name: &str) -> bool {
+    let digits = name.rsplit_once('#').map(|(_, digits)| digits);
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Role;
+
+    fn output() -> (tempfile::TempDir, Location) {
+        let root = tempfile::tempdir().unwrap();
+        let location = Location::open(root.path().to_str().unwrap(), Role::Output).unwrap();
+        (root, location)
+    }
+
+    #[tokio::test]
+    async fn the_second_creation_finds_the_first() {
+        let (_root, output) = output();
+        assert_eq!(output.create_once("a/b", Bytes::from("first")).await.unwrap(), Created::Now);
+        assert_eq!(output.create_once("a/b", Bytes::from("second")).await.unwrap(), Created::Before);
+        assert_eq!(output.read("a/b").await.unwrap().unwrap(), "first");
+        assert!(output.refuses_to_create_again("a/b", Bytes::from("first")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn drafts_are_swept_and_nothing_else() {
+        let (root, output) = output();
+        for name in ["part-0.parquet#1", "part-0.parquet", "notes#x", "part-0.parquet#"] {
+            std::fs::write(root.path().join(name), "x").unwrap();
+        }
+        output.sweep_drafts(&["", "not/there"]).await.unwrap();
+        let mut left: Vec<_> =
+            std::fs::read_dir(root.path()).unwrap().map(|item| item.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["notes#x", "part-0.parquet", "part-0.parquet#"]);
     }
 }

@@ -96,15 +96,22 @@ fn batches_and_threads_change_no_bit_of_the_rows() {
 }
 
 #[test]
-fn a_file_left_by_a_killed_write_is_no_part() {
+fn what_a_killed_write_leaves_behind_is_swept_before_anybody_reads_it() {
     let job = slow();
     kill_again_and_again(&job, 5, 1);
+    // killed between writing and linking, or between linking and unlinking, the local store leaves such files; readers
+    // of the directory that go by neither the name nor `_SUCCESS` take them for data
     let first = parts(&job.output())[0].clone();
-    // what the local store leaves behind when it is killed between writing and linking
-    let staging = job.output().join(format!("{first}#1"));
-    std::fs::write(&staging, b"PAR1 and no more").unwrap();
+    let part = job.output().join(&first);
+    std::fs::copy(&part, job.output().join(format!("{first}#1"))).unwrap();
+    std::fs::write(job.output().join(first.replace("part-000000", "part-000020") + "#1"), b"PAR1").unwrap();
     job.run().exits(0);
     assert_eq!(plan(&job.output())["planned"], 90);
+    let names = std::fs::read_dir(job.output()).unwrap();
+    let left: Vec<_> = names.map(|item| item.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains('#')), "{left:?}");
+    let read = ask_python("readers.py", &[job.output().to_str().unwrap()]);
+    assert_eq!((&read["pyarrow"]["rows"], &read["pandas"]["rows"]), (&90.into(), &90.into()));
 }
 
 /// A job over a copy of the images, killed when its plan stood whole and most of its parts did not.
