@@ -123,9 +123,12 @@ fn find(typed: Option<&Path>) -> Result<PathBuf, RuntimeError> {
     }
     let mut looked = Vec::new();
     let executable = std::env::current_exe().ok();
-    let above = executable.iter().flat_map(|exe| exe.ancestors().skip(1));
     let mut folders: Vec<PathBuf> = Vec::new();
-    for (depth, folder) in above.enumerate() {
+    for (depth, folder) in executable.iter().flat_map(|exe| exe.ancestors().skip(1)).enumerate() {
+        // where anybody may write (a program below /tmp), anybody could lay a library
+        if anybody_may_write(folder) {
+            continue;
+        }
         if depth == 0 {
             folders.push(folder.to_owned());
         }
@@ -139,6 +142,11 @@ fn find(typed: Option<&Path>) -> Result<PathBuf, RuntimeError> {
         looked.push(folder.display().to_string());
     }
     Err(RuntimeError::Missing { looked })
+}
+
+fn anybody_may_write(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o002 != 0)
 }
 
 /// `libonnxruntime.so`, or the one with the highest version behind its name.

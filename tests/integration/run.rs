@@ -2,7 +2,7 @@
 
 mod again;
 mod bad_input;
-mod crash;
+pub mod crash;
 mod parity;
 mod reports;
 mod rows;

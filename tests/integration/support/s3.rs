@@ -144,6 +144,13 @@ impl Store {
         keys
     }
 
+    /// Removes objects.
+    pub fn delete(&self, keys: impl Iterator<Item = String>) {
+        for key in keys {
+            self.runtime.block_on(self.bucket.delete(&Key::parse(key).unwrap())).unwrap();
+        }
+    }
+
     /// How many part files stand below `prefix`.
     pub fn parts(&self, prefix: &str) -> usize {
         self.keys(prefix).iter().filter(|key| key.ends_with(".parquet")).count()
