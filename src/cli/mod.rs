@@ -87,7 +87,9 @@ pub fn main() -> ExitCode {
         Err(error) if error.use_stderr() => {
             print::error_text(error.render());
             let text = error.render().to_string();
-            let text = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let text: Vec<&str> = text.split("\n\n").next().unwrap_or_default().split_whitespace().collect();
+            let text = text.join(" ");
+            let text = text.trim_start_matches("error: ");
             print::line(json!({ "exit": Exit::Usage.code(), "error": text }));
             return ExitCode::from(Exit::Usage.code());
         }

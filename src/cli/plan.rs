@@ -60,6 +60,13 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
         line(format!("targets     {} folders by the rule {}", targets.folders.len(), targets.rule.as_str()));
     }
     line(format!("parts       {} rows each, batches of {}", job.rows_per_part, job.limits.batch_size));
+    line(format!(
+        "limits      error rows up to {} of all, {} requests and {} MiB in flight, {} decode threads",
+        job.limits.max_error_fraction,
+        job.limits.requests,
+        job.limits.in_flight_bytes >> 20,
+        job.limits.decode_threads
+    ));
     for gate in &job.gates {
         line(format!("gate        {gate}"));
     }
@@ -67,10 +74,11 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
     for (name, value) in &job.components {
         line(format!("  {name} = {value}"));
     }
-    line(format!("first {} rows:", rows.len()));
+    line(format!("first {} rows (how many there are is known when a run has listed them):", rows.len()));
+    line("  target       bytes  key");
     for row in &rows {
         let target = row.target.map_or_else(|| "-".to_owned(), |target| target.to_string());
-        line(format!("  {target:>5}  {:>10}  {}", row.size.unwrap_or_default(), row.key));
+        line(format!("  {target:>6}  {:>10}  {}", row.size.unwrap_or_default(), row.key));
     }
     Ok(Summary::new(json!({
         "output": opened.output.uri(),

@@ -45,6 +45,11 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// A time with a decimal while it is short.
+pub(super) fn seconds(time: std::time::Duration) -> String {
+    if time.as_secs() < 10 { format!("{:.1}s", time.as_secs_f64()) } else { duration(time.as_secs()) }
+}
+
 /// Seconds as `1h 02m`, `3m 04s` or `5s`.
 pub(super) fn duration(seconds: u64) -> String {
     match seconds {

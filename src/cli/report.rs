@@ -8,7 +8,7 @@ use crate::job::{Frozen, JobError, ReportFormat, Source, load};
 use crate::output::{Layout, Standing, Success};
 use crate::pipeline::{failed_gates, report_on, write_report};
 use crate::report::{Gate, GateError};
-use crate::store::{Location, Role};
+use crate::store::{Location, Role, Uri};
 
 use super::Summary;
 use super::print::line;
@@ -42,7 +42,7 @@ enum FormatArg {
 }
 
 pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
-    let (uri, mut gates, formats) = wishes(arguments)?;
+    let Wishes { uri, input, mut gates, formats } = wishes(arguments)?;
     gates.extend(arguments.require.iter().cloned());
     let gates = gates.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
     let gates = gates.map_err(|error| JobError::Mismatch(format!("a gate cannot be read: {error}")))?;
@@ -50,6 +50,14 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     let frozen = Frozen::read(&output)
         .await?
         .ok_or_else(|| Failure::new(Exit::NoInput, format!("no job has begun at `{}`", output.uri())))?;
+    if let Some(input) = input.filter(|input| *input != frozen.input) {
+        return Err(JobError::Mismatch(format!(
+            "the output `{}` belongs to another job, over `{}` and not `{input}`",
+            output.uri(),
+            frozen.input
+        ))
+        .into());
+    }
     let success = Success::read(&output).await?;
     let parts = match &success {
         Some(success) => success.parts.clone(),
@@ -80,7 +88,8 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     if let Some(percent) = report.macro_accuracy {
         line(format!("macro {percent:.2} %"));
     }
-    line(format!("{} rows, {} errors", report.counts.rows, report.counts.errors));
+    let part = if success.is_some() { "" } else { " (of an output that is not finished)" };
+    line(format!("{} rows, {} errors{part}", report.counts.rows, report.counts.errors));
     for verdict in &verdicts {
         line(verdict);
     }
@@ -94,8 +103,16 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     Ok(summary)
 }
 
-/// Output, gates and formats, from a job file or for an address.
-fn wishes(arguments: &ReportArgs) -> Result<(String, Vec<String>, Vec<ReportFormat>), Failure> {
+/// What is reported on, from a job file or for an address.
+struct Wishes {
+    uri: String,
+    /// The input that a job file names.
+    input: Option<String>,
+    gates: Vec<String>,
+    formats: Vec<ReportFormat>,
+}
+
+fn wishes(arguments: &ReportArgs) -> Result<Wishes, Failure> {
     let typed: Vec<ReportFormat> = arguments
         .format
         .iter()
@@ -107,9 +124,12 @@ fn wishes(arguments: &ReportArgs) -> Result<(String, Vec<String>, Vec<ReportForm
     let both = vec![ReportFormat::Json, ReportFormat::Markdown];
     let chosen = |default: Vec<ReportFormat>| if typed.is_empty() { default } else { typed.clone() };
     if !arguments.of.ends_with(".toml") {
-        return Ok((arguments.of.clone(), Vec::new(), chosen(both)));
+        let uri = arguments.of.clone();
+        return Ok(Wishes { uri, input: None, gates: Vec::new(), formats: chosen(both) });
     }
     let date = super::job::date(arguments.date.as_deref())?;
     let spec = load(arguments.of.as_ref(), &Source { overrides: &arguments.set, date })?;
-    Ok((spec.output.uri, spec.report.require, chosen(spec.report.formats.unwrap_or(both))))
+    let input = Uri::parse(&spec.input.uri)?.to_string();
+    let formats = chosen(spec.report.formats.unwrap_or(both));
+    Ok(Wishes { uri: spec.output.uri, input: Some(input), gates: spec.report.require, formats })
 }

@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::Success;
-use crate::pipeline::{Ended, Progress, Shutdown, Snapshot, run_job};
+use crate::pipeline::{Ended, Finished, Progress, Shutdown, Snapshot, run_job};
 use crate::report::Verdict;
 use crate::store::Location;
 
 use super::job::JobArgs;
-use super::print::{count, duration, line};
+use super::print::{count, line, seconds};
 use super::progress::Display;
 use super::{Cli, Summary, signals};
 
@@ -41,7 +41,7 @@ pub(super) async fn run(arguments: &JobArgs, cli: &Cli) -> Result<Summary, Failu
             )
         }
         Ended::Now { finished, run, provider, output } => {
-            show_run(&finished.success, run, provider, output);
+            show_run(finished, run, provider, output);
             show_accuracy(&finished.success, &finished.verdicts);
             let success = &finished.success;
             Summary::new(json!({
@@ -73,14 +73,15 @@ fn rounded(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-fn show_run(success: &Success, run: &Snapshot, provider: &str, output: &Location) {
+fn show_run(finished: &Finished, run: &Snapshot, provider: &str, output: &Location) {
+    let success = &finished.success;
     let totals = &success.totals;
     line(format!(
         "{} images: {} ok, {} errors, in {} ({:.1} images/s on {provider}{})",
         count(totals.planned),
         count(totals.ok),
         count(totals.error),
-        duration(run.elapsed.as_secs()),
+        seconds(run.elapsed),
         run.rate(),
         if run.resumed > 0 { format!("; {} rows stood already", count(run.resumed)) } else { String::new() }
     ));
@@ -91,7 +92,7 @@ fn show_run(success: &Success, run: &Snapshot, provider: &str, output: &Location
         busy(run.decode_busy),
         busy(run.rows_busy)
     ));
-    for (kind, rows) in &run.by_kind {
+    for (kind, rows) in &finished.report.counts.errors_by_kind {
         line(format!("  {} rows: {kind}", count(*rows)));
     }
     if !success.left_out.is_empty() {

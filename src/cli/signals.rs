@@ -1,7 +1,9 @@
 //! SIGTERM and SIGINT: the first finishes what is open, the second ends the process at once.
 
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::engine::exit_at_once;
 use crate::failure::{Exit, Failure};
 use crate::pipeline::Shutdown;
 
@@ -32,7 +34,8 @@ pub(super) fn listen(shutdown: Shutdown) -> Result<(), Failure> {
     Ok(())
 }
 
-#[allow(clippy::exit)]
-fn leave() {
-    std::process::exit(Exit::TryAgain.code().into());
+fn leave() -> ! {
+    let exit = Exit::TryAgain.code();
+    print::line(json!({ "command": "run", "exit": exit, "error": "ended by a second signal; run again" }));
+    exit_at_once(exit)
 }

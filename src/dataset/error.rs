@@ -24,11 +24,20 @@ pub enum DatasetError {
         /// The input.
         uri: String,
     },
+    /// Images, but no class folders.
+    #[error(
+        "no image below `{uri}` lies in a subfolder, so there are no classes to read; give the folder above it, or set \
+         `[input] targets = \"none\"`"
+    )]
+    NoFolders {
+        /// The input.
+        uri: String,
+    },
     /// The folders cannot be the model's classes.
     #[error(
         "`{uri}` has {folders} class folders, but the model has {classes} classes and the folder names are neither \
          ImageNet wnids nor all among the model's class names (the first that is not: `{unknown}`); rename the \
-         folders, give `[input] classes`, or set `[input] targets = \"none\"`"
+         folders, give `[input] classes` (one name for each of the model's classes), or set `[input] targets = \"none\"`"
     )]
     Classes {
         /// The input.
@@ -63,7 +72,7 @@ impl From<DatasetError> for Failure {
     fn from(error: DatasetError) -> Failure {
         let exit = match &error {
             DatasetError::Empty { .. } | DatasetError::Missing { .. } => Exit::NoInput,
-            DatasetError::Classes { .. } => Exit::Config,
+            DatasetError::Classes { .. } | DatasetError::NoFolders { .. } => Exit::Config,
             DatasetError::BadSegment { .. } => Exit::CannotCreate,
             DatasetError::NoPlanner { .. } => Exit::TryAgain,
             DatasetError::Store(error) => error.exit(),

@@ -78,6 +78,9 @@ impl FolderTargets {
             let folders = names.iter().map(|name| (*name).to_owned()).zip(0..).collect();
             return Ok(FolderTargets { rule: FolderRule::Codepoint, folders });
         }
+        if names.is_empty() {
+            return Err(DatasetError::NoFolders { uri: uri.to_owned() });
+        }
         let unknown = names.iter().find(|name| !by_name.contains_key(*name)).copied().unwrap_or("(none)");
         Err(DatasetError::Classes {
             uri: uri.to_owned(),

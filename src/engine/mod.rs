@@ -34,7 +34,7 @@ mod owners_model;
 pub use noise::NoiseEngine;
 pub use ort_cpu::{GraphNames, OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};
-pub use runtime::{Runtime, RuntimeError};
+pub use runtime::{Runtime, RuntimeError, exit_at_once};
 pub use slot::{Outputs, Slot};
 
 use crate::failure::{Exit, Failure};

@@ -113,6 +113,7 @@ fn apply(root: &mut toml::Table, assignment: &str, places: &mut Places) -> Resul
     let value =
         parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(value.to_owned()));
     places.lines.insert(format!("{table}.{name}"), 0);
+    places.lines.entry(table.to_owned()).or_insert(0);
     let entry = root.entry(table).or_insert_with(|| Value::Table(toml::Table::new()));
     let keys = entry.as_table_mut().ok_or_else(|| wrong("names something that is no table"))?;
     keys.insert(name.to_owned(), value);

@@ -49,6 +49,13 @@ impl LoadedModel {
             Some(config) => Some(ModelConfig::read(config)?),
             None => ModelConfig::beside(path)?,
         };
+        if config.is_none() {
+            tracing::warn!(
+                "no config.json beside `{}`: TResNet's own preprocessing is taken (224 px, crop 0.875, bilinear), and \
+                 there are no class names unless there are 1000 classes",
+                path.display()
+            );
+        }
         let config = config.unwrap_or_default();
         if let Some(classes) = config.num_classes.filter(|classes| *classes != architecture.classes) {
             return Err(JobError::Mismatch(format!(

@@ -118,6 +118,15 @@ impl ResolvedJob {
             ))
             .into());
         }
+        // resolved: the same words from another folder may mean other images
+        let input = Uri::parse(&spec.input.uri).map_err(JobError::from)?;
+        if Uri::parse(&spec.output.uri).map_err(JobError::from)?.is_within(&input) {
+            return Err(JobError::Mismatch(format!(
+                "`output.uri` lies in `input.uri` ({input}): its files would stand among the images; take a folder \
+                 outside it"
+            ))
+            .into());
+        }
         let limits = Limits::resolve(spec, &image)?;
         let gates =
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
@@ -131,8 +140,7 @@ impl ResolvedJob {
         }
         let mut job = ResolvedJob {
             name: spec.job.name.clone().unwrap_or_else(|| stem(file)),
-            // resolved: the same words from another folder may mean other images
-            input: Uri::parse(&spec.input.uri).map_err(JobError::from)?.to_string(),
+            input: input.to_string(),
             any_extension: spec.input.extensions == spec::Extensions::Any,
             limit: spec.input.limit,
             folder_targets,

@@ -85,12 +85,13 @@ pub async fn finish(
             ),
         ));
     }
-    if totals.error as f64 > wishes.max_error_fraction * totals.planned as f64 {
-        return Err(over_budget(totals.error, totals.planned, wishes.max_error_fraction));
-    }
     let report = report_on(output, frozen, &parts, true).await?;
     let metrics = report.metrics();
     let verdicts: Vec<Verdict> = wishes.gates.iter().map(|gate| gate.check(&metrics)).collect();
+    if totals.error as f64 > wishes.max_error_fraction * totals.planned as f64 {
+        let by_kind = &report.counts.errors_by_kind;
+        return Err(over_budget(totals.error, totals.planned, wishes.max_error_fraction, by_kind));
+    }
     write_report(output, &report, &verdicts, wishes.formats).await?;
     let success = Success {
         protocol: PROTOCOL,

@@ -1,6 +1,6 @@
 //! Runs the parts of a plan: opens them in order, lets them overlap, commits each by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -294,7 +294,12 @@ fn receive(
             let now = shared.progress.snapshot();
             let budget = limits.max_error_fraction * now.planned as f64;
             if now.plan_is_whole && now.errors as f64 > budget {
-                shared.shutdown.fail(over_budget(now.errors, now.planned, limits.max_error_fraction));
+                shared.shutdown.fail(over_budget(
+                    now.errors,
+                    now.planned,
+                    limits.max_error_fraction,
+                    &now.by_kind,
+                ));
             }
         }
         Ok(Err(failure)) => shared.shutdown.fail(failure),
@@ -304,12 +309,15 @@ fn receive(
 }
 
 /// The failure of a run with too many error rows.
-pub(super) fn over_budget(errors: u64, planned: u64, most: f64) -> Failure {
+pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeMap<String, u64>) -> Failure {
+    let kinds: Vec<String> = by_kind.iter().map(|(kind, rows)| format!("{rows} {kind}")).collect();
     Failure::new(
         Exit::Rejected,
         format!(
-            "{errors} of {planned} rows are errors, more than `limits.max_error_fraction` = {most} allows; the rows \
-             say which and why (columns `error_kind`, `error_message`); raise the limit to accept them"
+            "{errors} of {planned} rows are errors ({}), more than `limits.max_error_fraction` = {most} allows; look at \
+             them with `tresnet-batch report JOB --partial` or in the rows (`error_kind`, `error_message`), and accept \
+             them with a higher limit",
+            kinds.join(", ")
         ),
     )
 }

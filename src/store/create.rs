@@ -12,6 +12,9 @@ use super::{Location, StoreError, Uri};
 /// How long one creation is tried; above the output client's own timeout.
 const BUDGET: Duration = Duration::from_secs(300);
 
+/// How long a local write whose draft vanishes is tried again.
+const SWEPT: Duration = Duration::from_secs(2);
+
 /// What became of a creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
@@ -44,7 +47,8 @@ impl Location {
             );
             let sorted = StoreError::from_store(error, what.clone(), true);
             // on local disk: somebody swept our draft, which is no harm
-            let conflict = conflict || matches!(sorted, StoreError::Missing { .. });
+            let swept = matches!(sorted, StoreError::Missing { .. }) && started.elapsed() < SWEPT;
+            let conflict = conflict || swept;
             if !conflict && !sorted.is_transient() {
                 return Err(sorted);
             }

@@ -67,6 +67,23 @@ impl Uri {
         Ok(Uri::Remote { scheme, bucket: bucket.into(), prefix })
     }
 
+    /// True where this is `other` or lies below it.
+    pub fn is_within(&self, other: &Uri) -> bool {
+        match (self, other) {
+            (Uri::Local(inner), Uri::Local(outer)) => inner.starts_with(outer),
+            (
+                Uri::Remote { scheme, bucket, prefix },
+                Uri::Remote { scheme: outer_scheme, bucket: outer_bucket, prefix: outer },
+            ) => {
+                let below = |rest: &str| rest.is_empty() || outer.is_empty() || rest.starts_with('/');
+                scheme == outer_scheme
+                    && bucket == outer_bucket
+                    && prefix.strip_prefix(outer.as_str()).is_some_and(below)
+            }
+            _ => false,
+        }
+    }
+
     fn local(path: &Path) -> Result<Uri, StoreError> {
         let absolute = std::path::absolute(path).map_err(|error| StoreError::BadUri {
             uri: path.display().to_string(),
@@ -130,6 +147,26 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(Uri::parse(text).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_folder_lies_within_itself_and_what_is_above_it_and_not_within_a_namesake() {
+        for (inner, outer, expected) in [
+            ("/a/b", "/a", true),
+            ("/a", "/a", true),
+            ("/ab", "/a", false),
+            ("s3://b/x/y", "s3://b/x", true),
+            ("s3://b/xy", "s3://b/x", false),
+            ("s3://b/x", "s3://b", true),
+            ("s3://c/x", "s3://b", false),
+            ("/a", "s3://b", false),
+        ] {
+            assert_eq!(
+                Uri::parse(inner).unwrap().is_within(&Uri::parse(outer).unwrap()),
+                expected,
+                "{inner} {outer}"
+            );
         }
     }
 

@@ -73,7 +73,10 @@ impl fmt::Display for LeftOut {
             parts.push(format!("{} cannot be read as a key", self.unreadable));
         }
         if self.without_target > 0 {
-            parts.push(format!("{} images without a target", self.without_target));
+            parts.push(format!(
+                "taken without a target, since they lie in no class folder: {}",
+                self.without_target
+            ));
         }
         f.write_str(&parts.join("; "))
     }
