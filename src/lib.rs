@@ -26,6 +26,7 @@ pub mod classes;
 pub mod cli;
 pub mod dataset;
 pub mod engine;
+pub mod failpoints;
 pub mod failure;
 pub mod image;
 pub mod job;

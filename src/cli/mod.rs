@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::telemetry;
 
@@ -52,7 +53,7 @@ enum ProgressStyle {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a job to its end, or take it up where it was stopped
-    Run(job::JobArgs),
+    Run(run::RunArgs),
     /// Show the resolved job and the first rows of its plan; writes nothing
     Plan(plan::PlanArgs),
     /// Report on the accuracy of an output, from its rows alone
@@ -68,6 +69,8 @@ enum Command {
 struct Summary {
     fields: Map<String, Value>,
     failure: Option<Failure>,
+    /// The exit code where there is no failure, if not 0.
+    exit: Option<u8>,
 }
 
 impl Summary {
@@ -76,7 +79,7 @@ impl Summary {
             Value::Object(fields) => fields,
             _ => Map::new(),
         };
-        Summary { fields, failure: None }
+        Summary { fields, failure: None, exit: None }
     }
 }
 
@@ -99,23 +102,24 @@ pub fn main() -> ExitCode {
         }
     };
     telemetry::init();
+    let _failpoints = failpoints::from_environment();
     let name = cli.command.name();
-    let (mut fields, failure) = match catch_unwind(AssertUnwindSafe(|| dispatch(&cli))) {
-        Ok(Ok(Summary { fields, failure })) => (fields, failure),
-        Ok(Err(failure)) => (Map::new(), Some(failure)),
-        Err(_) => (Map::new(), Some(Failure::new(Exit::Bug, "a bug: the program panicked, see above"))),
+    let (mut fields, failure, success) = match catch_unwind(AssertUnwindSafe(|| dispatch(&cli))) {
+        Ok(Ok(Summary { fields, failure, exit })) => (fields, failure, exit.unwrap_or_default()),
+        Ok(Err(failure)) => (Map::new(), Some(failure), 0),
+        Err(_) => (Map::new(), Some(Failure::new(Exit::Bug, "a bug: the program panicked, see above")), 0),
     };
-    let exit = failure.as_ref().map_or(Exit::Complete, |failure| failure.exit);
+    let exit = failure.as_ref().map_or(success, |failure| failure.exit.code());
     let mut line = Map::new();
     line.insert("command".into(), json!(name));
-    line.insert("exit".into(), json!(exit.code()));
+    line.insert("exit".into(), json!(exit));
     if let Some(failure) = &failure {
         print::error(&failure.explain());
         line.insert("error".into(), json!(failure.explain()));
     }
     line.append(&mut fields);
     print::line(Value::Object(line));
-    ExitCode::from(exit.code())
+    ExitCode::from(exit)
 }
 
 fn dispatch(cli: &Cli) -> Result<Summary, Failure> {

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::dataset::PlanSource;
 use crate::failure::Failure;
-use crate::pipeline::open_job;
+use crate::pipeline::{Opened, open_job, write_plan};
 
 use super::job::JobArgs;
-use super::print::line;
+use super::print::{count, line};
 use super::{Cli, Summary};
 
 #[derive(Debug, Args)]
@@ -19,11 +19,18 @@ pub(super) struct PlanArgs {
     /// How many rows of the plan are shown
     #[arg(long, value_name = "N", default_value_t = 10)]
     rows: usize,
+    /// Freeze the job on its output and write the whole plan: the first step of a scheduler that runs ranges of
+    /// parts
+    #[arg(long)]
+    write: bool,
 }
 
 pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Failure> {
     let overrides = arguments.job.overrides();
-    let opened = open_job(&arguments.job.invocation(&overrides, cli)?).await?;
+    let mut opened = open_job(&arguments.job.invocation(&overrides, cli)?).await?;
+    if arguments.write {
+        return write(&mut opened, &arguments.job).await;
+    }
     let job = &opened.job;
     let (source, targets) = opened.source().await?;
     let most = arguments.rows.min(job.limit.map_or(usize::MAX, |limit| limit as usize));
@@ -35,9 +42,6 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
         rows.push(row);
     }
     drop(listing);
-    if rows.is_empty() {
-        return Err(source.nothing_there().into());
-    }
     rows.truncate(most);
 
     line(format!("job         {}", job.name));
@@ -74,6 +78,10 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
     for (name, value) in &job.components {
         line(format!("  {name} = {value}"));
     }
+    let left_out = source.take_left_out();
+    if rows.is_empty() && left_out.already_done > 0 {
+        line(format!("nothing to do; {left_out}"));
+    }
     line(format!("first {} rows (how many there are is known when a run has listed them):", rows.len()));
     line("  target       bytes  key");
     for row in &rows {
@@ -85,5 +93,25 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
         "begun": opened.frozen.is_some(),
         "fingerprint": job.fingerprint,
         "rows_per_part": job.rows_per_part,
+    })))
+}
+
+async fn write(opened: &mut Opened, job: &JobArgs) -> Result<Summary, Failure> {
+    let planned = write_plan(opened, &job.file).await?;
+    line(format!(
+        "{} rows in {} parts on {}",
+        count(planned.rows),
+        count(planned.parts),
+        opened.output.uri()
+    ));
+    if !planned.left_out.is_empty() {
+        line(&planned.left_out);
+    }
+    Ok(Summary::new(json!({
+        "output": opened.output.uri(),
+        "parts": planned.parts,
+        "rows": planned.rows,
+        "left_out": planned.left_out,
+        "fingerprint": opened.job.fingerprint,
     })))
 }

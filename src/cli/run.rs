@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use clap::Args;
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::Success;
-use crate::pipeline::{Ended, Finished, Progress, Shutdown, Snapshot, run_job};
+use crate::pipeline::{Ended, Finished, Progress, Share, Shutdown, Snapshot, run_job};
 use crate::report::Verdict;
 use crate::store::Location;
 
@@ -15,9 +16,25 @@ use super::print::{count, line, seconds};
 use super::progress::Display;
 use super::{Cli, Summary, signals};
 
-pub(super) async fn run(arguments: &JobArgs, cli: &Cli) -> Result<Summary, Failure> {
-    let overrides = arguments.overrides();
-    let invocation = arguments.invocation(&overrides, cli)?;
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    /// Run the i-th of n shares of the parts, from 0; worker 0 makes the plan, the others wait for it
+    #[arg(long, value_name = "I/N", value_parser = Share::worker)]
+    worker: Option<Share>,
+    /// Run the parts from A to B, both inclusive, of a plan that `plan --write` or worker 0 makes
+    #[arg(long, value_name = "A-B", value_parser = Share::parts, conflicts_with = "worker")]
+    parts: Option<Share>,
+    /// End with this code (99, say) where the job was finished before, so that a scheduler can tell
+    #[arg(long, value_name = "CODE")]
+    already_done_exit: Option<u8>,
+}
+
+pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failure> {
+    let overrides = arguments.job.overrides();
+    let mut invocation = arguments.job.invocation(&overrides, cli)?;
+    invocation.share = arguments.worker.or(arguments.parts).unwrap_or(Share::WHOLE);
     let progress = Arc::new(Progress::default());
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone())?;
@@ -29,16 +46,46 @@ pub(super) async fn run(arguments: &JobArgs, cli: &Cli) -> Result<Summary, Failu
     let mut summary = match &ended {
         Ended::Before { success, verdicts, output } => {
             line(format!(
-                "complete since {}: {} rows, {} errors; inputs added later are not looked at (to classify those, run \
-                 into another `output.uri`)",
+                "complete since {}: {} rows, {} errors; inputs added later are not looked at (to classify those, or to try \
+                 again what failed, run into another `output.uri` with `[input] exclude_done` on this one)",
                 success.finished,
                 count(success.totals.planned),
                 count(success.totals.error)
             ));
             show_accuracy(success, verdicts);
-            Summary::new(
-                json!({ "complete": true, "already_complete": true, "output": output.uri(), "rows": totals(success) }),
-            )
+            let mut summary = Summary::new(json!({
+                "complete": true,
+                "already_complete": true,
+                "since": success.finished,
+                "output": output.uri(),
+                "rows": totals(success),
+            }));
+            summary.exit = arguments.already_done_exit;
+            summary
+        }
+        Ended::Share { run, missing, output } => {
+            let others = match missing {
+                Some(missing) => format!("{missing} parts of other shares are missing"),
+                None => "the plan is not whole yet".to_owned(),
+            };
+            line(format!(
+                "{} is done: {} images in {} parts, {} stood already; {others}",
+                invocation.share,
+                count(run.rows),
+                run.parts,
+                count(run.resumed)
+            ));
+            Summary::new(json!({
+                "complete": false,
+                "share": invocation.share.to_string(),
+                "output": output.uri(),
+                "rows_done": run.rows,
+                "resumed_rows": run.resumed,
+                "parts_done": run.parts,
+                "missing_parts": missing,
+                "errors_by_kind": run.by_kind,
+                "images_per_s": rounded(run.rate()),
+            }))
         }
         Ended::Now { finished, run, provider, output } => {
             show_run(finished, run, provider, output);

@@ -14,12 +14,15 @@ pub(super) fn listen(shutdown: Shutdown) -> Result<(), Failure> {
     let install = |kind| {
         signal(kind).map_err(|error| Failure::caused(Exit::Unavailable, "cannot listen for signals", error))
     };
+    // a file size limit then is an error of the write, and not the end of the process
+    let mut too_large = install(SignalKind::from_raw(libc::SIGXFSZ))?;
     let mut term = install(SignalKind::terminate())?;
     let mut interrupt = install(SignalKind::interrupt())?;
     tokio::spawn(async move {
         let mut asked = false;
         loop {
             tokio::select! {
+                _ = too_large.recv() => continue,
                 _ = term.recv() => {}
                 _ = interrupt.recv() => {}
             }

@@ -1,14 +1,13 @@
 //! A folder of images on any store: what belongs to it, in byte order of the key, and how it is read.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt, TryStreamExt};
-use tokio::sync::Semaphore;
 
 use crate::sample::{ErrorKind, RowError, Sample};
-use crate::store::{FetchError, Location};
+use crate::store::{FetchError, Location, Planned};
 
 use super::intake::{Arrival, Intake, Ticket};
 use super::plan::{LeftOut, Part, PlanRow, PlanSource};
@@ -139,28 +138,21 @@ impl FolderSource {
 pub struct FolderDataset {
     input: Location,
     output: Location,
-    /// Requests in flight over all parts.
-    requests: Arc<Semaphore>,
     max_encoded_bytes: u64,
     witness: Witness,
 }
 
 impl FolderDataset {
-    /// `output` holds the plan; `requests` bounds the requests in flight.
-    pub fn new(input: Location, output: Location, requests: usize, max_encoded_bytes: u64) -> Self {
-        FolderDataset {
-            input,
-            output,
-            requests: Arc::new(Semaphore::new(requests)),
-            max_encoded_bytes,
-            witness: Witness::new(),
-        }
+    /// `output` holds the plan; the input's own settings bound the requests in flight.
+    pub fn new(input: Location, output: Location, max_encoded_bytes: u64) -> Self {
+        FolderDataset { input, output, max_encoded_bytes, witness: Witness::new() }
     }
 
     async fn fetch(&self, sample: Sample, mut ticket: Box<dyn Ticket>) -> Result<(), ReadError> {
-        let permit = self.requests.acquire().await.map_err(|_| ReadError::Stopped)?;
-        let fetched = self.input.fetch(&sample.key, sample.etag.as_deref(), self.max_encoded_bytes).await;
-        drop(permit);
+        let turn = self.input.turn().await;
+        let planned = Planned { etag: sample.etag.as_deref(), size: sample.size };
+        let fetched = self.input.fetch(&sample.key, planned, self.max_encoded_bytes).await;
+        drop(turn);
         let refused = Instant::now();
         let error = match fetched {
             Ok(fetched) => {

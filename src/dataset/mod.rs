@@ -13,7 +13,10 @@ mod witness;
 pub use error::{DatasetError, ReadError};
 pub use folder::{FolderDataset, FolderSource, IMAGE_EXTENSIONS};
 pub use intake::{Arrival, Intake, Stop, Ticket};
-pub use plan::{LeftOut, Part, PlanRow, PlanSource, Planner, PlannerOptions, Segment, SegmentHead};
+pub use plan::{
+    DoneImage, DoneImages, Excluding, LeftOut, Part, PlanRow, PlanSource, Planner, PlannerOptions, Planning,
+    Segment, SegmentHead,
+};
 pub use targets::{FolderRule, FolderTargets};
 
 use futures::future::BoxFuture;

@@ -4,8 +4,7 @@ use toml::{Table, Value};
 
 /// The first key whose value asks for something that is not built, with that value.
 pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
-    const ABSENT: [&str; 4] =
-        ["input.manifest", "input.targets_file", "input.exclude_done", "input.carry_columns"];
+    const ABSENT: [&str; 3] = ["input.manifest", "input.targets_file", "input.carry_columns"];
     const VALUES: [(&str, &[&str]); 6] = [
         ("input.format", &["manifest", "webdataset", "parquet"]),
         (

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::FolderTargets;
+use crate::failure::{Exit, Failure};
 use crate::output::Layout;
 use crate::store::Location;
 
@@ -32,6 +33,18 @@ pub struct Frozen {
     pub model: FrozenModel,
     /// Ground truth by folder, where that is the rule.
     pub folder_targets: Option<FolderTargets>,
+    /// Finished outputs whose images are left out of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<Excluded>,
+}
+
+/// A finished output whose images are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excluded {
+    /// Where it stands.
+    pub uri: String,
+    /// Fingerprint of its job.
+    pub fingerprint: String,
 }
 
 /// What is known of the model without the model.
@@ -70,6 +83,14 @@ impl Frozen {
             )));
         }
         Ok(Some(frozen))
+    }
+
+    /// Freezes the job, unless another process did; gives what stands, read back from the output.
+    pub async fn create(&self, output: &Location) -> Result<Frozen, Failure> {
+        output.create_once(Layout::JOB, self.to_json()?.into()).await?;
+        Frozen::read(output).await?.ok_or_else(|| {
+            Failure::new(Exit::CannotCreate, format!("`{}` vanished after it was written", Layout::JOB))
+        })
     }
 
     /// The bytes of `job.json`.

@@ -27,6 +27,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("carry_columns", Rows),
             ("limit", Rows),
             ("extensions", Rows),
+            ("listing", Operation),
         ],
     ),
     ("model", &[("path", Rows), ("config", Rows), ("precision", Rows)]),
@@ -77,6 +78,10 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("requests", Operation),
             ("decode_threads", Operation),
         ],
+    ),
+    (
+        "storage",
+        &[("conditional_put", Operation), ("retry_seconds", Operation), ("read_timeout_seconds", Operation)],
     ),
     ("report", &[("formats", Operation), ("require", Operation)]),
 ];

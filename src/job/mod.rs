@@ -14,11 +14,12 @@ mod load;
 mod model;
 mod resolve;
 mod spec;
+mod storage;
 mod units;
 
 pub use error::JobError;
 pub use fingerprint::{Components, fingerprint};
-pub use frozen::{Frozen, FrozenModel};
+pub use frozen::{Excluded, Frozen, FrozenModel};
 pub use limits::Limits;
 pub use load::{Source, load};
 pub use model::{LoadedModel, read_labels};

@@ -14,7 +14,7 @@ use crate::report::{Gate, GateError};
 use crate::store::Uri;
 
 use super::fingerprint::{differences, fingerprint};
-use super::frozen::{Frozen, FrozenModel};
+use super::frozen::{Excluded, Frozen, FrozenModel};
 use super::limits::Limits;
 use super::model::{LoadedModel, read_labels};
 use super::spec::{self, JobSpec, ReportFormat, TargetsSpec};
@@ -34,6 +34,8 @@ pub struct ResolvedJob {
     pub any_extension: bool,
     /// Images in all, at most.
     pub limit: Option<u64>,
+    /// Addresses of outputs whose images are left out.
+    pub exclude_done: Vec<String>,
     /// Whether folders are classes.
     pub folder_targets: bool,
     /// The model's file.
@@ -143,6 +145,7 @@ impl ResolvedJob {
             input: input.to_string(),
             any_extension: spec.input.extensions == spec::Extensions::Any,
             limit: spec.input.limit,
+            exclude_done: spec.input.exclude_done.clone().unwrap_or_default(),
             folder_targets,
             model_path: spec.model.path.clone().into(),
             model: FrozenModel {
@@ -188,7 +191,12 @@ impl ResolvedJob {
     }
 
     /// What its first process freezes on the output.
-    pub fn freeze(&self, created: String, folder_targets: Option<FolderTargets>) -> Frozen {
+    pub fn freeze(
+        &self,
+        created: String,
+        folder_targets: Option<FolderTargets>,
+        excluded: Vec<Excluded>,
+    ) -> Frozen {
         Frozen {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -200,6 +208,7 @@ impl ResolvedJob {
             preprocess: self.preprocess_text(),
             model: self.model.clone(),
             folder_targets,
+            excluded,
         }
     }
 

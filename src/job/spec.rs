@@ -28,6 +28,9 @@ pub struct JobSpec {
     /// `[limits]`
     #[serde(default)]
     pub limits: Limits,
+    /// `[storage]`
+    #[serde(default)]
+    pub storage: Storage,
     /// `[report]`
     #[serde(default)]
     pub report: Report,
@@ -68,6 +71,19 @@ pub struct Input {
     /// `image` (the known extensions) or `any`.
     #[serde(default)]
     pub extensions: Extensions,
+    /// Whether the store's own order is relied on.
+    #[serde(default)]
+    pub listing: Listing,
+}
+
+/// How a listing comes into order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Listing {
+    #[default]
+    Auto,
+    Sort,
 }
 
 /// How the images lie.
@@ -257,6 +273,29 @@ pub struct Limits {
     pub decode_threads: Option<usize>,
 }
 
+/// How storage is used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// Whether creates are conditional.
+    #[serde(default)]
+    pub conditional_put: ConditionalPut,
+    /// How long one operation is tried again.
+    pub retry_seconds: Option<u64>,
+    /// How long one read may take.
+    pub read_timeout_seconds: Option<u64>,
+}
+
+/// Whether creates are conditional.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum ConditionalPut {
+    #[default]
+    On,
+    Off,
+}
+
 /// libjpeg's warnings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -309,6 +348,7 @@ mod tests {
             ("engine", fields::<Engine>()),
             ("output", fields::<Output>()),
             ("limits", fields::<Limits>()),
+            ("storage", fields::<Storage>()),
             ("report", fields::<Report>()),
         ];
         let marked: Vec<(&str, Vec<String>)> = KEYS

@@ -43,6 +43,11 @@ impl Layout {
         name.starts_with("part-")
     }
 
+    /// The lock of a share of the parts, on a local disk.
+    pub fn lock(share: &str) -> String {
+        format!("_tresnet/{share}.lock")
+    }
+
     /// A file of the report.
     pub fn report(extension: &str) -> String {
         format!("{}/report.{extension}", Self::REPORT)

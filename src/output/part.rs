@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Schema;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
@@ -12,6 +12,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::failpoints;
 use crate::store::{Created, Location};
 
 use super::{Layout, OutputError};
@@ -74,7 +75,7 @@ pub struct EncodedPart {
     /// Rows with status `ok`.
     pub ok: u32,
     /// Error rows by kind.
-    pub errors: BTreeMap<String, u32>,
+    pub errors: BTreeMap<String, u64>,
 }
 
 /// The receipt of a committed part.
@@ -89,22 +90,26 @@ pub struct PartFile {
     /// Rows with status `ok`.
     pub ok: u32,
     /// Error rows by kind.
-    pub errors: BTreeMap<String, u32>,
+    pub errors: BTreeMap<String, u64>,
     /// False where another worker's file was found in place of ours.
     pub written: bool,
 }
 
 impl PartFile {
     /// Error rows of all kinds.
-    pub fn error_rows(&self) -> u32 {
+    pub fn error_rows(&self) -> u64 {
         self.errors.values().sum()
     }
 }
 
-/// Error rows of a batch.
-pub fn error_rows(batch: &RecordBatch) -> u64 {
-    let kinds = batch.column_by_name("error_kind");
-    kinds.map_or(0, |kinds| (kinds.len() - kinds.null_count()) as u64)
+/// Error rows of a batch, by kind.
+pub fn error_rows(batch: &RecordBatch) -> BTreeMap<String, u64> {
+    let mut kinds = BTreeMap::new();
+    let column = batch.column_by_name("error_kind").and_then(|column| column.as_string_opt::<i32>());
+    for kind in column.into_iter().flatten().flatten() {
+        *kinds.entry(kind.to_owned()).or_insert(0) += 1;
+    }
+    kinds
 }
 
 /// Encodes the rows of a part. `first_row` and `plan` identify it in the footer.
@@ -116,19 +121,12 @@ pub fn encode(
     batches: &[RecordBatch],
 ) -> Result<EncodedPart, OutputError> {
     let encode = |error: parquet::errors::ParquetError| OutputError::Encode(error.to_string());
-    let mut errors = BTreeMap::new();
-    let mut rows = 0;
-    for batch in batches {
-        rows += batch.num_rows() as u32;
-        let Some(kinds) = batch.column_by_name("error_kind").and_then(|column| column.as_string_opt::<i32>())
-        else {
-            return Err(OutputError::Encode("a batch has no column `error_kind`".into()));
-        };
-        for kind in kinds.iter().flatten() {
-            *errors.entry(kind.to_owned()).or_insert(0) += 1;
-        }
+    let rows: u32 = batches.iter().map(|batch| batch.num_rows() as u32).sum();
+    let mut errors: BTreeMap<String, u64> = BTreeMap::new();
+    for (kind, count) in batches.iter().flat_map(error_rows) {
+        *errors.entry(kind).or_default() += count;
     }
-    let error_rows: u32 = errors.values().sum();
+    let error_rows = errors.values().sum::<u64>() as u32;
     let numbers = [
         ("part", id.to_string()),
         ("first_row", first_row.to_string()),
@@ -165,7 +163,10 @@ pub fn encode(
 
 /// Writes a part: the one act that makes its rows count.
 pub async fn commit(output: &Location, layout: &Layout, part: EncodedPart) -> Result<PartFile, OutputError> {
-    let name = layout.part(part.id);
+    let mut name = layout.part(part.id);
+    if failpoints::on("mutant.random_part_names") {
+        name = name.replace(".parquet", &format!("-{:p}.parquet", part.bytes.as_ptr()));
+    }
     let size = part.bytes.len() as u64;
     let created = output.create_once(&name, part.bytes).await?;
     let EncodedPart { id, ok, errors, .. } = part;

@@ -1,6 +1,9 @@
 //! What stands on an output: the listing of its parts, and what their footers say.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use futures::stream::{StreamExt, TryStreamExt};
@@ -60,6 +63,28 @@ impl Standing {
         Ok(Standing { parts })
     }
 
+    /// Removes the part files of a local disk that are not whole, and gives their names. A draft becomes a part
+    /// only when all of it is on the disk, so this is damage from elsewhere; the part is done again.
+    pub async fn drop_torn(
+        &mut self,
+        output: &Location,
+        layout: &Layout,
+    ) -> Result<Vec<String>, OutputError> {
+        let Some(root) = output.local_path().cloned() else { return Ok(Vec::new()) };
+        let files: Vec<(u32, String)> = self.parts.keys().map(|&id| (id, layout.part(id))).collect();
+        let look = move || -> Vec<(u32, String)> {
+            let torn = |(_, name): &(u32, String)| is_torn(&root.join(name)).unwrap_or(false);
+            files.into_iter().filter(torn).collect()
+        };
+        let torn = tokio::task::spawn_blocking(look).await;
+        let torn = torn.map_err(|error| OutputError::Encode(format!("looking for torn parts: {error}")))?;
+        for (id, name) in &torn {
+            output.remove_torn(name).await?;
+            self.parts.remove(id);
+        }
+        Ok(torn.into_iter().map(|(_, name)| name).collect())
+    }
+
     /// Reads every footer and checks it against the fingerprint that all must carry.
     pub async fn footers(
         &self,
@@ -93,6 +118,22 @@ impl Standing {
         });
         futures::stream::iter(footers).buffered(FOOTERS_AT_ONCE).try_collect().await
     }
+}
+
+/// True where a file does not end as Parquet does: its footer's length and the magic.
+fn is_torn(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    if size < 12 {
+        return Ok(true);
+    }
+    let (mut head, mut tail) = ([0; 4], [0; 8]);
+    file.read_exact(&mut head)?;
+    file.seek(SeekFrom::End(-8))?;
+    file.read_exact(&mut tail)?;
+    let [a, b, c, d, magic @ ..] = tail;
+    let footer = u64::from(u32::from_le_bytes([a, b, c, d]));
+    Ok(&head != b"PAR1" || &magic != b"PAR1" || footer + 12 > size)
 }
 
 /// Hands the named columns of every part to `take`, part by part in plan order.

@@ -1,18 +1,20 @@
 //! The end of a job: what stands is checked against the plan, reported on, and sealed with `_SUCCESS`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::dataset::LeftOut;
+use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, PROTOCOL, ReportFormat};
 use crate::output::{Layout, OutputError, Standing, StandingPart, Success, Totals, read_rows};
 use crate::report::{Accumulator, Classes, Gate, Metrics, Provenance, Report, ReportError, Verdict};
 use crate::store::Location;
 
-use super::run::{PlannedPart, over_budget};
+use super::budget::over_budget;
+use super::opening::Plan;
 
 /// A finished job.
 #[derive(Debug)]
@@ -23,6 +25,18 @@ pub struct Finished {
     pub report: Report,
     /// The gates, judged.
     pub verdicts: Vec<Verdict>,
+}
+
+/// How far a job is when a process has done its share of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Every part stands, and so does `_SUCCESS`.
+    Finished(Box<Finished>),
+    /// Parts of other shares are missing; how many is known where the plan is whole.
+    PartsMissing {
+        /// Parts that do not stand.
+        missing: Option<usize>,
+    },
 }
 
 /// What a job wants at its end.
@@ -42,16 +56,20 @@ impl From<ReportError> for Failure {
     }
 }
 
-/// Checks that exactly the planned parts stand, writes the report, then `_SUCCESS`. Failed gates do not keep a
-/// job from being finished; they are the caller's to act on.
+/// Checks by a listing of its own that exactly the planned parts stand, writes the report, then `_SUCCESS`: whoever
+/// sees that first finishes the job. Failed gates do not keep it from being finished; they are the caller's to
+/// act on.
 pub async fn finish(
     output: &Location,
     layout: &Layout,
     frozen: &Frozen,
-    planned: &[PlannedPart],
-    left_out: LeftOut,
+    plan: Plan,
     wishes: &Wishes<'_>,
-) -> Result<Finished, Failure> {
+) -> Result<Outcome, Failure> {
+    let Plan { parts: planned, left_out, is_whole } = plan;
+    if !is_whole {
+        return Ok(Outcome::PartsMissing { missing: None });
+    }
     let standing = Standing::list(output, layout).await?;
     let expected: BTreeSet<u32> = (0..planned.len() as u32).collect();
     let found: BTreeSet<u32> = standing.parts.keys().copied().collect();
@@ -59,16 +77,12 @@ pub async fn finish(
         let why = format!("is not in the plan, which ends before part {}", planned.len());
         return Err(OutputError::Foreign { name: layout.part(*extra), why }.into());
     }
-    if let Some(first) = expected.difference(&found).next() {
-        let missing = expected.len() - found.len();
-        return Err(Failure::new(
-            Exit::TryAgain,
-            format!("{missing} of {} parts are still missing (the first: {first}); run again", planned.len()),
-        ));
+    if !expected.is_subset(&found) && !failpoints::on("mutant.no_final_listing") {
+        return Ok(Outcome::PartsMissing { missing: Some(expected.len() - found.len()) });
     }
-    output.sweep_drafts(&Layout::FOLDERS).await?;
+    output.sweep_drafts(&Layout::FOLDERS, Duration::ZERO).await?;
     let parts = standing.footers(output, layout, &frozen.fingerprint).await?;
-    for (part, planned) in parts.iter().zip(planned) {
+    for (part, planned) in parts.iter().zip(&planned) {
         if part.plan != planned.plan || part.rows != u64::from(planned.rows) {
             let why = "holds other rows than the plan".into();
             return Err(OutputError::Inconsistent { name: part.name.clone(), why }.into());
@@ -103,7 +117,7 @@ pub async fn finish(
         parts,
     };
     let success = success.create(output).await?;
-    Ok(Finished { success, report, verdicts })
+    Ok(Outcome::Finished(Box::new(Finished { success, report, verdicts })))
 }
 
 /// Rows of these parts.

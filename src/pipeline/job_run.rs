@@ -2,18 +2,27 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::dataset::{FolderDataset, FolderSource, Planner, PlannerOptions};
+use crate::dataset::{
+    Excluding, FolderDataset, FolderSource, FolderTargets, LeftOut, Planner, PlannerOptions, Planning,
+};
 use crate::engine::{Engine, OrtCpu, OrtOptions, Runtime};
 use crate::failure::{Exit, Failure};
-use crate::job::{Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
-use crate::output::{Layout, PartContext, Standing, Success};
+use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
+use crate::output::{Layout, PartContext, Success};
 use crate::report::Verdict;
-use crate::store::{Location, Role};
+use crate::store::{Location, Role, Settings};
 
-use super::finish::{Finished, Wishes, failed_gates, finish, judge, now};
+use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
+use super::opening::{Opening, Plan};
 use super::run::{Stages, execute};
-use super::{Progress, Shutdown, Snapshot};
+use super::{Progress, Share, Shutdown, Snapshot, exclude, lock};
+
+/// A process that does not plan waits so long for the next segment of the one that does.
+const PLANNER_PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// Drafts on a local disk that no living writer can still be at.
+const OLD_DRAFT: Duration = Duration::from_secs(60 * 60);
 
 /// What a person asked for.
 #[derive(Debug, Clone)]
@@ -24,11 +33,14 @@ pub struct Invocation<'a> {
     pub source: Source<'a>,
     /// `--onnxruntime`.
     pub onnxruntime: Option<&'a Path>,
+    /// `--worker` or `--parts`.
+    pub share: Share,
 }
 
 /// A job resolved against its output, before anything is written.
 pub struct Opened {
     spec: JobSpec,
+    settings: Settings,
     model: LoadedModel,
     /// The resolved job.
     pub job: ResolvedJob,
@@ -63,6 +75,15 @@ pub enum Ended {
         /// Where the rows are.
         output: Location,
     },
+    /// This process has done its share; parts of others are missing.
+    Share {
+        /// The counters of this run.
+        run: Snapshot,
+        /// Parts of others that do not stand; none where the plan is not whole yet.
+        missing: Option<usize>,
+        /// Where the rows are.
+        output: Location,
+    },
 }
 
 impl Ended {
@@ -71,6 +92,7 @@ impl Ended {
         match self {
             Ended::Before { verdicts, .. } => failed_gates(verdicts),
             Ended::Now { finished, .. } => failed_gates(&finished.verdicts),
+            Ended::Share { .. } => None,
         }
     }
 }
@@ -79,23 +101,36 @@ impl Ended {
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
     let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
-    let input = Location::open(&spec.input.uri, Role::Input)?;
-    let output = Location::open(&spec.output.uri, Role::Output)?;
+    let settings = spec.storage_settings()?;
+    let input = Location::open_with(&spec.input.uri, Role::Input, settings)?;
+    let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
     let frozen = Frozen::read(&output).await?;
     let job = ResolvedJob::resolve(&spec, invocation.file, &model, frozen.as_ref())?;
     if let Some(frozen) = &frozen {
         job.check_against(frozen)?;
     }
-    Ok(Opened { spec, model, job, input, output, frozen })
+    Ok(Opened { spec, settings, model, job, input, output, frozen })
 }
 
 impl Opened {
-    /// The planning side of the input, with the targets that job.json holds or that the folders show.
-    pub async fn source(&self) -> Result<(FolderSource, Option<crate::dataset::FolderTargets>), Failure> {
+    /// The planning side of the input, with the targets that job.json holds or that the folders show, and
+    /// without what excluded outputs have done.
+    pub async fn source(&self) -> Result<(Excluding<'static>, Option<FolderTargets>), Failure> {
         if self.frozen.is_none() {
             self.any_image().await?;
         }
-        let targets = match &self.frozen {
+        let targets = self.targets().await?;
+        let excluded = match &self.frozen {
+            Some(frozen) => frozen.excluded.clone(),
+            None => self.excluded().await?,
+        };
+        let done = exclude::open(&excluded, &self.job.input, self.settings).await?;
+        let folder = FolderSource::new(self.input.clone(), self.job.any_extension, targets.clone());
+        Ok((Excluding::new(Box::new(folder), done), targets))
+    }
+
+    async fn targets(&self) -> Result<Option<FolderTargets>, Failure> {
+        Ok(match &self.frozen {
             _ if !self.job.folder_targets => None,
             Some(frozen) => frozen.folder_targets.clone(),
             None => {
@@ -103,8 +138,11 @@ impl Opened {
                 let (any, classes) = (self.job.any_extension, self.job.model.classes);
                 Some(FolderSource::observe_targets(&self.input, any, labels, classes).await?)
             }
-        };
-        Ok((FolderSource::new(self.input.clone(), self.job.any_extension, targets.clone()), targets))
+        })
+    }
+
+    async fn excluded(&self) -> Result<Vec<Excluded>, Failure> {
+        exclude::discover(&self.job.exclude_done, &self.output, self.settings).await
     }
 
     /// Fails where the input holds no image, saying what it holds instead.
@@ -139,12 +177,9 @@ impl Opened {
         if let Some(frozen) = &self.frozen {
             return Ok(frozen.clone());
         }
-        let (_, targets) = self.source().await?;
-        let ours = self.job.freeze(now(), targets);
-        self.output.create_once(Layout::JOB, ours.to_json()?.into()).await?;
-        let standing = Frozen::read(&self.output).await?.ok_or_else(|| {
-            Failure::new(Exit::CannotCreate, format!("`{}` vanished after it was written", Layout::JOB))
-        })?;
+        self.any_image().await?;
+        let ours = self.job.freeze(now(), self.targets().await?, self.excluded().await?);
+        let standing = ours.create(&self.output).await?;
         if standing != ours {
             self.job = ResolvedJob::resolve(&self.spec, file, &self.model, Some(&standing))?;
             self.job.check_against(&standing)?;
@@ -152,23 +187,41 @@ impl Opened {
         self.frozen = Some(standing.clone());
         Ok(standing)
     }
+
+    /// What stands where the job is finished.
+    async fn finished_before(&self) -> Result<Option<Success>, Failure> {
+        let Some(success) = Success::read(&self.output).await? else { return Ok(None) };
+        if success.fingerprint != self.job.fingerprint {
+            let why = "the output is finished for another job; take another `output.uri`".into();
+            return Err(JobError::Mismatch(why).into());
+        }
+        Ok(Some(success))
+    }
 }
 
-/// Runs a job to its end.
+impl ResolvedJob {
+    fn planner_options(&self, planning: Planning) -> PlannerOptions {
+        PlannerOptions {
+            fingerprint: self.fingerprint.clone(),
+            rows_per_part: self.rows_per_part,
+            limit: self.limit,
+            planning,
+        }
+    }
+}
+
+/// Runs a job, or this process's share of it, to its end.
 pub async fn run_job(
     invocation: &Invocation<'_>,
     progress: Arc<Progress>,
     shutdown: Shutdown,
 ) -> Result<Ended, Failure> {
     let mut opened = open_job(invocation).await?;
-    if let Some(success) = Success::read(&opened.output).await? {
-        if success.fingerprint != opened.job.fingerprint {
-            let why = "the output is finished for another job; take another `output.uri`".into();
-            return Err(JobError::Mismatch(why).into());
-        }
+    if let Some(success) = opened.finished_before().await? {
         let (verdicts, _) = judge(&opened.job.gates, &success);
         return Ok(Ended::Before { success: Box::new(success), verdicts, output: opened.output });
     }
+    let share = invocation.share;
     let runtime = Runtime::load(invocation.onnxruntime).map_err(crate::engine::EngineError::from)?;
     let mut engine = opened.engine(&runtime)?;
     let before = (opened.job.precision, opened.job.image.image_size);
@@ -176,28 +229,22 @@ pub async fn run_job(
     if (opened.job.precision, opened.job.image.image_size) != before {
         engine = opened.engine(&runtime)?;
     }
+    let _lock = lock::take(&opened.output, share)?;
     preflight(&opened.output, &frozen).await?;
 
     let provider = engine.provider().to_owned();
     let (source, _) = opened.source().await?;
     let Opened { job, input, output, .. } = opened;
     let layout = job.layout();
-    let standing = Standing::list(&output, &layout).await?;
-    let planner = Planner::new(
-        &source,
-        &output,
-        Layout::segment,
-        PlannerOptions {
-            fingerprint: job.fingerprint.clone(),
-            rows_per_part: job.rows_per_part,
-            limit: job.limit,
-        },
-    );
-    let dataset =
-        FolderDataset::new(input, output.clone(), job.limits.requests, job.image.limits.max_encoded_bytes);
+    output.sweep_drafts(&Layout::FOLDERS, OLD_DRAFT).await?;
+    let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
+    let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
+    let planner = Planner::new(&source, &output, Layout::segment, job.planner_options(planning));
+    let dataset = FolderDataset::new(input, output.clone(), job.image.limits.max_encoded_bytes);
     let stages = Stages {
         dataset: Arc::new(dataset),
         planner,
+        share,
         context: context(&job, &provider),
         engine,
         image: job.image,
@@ -205,19 +252,74 @@ pub async fn run_job(
         output: output.clone(),
         layout: layout.clone(),
     };
-    let executed = execute(stages, &job.limits, standing, progress.clone(), shutdown).await?;
+    let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown).await?;
     let run = progress.snapshot();
+    check_range(share, &executed.plan)?;
     let wishes = Wishes {
         formats: &job.report_formats,
         gates: &job.gates,
         max_error_fraction: job.limits.max_error_fraction,
     };
-    let finished = finish(&output, &layout, &frozen, &executed.planned, executed.left_out, &wishes).await?;
-    Ok(Ended::Now { finished: Box::new(finished), run, provider, output })
+    match finish(&output, &layout, &frozen, executed.plan, &wishes).await? {
+        Outcome::Finished(finished) => Ok(Ended::Now { finished, run, provider, output }),
+        Outcome::PartsMissing { missing } if !share.is_whole() => Ok(Ended::Share { run, missing, output }),
+        Outcome::PartsMissing { missing } => {
+            let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));
+            let why = format!("{missing}parts vanished from `{}` while the job ran; run again", output.uri());
+            Err(Failure::new(Exit::TryAgain, why))
+        }
+    }
+}
+
+/// A range of parts that lies behind the plan's end is a mistake; one that goes beyond it is cut.
+fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
+    let Share::Parts { first, last } = share else { return Ok(()) };
+    let parts = plan.parts.len() as u32;
+    if first >= parts && plan.is_whole {
+        let why = format!("--parts {first}-{last}: the plan has the parts 0 to {}", parts.saturating_sub(1));
+        return Err(Failure::new(Exit::Usage, if parts == 0 { "the plan has no parts".into() } else { why }));
+    }
+    if last >= parts && plan.is_whole {
+        tracing::warn!("--parts {first}-{last}: the plan ends with part {}", parts - 1);
+    }
+    Ok(())
+}
+
+/// The plan of a job, written.
+#[derive(Debug)]
+pub struct Planned {
+    /// Parts.
+    pub parts: u64,
+    /// Rows of all parts.
+    pub rows: u64,
+    /// What the listing left out.
+    pub left_out: LeftOut,
+}
+
+/// Freezes a job and writes its whole plan; a plan that stands is read.
+pub async fn write_plan(opened: &mut Opened, file: &Path) -> Result<Planned, Failure> {
+    let frozen = opened.freeze(file).await?;
+    if opened.finished_before().await?.is_none() {
+        preflight(&opened.output, &frozen).await?;
+    }
+    let (source, _) = opened.source().await?;
+    let options = opened.job.planner_options(Planning::Make);
+    let mut planner = Planner::new(&source, &opened.output, Layout::segment, options);
+    let mut planned = Planned { parts: 0, rows: 0, left_out: LeftOut::default() };
+    while let Some(segment) = planner.next_segment().await? {
+        planned.parts += segment.head().parts.len() as u64;
+        planned.rows += segment.head().rows();
+        planned.left_out.add(&segment.head().left_out);
+    }
+    Ok(planned)
 }
 
 /// A store that lets one create what already stands would let two workers write one part.
-async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure> {
+pub(super) async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure> {
+    if !output.conditional_put() {
+        tracing::warn!("conditional writes are switched off: only one process at a time may plan");
+        return Ok(());
+    }
     if output.refuses_to_create_again(Layout::JOB, frozen.to_json()?.into()).await? {
         return Ok(());
     }
@@ -225,7 +327,8 @@ async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure> {
         Exit::CannotCreate,
         format!(
             "`{}` lets an object be created twice, so exactly-once writing is not safe there (a store without \
-             conditional writes, or a disk without hard links); take another `output.uri`",
+             conditional writes, or a disk without hard links); take another `output.uri`, or set \
+             `[storage] conditional_put = \"off\"` and see to it that one process at a time plans",
             output.uri()
         ),
     ))

@@ -3,18 +3,28 @@
 //! Resources are taken in one order — part permit, slot row, bytes, request — and given back without taking
 //! another, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
 
+mod budget;
+mod canary;
 mod engine_thread;
+mod exclude;
 mod finish;
 mod intake;
 mod job_run;
+mod lock;
+mod opening;
 mod parts;
 mod progress;
 mod run;
+mod share;
 mod shutdown;
 mod work;
 
-pub use finish::{Finished, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report};
-pub use job_run::{Ended, Invocation, Opened, open_job, run_job};
+pub use finish::{
+    Finished, Outcome, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report,
+};
+pub use job_run::{Ended, Invocation, Opened, Planned, open_job, run_job, write_plan};
+pub use opening::{Opening, Plan, PlannedPart};
 pub use progress::{Progress, Snapshot};
-pub use run::{Executed, PlannedPart, Stages, execute};
+pub use run::{Executed, Stages, execute};
+pub use share::Share;
 pub use shutdown::Shutdown;

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use crate::output::Assembler;
 
 /// One part between its first row and its last.
-#[derive(Default)]
 pub(super) struct OpenPart {
+    rows: u32,
     assembler: Mutex<Option<Assembler>>,
     whole: Notify,
 }
@@ -27,6 +27,10 @@ impl OpenPart {
         if assembler.is_whole() {
             self.whole.notify_one();
         }
+    }
+
+    fn rows_left(&self) -> u32 {
+        self.rows.saturating_sub(self.assembler().as_ref().map_or(0, Assembler::rows))
     }
 
     /// A batch's rows are made.
@@ -64,11 +68,18 @@ impl OpenParts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a part; it closes when the guard is dropped.
-    pub fn open(self: &Arc<Self>, id: u32) -> OpenGuard {
-        let part = Arc::new(OpenPart::default());
+    /// Opens a part of so many rows; it closes when the guard is dropped.
+    pub fn open(self: &Arc<Self>, id: u32, rows: u32) -> OpenGuard {
+        let part = Arc::new(OpenPart { rows, assembler: Mutex::default(), whole: Notify::new() });
         self.map().insert(id, part.clone());
         OpenGuard { parts: self.clone(), id, part }
+    }
+
+    /// Rows that are still to come of each open part, in plan order.
+    pub fn rows_left(&self) -> Vec<(u32, u32)> {
+        let mut left: Vec<(u32, u32)> = self.map().iter().map(|(&id, part)| (id, part.rows_left())).collect();
+        left.sort_unstable();
+        left
     }
 
     /// The part, while it is open.

@@ -11,6 +11,7 @@ pub struct Progress {
     started: Instant,
     working: OnceLock<Instant>,
     planned: AtomicU64,
+    plan_rows: AtomicU64,
     plan_is_whole: AtomicBool,
     resumed: AtomicU64,
     rows: AtomicU64,
@@ -30,8 +31,10 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// Since everything was loaded.
     pub working: Duration,
-    /// Rows of the plan so far.
+    /// Rows that are this process's to do, as far as the plan is known.
     pub planned: u64,
+    /// Rows of the whole plan so far.
+    pub plan_rows: u64,
     /// True once the whole plan is known.
     pub plan_is_whole: bool,
     /// Rows that stood before this run.
@@ -50,7 +53,7 @@ pub struct Snapshot {
     pub rows_busy: f64,
     /// Seconds that the device was busy.
     pub engine_busy: f64,
-    /// Error rows by kind, in committed parts.
+    /// Error rows by kind.
     pub by_kind: BTreeMap<String, u64>,
 }
 
@@ -60,6 +63,7 @@ impl Default for Progress {
             started: Instant::now(),
             working: OnceLock::new(),
             planned: AtomicU64::new(0),
+            plan_rows: AtomicU64::new(0),
             plan_is_whole: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
             rows: AtomicU64::new(0),
@@ -80,9 +84,10 @@ impl Progress {
         self.working.get_or_init(Instant::now);
     }
 
-    /// More rows are planned.
-    pub fn plan(&self, rows: u64) {
-        self.planned.fetch_add(rows, Relaxed);
+    /// More rows are planned, and so many of them are this process's.
+    pub fn plan(&self, rows: u64, own: u64) {
+        self.planned.fetch_add(own, Relaxed);
+        self.plan_rows.fetch_add(rows, Relaxed);
     }
 
     /// The plan's end is known.
@@ -95,20 +100,20 @@ impl Progress {
         self.resumed.fetch_add(rows, Relaxed);
     }
 
-    /// A batch left the network.
-    pub fn batch(&self, rows: u64, errors: u64) {
+    /// A batch left the network, with so many error rows of each kind.
+    pub fn batch(&self, rows: u64, errors: &BTreeMap<String, u64>) {
         self.rows.fetch_add(rows, Relaxed);
-        self.errors.fetch_add(errors, Relaxed);
+        self.errors.fetch_add(errors.values().sum(), Relaxed);
+        if let Ok(mut by_kind) = self.by_kind.lock() {
+            for (kind, count) in errors {
+                *by_kind.entry(kind.clone()).or_default() += count;
+            }
+        }
     }
 
     /// A part was committed.
-    pub fn part(&self, errors: &BTreeMap<String, u32>) {
+    pub fn part(&self) {
         self.parts.fetch_add(1, Relaxed);
-        if let Ok(mut by_kind) = self.by_kind.lock() {
-            for (kind, count) in errors {
-                *by_kind.entry(kind.clone()).or_default() += u64::from(*count);
-            }
-        }
     }
 
     /// An image's bytes came.
@@ -140,6 +145,7 @@ impl Progress {
             elapsed: self.started.elapsed(),
             working: self.working.get().map_or(Duration::ZERO, Instant::elapsed),
             planned: self.planned.load(Relaxed),
+            plan_rows: self.plan_rows.load(Relaxed),
             plan_is_whole: self.plan_is_whole.load(Relaxed),
             resumed: self.resumed.load(Relaxed),
             rows: self.rows.load(Relaxed),

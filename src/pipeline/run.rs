@@ -1,32 +1,31 @@
 //! Runs the parts of a plan: opens them in order, lets them overlap, commits each by itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
-use crate::dataset::{Dataset, LeftOut, Part, Planner, Segment};
+use crate::dataset::{Dataset, Part, Planner, ReadError, Segment};
 use crate::engine::{Engine, SlotPool};
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::job::Limits;
-use crate::output::{self, Layout, PartContext, PartFile, Standing};
+use crate::output::{self, Layout, PartContext, PartFile};
 use crate::store::Location;
 
+use super::canary::{self, CANARY, FirstImages};
 use super::engine_thread::EngineThread;
 use super::intake::{ByteBudget, PartIntake};
+use super::opening::{Opening, Plan};
 use super::parts::OpenParts;
 use super::work::{WorkQueue, Workshop};
-use super::{Progress, Shutdown};
+use super::{Progress, Share, Shutdown};
 
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
 /// does; a segment's head and footer take about a megabyte.
 const SEGMENTS_AHEAD: usize = 128;
-/// The list of standing parts is read again before a part is opened when it is older than this: another
-/// process may be at work on the same share.
-const STANDING_AGE: Duration = Duration::from_secs(30);
 /// Open parts get this long to end after a signal.
 const GRACE: Duration = Duration::from_secs(25);
 
@@ -36,6 +35,8 @@ pub struct Stages<'a> {
     pub dataset: Arc<dyn Dataset>,
     /// Walks the plan.
     pub planner: Planner<'a>,
+    /// Which parts are run.
+    pub share: Share,
     /// The device, loaded.
     pub engine: Box<dyn Engine>,
     /// How images become rows of pixels.
@@ -50,22 +51,11 @@ pub struct Stages<'a> {
     pub layout: Layout,
 }
 
-/// A part as it was planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedPart {
-    /// Rows.
-    pub rows: u32,
-    /// Hash of its rows.
-    pub plan: String,
-}
-
-/// What a run found and did. Every planned part stands, unless the run ended early, which is an error.
+/// What a run found and did. Every part of its share stands, unless the run ended early, which is an error.
 #[derive(Debug)]
 pub struct Executed {
-    /// All parts of the plan, by id.
-    pub planned: Vec<PlannedPart>,
-    /// What the listing left out.
-    pub left_out: LeftOut,
+    /// The plan, as far as it was walked.
+    pub plan: Plan,
     /// Receipts of this run.
     pub committed: Vec<PartFile>,
 }
@@ -91,11 +81,11 @@ struct Shared {
 pub async fn execute(
     stages: Stages<'_>,
     limits: &Limits,
-    standing: Standing,
+    opening: Opening,
     progress: Arc<Progress>,
     shutdown: Shutdown,
 ) -> Result<Executed, Failure> {
-    let Stages { dataset, planner, mut engine, image, rows, context, output, layout } = stages;
+    let Stages { dataset, planner, share, mut engine, image, rows, context, output, layout } = stages;
     let spec = engine.spec().clone();
     let batch_size = spec.fixed_batch.unwrap_or(limits.batch_size).max(1);
     // enough batches being filled that one slow image idles nobody, one on the device, one waiting for it
@@ -135,6 +125,7 @@ pub async fn execute(
         parts: parts.clone(),
         progress: progress.clone(),
         shutdown: shutdown.clone(),
+        max_error_fraction: limits.max_error_fraction,
     }
     .open(limits.decode_threads.max(1))?;
     let shared = Arc::new(Shared {
@@ -153,8 +144,8 @@ pub async fn execute(
 
     shared.progress.begin();
     let (segments, arrivals) = mpsc::channel(SEGMENTS_AHEAD);
-    let planning = plan(planner, segments, &shared);
-    let working = work(arrivals, filling + 2, limits, standing, &shared);
+    let planning = plan(planner, share, segments, &shared);
+    let working = work(arrivals, opening, filling + 2, &shared);
     let ((), executed) = tokio::join!(planning, working);
 
     // nothing is open any more: the threads see their queues close and end
@@ -174,8 +165,12 @@ pub async fn execute(
 }
 
 /// Walks the plan ahead of the work.
-async fn plan(mut planner: Planner<'_>, segments: mpsc::Sender<Arc<Segment>>, shared: &Shared) {
+async fn plan(mut planner: Planner<'_>, share: Share, segments: mpsc::Sender<Arc<Segment>>, shared: &Shared) {
     loop {
+        if share.ends_before(planner.parts()) {
+            // the own parts are known; the rest only tells whether the job can be finished
+            planner.only_look();
+        }
         let next = tokio::select! {
             biased;
             () = shared.shutdown.draining() => return,
@@ -183,8 +178,10 @@ async fn plan(mut planner: Planner<'_>, segments: mpsc::Sender<Arc<Segment>>, sh
         };
         match next {
             Ok(Some(segment)) => {
-                shared.progress.plan(segment.head().rows());
-                if segment.head().last {
+                let head = segment.head();
+                let own = (head.first_part..).zip(&head.parts).filter(|(id, _)| share.takes(*id));
+                shared.progress.plan(head.rows(), own.map(|(_, (rows, _))| u64::from(*rows)).sum());
+                if head.last {
                     shared.progress.plan_ends();
                 }
                 if segments.send(segment).await.is_err() {
@@ -197,110 +194,124 @@ async fn plan(mut planner: Planner<'_>, segments: mpsc::Sender<Arc<Segment>>, sh
     }
 }
 
+type Tasks = JoinSet<Result<PartFile, Failure>>;
+
 /// Opens parts in plan order while permits last, and collects receipts.
 async fn work(
     mut segments: mpsc::Receiver<Arc<Segment>>,
+    mut opening: Opening,
     most_open: usize,
-    limits: &Limits,
-    standing: Standing,
     shared: &Arc<Shared>,
 ) -> Executed {
-    let mut executed = Executed { planned: Vec::new(), left_out: LeftOut::default(), committed: Vec::new() };
-    let mut standing: BTreeSet<u32> = standing.parts.into_keys().collect();
-    let mut listed = Instant::now();
+    let mut committed = Vec::new();
     let permits = Arc::new(Semaphore::new(most_open));
-    let mut tasks: JoinSet<Result<PartFile, Failure>> = JoinSet::new();
-    while let Some(segment) = segments.recv().await {
-        executed.left_out.add(&segment.head().left_out);
-        for part in segment.parts() {
-            executed.planned.push(PlannedPart { rows: part.rows, plan: part.plan.clone() });
-            if standing.contains(&part.id) {
-                shared.progress.resume(u64::from(part.rows));
-                continue;
-            }
+    let mut tasks: Tasks = JoinSet::new();
+    let mut handles = BTreeMap::new();
+    let mut first = true;
+    'segments: while let Some(segment) = segments.recv().await {
+        let (missing, standing) = opening.segment(&segment);
+        shared.progress.resume(standing.iter().map(|part| u64::from(part.rows)).sum());
+        for part in missing {
             let permit = tokio::select! {
                 biased;
-                () = shared.shutdown.draining() => break,
+                () = shared.shutdown.draining() => break 'segments,
                 permit = permits.clone().acquire_owned() => permit,
             };
-            let Ok(permit) = permit else { break };
-            if listed.elapsed() > STANDING_AGE {
-                match Standing::list(&shared.output, &shared.layout).await {
-                    Ok(now) => standing = now.parts.into_keys().collect(),
-                    Err(error) => shared.shutdown.fail(error.into()),
-                }
-                listed = Instant::now();
-                if standing.contains(&part.id) {
+            let Ok(permit) = permit else { break 'segments };
+            match opening.is_missing(&part).await {
+                Ok(true) => {}
+                Ok(false) => {
                     shared.progress.resume(u64::from(part.rows));
                     continue;
                 }
+                Err(failure) => {
+                    shared.shutdown.fail(failure);
+                    break 'segments;
+                }
             }
-            let task = shared.clone();
-            tasks.spawn(async move {
+            if std::mem::take(&mut first)
+                && part.rows >= canary::IMAGES
+                && let Err(failure) = try_first_images(shared, &part).await
+            {
+                shared.shutdown.fail(failure);
+                break 'segments;
+            }
+            let (id, task) = (part.id, shared.clone());
+            let handle = tasks.spawn(async move {
                 let receipt = run_part(&task, part).await;
                 drop(permit);
                 receipt
             });
+            handles.insert(id, handle);
             while let Some(ended) = tasks.try_join_next() {
-                receive(ended, &mut executed, limits, shared);
+                receive(ended, &mut committed, shared);
             }
         }
-        if shared.shutdown.is_draining() {
-            break;
-        }
     }
-    drain(tasks, &mut executed, limits, shared).await;
-    executed
+    drain(tasks, &handles, &mut committed, shared).await;
+    Executed { plan: opening.plan, committed }
 }
 
-/// Waits for the open parts; after a signal only as long as the grace lasts.
+/// Waits for the open parts; after a signal only for those that can end within the grace.
 async fn drain(
-    mut tasks: JoinSet<Result<PartFile, Failure>>,
-    executed: &mut Executed,
-    limits: &Limits,
+    mut tasks: Tasks,
+    handles: &BTreeMap<u32, AbortHandle>,
+    committed: &mut Vec<PartFile>,
     shared: &Shared,
 ) {
     let grace = async {
         shared.shutdown.draining().await;
+        give_up_late_parts(handles, shared);
         tokio::time::sleep(GRACE).await;
     };
     tokio::pin!(grace);
     loop {
         tokio::select! {
             ended = tasks.join_next() => match ended {
-                Some(ended) => receive(ended, executed, limits, shared),
-                None => return,
+                Some(ended) => receive(ended, committed, shared),
+                None => break,
             },
             () = &mut grace => break,
             () = shared.shutdown.aborting() => break,
         }
     }
-    shared.shutdown.abort();
-    tasks.shutdown().await;
-    shared.queue.forget_images();
+    if !tasks.is_empty() || shared.shutdown.is_draining() {
+        shared.shutdown.abort();
+        tasks.shutdown().await;
+        shared.queue.forget_images();
+    }
+}
+
+/// Gives up the open parts that cannot end within the grace at the rate measured so far: what is done of them
+/// is lost either way.
+fn give_up_late_parts(handles: &BTreeMap<u32, AbortHandle>, shared: &Shared) {
+    let rate = shared.progress.snapshot().rate();
+    if rate <= 0.0 {
+        return;
+    }
+    let mut rows = 0;
+    for (id, left) in shared.parts.rows_left() {
+        rows += u64::from(left);
+        let seconds = rows as f64 / rate;
+        if seconds > GRACE.as_secs_f64()
+            && let Some(handle) = handles.get(&id)
+        {
+            tracing::info!(part = id, rows_left = left, "would not end within the grace and is given up");
+            handle.abort();
+        }
+    }
 }
 
 /// Takes the end of one part to the books.
 fn receive(
     ended: Result<Result<PartFile, Failure>, tokio::task::JoinError>,
-    executed: &mut Executed,
-    limits: &Limits,
+    committed: &mut Vec<PartFile>,
     shared: &Shared,
 ) {
     match ended {
         Ok(Ok(receipt)) => {
-            shared.progress.part(&receipt.errors);
-            executed.committed.push(receipt);
-            let now = shared.progress.snapshot();
-            let budget = limits.max_error_fraction * now.planned as f64;
-            if now.plan_is_whole && now.errors as f64 > budget {
-                shared.shutdown.fail(over_budget(
-                    now.errors,
-                    now.planned,
-                    limits.max_error_fraction,
-                    &now.by_kind,
-                ));
-            }
+            shared.progress.part();
+            committed.push(receipt);
         }
         Ok(Err(failure)) => shared.shutdown.fail(failure),
         Err(error) if error.is_cancelled() => {}
@@ -308,34 +319,34 @@ fn receive(
     }
 }
 
-/// The failure of a run with too many error rows.
-pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeMap<String, u64>) -> Failure {
-    let kinds: Vec<String> = by_kind.iter().map(|(kind, rows)| format!("{rows} {kind}")).collect();
-    Failure::new(
-        Exit::Rejected,
-        format!(
-            "{errors} of {planned} rows are errors ({}), more than `limits.max_error_fraction` = {most} allows; look at \
-             them with `tresnet-batch report JOB --partial` or in the rows (`error_kind`, `error_message`), and accept \
-             them with a higher limit",
-            kinds.join(", ")
-        ),
-    )
+impl Shared {
+    async fn intake(&self, part: u32, rows: u32) -> Result<PartIntake, Failure> {
+        let turn = self.admitting.clone().acquire_owned().await;
+        let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
+        let (pool, budget) = (self.pool.clone(), self.budget.clone());
+        Ok(PartIntake::new(part, rows, turn, pool, budget, self.queue.clone(), self.progress.clone()))
+    }
+}
+
+/// Sends the first images of a part the whole way, before the long loop; see [`canary`].
+async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
+    let context = |error: ReadError| Failure::from(error).within("the first images were not read");
+    let open = shared.parts.open(CANARY, canary::IMAGES);
+    let intake = FirstImages::of(shared.intake(CANARY, canary::IMAGES).await?);
+    let read = shared.dataset.read(part, &intake).await;
+    intake.end(read).map_err(context)?.seal();
+    open.part.expect(canary::IMAGES);
+    tokio::select! {
+        batches = open.part.whole() => canary::judge(&batches),
+        // what stopped it is known where it happened
+        () = shared.shutdown.draining() => Ok(()),
+    }
 }
 
 /// One part from its plan to its receipt.
 async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
-    let turn = shared.admitting.clone().acquire_owned().await;
-    let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
-    let open = shared.parts.open(part.id);
-    let intake = PartIntake::new(
-        part.id,
-        part.rows,
-        turn,
-        shared.pool.clone(),
-        shared.budget.clone(),
-        shared.queue.clone(),
-        shared.progress.clone(),
-    );
+    let intake = shared.intake(part.id, part.rows).await?;
+    let open = shared.parts.open(part.id, part.rows);
     // whatever ends this task early drops the intake unsealed and closes the part: nothing of it is committed
     let end =
         shared.dataset.read(&part, &intake).await.map_err(|error| {

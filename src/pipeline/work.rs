@@ -17,6 +17,8 @@ use crate::output::{self, Predictions};
 use crate::sample::{ErrorKind, ImageFacts, RowError, RowOutcome};
 use crate::tensor::Layout;
 
+use super::budget;
+use super::canary::CANARY;
 use super::parts::OpenParts;
 use super::{Progress, Shutdown};
 
@@ -109,6 +111,7 @@ pub(super) struct Workshop {
     pub parts: Arc<OpenParts>,
     pub progress: Arc<Progress>,
     pub shutdown: Shutdown,
+    pub max_error_fraction: f64,
 }
 
 impl Workshop {
@@ -168,8 +171,14 @@ impl Workshop {
             let made = catch_unwind(AssertUnwindSafe(|| self.output.record_batch(rows, predictions)));
             match made {
                 Ok(Ok(batch)) => {
-                    let errors = output::error_rows(&batch);
-                    self.progress.batch(batch.num_rows() as u64, errors);
+                    if part != CANARY {
+                        self.progress.batch(batch.num_rows() as u64, &output::error_rows(&batch));
+                        if let Err(failure) =
+                            budget::judge(&self.progress.snapshot(), self.max_error_fraction)
+                        {
+                            self.shutdown.fail(failure);
+                        }
+                    }
                     open.add(first_offset, batch);
                 }
                 Ok(Err(error)) => self.shutdown.fail_now(error.into()),

@@ -1,16 +1,16 @@
 //! The write primitive: create an object that must not exist yet, and know for certain whether it does.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+use tokio::time::{Duration, timeout};
 
-use super::retry::jittered;
+use crate::failpoints;
+
+use super::retry::Patience;
+use super::settings::Settings;
 use super::{Location, StoreError, Uri};
-
-/// How long one creation is tried; above the output client's own timeout.
-const BUDGET: Duration = Duration::from_secs(300);
 
 /// How long a local write whose draft vanishes is tried again.
 const SWEPT: Duration = Duration::from_secs(2);
@@ -30,73 +30,120 @@ impl Location {
     /// A lost reply, a conflict and a timeout all look alike from here, and each may or may not have written;
     /// so after any of them the object itself is asked for, and only where it is absent the write is tried
     /// again. Errors that cannot have written (denied, disk full) are returned at once.
+    ///
+    /// Where conditional writes are switched off, the object is asked for first and then written plainly.
     pub async fn create_once(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
-        let path = self.path(name)?;
         let what = format!("writing `{}/{name}`", self.uri);
-        let started = Instant::now();
-        let mut pause = Duration::from_millis(100);
+        let mut patience = Patience::new(self.settings.write_budget(bytes.len()));
+        failpoints::reach("create.before", name);
         loop {
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            let error = match self.store.put_opts(&path, PutPayload::from(bytes.clone()), options).await {
-                Ok(_) => return Ok(Created::Now),
-                Err(error) => error,
-            };
-            let conflict = matches!(
-                error,
-                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
-            );
-            let sorted = StoreError::from_store(error, what.clone(), true);
-            // on local disk: somebody swept our draft, which is no harm
-            let swept = matches!(sorted, StoreError::Missing { .. }) && started.elapsed() < SWEPT;
-            let conflict = conflict || swept;
-            if !conflict && !sorted.is_transient() {
-                return Err(sorted);
-            }
-            if self.size(name).await?.is_some() {
+            if !self.settings.conditional_put && self.size(name).await?.is_some() {
                 return Ok(Created::Before);
             }
-            if started.elapsed() > BUDGET {
-                return Err(StoreError::Unavailable { what, detail: sorted.to_string() });
+            let mode = if self.settings.conditional_put { PutMode::Create } else { PutMode::Overwrite };
+            let (conflict, error) = match self.put(name, &what, bytes.clone(), mode).await {
+                Ok(()) => {
+                    failpoints::reach("create.after", name);
+                    return Ok(Created::Now);
+                }
+                Err(Refusal::Conflict) if failpoints::on("mutant.conflict_is_fatal") => {
+                    return Err(StoreError::Unwritable { what, detail: "it exists".into() });
+                }
+                Err(Refusal::Conflict) => {
+                    let detail = "conflicting writes do not end".into();
+                    (true, StoreError::Unavailable { what: what.clone(), detail })
+                }
+                Err(Refusal::Error(error)) => (false, error),
+            };
+            // on local disk: somebody swept our draft, which is no harm
+            let swept = matches!(error, StoreError::Missing { .. }) && patience.elapsed() < SWEPT;
+            if !conflict && !swept && !error.is_transient() {
+                return Err(error);
             }
-            tokio::time::sleep(jittered(pause)).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
+            if self.size(name).await?.is_some() || failpoints::on("mutant.absent_is_done") {
+                return Ok(Created::Before);
+            }
+            if !patience.wait().await {
+                return Err(match error {
+                    StoreError::Missing { what } => {
+                        StoreError::Unwritable { what, detail: "its draft vanishes again and again".into() }
+                    }
+                    error => error,
+                });
+            }
+            self.traffic.retried();
+        }
+    }
+
+    /// One write within its time.
+    async fn put(&self, name: &str, what: &str, bytes: Bytes, mode: PutMode) -> Result<(), Refusal> {
+        use object_store::Error as E;
+        let path = self.path(name).map_err(Refusal::Error)?;
+        let within = Settings::write_timeout(bytes.len());
+        let options = PutOptions { mode, ..PutOptions::default() };
+        match timeout(within, self.store.put_opts(&path, PutPayload::from(bytes), options)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(E::AlreadyExists { .. } | E::Precondition { .. })) => Err(Refusal::Conflict),
+            Ok(Err(error)) => Err(Refusal::Error(StoreError::from_store(error, what, true))),
+            Err(_) => {
+                let detail = format!("no answer within {} s", within.as_secs());
+                Err(Refusal::Error(StoreError::Unavailable { what: what.to_owned(), detail }))
+            }
         }
     }
 
     /// Writes an object that decides no rows (a report), over an older one if need be.
     pub async fn overwrite(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
-        let path = self.path(name)?;
         let what = format!("writing `{}/{name}`", self.uri);
-        super::retry::retry(|| async {
-            self.store
-                .put(&path, PutPayload::from(bytes.clone()))
-                .await
-                .map(|_| ())
-                .map_err(|error| StoreError::from_store(error, what.clone(), true))
+        self.retry(|| async {
+            self.put(name, &what, bytes.clone(), PutMode::Overwrite).await.map_err(|refusal| match refusal {
+                Refusal::Error(error) => error,
+                Refusal::Conflict => {
+                    let detail = "the store refuses to write over an older one".into();
+                    StoreError::Unwritable { what: what.clone(), detail }
+                }
+            })
         })
         .await
     }
 
     /// True where the store refuses to create an object twice: without that, nothing here is safe.
     pub async fn refuses_to_create_again(&self, name: &str, bytes: Bytes) -> Result<bool, StoreError> {
-        let path = self.path(name)?;
         let what = format!("checking conditional writes on `{}/{name}`", self.uri);
-        super::retry::retry(|| async {
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            match self.store.put_opts(&path, PutPayload::from(bytes.clone()), options).await {
-                Ok(_) => Ok(false),
-                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                    Ok(true)
-                }
-                Err(error) => Err(StoreError::from_store(error, what.clone(), true)),
+        self.retry(|| async {
+            match self.put(name, &what, bytes.clone(), PutMode::Create).await {
+                Ok(()) => Ok(false),
+                Err(Refusal::Conflict) => Ok(true),
+                Err(Refusal::Error(error)) => Err(error),
             }
         })
         .await
     }
 
+    /// True where writes are conditional, as `[storage]` says.
+    pub fn conditional_put(&self) -> bool {
+        self.settings.conditional_put
+    }
+
+    /// Removes a part file of a local disk that is not whole. Nothing else that decides rows is ever removed.
+    pub async fn remove_torn(&self, name: &str) -> Result<(), StoreError> {
+        let Uri::Local(root) = &self.uri else { return Ok(()) };
+        let path = root.join(name);
+        let removed = tokio::task::spawn_blocking(move || std::fs::remove_file(path)).await;
+        let what = || format!("removing the torn `{}/{name}`", self.uri);
+        match removed {
+            Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::from_io(&error, what(), true))
+            }
+            Err(error) => Err(StoreError::Io { what: what(), detail: error.to_string() }),
+            Ok(_) => Ok(()),
+        }
+    }
+
     /// Removes the drafts (`name#1`) that a killed writer leaves in these folders of a local disk; readers that
-    /// take every file of a folder would stumble over them. A writer at work loses nothing but one try.
-    pub async fn sweep_drafts(&self, folders: &[&str]) -> Result<(), StoreError> {
+    /// take every file of a folder would stumble over them. A writer at work loses nothing but one try; drafts
+    /// younger than `age` are left to theirs.
+    pub async fn sweep_drafts(&self, folders: &[&str], age: Duration) -> Result<(), StoreError> {
         let Uri::Local(root) = &self.uri else { return Ok(()) };
         let folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
         let sweep = move || -> std::io::Result<()> {
@@ -108,7 +155,7 @@ impl Location {
                 for item in items {
                     let item = item?;
                     let is_draft = item.file_name().to_str().is_some_and(is_draft);
-                    if is_draft && item.file_type()?.is_file() {
+                    if is_draft && is_file_of_age(&item, age) {
                         match std::fs::remove_file(item.path()) {
                             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                             _ => {}
@@ -124,6 +171,20 @@ impl Location {
             Err(error) => Err(StoreError::Io { what: what(), detail: error.to_string() }),
         }
     }
+}
+
+/// False for what vanished meanwhile, too.
+fn is_file_of_age(item: &std::fs::DirEntry, age: Duration) -> bool {
+    let Ok(found) = item.metadata() else { return false };
+    let old = found.modified().ok().and_then(|modified| modified.elapsed().ok());
+    found.is_file() && (age.is_zero() || old.is_some_and(|old| old >= age))
+}
+
+/// Why a write was not confirmed.
+enum Refusal {
+    /// It exists, or somebody else is writing it; or it was our own try, whose reply was lost.
+    Conflict,
+    Error(StoreError),
 }
 
 fn is_draft(name: &str) -> bool {
@@ -157,7 +218,7 @@ mod tests {
         for name in ["part-0.parquet#1", "part-0.parquet", "notes#x", "part-0.parquet#"] {
             std::fs::write(root.path().join(name), "x").unwrap();
         }
-        output.sweep_drafts(&["", "not/there"]).await.unwrap();
+        output.sweep_drafts(&["", "not/there"], Duration::ZERO).await.unwrap();
         let mut left: Vec<_> =
             std::fs::read_dir(root.path()).unwrap().map(|item| item.unwrap().file_name()).collect();
         left.sort();

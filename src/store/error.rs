@@ -37,6 +37,15 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// A listing whose keys do not increase, found too late to sort it.
+    #[error(
+        "the store lists the key `{key}` out of order, which a plan that was begun in order does not survive; set \
+         `[input] listing = \"sort\"` and take a new `output.uri`"
+    )]
+    Disorder {
+        /// The key.
+        key: String,
+    },
     /// Nothing there.
     #[error("{what}: not found")]
     Missing {
@@ -81,7 +90,9 @@ impl StoreError {
     /// The exit code that tells a scheduler what to do.
     pub fn exit(&self) -> Exit {
         match self {
-            StoreError::BadUri { .. } | StoreError::Setup { .. } => Exit::Config,
+            StoreError::BadUri { .. } | StoreError::Setup { .. } | StoreError::Disorder { .. } => {
+                Exit::Config
+            }
             StoreError::BadKey { .. } | StoreError::Missing { .. } => Exit::NoInput,
             StoreError::Denied { .. } => Exit::Denied,
             StoreError::Unwritable { .. } => Exit::CannotCreate,
@@ -118,6 +129,11 @@ impl StoreError {
                 None => StoreError::Unavailable { what, detail },
             },
         }
+    }
+
+    /// Sorts an error of writing to the local file system.
+    pub fn io(error: &io::Error, what: impl Into<String>) -> Self {
+        Self::from_io(error, what, true)
     }
 
     /// Sorts an error of the local file system.

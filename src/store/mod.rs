@@ -5,12 +5,15 @@
 
 mod create;
 mod error;
+mod listing;
 mod local;
 mod location;
 mod parquet;
 mod read;
 mod redact;
 mod retry;
+mod settings;
+mod traffic;
 mod uri;
 
 pub use create::Created;
@@ -18,6 +21,8 @@ pub use error::{FetchError, StoreError};
 pub use local::Unreadable;
 pub use location::{Entry, Location, Role};
 pub use parquet::{ParquetObject, ParquetReadError};
-pub use read::Fetched;
+pub use read::{Fetched, Planned};
 pub use redact::redact;
+pub use settings::Settings;
+pub use traffic::{Requests, Turn};
 pub use uri::Uri;

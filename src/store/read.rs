@@ -7,7 +7,6 @@ use bytes::Bytes;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 
 use super::location::strong;
-use super::retry::retry;
 use super::{FetchError, Location, StoreError, Uri, local};
 
 /// One object's bytes and its entity tag.
@@ -19,11 +18,20 @@ pub struct Fetched {
     pub etag: Option<String>,
 }
 
+/// What the plan says of an object, as far as it does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Planned<'a> {
+    /// The tag that it must still have.
+    pub etag: Option<&'a str>,
+    /// The bytes that it must still have.
+    pub size: Option<u64>,
+}
+
 impl Location {
-    /// Reads one image. `planned` is the tag that it must still have; above `limit` bytes it is not read.
-    pub async fn fetch(&self, key: &str, planned: Option<&str>, limit: u64) -> Result<Fetched, FetchError> {
+    /// Reads one image, as it was `planned`; above `limit` bytes it is not read.
+    pub async fn fetch(&self, key: &str, planned: Planned<'_>, limit: u64) -> Result<Fetched, FetchError> {
         if let Uri::Local(root) = &self.uri {
-            let (path, tag) = (root.join(key), planned.map(str::to_owned));
+            let (path, tag) = (root.join(key), planned.etag.map(str::to_owned));
             let read = tokio::task::spawn_blocking(move || local::read(&path, tag.as_deref(), limit)).await;
             let (bytes, etag) = read.map_err(|error| StoreError::Io {
                 what: format!("reading `{key}`"),
@@ -32,7 +40,7 @@ impl Location {
             return Ok(Fetched { bytes, etag: Some(etag) });
         }
         let path = self.path(key)?;
-        retry(|| async {
+        self.retry(|| async {
             match self.fetch_once(&path, key, planned, limit).await {
                 Ok(fetched) => Ok(Ok(fetched)),
                 Err(FetchError::Store(error)) => Err(error),
@@ -46,9 +54,12 @@ impl Location {
         &self,
         path: &object_store::path::Path,
         key: &str,
-        planned: Option<&str>,
+        planned: Planned<'_>,
         limit: u64,
     ) -> Result<Fetched, FetchError> {
+        let unsure = |detail: String| {
+            FetchError::Store(StoreError::Unavailable { what: format!("reading `{key}`"), detail })
+        };
         let sort = |error: object_store::Error| match StoreError::from_store(
             error,
             format!("reading `{key}`"),
@@ -58,21 +69,34 @@ impl Location {
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),
         };
-        let options = GetOptions { if_match: planned.map(str::to_owned), ..GetOptions::default() };
+        let options = GetOptions { if_match: planned.etag.map(str::to_owned), ..GetOptions::default() };
         let response = match self.store.get_opts(path, options).await {
             Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
             response => response.map_err(sort)?,
         };
         let (size, etag) = (response.meta.size, strong(response.meta.e_tag.clone()));
+        match (planned.etag, &etag) {
+            // an error document under a good status carries no tag
+            (Some(_), None) => return Err(unsure("the answer carries no entity tag".into())),
+            (Some(planned), Some(etag)) if planned != etag => return Err(FetchError::Changed),
+            _ => {}
+        }
+        if let Some(planned_size) = planned.size.filter(|planned| *planned != size) {
+            // the same bytes cannot have two sizes; without a tag, the store's own word on the size decides
+            let changed = planned.etag.is_none()
+                && matches!(self.store.head(path).await, Ok(now) if now.size != planned_size);
+            return Err(if changed {
+                FetchError::Changed
+            } else {
+                unsure(format!("{size} of {planned_size} bytes were announced"))
+            });
+        }
         if size > limit {
             return Err(FetchError::TooLarge { size });
         }
         let bytes = response.bytes().await.map_err(sort)?;
         if bytes.len() as u64 != size {
-            return Err(FetchError::Store(StoreError::Unavailable {
-                what: format!("reading `{key}`"),
-                detail: format!("{} of {size} bytes came", bytes.len()),
-            }));
+            return Err(unsure(format!("{} of {size} bytes came", bytes.len())));
         }
         Ok(Fetched { bytes, etag })
     }
@@ -92,7 +116,7 @@ impl Location {
             };
         }
         let path = self.path(key)?;
-        retry(|| async {
+        self.retry(|| async {
             let byte = self.store.get_range(&path, 0..1).await;
             match byte.map_err(|error| StoreError::from_store(error, format!("reading `{key}`"), false)) {
                 Ok(_) => Ok(true),
@@ -107,7 +131,7 @@ impl Location {
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
-        retry(|| async {
+        self.retry(|| async {
             let sort = |error| StoreError::from_store(error, what.clone(), false);
             let response = match self.store.get(&path).await.map_err(sort) {
                 Err(StoreError::Missing { .. }) => return Ok(None),
@@ -128,7 +152,7 @@ impl Location {
     pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
-        retry(|| async {
+        self.retry(|| async {
             let bytes = self
                 .store
                 .get_range(&path, range.clone())
@@ -147,7 +171,7 @@ impl Location {
     pub async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let path = self.path(name)?;
         let what = format!("looking for `{}/{name}`", self.uri);
-        retry(|| async {
+        self.retry(|| async {
             match self.store.head(&path).await {
                 Ok(meta) => Ok(Some(meta.size)),
                 Err(object_store::Error::NotFound { .. }) => Ok(None),

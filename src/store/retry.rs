@@ -2,37 +2,68 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant};
 
-use super::StoreError;
+use tokio::time::{Duration, Instant};
 
-/// How long one operation may be retried. Longer than the slowest single request (an upload's timeout).
-const BUDGET: Duration = Duration::from_secs(150);
+use super::{Location, StoreError};
+
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Repeats an operation while its error is transient and the budget lasts.
-pub(super) async fn retry<T, F, Fut>(operation: F) -> Result<T, StoreError>
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = Result<T, StoreError>>,
-{
-    let started = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match operation().await {
-            Err(error) if error.is_transient() && started.elapsed() + pause < BUDGET => {
-                tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "storage: trying again");
-                tokio::time::sleep(jittered(pause)).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+/// The pauses of one operation, and when it has had enough of them.
+#[derive(Debug)]
+pub(super) struct Patience {
+    started: Instant,
+    budget: Duration,
+    pause: Duration,
+}
+
+impl Patience {
+    pub fn new(budget: Duration) -> Self {
+        Patience { started: Instant::now(), budget, pause: FIRST_PAUSE }
+    }
+
+    /// Time since the first try.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Pauses, longer each time; false (at once) where the budget is spent.
+    pub async fn wait(&mut self) -> bool {
+        if self.elapsed() + self.pause >= self.budget {
+            return false;
+        }
+        tokio::time::sleep(jittered(self.pause)).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        true
+    }
+}
+
+impl Location {
+    /// Repeats an operation while its error is transient and the budget lasts.
+    pub(super) async fn retry<T, F, Fut>(&self, operation: F) -> Result<T, StoreError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, StoreError>>,
+    {
+        let mut patience = Patience::new(self.settings.retry);
+        loop {
+            match operation().await {
+                Err(error) if error.is_transient() => {
+                    if !patience.wait().await {
+                        return Err(error);
+                    }
+                    self.traffic.retried();
+                    tracing::warn!(%error, "storage: trying again");
+                }
+                done => return done,
             }
-            done => return done,
         }
     }
 }
 
 /// Between half and the whole of the pause, so that workers that failed together do not come back together.
-pub(super) fn jittered(pause: Duration) -> Duration {
+fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(Instant::now()) as f64 / u64::MAX as f64;
     pause.mul_f64(0.5 + random / 2.0)
 }

@@ -69,19 +69,30 @@ impl Uri {
 
     /// True where this is `other` or lies below it.
     pub fn is_within(&self, other: &Uri) -> bool {
-        match (self, other) {
-            (Uri::Local(inner), Uri::Local(outer)) => inner.starts_with(outer),
+        self.below(other).is_some()
+    }
+
+    /// What keys below this have in front of them when seen from `outer`: empty, or a path and its slash; `None`
+    /// where this does not lie within `outer`.
+    pub fn below(&self, outer: &Uri) -> Option<String> {
+        let rest = match (self, outer) {
+            (Uri::Local(inner), Uri::Local(outer)) => inner.strip_prefix(outer).ok()?.to_str()?,
             (
                 Uri::Remote { scheme, bucket, prefix },
                 Uri::Remote { scheme: outer_scheme, bucket: outer_bucket, prefix: outer },
             ) => {
-                let below = |rest: &str| rest.is_empty() || outer.is_empty() || rest.starts_with('/');
-                scheme == outer_scheme
-                    && bucket == outer_bucket
-                    && prefix.strip_prefix(outer.as_str()).is_some_and(below)
+                if scheme != outer_scheme || bucket != outer_bucket {
+                    return None;
+                }
+                match prefix.strip_prefix(outer.as_str())? {
+                    "" => "",
+                    rest if outer.is_empty() => rest,
+                    rest => rest.strip_prefix('/')?,
+                }
             }
-            _ => false,
-        }
+            _ => return None,
+        };
+        Some(if rest.is_empty() { String::new() } else { format!("{rest}/") })
     }
 
     fn local(path: &Path) -> Result<Uri, StoreError> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::root;
 
 /// Modules that hold plain types and know nobody.
-const LEAVES: [&str; 5] = ["tensor", "sample", "failure", "classes", "telemetry"];
+const LEAVES: [&str; 6] = ["tensor", "sample", "failure", "failpoints", "classes", "telemetry"];
 
 /// For each room, the rooms that it may name. Imports run one way; a stage never imports `job`.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
@@ -22,7 +22,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         room("job", &["store", "dataset", "output", "image", "model", "engine", "report"]),
         room("pipeline", &["store", "dataset", "output", "image", "model", "engine", "report", "job"]),
         room("cli", &["store", "dataset", "output", "image", "model", "engine", "report", "job", "pipeline"]),
-        room("main", &["cli"]),
+        room("main", &["cli", "failpoints"]),
     ])
 }
 

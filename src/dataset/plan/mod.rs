@@ -3,10 +3,12 @@
 //! Whoever creates a segment first decides it; everybody else reads it. No process holds the whole plan: a
 //! segment's footer says which parts it has, and one ranged read gives one part's rows.
 
+mod excluding;
 mod planner;
 mod segment;
 
-pub use planner::{Planner, PlannerOptions};
+pub use excluding::{DoneImage, DoneImages, Excluding};
+pub use planner::{Planner, PlannerOptions, Planning};
 pub use segment::{Segment, SegmentHead};
 
 use std::collections::BTreeMap;
@@ -44,6 +46,9 @@ pub struct LeftOut {
     pub unreadable: u64,
     /// Images that stand in no class folder: taken, but without a target.
     pub without_target: u64,
+    /// Images that stand in an output of `input.exclude_done`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub already_done: u64,
 }
 
 impl LeftOut {
@@ -59,7 +64,12 @@ impl LeftOut {
         }
         self.unreadable += other.unreadable;
         self.without_target += other.without_target;
+        self.already_done += other.already_done;
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl fmt::Display for LeftOut {
@@ -77,6 +87,9 @@ impl fmt::Display for LeftOut {
                 "taken without a target, since they lie in no class folder: {}",
                 self.without_target
             ));
+        }
+        if self.already_done > 0 {
+            parts.push(format!("left out, since an excluded output has them: {}", self.already_done));
         }
         f.write_str(&parts.join("; "))
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use futures::stream::{BoxStream, TryStreamExt};
+use tokio::time::{Duration, Instant};
 
 use crate::dataset::DatasetError;
+use crate::failpoints;
 use crate::store::Location;
 
 use super::segment::{Segment, SegmentHead, encode};
@@ -16,6 +18,20 @@ const PARTS_OF_LATER_SEGMENTS: usize = 256;
 /// No segment holds more rows, whatever its parts; it bounds the planner's memory.
 const MOST_ROWS: usize = 1 << 20;
 
+/// How often a follower looks for the next segment.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What a process does where the next segment does not stand yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planning {
+    /// It makes it: there is one such process, or several that list the same input.
+    Make,
+    /// It waits for the planning process, so long after the last new one.
+    Follow(Duration),
+    /// It goes without: the walk ends there.
+    Look,
+}
+
 /// What a planner needs to know of the job.
 #[derive(Debug, Clone)]
 pub struct PlannerOptions {
@@ -25,6 +41,8 @@ pub struct PlannerOptions {
     pub rows_per_part: u32,
     /// Rows in all, at most.
     pub limit: Option<u64>,
+    /// Who makes segments.
+    pub planning: Planning,
 }
 
 /// Walks the chain: existing segments are read and believed, missing ones are listed, cut and created.
@@ -75,19 +93,35 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// From now on nothing is made or waited for.
+    pub fn only_look(&mut self) {
+        self.options.planning = Planning::Look;
+    }
+
+    /// True once the last segment of the chain was seen.
+    pub fn is_whole(&self) -> bool {
+        self.done
+    }
+
+    /// Parts of the segments seen so far.
+    pub fn parts(&self) -> u32 {
+        self.next.first_part
+    }
+
     /// The next segment of the chain, or `None` behind the last.
     pub async fn next_segment(&mut self) -> Result<Option<Arc<Segment>>, DatasetError> {
         if self.done {
             return Ok(None);
         }
         let name = (self.segment_name)(self.next.index);
-        let standing = match Segment::open(self.output, &name).await? {
+        let standing = match self.standing(&name).await? {
             Some(segment) => {
                 // another planner went ahead, or an earlier run: its rows count, our listing starts behind them
                 self.restart();
                 segment
             }
-            None => self.create(&name).await?,
+            None if self.options.planning == Planning::Make => self.create(&name).await?,
+            None => return Ok(None),
         };
         let head = standing.head();
         let expected = &self.next;
@@ -112,6 +146,22 @@ impl<'a> Planner<'a> {
         Ok(Some(Arc::new(standing)))
     }
 
+    /// The segment, if it stands; a follower waits for it.
+    async fn standing(&self, name: &str) -> Result<Option<Segment>, DatasetError> {
+        let started = Instant::now();
+        loop {
+            let found = Segment::open(self.output, name).await?;
+            let Planning::Follow(patience) = self.options.planning else { return Ok(found) };
+            if found.is_some() {
+                return Ok(found);
+            }
+            if started.elapsed() >= patience {
+                return Err(DatasetError::NoPlanner { minutes: patience.as_secs() / 60 });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     async fn create(&mut self, name: &str) -> Result<Segment, DatasetError> {
         let parts = self.cut().await?;
         let mut head = self.next.clone();
@@ -126,6 +176,9 @@ impl<'a> Planner<'a> {
         let standing = Segment::open(self.output, name)
             .await?
             .ok_or_else(|| bad("vanished after it was written".into()))?;
+        if failpoints::on("mutant.planner_trusts_its_listing") {
+            return Ok(standing.believed(head, &parts));
+        }
         let ours = standing.head().last_key == head.last_key
             && standing.head().parts.iter().map(|(rows, _)| *rows as usize).eq(parts.iter().map(Vec::len));
         if !ours {

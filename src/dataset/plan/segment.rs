@@ -64,9 +64,13 @@ fn schema() -> Arc<Schema> {
     ]))
 }
 
+fn parts_of(parts: &[Vec<PlanRow>]) -> Vec<(u32, String)> {
+    parts.iter().map(|rows| (rows.len() as u32, rows_hash(rows))).collect()
+}
+
 /// The bytes of a segment; `parts` are the rows of each part, and the head's own `parts` is filled from them.
 pub(super) fn encode(mut head: SegmentHead, parts: &[Vec<PlanRow>]) -> Result<Bytes, ParquetError> {
-    head.parts = parts.iter().map(|rows| (rows.len() as u32, rows_hash(rows))).collect();
+    head.parts = parts_of(parts);
     let json = serde_json::to_string(&head).map_err(|error| ParquetError::External(Box::new(error)))?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
@@ -99,6 +103,11 @@ impl Segment {
             return Err(bad("has another number of row groups than parts".into()));
         }
         Ok(Some(Segment { head, object }))
+    }
+
+    /// The segment as somebody would see it who believes in these rows instead of reading what stands.
+    pub(super) fn believed(self, head: SegmentHead, parts: &[Vec<PlanRow>]) -> Segment {
+        Segment { head: SegmentHead { parts: parts_of(parts), ..head }, ..self }
     }
 
     /// The object's name below the output.

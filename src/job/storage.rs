@@ -1,0 +1,33 @@
+//! `[storage]`, resolved: how long is tried, and how.
+
+use std::time::Duration;
+
+use crate::store::Settings;
+
+use super::JobError;
+use super::spec::{ConditionalPut, JobSpec, Listing};
+
+/// A day: more is a typing error.
+const LONGEST: u64 = 24 * 60 * 60;
+
+impl JobSpec {
+    /// How storage is used.
+    pub fn storage_settings(&self) -> Result<Settings, JobError> {
+        let defaults = Settings::default();
+        let seconds = |key: &str, typed: Option<u64>, default: Duration| match typed {
+            None => Ok(default),
+            Some(seconds) if (1..=LONGEST).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+            Some(seconds) => {
+                Err(JobError::Mismatch(format!("`storage.{key}` is {seconds}; it goes from 1 to {LONGEST}")))
+            }
+        };
+        let typed = &self.storage;
+        Ok(Settings {
+            conditional_put: typed.conditional_put == ConditionalPut::On,
+            retry: seconds("retry_seconds", typed.retry_seconds, defaults.retry)?,
+            read_timeout: seconds("read_timeout_seconds", typed.read_timeout_seconds, defaults.read_timeout)?,
+            requests: self.limits.requests.unwrap_or(defaults.requests).max(1),
+            sort_listing: self.input.listing == Listing::Sort,
+        })
+    }
+}

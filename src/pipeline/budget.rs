@@ -1,0 +1,81 @@
+//! When a run has seen enough errors to know that it will be refused.
+
+use std::collections::BTreeMap;
+
+use crate::failure::{Exit, Failure};
+
+use super::Snapshot;
+
+/// The first judgement on a share of all rows, before the plan's length is known.
+const FIRST_ROWS: u64 = 200;
+
+/// Fails where errors exceed the budget of the whole plan, or are most of the first rows.
+pub(super) fn judge(now: &Snapshot, max_error_fraction: f64) -> Result<(), Failure> {
+    if now.plan_is_whole && now.errors as f64 > max_error_fraction * now.plan_rows as f64 {
+        return Err(over_budget(now.errors, now.plan_rows, max_error_fraction, &now.by_kind));
+    }
+    let most = max_error_fraction.max(0.5);
+    if now.rows >= FIRST_ROWS && now.errors as f64 >= most * now.rows as f64 && max_error_fraction < 1.0 {
+        let kinds = kinds(&now.by_kind);
+        return Err(Failure::new(
+            Exit::Rejected,
+            format!(
+                "{} of the first {} rows are errors ({kinds}); the run stops before it wastes more. Look at the input, \
+                 or accept them with a higher `limits.max_error_fraction` than {max_error_fraction}",
+                now.errors, now.rows
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The failure of a run with too many error rows.
+pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeMap<String, u64>) -> Failure {
+    Failure::new(
+        Exit::Rejected,
+        format!(
+            "{errors} of {planned} rows are errors ({}), more than `limits.max_error_fraction` = {most} allows; look at \
+             them with `tresnet-batch report JOB --partial` or in the rows (`error_kind`, `error_message`), and accept \
+             them with a higher limit",
+            kinds(by_kind)
+        ),
+    )
+}
+
+fn kinds(by_kind: &BTreeMap<String, u64>) -> String {
+    let kinds: Vec<String> = by_kind.iter().map(|(kind, rows)| format!("{rows} {kind}")).collect();
+    kinds.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Progress;
+
+    fn after(rows: u64, errors: u64, planned: Option<u64>, fraction: f64) -> bool {
+        let progress = Progress::default();
+        progress.batch(rows, &BTreeMap::from([("corrupt".to_owned(), errors)]));
+        if let Some(planned) = planned {
+            progress.plan(planned, planned);
+            progress.plan_ends();
+        }
+        judge(&progress.snapshot(), fraction).is_err()
+    }
+
+    #[test]
+    fn a_run_stops_once_the_whole_plans_budget_is_spent_and_not_before() {
+        assert!(!after(50, 10, Some(1000), 0.01));
+        assert!(after(50, 11, Some(1000), 0.01));
+        assert!(!after(50, 11, None, 0.01));
+    }
+
+    #[test]
+    fn a_run_stops_when_half_of_the_first_rows_are_errors_unless_that_is_allowed() {
+        assert!(!after(199, 150, None, 0.01));
+        assert!(after(200, 100, None, 0.01));
+        assert!(!after(200, 99, None, 0.01));
+        assert!(!after(200, 150, None, 0.9));
+        assert!(after(200, 190, None, 0.9));
+        assert!(!after(200, 200, None, 1.0));
+    }
+}

@@ -1,0 +1,121 @@
+//! The first images of a run go the whole way alone, before the long loop: faults that are no row's end the run
+//! while little is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use arrow::array::{AsArray, RecordBatch};
+use futures::future::BoxFuture;
+use tokio::sync::Notify;
+
+use crate::dataset::{Arrival, Intake, ReadError, Stop, Ticket};
+use crate::failure::{Exit, Failure};
+use crate::sample::{ErrorKind, RowError, Sample};
+
+/// The pseudo part that the canary's rows belong to; they are never written.
+pub(super) const CANARY: u32 = u32::MAX;
+/// Images of the canary. A part with fewer is its own canary.
+pub(super) const IMAGES: u32 = 16;
+
+/// Lets the first images of a part through and ends the reading once each of them was delivered.
+pub(super) struct FirstImages<I> {
+    inner: I,
+    admitted: AtomicU32,
+    open: Arc<Undelivered>,
+}
+
+#[derive(Default)]
+struct Undelivered {
+    tickets: AtomicU32,
+    fewer: Notify,
+}
+
+impl<I: Intake> FirstImages<I> {
+    pub fn of(inner: I) -> Self {
+        FirstImages { inner, admitted: AtomicU32::new(0), open: Arc::default() }
+    }
+
+    /// How the reading ended: well where all images came.
+    pub fn end<T>(self, read: Result<T, ReadError>) -> Result<I, ReadError> {
+        match read {
+            Err(ReadError::Stopped) if self.admitted.load(SeqCst) == IMAGES => Ok(self.inner),
+            Err(error) => Err(error),
+            Ok(_) => Ok(self.inner),
+        }
+    }
+}
+
+impl<I: Intake> Intake for FirstImages<I> {
+    fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
+        Box::pin(async move {
+            if self.admitted.load(SeqCst) == IMAGES {
+                loop {
+                    let fewer = self.open.fewer.notified();
+                    if self.open.tickets.load(SeqCst) == 0 {
+                        return Err(Stop);
+                    }
+                    fewer.await;
+                }
+            }
+            let ticket = self.inner.admit(sample, size_hint).await?;
+            self.admitted.fetch_add(1, SeqCst);
+            self.open.tickets.fetch_add(1, SeqCst);
+            Ok(Box::new(Counted { ticket: Some(ticket), open: self.open.clone() }) as Box<dyn Ticket>)
+        })
+    }
+}
+
+struct Counted {
+    ticket: Option<Box<dyn Ticket>>,
+    open: Arc<Undelivered>,
+}
+
+impl Ticket for Counted {
+    fn fit(&mut self, len: u64) -> bool {
+        self.ticket.as_mut().is_none_or(|ticket| ticket.fit(len))
+    }
+
+    fn refit(&mut self, len: u64) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Some(ticket) = &mut self.ticket {
+                ticket.refit(len).await;
+            }
+        })
+    }
+
+    fn deliver(mut self: Box<Self>, image: Result<Arrival, RowError>) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.deliver(image);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.tickets.fetch_sub(1, SeqCst);
+        self.open.fewer.notify_one();
+    }
+}
+
+/// Looks at the canary's rows. Errors of single images only inform: the budget of the run judges them.
+pub(super) fn judge(batches: &[RecordBatch]) -> Result<(), Failure> {
+    let kinds: Vec<String> = batches
+        .iter()
+        .filter_map(|batch| batch.column_by_name("error_kind")?.as_string_opt::<i32>())
+        .flat_map(|column| column.iter().flatten().map(str::to_owned))
+        .collect();
+    let infinite = kinds.iter().filter(|kind| *kind == ErrorKind::NonFinite.as_str()).count();
+    if infinite == IMAGES as usize {
+        return Err(Failure::new(
+            Exit::Config,
+            format!(
+                "the model gives no finite numbers for any of the first {IMAGES} images; are the weights whole, and does \
+                 the network bear `model.precision`?"
+            ),
+        ));
+    }
+    if !kinds.is_empty() {
+        tracing::warn!("{} of the first {IMAGES} images are errors ({})", kinds.len(), kinds.join(", "));
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Which parts are still to do: the plan as it becomes known, less what stands on the output.
+
+use std::collections::BTreeSet;
+
+use tokio::time::{Duration, Instant};
+
+use crate::dataset::{LeftOut, Part, Segment};
+use crate::failure::Failure;
+use crate::output::{Layout, Standing};
+use crate::store::Location;
+
+use super::Share;
+
+/// The list of standing parts is read again before a part is opened when it is older than this: another
+/// process may be at work on the same share.
+const STANDING_AGE: Duration = Duration::from_secs(30);
+
+/// A part as it was planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedPart {
+    /// Rows.
+    pub rows: u32,
+    /// Hash of its rows.
+    pub plan: String,
+}
+
+/// The plan as far as it was walked.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// All parts, by id.
+    pub parts: Vec<PlannedPart>,
+    /// What the listing left out.
+    pub left_out: LeftOut,
+    /// True once the last segment was seen.
+    pub is_whole: bool,
+}
+
+/// Walks the plan beside what stands.
+#[derive(Debug)]
+pub struct Opening {
+    share: Share,
+    output: Location,
+    layout: Layout,
+    standing: BTreeSet<u32>,
+    listed: Instant,
+    /// The plan so far.
+    pub plan: Plan,
+}
+
+impl Opening {
+    /// Reads what stands on the output; on local disk, a part file that is not whole is removed and done again.
+    pub async fn begin(share: Share, output: Location, layout: Layout) -> Result<Opening, Failure> {
+        let mut standing = Standing::list(&output, &layout).await?;
+        for name in standing.drop_torn(&output, &layout).await? {
+            tracing::warn!(name, "is not whole: its part is done again");
+        }
+        let standing = standing.parts.into_keys().collect();
+        Ok(Opening { share, output, layout, standing, listed: Instant::now(), plan: Plan::default() })
+    }
+
+    /// Takes the next segment to the books, and gives this process's parts of it: (those to do, those done).
+    pub fn segment(&mut self, segment: &std::sync::Arc<Segment>) -> (Vec<Part>, Vec<Part>) {
+        self.plan.left_out.add(&segment.head().left_out);
+        self.plan.is_whole = segment.head().last;
+        let parts = segment.parts();
+        self.plan
+            .parts
+            .extend(parts.iter().map(|part| PlannedPart { rows: part.rows, plan: part.plan.clone() }));
+        let own = parts.into_iter().filter(|part| self.share.takes(part.id));
+        own.partition(|part| !self.standing.contains(&part.id))
+    }
+
+    /// True where the part still does not stand, by a list that is not old.
+    pub async fn is_missing(&mut self, part: &Part) -> Result<bool, Failure> {
+        if self.listed.elapsed() > STANDING_AGE {
+            let now = Standing::list(&self.output, &self.layout).await?;
+            self.standing = now.parts.into_keys().collect();
+            self.listed = Instant::now();
+        }
+        Ok(!self.standing.contains(&part.id))
+    }
+}

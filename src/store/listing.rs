@@ -1,0 +1,241 @@
+//! Listing a folder in key order, through pages that fail and stores that do not sort.
+
+use std::collections::VecDeque;
+
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use object_store::{ObjectMeta, ObjectStore};
+
+use super::local::{self, Unreadable};
+use super::retry::Patience;
+use super::{Entry, Location, StoreError, Uri};
+
+/// Keys whose order is looked at before any is handed on: two pages' worth.
+const TWO_PAGES: usize = 2000;
+
+type Entries<'a> = BoxStream<'a, Result<Entry, StoreError>>;
+
+impl Location {
+    /// Every object below, in byte order of the key, beginning after `after`.
+    ///
+    /// On local disk this is a sorted walk of our own; files that cannot become a key are told to
+    /// `unreadable`. A store's listing is streamed, and its order is checked; a page that fails is asked for
+    /// again from behind the last key.
+    pub fn entries<'a>(
+        &'a self,
+        after: Option<&str>,
+        unreadable: Box<dyn Fn(Unreadable) + Send + Sync + 'a>,
+    ) -> Entries<'a> {
+        let after = after.map(str::to_owned);
+        match &self.uri {
+            Uri::Local(root) => local::walk(root.clone(), after, unreadable),
+            Uri::Remote { .. } => self.listing(after),
+        }
+    }
+
+    fn listing(&self, after: Option<String>) -> Entries<'_> {
+        let pages = async move {
+            // S3's directory buckets never sort
+            let unsorted = matches!(&self.uri, Uri::Remote { bucket, .. } if bucket.ends_with("--x-s3"));
+            if self.settings.sort_listing || unsorted {
+                return self.sorted(after).await;
+            }
+            let mut entries = ordered(without_markers(self.resumable(after.clone())));
+            let mut head = VecDeque::new();
+            while head.len() < TWO_PAGES {
+                match entries.try_next().await {
+                    Ok(Some(entry)) => head.push_back(Ok(entry)),
+                    Ok(None) => break,
+                    Err(StoreError::Disorder { .. }) => {
+                        tracing::warn!("the store lists keys out of order: all are collected and sorted");
+                        return self.sorted(after).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(futures::stream::iter(head).chain(entries).boxed())
+        };
+        futures::stream::once(pages).try_flatten().boxed()
+    }
+
+    fn pages(
+        &self,
+        after: Option<&str>,
+    ) -> Result<BoxStream<'_, object_store::Result<ObjectMeta>>, StoreError> {
+        let stream = match after {
+            Some(key) => self.store.list_with_offset(Some(&self.prefix), &self.path(key)?),
+            None => self.store.list(Some(&self.prefix)),
+        };
+        Ok(stream.try_filter(|meta| futures::future::ready(meta.location != self.prefix)).boxed())
+    }
+
+    /// The listing as the store gives it; after an error that may pass, it goes on behind the greatest key seen.
+    fn resumable(&self, after: Option<String>) -> Entries<'_> {
+        struct Walk<'a> {
+            pages: Option<BoxStream<'a, object_store::Result<ObjectMeta>>>,
+            /// Some stores do not know where to begin a listing: earlier keys are passed over here.
+            first: Option<String>,
+            greatest: Option<String>,
+            patience: Option<Patience>,
+        }
+        let walk = Walk { pages: None, greatest: after.clone(), first: after, patience: None };
+        let what = format!("listing `{}`", self.uri);
+        let entries = futures::stream::try_unfold((walk, what), move |(mut walk, what)| async move {
+            loop {
+                let pages = match &mut walk.pages {
+                    Some(pages) => pages,
+                    none => none.insert(self.pages(walk.greatest.as_deref())?),
+                };
+                let error = match pages.next().await {
+                    None => return Ok(None),
+                    Some(Ok(meta)) => {
+                        let entry = self.entry(meta)?;
+                        walk.patience = None;
+                        if walk.first.as_ref().is_some_and(|first| entry.key <= *first) {
+                            continue;
+                        }
+                        // never backwards: a folder's own marker sorts behind keys that it comes before here
+                        walk.greatest = walk.greatest.take().max(Some(entry.key.clone()));
+                        return Ok(Some((entry, (walk, what))));
+                    }
+                    Some(Err(error)) => StoreError::from_store(error, what.clone(), false),
+                };
+                let patience = walk.patience.get_or_insert_with(|| Patience::new(self.settings.retry));
+                if !error.is_transient() || !patience.wait().await {
+                    return Err(error);
+                }
+                self.traffic.retried();
+                tracing::warn!(%error, "storage: the listing goes on behind its last key");
+                walk.pages = None;
+            }
+        });
+        entries.boxed()
+    }
+
+    /// The whole listing, sorted.
+    async fn sorted(&self, after: Option<String>) -> Result<Entries<'_>, StoreError> {
+        let what = format!("listing `{}`", self.uri);
+        let mut all: Vec<Entry> = self
+            .retry(|| async {
+                let pages = self.pages(None)?;
+                let metas: Vec<ObjectMeta> = pages
+                    .try_collect()
+                    .await
+                    .map_err(|error| StoreError::from_store(error, what.clone(), false))?;
+                metas.into_iter().map(|meta| self.entry(meta)).collect()
+            })
+            .await?;
+        all.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        all.dedup_by(|a, b| a.key == b.key);
+        let is_marker = |entry: &Entry| {
+            let marker = format!("{}/", entry.key);
+            let next = all.partition_point(|other| other.key < marker);
+            entry.size == 0 && all.get(next).is_some_and(|other| other.key.starts_with(&marker))
+        };
+        let behind = |entry: &&Entry| after.as_ref().is_none_or(|after| entry.key > *after);
+        let kept: Vec<Result<Entry, StoreError>> =
+            all.iter().filter(behind).filter(|entry| !is_marker(entry)).cloned().map(Ok).collect();
+        Ok(futures::stream::iter(kept).boxed())
+    }
+}
+
+/// Leaves out the empty objects that consoles put where a person makes a folder. Their key ends in a slash,
+/// which is gone when it gets here: such an object is followed by keys below it, or stands where its key
+/// belongs only with the slash.
+fn without_markers<'a>(entries: Entries<'a>) -> Entries<'a> {
+    let state = (Box::pin(entries.peekable()), String::new());
+    let kept = futures::stream::unfold(state, |(mut entries, mut last)| async move {
+        loop {
+            let entry = match entries.next().await? {
+                Ok(entry) => entry,
+                Err(error) => return Some((Err(error), (entries, last))),
+            };
+            if entry.size == 0 {
+                let marker = format!("{}/", entry.key);
+                let next = entries.as_mut().peek().await;
+                let followed = matches!(next, Some(Ok(next)) if next.key.starts_with(&marker));
+                if followed || entry.key <= last && last < marker {
+                    continue;
+                }
+            }
+            last.clone_from(&entry.key);
+            return Some((Ok(entry), (entries, last)));
+        }
+    });
+    kept.boxed()
+}
+
+/// Hands keys on as long as they increase.
+fn ordered(entries: Entries<'_>) -> Entries<'_> {
+    let mut last: Option<String> = None;
+    let checked = entries.and_then(move |entry| {
+        let in_order = last.as_ref().is_none_or(|last| entry.key > *last);
+        last = Some(entry.key.clone());
+        futures::future::ready(if in_order {
+            Ok(entry)
+        } else {
+            Err(StoreError::Disorder { key: entry.key })
+        })
+    });
+    checked.boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+    use object_store::{ObjectStoreExt, path::Path};
+
+    use super::*;
+    use crate::store::Settings;
+
+    fn listing(keys: &[(&str, u64)]) -> Entries<'static> {
+        let entry = |(key, size): &(&str, u64)| Entry {
+            key: (*key).to_owned(),
+            size: *size,
+            etag: None,
+            modified: None,
+        };
+        let entries: Vec<Result<Entry, StoreError>> = keys.iter().map(entry).map(Ok).collect();
+        futures::stream::iter(entries).boxed()
+    }
+
+    async fn keys(stream: Entries<'_>) -> Vec<String> {
+        let entries: Vec<Entry> = stream.try_collect().await.unwrap();
+        entries.into_iter().map(|entry| entry.key).collect()
+    }
+
+    #[tokio::test]
+    async fn a_key_out_of_order_is_an_error_that_names_it() {
+        let error = ordered(listing(&[("b", 1), ("a", 1)])).try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.to_string().contains("`a`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn folder_markers_are_left_out_and_empty_images_are_not() {
+        let given = [
+            ("cat-wild/1.jpg", 5),
+            ("cat", 0),
+            ("cat/1.jpg", 5),
+            ("cat/2.jpg", 0),
+            ("dog", 0),
+            ("dog/1.jpg", 5),
+        ];
+        let kept = keys(without_markers(listing(&given))).await;
+        assert_eq!(kept, ["cat-wild/1.jpg", "cat/1.jpg", "cat/2.jpg", "dog/1.jpg"]);
+        let empty_folder = [("cat-wild/1.jpg", 5), ("cat", 0), ("dog/1.jpg", 5)];
+        assert_eq!(keys(without_markers(listing(&empty_folder))).await, ["cat-wild/1.jpg", "dog/1.jpg"]);
+    }
+
+    #[tokio::test]
+    async fn a_sorted_listing_leaves_out_markers_and_begins_behind_a_key() {
+        let store = Arc::new(InMemory::new());
+        for (key, bytes) in [("in/a", ""), ("in/a/1.jpg", "x"), ("in/b.jpg", ""), ("in/c.jpg", "x")] {
+            store.put(&Path::from(key), bytes.into()).await.unwrap();
+        }
+        let settings = Settings { sort_listing: true, ..Settings::default() };
+        let location = Location::over(store, "s3://bucket/in", settings).unwrap();
+        assert_eq!(keys(location.listing(None)).await, ["a/1.jpg", "b.jpg", "c.jpg"]);
+        assert_eq!(keys(location.listing(Some("a/1.jpg".into()))).await, ["b.jpg", "c.jpg"]);
+    }
+}

@@ -1,0 +1,44 @@
+//! How storage is used. Every default is meant to be right; the keys are `[storage]`.
+
+use std::time::Duration;
+
+/// What `[storage]` says. None of it decides a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Creates are conditional. Off: an object is asked for first, and one planner at a time is the operator's
+    /// word.
+    pub conditional_put: bool,
+    /// How long one operation is tried again before the run ends with 69.
+    pub retry: Duration,
+    /// How long one read or listing page may take, its body included.
+    pub read_timeout: Duration,
+    /// Requests of an input in flight, at most; throttling lowers it by itself.
+    pub requests: usize,
+    /// Collect and sort the input's whole listing.
+    pub sort_listing: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            conditional_put: true,
+            retry: Duration::from_secs(150),
+            read_timeout: Duration::from_secs(60),
+            requests: 64,
+            sort_listing: false,
+        }
+    }
+}
+
+impl Settings {
+    /// How long one write of so many bytes may take: 60 s (the losers of a contended create wait more than 20),
+    /// and a second for each MiB.
+    pub(super) fn write_timeout(bytes: usize) -> Duration {
+        Duration::from_secs(60 + (bytes as u64 >> 20))
+    }
+
+    /// How long a create of so many bytes is tried: never less than two whole writes.
+    pub(super) fn write_budget(&self, bytes: usize) -> Duration {
+        self.retry.max(2 * Self::write_timeout(bytes))
+    }
+}

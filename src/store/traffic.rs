@@ -1,0 +1,185 @@
+//! What goes over the wire: requests counted by kind, and how many may be in flight.
+//!
+//! The number in flight follows the store: each answer that says "slow down" halves it (at most once a second,
+//! since a burst of refusals is one piece of news), each good one adds its share of one, up to the ceiling.
+//! That is the additive increase and multiplicative decrease of TCP (Chiu and Jain, 1989).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+};
+use tokio::sync::Notify;
+use tokio::time::{Duration, Instant};
+
+/// Refusals closer together than this count as one.
+const ONE_CUT: Duration = Duration::from_secs(1);
+
+/// Counts of what was asked of a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// HTTP requests by method, tries of the client included; empty for a local disk.
+    pub by_method: BTreeMap<String, u64>,
+    /// Answers that said "slow down" (429, 503).
+    pub throttled: u64,
+    /// Operations that were tried again after the client had given up.
+    pub retried: u64,
+    /// The fewest requests that were allowed in flight.
+    pub fewest_in_flight: usize,
+}
+
+/// Shared by everybody who uses one location.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    state: Mutex<State>,
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    requests: Requests,
+    ceiling: usize,
+    allowed: f64,
+    running: usize,
+    cut: Option<Instant>,
+}
+
+impl Traffic {
+    pub fn new(ceiling: usize) -> Arc<Self> {
+        let requests = Requests { fewest_in_flight: ceiling, ..Requests::default() };
+        let state = State { requests, ceiling, allowed: ceiling as f64, running: 0, cut: None };
+        Arc::new(Traffic { state: Mutex::new(state), room: Notify::new() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn requests(&self) -> Requests {
+        self.state().requests.clone()
+    }
+
+    pub fn retried(&self) {
+        self.state().requests.retried += 1;
+    }
+
+    fn sent(&self, method: &str) {
+        *self.state().requests.by_method.entry(method.to_owned()).or_default() += 1;
+    }
+
+    fn answered(&self, status: u16) {
+        let mut state = self.state();
+        if matches!(status, 429 | 503) {
+            state.requests.throttled += 1;
+            if state.cut.is_none_or(|cut| cut.elapsed() >= ONE_CUT) {
+                state.cut = Some(Instant::now());
+                state.allowed = (state.allowed / 2.0).max(1.0);
+                let allowed = state.allowed as usize;
+                if allowed < state.requests.fewest_in_flight {
+                    state.requests.fewest_in_flight = allowed;
+                    tracing::warn!(in_flight = allowed, "the store asks to slow down");
+                }
+            }
+        } else if status < 400 {
+            state.allowed = (state.allowed + 1.0 / state.allowed).min(state.ceiling as f64);
+        }
+    }
+
+    /// Waits until another request may be in flight.
+    pub async fn turn(self: &Arc<Self>) -> Turn {
+        loop {
+            let room = self.room.notified();
+            {
+                let mut state = self.state();
+                if state.running < state.allowed as usize {
+                    state.running += 1;
+                    return Turn(self.clone());
+                }
+            }
+            room.await;
+        }
+    }
+}
+
+/// The right to have one request in flight; given back when dropped.
+#[derive(Debug)]
+pub struct Turn(Arc<Traffic>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let more = {
+            let mut state = self.0.state();
+            state.running -= 1;
+            (state.allowed as usize).saturating_sub(state.running)
+        };
+        // two, since the number allowed may have grown by one meanwhile
+        for _ in 0..more.min(2) {
+            self.0.room.notify_one();
+        }
+    }
+}
+
+/// Makes HTTP clients that report to a [`Traffic`].
+#[derive(Debug)]
+pub(super) struct Metered(pub Arc<Traffic>);
+
+impl HttpConnector for Metered {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let inner = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(MeteredClient { inner, traffic: self.0.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct MeteredClient {
+    inner: HttpClient,
+    traffic: Arc<Traffic>,
+}
+
+#[async_trait]
+impl HttpService for MeteredClient {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.traffic.sent(request.method().as_str());
+        let answer = self.inner.execute(request).await;
+        if let Ok(response) = &answer {
+            self.traffic.answered(response.status().as_u16());
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_halve_what_is_in_flight_once_a_second_and_answers_raise_it_again() {
+        let traffic = Traffic::new(16);
+        for _ in 0..5 {
+            traffic.answered(503);
+        }
+        assert_eq!(traffic.state().allowed, 8.0);
+        tokio::time::advance(ONE_CUT).await;
+        traffic.answered(429);
+        assert_eq!(traffic.state().allowed, 4.0);
+        for _ in 0..200 {
+            traffic.answered(200);
+        }
+        assert_eq!(traffic.state().allowed, 16.0);
+        let requests = traffic.requests();
+        assert_eq!((requests.throttled, requests.fewest_in_flight), (6, 4));
+    }
+
+    #[tokio::test]
+    async fn a_turn_waits_until_another_is_given_back() {
+        let traffic = Traffic::new(1);
+        let first = traffic.turn().await;
+        let second = tokio::time::timeout(Duration::from_millis(20), traffic.turn()).await;
+        assert!(second.is_err());
+        drop(first);
+        tokio::time::timeout(Duration::from_secs(5), traffic.turn()).await.unwrap();
+    }
+}

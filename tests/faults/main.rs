@@ -1,0 +1,2 @@
+//! Tests that need failpoints in the program.
+fn main() {}
