@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
             summary.exit = arguments.already_done_exit;
             summary
         }
-        Ended::Share { run, missing, output } => {
+        Ended::Share { run, missing, input, output } => {
             let others = match missing {
                 Some(missing) => format!("{missing} parts of other shares are missing"),
                 None => "the plan is not whole yet".to_owned(),
@@ -85,9 +85,10 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "missing_parts": missing,
                 "errors_by_kind": run.by_kind,
                 "images_per_s": rounded(run.rate()),
+                "requests": { "input": input.requests(), "output": output.requests() },
             }))
         }
-        Ended::Now { finished, run, provider, output } => {
+        Ended::Now { finished, run, provider, input, output } => {
             show_run(finished, run, provider, output);
             show_accuracy(&finished.success, &finished.verdicts);
             let success = &finished.success;
@@ -102,6 +103,7 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "seconds": rounded(run.elapsed.as_secs_f64()),
                 "working_seconds": rounded(run.working.as_secs_f64()),
                 "images_per_s": rounded(run.rate()),
+                "requests": { "input": input.requests(), "output": output.requests() },
                 "provider": provider,
                 "fingerprint": success.fingerprint,
                 "metrics": success.metrics,

@@ -284,6 +284,8 @@ pub struct Storage {
     pub retry_seconds: Option<u64>,
     /// How long one read may take.
     pub read_timeout_seconds: Option<u64>,
+    /// How long one write may take, and a second more for each MiB.
+    pub write_timeout_seconds: Option<u64>,
 }
 
 /// Whether creates are conditional.

@@ -26,6 +26,11 @@ impl JobSpec {
             conditional_put: typed.conditional_put == ConditionalPut::On,
             retry: seconds("retry_seconds", typed.retry_seconds, defaults.retry)?,
             read_timeout: seconds("read_timeout_seconds", typed.read_timeout_seconds, defaults.read_timeout)?,
+            write_timeout: seconds(
+                "write_timeout_seconds",
+                typed.write_timeout_seconds,
+                defaults.write_timeout,
+            )?,
             requests: self.limits.requests.unwrap_or(defaults.requests).max(1),
             sort_listing: self.input.listing == Listing::Sort,
         })

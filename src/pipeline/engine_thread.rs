@@ -9,6 +9,7 @@ use std::time::Instant;
 use async_channel::Receiver;
 
 use crate::engine::{Engine, EngineError, Outputs, Ready, SlotPool};
+use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::sample::RowOutcome;
 
@@ -80,6 +81,9 @@ impl EngineThread {
                 let Ok(outputs) = self.outputs.recv_blocking() else { return Ok(()) };
                 let rows = ready.rows.len();
                 let started = Instant::now();
+                if failpoints::on("engine.fails") {
+                    return Err(EngineError::Run("a failpoint".into()));
+                }
                 if let Err(failed) = self.engine.submit(ready.slot, outputs, rows) {
                     self.pool.give_back(failed.slot);
                     self.drain();

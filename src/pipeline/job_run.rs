@@ -72,6 +72,8 @@ pub enum Ended {
         run: Snapshot,
         /// The provider that ran; none where every part stood already.
         provider: String,
+        /// Where the images are.
+        input: Location,
         /// Where the rows are.
         output: Location,
     },
@@ -81,6 +83,8 @@ pub enum Ended {
         run: Snapshot,
         /// Parts of others that do not stand; none where the plan is not whole yet.
         missing: Option<usize>,
+        /// Where the images are.
+        input: Location,
         /// Where the rows are.
         output: Location,
     },
@@ -240,7 +244,7 @@ pub async fn run_job(
     let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
     let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
     let planner = Planner::new(&source, &output, Layout::segment, job.planner_options(planning));
-    let dataset = FolderDataset::new(input, output.clone(), job.image.limits.max_encoded_bytes);
+    let dataset = FolderDataset::new(input.clone(), output.clone(), job.image.limits.max_encoded_bytes);
     let stages = Stages {
         dataset: Arc::new(dataset),
         planner,
@@ -261,8 +265,10 @@ pub async fn run_job(
         max_error_fraction: job.limits.max_error_fraction,
     };
     match finish(&output, &layout, &frozen, executed.plan, &wishes).await? {
-        Outcome::Finished(finished) => Ok(Ended::Now { finished, run, provider, output }),
-        Outcome::PartsMissing { missing } if !share.is_whole() => Ok(Ended::Share { run, missing, output }),
+        Outcome::Finished(finished) => Ok(Ended::Now { finished, run, provider, input, output }),
+        Outcome::PartsMissing { missing } if !share.is_whole() => {
+            Ok(Ended::Share { run, missing, input, output })
+        }
         Outcome::PartsMissing { missing } => {
             let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));
             let why = format!("{missing}parts vanished from `{}` while the job ran; run again", output.uri());
@@ -315,7 +321,7 @@ pub async fn write_plan(opened: &mut Opened, file: &Path) -> Result<Planned, Fai
 }
 
 /// A store that lets one create what already stands would let two workers write one part.
-pub(super) async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure> {
+pub async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure> {
     if !output.conditional_put() {
         tracing::warn!("conditional writes are switched off: only one process at a time may plan");
         return Ok(());

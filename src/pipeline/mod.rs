@@ -22,7 +22,7 @@ mod work;
 pub use finish::{
     Finished, Outcome, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report,
 };
-pub use job_run::{Ended, Invocation, Opened, Planned, open_job, run_job, write_plan};
+pub use job_run::{Ended, Invocation, Opened, Planned, open_job, preflight, run_job, write_plan};
 pub use opening::{Opening, Plan, PlannedPart};
 pub use progress::{Progress, Snapshot};
 pub use run::{Executed, Stages, execute};

@@ -9,7 +9,6 @@ use tokio::time::{Duration, timeout};
 use crate::failpoints;
 
 use super::retry::Patience;
-use super::settings::Settings;
 use super::{Location, StoreError, Uri};
 
 /// How long a local write whose draft vanishes is tried again.
@@ -79,7 +78,7 @@ impl Location {
     async fn put(&self, name: &str, what: &str, bytes: Bytes, mode: PutMode) -> Result<(), Refusal> {
         use object_store::Error as E;
         let path = self.path(name).map_err(Refusal::Error)?;
-        let within = Settings::write_timeout(bytes.len());
+        let within = self.settings.write_time(bytes.len());
         let options = PutOptions { mode, ..PutOptions::default() };
         match timeout(within, self.store.put_opts(&path, PutPayload::from(bytes), options)).await {
             Ok(Ok(_)) => Ok(()),

@@ -124,6 +124,13 @@ impl StoreError {
             // listings lose their status on the way, and some stores say 400 for a token that has expired
             _ if DENIALS.iter().any(|sign| detail.contains(sign)) => StoreError::Denied { what, detail },
             _ if detail.contains("status code: 404") => StoreError::Missing { what },
+            _ if writing && detail.contains("501 Not Implemented") => StoreError::Unwritable {
+                what,
+                detail: format!(
+                    "the store does not know conditional writes ({detail}); set `[storage] conditional_put = \"off\"` and \
+                     see to it that one process at a time plans"
+                ),
+            },
             _ => match io_error(&error) {
                 Some(cause) => StoreError::from_io(cause, what, writing),
                 None => StoreError::Unavailable { what, detail },

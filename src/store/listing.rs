@@ -39,7 +39,7 @@ impl Location {
             if self.settings.sort_listing || unsorted {
                 return self.sorted(after).await;
             }
-            let mut entries = ordered(without_markers(self.resumable(after.clone())));
+            let mut entries = ordered(without_markers(self.resumable(after.clone()))).fuse();
             let mut head = VecDeque::new();
             while head.len() < TWO_PAGES {
                 match entries.try_next().await {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 
 use super::location::strong;
+use super::traffic::is_error_document;
 use super::{FetchError, Location, StoreError, Uri, local};
 
 /// One object's bytes and its entity tag.
@@ -98,6 +99,9 @@ impl Location {
         if bytes.len() as u64 != size {
             return Err(unsure(format!("{} of {size} bytes came", bytes.len())));
         }
+        if etag.is_none() && is_error_document(&bytes) {
+            return Err(unsure("an error document came in its place".into()));
+        }
         Ok(Fetched { bytes, etag })
     }
 
@@ -138,7 +142,12 @@ impl Location {
                 response => response?,
             };
             let size = response.meta.size;
+            let untagged = response.meta.e_tag.is_none();
             let bytes = response.bytes().await.map_err(sort)?;
+            if untagged && is_error_document(&bytes) {
+                let detail = "an error document came in its place".into();
+                return Err(StoreError::Unavailable { what: what.clone(), detail });
+            }
             if bytes.len() as u64 != size {
                 let detail = format!("{} of {size} bytes came", bytes.len());
                 return Err(StoreError::Unavailable { what: what.clone(), detail });

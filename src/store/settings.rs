@@ -12,6 +12,9 @@ pub struct Settings {
     pub retry: Duration,
     /// How long one read or listing page may take, its body included.
     pub read_timeout: Duration,
+    /// How long one write may take, and a second more for each MiB. The losers of a contended create wait more
+    /// than 20 s on some stores.
+    pub write_timeout: Duration,
     /// Requests of an input in flight, at most; throttling lowers it by itself.
     pub requests: usize,
     /// Collect and sort the input's whole listing.
@@ -24,6 +27,7 @@ impl Default for Settings {
             conditional_put: true,
             retry: Duration::from_secs(150),
             read_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             requests: 64,
             sort_listing: false,
         }
@@ -31,14 +35,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How long one write of so many bytes may take: 60 s (the losers of a contended create wait more than 20),
-    /// and a second for each MiB.
-    pub(super) fn write_timeout(bytes: usize) -> Duration {
-        Duration::from_secs(60 + (bytes as u64 >> 20))
+    /// How long one write of so many bytes may take.
+    pub(super) fn write_time(&self, bytes: usize) -> Duration {
+        self.write_timeout + Duration::from_secs(bytes as u64 >> 20)
     }
 
     /// How long a create of so many bytes is tried: never less than two whole writes.
     pub(super) fn write_budget(&self, bytes: usize) -> Duration {
-        self.retry.max(2 * Self::write_timeout(bytes))
+        self.retry.max(2 * self.write_time(bytes))
     }
 }

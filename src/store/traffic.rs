@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+    ReqwestConnector,
 };
+use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ use tokio::time::{Duration, Instant};
 const ONE_CUT: Duration = Duration::from_secs(1);
 
 /// Counts of what was asked of a store.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
     /// HTTP requests by method, tries of the client included; empty for a local disk.
     pub by_method: BTreeMap<String, u64>,
@@ -143,12 +145,43 @@ struct MeteredClient {
 impl HttpService for MeteredClient {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.traffic.sent(request.method().as_str());
+        let is_listing = request.method() == "GET" && request.uri().query().is_some_and(asks_for_a_listing);
         let answer = self.inner.execute(request).await;
         if let Ok(response) = &answer {
             self.traffic.answered(response.status().as_u16());
         }
-        answer
+        if is_listing { whole_listing(answer?).await } else { answer }
     }
+}
+
+fn asks_for_a_listing(query: &str) -> bool {
+    query.split('&').any(|pair| matches!(pair, "list-type=2" | "comp=list"))
+}
+
+/// A page that is an error document under a good status reads as an empty last page: a plan would end there in
+/// silence. So it is made the error that it is, and tried again.
+async fn whole_listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let (head, body) = response.into_parts();
+    let page = body.bytes().await?;
+    if is_error_document(&page) {
+        let why = std::io::Error::other("an error document in place of a page of the listing");
+        return Err(HttpError::new(HttpErrorKind::Interrupted, why));
+    }
+    Ok(HttpResponse::from_parts(head, page.into()))
+}
+
+/// True for the XML that S3, GCS and Azure send in place of what was asked for.
+pub(super) fn is_error_document(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let root = match text.strip_prefix("<?xml") {
+        Some(declared) => declared.split_once("?>").map_or("", |(_, rest)| rest).trim_start(),
+        None => text,
+    };
+    root.starts_with("<Error>") || root.starts_with("<Error ")
 }
 
 #[cfg(test)]
@@ -171,6 +204,20 @@ mod tests {
         assert_eq!(traffic.state().allowed, 16.0);
         let requests = traffic.requests();
         assert_eq!((requests.throttled, requests.fewest_in_flight), (6, 4));
+    }
+
+    #[test]
+    fn error_documents_are_told_from_listings_and_images() {
+        for (text, is) in [
+            ("<?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code></Error>", true),
+            ("<Error xmlns=\"x\">", true),
+            ("<?xml version=\"1.0\"?><ListBucketResult><Error>", false),
+            ("<Errors>", false),
+            ("\u{0}PNG", false),
+            ("", false),
+        ] {
+            assert_eq!(is_error_document(text.as_bytes()), is, "{text}");
+        }
     }
 
     #[tokio::test]

@@ -6,10 +6,12 @@
 
 mod architecture;
 mod checkpoints;
+mod fault_matrix;
 mod image;
 mod jobs;
 mod model;
 mod report;
 mod run;
 mod s3;
+mod scripted_s3;
 mod support;

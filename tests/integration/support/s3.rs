@@ -30,21 +30,54 @@ pub struct Store {
 }
 
 /// The real SeaweedFS, the store for everything that rests on conditional writes.
-pub static SEAWEEDFS: LazyLock<Store> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().unwrap().keep();
-    let port = free_ports(14);
-    // said before the start, so that no way to end leaves it behind
-    afterwards(&format!("cd '{0}' && kill -9 \"$(cat pid)\"; sleep 0.2; rm -rf '{0}'", folder.display()));
-    let started = Command::new(root().join("tests/support/seaweedfs.sh"))
-        .args([&folder, &PathBuf::from(port.to_string())])
-        .env("TRESNET_BATCH_WEED", python().with_file_name("weed"))
-        .output()
-        .expect("bash starts");
-    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
-    let printed = String::from_utf8(started.stdout).unwrap();
-    let pairs = printed.lines().filter_map(|line| line.split_once('='));
-    Store::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-});
+pub static SEAWEEDFS: LazyLock<Store> = LazyLock::new(|| Private::start().store);
+
+/// A SeaweedFS of one test's own, which may be killed and started again.
+pub struct Private {
+    store: Store,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Private {
+    pub fn start() -> Private {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let port = free_ports(14);
+        // said before the start, so that no way to end leaves it behind
+        afterwards(&format!("cd '{0}' && kill -9 \"$(cat pid)\"; sleep 0.2; rm -rf '{0}'", folder.display()));
+        let environment = Self::weed(&folder, port);
+        Private { store: Store::new(environment), folder, port }
+    }
+
+    fn weed(folder: &Path, port: u16) -> Vec<(String, String)> {
+        let started = Command::new(root().join("tests/support/seaweedfs.sh"))
+            .args([folder, &PathBuf::from(port.to_string())])
+            .env("TRESNET_BATCH_WEED", python().with_file_name("weed"))
+            .output()
+            .expect("bash starts");
+        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+        let printed = String::from_utf8(started.stdout).unwrap();
+        let pairs = printed.lines().filter_map(|line| line.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    pub fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).unwrap();
+        assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success());
+    }
+
+    pub fn start_again(&self) {
+        Self::weed(&self.folder, self.port);
+    }
+}
+
+impl std::ops::Deref for Private {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
 
 /// moto's server: quick, and it takes any credentials and any key.
 pub static MOTO: LazyLock<Store> = LazyLock::new(|| {

@@ -1,0 +1,142 @@
+//! One process of a job, as the protocol sees it: everything but reading, decoding and inference is the
+//! program's own code.
+
+use std::sync::Arc;
+
+use tresnet_batch::dataset::{FolderSource, Planner, PlannerOptions, Planning};
+use tresnet_batch::failure::Failure;
+use tresnet_batch::job::{Components, Frozen, FrozenModel, PROTOCOL, fingerprint};
+use tresnet_batch::output::{
+    self, Activation, Embedding, Layout, Options, PartContext, Predictions, Success,
+};
+use tresnet_batch::pipeline::{Opening, Outcome, Share, Wishes, finish, preflight};
+use tresnet_batch::sample::RowOutcome;
+use tresnet_batch::store::{Location, Settings};
+
+use super::world::{Client, give_way};
+
+/// What a process runs.
+#[derive(Clone)]
+pub struct Job {
+    pub share: Share,
+    /// Two jobs differ in this.
+    pub top_k: u32,
+    pub rows_per_part: u32,
+}
+
+impl Job {
+    fn frozen(&self) -> Frozen {
+        let components = Components::from([
+            ("output.top_k".to_owned(), self.top_k.into()),
+            ("output.rows_per_part".to_owned(), self.rows_per_part.into()),
+        ]);
+        Frozen {
+            protocol: PROTOCOL,
+            version: "0".into(),
+            created: "2026-01-01T00:00:00Z".into(),
+            name: "model".into(),
+            fingerprint: fingerprint(&components),
+            components,
+            input: "s3://sim/in".into(),
+            preprocess: String::new(),
+            model: FrozenModel {
+                arch: "sim".into(),
+                sha256: String::new(),
+                precision: "fp32".into(),
+                classes: 2,
+                dim: 0,
+                labels: None,
+            },
+            folder_targets: None,
+            excluded: Vec::new(),
+        }
+    }
+}
+
+/// How a process ended well.
+#[derive(Debug, PartialEq)]
+pub enum Ended {
+    Finished,
+    /// Its share is done, others' parts are missing.
+    ShareDone,
+}
+
+/// Runs one process to its end.
+pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(client);
+    let settings = Settings::default();
+    let input = Location::over(store.clone(), "s3://sim/in", settings)?;
+    let output = Location::over(store, "s3://sim/out", settings)?;
+    let ours = job.frozen();
+    let differs = |fingerprint: &str| fingerprint != ours.fingerprint;
+    let other = || tresnet_batch::failure::Failure::new(tresnet_batch::failure::Exit::Config, "another job");
+
+    let frozen = Frozen::read(&output).await?;
+    if frozen.as_ref().is_some_and(|frozen| differs(&frozen.fingerprint)) {
+        return Err(other());
+    }
+    if let Some(success) = Success::read(&output).await? {
+        return if differs(&success.fingerprint) { Err(other()) } else { Ok(Ended::Finished) };
+    }
+    let frozen = match frozen {
+        Some(frozen) => frozen,
+        None => ours.create(&output).await?,
+    };
+    if differs(&frozen.fingerprint) {
+        return Err(other());
+    }
+    preflight(&output, &frozen).await?;
+    let layout = Layout::new(&frozen.fingerprint);
+    let source = FolderSource::new(input, true, None);
+    let planning = if job.share.plans() {
+        Planning::Make
+    } else {
+        Planning::Follow(std::time::Duration::from_secs(15 * 60))
+    };
+    let mut opening = Opening::begin(job.share, output.clone(), layout.clone()).await?;
+    let options = PlannerOptions {
+        fingerprint: frozen.fingerprint.clone(),
+        rows_per_part: job.rows_per_part,
+        limit: None,
+        planning,
+    };
+    let mut planner = Planner::new(&source, &output, Layout::segment, options);
+    let rows = Options {
+        top_k: 1,
+        embedding: Embedding::None,
+        normalize_embedding: false,
+        logits: false,
+        activation: Activation::Softmax,
+        classes: 2,
+        dim: 0,
+        labels: None,
+    };
+    let pairs = vec![("tresnet.fingerprint".to_owned(), frozen.fingerprint.clone())];
+    let context = PartContext { schema: rows.schema(), pairs, compress: false };
+    loop {
+        if job.share.ends_before(planner.parts()) {
+            planner.only_look();
+        }
+        let Some(segment) = planner.next_segment().await? else { break };
+        let (missing, _) = opening.segment(&segment);
+        for part in missing {
+            if !opening.is_missing(&part).await? {
+                continue;
+            }
+            let samples = part.samples(&output).await?;
+            give_way().await;
+            let logits: Vec<f32> = samples.iter().flat_map(|_| [0.0, 1.0]).collect();
+            let outcomes = samples.into_iter().map(|sample| RowOutcome { sample, facts: None, error: None });
+            let predictions = Predictions { logits: &logits, embedding: &[] };
+            let batch = rows.record_batch(outcomes.collect(), predictions)?;
+            let encoded = output::encode(&context, part.id, part.first_row, &part.plan, &[batch])?;
+            give_way().await;
+            output::commit(&output, &layout, encoded).await?;
+        }
+    }
+    let wishes = Wishes { formats: &[], gates: &[], max_error_fraction: 1.0 };
+    match finish(&output, &layout, &frozen, opening.plan, &wishes).await? {
+        Outcome::Finished(_) => Ok(Ended::Finished),
+        Outcome::PartsMissing { .. } => Ok(Ended::ShareDone),
+    }
+}

@@ -1,0 +1,189 @@
+//! Row 1: kill -9 at random moments, each run resumed at once. The counts are small here; `make test-long` sets
+//! `TRESNET_BATCH_KILLS`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::job::{IMAGES, Job, ended};
+use crate::support::s3::{Private, SEAWEEDFS, files};
+use crate::support::{Noise, ask_python};
+
+/// Kills that a run of the tests must deal out, and how many of them between the first segment and `_SUCCESS`.
+fn kills() -> (usize, usize) {
+    let kills = std::env::var("TRESNET_BATCH_KILLS").map_or(12, |text| text.parse().unwrap());
+    (kills, kills * 3 / 4)
+}
+
+/// How far an output was when its process died, by what stands.
+fn step(names: &[String], planned: usize) -> String {
+    let has = |name: &str| names.iter().any(|other| other == name);
+    let segments =
+        names.iter().filter(|name| name.starts_with("_tresnet/plan/") && !name.contains('#')).count();
+    let parts = names.iter().filter(|name| name.ends_with(".parquet")).count();
+    let draft = if names.iter().any(|name| name.contains('#')) { ", in the middle of a write" } else { "" };
+    let place = if has("_SUCCESS") {
+        "6 after _SUCCESS"
+    } else if parts == planned {
+        "5 all parts, no _SUCCESS"
+    } else if !has("_tresnet/job.json") {
+        return "0 before job.json".into();
+    } else if segments == 0 {
+        "1 job.json, no segment"
+    } else if parts == 0 {
+        "2 segments, no part"
+    } else if parts * 2 < planned {
+        "3 up to half of the parts"
+    } else {
+        "4 more than half of the parts"
+    };
+    format!("{place}{draft}")
+}
+
+fn is_between(step: &str) -> bool {
+    ('2'..='5').contains(&step.chars().next().unwrap())
+}
+
+/// Where outputs stand, and how they are looked at.
+trait Place {
+    fn job(&self, number: usize) -> Job;
+    fn names(&self, number: usize) -> Vec<String>;
+    fn copy(&self, number: usize) -> (PathBuf, Option<TempDir>);
+}
+
+struct Disk;
+
+impl Disk {
+    fn output(number: usize) -> PathBuf {
+        crate::support::scratch().join(format!("killed-{number}"))
+    }
+}
+
+impl Place for Disk {
+    fn job(&self, number: usize) -> Job {
+        slow(IMAGES.folder.to_str().unwrap()).set(format!("output.uri={}", Self::output(number).display()))
+    }
+
+    fn names(&self, number: usize) -> Vec<String> {
+        let output = Self::output(number);
+        if !output.exists() {
+            return Vec::new();
+        }
+        let name = |path: PathBuf| path.strip_prefix(&output).unwrap().to_str().unwrap().to_owned();
+        files(&output).into_iter().map(name).collect()
+    }
+
+    fn copy(&self, number: usize) -> (PathBuf, Option<TempDir>) {
+        (Self::output(number), None)
+    }
+}
+
+struct Seaweed;
+
+impl Place for Seaweed {
+    fn job(&self, number: usize) -> Job {
+        SEAWEEDFS.serve(slow("s3://test/kill-images").set(format!("output.uri=s3://test/kills-{number}/out")))
+    }
+
+    fn names(&self, number: usize) -> Vec<String> {
+        let prefix = format!("kills-{number}/out");
+        let keys = SEAWEEDFS.keys(&prefix);
+        keys.iter().map(|key| key[prefix.len() + 1..].to_owned()).collect()
+    }
+
+    fn copy(&self, number: usize) -> (PathBuf, Option<TempDir>) {
+        let copy = SEAWEEDFS.download(&format!("kills-{number}/out"));
+        (copy.path().to_owned(), Some(copy))
+    }
+}
+
+/// 90 rows in 45 parts that take one or two seconds.
+fn slow(input: &str) -> Job {
+    Job::slow(input).set("preprocess.image_size=224").set("output.rows_per_part=2")
+}
+
+const PARTS: usize = 45;
+
+/// Deals out kills, job after job, until there were enough; every job must end verified, with the same rows.
+fn kill_and_resume(place: &dyn Place, seed: u64) {
+    let (wanted, between) = kills();
+    let mut noise = Noise(seed);
+    let mut histogram: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut dealt, mut number) = (0, 0);
+    let mut whole: Option<(PathBuf, Option<TempDir>)> = None;
+    let mut usual = Duration::from_secs(3);
+    while dealt < wanted || whole.is_none() {
+        let job = place.job(number);
+        // the first one is left in peace: its rows are what all others must have
+        while whole.is_some() && dealt < wanted {
+            let mut child = job.start();
+            let after = Duration::from_micros(noise.below(usual.as_micros() as u64));
+            std::thread::sleep(after);
+            child.kill().unwrap();
+            if child.wait().unwrap().success() {
+                break;
+            }
+            dealt += 1;
+            let step = step(&place.names(number), PARTS);
+            let finished = step.starts_with('6');
+            *histogram.entry(step).or_default() += 1;
+            if finished {
+                break;
+            }
+        }
+        let started = Instant::now();
+        job.run().exits(0);
+        if whole.is_none() {
+            usual = started.elapsed();
+        }
+        ended(&mut job.command("verify")).exits(0);
+        let (output, copy) = place.copy(number);
+        if let Some((whole, _)) = &whole {
+            same_rows(&output, whole);
+        } else {
+            whole = Some((output, copy));
+        }
+        number += 1;
+    }
+    println!("{dealt} kills over {} jobs, each resumed at once and verified:", number - 1);
+    for (step, count) in &histogram {
+        println!("  {count:4} × {step}");
+    }
+    let hit: usize = histogram.iter().filter(|(step, _)| is_between(step)).map(|(_, count)| count).sum();
+    assert!(hit >= between, "only {hit} of {dealt} kills fell between the first segment and _SUCCESS");
+}
+
+fn same_rows(one: &Path, other: &Path) {
+    ask_python("rows.py", &["same", one.to_str().unwrap(), other.to_str().unwrap()]);
+}
+
+#[test]
+fn row_01_a_job_on_disk_that_is_killed_at_random_moments_loses_and_doubles_nothing() {
+    kill_and_resume(&Disk, 101);
+}
+
+#[test]
+fn row_01_a_job_on_seaweedfs_that_is_killed_at_random_moments_loses_and_doubles_nothing() {
+    SEAWEEDFS.put_folder(&IMAGES.folder, "kill-images");
+    kill_and_resume(&Seaweed, 102);
+}
+
+#[test]
+fn row_01_a_store_that_is_killed_and_started_again_in_the_middle_of_a_run_loses_nothing() {
+    let store = Private::start();
+    store.put_folder(&IMAGES.folder, "images");
+    let job = store.serve(slow("s3://test/images").set("preprocess.image_size=448"));
+    let job = job.set("output.uri=s3://test/out");
+    let mut child = job.start();
+    let stands = || store.parts("out");
+    assert!(crate::support::job::reaches(&mut child, 5, stands));
+    store.kill();
+    std::thread::sleep(Duration::from_secs(1));
+    store.start_again();
+    crate::support::job::wait(child).exits(0);
+    ended(&mut job.command("verify")).exits(0);
+    let copy = store.download("out");
+    assert_eq!(ask_python("rows.py", &["plan", copy.path().to_str().unwrap()])["planned"], 90);
+}

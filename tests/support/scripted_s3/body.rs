@@ -1,0 +1,116 @@
+//! Bodies that break as they are told to.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use tokio::time::Sleep;
+
+use super::InFlight;
+use super::faults::Break;
+
+/// Time for what was written before a break to reach the client.
+const FLUSH: Duration = Duration::from_millis(30);
+
+/// The connection ends here, as scripted.
+#[derive(Debug)]
+pub(super) struct HangUp;
+
+impl fmt::Display for HangUp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the script closes the connection")
+    }
+}
+
+impl std::error::Error for HangUp {}
+
+enum Step {
+    Data(Bytes),
+    Wait(Duration),
+    HangUp,
+    Reset,
+}
+
+/// A body in steps.
+pub(super) struct Script {
+    steps: VecDeque<Step>,
+    waiting: Option<Pin<Box<Sleep>>>,
+    reset: Arc<AtomicBool>,
+    _in_flight: InFlight,
+}
+
+/// A body, and the `Content-Length` that goes with it; without one it goes in chunks.
+pub(super) struct Scripted {
+    pub body: Script,
+    pub length: Option<usize>,
+}
+
+/// The bytes, broken if so said; `reset` is the switch of the connection that they go out on.
+pub(super) fn scripted(
+    bytes: Bytes,
+    way: Option<Break>,
+    reset: Arc<AtomicBool>,
+    in_flight: InFlight,
+) -> Scripted {
+    let whole = bytes.len();
+    let part = |at: f64| bytes.slice(..((whole as f64 * at) as usize).min(whole));
+    let (steps, length) = match way {
+        None => (vec![Step::Data(bytes)], Some(whole)),
+        Some(Break::Cut { at }) => (vec![Step::Data(part(at)), Step::Wait(FLUSH), Step::HangUp], Some(whole)),
+        Some(Break::Reset { at }) => {
+            (vec![Step::Data(part(at)), Step::Wait(FLUSH), Step::Reset], Some(whole))
+        }
+        Some(Break::Stall { at, pause }) => {
+            let first = part(at);
+            let rest = bytes.slice(first.len()..);
+            (vec![Step::Data(first), Step::Wait(pause), Step::Data(rest)], Some(whole))
+        }
+        Some(Break::Short { at }) => {
+            let short = part(at);
+            let length = short.len();
+            (vec![Step::Data(short)], Some(length))
+        }
+        Some(Break::ChunksCut { at }) => (vec![Step::Data(part(at)), Step::Wait(FLUSH), Step::HangUp], None),
+        Some(Break::ChunksShort { at }) => (vec![Step::Data(part(at))], None),
+    };
+    let data = |step: &Step| !matches!(step, Step::Data(bytes) if bytes.is_empty());
+    let steps = steps.into_iter().filter(data).collect();
+    Scripted { body: Script { steps, waiting: None, reset, _in_flight: in_flight }, length }
+}
+
+impl Body for Script {
+    type Data = Bytes;
+    type Error = HangUp;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HangUp>>> {
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                ready!(waiting.as_mut().poll(context));
+                self.waiting = None;
+            }
+            match self.steps.pop_front() {
+                None => return Poll::Ready(None),
+                Some(Step::Data(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Step::Wait(time)) => self.waiting = Some(Box::pin(tokio::time::sleep(time))),
+                Some(Step::HangUp) => return Poll::Ready(Some(Err(HangUp))),
+                Some(Step::Reset) => {
+                    self.reset.store(true, Ordering::Relaxed);
+                    return Poll::Ready(Some(Err(HangUp)));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.steps.is_empty() && self.waiting.is_none()
+    }
+}

@@ -1,0 +1,155 @@
+//! What can go wrong: the words that a test script is written in.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+/// What a [`Rule`](super::Rule) does to a request. Faults of several rules add up, except that the first that
+/// replaces the answer ends the search.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// The request waits before it is looked at.
+    Latency(Duration),
+    /// Nothing is done; this is the answer.
+    Instead(Reply),
+    /// The request is carried out; this is the answer all the same.
+    Applied(Reply),
+    /// This is the answer; the request is carried out so long after it came in, and its condition judged then.
+    AppliedLater(Duration, Reply),
+    /// The request is carried out at once, and its true answer held back.
+    Held(Duration),
+    /// The answer's body breaks.
+    Body(Break),
+    /// The ETag shown in answers and listings.
+    Tag(Tag),
+    /// A page of a listing comes out wrong.
+    Listing(Paging),
+    /// `If-None-Match` and `If-Match` are not looked at.
+    IgnoreConditions,
+}
+
+/// An answer in place of the true one.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// A status with an error document.
+    Refusal(Refusal),
+    /// Status 200, with the error document as its body.
+    ErrorInOk(Refusal),
+    /// The connection is closed without an answer.
+    Close,
+    /// The connection is reset (RST) without an answer.
+    Reset,
+    /// No answer for so long, then the connection is closed.
+    Stall(Duration),
+}
+
+/// An S3 error.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The error code that the document names.
+    pub code: String,
+    /// Seconds of a `Retry-After`, if it is to be sent.
+    pub retry_after: Option<u32>,
+    /// Whether the document quotes the caller's access key, session token, signature and string to sign, as that
+    /// of a real `SignatureDoesNotMatch` does.
+    pub leaks: bool,
+}
+
+/// How an answer's body breaks. `at` is the share of the body that comes, 0.0 to 1.0.
+#[derive(Clone, Copy, Debug)]
+pub enum Break {
+    /// Less than `Content-Length` says, then the connection is closed.
+    Cut { at: f64 },
+    /// Less than `Content-Length` says, then the connection is reset (RST).
+    Reset { at: f64 },
+    /// A pause in the middle, then the rest.
+    Stall { at: f64, pause: Duration },
+    /// A shorter body that `Content-Length` agrees with; every other header is that of the whole.
+    Short { at: f64 },
+    /// No `Content-Length` but chunks, and the connection is closed before the last one.
+    ChunksCut { at: f64 },
+    /// No `Content-Length` but chunks, with a proper end that comes too early.
+    ChunksShort { at: f64 },
+}
+
+/// What is shown for an ETag.
+#[derive(Clone, Debug)]
+pub enum Tag {
+    /// Another one each time; an `If-Match` meets the new one.
+    Changing,
+    /// This one, quotes included.
+    Fixed(String),
+    /// `""` without the quotes: a header with no value.
+    Empty,
+    /// No header.
+    Missing,
+    /// The true one as `W/"…"`; an `If-Match` never meets it, as RFC 9110 has it.
+    Weak,
+}
+
+/// How a page of a listing goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub enum Paging {
+    /// At most so many keys, with more to come; a page of 0 keys is one that only has a token.
+    Short(usize),
+    /// Keys from this position of the listing on stand in reverse order within their page; 0 is from the start.
+    ReversedFrom(u64),
+    /// The page begins with the last key of the page before.
+    RepeatsLast,
+}
+
+impl Refusal {
+    /// An error by status and code.
+    ///
+    /// # Panics
+    ///
+    /// If the status is none.
+    pub fn new(status: u16, code: &str) -> Refusal {
+        let status = StatusCode::from_u16(status).expect("an HTTP status");
+        Refusal { status, code: code.to_owned(), retry_after: None, leaks: false }
+    }
+
+    /// With a `Retry-After`.
+    pub fn retry_after(self, seconds: u32) -> Refusal {
+        Refusal { retry_after: Some(seconds), ..self }
+    }
+
+    /// With a document that quotes what the request was signed with.
+    pub fn leaking(self) -> Refusal {
+        Refusal { leaks: true, ..self }
+    }
+}
+
+impl Fault {
+    /// An error instead of the answer, nothing done: `(503, "SlowDown")`, `(403, "AccessDenied")`.
+    pub fn error(status: u16, code: &str) -> Fault {
+        Fault::Instead(Reply::Refusal(Refusal::new(status, code)))
+    }
+
+    /// Status 200 with an error document, nothing done.
+    pub fn error_in_ok(code: &str) -> Fault {
+        Fault::Instead(Reply::ErrorInOk(Refusal::new(200, code)))
+    }
+
+    /// The request is carried out, and the connection closed without an answer.
+    pub fn lost_reply() -> Fault {
+        Fault::Applied(Reply::Close)
+    }
+
+    /// The request is carried out, and answered with this error.
+    pub fn applied_but(status: u16, code: &str) -> Fault {
+        Fault::Applied(Reply::Refusal(Refusal::new(status, code)))
+    }
+
+    /// A conditional write that lost to nobody: 409, nothing done.
+    pub fn conflict() -> Fault {
+        Fault::error(409, "ConditionalRequestConflict")
+    }
+
+    /// What a store without conditional writes says.
+    pub fn not_implemented() -> Fault {
+        Fault::error(501, "NotImplemented")
+    }
+}

@@ -1,0 +1,196 @@
+//! ListObjectsV2.
+
+use std::fmt::Write;
+
+use super::BUCKET;
+use super::documents::{DECLARATION, NAMESPACE, element, escaped, listed_time, url_encoded};
+use super::faults::Paging;
+use super::objects::{Bucket, Object};
+use super::request::Ask;
+
+/// One line of a page.
+#[derive(Clone)]
+enum Entry {
+    Key { key: String, size: usize, etag: Option<String>, modified: String },
+    Below(String),
+}
+
+impl Entry {
+    fn text(&self) -> &str {
+        match self {
+            Entry::Key { key, .. } | Entry::Below(key) => key,
+        }
+    }
+}
+
+/// Where a page begins: behind `last`, with so many entries before it.
+struct Start {
+    last: Option<String>,
+    given: u64,
+    by_token: bool,
+}
+
+/// What a page is asked to be.
+struct Wanted<'a> {
+    prefix: &'a str,
+    delimiter: Option<&'a str>,
+    start: Start,
+    most: usize,
+}
+
+/// The document of one page; an error is the code to answer with 400.
+pub(super) fn page(
+    bucket: &Bucket,
+    ask: &Ask,
+    page_size: usize,
+    paging: &[Paging],
+    shown: &mut dyn FnMut(&Object) -> Option<String>,
+) -> Result<String, &'static str> {
+    let token = ask.parameter("continuation-token");
+    let after = ask.parameter("start-after").filter(|after| !after.is_empty());
+    let start = match token {
+        Some(token) => read_token(token).ok_or("InvalidArgument")?,
+        None => Start { last: after.map(str::to_owned), given: 0, by_token: false },
+    };
+    let asked = match ask.parameter("max-keys") {
+        Some(keys) => keys.parse::<usize>().map_err(|_| "InvalidArgument")?.min(1000),
+        None => 1000,
+    };
+    let short = paging.iter().filter_map(|paging| match paging {
+        Paging::Short(keys) => Some(*keys),
+        _ => None,
+    });
+    let most = short.chain([page_size, asked]).min().unwrap_or(asked);
+    let delimiter = ask.parameter("delimiter").filter(|delimiter| !delimiter.is_empty());
+    let wanted = Wanted { prefix: &ask.seen.key, delimiter, start, most };
+    let (mut entries, more) = entries(bucket, &wanted, shown);
+    let last = entries.last().map(|entry| entry.text().to_owned()).or(wanted.start.last.clone());
+    let given = wanted.start.given + entries.len() as u64;
+    for paging in paging {
+        match *paging {
+            Paging::ReversedFrom(position) => {
+                let kept = position.saturating_sub(wanted.start.given).min(entries.len() as u64);
+                entries[kept as usize..].reverse();
+            }
+            Paging::RepeatsLast => {
+                let before = wanted.start.last.as_deref().filter(|_| wanted.start.by_token);
+                let object = before.and_then(|key| bucket.get(key).map(|object| (key, object)));
+                if let Some((key, object)) = object {
+                    entries.insert(0, listed(key, &object, shown));
+                }
+            }
+            Paging::Short(_) => {}
+        }
+    }
+    let next = more.then(|| write_token(given, last.as_deref().unwrap_or_default()));
+    Ok(document(ask, asked, &entries, next.as_deref()))
+}
+
+/// The entries of a page in byte order, and whether others follow.
+fn entries(
+    bucket: &Bucket,
+    wanted: &Wanted<'_>,
+    shown: &mut dyn FnMut(&Object) -> Option<String>,
+) -> (Vec<Entry>, bool) {
+    let Wanted { prefix, delimiter, start, most } = wanted;
+    let last = start.last.as_deref();
+    let from = last.filter(|last| last > prefix).unwrap_or(prefix);
+    let below = |key: &str| {
+        let delimiter = delimiter.as_ref()?;
+        let rest = &key[prefix.len()..];
+        rest.find(delimiter).map(|at| key[..prefix.len() + at + delimiter.len()].to_owned())
+    };
+    let mut found: Vec<Entry> = Vec::new();
+    let mut keys = bucket.from(from);
+    while let Some((key, object)) = keys.next() {
+        if !key.starts_with(prefix) {
+            break;
+        }
+        let common = below(&key);
+        let entry = common.as_deref().unwrap_or(&key);
+        let repeated = found.last().is_some_and(|found| found.text() == entry);
+        let before = last.is_some_and(|last| key.as_str() <= last || (start.by_token && entry == last));
+        if repeated || before {
+            // goes behind most of what lies below a common prefix at once
+            let far = common.map(|common| format!("{common}\u{10ffff}")).filter(|far| key < *far);
+            if let Some(far) = far {
+                keys = bucket.from(&far);
+            }
+            continue;
+        }
+        if found.len() == *most {
+            return (found, true);
+        }
+        found.push(common.map_or_else(|| listed(&key, object, shown), Entry::Below));
+    }
+    (found, false)
+}
+
+fn listed(key: &str, object: &Object, shown: &mut dyn FnMut(&Object) -> Option<String>) -> Entry {
+    Entry::Key {
+        key: key.to_owned(),
+        size: object.bytes.len(),
+        etag: shown(object),
+        modified: listed_time(object.modified),
+    }
+}
+
+fn document(ask: &Ask, asked: usize, entries: &[Entry], next: Option<&str>) -> String {
+    let encoded = ask.parameter("encoding-type") == Some("url");
+    let name = |text: &str| if encoded { url_encoded(text) } else { escaped(text) };
+    let mut document = format!("{DECLARATION}<ListBucketResult xmlns=\"{NAMESPACE}\">");
+    let mut line = |name: &str, text: &str| {
+        write!(document, "<{name}>{text}</{name}>").expect("a string takes all");
+    };
+    line("Name", BUCKET);
+    line("Prefix", &name(&ask.seen.key));
+    line("MaxKeys", &asked.to_string());
+    line("KeyCount", &entries.len().to_string());
+    line("IsTruncated", if next.is_some() { "true" } else { "false" });
+    for (field, value) in [("Delimiter", "delimiter"), ("StartAfter", "start-after")] {
+        if let Some(value) = ask.parameter(value) {
+            line(field, &name(value));
+        }
+    }
+    if encoded {
+        line("EncodingType", "url");
+    }
+    if let Some(token) = ask.parameter("continuation-token") {
+        line("ContinuationToken", &escaped(token));
+    }
+    if let Some(token) = next {
+        line("NextContinuationToken", token);
+    }
+    for entry in entries {
+        match entry {
+            Entry::Below(common) => line("CommonPrefixes", &format!("<Prefix>{}</Prefix>", name(common))),
+            Entry::Key { key, size, etag, modified } => {
+                let etag = etag.as_ref().map(|etag| element("ETag", etag)).unwrap_or_default();
+                let key = name(key);
+                let content = format!(
+                    "<Key>{key}</Key><LastModified>{modified}</LastModified>{etag}<Size>{size}</Size>\
+                     <StorageClass>STANDARD</StorageClass>"
+                );
+                line("Contents", &content);
+            }
+        }
+    }
+    document + "</ListBucketResult>"
+}
+
+/// How many entries were given, and the last one in hexadecimal: opaque to clients, and plain in any query.
+fn write_token(given: u64, last: &str) -> String {
+    let mut token = format!("{given}-");
+    for byte in last.bytes() {
+        write!(token, "{byte:02x}").expect("a string takes all");
+    }
+    token
+}
+
+fn read_token(token: &str) -> Option<Start> {
+    let (given, last) = token.split_once('-')?;
+    let digits = last.as_bytes().chunks(2);
+    let bytes = digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    let last = String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()?;
+    Some(Start { last: (!last.is_empty()).then_some(last), given: given.parse().ok()?, by_token: true })
+}

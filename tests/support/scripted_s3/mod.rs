@@ -1,0 +1,262 @@
+//! A small S3 on loopback that can be told to misbehave.
+//!
+//! Real HTTP/1.1 over an in-memory bucket named `test`: what object storage gets right (conditional writes,
+//! ranges, pages in byte order) it gets right, and [`Rule`]s, which may change while it runs, say which requests
+//! meet which [`Fault`]. It stands on nothing of the project, so that any test binary or bench can include it
+//! with `#[path = "…/scripted_s3/mod.rs"] mod scripted_s3;`.
+//!
+//! Signatures are never verified; [`ScriptedS3::accept_only`] has the access key looked at.
+
+// a test helper may unwrap, and each binary that includes it uses another part of it
+#![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unused_imports)]
+
+mod answer;
+mod body;
+mod documents;
+mod faults;
+mod listing;
+mod objects;
+mod request;
+mod rules;
+mod server;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+pub use faults::{Break, Fault, Paging, Refusal, Reply, Tag};
+pub use request::{Kind, Seen};
+pub use rules::{Rule, RuleId, Times};
+
+use objects::{Bucket, Object, Virtual};
+use rules::{Plan, Rules};
+use server::Server;
+
+/// The only bucket.
+pub const BUCKET: &str = "test";
+
+/// The server; it ends when this is dropped.
+pub struct ScriptedS3 {
+    shared: Arc<Shared>,
+    server: Server,
+}
+
+/// What the connections and the test hold in common.
+struct Shared {
+    state: Mutex<State>,
+}
+
+struct State {
+    bucket: Bucket,
+    rules: Rules,
+    log: Log,
+    page_size: usize,
+    latency: Duration,
+    access_key: Option<String>,
+    in_flight: usize,
+    tags_made_up: u64,
+}
+
+/// The requests seen, numbered on over a reset so that one still in hand finds its own entry or none.
+struct Log {
+    first: u64,
+    seen: Vec<Seen>,
+    kept: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Notes a request that has arrived, and decides what becomes of it.
+    fn arrived(&self, seen: &mut Seen) -> (u64, Plan, Duration) {
+        let mut state = self.state();
+        state.in_flight += 1;
+        seen.in_flight = state.in_flight;
+        let plan = state.rules.fire(seen);
+        let number = state.log.first + state.log.seen.len() as u64;
+        if state.log.kept {
+            state.log.seen.push(seen.clone());
+        }
+        (number, plan, state.latency)
+    }
+
+    /// Notes the status that a request was answered with.
+    fn answered(&self, number: u64, status: u16) {
+        let mut state = self.state();
+        let entry = number.checked_sub(state.log.first).and_then(|index| usize::try_from(index).ok());
+        if let Some(seen) = entry.and_then(|index| state.log.seen.get_mut(index)) {
+            seen.status = status;
+        }
+    }
+}
+
+/// One request that is in hand until its answer's last byte is out.
+struct InFlight(Arc<Shared>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.state().in_flight -= 1;
+    }
+}
+
+impl ScriptedS3 {
+    /// An empty bucket on a free port of the loopback device.
+    pub fn start() -> ScriptedS3 {
+        let state = State {
+            bucket: Bucket::default(),
+            rules: Rules::default(),
+            log: Log { first: 0, seen: Vec::new(), kept: true },
+            page_size: 1000,
+            latency: Duration::ZERO,
+            access_key: None,
+            in_flight: 0,
+            tags_made_up: 0,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        ScriptedS3 { server: Server::start(Arc::clone(&shared)), shared }
+    }
+
+    /// `http://127.0.0.1:<port>`, the same after an outage.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.port())
+    }
+
+    /// What a program needs in its environment to reach the bucket.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let endpoint = self.endpoint();
+        let pairs = [
+            ("AWS_ENDPOINT", endpoint.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    }
+
+    /// Writes an object, past all rules, and gives its ETag.
+    pub fn put(&self, key: &str, bytes: impl Into<Bytes>) -> String {
+        let object = Object::new(bytes.into());
+        let etag = object.etag.clone();
+        self.shared.state().bucket.put(key.to_owned(), object);
+        etag
+    }
+
+    /// The bytes of an object, past all rules.
+    pub fn get(&self, key: &str) -> Option<Bytes> {
+        self.shared.state().bucket.get(key).map(|object| object.bytes)
+    }
+
+    /// Removes an object, past all rules; whether there was one.
+    pub fn delete(&self, key: &str) -> bool {
+        self.shared.state().bucket.delete(key)
+    }
+
+    /// All keys that begin with `prefix`, in byte order, past all rules.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        self.shared
+            .state()
+            .bucket
+            .from(prefix)
+            .map(|(key, _)| key)
+            .take_while(|key| key.starts_with(prefix))
+            .collect()
+    }
+
+    /// Adds `count` objects without holding them: object `i` has the key `prefix` + `name(i)` and the bytes
+    /// `bytes[i % bytes.len()]`. The names must grow in byte order with `i`; a sample of them is checked.
+    pub fn virtual_keys(
+        &self,
+        prefix: &str,
+        count: u64,
+        name: impl Fn(u64) -> String + Send + Sync + 'static,
+        bytes: Vec<Bytes>,
+    ) {
+        let objects = Virtual::new(prefix, count, Box::new(name), bytes);
+        self.shared.state().bucket.add_virtual(objects);
+    }
+
+    /// Adds a rule behind those that stand.
+    pub fn rule(&self, rule: Rule) -> RuleId {
+        self.shared.state().rules.add(rule)
+    }
+
+    /// Takes a rule away; how often it fired stays known.
+    pub fn remove(&self, id: RuleId) {
+        self.shared.state().rules.remove(id);
+    }
+
+    /// Takes all rules away.
+    pub fn clear_rules(&self) {
+        self.shared.state().rules.clear();
+    }
+
+    /// How often a rule has fired.
+    pub fn fired(&self, id: RuleId) -> u64 {
+        self.shared.state().rules.fired(id)
+    }
+
+    /// Starts the random numbers behind [`Rule::chance`] anew; they begin with seed 0.
+    pub fn seed(&self, seed: u64) {
+        self.shared.state().rules.seed(seed);
+    }
+
+    /// The requests since the last reset of the log, in the order of their arrival.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.shared.state().log.seen.clone()
+    }
+
+    /// How many of them are so.
+    pub fn count(&self, so: impl Fn(&Seen) -> bool) -> usize {
+        self.shared.state().log.seen.iter().filter(|seen| so(seen)).count()
+    }
+
+    /// Forgets the requests seen.
+    pub fn reset_log(&self) {
+        let log = &mut self.shared.state().log;
+        log.first += log.seen.len() as u64;
+        log.seen.clear();
+    }
+
+    /// Whether requests are written down at all (they are, from the start); a bench may not want it.
+    pub fn keep_log(&self, kept: bool) {
+        self.reset_log();
+        self.shared.state().log.kept = kept;
+    }
+
+    /// Time that every request waits before it is looked at.
+    pub fn latency(&self, latency: Duration) {
+        self.shared.state().latency = latency;
+    }
+
+    /// The most keys of a listing page; 1000 from the start.
+    pub fn page_size(&self, keys: usize) {
+        assert!(keys > 0, "a page holds a key at least");
+        self.shared.state().page_size = keys;
+    }
+
+    /// Refuses with 403 every request that is not signed in the name of this access key; `None` (from the start)
+    /// takes all, unsigned ones too. The signature itself is never verified.
+    pub fn accept_only(&self, access_key: Option<&str>) {
+        self.shared.state().access_key = access_key.map(str::to_owned);
+    }
+
+    /// Closes the listener and every connection: from now on connections are refused. What was to be applied
+    /// later still is.
+    pub fn close(&self) {
+        self.server.close();
+    }
+
+    /// Listens again on the same port.
+    pub fn open(&self) {
+        self.server.open();
+    }
+
+    /// Closes every connection, but takes new ones.
+    pub fn drop_connections(&self) {
+        self.server.drop_connections();
+    }
+}
