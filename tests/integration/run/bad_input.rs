@@ -47,7 +47,6 @@ fn a_key_that_is_not_built_yet_says_so() {
     for assignment in [
         "input.format=webdataset",
         "input.targets=imagenet-real",
-        "input.exclude_done=[\"s3://b/x\"]",
         "preprocess.decode=fast",
         "report.formats=[\"html\"]",
     ] {
