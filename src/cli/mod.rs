@@ -9,6 +9,8 @@ mod progress;
 mod report;
 mod run;
 mod signals;
+mod target;
+mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -57,6 +59,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Report on the accuracy of an output, from its rows alone
     Report(report::ReportArgs),
+    /// Check that every row of the plan stands exactly once, from the files alone
+    Verify(verify::VerifyArgs),
     /// Look at models, or turn a checkpoint into an ONNX file
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -128,6 +132,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Run(arguments) => runtime.block_on(run::run(arguments, cli)),
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, cli)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
+        Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, cli.progress)),
         Command::Model(command) => model::model(command),
         Command::Doctor => doctor::doctor(cli),
     };
@@ -142,6 +147,7 @@ impl Command {
             Command::Run(_) => "run",
             Command::Plan(_) => "plan",
             Command::Report(_) => "report",
+            Command::Verify(_) => "verify",
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
             Command::Doctor => "doctor",

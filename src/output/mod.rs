@@ -5,13 +5,16 @@
 
 mod layout;
 mod part;
+mod ranges;
 mod rows;
 mod schema;
 mod standing;
 mod success;
+pub mod verify;
 
 pub use layout::Layout;
 pub use part::{Assembler, EncodedPart, PartContext, PartFile, commit, encode, error_rows};
+pub use ranges::Ranges;
 pub use rows::Predictions;
 pub use schema::{Activation, Embedding, Options};
 pub use standing::{Standing, StandingPart, read_rows};

@@ -76,7 +76,7 @@ impl Default for Progress {
 
 impl Progress {
     /// Everything is loaded: from here on images a second are counted.
-    pub(super) fn begin(&self) {
+    pub fn begin(&self) {
         self.working.get_or_init(Instant::now);
     }
 

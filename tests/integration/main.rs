@@ -13,3 +13,4 @@ mod report;
 mod run;
 mod s3;
 mod support;
+mod verify;
