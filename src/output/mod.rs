@@ -9,6 +9,7 @@ mod ranges;
 mod rows;
 mod schema;
 mod standing;
+mod status;
 mod success;
 pub mod verify;
 
@@ -18,6 +19,7 @@ pub use ranges::Ranges;
 pub use rows::Predictions;
 pub use schema::{Activation, Embedding, Options};
 pub use standing::{Standing, StandingPart, read_rows};
+pub use status::Status;
 pub use success::{Success, Totals};
 
 use crate::failure::{Exit, Failure};

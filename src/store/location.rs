@@ -185,17 +185,20 @@ impl Location {
 
     /// Names and sizes of the objects directly in `folder` (empty: in the location itself).
     pub async fn files(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
+        self.objects(folder).await?.into_iter().map(|meta| self.entry(meta)).collect()
+    }
+
+    pub(super) async fn objects(&self, folder: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         let prefix = if folder.is_empty() { self.prefix.clone() } else { self.path(folder)? };
         let what = format!("listing `{}/{folder}`", self.uri);
-        let listing = retry(|| async {
+        retry(|| async {
             match self.store.list_with_delimiter(Some(&prefix)).await {
                 Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
                 Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
                 Ok(listing) => Ok(listing.objects),
             }
         })
-        .await?;
-        listing.into_iter().map(|meta| self.entry(meta)).collect()
+        .await
     }
 
     /// A location one folder deeper.

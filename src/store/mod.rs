@@ -4,6 +4,7 @@
 //! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
 
 mod create;
+mod dated;
 mod error;
 mod local;
 mod location;
@@ -14,6 +15,7 @@ mod retry;
 mod uri;
 
 pub use create::Created;
+pub use dated::Dated;
 pub use error::{FetchError, StoreError};
 pub use local::Unreadable;
 pub use location::{Entry, Location, Role};

@@ -12,5 +12,6 @@ mod model;
 mod report;
 mod run;
 mod s3;
+mod status;
 mod support;
 mod verify;
