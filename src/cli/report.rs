@@ -4,26 +4,19 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
-use crate::job::{Frozen, JobError, ReportFormat, Source, load};
+use crate::job::{JobError, JobSpec, ReportFormat};
 use crate::output::{Layout, Standing, Success};
 use crate::pipeline::{failed_gates, report_on, write_report};
 use crate::report::{Gate, GateError};
-use crate::store::{Location, Role, Uri};
 
 use super::Summary;
 use super::print::line;
+use super::target::TargetArgs;
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// A job file (*.toml), or the address of an output
-    #[arg(value_name = "JOB|OUTPUT")]
-    of: String,
-    /// Override a key of the job file
-    #[arg(long, value_name = "TABLE.KEY=VALUE")]
-    set: Vec<String>,
-    /// The value of ${DATE} in the job file (default: today in UTC)
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    date: Option<String>,
+    #[command(flatten)]
+    of: TargetArgs,
     /// A gate that must hold, such as `top1 >= 80.5`, beside those of the job file
     #[arg(long, value_name = "GATE")]
     require: Vec<String>,
@@ -42,22 +35,13 @@ enum FormatArg {
 }
 
 pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
-    let Wishes { uri, input, mut gates, formats } = wishes(arguments)?;
+    let target = arguments.of.open()?;
+    let Wishes { mut gates, formats } = wishes(arguments, target.job.as_ref());
     gates.extend(arguments.require.iter().cloned());
     let gates = gates.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
     let gates = gates.map_err(|error| JobError::Mismatch(format!("a gate cannot be read: {error}")))?;
-    let output = Location::open(&uri, Role::Output)?;
-    let frozen = Frozen::read(&output)
-        .await?
-        .ok_or_else(|| Failure::new(Exit::NoInput, format!("no job has begun at `{}`", output.uri())))?;
-    if let Some(input) = input.filter(|input| *input != frozen.input) {
-        return Err(JobError::Mismatch(format!(
-            "the output `{}` belongs to another job, over `{}` and not `{input}`",
-            output.uri(),
-            frozen.input
-        ))
-        .into());
-    }
+    let frozen = target.begun().await?;
+    let output = target.output;
     let success = Success::read(&output).await?;
     let parts = match &success {
         Some(success) => success.parts.clone(),
@@ -103,16 +87,13 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     Ok(summary)
 }
 
-/// What is reported on, from a job file or for an address.
+/// What a job file wants of its report; an address alone wants every format.
 struct Wishes {
-    uri: String,
-    /// The input that a job file names.
-    input: Option<String>,
     gates: Vec<String>,
     formats: Vec<ReportFormat>,
 }
 
-fn wishes(arguments: &ReportArgs) -> Result<Wishes, Failure> {
+fn wishes(arguments: &ReportArgs, job: Option<&JobSpec>) -> Wishes {
     let typed: Vec<ReportFormat> = arguments
         .format
         .iter()
@@ -121,15 +102,12 @@ fn wishes(arguments: &ReportArgs) -> Result<Wishes, Failure> {
             FormatArg::Markdown => ReportFormat::Markdown,
         })
         .collect();
-    let both = vec![ReportFormat::Json, ReportFormat::Markdown];
-    let chosen = |default: Vec<ReportFormat>| if typed.is_empty() { default } else { typed.clone() };
-    if !arguments.of.ends_with(".toml") {
-        let uri = arguments.of.clone();
-        return Ok(Wishes { uri, input: None, gates: Vec::new(), formats: chosen(both) });
-    }
-    let date = super::job::date(arguments.date.as_deref())?;
-    let spec = load(arguments.of.as_ref(), &Source { overrides: &arguments.set, date })?;
-    let input = Uri::parse(&spec.input.uri)?.to_string();
-    let formats = chosen(spec.report.formats.unwrap_or(both));
-    Ok(Wishes { uri: spec.output.uri, input: Some(input), gates: spec.report.require, formats })
+    let of_job = job.map(|job| &job.report);
+    let both = || vec![ReportFormat::Json, ReportFormat::Markdown];
+    let formats = if typed.is_empty() {
+        of_job.and_then(|report| report.formats.clone()).unwrap_or_else(both)
+    } else {
+        typed
+    };
+    Wishes { gates: of_job.map(|report| report.require.clone()).unwrap_or_default(), formats }
 }

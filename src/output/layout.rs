@@ -11,11 +11,13 @@ impl Layout {
     pub const JOB: &'static str = "_tresnet/job.json";
     /// Last of all: totals and every part.
     pub const SUCCESS: &'static str = "_SUCCESS";
+    /// Folder of the plan's segments.
+    pub const PLAN: &'static str = "_tresnet/plan";
     /// Folder of the report; readers of the directory skip names with an underscore.
     pub const REPORT: &'static str = "_report";
 
     /// Every folder that is written, the output itself first.
-    pub const FOLDERS: [&'static str; 4] = ["", "_tresnet", "_tresnet/plan", Self::REPORT];
+    pub const FOLDERS: [&'static str; 4] = ["", "_tresnet", Self::PLAN, Self::REPORT];
 
     /// The layout of a job with this fingerprint (hex).
     pub fn new(fingerprint: &str) -> Layout {
@@ -24,7 +26,13 @@ impl Layout {
 
     /// A plan segment. No `.parquet` in the name: it is no data.
     pub fn segment(index: u32) -> String {
-        format!("_tresnet/plan/{index:06}")
+        format!("{}/{index:06}", Self::PLAN)
+    }
+
+    /// The index of a plan segment by its name; `None` where it is none.
+    pub fn segment_index(name: &str) -> Option<u32> {
+        let index = name.strip_prefix(Self::PLAN)?.strip_prefix('/')?.parse().ok()?;
+        (Self::segment(index) == name).then_some(index)
     }
 
     /// The file of one part.
@@ -68,6 +76,16 @@ mod tests {
             ["part-000007-89abcdef.parquet", "part-7-01234567.parquet", "part-x-01234567.parquet", "x"]
         {
             assert_eq!(layout.part_id(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_segment_has_one_name() {
+        for index in [0, 12, 1_234_567] {
+            assert_eq!(Layout::segment_index(&Layout::segment(index)), Some(index));
+        }
+        for other in ["_tresnet/plan/7", "_tresnet/plan/000007#1", "_tresnet/plan/", "000007"] {
+            assert_eq!(Layout::segment_index(other), None, "{other}");
         }
     }
 }

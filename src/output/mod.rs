@@ -5,16 +5,21 @@
 
 mod layout;
 mod part;
+mod ranges;
 mod rows;
 mod schema;
 mod standing;
+mod status;
 mod success;
+pub mod verify;
 
 pub use layout::Layout;
 pub use part::{Assembler, EncodedPart, PartContext, PartFile, commit, encode, error_rows};
+pub use ranges::Ranges;
 pub use rows::Predictions;
 pub use schema::{Activation, Embedding, Options};
 pub use standing::{Standing, StandingPart, read_rows};
+pub use status::Status;
 pub use success::{Success, Totals};
 
 use crate::failure::{Exit, Failure};

@@ -14,7 +14,7 @@ use crate::store::{Location, ParquetObject};
 use super::{Layout, OutputError};
 
 /// Footers read at the same time.
-const FOOTERS_AT_ONCE: usize = 16;
+pub(super) const FOOTERS_AT_ONCE: usize = 16;
 
 /// A committed part, by its footer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,29 +92,8 @@ impl Standing {
         layout: &Layout,
         fingerprint: &str,
     ) -> Result<Vec<StandingPart>, OutputError> {
-        let footers = self.parts.iter().map(|(&id, &size)| {
-            let name = layout.part(id);
-            async move {
-                let object = ParquetObject::open_sized(output, &name, size).await?;
-                let value = |key: &str| object.value(&format!("tresnet.{key}")).unwrap_or_default();
-                let wrong = |why: String| OutputError::Inconsistent { name: name.clone(), why };
-                if value("fingerprint") != fingerprint {
-                    return Err(wrong("carries the fingerprint of another job".into()));
-                }
-                let number = |key: &str| {
-                    let text = value(key);
-                    text.parse::<u64>().map_err(|_| wrong(format!("has `tresnet.{key}` = `{text}`")))
-                };
-                let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
-                if rows != ok + errors || rows != object.rows() || number("part")? != u64::from(id) {
-                    return Err(wrong(format!(
-                        "says {rows} rows, {ok} ok and {errors} errors; it has {}",
-                        object.rows()
-                    )));
-                }
-                let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
-                Ok(StandingPart { id, size, rows, ok, plan, provider, name })
-            }
+        let footers = self.parts.iter().map(|(&id, &size)| async move {
+            footer(output, layout, id, size, fingerprint).await.map(|(part, _)| part)
         });
         futures::stream::iter(footers).buffered(FOOTERS_AT_ONCE).try_collect().await
     }
@@ -134,6 +113,37 @@ fn is_torn(path: &Path) -> io::Result<bool> {
     let [a, b, c, d, magic @ ..] = tail;
     let footer = u64::from(u32::from_le_bytes([a, b, c, d]));
     Ok(&head != b"PAR1" || &magic != b"PAR1" || footer + 12 > size)
+}
+
+/// Reads the footer of a part and checks it against the fingerprint that all must carry.
+pub(super) async fn footer(
+    output: &Location,
+    layout: &Layout,
+    id: u32,
+    size: u64,
+    fingerprint: &str,
+) -> Result<(StandingPart, ParquetObject), OutputError> {
+    let name = layout.part(id);
+    let object = ParquetObject::open_sized(output, &name, size).await?;
+    let value = |key: &str| object.value(&format!("tresnet.{key}")).unwrap_or_default();
+    let wrong = |why: String| OutputError::Inconsistent { name: name.clone(), why };
+    if value("fingerprint") != fingerprint {
+        return Err(wrong("carries the fingerprint of another job".into()));
+    }
+    let number = |key: &str| {
+        let text = value(key);
+        text.parse::<u64>().map_err(|_| wrong(format!("has `tresnet.{key}` = `{text}`")))
+    };
+    let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
+    let adds_up = ok.checked_add(errors) == Some(rows);
+    if !adds_up || rows != object.rows() || number("part")? != u64::from(id) {
+        return Err(wrong(format!(
+            "says {rows} rows, {ok} ok and {errors} errors; it has {}",
+            object.rows()
+        )));
+    }
+    let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
+    Ok((StandingPart { id, size, rows, ok, plan, provider, name }, object))
 }
 
 /// Hands the named columns of every part to `take`, part by part in plan order.

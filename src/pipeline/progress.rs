@@ -80,7 +80,7 @@ impl Default for Progress {
 
 impl Progress {
     /// Everything is loaded: from here on images a second are counted.
-    pub(super) fn begin(&self) {
+    pub fn begin(&self) {
         self.working.get_or_init(Instant::now);
     }
 
@@ -100,10 +100,15 @@ impl Progress {
         self.resumed.fetch_add(rows, Relaxed);
     }
 
+    /// Rows are done, so many of them errors.
+    pub fn rows(&self, rows: u64, errors: u64) {
+        self.rows.fetch_add(rows, Relaxed);
+        self.errors.fetch_add(errors, Relaxed);
+    }
+
     /// A batch left the network, with so many error rows of each kind.
     pub fn batch(&self, rows: u64, errors: &BTreeMap<String, u64>) {
-        self.rows.fetch_add(rows, Relaxed);
-        self.errors.fetch_add(errors.values().sum(), Relaxed);
+        self.rows(rows, errors.values().sum());
         if let Ok(mut by_kind) = self.by_kind.lock() {
             for (kind, count) in errors {
                 *by_kind.entry(kind.clone()).or_default() += count;

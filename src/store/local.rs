@@ -153,8 +153,7 @@ impl Walk {
         if let Err(error) = object_store::path::Path::parse(&key) {
             return self.send(Err(StoreError::BadKey { key, why: error.to_string() }));
         }
-        let entry =
-            Entry { key, size: found.len(), etag: Some(etag(&found)), modified: found.modified().ok() };
+        let entry = Entry { key, size: found.len(), etag: Some(etag(&found)) };
         self.send(Ok(Found::File(entry)))
     }
 }

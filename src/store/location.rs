@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
@@ -32,8 +32,6 @@ pub struct Entry {
     pub size: u64,
     /// Strong entity tag, if the store gave one.
     pub etag: Option<String>,
-    /// When it was written, as far as a listing of the store says.
-    pub modified: Option<SystemTime>,
 }
 
 /// An opened folder on an object store or on local disk. Cheap to clone.
@@ -161,12 +159,7 @@ impl Location {
             "" => key,
             prefix => key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).unwrap_or(key),
         };
-        Ok(Entry {
-            key: key.to_owned(),
-            size: meta.size,
-            etag: strong(meta.e_tag),
-            modified: Some(meta.last_modified.into()),
-        })
+        Ok(Entry { key: key.to_owned(), size: meta.size, etag: strong(meta.e_tag) })
     }
 
     /// Names of the immediate subfolders, sorted.
@@ -191,18 +184,20 @@ impl Location {
 
     /// Names and sizes of the objects directly in `folder` (empty: in the location itself).
     pub async fn files(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
+        self.objects(folder).await?.into_iter().map(|meta| self.entry(meta)).collect()
+    }
+
+    pub(super) async fn objects(&self, folder: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         let prefix = if folder.is_empty() { self.prefix.clone() } else { self.path(folder)? };
         let what = format!("listing `{}/{folder}`", self.uri);
-        let listing = self
-            .retry(|| async {
-                match self.store.list_with_delimiter(Some(&prefix)).await {
-                    Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
-                    Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
-                    Ok(listing) => Ok(listing.objects),
-                }
-            })
-            .await?;
-        listing.into_iter().map(|meta| self.entry(meta)).collect()
+        self.retry(|| async {
+            match self.store.list_with_delimiter(Some(&prefix)).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+                Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
+                Ok(listing) => Ok(listing.objects),
+            }
+        })
+        .await
     }
 
     /// A location one folder deeper.

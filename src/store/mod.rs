@@ -4,6 +4,7 @@
 //! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
 
 mod create;
+mod dated;
 mod error;
 mod listing;
 mod local;
@@ -17,6 +18,7 @@ mod traffic;
 mod uri;
 
 pub use create::Created;
+pub use dated::Dated;
 pub use error::{FetchError, StoreError};
 pub use local::Unreadable;
 pub use location::{Entry, Location, Role};

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::{Location, StoreError};
@@ -116,16 +116,15 @@ impl ParquetObject {
             Some(names) => ProjectionMask::columns(&descriptor, names.iter().copied()),
             None => ProjectionMask::all(),
         };
+        let damaged = |error: String| ParquetReadError::Damaged { name: self.name.clone(), why: error };
         let chunks = self.metadata.row_group(group).columns().iter().enumerate();
         let wanted = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, chunk)| {
-            let (offset, length) = chunk.byte_range();
-            offset..offset + length
+            range_of(chunk, self.size).ok_or_else(|| damaged("a column lies outside of the file".into()))
         });
         let mut pieces = Vec::new();
-        for range in coalesce(wanted.collect()) {
+        for range in coalesce(wanted.collect::<Result<_, _>>()?) {
             pieces.push((range.start, location.read_range(&self.name, range).await?));
         }
-        let damaged = |error: String| ParquetReadError::Damaged { name: self.name.clone(), why: error };
         let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())
             .map_err(|error| damaged(error.to_string()))?;
         ParquetRecordBatchReaderBuilder::new_with_metadata(Pieces { size: self.size, pieces }, metadata)
@@ -137,6 +136,14 @@ impl ParquetObject {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| damaged(error.to_string()))
     }
+}
+
+/// The bytes of a column chunk, if a file of this size can hold them.
+fn range_of(chunk: &ColumnChunkMetaData, size: u64) -> Option<Range<u64>> {
+    let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+    let start = u64::try_from(start).ok()?;
+    let end = start.checked_add(u64::try_from(chunk.compressed_size()).ok()?)?;
+    (end <= size).then_some(start..end)
 }
 
 fn coalesce(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {

@@ -14,4 +14,6 @@ mod report;
 mod run;
 mod s3;
 mod scripted_s3;
+mod status;
 mod support;
+mod verify;

@@ -1,0 +1,132 @@
+//! `status JOB|OUTPUT`: how far a job is, while runs may go on elsewhere. The model is never read.
+
+use std::time::SystemTime;
+
+use clap::Args;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::failure::Failure;
+use crate::output::Status;
+
+use super::Summary;
+use super::print::{count, duration, line};
+use super::target::TargetArgs;
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    of: TargetArgs,
+}
+
+pub(super) async fn status(arguments: &StatusArgs) -> Result<Summary, Failure> {
+    let target = arguments.of.open()?;
+    let frozen = target.begun().await?;
+    let output = target.output;
+    let status = Status::of(&output, &frozen.fingerprint).await?;
+    // clocks differ: a part from the future was written now
+    let age = status.last_part.map(|at| SystemTime::now().duration_since(at).unwrap_or_default().as_secs());
+    line(format!("job        {}, begun {}", frozen.name, frozen.created));
+    line(format!("output     {}", output.uri()));
+    show(&status, age);
+    Ok(Summary::new(json!({
+        "output": output.uri(),
+        "job": frozen.name,
+        "begun": frozen.created,
+        "fingerprint": frozen.fingerprint,
+        "complete": status.finished.is_some(),
+        "finished": status.finished,
+        "parts": status.parts,
+        "planned_parts": status.planned_parts,
+        "plan_is_whole": status.plan_is_whole,
+        "missing_parts": status.missing.count(),
+        "missing": status.missing.texts(),
+        "rows": status.rows,
+        "planned_rows": status.planned_rows,
+        "ok": status.ok,
+        "errors": status.errors(),
+        "errors_by_kind": status.errors_by_kind,
+        "images_per_s": status.rate.map(|rate| (rate * 100.0).round() / 100.0),
+        "seconds_left": status.left().map(|left| left.as_secs()),
+        "last_part": status.last_part.and_then(rfc3339),
+        "seconds_since_last_part": age,
+        "providers": status.providers,
+        "bytes": status.bytes,
+        "strange_files": status.strange_files,
+        "strange": status.strange,
+    })))
+}
+
+fn show(status: &Status, age: Option<u64>) {
+    let more = if status.plan_is_whole { "" } else { "+, the plan is not whole yet" };
+    line(format!("parts      {} of {}{more}", count(status.parts), count(status.planned_parts)));
+    line(format!(
+        "rows       {} of {}{more}: {} ok, {} errors",
+        count(status.rows),
+        count(status.planned_rows),
+        count(status.ok),
+        count(status.errors())
+    ));
+    for (kind, rows) in &status.errors_by_kind {
+        line(format!("           {} {kind}", count(*rows)));
+    }
+    if !status.missing.is_empty() {
+        line(format!("missing    {}", status.missing));
+    }
+    if let Some(rate) = status.rate {
+        let left =
+            status.left().map_or_else(String::new, |left| format!(", {} left", duration(left.as_secs())));
+        line(format!("speed      {rate:.1} images/s{left}"));
+    }
+    if let Some(age) = age {
+        line(format!("last part  {} ago", duration(age)));
+    }
+    if !status.providers.is_empty() {
+        let providers: Vec<&str> = status.providers.iter().map(String::as_str).collect();
+        line(format!("ran on     {}", providers.join(", ")));
+    }
+    line(format!("size       {}", bytes(status.bytes)));
+    match &status.finished {
+        Some(finished) => line(format!("finished   {finished}")),
+        None => line("finished   no, `_SUCCESS` does not stand"),
+    }
+    for strange in &status.strange {
+        line(format!("strange    {strange}"));
+    }
+    if status.strange_files > 0 {
+        line(format!("strange    {} files in all; `verify` says more", count(status.strange_files)));
+    }
+}
+
+fn rfc3339(at: SystemTime) -> Option<String> {
+    let at = OffsetDateTime::from(at).replace_nanosecond(0).ok()?;
+    at.format(&Rfc3339).ok()
+}
+
+/// 1536 → `1.5 KiB`.
+fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut number = bytes as f64;
+    let mut unit = "bytes";
+    for larger in UNITS {
+        if number < 1024.0 {
+            break;
+        }
+        (number, unit) = (number / 1024.0, larger);
+    }
+    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{number:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn bytes_are_short_for_a_person() {
+        for (number, text) in [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")]
+        {
+            assert_eq!(bytes(number), text);
+        }
+    }
+}

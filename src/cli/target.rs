@@ -1,0 +1,70 @@
+//! The arguments of every command that looks at an output, by its job file or by its address.
+
+use clap::Args;
+
+use crate::failure::{Exit, Failure};
+use crate::job::{Frozen, JobError, JobSpec, Source, load};
+use crate::store::{Location, Role, Uri};
+
+#[derive(Debug, Args)]
+pub(super) struct TargetArgs {
+    /// A job file (*.toml), or the address of an output
+    #[arg(value_name = "JOB|OUTPUT")]
+    of: String,
+    /// Override a key of the job file
+    #[arg(long, value_name = "TABLE.KEY=VALUE")]
+    set: Vec<String>,
+    /// The value of ${DATE} in the job file (default: today in UTC)
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<String>,
+}
+
+/// An output that somebody asked about.
+pub(super) struct Target {
+    pub output: Location,
+    /// The job file, where one was given.
+    pub job: Option<JobSpec>,
+}
+
+impl TargetArgs {
+    /// Reads the job file, if it is one, and opens the output; asks nothing of the store yet.
+    pub fn open(&self) -> Result<Target, Failure> {
+        let job = if self.of.ends_with(".toml") {
+            let date = super::job::date(self.date.as_deref())?;
+            Some(load(self.of.as_ref(), &Source { overrides: &self.set, date })?)
+        } else {
+            None
+        };
+        let uri = job.as_ref().map_or(&self.of, |job| &job.output.uri);
+        Ok(Target { output: Location::open(uri, Role::Output)?, job })
+    }
+}
+
+impl Target {
+    /// What stands in `job.json`, or `None` where no job has begun. A job file over another input is an error.
+    pub async fn frozen(&self) -> Result<Option<Frozen>, Failure> {
+        let Some(frozen) = Frozen::read(&self.output).await? else { return Ok(None) };
+        if let Some(job) = &self.job {
+            let input = Uri::parse(&job.input.uri)?.to_string();
+            if input != frozen.input {
+                return Err(JobError::Mismatch(format!(
+                    "the output `{}` belongs to another job, over `{}` and not `{input}`",
+                    self.output.uri(),
+                    frozen.input
+                ))
+                .into());
+            }
+        }
+        Ok(Some(frozen))
+    }
+
+    /// As [`Target::frozen`], where a job must have begun.
+    pub async fn begun(&self) -> Result<Frozen, Failure> {
+        self.frozen().await?.ok_or_else(|| self.nothing_begun())
+    }
+
+    /// The failure of a command that needs a job there.
+    pub fn nothing_begun(&self) -> Failure {
+        Failure::new(Exit::NoInput, format!("no job has begun at `{}`", self.output.uri()))
+    }
+}

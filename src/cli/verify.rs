@@ -1,0 +1,151 @@
+//! `verify JOB|OUTPUT`: is exactly one row there for every row of the plan? The model is never read.
+
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::failure::{Exit, Failure};
+use crate::job::{Frozen, PROTOCOL, fingerprint};
+use crate::output::Layout;
+use crate::output::verify::{self, Defects, ExpectedJob, Step, Verified};
+use crate::pipeline::Progress;
+
+use super::print::{count, line};
+use super::progress::Display;
+use super::target::TargetArgs;
+use super::{ProgressStyle, Summary};
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    of: TargetArgs,
+    /// Be content with an output that is not finished, as long as nothing in it is wrong
+    #[arg(long)]
+    partial: bool,
+}
+
+pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Result<Summary, Failure> {
+    let target = arguments.of.open()?;
+    let output = &target.output;
+    let Some(frozen) = target.frozen().await? else {
+        // without its job.json nothing can be held against anything, but it does not look like nothing
+        return match verify::anything_stands(output).await? {
+            None => Err(target.nothing_begun()),
+            Some(name) => {
+                let mut defects = Defects::default();
+                let expected = format!("the job that `{name}` belongs to");
+                defects.add(Layout::JOB, "is missing", expected);
+                Ok(rejected(&defects, json!({ "output": output.uri(), "complete": false })))
+            }
+        };
+    };
+    let progress = Arc::new(Progress::default());
+    progress.begin();
+    let display = Display::start(progress.clone(), style);
+    let tell = |step: Step| match step {
+        Step::Planned(rows) => progress.plan(rows, rows),
+        Step::PlanEnds => progress.plan_ends(),
+        Step::Checked(rows, errors) => progress.rows(rows, errors),
+    };
+    let expected = ExpectedJob {
+        fingerprint: &frozen.fingerprint,
+        protocol: PROTOCOL,
+        // the keys of a folder are planned in byte order; a manifest has an order of its own
+        ordered: frozen.components.get("input.format").is_none_or(|format| format == "folder"),
+    };
+    let verified = verify::verify(output, expected, of_job(&frozen), &tell).await;
+    drop(display);
+    let verified = verified?;
+    show(&verified);
+    let Verified { totals, missing, .. } = &verified;
+    let fields = json!({
+        "output": output.uri(),
+        "complete": verified.is_complete(),
+        "parts": verified.parts,
+        "rows": totals.planned,
+        "ok": totals.ok,
+        "errors": totals.error,
+        "plan_is_whole": verified.plan_is_whole,
+        "planned_parts": verified.planned_parts,
+        "planned_rows": verified.planned_rows,
+        "missing_parts": missing.count(),
+        "missing": missing.texts(),
+    });
+    if !verified.defects.is_empty() {
+        return Ok(rejected(&verified.defects, fields));
+    }
+    let mut summary = Summary::new(fields);
+    summary.fields.insert("defects".into(), json!([]));
+    if !verified.is_complete() {
+        let unfinished = unfinished(&verified);
+        if arguments.partial {
+            line(format!("not finished: {unfinished}"));
+        } else {
+            let what = format!("nothing is wrong at `{}`, but {unfinished}; run again", output.uri());
+            summary.failure = Some(Failure::new(Exit::TryAgain, what));
+        }
+    }
+    Ok(summary)
+}
+
+/// What is wrong with `job.json` itself.
+fn of_job(frozen: &Frozen) -> Defects {
+    let mut defects = Defects::default();
+    let own = fingerprint(&frozen.components);
+    if own != frozen.fingerprint {
+        let what = format!("says the fingerprint `{}`", frozen.fingerprint);
+        defects.add(Layout::JOB, what, format!("`{own}`, the hash of its components"));
+    }
+    defects
+}
+
+fn show(verified: &Verified) {
+    let Verified { totals, .. } = verified;
+    line(format!(
+        "{} of {}{} parts stand: {} rows, {} ok, {} errors",
+        count(verified.parts),
+        count(verified.planned_parts),
+        if verified.plan_is_whole { "" } else { "+" },
+        count(totals.planned),
+        count(totals.ok),
+        count(totals.error)
+    ));
+    if verified.defects.is_empty() && verified.is_complete() {
+        line("verified: every row of the plan stands exactly once");
+    }
+}
+
+/// What keeps an output without defects from being finished.
+fn unfinished(verified: &Verified) -> String {
+    let missing = match verified.missing.count() {
+        0 => "no planned part is missing".to_owned(),
+        parts => format!("{parts} of {} parts are missing ({})", verified.planned_parts, verified.missing),
+    };
+    match (verified.plan_is_whole, verified.missing.is_empty()) {
+        (true, true) => "`_SUCCESS` is not written yet".to_owned(),
+        (true, false) => missing,
+        (false, _) => format!("its plan has no end yet, and of what is planned {missing}"),
+    }
+}
+
+/// The end of a check that found something.
+fn rejected(defects: &Defects, fields: serde_json::Value) -> Summary {
+    for defect in defects.first() {
+        line(defect);
+    }
+    let more = defects.count() - defects.first().len() as u64;
+    if more > 0 {
+        line(format!("and {} more", count(more)));
+    }
+    let mut summary = Summary::new(fields);
+    summary.fields.insert("defects".into(), json!(defects.first()));
+    summary.fields.insert("more_defects".into(), json!(more));
+    let first = defects.first().first().map(ToString::to_string).unwrap_or_default();
+    let what = match defects.count() {
+        1 => format!("the output is not what was planned: {first}"),
+        found => format!("the output is not what was planned: {found} defects; the first: {first}"),
+    };
+    summary.failure = Some(Failure::new(Exit::Rejected, what));
+    summary
+}

@@ -1,0 +1,105 @@
+//! What is wrong with an output, one sentence each.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Defects that are kept; the rest is counted.
+const MOST: usize = 20;
+/// Characters of a text from the output (a key, a footer's value) that are shown.
+const LONGEST: usize = 200;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Defect {
+    /// The object, by its name below the output.
+    pub object: String,
+    /// What is wrong with it.
+    pub what: String,
+    /// What should be there.
+    pub expected: String,
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}; expected {}", self.object, self.what, self.expected)
+    }
+}
+
+/// The defects of an output: the first of them, and how many there are.
+#[derive(Debug, Default)]
+pub struct Defects {
+    kept: Vec<Defect>,
+    count: u64,
+}
+
+impl Defects {
+    /// One more.
+    pub fn add(&mut self, object: impl Into<String>, what: impl Into<String>, expected: impl Into<String>) {
+        self.count += 1;
+        if self.kept.len() < MOST {
+            self.kept.push(Defect { object: object.into(), what: what.into(), expected: expected.into() });
+        }
+    }
+
+    /// Some that are only counted.
+    pub(super) fn count_more(&mut self, more: u64) {
+        self.count += more;
+    }
+
+    /// Those of a part behind those before it.
+    pub(super) fn append(&mut self, others: Defects) {
+        self.count += others.count;
+        let room = MOST - self.kept.len();
+        self.kept.extend(others.kept.into_iter().take(room));
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// True where nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The first of them.
+    pub fn first(&self) -> &[Defect] {
+        &self.kept
+    }
+}
+
+/// A text from the output as far as a person wants to see it, on one line.
+pub(super) fn shown(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut short: String = text.chars().take(LONGEST).map(clean).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_defects_are_counted_and_twenty_kept() {
+        let mut defects = Defects::default();
+        for part in 0..3 {
+            let mut of_part = Defects::default();
+            (0..15).for_each(|row| of_part.add(format!("part-{part}"), format!("row {row}"), "none"));
+            of_part.count_more(5);
+            defects.append(of_part);
+        }
+        assert_eq!((defects.first().len(), defects.count()), (20, 60));
+        assert_eq!(defects.first()[15].to_string(), "`part-1` row 0; expected none");
+    }
+
+    #[test]
+    fn a_text_of_somebody_elses_is_cut_and_stays_on_its_line() {
+        assert_eq!(shown("a\nb"), "a\u{fffd}b");
+        assert_eq!(shown(&"ü".repeat(300)).chars().count(), LONGEST + 1);
+    }
+}

@@ -1,0 +1,324 @@
+//! Checks an output from the outside in: the plan's chain, every part that stands, row by row, and `_SUCCESS`.
+//!
+//! It reads what runs leave and believes none of it: a count is a count of rows, and a row is right when the plan
+//! says so. A few parts are in memory at a time, whatever the number of rows.
+//!
+//! Objects are read against the order in which a run writes them (`_SUCCESS` before the parts before the plan), so
+//! that a run at work is never taken for a defect: a part that is listed has its segment, and a `_SUCCESS` that is
+//! read has its parts.
+
+mod chain;
+mod defect;
+mod part;
+mod rows;
+mod success;
+
+pub use defect::{Defect, Defects};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::stream::StreamExt;
+
+use crate::dataset::{DatasetError, Part, Segment};
+use crate::store::{Location, StoreError};
+
+use super::{Layout, Ranges, Totals};
+use chain::Chain;
+use part::{Checked, Job, check};
+use success::Claims;
+
+/// Parts in memory at a time.
+const AT_ONCE: usize = 4;
+
+/// The job that an output should hold.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpectedJob<'a> {
+    /// Its fingerprint.
+    pub fingerprint: &'a str,
+    /// Version of the commit protocol.
+    pub protocol: u32,
+    /// True where keys strictly increase in plan order.
+    pub ordered: bool,
+}
+
+/// How far the check is.
+#[derive(Debug, Clone, Copy)]
+pub enum Step {
+    /// So many more rows are planned.
+    Planned(u64),
+    /// There are no more.
+    PlanEnds,
+    /// So many more rows were checked; so many of them are error rows.
+    Checked(u64, u64),
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Verified {
+    /// True where `_SUCCESS` stands.
+    pub success: bool,
+    /// True where the plan's last segment stands.
+    pub plan_is_whole: bool,
+    /// Parts and rows of the plan, as far as it stands.
+    pub planned_parts: u64,
+    /// Rows of those.
+    pub planned_rows: u64,
+    /// Planned parts that stand and can be read.
+    pub parts: u64,
+    /// Their rows, by their own `status`.
+    pub totals: Totals,
+    /// Planned parts that do not stand.
+    pub missing: Ranges,
+    /// Everything that is wrong.
+    pub defects: Defects,
+}
+
+impl Verified {
+    /// True where nothing is left to do.
+    pub fn is_complete(&self) -> bool {
+        self.success && self.plan_is_whole && self.missing.is_empty()
+    }
+}
+
+/// Checks an output. `defects` holds what is already known to be wrong.
+///
+/// # Errors
+/// Those of the store, which say nothing about the output.
+pub async fn verify(
+    output: &Location,
+    expected: ExpectedJob<'_>,
+    mut defects: Defects,
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<Verified, StoreError> {
+    let ExpectedJob { fingerprint, protocol, ordered } = expected;
+    let (success, claims) = success::read(output, fingerprint, protocol, &mut defects).await?;
+    let layout = Layout::new(fingerprint);
+    let standing = standing(output, &layout, &mut defects).await?;
+    let job = Job { output: output.clone(), layout, fingerprint: fingerprint.into(), ordered };
+    let mut walk = Walk {
+        job,
+        standing,
+        claims,
+        success,
+        last_key: None,
+        unreadable: 0,
+        parts: 0,
+        totals: Totals::default(),
+        missing: Ranges::default(),
+        defects,
+    };
+    let mut chain = Chain::default();
+    for index in segments(output).await? {
+        walk.segment(index, &mut chain, tell).await?;
+    }
+    if chain.ended {
+        tell(Step::PlanEnds);
+    }
+    Ok(walk.finish(&chain))
+}
+
+/// True where something stands that only a job can have written.
+pub async fn anything_stands(output: &Location) -> Result<Option<String>, StoreError> {
+    let mut names = output.files("").await?.into_iter().map(|entry| entry.key);
+    Ok(names.find(|name| Layout::looks_like_part(name) || name == Layout::SUCCESS))
+}
+
+/// Part files of this job by id; every other file that a reader of the directory would take for rows is a defect.
+async fn standing(
+    output: &Location,
+    layout: &Layout,
+    defects: &mut Defects,
+) -> Result<BTreeMap<u32, u64>, StoreError> {
+    let mut parts = BTreeMap::new();
+    for entry in output.files("").await? {
+        match layout.part_id(&entry.key) {
+            Some(id) => {
+                parts.insert(id, entry.size);
+            }
+            None if Layout::looks_like_part(&entry.key) => {
+                defects.add(&entry.key, "belongs to another job", format!("names like `{}`", layout.part(0)));
+            }
+            None if entry.key.ends_with(".parquet") => {
+                defects.add(&entry.key, "is no part, but readers take it for rows", "only parts");
+            }
+            None => {}
+        }
+    }
+    Ok(parts)
+}
+
+/// Indices of the plan segments that stand, ascending.
+async fn segments(output: &Location) -> Result<Vec<u32>, StoreError> {
+    let files = output.files(Layout::PLAN).await?;
+    let mut indices: Vec<u32> = files.iter().filter_map(|entry| Layout::segment_index(&entry.key)).collect();
+    indices.sort_unstable();
+    Ok(indices)
+}
+
+/// What is known on the way through the plan.
+struct Walk {
+    job: Job,
+    /// Parts that stand and were not met in the plan yet.
+    standing: BTreeMap<u32, u64>,
+    claims: Option<Claims>,
+    success: bool,
+    /// The last key of the plan so far.
+    last_key: Option<String>,
+    unreadable: u64,
+    parts: u64,
+    totals: Totals,
+    missing: Ranges,
+    defects: Defects,
+}
+
+impl Walk {
+    async fn segment(
+        &mut self,
+        index: u32,
+        chain: &mut Chain,
+        tell: &(dyn Fn(Step) + Sync),
+    ) -> Result<(), StoreError> {
+        let name = Layout::segment(index);
+        chain.reach(index, &mut self.defects);
+        let segment = match Segment::open(&self.job.output, &name).await {
+            Ok(Some(segment)) => Arc::new(segment),
+            Err(DatasetError::Store(error)) => return Err(error),
+            found => {
+                let what = match found {
+                    Err(DatasetError::BadSegment { why, .. }) => why,
+                    Err(error) => error.to_string(),
+                    Ok(_) => "vanished while it was read".into(),
+                };
+                self.defects.add(name, what, "a whole plan segment");
+                chain.lose();
+                return Ok(());
+            }
+        };
+        let head = segment.head();
+        if !chain.add(&name, index, &self.job.fingerprint, head, &mut self.defects) {
+            return Ok(());
+        }
+        tell(Step::Planned(head.rows()));
+        let parts = segment.parts();
+        let checks = parts.into_iter().map(|part| {
+            let size = self.standing.remove(&part.id);
+            let (job, name) = (self.job.clone(), name.clone());
+            async move {
+                // a task of its own: parts are decoded side by side, and a reader that panics on hostile bytes
+                // condemns them and nothing else
+                let checked = {
+                    let (name, part) = (name.clone(), part.clone());
+                    tokio::spawn(async move { check(&job, &name, &part, size).await }).await
+                };
+                (part, size, checked)
+            }
+        });
+        let mut checks = futures::stream::iter(checks.collect::<Vec<_>>()).buffered(AT_ONCE);
+        let mut last_key = None;
+        while let Some((part, size, checked)) = checks.next().await {
+            let checked = match checked {
+                Ok(checked) => checked?,
+                Err(_) => {
+                    let mut checked = Checked::default();
+                    let object = if size.is_some() { self.job.layout.part(part.id) } else { name.clone() };
+                    checked.defects.add(object, "makes the Parquet reader panic", "a whole Parquet file");
+                    checked
+                }
+            };
+            if let Some((_, last)) = &checked.keys {
+                last_key = Some(last.clone());
+            }
+            let (rows, errors) =
+                checked.stands.as_ref().map_or((0, 0), |part| (part.rows, part.rows - part.ok));
+            self.part(&name, &part, size.is_some(), checked);
+            tell(Step::Checked(rows, errors));
+        }
+        // where the next segment's listing begins: with another key, rows would be planned twice or never
+        if last_key.is_some() && head.last_key != last_key {
+            let say = |key: &Option<String>| key.as_deref().map_or_else(|| "nothing".into(), defect::shown);
+            let what = format!("says that its last key is `{}`", say(&head.last_key));
+            self.defects.add(name, what, format!("`{}`", say(&last_key)));
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, segment: &str, part: &Part, stands: bool, checked: Checked) {
+        self.defects.append(checked.defects);
+        if let Some((first, last)) = checked.keys {
+            if let Some(before) = self.last_key.take().filter(|before| self.job.ordered && *before >= first) {
+                let what = format!(
+                    "plans the key `{}` behind `{}`, at the start of part {}",
+                    defect::shown(&first),
+                    defect::shown(&before),
+                    part.id
+                );
+                self.defects.add(segment, what, "keys in strictly increasing byte order");
+            }
+            self.last_key = Some(last);
+        }
+        if !stands {
+            self.missing.push(part.id);
+            if self.success {
+                let expected = format!("its {} rows, since `{}` stands", part.rows, Layout::SUCCESS);
+                self.defects.add(self.job.layout.part(part.id), "is missing", expected);
+            }
+        }
+        if let Some(claims) = &mut self.claims {
+            claims.part(part.id, checked.stands.as_ref(), &mut self.defects);
+        }
+        match checked.stands {
+            Some(stands) => {
+                self.parts += 1;
+                self.totals.planned += stands.rows;
+                self.totals.ok += stands.ok;
+                self.totals.error += stands.rows - stands.ok;
+            }
+            None if stands => self.unreadable += 1,
+            None => {}
+        }
+    }
+
+    fn finish(mut self, chain: &Chain) -> Verified {
+        let (lost, unplanned): (Vec<u32>, Vec<u32>) = self.standing.keys().partition(|id| chain.lost(**id));
+        if let Some(first) = lost.first() {
+            let others = match lost.len() {
+                1 => String::new(),
+                parts => format!(" (and {} more parts)", parts - 1),
+            };
+            let what = format!("cannot be checked{others}: its segment of the plan is missing");
+            self.defects.add(self.job.layout.part(*first), what, "a plan for every part");
+        }
+        for id in unplanned {
+            let what = format!("is not in the plan, which ends before part {}", chain.parts);
+            self.defects.add(self.job.layout.part(id), what, "only parts of the plan");
+        }
+        if self.success && !(chain.ended && self.missing.is_empty()) {
+            let what = if chain.ended {
+                format!(
+                    "stands too early: {} of {} parts are missing ({})",
+                    self.missing.count(),
+                    chain.parts,
+                    self.missing
+                )
+            } else {
+                "stands too early: the plan has no last segment".to_owned()
+            };
+            self.defects.add(Layout::SUCCESS, what, "that it is written last of all");
+        }
+        if let Some(claims) = self.claims {
+            let all_read = chain.ended && self.missing.is_empty() && self.unreadable == 0 && lost.is_empty();
+            claims.finish(all_read.then(|| self.totals.clone()), |id| chain.lost(id), &mut self.defects);
+        }
+        Verified {
+            success: self.success,
+            plan_is_whole: chain.ended,
+            planned_parts: chain.parts,
+            planned_rows: chain.rows,
+            parts: self.parts,
+            totals: self.totals,
+            missing: self.missing,
+            defects: self.defects,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One part: its rows in the plan, its file's footer, its file's rows.
+
+use std::sync::Arc;
+
+use crate::dataset::{DatasetError, Part};
+use crate::output::{Layout, StandingPart};
+use crate::sample::Sample;
+use crate::store::{Location, ParquetObject, ParquetReadError, StoreError};
+
+use super::defect::{Defects, shown};
+use super::rows::{COLUMNS, RowCheck};
+
+/// What every part is held against.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub output: Location,
+    pub layout: Layout,
+    pub fingerprint: Arc<str>,
+    /// Keys strictly increase in plan order.
+    pub ordered: bool,
+}
+
+/// A part of the plan, checked.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Its first and last key in the plan, where it has rows that can be read.
+    pub keys: Option<(String, String)>,
+    /// What truly stands of it, where a whole file does.
+    pub stands: Option<StandingPart>,
+    /// What is wrong with it.
+    pub defects: Defects,
+}
+
+/// Reads a part's plan and, where a file of this size stands, the file. `segment` is the plan's name.
+///
+/// # Errors
+/// The store's own: those say nothing about the output.
+pub(super) async fn check(
+    job: &Job,
+    segment: &str,
+    part: &Part,
+    size: Option<u64>,
+) -> Result<Checked, StoreError> {
+    let mut checked = Checked::default();
+    let planned = match part.samples(&job.output).await {
+        Ok(samples) => Some(samples),
+        Err(DatasetError::Store(error)) => return Err(error),
+        Err(error) => {
+            checked.defects.add(segment, told(error), "the rows that its footer hashes");
+            None
+        }
+    };
+    if let Some(samples) = &planned {
+        check_plan(job, segment, part, samples, &mut checked);
+    }
+    let Some(size) = size else { return Ok(checked) };
+    let name = job.layout.part(part.id);
+    match check_file(job, part, &name, size, planned.as_deref(), &mut checked.defects).await {
+        Ok(stands) => checked.stands = stands,
+        Err(ParquetReadError::Damaged { why, .. }) => {
+            checked.defects.add(name, format!("is torn or damaged: {why}"), "a whole Parquet file");
+        }
+        Err(ParquetReadError::Store(StoreError::Missing { .. })) => {
+            checked.defects.add(name, "vanished while it was read", "a part that stands, stays");
+        }
+        Err(ParquetReadError::Store(error)) => return Err(error),
+    }
+    Ok(checked)
+}
+
+fn told(error: DatasetError) -> String {
+    match error {
+        DatasetError::BadSegment { why, .. } => why,
+        error => error.to_string(),
+    }
+}
+
+fn check_plan(job: &Job, segment: &str, part: &Part, samples: &[Sample], checked: &mut Checked) {
+    if samples.len() != part.rows as usize {
+        let what = format!("holds {} rows in part {}", samples.len(), part.id);
+        checked.defects.add(segment, what, format!("{}, as its footer says", part.rows));
+    }
+    if job.ordered
+        && let Some(pair) = samples.windows(2).find(|pair| pair[0].key >= pair[1].key)
+    {
+        let what = format!(
+            "plans the key `{}` behind `{}` in part {}",
+            shown(&pair[1].key),
+            shown(&pair[0].key),
+            part.id
+        );
+        checked.defects.add(segment, what, "keys in strictly increasing byte order");
+    }
+    if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
+        checked.keys = Some((first.key.clone(), last.key.clone()));
+    }
+}
+
+/// The footer and the rows of a part's file. Gives what truly stands, by the plan and the file's own rows.
+async fn check_file(
+    job: &Job,
+    part: &Part,
+    name: &str,
+    size: u64,
+    planned: Option<&[Sample]>,
+    defects: &mut Defects,
+) -> Result<Option<StandingPart>, ParquetReadError> {
+    let object = ParquetObject::open_sized(&job.output, name, size).await?;
+    let value = |key: &str| object.value(&format!("tresnet.{key}")).unwrap_or("(nothing)");
+    for (key, wanted) in [
+        ("fingerprint", job.fingerprint.to_string()),
+        ("part", part.id.to_string()),
+        ("first_row", part.first_row.to_string()),
+        ("plan", part.plan.clone()),
+    ] {
+        if value(key) != wanted {
+            let what = format!("says `tresnet.{key}` = `{}` in its footer", shown(value(key)));
+            defects.add(name, what, format!("`{wanted}`"));
+        }
+    }
+    // a file far longer than its part is not worth its memory: the count alone condemns it
+    if object.rows() > 2 * u64::from(part.rows) + 1024 {
+        let what = format!("holds {} rows", object.rows());
+        defects.add(name, what, format!("the {} rows of its plan", part.rows));
+        return Ok(None);
+    }
+    let mut rows = RowCheck::new(name, planned);
+    for group in 0..object.groups() {
+        for batch in object.read_group(&job.output, group, Some(&COLUMNS)).await? {
+            if !rows.push(&batch) {
+                defects.append(rows.give_up());
+                return Ok(None);
+            }
+        }
+    }
+    let (counts, of_rows) = rows.finish();
+    defects.append(of_rows);
+    for (key, count) in [("rows", counts.rows), ("ok", counts.ok), ("errors", counts.errors)] {
+        if value(key) != count.to_string() {
+            let what = format!("says `tresnet.{key}` = `{}` in its footer", shown(value(key)));
+            defects.add(name, what, format!("{count}, as its rows are"));
+        }
+    }
+    Ok(Some(StandingPart {
+        id: part.id,
+        name: name.to_owned(),
+        size,
+        rows: counts.rows,
+        ok: counts.ok,
+        plan: part.plan.clone(),
+        provider: value("provider").to_owned(),
+    }))
+}

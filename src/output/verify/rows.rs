@@ -1,0 +1,301 @@
+//! The rows of one part against the rows of its plan, one by one.
+//!
+//! What a part's rows should be stands behind [`RowCheck::new`] alone: an input whose rows are not known when it
+//! is planned needs another expectation there, and nothing else here changes.
+
+use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
+
+use crate::sample::Sample;
+
+use super::defect::{Defects, shown};
+
+/// Columns that are read: all that the plan knows, and how each row ended.
+pub(super) const COLUMNS: [&str; 7] = ["row_id", "key", "etag", "size", "target", "status", "error_kind"];
+
+/// Wrong rows that are named in one part; the rest is counted.
+const NAMED: usize = 4;
+
+/// Rows by their own `status`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub rows: u64,
+    pub ok: u64,
+    pub errors: u64,
+}
+
+/// Checks the rows of a part as they come, batch by batch.
+pub(super) struct RowCheck<'a> {
+    part: &'a str,
+    /// Rows of the plan, ascending by `row_id`; `None` where they cannot be read, so that only counts are taken.
+    planned: Option<&'a [Sample]>,
+    seen: Vec<bool>,
+    last: Option<i64>,
+    counts: Counts,
+    wrong: u64,
+    defects: Defects,
+}
+
+impl<'a> RowCheck<'a> {
+    pub fn new(part: &'a str, planned: Option<&'a [Sample]>) -> Self {
+        RowCheck {
+            part,
+            planned,
+            seen: vec![false; planned.map_or(0, <[Sample]>::len)],
+            last: None,
+            counts: Counts::default(),
+            wrong: 0,
+            defects: Defects::default(),
+        }
+    }
+
+    /// Takes the next rows; `false` where they have not the columns of a part, so that nothing can be said.
+    pub fn push(&mut self, batch: &RecordBatch) -> bool {
+        let columns = match Columns::of(batch) {
+            Ok(columns) => columns,
+            Err(column) => {
+                let what = format!("has no column `{column}` of the right type");
+                self.defects.add(self.part, what, "the columns of a part");
+                return false;
+            }
+        };
+        for row in 0..batch.num_rows() {
+            self.row(&columns, row);
+        }
+        true
+    }
+
+    fn row(&mut self, columns: &Columns<'_>, row: usize) {
+        let position = self.counts.rows;
+        self.counts.rows += 1;
+        let kind = columns.error_kind.is_valid(row);
+        match text(columns.status, row) {
+            Some("ok") => self.counts.ok += 1,
+            Some("error") => self.counts.errors += 1,
+            other => {
+                let what = format!("has the status `{}` in row {position}", shown(other.unwrap_or("null")));
+                self.wrong(what, "`ok` or `error`");
+            }
+        }
+        if text(columns.status, row).is_some_and(|status| (status == "error") != kind) {
+            let what = format!("has a row {position} whose `status` and `error_kind` contradict each other");
+            self.wrong(what, "an `error_kind` exactly where `status` is `error`");
+        }
+        let Some(planned) = self.planned else { return };
+        let Some(row_id) = int64(columns.row_id, row) else {
+            return self.wrong(format!("has no `row_id` in row {position}"), "an id in every row");
+        };
+        let first = planned.first().map_or(0, |sample| sample.row_id);
+        let offset = row_id.checked_sub(first).and_then(|offset| usize::try_from(offset).ok());
+        let Some((offset, sample)) = offset.and_then(|offset| Some((offset, planned.get(offset)?))) else {
+            let range = match planned.last() {
+                Some(last) => format!("row ids from {first} to {}", last.row_id),
+                None => "no rows".to_owned(),
+            };
+            return self.wrong(format!("holds row {row_id}, which is not in this part of the plan"), range);
+        };
+        if std::mem::replace(&mut self.seen[offset], true) {
+            self.wrong(format!("holds row {row_id} twice"), "each row of the plan once");
+        } else if self.last.is_some_and(|last| last > row_id) {
+            self.wrong(format!("holds row {row_id} behind a later one"), "rows in the order of the plan");
+        }
+        self.last = Some(row_id);
+        self.same(sample, columns, row);
+    }
+
+    /// Every field that the plan knows; a tag or a size that it does not know may have been learnt since.
+    fn same(&mut self, sample: &Sample, columns: &Columns<'_>, row: usize) {
+        let row_id = sample.row_id;
+        let mut differs = |name: &str, found: Option<String>, wanted: Option<String>| {
+            let say = |value: Option<String>| value.map_or_else(|| "null".to_owned(), |value| shown(&value));
+            let what = format!("has the {name} `{}` in row {row_id}", say(found));
+            self.wrong(what, format!("the plan's `{}`", say(wanted)));
+        };
+        let key = text(columns.key, row);
+        if key != Some(sample.key.as_str()) {
+            differs("key", key.map(str::to_owned), Some(sample.key.clone()));
+        }
+        let target = columns.target.and_then(|column| int32(column, row));
+        if target != sample.target {
+            differs(
+                "target",
+                target.map(|target| target.to_string()),
+                sample.target.map(|target| target.to_string()),
+            );
+        }
+        let etag = text(columns.etag, row);
+        if sample.etag.is_some() && etag != sample.etag.as_deref() {
+            differs("etag", etag.map(str::to_owned), sample.etag.clone());
+        }
+        let size = int64(columns.size, row).and_then(|size| u64::try_from(size).ok());
+        if sample.size.is_some() && size != sample.size {
+            differs("size", size.map(|size| size.to_string()), sample.size.map(|size| size.to_string()));
+        }
+    }
+
+    /// The counts, once all rows came; rows of the plan that did not come are told too.
+    pub fn finish(mut self) -> (Counts, Defects) {
+        let planned = self.planned.unwrap_or_default();
+        for (offset, sample) in planned.iter().enumerate() {
+            if !self.seen[offset] {
+                let what = format!("lacks row {} (`{}`)", sample.row_id, shown(&sample.key));
+                self.wrong(what, "each row of the plan once");
+            }
+        }
+        self.defects.count_more(self.wrong.saturating_sub(NAMED as u64));
+        (self.counts, self.defects)
+    }
+
+    /// What is wrong, where nothing can be said of the rows as a whole.
+    pub fn give_up(self) -> Defects {
+        self.defects
+    }
+
+    fn wrong(&mut self, what: String, expected: impl Into<String>) {
+        self.wrong += 1;
+        if self.wrong <= NAMED as u64 {
+            self.defects.add(self.part, what, expected);
+        }
+    }
+}
+
+struct Columns<'a> {
+    row_id: &'a Int64Array,
+    key: &'a StringArray,
+    etag: &'a StringArray,
+    size: &'a Int64Array,
+    /// Absent where an image has several targets.
+    target: Option<&'a Int32Array>,
+    status: &'a StringArray,
+    error_kind: &'a StringArray,
+}
+
+impl<'a> Columns<'a> {
+    /// The columns, or the name of one that is absent or of another type.
+    fn of(batch: &'a RecordBatch) -> Result<Self, &'static str> {
+        let text = |name: &'static str| {
+            batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).ok_or(name)
+        };
+        let int64 = |name: &'static str| {
+            batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or(name)
+        };
+        let target = match batch.column_by_name("target") {
+            None => None,
+            Some(column) if *column.data_type() == DataType::Null => None,
+            Some(column) => Some(column.as_primitive_opt::<Int32Type>().ok_or("target")?),
+        };
+        Ok(Columns {
+            row_id: int64("row_id")?,
+            key: text("key")?,
+            etag: text("etag")?,
+            size: int64("size")?,
+            target,
+            status: text("status")?,
+            error_kind: text("error_kind")?,
+        })
+    }
+}
+
+fn text(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
+fn int64(column: &Int64Array, row: usize) -> Option<i64> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
+fn int32(column: &Int32Array, row: usize) -> Option<i32> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// `row_id`, `key`, `target`, `status`, `error_kind`.
+    type Found<'a> = (i64, &'a str, Option<i32>, &'a str, Option<&'a str>);
+
+    fn sample(row_id: i64, target: Option<i32>) -> Sample {
+        Sample { row_id, key: format!("k{row_id}"), etag: Some("e".into()), size: None, target }
+    }
+
+    fn batch(rows: &[Found<'_>]) -> RecordBatch {
+        let strings =
+            |values: Vec<Option<&str>>| Arc::new(StringArray::from(values)) as arrow::array::ArrayRef;
+        RecordBatch::try_from_iter_with_nullable([
+            ("row_id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))) as _, true),
+            ("key", strings(rows.iter().map(|row| Some(row.1)).collect()), true),
+            ("etag", strings(rows.iter().map(|_| Some("e")).collect()), true),
+            ("size", Arc::new(Int64Array::from_iter_values(rows.iter().map(|_| 1))) as _, true),
+            ("target", Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.2))) as _, true),
+            ("status", strings(rows.iter().map(|row| Some(row.3)).collect()), true),
+            ("error_kind", strings(rows.iter().map(|row| row.4).collect()), true),
+        ])
+        .unwrap()
+    }
+
+    fn check(rows: &[Found<'_>]) -> (Counts, Vec<String>) {
+        let planned = [sample(10, Some(1)), sample(11, None), sample(12, Some(2))];
+        let mut check = RowCheck::new("part", Some(&planned));
+        assert!(check.push(&batch(rows)));
+        let (counts, defects) = check.finish();
+        (counts, defects.first().iter().map(|defect| defect.what.clone()).collect())
+    }
+
+    const GOOD: [Found<'static>; 3] = [
+        (10, "k10", Some(1), "ok", None),
+        (11, "k11", None, "error", Some("corrupt")),
+        (12, "k12", Some(2), "ok", None),
+    ];
+
+    fn but(row: usize, with: Found<'_>) -> Vec<String> {
+        let mut rows = GOOD.to_vec();
+        rows[row] = with;
+        check(&rows).1
+    }
+
+    #[test]
+    fn rows_as_they_were_planned_are_right_and_counted() {
+        assert_eq!(check(&GOOD), (Counts { rows: 3, ok: 2, errors: 1 }, Vec::new()));
+    }
+
+    #[test]
+    fn each_wrong_row_is_named() {
+        for (found, wanted) in [
+            (but(1, GOOD[0]), vec!["holds row 10 twice", "lacks row 11 (`k11`)"]),
+            (but(0, (10, "x", Some(1), "ok", None)), vec!["has the key `x` in row 10"]),
+            (but(1, (11, "k11", Some(0), "error", Some("limit"))), vec!["has the target `0` in row 11"]),
+            (but(2, (12, "k12", None, "ok", None)), vec!["has the target `null` in row 12"]),
+            (
+                but(2, (13, "k13", None, "ok", None)),
+                vec!["holds row 13, which is not in this part of the plan", "lacks row 12 (`k12`)"],
+            ),
+            (but(2, (12, "k12", Some(2), "fine", None)), vec!["has the status `fine` in row 2"]),
+            (
+                but(1, (11, "k11", None, "error", None)),
+                vec!["has a row 1 whose `status` and `error_kind` contradict each other"],
+            ),
+        ] {
+            assert_eq!(found, wanted);
+        }
+        let swapped = [GOOD[1], GOOD[0], GOOD[2]];
+        assert_eq!(check(&swapped).1, ["holds row 10 behind a later one"]);
+    }
+
+    #[test]
+    fn of_many_wrong_rows_the_first_are_named_and_all_counted() {
+        let planned: Vec<Sample> = (0..100).map(|row_id| sample(row_id, None)).collect();
+        let (_, defects) = RowCheck::new("part", Some(&planned)).finish();
+        assert_eq!((defects.first().len(), defects.count()), (NAMED, 100));
+    }
+
+    #[test]
+    fn ids_at_the_ends_of_their_type_are_told_and_do_not_overflow() {
+        for id in [i64::MIN, i64::MAX, -1] {
+            let what = format!("holds row {id}, which is not in this part of the plan");
+            assert_eq!(but(0, (id, "k", None, "ok", None))[0], what);
+        }
+    }
+}
