@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools python build demo test check clean-runtime
+.PHONY: help setup tools python build demo test test-long check clean-runtime
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,12 +20,19 @@ build: tools ## build target/release/tresnet-batch
 demo: setup python build ## classify a small generated data set on this machine's CPU and show the report
 	@infra/demo/run.sh
 
-test: setup python ## all tests: unit, integration, documentation
+test: setup python ## all tests: unit, integration, documentation, and those with failpoints
 	cargo test --locked
+	cargo test --locked --features failpoints --test faults
+
+test-long: setup python ## the tests whose counts `make test` reduces, at full count (about an hour)
+	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01
+	TRESNET_BATCH_SCALE=50000,1000000,10000000 cargo test --locked --test integration -- --nocapture scale::memory
+	TRESNET_BATCH_SCHEDULES=60000 cargo test --locked --features failpoints --test faults -- --nocapture model::
 
 check: tools ## formatting and lints
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --features failpoints --locked -- -D warnings
 
 clean-runtime: ## remove what setup and python made: .runtime and .venv
 	rm -rf .runtime .venv

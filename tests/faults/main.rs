@@ -6,5 +6,6 @@
 #![allow(dead_code)]
 
 mod model;
+mod steps;
 #[path = "../integration/support.rs"]
 mod support;

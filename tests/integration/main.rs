@@ -13,6 +13,7 @@ mod model;
 mod report;
 mod run;
 mod s3;
+mod scale;
 mod scripted_s3;
 mod status;
 mod support;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use tresnet_batch::dataset::{FolderSource, Planner, PlannerOptions, Planning};
 use tresnet_batch::failure::Failure;
-use tresnet_batch::job::{Components, Frozen, FrozenModel, PROTOCOL, fingerprint};
+use tresnet_batch::job::{Components, Frozen};
 use tresnet_batch::output::{
     self, Activation, Embedding, Layout, Options, PartContext, Predictions, Success,
 };
 use tresnet_batch::pipeline::{Opening, Outcome, Share, Wishes, finish, preflight};
 use tresnet_batch::sample::RowOutcome;
 use tresnet_batch::store::{Location, Settings};
+
+use crate::support::frozen::frozen;
 
 use super::world::{Client, give_way};
 
@@ -30,26 +32,7 @@ impl Job {
             ("output.top_k".to_owned(), self.top_k.into()),
             ("output.rows_per_part".to_owned(), self.rows_per_part.into()),
         ]);
-        Frozen {
-            protocol: PROTOCOL,
-            version: "0".into(),
-            created: "2026-01-01T00:00:00Z".into(),
-            name: "model".into(),
-            fingerprint: fingerprint(&components),
-            components,
-            input: "s3://sim/in".into(),
-            preprocess: String::new(),
-            model: FrozenModel {
-                arch: "sim".into(),
-                sha256: String::new(),
-                precision: "fp32".into(),
-                classes: 2,
-                dim: 0,
-                labels: None,
-            },
-            folder_targets: None,
-            excluded: Vec::new(),
-        }
+        frozen(components, 0)
     }
 }
 
