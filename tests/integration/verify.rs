@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches};
+use crate::support::s3::SEAWEEDFS;
 use crate::support::{ask_python, run_python, scratch};
 
 /// A finished output of 90 rows in 12 parts; nobody writes to it.
@@ -272,6 +273,25 @@ fn an_output_that_was_killed_is_not_wrong_and_is_verified_once_it_was_taken_up()
     }
     job.run().exits(0);
     assert_eq!(verify(&job.output(), &[]).exits(0)["rows"], 90);
+}
+
+#[test]
+fn an_output_on_s3_is_looked_at_as_one_on_disk() {
+    let job = SEAWEEDFS.serve(Job::own().set("output.uri=s3://test/looked-at"));
+    job.run().exits(0);
+    let look = |command: &str| ended(&mut job.command(command));
+    let verified = look("verify").exits(0);
+    assert_eq!((&verified["rows"], &verified["complete"]), (&90.into(), &true.into()));
+    let status = look("status").exits(0);
+    let copy = SEAWEEDFS.download("looked-at");
+    let size = |name: &String| copy.path().join(name).metadata().unwrap().len();
+    assert_eq!(status["bytes"], parts(copy.path()).iter().map(size).sum::<u64>());
+    assert!(status["seconds_since_last_part"].as_u64().unwrap() < 120, "{status}");
+    let fifth = |key: &String| key.contains("/part-000005-");
+    SEAWEEDFS.delete(SEAWEEDFS.keys("looked-at").into_iter().filter(fifth));
+    let words = lines(&look("verify").exits(65));
+    assert!(words.iter().any(|line| line.contains("too early: 1 of 12 parts are missing (5)")), "{words:#?}");
+    assert_eq!(look("status").exits(0)["missing"], json!(["5"]));
 }
 
 #[test]
