@@ -111,6 +111,10 @@ impl ParquetObject {
         group: usize,
         columns: Option<&[&str]>,
     ) -> Result<Vec<RecordBatch>, ParquetReadError> {
+        if group >= self.groups() {
+            let why = format!("row group {group} is not among its {}", self.groups());
+            return Err(ParquetReadError::Damaged { name: self.name.clone(), why });
+        }
         let descriptor = self.metadata.file_metadata().schema_descr_ptr();
         let mask = match columns {
             Some(names) => ProjectionMask::columns(&descriptor, names.iter().copied()),

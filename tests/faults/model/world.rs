@@ -156,7 +156,14 @@ impl Client {
 /// Lets another worker go on.
 pub async fn give_way() {
     let mut gave_way = false;
-    poll_fn(|_| if std::mem::replace(&mut gave_way, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    poll_fn(|context| {
+        if std::mem::replace(&mut gave_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn lost() -> Error {
