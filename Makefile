@@ -22,6 +22,7 @@ demo: setup python build ## classify a small generated data set on this machine'
 
 test: setup python ## all tests: unit, integration, documentation
 	cargo test --locked
+	cargo test --locked --features failpoints --test faults
 
 check: tools ## formatting and lints
 	cargo fmt --check

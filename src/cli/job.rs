@@ -7,7 +7,7 @@ use time::{Date, OffsetDateTime};
 
 use crate::failure::{Exit, Failure};
 use crate::job::Source;
-use crate::pipeline::Invocation;
+use crate::pipeline::{Invocation, Isolation};
 
 use super::Cli;
 
@@ -40,7 +40,8 @@ impl JobArgs {
         cli: &'a Cli,
     ) -> Result<Invocation<'a>, Failure> {
         let source = Source { overrides, date: date(self.date.as_deref())? };
-        Ok(Invocation { file: &self.file, source, onnxruntime: cli.onnxruntime.as_deref() })
+        let onnxruntime = cli.onnxruntime.as_deref();
+        Ok(Invocation { file: &self.file, source, onnxruntime, isolation: Isolation::Off })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands. The only place that prints, and the only one that turns failures into exit codes.
 
+mod decode;
 mod doctor;
 mod job;
 mod model;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::failure::{Exit, Failure};
+use crate::pipeline::{DECODE_COMMAND, serve_decoding};
 use crate::telemetry;
 
 /// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.
@@ -52,7 +54,7 @@ enum ProgressStyle {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a job to its end, or take it up where it was stopped
-    Run(job::JobArgs),
+    Run(run::RunArgs),
     /// Show the resolved job and the first rows of its plan; writes nothing
     Plan(plan::PlanArgs),
     /// Report on the accuracy of an output, from its rows alone
@@ -61,7 +63,10 @@ enum Command {
     #[command(subcommand)]
     Model(model::ModelCommand),
     /// Say what this machine has to run with
-    Doctor,
+    Doctor(doctor::DoctorArgs),
+    /// Decodes for `--isolate`
+    #[command(name = DECODE_COMMAND, hide = true)]
+    DecodeProcess,
 }
 
 /// What a command has to say at its end: fields of the last line, and its failure if it has both.
@@ -99,6 +104,8 @@ pub fn main() -> ExitCode {
         }
     };
     telemetry::init();
+    #[cfg(feature = "failpoints")]
+    let _planted = fail::FailScenario::setup();
     let name = cli.command.name();
     let (mut fields, failure) = match catch_unwind(AssertUnwindSafe(|| dispatch(&cli))) {
         Ok(Ok(Summary { fields, failure })) => (fields, failure),
@@ -129,7 +136,10 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, cli)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
         Command::Model(command) => model::model(command),
-        Command::Doctor => doctor::doctor(cli),
+        Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
+        Command::DecodeProcess => {
+            runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
+        }
     };
     // reads of a local disk that nobody waits for any more must not keep the process
     runtime.shutdown_background();
@@ -144,7 +154,8 @@ impl Command {
             Command::Report(_) => "report",
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
-            Command::Doctor => "doctor",
+            Command::Doctor(arguments) => arguments.name(),
+            Command::DecodeProcess => DECODE_COMMAND,
         }
     }
 }

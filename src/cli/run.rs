@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use clap::Args;
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::Success;
-use crate::pipeline::{Ended, Finished, Progress, Shutdown, Snapshot, run_job};
+use crate::pipeline::{Ended, Finished, Isolation, Progress, Shutdown, Snapshot, run_job};
 use crate::report::Verdict;
 use crate::store::Location;
 
@@ -15,9 +16,21 @@ use super::print::{count, line, seconds};
 use super::progress::Display;
 use super::{Cli, Summary, signals};
 
-pub(super) async fn run(arguments: &JobArgs, cli: &Cli) -> Result<Summary, Failure> {
-    let overrides = arguments.overrides();
-    let invocation = arguments.invocation(&overrides, cli)?;
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    /// Decode in processes apart: an image that kills its decoder becomes an error row
+    #[arg(long)]
+    isolate: bool,
+}
+
+pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failure> {
+    let overrides = arguments.job.overrides();
+    let mut invocation = arguments.job.invocation(&overrides, cli)?;
+    if arguments.isolate {
+        invocation.isolation = Isolation::on()?;
+    }
     let progress = Arc::new(Progress::default());
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone())?;

@@ -12,6 +12,7 @@ use crate::report::Verdict;
 use crate::store::{Location, Role};
 
 use super::finish::{Finished, Wishes, failed_gates, finish, judge, now};
+use super::isolate::Isolation;
 use super::run::{Stages, execute};
 use super::{Progress, Shutdown, Snapshot};
 
@@ -24,6 +25,8 @@ pub struct Invocation<'a> {
     pub source: Source<'a>,
     /// `--onnxruntime`.
     pub onnxruntime: Option<&'a Path>,
+    /// Where images are decoded.
+    pub isolation: Isolation,
 }
 
 /// A job resolved against its output, before anything is written.
@@ -201,6 +204,7 @@ pub async fn run_job(
         context: context(&job, &provider),
         engine,
         image: job.image,
+        isolation: invocation.isolation.clone(),
         rows: job.rows.clone(),
         output: output.clone(),
         layout: layout.clone(),

@@ -3,9 +3,11 @@
 //! Resources are taken in one order — part permit, slot row, bytes, request — and given back without taking
 //! another, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
 
+mod decode;
 mod engine_thread;
 mod finish;
 mod intake;
+mod isolate;
 mod job_run;
 mod parts;
 mod progress;
@@ -13,7 +15,10 @@ mod run;
 mod shutdown;
 mod work;
 
+pub use decode::{Decoding, Fault};
 pub use finish::{Finished, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report};
+pub use isolate::child::serve as serve_decoding;
+pub use isolate::{COMMAND as DECODE_COMMAND, Isolation};
 pub use job_run::{Ended, Invocation, Opened, open_job, run_job};
 pub use progress::{Progress, Snapshot};
 pub use run::{Executed, PlannedPart, Stages, execute};

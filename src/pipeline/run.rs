@@ -17,6 +17,7 @@ use crate::store::Location;
 
 use super::engine_thread::EngineThread;
 use super::intake::{ByteBudget, PartIntake};
+use super::isolate::Isolation;
 use super::parts::OpenParts;
 use super::work::{WorkQueue, Workshop};
 use super::{Progress, Shutdown};
@@ -40,6 +41,8 @@ pub struct Stages<'a> {
     pub engine: Box<dyn Engine>,
     /// How images become rows of pixels.
     pub image: image::Options,
+    /// Where that happens.
+    pub isolation: Isolation,
     /// What the rows hold.
     pub rows: output::Options,
     /// What footers say.
@@ -95,7 +98,7 @@ pub async fn execute(
     progress: Arc<Progress>,
     shutdown: Shutdown,
 ) -> Result<Executed, Failure> {
-    let Stages { dataset, planner, mut engine, image, rows, context, output, layout } = stages;
+    let Stages { dataset, planner, mut engine, image, isolation, rows, context, output, layout } = stages;
     let spec = engine.spec().clone();
     let batch_size = spec.fixed_batch.unwrap_or(limits.batch_size).max(1);
     // enough batches being filled that one slow image idles nobody, one on the device, one waiting for it
@@ -129,6 +132,7 @@ pub async fn execute(
     let workers = Workshop {
         queue: queue.clone(),
         image,
+        isolation,
         layout: spec.layout,
         output: rows,
         outputs: outputs_in,

@@ -6,6 +6,8 @@
 
 mod architecture;
 mod checkpoints;
+mod doctor;
+mod hostile;
 mod image;
 mod jobs;
 mod model;

@@ -1,6 +1,7 @@
 //! What the subject modules share: where the Python environment, the reference data and the binary are.
 
 pub mod job;
+pub mod process;
 pub mod s3;
 
 use std::os::unix::process::CommandExt;
