@@ -27,6 +27,7 @@ test: setup python ## all tests: unit, integration, documentation
 check: tools ## formatting and lints
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --features failpoints --test faults --locked -- -D warnings
 
 clean-runtime: ## remove what setup and python made: .runtime and .venv
 	rm -rf .runtime .venv

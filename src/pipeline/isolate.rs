@@ -6,8 +6,8 @@
 //! the row here, by the code that packs without isolation, from the same bytes. The socket is the process's
 //! standard input; when it closes, however its owner ended, the process ends.
 //!
-//! An image whose process dies gets a second one before it becomes a row, because a death may be no fault of its
-//! own: somebody's kill, or a machine out of memory. One that hangs does not.
+//! An image whose process dies or hangs gets a second one before it becomes an error row, because that may be no
+//! fault of its own: somebody's kill, a machine out of memory, a container that was frozen.
 
 pub(super) mod child;
 mod frame;
@@ -108,10 +108,9 @@ impl Apart {
                 }
                 Err(lost) => lost,
             };
-            let hung = matches!(lost, Lost::Hung);
             let how = process.end(lost);
             tracing::error!("a decode process {how}");
-            if hung || second {
+            if second {
                 return Ok(Err(Fault::fatal(format!("the decoder's process {how} on this image"))));
             }
             second = true;
@@ -284,11 +283,14 @@ mod tests {
 
     #[test]
     fn a_program_that_cannot_decode_is_a_failure_of_the_run_that_says_how_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let echo = folder.path().join("echo");
+        std::fs::write(&echo, "#!/bin/sh\nexec cat >&0\n").unwrap();
+        std::fs::set_permissions(&echo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         for (program, words) in [
             ("/nowhere/tresnet-batch", "cannot start a process for decoding"),
             ("/bin/false", "ended with exit code 1 before it was given an image"),
-            // it sends back what it gets
-            ("/bin/cat", "gave an answer that makes no sense"),
+            (echo.to_str().unwrap(), "gave an answer that makes no sense"),
         ] {
             let failure = refused(program);
             assert_eq!(failure.exit, Exit::Unavailable);

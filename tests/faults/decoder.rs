@@ -89,7 +89,8 @@ fn an_image_that_never_ends_is_a_row_after_a_while() {
     let job = planted("decode.hang=return(WORD);decode.patience=return(2)");
     let started = Instant::now();
     isolated(&job).exits(0);
-    assert!(started.elapsed() > Duration::from_secs(2));
+    // it is tried twice
+    assert!(started.elapsed() > Duration::from_secs(4));
     strikes_the_victim_alone(&job, "gave no answer within 2 s");
 }
 

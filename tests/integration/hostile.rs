@@ -12,8 +12,8 @@ use crate::support::job::{Job, ended, own_model, program, wait};
 use crate::support::process::peak_memory;
 use crate::support::{run_python, scratch};
 
-/// Address space; what a container would kill for is less.
-const LIMIT: &str = "--as=3221225472";
+/// Address space in MiB; what a container would kill for is less.
+const LIMIT: u64 = 3 << 10;
 /// Resident memory of the whole process.
 const MOST_MEMORY: u64 = 1 << 30;
 const MOST_TIME: Duration = Duration::from_secs(60);
@@ -63,9 +63,9 @@ fn judge(found: &BTreeMap<String, Option<String>>) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn limited(command: &Command) -> Command {
+fn limited(mebibytes: u64, command: &Command) -> Command {
     let mut limited = Command::new("prlimit");
-    limited.arg(LIMIT).arg(command.get_program()).args(command.get_args());
+    limited.arg(format!("--as={}", mebibytes << 20)).arg(command.get_program()).args(command.get_args());
     limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     limited.stdin(std::process::Stdio::null());
     limited.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
@@ -74,7 +74,7 @@ fn limited(command: &Command) -> Command {
 
 /// The lines of `doctor decode` by the file's name, and its summary.
 fn doctor(arguments: &[&str], folder: &Path) -> (BTreeMap<String, Vec<String>>, Value) {
-    let ended = ended(&mut limited(program().args(["doctor", "decode"]).args(arguments).arg(folder)));
+    let ended = ended(&mut limited(LIMIT, program().args(["doctor", "decode"]).args(arguments).arg(folder)));
     let summary = ended.exits(0);
     let lines = ended.stdout.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
     let lines = lines.filter(|fields| fields.len() == 7);
@@ -124,7 +124,7 @@ fn a_run_over_hostile_images_gives_each_its_row_in_bounded_time_and_memory() {
             .set("preprocess.image_size=64")
             .set("limits.max_error_fraction=1");
         let started = Instant::now();
-        let run = limited(job.command("run").args(isolate)).spawn().unwrap();
+        let run = limited(LIMIT, job.command("run").args(isolate)).spawn().unwrap();
         // the highest of all looks: the kernel's mark never falls
         let pid = run.id();
         let watch = std::thread::spawn(move || {
@@ -143,4 +143,20 @@ fn a_run_over_hostile_images_gives_each_its_row_in_bounded_time_and_memory() {
         let rows = job.rows();
         judge(&rows.iter().map(|row| (word(&row["key"]).unwrap(), word(&row["error_kind"]))).collect());
     }
+}
+
+#[test]
+fn an_image_that_takes_more_memory_than_there_is_costs_a_process_apart_and_else_the_program() {
+    let files = ["webp_16Mpx_flat.webp", "jpeg_ok_baseline.jpg"].map(|name| HOSTILE.folder.join(name));
+    let decode = |isolate: Option<&str>| {
+        let mut command = program();
+        command.args(["doctor", "decode"]).args(isolate).args(&files);
+        ended(&mut limited(200, &command))
+    };
+    assert_eq!(decode(None).signal, Some(6));
+    let apart = decode(Some("--isolate"));
+    let summary = apart.exits(0);
+    println!("{}", apart.stdout);
+    assert_eq!((&summary["ok"], &summary["errors_by_kind"]["decoder_panic"]), (&1.into(), &1.into()));
+    assert!(apart.stdout.contains("was ended by signal 6 (SIGABRT"), "{}", apart.stdout);
 }
