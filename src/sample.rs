@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// One image of the plan, with its key and ground truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
@@ -18,7 +20,7 @@ pub struct Sample {
 }
 
 /// What is wrong with an image, so that reading it again would fail again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// The object is gone although its store answers.
     NotFound,
@@ -64,7 +66,7 @@ impl fmt::Display for ErrorKind {
 }
 
 /// Why a row has no prediction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowError {
     /// The kind, as it stands in the output.
     pub kind: ErrorKind,

@@ -7,7 +7,7 @@ use time::{Date, OffsetDateTime};
 
 use crate::failure::{Exit, Failure};
 use crate::job::Source;
-use crate::pipeline::{Invocation, Share};
+use crate::pipeline::{Invocation, Isolation, Share};
 
 use super::Cli;
 
@@ -41,7 +41,13 @@ impl JobArgs {
     ) -> Result<Invocation<'a>, Failure> {
         let source = Source { overrides, date: date(self.date.as_deref())? };
         let onnxruntime = cli.onnxruntime.as_deref();
-        Ok(Invocation { file: &self.file, source, onnxruntime, share: Share::WHOLE })
+        Ok(Invocation {
+            file: &self.file,
+            source,
+            onnxruntime,
+            share: Share::WHOLE,
+            isolation: Isolation::Off,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands. The only place that prints, and the only one that turns failures into exit codes.
 
+mod decode;
 mod doctor;
 mod job;
 mod model;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
+use crate::pipeline::{DECODE_COMMAND, serve_decoding};
 use crate::telemetry;
 
 /// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.
@@ -69,7 +71,10 @@ enum Command {
     #[command(subcommand)]
     Model(model::ModelCommand),
     /// Say what this machine has to run with
-    Doctor,
+    Doctor(doctor::DoctorArgs),
+    /// Decodes for `--isolate`
+    #[command(name = DECODE_COMMAND, hide = true)]
+    DecodeProcess,
 }
 
 /// What a command has to say at its end: fields of the last line, and its failure if it has both.
@@ -142,7 +147,10 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, cli.progress)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Model(command) => model::model(command),
-        Command::Doctor => doctor::doctor(cli),
+        Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
+        Command::DecodeProcess => {
+            runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
+        }
     };
     // reads of a local disk that nobody waits for any more must not keep the process
     runtime.shutdown_background();
@@ -159,7 +167,8 @@ impl Command {
             Command::Status(_) => "status",
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
-            Command::Doctor => "doctor",
+            Command::Doctor(arguments) => arguments.name(),
+            Command::DecodeProcess => DECODE_COMMAND,
         }
     }
 }

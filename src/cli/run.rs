@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::Success;
-use crate::pipeline::{Ended, Finished, Progress, Share, Shutdown, Snapshot, run_job};
+use crate::pipeline::{Ended, Finished, Isolation, Progress, Share, Shutdown, Snapshot, run_job};
 use crate::report::Verdict;
 use crate::store::Location;
 
@@ -29,12 +29,18 @@ pub(super) struct RunArgs {
     /// End with this code (99, say) where the job was finished before, so that a scheduler can tell
     #[arg(long, value_name = "CODE")]
     already_done_exit: Option<u8>,
+    /// Decode in processes apart: an image that kills its decoder becomes an error row
+    #[arg(long)]
+    isolate: bool,
 }
 
 pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failure> {
     let overrides = arguments.job.overrides();
     let mut invocation = arguments.job.invocation(&overrides, cli)?;
     invocation.share = arguments.worker.or(arguments.parts).unwrap_or(Share::WHOLE);
+    if arguments.isolate {
+        invocation.isolation = Isolation::on()?;
+    }
     let progress = Arc::new(Progress::default());
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone())?;

@@ -1,7 +1,9 @@
 //! What a file is, told by its first bytes; names and content types are not asked.
 
+use serde::{Deserialize, Serialize};
+
 /// The formats that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// JPEG, all that libjpeg-turbo reads at 8 bits a sample.
     Jpeg,
@@ -42,7 +44,7 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
 }
 
 /// What a source file is, as its header has it (before any EXIF transposition).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Columns.
     pub width: u32,

@@ -31,11 +31,11 @@ mod webp;
 pub use error::Error;
 pub use format::{Format, Source, sniff};
 pub use options::{DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, OptionsError};
+pub use pack::Packer;
 
 use crate::tensor::{Layout, RowMut};
 use canvas::Canvas;
 use jpeg::Jpeg;
-use pack::Packer;
 use resample::Resampler;
 
 /// Scratch beyond this is given back after the image that needed it.

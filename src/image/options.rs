@@ -1,7 +1,9 @@
 //! What is asked of the image stage, checked once before any image is seen.
 
+use serde::{Deserialize, Serialize};
+
 /// How an image becomes the network's square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// Shortest side to `floor(image_size / crop_pct)`, then the centre: timm's evaluation transform.
     Crop,
@@ -10,7 +12,7 @@ pub enum Mode {
 }
 
 /// The resampling filter, antialiased as Pillow's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Interpolation {
     /// Triangle, support 1.
     Bilinear,
@@ -19,7 +21,7 @@ pub enum Interpolation {
 }
 
 /// What becomes of the EXIF orientation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exif {
     /// Pixels as stored, as timm and torchvision take them.
     Ignore,
@@ -28,7 +30,7 @@ pub enum Exif {
 }
 
 /// What libjpeg's warnings mean. (Running out of data is no warning here: it is always `truncated`.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DecoderWarnings {
     /// Nothing, as in Pillow.
     Accept,
@@ -37,7 +39,7 @@ pub enum DecoderWarnings {
 }
 
 /// What an image may cost, checked from its header before pixels are allocated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of the file.
     pub max_encoded_bytes: u64,
@@ -61,7 +63,7 @@ impl Default for Limits {
 }
 
 /// Everything that decides the pixels of a row. Decoding is exact: Pillow's bytes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// Side of the network's square, in pixels.
     pub image_size: u32,

@@ -7,13 +7,14 @@ use crate::tensor::{Layout, RowMut};
 /// What each byte of each channel becomes: `(v / 255 − mean) / std`, computed in double and rounded once to the element
 /// type. With mean 0 and std 1 that is the very value of `torch`'s `uint8.float() / 255` for all 256 bytes (a test shows
 /// it); with other constants `torch` rounds three times and may differ in the last place.
-pub(super) struct Packer {
+pub struct Packer {
     single: [[f32; 256]; 3],
     half: [[f16; 256]; 3],
 }
 
 impl Packer {
-    pub(super) fn new(mean: [f64; 3], std: [f64; 3]) -> Packer {
+    /// The tables for these constants.
+    pub fn new(mean: [f64; 3], std: [f64; 3]) -> Packer {
         let value = |channel: usize, byte: usize| (byte as f64 / 255.0 - mean[channel]) / std[channel];
         Packer {
             single: std::array::from_fn(|c| std::array::from_fn(|v| value(c, v) as f32)),
@@ -26,7 +27,7 @@ impl Packer {
     ///
     /// # Panics
     /// If the row has another number of elements than the square.
-    pub(super) fn pack(&self, square: &[u8], layout: Layout, row: RowMut<'_>) {
+    pub fn pack(&self, square: &[u8], layout: Layout, row: RowMut<'_>) {
         match row {
             RowMut::F32(row) => {
                 write(square, layout, row, |channel, byte| self.single[channel][usize::from(byte)])

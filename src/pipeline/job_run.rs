@@ -15,6 +15,7 @@ use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
 
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
+use super::isolate::Isolation;
 use super::opening::{Opening, Plan};
 use super::run::{Stages, execute};
 use super::{Progress, Share, Shutdown, Snapshot, exclude, lock};
@@ -35,6 +36,8 @@ pub struct Invocation<'a> {
     pub onnxruntime: Option<&'a Path>,
     /// `--worker` or `--parts`.
     pub share: Share,
+    /// Where images are decoded.
+    pub isolation: Isolation,
 }
 
 /// A job resolved against its output, before anything is written.
@@ -252,6 +255,7 @@ pub async fn run_job(
         context: context(&job, &provider),
         engine,
         image: job.image,
+        isolation: invocation.isolation.clone(),
         rows: job.rows.clone(),
         output: output.clone(),
         layout: layout.clone(),

@@ -5,10 +5,12 @@
 
 mod budget;
 mod canary;
+mod decode;
 mod engine_thread;
 mod exclude;
 mod finish;
 mod intake;
+mod isolate;
 mod job_run;
 mod lock;
 mod opening;
@@ -19,9 +21,12 @@ mod share;
 mod shutdown;
 mod work;
 
+pub use decode::{Decoding, Fault};
 pub use finish::{
     Finished, Outcome, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report,
 };
+pub use isolate::child::serve as serve_decoding;
+pub use isolate::{COMMAND as DECODE_COMMAND, Isolation};
 pub use job_run::{Ended, Invocation, Opened, Planned, open_job, preflight, run_job, write_plan};
 pub use opening::{Opening, Plan, PlannedPart};
 pub use progress::{Progress, Snapshot};

@@ -18,6 +18,7 @@ use crate::store::Location;
 use super::canary::{self, CANARY, FirstImages};
 use super::engine_thread::EngineThread;
 use super::intake::{ByteBudget, PartIntake};
+use super::isolate::Isolation;
 use super::opening::{Opening, Plan};
 use super::parts::OpenParts;
 use super::work::{WorkQueue, Workshop};
@@ -41,6 +42,8 @@ pub struct Stages<'a> {
     pub engine: Box<dyn Engine>,
     /// How images become rows of pixels.
     pub image: image::Options,
+    /// Where that happens.
+    pub isolation: Isolation,
     /// What the rows hold.
     pub rows: output::Options,
     /// What footers say.
@@ -85,7 +88,8 @@ pub async fn execute(
     progress: Arc<Progress>,
     shutdown: Shutdown,
 ) -> Result<Executed, Failure> {
-    let Stages { dataset, planner, share, mut engine, image, rows, context, output, layout } = stages;
+    let Stages { dataset, planner, share, mut engine, image, isolation, rows, context, output, layout } =
+        stages;
     let spec = engine.spec().clone();
     let batch_size = spec.fixed_batch.unwrap_or(limits.batch_size).max(1);
     // enough batches being filled that one slow image idles nobody, one on the device, one waiting for it
@@ -119,6 +123,7 @@ pub async fn execute(
     let workers = Workshop {
         queue: queue.clone(),
         image,
+        isolation,
         layout: spec.layout,
         output: rows,
         outputs: outputs_in,

@@ -12,13 +12,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::engine::{Outputs, RowSlot};
 use crate::failure::{Exit, Failure};
-use crate::image::{self, Decoder};
+use crate::image;
 use crate::output::{self, Predictions};
-use crate::sample::{ErrorKind, ImageFacts, RowError, RowOutcome};
+use crate::sample::{ImageFacts, RowOutcome};
 use crate::tensor::Layout;
 
 use super::budget;
 use super::canary::CANARY;
+use super::decode::{Decoding, Fault};
+use super::isolate::Isolation;
 use super::parts::OpenParts;
 use super::{Progress, Shutdown};
 
@@ -105,6 +107,7 @@ impl WorkQueue {
 pub(super) struct Workshop {
     pub queue: Arc<WorkQueue>,
     pub image: image::Options,
+    pub isolation: Isolation,
     pub layout: Layout,
     pub output: output::Options,
     pub outputs: Sender<Outputs>,
@@ -120,42 +123,37 @@ impl Workshop {
         let workshop = Arc::new(self);
         let start = |index| {
             let workshop = workshop.clone();
-            let decoder = Decoder::new(workshop.image).map_err(crate::job::JobError::from)?;
+            let decoding = Decoding::new(workshop.image, &workshop.isolation)?;
             std::thread::Builder::new()
                 .name(format!("decode-{index}"))
-                .spawn(move || workshop.work(decoder))
+                .spawn(move || workshop.work(decoding))
                 .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start a decode thread", error))
         };
         (0..threads).map(start).collect()
     }
 
-    fn work(&self, mut decoder: Decoder) {
+    fn work(&self, mut decoding: Decoding) {
         while let Some(work) = self.queue.next() {
             match work {
-                Work::Decode(job) => self.decode(&mut decoder, job),
+                Work::Decode(job) => self.decode(&mut decoding, job),
                 Work::Rows(done) => self.make_rows(done),
             }
         }
     }
 
-    fn decode(&self, decoder: &mut Decoder, job: DecodeJob) {
+    fn decode(&self, decoding: &mut Decoding, job: DecodeJob) {
         let started = Instant::now();
         let DecodeJob { mut row, bytes, permit } = job;
-        // a panic drops the row, and a dropped row is an error row `decoder_panic`; the decoder starts afresh
-        // with its next image
-        let caught = catch_unwind(AssertUnwindSafe(move || {
-            match row.write(|pixels| decoder.decode_into(&bytes, self.layout, pixels)) {
-                Some(Ok(source)) => row.done(facts(source)),
-                Some(Err(error)) => {
-                    let source = error.source_info().map(facts);
-                    row.fail(source, RowError::new(kind(&error), error.to_string()));
-                }
-                None => {}
+        match row.write(|pixels| decoding.decode(&bytes, self.layout, pixels)) {
+            Some(Ok(Ok(source))) => row.done(facts(source)),
+            Some(Ok(Err(Fault { source, error }))) => row.fail(source.map(facts), error),
+            Some(Err(failure)) => {
+                row.abandon();
+                self.shutdown.fail_now(failure);
             }
-        }));
-        if caught.is_err() {
-            tracing::error!("the decoder panicked; its image becomes an error row");
+            None => {}
         }
+        drop(bytes);
         drop(permit);
         self.progress.decoded(started);
     }
@@ -193,13 +191,4 @@ impl Workshop {
 
 fn facts(source: image::Source) -> ImageFacts {
     ImageFacts { width: source.width, height: source.height, format: source.format.as_str() }
-}
-
-fn kind(error: &image::Error) -> ErrorKind {
-    match error {
-        image::Error::Unsupported { .. } => ErrorKind::Unsupported,
-        image::Error::Limit { .. } => ErrorKind::Limit,
-        image::Error::Truncated { .. } => ErrorKind::Truncated,
-        image::Error::Corrupt { .. } => ErrorKind::Corrupt,
-    }
 }

@@ -5,7 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 #![allow(dead_code)]
 
+mod decoder;
 mod model;
 mod steps;
-#[path = "../integration/support.rs"]
+#[path = "../integration/support/mod.rs"]
 mod support;

@@ -6,7 +6,9 @@
 
 mod architecture;
 mod checkpoints;
+mod doctor;
 mod fault_matrix;
+mod hostile;
 mod image;
 mod jobs;
 mod model;

@@ -3,6 +3,7 @@
 mod again;
 mod bad_input;
 pub mod crash;
+mod isolate;
 mod parity;
 mod reports;
 mod rows;

@@ -3,6 +3,7 @@
     rows.py dump OUT                     every row, scalars and short lists, as JSON
     rows.py plan OUT                     each plan row once in the parts, footers and `_SUCCESS` agree with them
     rows.py same A B [COLUMN ...]        equal rows, to the bit, in every column but those named
+    rows.py others A B KEY               the same, but the row of KEY may differ in everything
     rows.py types OUT                    column names and Arrow types of every part, as JSON
     rows.py lengths OUT                  the shortest and the longest embedding
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
@@ -130,8 +132,17 @@ def leaves(array):
     return None
 
 
+def others(a, b, key):
+    tables = [read(a), read(b)]
+    assert all(key in table["key"].to_pylist() for table in tables), f"{key} has no row"
+    equal(*(table.filter(pc.not_equal(table["key"], key)).combine_chunks() for table in tables), ())
+
+
 def same(a, b, but):
-    a, b = read(a), read(b)
+    equal(read(a), read(b), but)
+
+
+def equal(a, b, but):
     assert a.column_names == b.column_names, f"columns {a.column_names} and {b.column_names}"
     assert a.num_rows == b.num_rows, f"{a.num_rows} rows and {b.num_rows}"
     assert set(but) <= set(a.column_names)
@@ -157,6 +168,8 @@ def main():
     command, arguments = sys.argv[1], sys.argv[2:]
     if command == "same":
         same(arguments[0], arguments[1], arguments[2:])
+    elif command == "others":
+        others(*arguments)
     else:
         {"dump": dump, "plan": plan, "types": types, "lengths": lengths}[command](*arguments)
 

@@ -69,7 +69,7 @@ fn row_18_keys_that_come_while_a_job_goes_on_are_left_to_another_job() {
     let job = job(&server);
     ended(job.command("plan").arg("--write")).exits(0);
     for key in ["images/aaa/0.jpg", "images/yam/zz.jpg", "images/zzz/0.jpg"] {
-        server.put(key, server.get("images/yam/02.jpg").unwrap());
+        server.put(key, server.get("images/yam/00.jpg").unwrap());
     }
     assert_eq!(job.run().exits(0)["rows"]["planned"], 90);
     served_undisturbed_rows(&server, &job);
@@ -86,8 +86,8 @@ impl Growing {
         let images = growing.images();
         std::fs::create_dir(&images).unwrap();
         for class in ["yam", "zucchini"] {
-            growing.copy("yam/02.jpg", &format!("{class}/first.jpg"));
-            growing.copy("yam/03.jpg", &format!("{class}/second.jpg"));
+            growing.copy("yam/00.jpg", &format!("{class}/first.jpg"));
+            growing.copy("yam/01.jpg", &format!("{class}/second.jpg"));
         }
         growing
     }
@@ -131,8 +131,8 @@ fn a_scheduled_job_classifies_on_the_second_day_only_what_is_new_or_changed() {
     let job = growing.job();
     ended(&mut growing.day(&job, "2026-11-01")).exits(0);
     assert_eq!(growing.keys("2026-11-01").len(), 4);
-    growing.copy("yam/04.jpg", "yam/third.jpg");
-    growing.copy("yam/05.jpg", "zucchini/first.jpg");
+    growing.copy("yam/02.JPEG", "yam/third.jpg");
+    growing.copy("yam/03.jpeg", "zucchini/first.jpg");
     let summary = ended(&mut growing.day(&job, "2026-11-02")).exits(0);
     assert_eq!(growing.keys("2026-11-02"), ["yam/third.jpg", "zucchini/first.jpg"]);
     assert_eq!(summary["left_out"]["already_done"], 3, "{summary}");

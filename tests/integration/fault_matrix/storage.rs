@@ -244,7 +244,7 @@ fn row_30_a_store_that_ignores_the_condition_in_silence_is_refused_before_any_pa
 
 /// A job over 2,500 keys that are all the same few images.
 fn many(server: &ScriptedS3) -> Job {
-    let image = std::fs::read(IMAGES.folder.join("yam/02.jpg")).unwrap();
+    let image = std::fs::read(IMAGES.folder.join("yam/00.jpg")).unwrap();
     server.virtual_keys("many/", 2_500, |key| format!("{key:06}.jpg"), vec![image.into()]);
     serve(server, Job::on("s3://test/many").set("output.uri=s3://test/out"))
         .set("input.targets=none")

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, mpsc};
@@ -178,6 +179,8 @@ pub fn send(pid: u32, signal: &str) {
 /// How a command of the program ended.
 pub struct Ended {
     code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -200,6 +203,7 @@ pub fn wait(child: Child) -> Ended {
     guard.join().unwrap();
     Ended {
         code: output.status.code(),
+        signal: output.status.signal(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
@@ -209,7 +213,13 @@ impl Ended {
     /// Holds the exit code and gives the last line of standard output, which is JSON and names it too.
     #[track_caller]
     pub fn exits(&self, code: i32) -> Value {
-        assert_eq!(self.code, Some(code), "stdout:\n{}stderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            (self.code, self.signal),
+            (Some(code), None),
+            "stdout:\n{}stderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
         let last = self.stdout.lines().last().unwrap_or_default();
         let summary: Value = serde_json::from_str(last)
             .unwrap_or_else(|error| panic!("the last line is no JSON ({error}): `{last}`"));

@@ -1,14 +1,11 @@
 //! What the subject modules share: where the Python environment, the reference data and the binary are.
 
-#[path = "support/frozen.rs"]
 pub mod frozen;
-#[path = "support/job.rs"]
 pub mod job;
-#[path = "support/s3.rs"]
+pub mod process;
 pub mod s3;
-#[path = "../support/scripted_s3/mod.rs"]
+#[path = "../../support/scripted_s3/mod.rs"]
 pub mod scripted_s3;
-#[path = "support/virtual_bucket.rs"]
 pub mod virtual_bucket;
 
 use std::os::unix::process::CommandExt;
