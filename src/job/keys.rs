@@ -81,7 +81,12 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
     ),
     (
         "storage",
-        &[("conditional_put", Operation), ("retry_seconds", Operation), ("read_timeout_seconds", Operation)],
+        &[
+            ("conditional_put", Operation),
+            ("retry_seconds", Operation),
+            ("read_timeout_seconds", Operation),
+            ("write_timeout_seconds", Operation),
+        ],
     ),
     ("report", &[("formats", Operation), ("require", Operation)]),
 ];

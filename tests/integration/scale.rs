@@ -17,7 +17,7 @@ use tresnet_batch::image;
 use tresnet_batch::job::{Components, Frozen, Limits};
 use tresnet_batch::output::{self, Activation, Embedding, Layout, PartContext, Success};
 use tresnet_batch::pipeline::{
-    Opening, Outcome, Progress, Share, Shutdown, Stages, Wishes, execute, finish, preflight,
+    Isolation, Opening, Outcome, Progress, Share, Shutdown, Stages, Wishes, execute, finish, preflight,
 };
 use tresnet_batch::store::{Location, Settings};
 use tresnet_batch::tensor::{self, Dtype};
@@ -118,6 +118,7 @@ async fn run(places: &Places) {
         share: Share::WHOLE,
         engine: Box::new(NoiseEngine::new(spec, 1)),
         image,
+        isolation: Isolation::Off,
         context: PartContext { schema: rows.schema(), pairs, compress: true },
         rows,
         output: output.clone(),

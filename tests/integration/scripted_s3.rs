@@ -10,7 +10,7 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{BackoffConfig, ClientOptions, Error, RetryConfig};
 
-use crate::support::scripted_s3::ScriptedS3;
+use crate::support::scripted_s3::{BUCKET, ScriptedS3};
 
 /// A client that tries each request up to four times, quickly.
 fn client(server: &ScriptedS3) -> AmazonS3 {
@@ -27,7 +27,7 @@ fn client_with(server: &ScriptedS3, timeout: Duration, max_retries: usize) -> Am
         builder.with_config(name.to_lowercase().parse().unwrap(), value)
     });
     builder
-        .with_bucket_name(scripted_s3::BUCKET)
+        .with_bucket_name(BUCKET)
         .with_retry(RetryConfig { max_retries, retry_timeout: Duration::from_secs(10), backoff })
         .with_client_options(ClientOptions::new().with_timeout(timeout).with_allow_http(true))
         .build()

@@ -136,8 +136,8 @@ fn row_09_an_object_that_changes_after_the_plan_or_while_it_is_read_is_a_row_cha
     ended(job.command("plan").arg("--write")).exits(0);
     server.put("images/yam/00.jpg", "another file");
     let key = "images/yam/01.jpg";
-    server.rule(Rule::on(Kind::Get, Fault::Tag(Tag::Changing)).prefix(key));
-    server.rule(Rule::on(Kind::Get, Fault::Body(Break::Cut { at: 0.5 })).prefix(key));
+    server.rule(Rule::on(Kind::Get, Fault::Body(Break::Cut { at: 0.5 })).prefix(key).times(1));
+    server.rule(Rule::on(Kind::Get, Fault::Tag(Tag::Changing)).prefix(key).after(1));
     let summary = job.run().exits(0);
     assert_eq!(summary["errors_by_kind"]["changed"], 2, "{summary}");
     verify(&job).exits(0);
