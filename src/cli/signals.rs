@@ -30,7 +30,7 @@ pub(super) fn listen(shutdown: Shutdown) -> Result<(), Failure> {
                 leave();
             }
             asked = true;
-            print::note("stopping: open parts get 25 s to end; a second signal ends at once");
+            print::note("stopping: open parts that can end soon are finished; a second signal ends at once");
             shutdown.interrupt();
         }
     });

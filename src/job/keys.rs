@@ -77,6 +77,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("in_flight_bytes", Operation),
             ("requests", Operation),
             ("decode_threads", Operation),
+            ("grace_seconds", Operation),
         ],
     ),
     (

@@ -1,5 +1,7 @@
 //! How much a run may hold at once, and when it gives up.
 
+use std::time::Duration;
+
 use crate::image;
 
 use super::JobError;
@@ -19,6 +21,8 @@ pub struct Limits {
     pub decode_threads: usize,
     /// Error rows by all rows of the plan, above which the run is refused.
     pub max_error_fraction: f64,
+    /// How long open parts may still take after a signal.
+    pub grace: Duration,
 }
 
 impl Limits {
@@ -46,6 +50,8 @@ impl Limits {
             in_flight_bytes: typed.in_flight_bytes.unwrap_or(Quantity(512 << 20)).0,
             decode_threads: typed.decode_threads.unwrap_or(cores),
             max_error_fraction: typed.max_error_fraction.unwrap_or(0.01),
+            // below the 30 s that most schedulers wait before they kill
+            grace: Duration::from_secs(typed.grace_seconds.unwrap_or(25)),
         };
         if limits.requests == 0 || limits.decode_threads == 0 {
             return Err(JobError::Mismatch(

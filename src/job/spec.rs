@@ -271,6 +271,7 @@ pub struct Limits {
     pub in_flight_bytes: Option<Quantity>,
     pub requests: Option<usize>,
     pub decode_threads: Option<usize>,
+    pub grace_seconds: Option<u64>,
 }
 
 /// How storage is used.

@@ -27,8 +27,6 @@ use super::{Progress, Share, Shutdown};
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
 /// does; a segment's head and footer take about a megabyte.
 const SEGMENTS_AHEAD: usize = 128;
-/// Open parts get this long to end after a signal.
-const GRACE: Duration = Duration::from_secs(25);
 
 /// Everything that a run is made of. The stages are built by the caller, from a resolved job.
 pub struct Stages<'a> {
@@ -78,6 +76,8 @@ struct Shared {
     layout: Layout,
     progress: Arc<Progress>,
     shutdown: Shutdown,
+    /// Open parts get this long to end after a signal.
+    grace: Duration,
 }
 
 /// Runs every part that does not stand yet.
@@ -145,6 +145,7 @@ pub async fn execute(
         layout,
         progress,
         shutdown: shutdown.clone(),
+        grace: limits.grace,
     });
 
     shared.progress.begin();
@@ -267,7 +268,7 @@ async fn drain(
     let grace = async {
         shared.shutdown.draining().await;
         give_up_late_parts(handles, shared);
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(shared.grace).await;
     };
     tokio::pin!(grace);
     loop {
@@ -298,7 +299,7 @@ fn give_up_late_parts(handles: &BTreeMap<u32, AbortHandle>, shared: &Shared) {
     for (id, left) in shared.parts.rows_left() {
         rows += u64::from(left);
         let seconds = rows as f64 / rate;
-        if seconds > GRACE.as_secs_f64()
+        if seconds > shared.grace.as_secs_f64()
             && let Some(handle) = handles.get(&id)
         {
             tracing::info!(part = id, rows_left = left, "would not end within the grace and is given up");

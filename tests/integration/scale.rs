@@ -109,6 +109,7 @@ async fn run(places: &Places) {
         in_flight_bytes: 64 << 20,
         decode_threads: std::thread::available_parallelism().unwrap().get(),
         max_error_fraction: 0.0,
+        grace: std::time::Duration::ZERO,
     };
     let layout = Layout::new(&frozen.fingerprint);
     let pairs = vec![("tresnet.fingerprint".to_owned(), frozen.fingerprint.clone())];

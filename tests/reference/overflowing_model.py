@@ -9,5 +9,5 @@ source, target = sys.argv[1:]
 tensors = load_file(source)
 names = [name for name in tensors if name.endswith("fc.weight")]
 assert len(names) == 1, f"no single classifier among {sorted(tensors)[:5]} …"
-tensors[names[0]] = np.full_like(tensors[names[0]], 3e38)
+tensors[names[0]] = np.full(tensors[names[0]].shape, 3e38, np.float32)
 save_file(tensors, target)

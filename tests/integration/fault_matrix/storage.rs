@@ -14,11 +14,17 @@ const CHANCES: [f64; 3] = [0.1, 0.3, 0.6];
 /// Runs the job at each chance of a fault, all at the same time; each must end with the rows of an undisturbed
 /// run. Gives the summaries.
 fn survives(rules: impl Fn(f64) -> Vec<Rule> + Sync) -> Vec<Value> {
+    survives_in_parts(30, rules)
+}
+
+/// As [`survives`], with so many rows a part.
+fn survives_in_parts(rows: u32, rules: impl Fn(f64) -> Vec<Rule> + Sync) -> Vec<Value> {
     let one = |chance: f64| {
         let server = server();
         server.seed((chance * 1000.0) as u64);
         let rules: Vec<_> = rules(chance).into_iter().map(|rule| server.rule(rule)).collect();
         let job = job(&server)
+            .set(format!("output.rows_per_part={rows}"))
             .set("storage.retry_seconds=100")
             .set("storage.read_timeout_seconds=3")
             .set("storage.write_timeout_seconds=3");
@@ -36,7 +42,7 @@ fn survives(rules: impl Fn(f64) -> Vec<Rule> + Sync) -> Vec<Value> {
 }
 
 fn on_writes(fault: impl Fn() -> Fault + Sync) -> Vec<Value> {
-    survives(|chance| vec![Rule::on(Kind::Put, fault()).chance(chance)])
+    survives_in_parts(8, |chance| vec![Rule::on(Kind::Put, fault()).chance(chance)])
 }
 
 #[test]

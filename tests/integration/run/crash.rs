@@ -205,6 +205,22 @@ fn a_term_signal_ends_a_run_with_75_and_nothing_torn() {
 }
 
 #[test]
+fn a_part_that_cannot_end_within_the_grace_is_given_up_at_once() {
+    // one part that has begun and takes seconds more
+    let job =
+        slow().set("output.rows_per_part=90").set("preprocess.image_size=1024").set("limits.grace_seconds=1");
+    let mut child = job.command("run").args(["--progress", "plain"]).spawn().unwrap();
+    let planned = || usize::from(job.output().join("_tresnet/plan/000000").exists());
+    assert!(reaches(&mut child, 1, planned));
+    std::thread::sleep(Duration::from_millis(2500));
+    let asked = Instant::now();
+    send(child.id(), "TERM");
+    wait(child).fails(75, &["interrupted"]);
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+    assert!(parts(&job.output()).is_empty());
+}
+
+#[test]
 fn a_second_signal_ends_the_run_at_once() {
     // one part that takes long, so that the first signal alone would wait for it
     let job = slow().set("output.rows_per_part=90").set("preprocess.image_size=1024");
