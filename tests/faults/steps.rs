@@ -69,7 +69,7 @@ fn row_23_an_engine_that_fails_is_75_and_its_part_is_not_committed() {
 fn row_27_a_planner_that_dies_between_segments_is_followed_by_another_on_the_same_chain() {
     let job = Job::own();
     let killed =
-        wait_status(&mut with(&job, "plan", "create.after:_tresnet/plan/000001=return(kill)").arg("--write"));
+        wait_status(with(&job, "plan", "create.after:_tresnet/plan/000001=return(kill)").arg("--write"));
     assert!(!killed.success());
     assert!(job.output().join("_tresnet/plan/000001").exists());
     let planned = ended(job.command("plan").arg("--write")).exits(0);

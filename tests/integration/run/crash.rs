@@ -209,7 +209,7 @@ fn a_part_that_cannot_end_within_the_grace_is_given_up_at_once() {
     // one part that has begun and takes seconds more
     let job =
         slow().set("output.rows_per_part=90").set("preprocess.image_size=1024").set("limits.grace_seconds=1");
-    let mut child = job.command("run").args(["--progress", "plain"]).spawn().unwrap();
+    let mut child = job.start();
     let planned = || usize::from(job.output().join("_tresnet/plan/000000").exists());
     assert!(reaches(&mut child, 1, planned));
     std::thread::sleep(Duration::from_millis(2500));
