@@ -4,7 +4,6 @@ use clap::Args;
 use futures::TryStreamExt;
 use serde_json::json;
 
-use crate::dataset::PlanSource;
 use crate::failure::Failure;
 use crate::pipeline::open_job;
 
@@ -41,7 +40,7 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
     rows.truncate(most);
 
     line(format!("job         {}", job.name));
-    line(format!("input       {}", opened.input.uri()));
+    line(format!("input       {}", opened.input_uri()));
     line(format!(
         "output      {}{}",
         opened.output.uri(),

@@ -50,6 +50,11 @@ impl Witness {
         });
     }
 
+    /// Has anything been read well?
+    pub fn has_seen(&self) -> bool {
+        !self.seen.borrow().is_empty()
+    }
+
     /// Looks for a first witness along a part whose beginning may be gone, before its refusals hold rows.
     pub async fn look_along(&self, samples: &[Sample], input: &Location) -> Result<(), StoreError> {
         if !self.seen.borrow().is_empty() {
@@ -112,7 +117,7 @@ mod tests {
     }
 
     fn sample(key: &str) -> Sample {
-        Sample { row_id: 0, key: key.into(), etag: None, size: None, target: None }
+        Sample { row_id: 0, key: key.into(), etag: None, size: None, target: None, carried: Vec::new() }
     }
 
     #[tokio::test]

@@ -4,22 +4,12 @@ use toml::{Table, Value};
 
 /// The first key whose value asks for something that is not built, with that value.
 pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
-    const ABSENT: [&str; 4] =
-        ["input.manifest", "input.targets_file", "input.exclude_done", "input.carry_columns"];
+    const ABSENT: [&str; 2] = ["input.targets_file", "input.exclude_done"];
     const VALUES: [(&str, &[&str]); 6] = [
-        ("input.format", &["manifest", "webdataset", "parquet"]),
+        ("input.format", &["parquet"]),
         (
             "input.targets",
-            &[
-                "manifest",
-                "webdataset",
-                "parquet",
-                "imagenet-val",
-                "imagenet-real",
-                "imagenet-v2",
-                "imagenet-a",
-                "imagenet-r",
-            ],
+            &["parquet", "imagenet-val", "imagenet-real", "imagenet-v2", "imagenet-a", "imagenet-r"],
         ),
         ("preprocess.decode", &["fast"]),
         ("engine.device", &["cuda"]),

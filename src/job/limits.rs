@@ -19,6 +19,8 @@ pub struct Limits {
     pub decode_threads: usize,
     /// Error rows by all rows of the plan, above which the run is refused.
     pub max_error_fraction: f64,
+    /// Inputs that could not be read to their end (shards), above which the run is refused.
+    pub max_damaged_inputs: u64,
 }
 
 impl Limits {
@@ -46,6 +48,7 @@ impl Limits {
             in_flight_bytes: typed.in_flight_bytes.unwrap_or(Quantity(512 << 20)).0,
             decode_threads: typed.decode_threads.unwrap_or(cores),
             max_error_fraction: typed.max_error_fraction.unwrap_or(0.01),
+            max_damaged_inputs: typed.max_damaged_inputs.unwrap_or(0),
         };
         if limits.requests == 0 || limits.decode_threads == 0 {
             return Err(JobError::Mismatch(

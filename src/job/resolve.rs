@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::dataset::FolderTargets;
+use crate::dataset::{FolderTargets, TargetNames};
 use crate::failure::Failure;
 use crate::image;
 use crate::model::{Metadata, Precision, Preprocessing};
@@ -15,9 +15,10 @@ use crate::store::Uri;
 
 use super::fingerprint::{differences, fingerprint};
 use super::frozen::{Frozen, FrozenModel};
+use super::input::Observed;
 use super::limits::Limits;
 use super::model::{LoadedModel, read_labels};
-use super::spec::{self, JobSpec, ReportFormat, TargetsSpec};
+use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
 use super::{Components, JobError, PROTOCOL};
 
 /// A part is encoded in memory and written by one request.
@@ -34,8 +35,12 @@ pub struct ResolvedJob {
     pub any_extension: bool,
     /// Images in all, at most.
     pub limit: Option<u64>,
+    /// How the images lie there.
+    pub format: Format,
     /// Whether folders are classes.
     pub folder_targets: bool,
+    /// Where ground truth comes from.
+    pub targets: TargetsSpec,
     /// The model's file.
     pub model_path: PathBuf,
     /// Facts about the model.
@@ -75,7 +80,9 @@ impl ResolvedJob {
         file: &Path,
         model: &LoadedModel,
         frozen: Option<&Frozen>,
+        observed: &Observed,
     ) -> Result<ResolvedJob, Failure> {
+        spec.input.check()?;
         let earlier = Earlier(frozen);
         let classes = model.classes()?;
         let dim = model.dim()?;
@@ -85,7 +92,8 @@ impl ResolvedJob {
             Some(typed) => Some(read_labels(typed, classes)?),
             None => model.labels.clone(),
         };
-        let rows = rows(spec, classes, dim, labels.clone(), &earlier)?;
+        let mut rows = rows(spec, classes, dim, labels.clone(), &earlier)?;
+        rows.carried.clone_from(&observed.carried);
         let wide = rows.embedding != Embedding::None || rows.logits;
         // a part of 1024 rows takes half a minute on two cores: what a stop can lose
         let default_rows = if runs_on_cpu() {
@@ -119,7 +127,8 @@ impl ResolvedJob {
             .into());
         }
         // resolved: the same words from another folder may mean other images
-        let input = Uri::parse(&spec.input.uri).map_err(JobError::from)?;
+        let (folder, pattern) = spec.input.address();
+        let input = Uri::parse(folder).map_err(JobError::from)?;
         if Uri::parse(&spec.output.uri).map_err(JobError::from)?.is_within(&input) {
             return Err(JobError::Mismatch(format!(
                 "`output.uri` lies in `input.uri` ({input}): its files would stand among the images; take a folder \
@@ -132,7 +141,8 @@ impl ResolvedJob {
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
         let folder_targets = spec.input.targets == TargetsSpec::Folder;
-        if !gates.is_empty() && !folder_targets && gates.iter().any(|gate| needs_targets(gate.metric())) {
+        let no_targets = spec.input.targets == TargetsSpec::None;
+        if !gates.is_empty() && no_targets && gates.iter().any(|gate| needs_targets(gate.metric())) {
             return Err(JobError::Mismatch(
                 "[report] require names an accuracy, but `[input] targets` is \"none\"".into(),
             )
@@ -140,10 +150,15 @@ impl ResolvedJob {
         }
         let mut job = ResolvedJob {
             name: spec.job.name.clone().unwrap_or_else(|| stem(file)),
-            input: input.to_string(),
+            input: match pattern {
+                Some(pattern) => format!("{input}/{pattern}"),
+                None => input.to_string(),
+            },
             any_extension: spec.input.extensions == spec::Extensions::Any,
             limit: spec.input.limit,
+            format: spec.input.format,
             folder_targets,
+            targets: spec.input.targets,
             model_path: spec.model.path.clone().into(),
             model: FrozenModel {
                 arch: model.arch(),
@@ -172,6 +187,7 @@ impl ResolvedJob {
             fingerprint: String::new(),
         };
         job.components = job.name_components(model);
+        spec.input.name_components(observed, &mut job.components);
         job.fingerprint = fingerprint(&job.components);
         Ok(job)
     }
@@ -206,6 +222,16 @@ impl ResolvedJob {
     /// The names of its files.
     pub fn layout(&self) -> Layout {
         Layout::new(&self.fingerprint)
+    }
+
+    /// Most rows of one part.
+    pub fn most_rows(&self) -> u32 {
+        u32::try_from(MAX_PART_BYTES / self.rows.row_bytes()).unwrap_or(u32::MAX)
+    }
+
+    /// The model's classes, as a target beside an image may name them.
+    pub fn target_names(&self) -> TargetNames {
+        TargetNames::new(self.model.classes, self.model.labels.as_deref())
     }
 
     /// What goes into the graph's metadata.
@@ -370,6 +396,7 @@ fn rows(
         classes,
         dim,
         labels: labels.map(Arc::new),
+        carried: Vec::new(),
     })
 }
 

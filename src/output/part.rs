@@ -75,6 +75,8 @@ pub struct EncodedPart {
     pub ok: u32,
     /// Error rows by kind.
     pub errors: BTreeMap<String, u32>,
+    /// Inputs that could not be read to their end.
+    pub damaged: u32,
 }
 
 /// The receipt of a committed part.
@@ -90,6 +92,8 @@ pub struct PartFile {
     pub ok: u32,
     /// Error rows by kind.
     pub errors: BTreeMap<String, u32>,
+    /// Inputs that could not be read to their end.
+    pub damaged: u32,
     /// False where another worker's file was found in place of ours.
     pub written: bool,
 }
@@ -107,12 +111,14 @@ pub fn error_rows(batch: &RecordBatch) -> u64 {
     kinds.map_or(0, |kinds| (kinds.len() - kinds.null_count()) as u64)
 }
 
-/// Encodes the rows of a part. `first_row` and `plan` identify it in the footer.
+/// Encodes the rows of a part. `first_row` and `plan` identify it in the footer; `damaged` inputs of it were not
+/// read to their end.
 pub fn encode(
     context: &PartContext,
     id: u32,
     first_row: i64,
     plan: &str,
+    damaged: u32,
     batches: &[RecordBatch],
 ) -> Result<EncodedPart, OutputError> {
     let encode = |error: parquet::errors::ParquetError| OutputError::Encode(error.to_string());
@@ -137,6 +143,8 @@ pub fn encode(
         ("errors", error_rows.to_string()),
         ("plan", plan.to_owned()),
     ];
+    let damage = (damaged > 0).then(|| ("damaged", damaged.to_string()));
+    let numbers = numbers.into_iter().chain(damage);
     let pairs = context.pairs.iter().cloned();
     let pairs = pairs.chain(numbers.map(|(key, value)| (format!("tresnet.{key}"), value)));
     let mut properties = WriterProperties::builder()
@@ -160,7 +168,7 @@ pub fn encode(
         writer.write(batch).map_err(encode)?;
     }
     let bytes = writer.into_inner().map_err(encode)?;
-    Ok(EncodedPart { id, bytes: bytes.into(), ok: rows - error_rows, errors })
+    Ok(EncodedPart { id, bytes: bytes.into(), ok: rows - error_rows, errors, damaged })
 }
 
 /// Writes a part: the one act that makes its rows count.
@@ -168,6 +176,6 @@ pub async fn commit(output: &Location, layout: &Layout, part: EncodedPart) -> Re
     let name = layout.part(part.id);
     let size = part.bytes.len() as u64;
     let created = output.create_once(&name, part.bytes).await?;
-    let EncodedPart { id, ok, errors, .. } = part;
-    Ok(PartFile { id, name, size, ok, errors, written: created == Created::Now })
+    let EncodedPart { id, ok, errors, damaged, .. } = part;
+    Ok(PartFile { id, name, size, ok, errors, damaged, written: created == Created::Now })
 }

@@ -26,10 +26,17 @@ pub struct StandingPart {
     pub rows: u64,
     /// Rows with status `ok`.
     pub ok: u64,
+    /// Inputs that could not be read to their end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub damaged: u64,
     /// Hash of its rows in the plan.
     pub plan: String,
     /// Provider that computed it.
     pub provider: String,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Part files of one job on its output: id → size.
@@ -80,6 +87,7 @@ impl Standing {
                     let text = value(key);
                     text.parse::<u64>().map_err(|_| wrong(format!("has `tresnet.{key}` = `{text}`")))
                 };
+                let damaged = if value("damaged").is_empty() { 0 } else { number("damaged")? };
                 let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
                 if rows != ok + errors || rows != object.rows() || number("part")? != u64::from(id) {
                     return Err(wrong(format!(
@@ -88,7 +96,7 @@ impl Standing {
                     )));
                 }
                 let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
-                Ok(StandingPart { id, size, rows, ok, plan, provider, name })
+                Ok(StandingPart { id, size, rows, ok, damaged, plan, provider, name })
             }
         });
         futures::stream::iter(footers).buffered(FOOTERS_AT_ONCE).try_collect().await

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::dataset::{FolderDataset, FolderSource, Planner, PlannerOptions};
+use crate::dataset::{FolderSource, FolderTargets, PlanSource, Planner, PlannerOptions};
 use crate::engine::{Engine, OrtCpu, OrtOptions, Runtime};
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
@@ -12,6 +12,7 @@ use crate::report::Verdict;
 use crate::store::{Location, Role};
 
 use super::finish::{Finished, Wishes, failed_gates, finish, judge, now};
+use super::inputs::{Input, any_row};
 use super::run::{Stages, execute};
 use super::{Progress, Shutdown, Snapshot};
 
@@ -32,8 +33,7 @@ pub struct Opened {
     model: LoadedModel,
     /// The resolved job.
     pub job: ResolvedJob,
-    /// Where the images are.
-    pub input: Location,
+    input: Input,
     /// Where the rows go.
     pub output: Location,
     /// What stands on the output already.
@@ -79,10 +79,11 @@ impl Ended {
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
     let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
-    let input = Location::open(&spec.input.uri, Role::Input)?;
+    spec.input.check()?;
+    let input = Input::open(&spec).await?;
     let output = Location::open(&spec.output.uri, Role::Output)?;
     let frozen = Frozen::read(&output).await?;
-    let job = ResolvedJob::resolve(&spec, invocation.file, &model, frozen.as_ref())?;
+    let job = ResolvedJob::resolve(&spec, invocation.file, &model, frozen.as_ref(), input.observed())?;
     if let Some(frozen) = &frozen {
         job.check_against(frozen)?;
     }
@@ -91,9 +92,9 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
 
 impl Opened {
     /// The planning side of the input, with the targets that job.json holds or that the folders show.
-    pub async fn source(&self) -> Result<(FolderSource, Option<crate::dataset::FolderTargets>), Failure> {
+    pub async fn source(&self) -> Result<(Box<dyn PlanSource>, Option<FolderTargets>), Failure> {
         if self.frozen.is_none() {
-            self.any_image().await?;
+            any_row(self.input.source(&self.job, None)?.as_ref()).await?;
         }
         let targets = match &self.frozen {
             _ if !self.job.folder_targets => None,
@@ -101,19 +102,15 @@ impl Opened {
             None => {
                 let labels = self.job.model.labels.as_deref();
                 let (any, classes) = (self.job.any_extension, self.job.model.classes);
-                Some(FolderSource::observe_targets(&self.input, any, labels, classes).await?)
+                Some(FolderSource::observe_targets(&self.input.location, any, labels, classes).await?)
             }
         };
-        Ok((FolderSource::new(self.input.clone(), self.job.any_extension, targets.clone()), targets))
+        Ok((self.input.source(&self.job, targets.clone())?, targets))
     }
 
-    /// Fails where the input holds no image, saying what it holds instead.
-    async fn any_image(&self) -> Result<(), Failure> {
-        let source = FolderSource::new(self.input.clone(), self.job.any_extension, None);
-        match source.first().await? {
-            Some(_) => Ok(()),
-            None => Err(source.nothing_there().into()),
-        }
+    /// Where the images are, for a person.
+    pub fn input_uri(&self) -> &str {
+        &self.job.input
     }
 
     /// The device with the model on it.
@@ -146,7 +143,8 @@ impl Opened {
             Failure::new(Exit::CannotCreate, format!("`{}` vanished after it was written", Layout::JOB))
         })?;
         if standing != ours {
-            self.job = ResolvedJob::resolve(&self.spec, file, &self.model, Some(&standing))?;
+            self.job =
+                ResolvedJob::resolve(&self.spec, file, &self.model, Some(&standing), self.input.observed())?;
             self.job.check_against(&standing)?;
         }
         self.frozen = Some(standing.clone());
@@ -184,7 +182,7 @@ pub async fn run_job(
     let layout = job.layout();
     let standing = Standing::list(&output, &layout).await?;
     let planner = Planner::new(
-        &source,
+        source.as_ref(),
         &output,
         Layout::segment,
         PlannerOptions {
@@ -193,10 +191,9 @@ pub async fn run_job(
             limit: job.limit,
         },
     );
-    let dataset =
-        FolderDataset::new(input, output.clone(), job.limits.requests, job.image.limits.max_encoded_bytes);
+    let dataset = input.dataset(&job, &output).await?;
     let stages = Stages {
-        dataset: Arc::new(dataset),
+        dataset,
         planner,
         context: context(&job, &provider),
         engine,
@@ -211,6 +208,7 @@ pub async fn run_job(
         formats: &job.report_formats,
         gates: &job.gates,
         max_error_fraction: job.limits.max_error_fraction,
+        max_damaged_inputs: job.limits.max_damaged_inputs,
     };
     let finished = finish(&output, &layout, &frozen, &executed.planned, executed.left_out, &wishes).await?;
     Ok(Ended::Now { finished: Box::new(finished), run, provider, output })

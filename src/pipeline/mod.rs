@@ -5,6 +5,7 @@
 
 mod engine_thread;
 mod finish;
+mod inputs;
 mod intake;
 mod job_run;
 mod parts;

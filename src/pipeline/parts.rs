@@ -11,27 +11,40 @@ use crate::output::Assembler;
 /// One part between its first row and its last.
 #[derive(Default)]
 pub(super) struct OpenPart {
-    assembler: Mutex<Option<Assembler>>,
+    rows: Mutex<Rows>,
     whole: Notify,
 }
 
+#[derive(Default)]
+enum Rows {
+    #[default]
+    None,
+    Some(Assembler),
+    /// Given up: what still comes is not counted.
+    Abandoned,
+}
+
 impl OpenPart {
-    fn assembler(&self) -> MutexGuard<'_, Option<Assembler>> {
-        self.assembler.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Assembler)) {
-        let mut assembler = self.assembler();
-        let assembler = assembler.get_or_insert_default();
+    fn change(&self, change: impl FnOnce(&mut Assembler)) -> bool {
+        let mut rows = self.rows();
+        if matches!(*rows, Rows::None) {
+            *rows = Rows::Some(Assembler::default());
+        }
+        let Rows::Some(assembler) = &mut *rows else { return false };
         change(assembler);
         if assembler.is_whole() {
             self.whole.notify_one();
         }
+        true
     }
 
-    /// A batch's rows are made.
-    pub fn add(&self, first_offset: u32, batch: RecordBatch) {
-        self.change(|assembler| assembler.add(first_offset, batch));
+    /// A batch's rows are made. False where the part has been given up.
+    pub fn add(&self, first_offset: u32, batch: RecordBatch) -> bool {
+        self.change(|assembler| assembler.add(first_offset, batch))
     }
 
     /// Reading ended well after so many rows.
@@ -39,13 +52,21 @@ impl OpenPart {
         self.change(|assembler| assembler.expect(rows));
     }
 
+    /// Gives the part up, and gives back the batches that were counted.
+    pub fn abandon(&self) -> Vec<RecordBatch> {
+        match std::mem::replace(&mut *self.rows(), Rows::Abandoned) {
+            Rows::Some(assembler) => assembler.into_batches(),
+            Rows::None | Rows::Abandoned => Vec::new(),
+        }
+    }
+
     /// Waits for the last row, and takes all in plan order.
     pub async fn whole(&self) -> Vec<RecordBatch> {
         loop {
             {
-                let mut assembler = self.assembler();
-                if assembler.as_ref().is_some_and(Assembler::is_whole)
-                    && let Some(assembler) = assembler.take()
+                let mut rows = self.rows();
+                if matches!(&*rows, Rows::Some(assembler) if assembler.is_whole())
+                    && let Rows::Some(assembler) = std::mem::take(&mut *rows)
                 {
                     return assembler.into_batches();
                 }
@@ -55,7 +76,8 @@ impl OpenPart {
     }
 }
 
-/// All open parts, by id. A part that is not here is given up: whatever still comes of it is dropped.
+/// All open attempts at a part, by their number. One that is not here is given up: whatever still comes of it
+/// is dropped.
 #[derive(Default)]
 pub(super) struct OpenParts(Mutex<HashMap<u32, Arc<OpenPart>>>);
 
@@ -64,14 +86,14 @@ impl OpenParts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a part; it closes when the guard is dropped.
+    /// Opens an attempt; it closes when the guard is dropped.
     pub fn open(self: &Arc<Self>, id: u32) -> OpenGuard {
         let part = Arc::new(OpenPart::default());
         self.map().insert(id, part.clone());
         OpenGuard { parts: self.clone(), id, part }
     }
 
-    /// The part, while it is open.
+    /// The attempt, while it is open.
     pub fn get(&self, id: u32) -> Option<Arc<OpenPart>> {
         self.map().get(&id).cloned()
     }

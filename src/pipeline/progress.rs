@@ -15,6 +15,7 @@ pub struct Progress {
     resumed: AtomicU64,
     rows: AtomicU64,
     errors: AtomicU64,
+    damaged: AtomicU64,
     parts: AtomicU64,
     bytes: AtomicU64,
     decode_busy: AtomicU64,
@@ -64,6 +65,7 @@ impl Default for Progress {
             resumed: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
             parts: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             decode_busy: AtomicU64::new(0),
@@ -99,6 +101,17 @@ impl Progress {
     pub fn batch(&self, rows: u64, errors: u64) {
         self.rows.fetch_add(rows, Relaxed);
         self.errors.fetch_add(errors, Relaxed);
+    }
+
+    /// Rows that were counted belong to an attempt that was given up.
+    pub(super) fn take_back(&self, rows: u64, errors: u64) {
+        self.rows.fetch_sub(rows, Relaxed);
+        self.errors.fetch_sub(errors, Relaxed);
+    }
+
+    /// Inputs that became one error row, or were cut.
+    pub(super) fn damage(&self, inputs: u32) -> u64 {
+        self.damaged.fetch_add(u64::from(inputs), Relaxed) + u64::from(inputs)
     }
 
     /// A part was committed.

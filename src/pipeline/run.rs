@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::dataset::{Dataset, LeftOut, Part, Planner, Segment};
+use crate::dataset::{Dataset, Intake, LeftOut, Part, PartEnd, Planner, ReadError, Segment, Unit};
 use crate::engine::{Engine, SlotPool};
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::job::Limits;
 use crate::output::{self, Layout, PartContext, PartFile, Standing};
+use crate::sample::{RowError, Sample};
 use crate::store::Location;
 
 use super::engine_thread::EngineThread;
 use super::intake::{ByteBudget, PartIntake};
-use super::parts::OpenParts;
+use super::parts::{OpenGuard, OpenParts};
 use super::work::{WorkQueue, Workshop};
 use super::{Progress, Shutdown};
 
@@ -53,8 +55,8 @@ pub struct Stages<'a> {
 /// A part as it was planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedPart {
-    /// Rows.
-    pub rows: u32,
+    /// Rows; of a shard the part's footer alone knows them.
+    pub rows: Option<u32>,
     /// Hash of its rows.
     pub plan: String,
 }
@@ -85,6 +87,8 @@ struct Shared {
     layout: Layout,
     progress: Arc<Progress>,
     shutdown: Shutdown,
+    /// Numbers attempts at parts: a batch of one that was given up never counts for the next.
+    attempts: AtomicU32,
 }
 
 /// Runs every part that does not stand yet.
@@ -149,6 +153,7 @@ pub async fn execute(
         layout,
         progress,
         shutdown: shutdown.clone(),
+        attempts: AtomicU32::new(0),
     });
 
     shared.progress.begin();
@@ -183,9 +188,12 @@ async fn plan(mut planner: Planner<'_>, segments: mpsc::Sender<Arc<Segment>>, sh
         };
         match next {
             Ok(Some(segment)) => {
-                shared.progress.plan(segment.head().rows());
-                if segment.head().last {
-                    shared.progress.plan_ends();
+                // what is in a shard is known when it has been read
+                if segment.head().unit != Unit::Shard {
+                    shared.progress.plan(segment.head().rows());
+                    if segment.head().last {
+                        shared.progress.plan_ends();
+                    }
                 }
                 if segments.send(segment).await.is_err() {
                     return;
@@ -215,7 +223,7 @@ async fn work(
         for part in segment.parts() {
             executed.planned.push(PlannedPart { rows: part.rows, plan: part.plan.clone() });
             if standing.contains(&part.id) {
-                shared.progress.resume(u64::from(part.rows));
+                shared.progress.resume(part.rows.map_or(0, u64::from));
                 continue;
             }
             let permit = tokio::select! {
@@ -231,7 +239,7 @@ async fn work(
                 }
                 listed = Instant::now();
                 if standing.contains(&part.id) {
-                    shared.progress.resume(u64::from(part.rows));
+                    shared.progress.resume(part.rows.map_or(0, u64::from));
                     continue;
                 }
             }
@@ -290,6 +298,10 @@ fn receive(
     match ended {
         Ok(Ok(receipt)) => {
             shared.progress.part(&receipt.errors);
+            let damaged = shared.progress.damage(receipt.damaged);
+            if damaged > limits.max_damaged_inputs {
+                shared.shutdown.fail(too_damaged(damaged, limits.max_damaged_inputs));
+            }
             executed.committed.push(receipt);
             let now = shared.progress.snapshot();
             let budget = limits.max_error_fraction * now.planned as f64;
@@ -308,6 +320,16 @@ fn receive(
     }
 }
 
+/// The failure of a run over too many inputs that could not be read to their end.
+pub(super) fn too_damaged(damaged: u64, most: u64) -> Failure {
+    Failure::new(
+        Exit::Rejected,
+        format!(
+            "{damaged} inputs could not be read to their end, more than `limits.max_damaged_inputs` = {most} allows; each              left a row that says why (`error_kind`, `error_message`, its key begins with the input's name): replace them              and run into another `output.uri`, or accept them with a higher limit"
+        ),
+    )
+}
+
 /// The failure of a run with too many error rows.
 pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeMap<String, u64>) -> Failure {
     let kinds: Vec<String> = by_kind.iter().map(|(kind, rows)| format!("{rows} {kind}")).collect();
@@ -324,31 +346,80 @@ pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeM
 
 /// One part from its plan to its receipt.
 async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
+    let Attempt { open, end } = match read_part(shared, &part).await? {
+        Ok(attempt) => attempt,
+        Err(damaged) => damaged_part(shared, damaged).await?,
+    };
+    open.part.expect(end.rows);
+    let batches = open.part.whole().await;
+    if part.rows.is_none() {
+        shared.progress.plan(u64::from(end.rows));
+    }
+    let context = shared.context.clone();
+    let (id, first_row, plan) = (part.id, part.first_row, part.plan);
+    let encoded = tokio::task::spawn_blocking(move || {
+        output::encode(&context, id, first_row, &plan, end.damaged, &batches)
+    })
+    .await
+    .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
+    Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
+}
+
+/// A part that was read to its end and whose rows may still be under way.
+struct Attempt {
+    open: OpenGuard,
+    end: PartEnd,
+}
+
+/// A whole input that became one row.
+struct Damaged {
+    row: Sample,
+    error: RowError,
+}
+
+/// Reads a part. One that is damaged leaves nothing behind: its rows so far, made or under way, are given up.
+async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
+    let (open, intake) = attempt(shared, part.rows).await?;
+    // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
+    match shared.dataset.read(part, &intake).await {
+        Ok(end) => {
+            intake.seal();
+            Ok(Ok(Attempt { open, end }))
+        }
+        Err(ReadError::Damaged { row, error }) => {
+            tracing::warn!(key = row.key, kind = %error.kind, why = error.message, "an input is damaged");
+            for batch in open.part.abandon() {
+                shared.progress.take_back(batch.num_rows() as u64, output::error_rows(&batch));
+            }
+            Ok(Err(Damaged { row: *row, error }))
+        }
+        Err(error) => Err(Failure::from(error).within(format!("part {} was not read to its end", part.id))),
+    }
+}
+
+/// The part of a damaged input: one row, which says why there are no others.
+async fn damaged_part(shared: &Shared, damaged: Damaged) -> Result<Attempt, Failure> {
+    let (open, intake) = attempt(shared, Some(1)).await?;
+    let ticket = intake.admit(damaged.row, Some(0)).await;
+    let ticket = ticket.map_err(|_| Failure::from(ReadError::Stopped))?;
+    ticket.deliver(Err(damaged.error));
+    intake.seal();
+    Ok(Attempt { open, end: PartEnd { rows: 1, skipped: 0, damaged: 1 } })
+}
+
+async fn attempt(shared: &Shared, rows: Option<u32>) -> Result<(OpenGuard, PartIntake), Failure> {
     let turn = shared.admitting.clone().acquire_owned().await;
     let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
-    let open = shared.parts.open(part.id);
+    let number = shared.attempts.fetch_add(1, Ordering::Relaxed);
+    let open = shared.parts.open(number);
     let intake = PartIntake::new(
-        part.id,
-        part.rows,
+        number,
+        rows,
         turn,
         shared.pool.clone(),
         shared.budget.clone(),
         shared.queue.clone(),
         shared.progress.clone(),
     );
-    // whatever ends this task early drops the intake unsealed and closes the part: nothing of it is committed
-    let end =
-        shared.dataset.read(&part, &intake).await.map_err(|error| {
-            Failure::from(error).within(format!("part {} was not read to its end", part.id))
-        })?;
-    intake.seal();
-    open.part.expect(end.rows);
-    let batches = open.part.whole().await;
-    let context = shared.context.clone();
-    let (id, first_row, plan) = (part.id, part.first_row, part.plan);
-    let encoded =
-        tokio::task::spawn_blocking(move || output::encode(&context, id, first_row, &plan, &batches))
-            .await
-            .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
-    Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
+    Ok((open, intake))
 }

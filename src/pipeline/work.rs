@@ -168,9 +168,11 @@ impl Workshop {
             let made = catch_unwind(AssertUnwindSafe(|| self.output.record_batch(rows, predictions)));
             match made {
                 Ok(Ok(batch)) => {
-                    let errors = output::error_rows(&batch);
-                    self.progress.batch(batch.num_rows() as u64, errors);
-                    open.add(first_offset, batch);
+                    let (rows, errors) = (batch.num_rows() as u64, output::error_rows(&batch));
+                    self.progress.batch(rows, errors);
+                    if !open.add(first_offset, batch) {
+                        self.progress.take_back(rows, errors);
+                    }
                 }
                 Ok(Err(error)) => self.shutdown.fail_now(error.into()),
                 Err(_) => self.shutdown.fail_now(Failure::new(Exit::Bug, "making rows panicked")),

@@ -12,6 +12,7 @@ mod read;
 mod redact;
 mod retry;
 mod uri;
+mod window;
 
 pub use create::Created;
 pub use error::{FetchError, StoreError};
@@ -21,3 +22,4 @@ pub use parquet::{ParquetObject, ParquetReadError};
 pub use read::Fetched;
 pub use redact::redact;
 pub use uri::Uri;
+pub use window::Window;
