@@ -12,6 +12,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::dataset::PartEnd;
 use crate::store::{Created, Location};
 
 use super::{Layout, OutputError};
@@ -75,8 +76,8 @@ pub struct EncodedPart {
     pub ok: u32,
     /// Error rows by kind.
     pub errors: BTreeMap<String, u32>,
-    /// Inputs that could not be read to their end.
-    pub damaged: u32,
+    /// How reading it ended.
+    pub end: PartEnd,
 }
 
 /// The receipt of a committed part.
@@ -111,14 +112,14 @@ pub fn error_rows(batch: &RecordBatch) -> u64 {
     kinds.map_or(0, |kinds| (kinds.len() - kinds.null_count()) as u64)
 }
 
-/// Encodes the rows of a part. `first_row` and `plan` identify it in the footer; `damaged` inputs of it were not
-/// read to their end.
+/// Encodes the rows of a part. `first_row` and `plan` identify it in the footer; `end` says how
+/// reading it ended.
 pub fn encode(
     context: &PartContext,
     id: u32,
     first_row: i64,
     plan: &str,
-    damaged: u32,
+    end: PartEnd,
     batches: &[RecordBatch],
 ) -> Result<EncodedPart, OutputError> {
     let encode = |error: parquet::errors::ParquetError| OutputError::Encode(error.to_string());
@@ -143,8 +144,9 @@ pub fn encode(
         ("errors", error_rows.to_string()),
         ("plan", plan.to_owned()),
     ];
-    let damage = (damaged > 0).then(|| ("damaged", damaged.to_string()));
-    let numbers = numbers.into_iter().chain(damage);
+    let rare = [("damaged", end.damaged), ("skipped", end.skipped)].into_iter();
+    let rare = rare.filter(|(_, count)| *count > 0).map(|(key, count)| (key, count.to_string()));
+    let numbers = numbers.into_iter().chain(rare);
     let pairs = context.pairs.iter().cloned();
     let pairs = pairs.chain(numbers.map(|(key, value)| (format!("tresnet.{key}"), value)));
     let mut properties = WriterProperties::builder()
@@ -168,7 +170,7 @@ pub fn encode(
         writer.write(batch).map_err(encode)?;
     }
     let bytes = writer.into_inner().map_err(encode)?;
-    Ok(EncodedPart { id, bytes: bytes.into(), ok: rows - error_rows, errors, damaged })
+    Ok(EncodedPart { id, bytes: bytes.into(), ok: rows - error_rows, errors, end })
 }
 
 /// Writes a part: the one act that makes its rows count.
@@ -176,6 +178,6 @@ pub async fn commit(output: &Location, layout: &Layout, part: EncodedPart) -> Re
     let name = layout.part(part.id);
     let size = part.bytes.len() as u64;
     let created = output.create_once(&name, part.bytes).await?;
-    let EncodedPart { id, ok, errors, damaged, .. } = part;
-    Ok(PartFile { id, name, size, ok, errors, damaged, written: created == Created::Now })
+    let EncodedPart { id, ok, errors, end, .. } = part;
+    Ok(PartFile { id, name, size, ok, errors, damaged: end.damaged, written: created == Created::Now })
 }

@@ -29,6 +29,9 @@ pub struct StandingPart {
     /// Inputs that could not be read to their end.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub damaged: u64,
+    /// Items left out on purpose.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
     /// Hash of its rows in the plan.
     pub plan: String,
     /// Provider that computed it.
@@ -87,7 +90,8 @@ impl Standing {
                     let text = value(key);
                     text.parse::<u64>().map_err(|_| wrong(format!("has `tresnet.{key}` = `{text}`")))
                 };
-                let damaged = if value("damaged").is_empty() { 0 } else { number("damaged")? };
+                let rare = |key: &str| if value(key).is_empty() { Ok(0) } else { number(key) };
+                let (damaged, skipped) = (rare("damaged")?, rare("skipped")?);
                 let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
                 if rows != ok + errors || rows != object.rows() || number("part")? != u64::from(id) {
                     return Err(wrong(format!(
@@ -96,7 +100,7 @@ impl Standing {
                     )));
                 }
                 let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
-                Ok(StandingPart { id, size, rows, ok, damaged, plan, provider, name })
+                Ok(StandingPart { id, size, rows, ok, damaged, skipped, plan, provider, name })
             }
         });
         futures::stream::iter(footers).buffered(FOOTERS_AT_ONCE).try_collect().await

@@ -357,11 +357,10 @@ async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
     }
     let context = shared.context.clone();
     let (id, first_row, plan) = (part.id, part.first_row, part.plan);
-    let encoded = tokio::task::spawn_blocking(move || {
-        output::encode(&context, id, first_row, &plan, end.damaged, &batches)
-    })
-    .await
-    .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
+    let encoded =
+        tokio::task::spawn_blocking(move || output::encode(&context, id, first_row, &plan, end, &batches))
+            .await
+            .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
     Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
 }
 

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod checkpoints;
+mod datasets;
 mod image;
 mod jobs;
 mod model;

@@ -9,6 +9,7 @@ mod rows;
 mod source;
 
 pub use file::Manifest;
+pub(super) use rows::json_text;
 pub use source::ManifestSource;
 
 /// Names under which the column of keys may stand.

@@ -6,9 +6,10 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 
 use crate::dataset::intake::{Arrival, Intake};
+use crate::dataset::manifest::json_text;
 use crate::dataset::plan::{Part, PlanRow};
 use crate::dataset::witness::Witness;
-use crate::dataset::{CarriedColumn, Dataset, PartEnd, ReadError, TargetNames};
+use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, TargetNames};
 use crate::sample::{ErrorKind, RowError, Sample, Value};
 use crate::store::{FetchError, Location, Window};
 
@@ -77,6 +78,10 @@ impl ShardDataset {
         self.look_at_others(key).await?;
         if self.witness.has_seen() && self.witness.vouches(&self.input, refused).await? {
             return Err(reading.damaged(kind, why));
+        }
+        if kind == ErrorKind::NotFound && !self.witness.has_seen() {
+            // nothing has ever been there
+            return Err(DatasetError::Missing { uri: format!("{}/{key}", self.input.uri()) }.into());
         }
         let key = key.clone();
         Err(if kind == ErrorKind::Denied { ReadError::AllDenied { key } } else { ReadError::AllGone { key } })
@@ -193,9 +198,7 @@ impl ShardDataset {
                 None | Some(serde_json::Value::Null) if column.name == "txt" => {
                     text("txt", texts.txt.as_ref())?.map_or(Value::Null, |text| Value::Text(text.to_owned()))
                 }
-                None | Some(serde_json::Value::Null) => Value::Null,
-                Some(serde_json::Value::String(text)) => Value::Text(text.clone()),
-                Some(other) => Value::Text(other.to_string()),
+                value => json_text(value),
             });
         }
         let Some(names) = &self.options.targets else { return Ok(()) };

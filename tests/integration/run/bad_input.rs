@@ -45,7 +45,6 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
 #[test]
 fn a_key_that_is_not_built_yet_says_so() {
     for assignment in [
-        "input.format=webdataset",
         "input.targets=imagenet-real",
         "input.exclude_done=[\"s3://b/x\"]",
         "preprocess.decode=fast",
