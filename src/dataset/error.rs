@@ -20,16 +20,14 @@ pub enum DatasetError {
         extensions: String,
     },
     /// No shard or file at all.
-    #[error("no {what} below `{uri}`{left_out}; {wanted} are read")]
+    #[error("no {what} in `{uri}`{left_out}")]
     Nothing {
         /// What was looked for.
-        what: &'static str,
+        what: String,
         /// The input.
         uri: String,
         /// What was seen and left out, with a leading space, or nothing.
         left_out: String,
-        /// What would have been taken.
-        wanted: &'static str,
     },
     /// A pattern of shard names that means nothing.
     #[error("`{pattern}` in `input.uri` is no pattern of shards: {why}")]
@@ -45,6 +43,14 @@ pub enum DatasetError {
         /// The manifest.
         uri: String,
         /// Where and what: found, expected, what to do.
+        why: String,
+    },
+    /// A Parquet file that cannot be read as images.
+    #[error("`{uri}`: {why}")]
+    File {
+        /// The file.
+        uri: String,
+        /// What was found and what was expected.
         why: String,
     },
     /// The input is not there.
@@ -100,9 +106,10 @@ pub enum DatasetError {
 impl From<DatasetError> for Failure {
     fn from(error: DatasetError) -> Failure {
         let exit = match &error {
-            DatasetError::Empty { .. } | DatasetError::Nothing { .. } | DatasetError::Missing { .. } => {
-                Exit::NoInput
-            }
+            DatasetError::Empty { .. }
+            | DatasetError::Nothing { .. }
+            | DatasetError::File { .. }
+            | DatasetError::Missing { .. } => Exit::NoInput,
             DatasetError::Pattern { .. }
             | DatasetError::Manifest { .. }
             | DatasetError::Classes { .. }

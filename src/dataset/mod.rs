@@ -3,11 +3,14 @@
 //! A dataset owns reading: it asks the [`Intake`] for a row before it asks the store for bytes, in plan order.
 //! It never decodes, and it never decides what a failed image means beyond [`crate::sample::RowError`].
 
+mod braces;
 mod carried;
 mod error;
 mod folder;
 mod intake;
 pub mod manifest;
+mod objects;
+pub mod parquet;
 mod plan;
 mod targets;
 mod truth;
@@ -18,6 +21,7 @@ pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
 pub use folder::{FolderDataset, FolderSource, IMAGE_EXTENSIONS};
 pub use intake::{Arrival, Intake, Stop, Ticket};
+pub use objects::split_address;
 pub use plan::{
     LeftOut, Part, PlanPosition, PlanRow, PlanSource, Planner, PlannerOptions, RowGroup, Segment,
     SegmentHead, Unit,

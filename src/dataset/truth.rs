@@ -47,6 +47,16 @@ impl TargetNames {
         }
     }
 
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The class of a name that only one has.
+    pub fn named(&self, name: &str) -> Option<i32> {
+        self.by_name.get(name).copied().flatten()
+    }
+
     /// A class by its index.
     ///
     /// # Errors

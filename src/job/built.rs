@@ -5,12 +5,8 @@ use toml::{Table, Value};
 /// The first key whose value asks for something that is not built, with that value.
 pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
     const ABSENT: [&str; 2] = ["input.targets_file", "input.exclude_done"];
-    const VALUES: [(&str, &[&str]); 6] = [
-        ("input.format", &["parquet"]),
-        (
-            "input.targets",
-            &["parquet", "imagenet-val", "imagenet-real", "imagenet-v2", "imagenet-a", "imagenet-r"],
-        ),
+    const VALUES: [(&str, &[&str]); 5] = [
+        ("input.targets", &["imagenet-val", "imagenet-real", "imagenet-v2", "imagenet-a", "imagenet-r"]),
         ("preprocess.decode", &["fast"]),
         ("engine.device", &["cuda"]),
         ("engine.batch_size", &["auto"]),

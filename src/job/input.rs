@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::dataset::CarriedColumn;
-use crate::dataset::webdataset::split_address;
+use crate::dataset::{CarriedColumn, split_address};
 use crate::output;
 
 use super::spec::{Format, Input, TargetsSpec};
@@ -49,10 +48,11 @@ impl TargetsSpec {
 }
 
 impl Input {
-    /// The folder below which all keys stand, and the shards of it that are meant, where the address names them.
+    /// The folder below which all keys stand, and the objects of it that are meant, where the address names them.
     pub fn address(&self) -> (&str, Option<&str>) {
         match self.format {
-            Format::Webdataset => split_address(&self.uri),
+            Format::Webdataset => split_address(&self.uri, "tar"),
+            Format::Parquet => split_address(&self.uri, "parquet"),
             _ => (&self.uri, None),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 
 use crate::dataset::manifest::{Manifest, ManifestSource};
+use crate::dataset::parquet::{ParquetDataset, ParquetOptions, ParquetSource};
 use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardSource};
 use crate::dataset::{
     CarriedColumn, Dataset, DatasetError, FolderDataset, FolderSource, FolderTargets, PlanSource, TargetNames,
@@ -42,6 +43,10 @@ impl Input {
             }
             _ => None,
         };
+        if spec.input.format == Format::Parquet {
+            let files = ParquetSource::new(location.clone(), pattern, None, Vec::new(), u32::MAX)?;
+            carried = files.types(names).await?;
+        }
         let observed = Observed { carried, manifest: manifest.as_ref().map(Manifest::identity) };
         let pattern = pattern.map(str::to_owned);
         Ok(Input { format: spec.input.format, location, pattern, manifest, observed })
@@ -60,6 +65,12 @@ impl Input {
         ShardSource::new(self.location.clone(), self.pattern.as_deref())
     }
 
+    fn files(&self, job: &ResolvedJob) -> Result<ParquetSource, DatasetError> {
+        let (location, pattern) = (self.location.clone(), self.pattern.as_deref());
+        let carried = job.rows.carried.clone();
+        ParquetSource::new(location, pattern, Input::names(job), carried, job.most_rows())
+    }
+
     /// The planning side, with the folder targets that were frozen or seen.
     pub fn source(
         &self,
@@ -74,8 +85,12 @@ impl Input {
                 Box::new(ManifestSource::new(manifest.clone(), location, Input::names(job), carried))
             }
             (Format::Webdataset, _) => Box::new(self.shards()?),
-            (Format::Manifest, None) | (Format::Parquet, _) => {
-                return Err(Failure::new(Exit::Config, "this `input.format` is not built yet"));
+            (Format::Parquet, _) => Box::new(self.files(job)?),
+            (Format::Manifest, None) => {
+                return Err(Failure::new(
+                    Exit::Config,
+                    "`input.format` is \"manifest\" without `input.manifest`",
+                ));
             }
         })
     }
@@ -95,7 +110,18 @@ impl Input {
                 let others = self.shards()?.some(WITNESSES).await?;
                 Arc::new(ShardDataset::new(input, output, options, others))
             }
-            _ => Arc::new(FolderDataset::new(input, output, job.limits.requests, max_encoded_bytes)),
+            Format::Parquet => {
+                let options = ParquetOptions {
+                    max_encoded_bytes,
+                    targets: Input::names(job),
+                    carried: job.rows.carried.clone(),
+                };
+                let others = self.files(job)?.some(WITNESSES).await?;
+                Arc::new(ParquetDataset::new(input, output, options, others))
+            }
+            Format::Folder | Format::Manifest => {
+                Arc::new(FolderDataset::new(input, output, job.limits.requests, max_encoded_bytes))
+            }
         })
     }
 }

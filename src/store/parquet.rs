@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -128,8 +129,7 @@ impl ParquetObject {
     /// Its columns as Arrow sees them.
     pub fn schema(&self) -> Result<SchemaRef, ParquetReadError> {
         let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new());
-        let damaged = |why: String| ParquetReadError::Damaged { name: self.name.clone(), why };
-        metadata.map(|metadata| metadata.schema().clone()).map_err(|error| damaged(error.to_string()))
+        metadata.map(|metadata| metadata.schema().clone()).map_err(|error| self.damaged(error.to_string()))
     }
 
     /// The value of a key of the footer.
@@ -145,6 +145,19 @@ impl ParquetObject {
         group: usize,
         columns: Option<&[&str]>,
     ) -> Result<Vec<RecordBatch>, ParquetReadError> {
+        let damaged = |error: ArrowError| self.damaged(error.to_string());
+        self.group_batches(location, group, columns, 8192).await?.collect::<Result<_, _>>().map_err(damaged)
+    }
+
+    /// As [`ParquetObject::read_group`], but decoded batch by batch as they are taken; only the encoded bytes of the
+    /// group are held.
+    pub async fn group_batches(
+        &self,
+        location: &Location,
+        group: usize,
+        columns: Option<&[&str]>,
+        rows: usize,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + use<>, ParquetReadError> {
         let descriptor = self.metadata.file_metadata().schema_descr_ptr();
         let mask = match columns {
             Some(names) => ProjectionMask::columns(&descriptor, names.iter().copied()),
@@ -160,17 +173,18 @@ impl ParquetObject {
             let start = range.start;
             pieces.push((start, piece(location, &self.name, range, self.etag.as_deref()).await?));
         }
-        let damaged = |error: String| ParquetReadError::Damaged { name: self.name.clone(), why: error };
         let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())
-            .map_err(|error| damaged(error.to_string()))?;
+            .map_err(|error| self.damaged(error.to_string()))?;
         ParquetRecordBatchReaderBuilder::new_with_metadata(Pieces { size: self.size, pieces }, metadata)
             .with_projection(mask)
             .with_row_groups(vec![group])
-            .with_batch_size(8192)
+            .with_batch_size(rows)
             .build()
-            .map_err(|error| damaged(error.to_string()))?
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| damaged(error.to_string()))
+            .map_err(|error| self.damaged(error.to_string()))
+    }
+
+    fn damaged(&self, why: String) -> ParquetReadError {
+        ParquetReadError::Damaged { name: self.name.clone(), why }
     }
 }
 

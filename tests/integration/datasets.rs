@@ -88,6 +88,35 @@ fn shards_give_the_rows_of_the_folder() {
     }
 }
 
+fn parquet_job(address: &str) -> Job {
+    named_classes(Job::on(address)).set("input.format=parquet").set("input.targets=parquet")
+}
+
+fn local_files() -> String {
+    PACKED.join("parquet").display().to_string()
+}
+
+#[test]
+fn parquet_files_with_images_give_the_rows_of_the_folder() {
+    for address in [local_files(), format!("{}/train-{{00000..00001}}-of-00002.parquet", local_files())] {
+        let job = parquet_job(&address);
+        let summary = job.run().exits(0);
+        assert_eq!(summary["rows"], json!({"planned": 90, "ok": 85, "error": 5}));
+        // 45 images a file, 13 a row group
+        assert_eq!(parts(&job.output()).len(), 8);
+        same_rows(&job.output(), &["key", "etag"]);
+        assert_eq!(job.rows()[44]["key"], "train-00000-of-00002.parquet!44");
+    }
+}
+
+#[test]
+fn a_limit_cuts_a_row_group() {
+    let job = parquet_job(&local_files()).set("input.limit=20").set("input.carry_columns=[\"camera\"]");
+    assert_eq!(job.run().exits(0)["rows"]["planned"], 20);
+    let rows = job.rows();
+    assert_eq!((rows.len(), &rows[19]["camera"]), (20, &json!("cam \"1\", é")));
+}
+
 #[test]
 fn manifests_and_shards_on_s3_give_the_same_rows_too() {
     MOTO.put_folder(&PACKED, "packed");
@@ -112,6 +141,9 @@ fn manifests_and_shards_on_s3_give_the_same_rows_too() {
         assert_eq!(shards_of(copy.path()).len(), 9);
         MOTO.delete(MOTO.keys("of-shards").into_iter());
     }
+    let job = MOTO.serve(parquet_job("s3://test/packed/parquet"));
+    job.run().exits(0);
+    same_rows(&job.output(), &["key", "etag"]);
 }
 
 #[test]

@@ -111,14 +111,18 @@ def pack(folder, out):
     files = out / "parquet"
     files.mkdir()
     half = len(rows) // 2
+    own = sorted({row[3] for row in rows if row[3]})
     for number, part in enumerate([rows[:half], rows[half:]]):
         images = [{"bytes": data, "path": key} for key, data, *_ in part]
-        labels = [-1 if target is None else target for _, _, target, _, _ in part]
+        # numbers of the file's own classes, as Hugging Face counts them
+        labels = [-1 if name is None else own.index(name) for _, _, _, name, _ in part]
         table = pa.table({
             "camera": [row[4]["camera"] for row in part],
             "image": pa.array(images, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
             "label": pa.array(labels, pa.int64()),
         })
+        features = {"image": {"_type": "Image"}, "label": {"names": own, "_type": "ClassLabel"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
         pq.write_table(table, files / f"train-{number:05}-of-00002.parquet", row_group_size=ROWS_PER_GROUP)
     print(len(rows))
 

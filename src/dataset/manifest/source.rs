@@ -206,10 +206,9 @@ impl PlanSource for ManifestSource {
 
     fn nothing_there(&self) -> DatasetError {
         DatasetError::Nothing {
-            what: "image",
+            what: "image".into(),
             uri: self.manifest.uri.clone(),
             left_out: String::new(),
-            wanted: "its rows",
         }
     }
 }

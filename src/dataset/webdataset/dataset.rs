@@ -4,10 +4,12 @@ use std::ops::Range;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 
 use crate::dataset::intake::{Arrival, Intake};
 use crate::dataset::manifest::json_text;
-use crate::dataset::plan::{Part, PlanRow};
+use crate::dataset::objects::Objects;
+use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanSource, Unit};
 use crate::dataset::witness::Witness;
 use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, TargetNames};
 use crate::sample::{ErrorKind, RowError, Sample, Value};
@@ -39,6 +41,42 @@ pub struct ShardDataset {
     /// Some shards that are asked when the first ones are refused.
     others: Vec<String>,
     witness: Witness,
+}
+
+/// The planning side of shards: one row of the plan, and one part, is a shard.
+pub struct ShardSource(Objects);
+
+impl ShardSource {
+    /// The shards below a folder, or those of it that `pattern` names.
+    ///
+    /// # Errors
+    /// Where the pattern means nothing, or one shard twice.
+    pub fn new(input: Location, pattern: Option<&str>) -> Result<Self, DatasetError> {
+        Objects::new(input, "tar", pattern).map(ShardSource)
+    }
+
+    /// The names of some shards, for whoever asks whether the input is still there.
+    pub async fn some(&self, many: usize) -> Result<Vec<String>, DatasetError> {
+        self.0.some(many).await
+    }
+}
+
+impl PlanSource for ShardSource {
+    fn unit(&self) -> Unit {
+        Unit::Shard
+    }
+
+    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+        self.0.rows(after.map(|row| row.key.as_str()))
+    }
+
+    fn take_left_out(&self) -> LeftOut {
+        self.0.take_left_out()
+    }
+
+    fn nothing_there(&self) -> DatasetError {
+        self.0.nothing_there()
+    }
 }
 
 /// One shard that is being read.
@@ -75,29 +113,9 @@ impl ShardDataset {
             FetchError::NotFound => (ErrorKind::NotFound, "the shard is gone"),
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this shard"),
         };
-        self.look_at_others(key).await?;
-        if self.witness.has_seen() && self.witness.vouches(&self.input, refused).await? {
-            return Err(reading.damaged(kind, why));
-        }
-        if kind == ErrorKind::NotFound && !self.witness.has_seen() {
-            // nothing has ever been there
-            return Err(DatasetError::Missing { uri: format!("{}/{key}", self.input.uri()) }.into());
-        }
-        let key = key.clone();
-        Err(if kind == ErrorKind::Denied { ReadError::AllDenied { key } } else { ReadError::AllGone { key } })
-    }
-
-    /// Looks for a first witness, unless there is one.
-    async fn look_at_others(&self, but: &str) -> Result<(), ReadError> {
-        for other in self.others.iter().filter(|other| *other != but) {
-            if self.witness.has_seen() {
-                break;
-            }
-            if self.input.answers(other).await? {
-                self.witness.saw(other, 1);
-            }
-        }
-        Ok(())
+        let denied = kind == ErrorKind::Denied;
+        self.witness.blames(&self.input, key, &self.others, denied, refused).await?;
+        Err(reading.damaged(kind, why))
     }
 
     async fn shard(&self, reading: &mut Reading<'_>) -> Result<PartEnd, ReadError> {

@@ -3,16 +3,13 @@
 //! [`scan`] reads an archive from bytes as they come, in windows of any size. It never touches a disk, never
 //! makes a path of a name, and holds no more than one sample, whatever a header claims.
 
-mod braces;
 mod dataset;
 mod header;
 mod samples;
-mod source;
 mod tar;
 
-pub use dataset::{ShardDataset, ShardOptions};
+pub use dataset::{ShardDataset, ShardOptions, ShardSource};
 pub use samples::{Found, Samples, ShardImage};
-pub use source::{ShardSource, split_address};
 pub use tar::{Event, Skipped, TarError, TarReader};
 
 /// What a shard may ask for.

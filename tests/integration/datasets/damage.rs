@@ -122,11 +122,45 @@ fn a_class_that_the_model_has_not_is_an_error_row_that_says_so() {
 }
 
 #[test]
+fn a_parquet_file_that_is_rewritten_after_the_plan_is_error_rows_and_nothing_else_is() {
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
+    for item in std::fs::read_dir(PACKED.join("parquet")).unwrap() {
+        let path = item.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let job = super::parquet_job(folder.path().to_str().unwrap())
+        .set("limits.max_error_fraction=0.5")
+        .set("limits.max_damaged_inputs=1");
+    job.run().exits(0);
+    std::fs::remove_file(job.output().join("_SUCCESS")).unwrap();
+    let part = &crate::support::job::parts(&job.output())[5];
+    std::fs::remove_file(job.output().join(part)).unwrap();
+    let second = folder.path().join("train-00001-of-00002.parquet");
+    std::fs::copy(folder.path().join("train-00000-of-00002.parquet"), second).unwrap();
+    assert_eq!(job.run().exits(0)["damaged_inputs"], 1);
+    let rows = job.rows();
+    let changed: Vec<&Value> = rows.iter().filter(|row| row["error_kind"] == "changed").collect();
+    assert_eq!((rows.len(), changed.len()), (90, 13));
+    assert_eq!(changed[0]["key"], "train-00001-of-00002.parquet!13");
+}
+
+#[test]
+fn a_file_that_holds_no_images_is_66_with_its_columns() {
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
+    let path = folder.path().join("a.parquet");
+    std::fs::copy(PACKED.join("rows.parquet"), &path).unwrap();
+    let job = super::parquet_job(folder.path().to_str().unwrap());
+    job.run().fails(66, &["a.parquet", "no column of images", "`f-stop`"]);
+    std::fs::write(&path, "PAR1 and nothing more PAR1").unwrap();
+    job.run().fails(66, &["a.parquet", "no whole Parquet file"]);
+}
+
+#[test]
 fn shards_that_are_not_there_at_all_are_66() {
     for address in ["/nowhere/{0..3}.tar".to_owned(), IMAGES.folder.display().to_string()] {
         shard_job(&address)
             .run()
-            .fails(66, &[if address.contains("nowhere") { "/nowhere" } else { "no shard below" }]);
+            .fails(66, &[if address.contains("nowhere") { "/nowhere" } else { "no .tar file in" }]);
     }
 }
 

@@ -1,11 +1,11 @@
-//! Which shards there are: those of a folder, or those that a pattern names.
+//! Objects that hold many images each: those of a folder that end as they should, or those that a pattern names.
 
 use std::sync::Mutex;
 
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::DatasetError;
-use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanSource, Unit};
+use crate::dataset::plan::{LeftOut, PlanRow};
 use crate::store::{Location, StoreError, Unreadable};
 
 use super::braces::expand;
@@ -13,18 +13,20 @@ use super::braces::expand;
 /// Shards that are asked for their size at the same time.
 const QUESTIONS_AT_ONCE: usize = 16;
 
-/// The planning side of WebDataset shards: one row of the plan, and one part, a shard.
-pub struct ShardSource {
+/// Shards, or Parquet files.
+pub(super) struct Objects {
     input: Location,
-    /// Their names, where the job gives them; else every `.tar` of the folder.
+    /// How their names end, without the dot.
+    extension: &'static str,
+    /// Their names, where the job gives them; else every one of the folder.
     names: Option<Vec<String>>,
     left_out: Mutex<LeftOut>,
 }
 
-/// An address of shards as its folder and the names below it: `s3://b/train/{000..150}.tar` is
+/// An address of such objects as its folder and the names below it: `s3://b/train/{000..150}.tar` is
 /// `s3://b/train` and a pattern, `s3://b/train/` is a folder.
-pub fn split_address(uri: &str) -> (&str, Option<&str>) {
-    let pattern = uri.contains('{') || uri.to_ascii_lowercase().ends_with(".tar");
+pub fn split_address<'a>(uri: &'a str, extension: &str) -> (&'a str, Option<&'a str>) {
+    let pattern = uri.contains('{') || uri.to_ascii_lowercase().ends_with(&format!(".{extension}"));
     if !pattern {
         return (uri, None);
     }
@@ -36,12 +38,16 @@ pub fn split_address(uri: &str) -> (&str, Option<&str>) {
     }
 }
 
-impl ShardSource {
-    /// The shards below a folder, or those of it that `pattern` names.
+impl Objects {
+    /// The objects below a folder, or those of it that `pattern` names.
     ///
     /// # Errors
-    /// Where the pattern means nothing, or one shard twice.
-    pub fn new(input: Location, pattern: Option<&str>) -> Result<Self, DatasetError> {
+    /// Where the pattern means nothing, or one object twice.
+    pub fn new(
+        input: Location,
+        extension: &'static str,
+        pattern: Option<&str>,
+    ) -> Result<Self, DatasetError> {
         let bad =
             |why: String| DatasetError::Pattern { pattern: pattern.unwrap_or_default().to_owned(), why };
         let names = pattern.map(expand).transpose().map_err(bad)?;
@@ -53,10 +59,15 @@ impl ShardSource {
         for name in names.iter().flatten() {
             input.check_key(name)?;
         }
-        Ok(ShardSource { input, names, left_out: Mutex::default() })
+        Ok(Objects { input, extension, names, left_out: Mutex::default() })
     }
 
-    /// The names of some shards, for whoever asks whether the input is still there.
+    /// Where they lie.
+    pub fn input(&self) -> &Location {
+        &self.input
+    }
+
+    /// The names of some of them, for whoever asks whether the input is still there.
     pub async fn some(&self, many: usize) -> Result<Vec<String>, DatasetError> {
         match &self.names {
             Some(names) => Ok(names.iter().step_by(names.len().div_ceil(many).max(1)).cloned().collect()),
@@ -71,9 +82,9 @@ impl ShardSource {
     fn named<'a>(
         &'a self,
         names: &'a [String],
-        after: Option<&PlanPosition>,
+        after: Option<&str>,
     ) -> BoxStream<'a, Result<PlanRow, DatasetError>> {
-        let begin = after.and_then(|after| names.iter().position(|name| *name == after.key));
+        let begin = after.and_then(|after| names.iter().position(|name| name == after));
         let rest = &names[begin.map_or(0, |last| last + 1)..];
         futures::stream::iter(rest)
             .map(move |name| async move {
@@ -98,35 +109,30 @@ impl ShardSource {
             change(&mut left_out);
         }
     }
-}
 
-impl PlanSource for ShardSource {
-    fn unit(&self) -> Unit {
-        Unit::Shard
-    }
-
-    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+    /// The objects behind `after`, in order.
+    pub fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         if let Some(names) = &self.names {
             return self.named(names, after);
         }
         let tell: Box<dyn Fn(Unreadable) + Send + Sync + '_> = Box::new(|file: Unreadable| {
-            tracing::warn!(path = file.path, why = file.why, "cannot become a shard");
+            tracing::warn!(path = file.path, why = file.why, "cannot be read");
             self.count(|left_out| left_out.unreadable += 1);
         });
-        let entries = self.input.entries(after.map(|row| row.key.as_str()), tell);
+        let entries = self.input.entries(after, tell);
         entries
             .map_err(DatasetError::from)
             .try_filter_map(|entry| {
                 let name = entry.key.rsplit('/').next().unwrap_or(&entry.key);
                 let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-                let is_shard = extension.as_deref() == Some("tar");
-                if !is_shard {
+                let wanted = extension.as_deref() == Some(self.extension);
+                if !wanted {
                     let extension = extension.filter(|extension| extension.len() <= 12);
                     let extension =
                         extension.map_or("(no extension)".into(), |extension| format!(".{extension}"));
                     self.count(|left_out| *left_out.extensions.entry(extension).or_default() += 1);
                 }
-                let row = is_shard.then(|| PlanRow {
+                let row = wanted.then(|| PlanRow {
                     key: entry.key,
                     size: Some(entry.size),
                     etag: entry.etag,
@@ -137,17 +143,18 @@ impl PlanSource for ShardSource {
             .boxed()
     }
 
-    fn take_left_out(&self) -> LeftOut {
+    /// What was left out since the last call.
+    pub fn take_left_out(&self) -> LeftOut {
         self.left_out.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
     }
 
-    fn nothing_there(&self) -> DatasetError {
+    /// The error for a folder without any.
+    pub fn nothing_there(&self) -> DatasetError {
         let left_out = self.take_left_out();
         DatasetError::Nothing {
-            what: "shard",
+            what: format!(".{} file", self.extension),
             uri: self.input.uri(),
             left_out: if left_out.is_empty() { String::new() } else { format!(" ({left_out})") },
-            wanted: "files that end in .tar",
         }
     }
 }
@@ -166,7 +173,7 @@ mod tests {
             ("{0..3}.tar", ".", Some("{0..3}.tar")),
             ("/{0..3}.tar", "/", Some("{0..3}.tar")),
         ] {
-            assert_eq!(split_address(uri), (folder, pattern), "{uri}");
+            assert_eq!(split_address(uri, "tar"), (folder, pattern), "{uri}");
         }
     }
 }
