@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::dataset::{CarriedColumn, split_address};
+use crate::dataset::{CarriedColumn, TargetNames, split_address};
 use crate::output;
 
+use super::resolve::MAX_PART_BYTES;
 use super::spec::{Format, Input, TargetsSpec};
-use super::{Components, JobError};
+use super::{Components, JobError, ResolvedJob};
 
 /// What must be read of an input before its job can be resolved.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -126,5 +127,17 @@ impl Input {
         if !observed.carried.is_empty() {
             components.insert("input.carry_columns".into(), json!(observed.carried));
         }
+    }
+}
+
+impl ResolvedJob {
+    /// Most rows of one part.
+    pub fn most_rows(&self) -> u32 {
+        u32::try_from(MAX_PART_BYTES / self.rows.row_bytes()).unwrap_or(u32::MAX)
+    }
+
+    /// The model's classes, as a target beside an image may name them.
+    pub fn target_names(&self) -> TargetNames {
+        TargetNames::new(self.model.classes, self.model.labels.as_deref())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::dataset::{FolderTargets, TargetNames};
+use crate::dataset::FolderTargets;
 use crate::failure::Failure;
 use crate::image;
 use crate::model::{Metadata, Precision, Preprocessing};
@@ -22,7 +22,7 @@ use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
 use super::{Components, JobError, PROTOCOL};
 
 /// A part is encoded in memory and written by one request.
-const MAX_PART_BYTES: u64 = 512 << 20;
+pub(super) const MAX_PART_BYTES: u64 = 512 << 20;
 
 /// A job with nothing left open.
 #[derive(Debug, Clone)]
@@ -222,16 +222,6 @@ impl ResolvedJob {
     /// The names of its files.
     pub fn layout(&self) -> Layout {
         Layout::new(&self.fingerprint)
-    }
-
-    /// Most rows of one part.
-    pub fn most_rows(&self) -> u32 {
-        u32::try_from(MAX_PART_BYTES / self.rows.row_bytes()).unwrap_or(u32::MAX)
-    }
-
-    /// The model's classes, as a target beside an image may name them.
-    pub fn target_names(&self) -> TargetNames {
-        TargetNames::new(self.model.classes, self.model.labels.as_deref())
     }
 
     /// What goes into the graph's metadata.

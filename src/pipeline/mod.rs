@@ -8,6 +8,7 @@ mod finish;
 mod inputs;
 mod intake;
 mod job_run;
+mod part;
 mod parts;
 mod progress;
 mod run;

@@ -2,24 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::dataset::{Dataset, Intake, LeftOut, Part, PartEnd, Planner, ReadError, Segment, Unit};
+use crate::dataset::{Dataset, LeftOut, Planner, Segment, Unit};
 use crate::engine::{Engine, SlotPool};
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::job::Limits;
 use crate::output::{self, Layout, PartContext, PartFile, Standing};
-use crate::sample::{RowError, Sample};
 use crate::store::Location;
 
 use super::engine_thread::EngineThread;
-use super::intake::{ByteBudget, PartIntake};
-use super::parts::{OpenGuard, OpenParts};
+use super::intake::ByteBudget;
+use super::part::run_part;
+use super::parts::OpenParts;
 use super::work::{WorkQueue, Workshop};
 use super::{Progress, Shutdown};
 
@@ -73,22 +73,22 @@ pub struct Executed {
 }
 
 /// What the tasks of all parts share.
-struct Shared {
-    dataset: Arc<dyn Dataset>,
-    pool: SlotPool,
-    budget: ByteBudget,
+pub(super) struct Shared {
+    pub dataset: Arc<dyn Dataset>,
+    pub pool: SlotPool,
+    pub budget: ByteBudget,
     /// One part admits rows at a time, in plan order: a part fills several batches by itself, and a stop then
     /// finds one part half done and not all of them.
-    admitting: Arc<Semaphore>,
-    queue: Arc<WorkQueue>,
-    parts: Arc<OpenParts>,
-    context: PartContext,
-    output: Location,
-    layout: Layout,
-    progress: Arc<Progress>,
-    shutdown: Shutdown,
+    pub admitting: Arc<Semaphore>,
+    pub queue: Arc<WorkQueue>,
+    pub parts: Arc<OpenParts>,
+    pub context: PartContext,
+    pub output: Location,
+    pub layout: Layout,
+    pub progress: Arc<Progress>,
+    pub shutdown: Shutdown,
     /// Numbers attempts at parts: a batch of one that was given up never counts for the next.
-    attempts: AtomicU32,
+    pub attempts: AtomicU32,
 }
 
 /// Runs every part that does not stand yet.
@@ -342,83 +342,4 @@ pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeM
             kinds.join(", ")
         ),
     )
-}
-
-/// One part from its plan to its receipt.
-async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
-    let Attempt { open, end } = match read_part(shared, &part).await? {
-        Ok(attempt) => attempt,
-        Err(damaged) => damaged_part(shared, damaged).await?,
-    };
-    open.part.expect(end.rows);
-    let batches = open.part.whole().await;
-    if part.rows.is_none() {
-        shared.progress.plan(u64::from(end.rows));
-    }
-    let context = shared.context.clone();
-    let (id, first_row, plan) = (part.id, part.first_row, part.plan);
-    let encoded =
-        tokio::task::spawn_blocking(move || output::encode(&context, id, first_row, &plan, end, &batches))
-            .await
-            .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
-    Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
-}
-
-/// A part that was read to its end and whose rows may still be under way.
-struct Attempt {
-    open: OpenGuard,
-    end: PartEnd,
-}
-
-/// A whole input that became one row.
-struct Damaged {
-    row: Sample,
-    error: RowError,
-}
-
-/// Reads a part. One that is damaged leaves nothing behind: its rows so far, made or under way, are given up.
-async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
-    let (open, intake) = attempt(shared, part.rows).await?;
-    // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
-    match shared.dataset.read(part, &intake).await {
-        Ok(end) => {
-            intake.seal();
-            Ok(Ok(Attempt { open, end }))
-        }
-        Err(ReadError::Damaged { row, error }) => {
-            tracing::warn!(key = row.key, kind = %error.kind, why = error.message, "an input is damaged");
-            for batch in open.part.abandon() {
-                shared.progress.take_back(batch.num_rows() as u64, output::error_rows(&batch));
-            }
-            Ok(Err(Damaged { row: *row, error }))
-        }
-        Err(error) => Err(Failure::from(error).within(format!("part {} was not read to its end", part.id))),
-    }
-}
-
-/// The part of a damaged input: one row, which says why there are no others.
-async fn damaged_part(shared: &Shared, damaged: Damaged) -> Result<Attempt, Failure> {
-    let (open, intake) = attempt(shared, Some(1)).await?;
-    let ticket = intake.admit(damaged.row, Some(0)).await;
-    let ticket = ticket.map_err(|_| Failure::from(ReadError::Stopped))?;
-    ticket.deliver(Err(damaged.error));
-    intake.seal();
-    Ok(Attempt { open, end: PartEnd { rows: 1, skipped: 0, damaged: 1 } })
-}
-
-async fn attempt(shared: &Shared, rows: Option<u32>) -> Result<(OpenGuard, PartIntake), Failure> {
-    let turn = shared.admitting.clone().acquire_owned().await;
-    let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
-    let number = shared.attempts.fetch_add(1, Ordering::Relaxed);
-    let open = shared.parts.open(number);
-    let intake = PartIntake::new(
-        number,
-        rows,
-        turn,
-        shared.pool.clone(),
-        shared.budget.clone(),
-        shared.queue.clone(),
-        shared.progress.clone(),
-    );
-    Ok((open, intake))
 }

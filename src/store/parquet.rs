@@ -126,6 +126,11 @@ impl ParquetObject {
         self.metadata.row_group(group).num_rows().max(0) as u64
     }
 
+    /// Encoded bytes of one group.
+    pub fn group_bytes(&self, group: usize) -> u64 {
+        self.metadata.row_group(group).compressed_size().max(0) as u64
+    }
+
     /// Its columns as Arrow sees them.
     pub fn schema(&self) -> Result<SchemaRef, ParquetReadError> {
         let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new());

@@ -2,6 +2,7 @@
 
     datasets.py pack IMAGES OUT          manifests of every kind, tar shards, Parquet with images
     datasets.py hostile IMAGES OUT       tar shards that lie, are cut, or are none
+    datasets.py large IMAGES OUT         tar shards longer than what is read at once
     datasets.py shards OUTPUT            rows of shards count without gaps, footers agree; as JSON
 
 IMAGES is the folder that `job_images.py` made: `images/`, `expected.json`, `classes.txt`.
@@ -163,6 +164,29 @@ def hostile(folder, out):
     print(len(whole))
 
 
+def large(folder, out):
+    """Two shards of two windows: an image lies across their border, and in the second one a header behind it is bent."""
+    out.mkdir(parents=True)
+    good = next(row[1] for row in samples(folder) if row[0] == "Kale/00.jpg")
+    border = 32 << 20
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for number in range(20):
+            add(tar, f"{number:02}.jpg", good)
+        # ends so that the next image's bytes begin 512 bytes before the border
+        add(tar, "filler.bin", b"\xff" * (border - 512 - 512 - tar.offset - 512))
+        add(tar, "across.jpg", good)
+        add(tar, "across.cls", b"3")
+        broken = tar.offset
+        add(tar, "last.jpg", good)
+    whole = bytearray(whole.getvalue())
+    assert len(good) > 512 and whole[border - 1024 : border - 1014] == b"across.jpg"
+    (out / "0-whole.tar").write_bytes(whole)
+    whole[broken] ^= 1
+    (out / "1-broken.tar").write_bytes(whole)
+    print(len(whole))
+
+
 def shards(output):
     totals = []
     for number, file in enumerate(sorted(Path(output).glob("part-*.parquet"))):
@@ -188,4 +212,4 @@ def shards(output):
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    {"pack": pack, "hostile": hostile, "shards": shards}[command](*map(Path, arguments))
+    {"pack": pack, "hostile": hostile, "large": large, "shards": shards}[command](*map(Path, arguments))

@@ -9,6 +9,9 @@ use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
 
 use super::columns::{Columns, FEATURES, Labels};
 
+/// Encoded bytes of the largest row group that is read.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// The planning side of Parquet files with images.
 pub struct ParquetSource {
     files: Objects,
@@ -94,6 +97,13 @@ impl ParquetSource {
                     self.most_rows
                 ))
             })?;
+            let bytes = object.group_bytes(group);
+            if bytes > MOST_BYTES {
+                return Err(wrong(format!(
+                    "row group {group} has {bytes} bytes, and a row group is held in memory while it is read, which goes up \
+                     to {MOST_BYTES}; write the file with smaller row groups"
+                )));
+            }
             let index = u32::try_from(group).map_err(|error| wrong(error.to_string()))?;
             if count > 0 && after.is_none_or(|after| index > after) {
                 let group = Some(RowGroup { index, rows: count, first });

@@ -1,9 +1,11 @@
 //! Shards read in order, window by window; an image is admitted when its sample is whole.
 
 use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join};
 use futures::stream::BoxStream;
 
 use crate::dataset::intake::{Arrival, Intake};
@@ -17,7 +19,7 @@ use crate::store::{FetchError, Location, Window};
 
 use super::{Samples, ShardImage, ShardLimits, TarError, Texts};
 
-/// Bytes of one ranged read.
+/// Bytes of one ranged read. Two are held: one becomes rows while the next is fetched. One shard is read at a time.
 const WINDOW: u64 = 32 << 20;
 
 /// What a reader of shards needs to know of the job.
@@ -83,9 +85,10 @@ impl PlanSource for ShardSource {
 struct Reading<'a> {
     part: &'a Part,
     shard: &'a PlanRow,
-    etag: Option<String>,
+    /// As planned; where it was not, the first window's tag holds for all.
+    etag: OnceLock<String>,
     intake: &'a dyn Intake,
-    rows: u32,
+    rows: AtomicU32,
 }
 
 impl ShardDataset {
@@ -98,9 +101,15 @@ impl ShardDataset {
     async fn window(&self, reading: &Reading<'_>, range: Range<u64>) -> Result<Window, ReadError> {
         let key = &reading.shard.key;
         let refused = Instant::now();
-        let error = match self.input.window(key, range, reading.etag.as_deref()).await {
+        let error = match self.input.window(key, range, reading.etag.get().map(String::as_str)).await {
+            Ok(window) if reading.shard.size.is_some_and(|planned| planned != window.size) => {
+                FetchError::Changed
+            }
             Ok(window) => {
                 self.witness.saw(key, window.bytes.len());
+                if let Some(etag) = &window.etag {
+                    reading.etag.get_or_init(|| etag.clone());
+                }
                 return Ok(window);
             }
             Err(error) => error,
@@ -118,25 +127,24 @@ impl ShardDataset {
         Err(reading.damaged(kind, why))
     }
 
-    async fn shard(&self, reading: &mut Reading<'_>) -> Result<PartEnd, ReadError> {
+    async fn shard(&self, reading: &Reading<'_>) -> Result<PartEnd, ReadError> {
         let mut samples = Samples::new(ShardLimits::new(self.options.max_encoded_bytes));
+        let mut window = self.window(reading, 0..WINDOW).await?;
         let mut at = 0;
         loop {
-            let window = self.window(reading, at..at + WINDOW).await?;
-            if reading.shard.size.is_some_and(|planned| planned != window.size) {
-                return Err(reading.damaged(ErrorKind::Changed, "the shard is not the one that was planned"));
-            }
-            // the first window's tag holds for all
-            if reading.etag.is_none() {
-                reading.etag = window.etag;
-            }
             at += window.bytes.len() as u64;
-            let mut bytes: &[u8] = &window.bytes;
-            while let Some(images) = samples.next(&mut bytes).map_err(|error| reading.broken(&error))? {
-                self.deliver(reading, images).await?;
-            }
-            if samples.has_ended() || at >= window.size || window.bytes.is_empty() {
-                break;
+            let goes_on = at < window.size && !window.bytes.is_empty();
+            let next = async {
+                match goes_on {
+                    true => self.window(reading, at..at + WINDOW).await.map(Some),
+                    false => Ok(None),
+                }
+            };
+            // one window is fetched while the one before becomes rows
+            let ((), next) = try_join(self.images(reading, &mut samples, &window.bytes), next).await?;
+            match next {
+                Some(next) if !samples.has_ended() => window = next,
+                _ => break,
             }
         }
         let found = samples.finish();
@@ -153,21 +161,34 @@ impl ShardDataset {
             if nobody {
                 // a cut always leaves a row that says so
                 let mut row = reading.whole();
-                row.row_id += i64::from(reading.rows);
+                row.row_id += i64::from(reading.rows());
                 let error = RowError::new(ErrorKind::Truncated, format!("the shard {why}"));
                 self.row(reading, row, Err(error)).await?;
             }
         }
         let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
-        Ok(PartEnd { rows: reading.rows, skipped, damaged: u32::from(cut.is_some()) })
+        Ok(PartEnd { rows: reading.rows(), skipped, damaged: u32::from(cut.is_some()) })
     }
 
-    async fn deliver(&self, reading: &mut Reading<'_>, images: Vec<ShardImage>) -> Result<(), ReadError> {
+    /// Takes the images of a window.
+    async fn images(
+        &self,
+        reading: &Reading<'_>,
+        samples: &mut Samples,
+        mut bytes: &[u8],
+    ) -> Result<(), ReadError> {
+        while let Some(images) = samples.next(&mut bytes).map_err(|error| reading.broken(&error))? {
+            self.deliver(reading, images).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, reading: &Reading<'_>, images: Vec<ShardImage>) -> Result<(), ReadError> {
         for image in images {
             let mut sample = Sample {
-                row_id: reading.part.first_row + i64::from(reading.rows),
+                row_id: reading.part.first_row + i64::from(reading.rows()),
                 key: format!("{}!{}", reading.shard.key, image.name),
-                etag: reading.etag.clone(),
+                etag: reading.etag.get().cloned(),
                 size: Some(image.size),
                 target: None,
                 carried: Vec::new(),
@@ -181,11 +202,11 @@ impl ShardDataset {
 
     async fn row(
         &self,
-        reading: &mut Reading<'_>,
+        reading: &Reading<'_>,
         sample: Sample,
         bytes: Result<Vec<u8>, RowError>,
     ) -> Result<(), ReadError> {
-        if reading.rows == self.options.most_rows {
+        if reading.rows() == self.options.most_rows {
             return Err(ReadError::TooMany {
                 key: reading.shard.key.clone(),
                 most: self.options.most_rows,
@@ -197,7 +218,7 @@ impl ShardDataset {
         let ticket = reading.intake.admit(sample, Some(size)).await.map_err(|_| ReadError::Stopped)?;
         // the tag stands in the sample already
         ticket.deliver(bytes.map(|bytes| Arrival { bytes: bytes.into(), etag: None }));
-        reading.rows += 1;
+        reading.rows.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -247,12 +268,16 @@ fn text<'a>(suffix: &str, bytes: Option<&'a Result<Vec<u8>, String>>) -> Result<
 }
 
 impl Reading<'_> {
+    fn rows(&self) -> u32 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
     /// The row that stands for the whole shard.
     fn whole(&self) -> Sample {
         Sample {
             row_id: self.part.first_row,
             key: self.shard.key.clone(),
-            etag: self.etag.clone(),
+            etag: self.etag.get().cloned(),
             size: self.shard.size,
             target: None,
             carried: Vec::new(),
@@ -281,8 +306,8 @@ impl Dataset for ShardDataset {
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
         Box::pin(async move {
             let shard = part.plan_row(&self.output).await?;
-            let etag = shard.etag.clone();
-            self.shard(&mut Reading { part, shard: &shard, etag, intake, rows: 0 }).await
+            let etag = shard.etag.clone().map_or_else(OnceLock::new, OnceLock::from);
+            self.shard(&Reading { part, shard: &shard, etag, intake, rows: AtomicU32::new(0) }).await
         })
     }
 }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::{PACKED, local_shards, shard_job, shards_of};
 use crate::support::job::{IMAGES, Job, own_model};
+use crate::support::s3::MOTO;
 use crate::support::{run_python, scratch};
 
 /// A folder of its own with the packed shards in it.
@@ -71,6 +72,34 @@ fn hostile_shards_become_typed_rows_and_good_members_are_read() {
             "{shard}"
         );
         assert_eq!(shards[shard]["damaged"], 1, "{shard}");
+    }
+}
+
+#[test]
+fn a_shard_that_breaks_in_its_second_window_gives_up_the_rows_of_the_first() {
+    let folder: PathBuf = scratch().join("large_shards");
+    let images = IMAGES.folder.parent().unwrap();
+    run_python("datasets.py", &["large", images.to_str().unwrap(), folder.to_str().unwrap()]);
+    MOTO.put_folder(&folder, "large");
+    for address in [folder.to_str().unwrap(), "s3://test/large"] {
+        let job = Job::new(address, &own_model("v1_odd.safetensors"))
+            .set("input.format=webdataset")
+            .set("input.targets=webdataset")
+            .set("preprocess.image_size=36")
+            .set("limits.max_error_fraction=0.5")
+            .set("limits.max_damaged_inputs=1");
+        let job = MOTO.serve(job);
+        let summary = job.run().exits(0);
+        assert_eq!(summary["rows"], json!({"planned": 23, "ok": 22, "error": 1}), "{address}");
+        let shards = shards_of(&job.output());
+        assert_eq!((&shards[0]["rows"], &shards[0]["skipped"]), (&json!(22), &json!(1)));
+        assert_eq!(
+            (&shards[1]["keys"], &shards[1]["kinds"]),
+            (&json!(["1-broken.tar"]), &json!(["corrupt"]))
+        );
+        let rows = job.rows();
+        assert_eq!(row(&rows, "0-whole.tar!across.jpg")["target"], 3);
+        assert_eq!(row(&rows, "0-whole.tar!across.jpg")["prob"], row(&rows, "0-whole.tar!00.jpg")["prob"]);
     }
 }
 
