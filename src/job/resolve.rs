@@ -141,8 +141,7 @@ impl ResolvedJob {
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
         let folder_targets = spec.input.targets == TargetsSpec::Folder;
-        let no_targets = spec.input.targets == TargetsSpec::None;
-        if !gates.is_empty() && no_targets && gates.iter().any(|gate| needs_targets(gate.metric())) {
+        if spec.input.targets == TargetsSpec::None && gates.iter().any(|gate| needs_targets(gate.metric())) {
             return Err(JobError::Mismatch(
                 "[report] require names an accuracy, but `[input] targets` is \"none\"".into(),
             )
