@@ -4,8 +4,23 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// A value of a column that the input carries into the output.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// Yes or no.
+    Bool(bool),
+}
+
 /// One image of the plan, with its key and ground truth.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Position in the plan: unique, increasing in plan order.
     pub row_id: i64,
@@ -17,6 +32,8 @@ pub struct Sample {
     pub size: Option<u64>,
     /// Ground truth class index.
     pub target: Option<i32>,
+    /// Values of the carried columns, in the job's order; shorter where nothing is known of them.
+    pub carried: Vec<Value>,
 }
 
 /// What is wrong with an image, so that reading it again would fail again.

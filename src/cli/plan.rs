@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::dataset::PlanSource;
 use crate::failure::Failure;
+use crate::job::Format;
 use crate::pipeline::{Opened, open_job, write_plan};
 
 use super::job::JobArgs;
@@ -45,7 +46,7 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
     rows.truncate(most);
 
     line(format!("job         {}", job.name));
-    line(format!("input       {}", opened.input.uri()));
+    line(format!("input       {}", opened.input_uri()));
     line(format!(
         "output      {}{}",
         opened.output.uri(),
@@ -63,7 +64,12 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
     if let Some(targets) = &targets {
         line(format!("targets     {} folders by the rule {}", targets.folders.len(), targets.rule.as_str()));
     }
-    line(format!("parts       {} rows each, batches of {}", job.rows_per_part, job.limits.batch_size));
+    let part = match job.format {
+        Format::Folder | Format::Manifest => format!("{} rows each", job.rows_per_part),
+        Format::Webdataset => "a shard each".to_owned(),
+        Format::Parquet => "a row group each".to_owned(),
+    };
+    line(format!("parts       {part}, batches of {}", job.limits.batch_size));
     line(format!(
         "limits      error rows up to {} of all, {} requests and {} MiB in flight, {} decode threads",
         job.limits.max_error_fraction,

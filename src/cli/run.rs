@@ -104,6 +104,8 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "rows": totals(success),
                 "errors_by_kind": finished.report.counts.errors_by_kind,
                 "left_out": success.left_out,
+                "damaged_inputs": success.parts.iter().map(|part| part.damaged).sum::<u64>(),
+                "skipped": success.parts.iter().map(|part| part.skipped).sum::<u64>(),
                 "parts": success.parts.len(),
                 "resumed_rows": run.resumed,
                 "seconds": rounded(run.elapsed.as_secs_f64()),
@@ -149,6 +151,17 @@ fn show_run(finished: &Finished, run: &Snapshot, provider: &str, output: &Locati
     ));
     for (kind, rows) in &finished.report.counts.errors_by_kind {
         line(format!("  {} rows: {kind}", count(*rows)));
+    }
+    for (count, what) in [
+        (success.parts.iter().map(|part| part.damaged).sum::<u64>(), "inputs could not be read to their end"),
+        (
+            success.parts.iter().map(|part| part.skipped).sum(),
+            "items in them were left out: links, texts, other files",
+        ),
+    ] {
+        if count > 0 {
+            line(format!("  {} {what}", count));
+        }
     }
     if !success.left_out.is_empty() {
         line(format!("  {}", success.left_out));

@@ -1,6 +1,7 @@
 //! What can be wrong with an input as a whole.
 
 use crate::failure::{Exit, Failure};
+use crate::sample::{RowError, Sample};
 use crate::store::{ParquetReadError, StoreError};
 
 /// A fault found while planning.
@@ -17,6 +18,40 @@ pub enum DatasetError {
         left_out: String,
         /// The extensions that are read.
         extensions: String,
+    },
+    /// No shard or file at all.
+    #[error("no {what} in `{uri}`{left_out}")]
+    Nothing {
+        /// What was looked for.
+        what: String,
+        /// The input.
+        uri: String,
+        /// What was seen and left out, with a leading space, or nothing.
+        left_out: String,
+    },
+    /// A pattern of shard names that means nothing.
+    #[error("`{pattern}` in `input.uri` is no pattern of shards: {why}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A manifest that cannot be a plan.
+    #[error("the manifest `{uri}`: {why}")]
+    Manifest {
+        /// The manifest.
+        uri: String,
+        /// Where and what: found, expected, what to do.
+        why: String,
+    },
+    /// A Parquet file that cannot be read as images.
+    #[error("`{uri}`: {why}")]
+    File {
+        /// The file.
+        uri: String,
+        /// What was found and what was expected.
+        why: String,
     },
     /// The input is not there.
     #[error("the input `{uri}` is not there or is no folder")]
@@ -71,8 +106,14 @@ pub enum DatasetError {
 impl From<DatasetError> for Failure {
     fn from(error: DatasetError) -> Failure {
         let exit = match &error {
-            DatasetError::Empty { .. } | DatasetError::Missing { .. } => Exit::NoInput,
-            DatasetError::Classes { .. } | DatasetError::NoFolders { .. } => Exit::Config,
+            DatasetError::Empty { .. }
+            | DatasetError::Nothing { .. }
+            | DatasetError::File { .. }
+            | DatasetError::Missing { .. } => Exit::NoInput,
+            DatasetError::Pattern { .. }
+            | DatasetError::Manifest { .. }
+            | DatasetError::Classes { .. }
+            | DatasetError::NoFolders { .. } => Exit::Config,
             DatasetError::BadSegment { .. } => Exit::CannotCreate,
             DatasetError::NoPlanner { .. } => Exit::TryAgain,
             DatasetError::Store(error) => error.exit(),
@@ -86,6 +127,9 @@ impl From<ParquetReadError> for DatasetError {
         match error {
             ParquetReadError::Damaged { name, why } => {
                 DatasetError::BadSegment { name, why: format!("is damaged: {why}") }
+            }
+            ParquetReadError::Refused { name, error } => {
+                DatasetError::BadSegment { name, why: format!("cannot be read: {error}") }
             }
             ParquetReadError::Store(error) => DatasetError::Store(error),
         }
@@ -112,6 +156,26 @@ pub enum ReadError {
         /// The first such key.
         key: String,
     },
+    /// The part is one input that cannot be read to its end: it becomes one error row.
+    #[error("`{}` is damaged: {}", row.key, error.message)]
+    Damaged {
+        /// The row that stands for the whole input.
+        row: Box<Sample>,
+        /// What is wrong with it.
+        error: RowError,
+    },
+    /// An input holds more rows than one part may have.
+    #[error("`{key}` holds more than {most} images, and one {what} is one part of the output; {advice}")]
+    TooMany {
+        /// The input.
+        key: String,
+        /// The most that a part takes.
+        most: u32,
+        /// What the input is.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The plan cannot be read.
     #[error(transparent)]
     Plan(#[from] DatasetError),
@@ -128,6 +192,8 @@ impl From<ReadError> for Failure {
             ReadError::AllGone { .. } => Exit::Unavailable,
             ReadError::Store(StoreError::Missing { .. }) => Exit::Unavailable,
             ReadError::Store(error) => error.exit(),
+            ReadError::Damaged { .. } => Exit::Rejected,
+            ReadError::TooMany { .. } => Exit::Config,
             ReadError::Plan(_) => Exit::CannotCreate,
         };
         match error {

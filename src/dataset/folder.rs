@@ -10,7 +10,7 @@ use crate::sample::{ErrorKind, RowError, Sample};
 use crate::store::{FetchError, Location, Planned};
 
 use super::intake::{Arrival, Intake, Ticket};
-use super::plan::{LeftOut, Part, PlanRow, PlanSource};
+use super::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanSource};
 use super::witness::Witness;
 use super::{Dataset, DatasetError, FolderTargets, PartEnd, ReadError};
 
@@ -69,16 +69,6 @@ impl FolderSource {
         Ok(first)
     }
 
-    /// The error for an input without images, saying what was seen instead.
-    pub fn nothing_there(&self) -> DatasetError {
-        let left_out = self.take_left_out();
-        DatasetError::Empty {
-            uri: self.input.uri(),
-            left_out: if left_out.is_empty() { String::new() } else { format!(" ({left_out})") },
-            extensions: IMAGE_EXTENSIONS.join(", "),
-        }
-    }
-
     fn takes(&self, key: &str) -> Result<(), String> {
         let name = key.rsplit('/').next().unwrap_or(key);
         let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
@@ -92,7 +82,7 @@ impl FolderSource {
 }
 
 impl PlanSource for FolderSource {
-    fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         let tell = |file: crate::store::Unreadable| {
             tracing::warn!(path = file.path, why = file.why, "cannot become a row");
             if let Ok(mut left_out) = self.left_out.lock() {
@@ -101,7 +91,7 @@ impl PlanSource for FolderSource {
         };
         // the listing borrows the closure for as long as it runs
         let tell: Box<dyn Fn(crate::store::Unreadable) + Send + Sync + '_> = Box::new(tell);
-        let rows = self.input.entries(after, tell).map_err(DatasetError::from);
+        let rows = self.input.entries(after.map(|row| row.key.as_str()), tell).map_err(DatasetError::from);
         rows.try_filter_map(move |entry| {
             let row = match self.takes(&entry.key) {
                 Ok(()) => {
@@ -109,7 +99,13 @@ impl PlanSource for FolderSource {
                     if self.targets.is_some() && target.is_none() {
                         self.count(|left_out| left_out.without_target += 1);
                     }
-                    Some(PlanRow { size: Some(entry.size), etag: entry.etag, target, key: entry.key })
+                    Some(PlanRow {
+                        size: Some(entry.size),
+                        etag: entry.etag,
+                        target,
+                        key: entry.key,
+                        ..PlanRow::default()
+                    })
                 }
                 Err(extension) => {
                     self.count(|left_out| *left_out.extensions.entry(extension).or_default() += 1);
@@ -119,6 +115,15 @@ impl PlanSource for FolderSource {
             futures::future::ready(Ok(row))
         })
         .boxed()
+    }
+
+    fn nothing_there(&self) -> DatasetError {
+        let left_out = self.take_left_out();
+        DatasetError::Empty {
+            uri: self.input.uri(),
+            left_out: if left_out.is_empty() { String::new() } else { format!(" ({left_out})") },
+            extensions: IMAGE_EXTENSIONS.join(", "),
+        }
     }
 
     fn take_left_out(&self) -> LeftOut {

@@ -3,21 +3,31 @@
 //! A dataset owns reading: it asks the [`Intake`] for a row before it asks the store for bytes, in plan order.
 //! It never decodes, and it never decides what a failed image means beyond [`crate::sample::RowError`].
 
+mod braces;
+mod carried;
 mod error;
 mod folder;
 mod intake;
+pub mod manifest;
+mod objects;
+pub mod parquet;
 mod plan;
 mod targets;
+mod truth;
+pub mod webdataset;
 mod witness;
 
+pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
 pub use folder::{FolderDataset, FolderSource, IMAGE_EXTENSIONS};
 pub use intake::{Arrival, Intake, Stop, Ticket};
+pub use objects::split_address;
 pub use plan::{
-    DoneImage, DoneImages, Excluding, LeftOut, Part, PlanRow, PlanSource, Planner, PlannerOptions, Planning,
-    Segment, SegmentHead,
+    DoneImage, DoneImages, Excluding, LeftOut, Part, PlanPosition, PlanRow, PlanSource, Planner,
+    PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit,
 };
 pub use targets::{FolderRule, FolderTargets};
+pub use truth::TargetNames;
 
 use futures::future::BoxFuture;
 

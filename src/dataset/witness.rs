@@ -10,6 +10,8 @@ use tokio::sync::{Mutex, watch};
 use crate::sample::Sample;
 use crate::store::{Location, StoreError};
 
+use super::{DatasetError, ReadError};
+
 /// How long the first refusals wait for anything at all to be read. Not for ever: they hold rows that the
 /// reads they wait for may need.
 const FIRST_SUCCESS: Duration = Duration::from_secs(15);
@@ -48,6 +50,42 @@ impl Witness {
             seen.insert(0, key.to_owned());
             first
         });
+    }
+
+    /// Has anything been read well?
+    fn has_seen(&self) -> bool {
+        !self.seen.borrow().is_empty()
+    }
+
+    /// After a refusal of a large object at `refused`: is it the object's own fault? Where nothing was read yet,
+    /// `others` are asked first: while one such object is read, no other is.
+    ///
+    /// # Errors
+    /// Where it is not: nothing else can be read either.
+    pub async fn blames(
+        &self,
+        input: &Location,
+        key: &str,
+        others: &[String],
+        denied: bool,
+        refused: Instant,
+    ) -> Result<(), ReadError> {
+        for other in others.iter().filter(|other| *other != key) {
+            if self.has_seen() {
+                break;
+            }
+            if input.answers(other).await? {
+                self.saw(other, 1);
+            }
+        }
+        let key = key.to_owned();
+        match (self.has_seen(), denied) {
+            (true, _) if self.vouches(input, refused).await? => Ok(()),
+            (_, true) => Err(ReadError::AllDenied { key }),
+            (true, false) => Err(ReadError::AllGone { key }),
+            // nothing has ever been there
+            (false, false) => Err(DatasetError::Missing { uri: format!("{}/{key}", input.uri()) }.into()),
+        }
     }
 
     /// Looks for a first witness along a part whose beginning may be gone, before its refusals hold rows.
@@ -112,7 +150,7 @@ mod tests {
     }
 
     fn sample(key: &str) -> Sample {
-        Sample { row_id: 0, key: key.into(), etag: None, size: None, target: None }
+        Sample { row_id: 0, key: key.into(), etag: None, size: None, target: None, carried: Vec::new() }
     }
 
     #[tokio::test]

@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn sample(row_id: i64) -> Sample {
-        Sample { row_id, key: row_id.to_string(), etag: None, size: None, target: None }
+        Sample { row_id, key: row_id.to_string(), etag: None, size: None, target: None, carried: Vec::new() }
     }
 
     const FACTS: ImageFacts = ImageFacts { width: 1, height: 1, format: "png" };

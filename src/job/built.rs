@@ -4,22 +4,9 @@ use toml::{Table, Value};
 
 /// The first key whose value asks for something that is not built, with that value.
 pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
-    const ABSENT: [&str; 3] = ["input.manifest", "input.targets_file", "input.carry_columns"];
-    const VALUES: [(&str, &[&str]); 6] = [
-        ("input.format", &["manifest", "webdataset", "parquet"]),
-        (
-            "input.targets",
-            &[
-                "manifest",
-                "webdataset",
-                "parquet",
-                "imagenet-val",
-                "imagenet-real",
-                "imagenet-v2",
-                "imagenet-a",
-                "imagenet-r",
-            ],
-        ),
+    const ABSENT: [&str; 1] = ["input.targets_file"];
+    const VALUES: [(&str, &[&str]); 5] = [
+        ("input.targets", &["imagenet-val", "imagenet-real", "imagenet-v2", "imagenet-a", "imagenet-r"]),
         ("preprocess.decode", &["fast"]),
         ("engine.device", &["cuda"]),
         ("engine.batch_size", &["auto"]),

@@ -20,9 +20,9 @@ impl ResolvedJob {
             ("schema", json!(SCHEMA_VERSION)),
             ("decoder", json!(DECODER_VERSION)),
             ("input.uri", json!(self.input)),
-            ("input.format", json!("folder")),
+            ("input.format", json!(self.format.as_str())),
             ("input.extensions", json!(if self.any_extension { "any" } else { "image" })),
-            ("input.targets", json!(if self.folder_targets { "folder" } else { "none" })),
+            ("input.targets", json!(self.targets.as_str())),
             ("input.limit", json!(self.limit)),
             // the names stand in the rows and decide the targets, wherever they come from
             ("input.classes", json!(labels_hash(self.model.labels.as_deref()))),

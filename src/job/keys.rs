@@ -70,6 +70,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
         "limits",
         &[
             ("max_error_fraction", Operation),
+            ("max_damaged_inputs", Operation),
             ("max_encoded_bytes", Rows),
             ("max_pixels", Rows),
             ("max_scans", Rows),

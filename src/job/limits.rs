@@ -23,6 +23,8 @@ pub struct Limits {
     pub max_error_fraction: f64,
     /// How long open parts may still take after a signal.
     pub grace: Duration,
+    /// Inputs that could not be read to their end (shards), above which the run is refused.
+    pub max_damaged_inputs: u64,
 }
 
 impl Limits {
@@ -52,6 +54,7 @@ impl Limits {
             max_error_fraction: typed.max_error_fraction.unwrap_or(0.01),
             // below the 30 s that most schedulers wait before they kill
             grace: Duration::from_secs(typed.grace_seconds.unwrap_or(25)),
+            max_damaged_inputs: typed.max_damaged_inputs.unwrap_or(0),
         };
         if limits.requests == 0 || limits.decode_threads == 0 {
             return Err(JobError::Mismatch(

@@ -8,6 +8,7 @@ mod components;
 mod error;
 mod fingerprint;
 mod frozen;
+mod input;
 mod keys;
 mod limits;
 mod load;
@@ -20,11 +21,12 @@ mod units;
 pub use error::JobError;
 pub use fingerprint::{Components, fingerprint};
 pub use frozen::{Excluded, Frozen, FrozenModel};
+pub use input::Observed;
 pub use limits::Limits;
 pub use load::{Source, load};
 pub use model::{LoadedModel, read_labels};
 pub use resolve::ResolvedJob;
-pub use spec::{JobSpec, Precision, ReportFormat, TargetsSpec};
+pub use spec::{Format, JobSpec, Precision, ReportFormat, TargetsSpec};
 
 /// Version of the commit protocol and of the files below `_tresnet`.
 pub const PROTOCOL: u32 = 1;

@@ -15,13 +15,14 @@ use crate::store::Uri;
 
 use super::fingerprint::{differences, fingerprint};
 use super::frozen::{Excluded, Frozen, FrozenModel};
+use super::input::Observed;
 use super::limits::Limits;
 use super::model::{LoadedModel, read_labels};
-use super::spec::{self, JobSpec, ReportFormat, TargetsSpec};
+use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
 use super::{Components, JobError, PROTOCOL};
 
 /// A part is encoded in memory and written by one request.
-const MAX_PART_BYTES: u64 = 512 << 20;
+pub(super) const MAX_PART_BYTES: u64 = 512 << 20;
 
 /// A job with nothing left open.
 #[derive(Debug, Clone)]
@@ -36,8 +37,12 @@ pub struct ResolvedJob {
     pub limit: Option<u64>,
     /// Addresses of outputs whose images are left out.
     pub exclude_done: Vec<String>,
+    /// How the images lie there.
+    pub format: Format,
     /// Whether folders are classes.
     pub folder_targets: bool,
+    /// Where ground truth comes from.
+    pub targets: TargetsSpec,
     /// The model's file.
     pub model_path: PathBuf,
     /// Facts about the model.
@@ -77,7 +82,9 @@ impl ResolvedJob {
         file: &Path,
         model: &LoadedModel,
         frozen: Option<&Frozen>,
+        observed: &Observed,
     ) -> Result<ResolvedJob, Failure> {
+        spec.input.check()?;
         let earlier = Earlier(frozen);
         let classes = model.classes()?;
         let dim = model.dim()?;
@@ -87,7 +94,8 @@ impl ResolvedJob {
             Some(typed) => Some(read_labels(typed, classes)?),
             None => model.labels.clone(),
         };
-        let rows = rows(spec, classes, dim, labels.clone(), &earlier)?;
+        let mut rows = rows(spec, classes, dim, labels.clone(), &earlier)?;
+        rows.carried.clone_from(&observed.carried);
         let wide = rows.embedding != Embedding::None || rows.logits;
         // a part of 1024 rows takes half a minute on two cores: what a stop can lose
         let default_rows = if runs_on_cpu() {
@@ -121,7 +129,8 @@ impl ResolvedJob {
             .into());
         }
         // resolved: the same words from another folder may mean other images
-        let input = Uri::parse(&spec.input.uri).map_err(JobError::from)?;
+        let (folder, pattern) = spec.input.address();
+        let input = Uri::parse(folder).map_err(JobError::from)?;
         if Uri::parse(&spec.output.uri).map_err(JobError::from)?.is_within(&input) {
             return Err(JobError::Mismatch(format!(
                 "`output.uri` lies in `input.uri` ({input}): its files would stand among the images; take a folder \
@@ -134,7 +143,7 @@ impl ResolvedJob {
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
         let folder_targets = spec.input.targets == TargetsSpec::Folder;
-        if !gates.is_empty() && !folder_targets && gates.iter().any(|gate| needs_targets(gate.metric())) {
+        if spec.input.targets == TargetsSpec::None && gates.iter().any(|gate| needs_targets(gate.metric())) {
             return Err(JobError::Mismatch(
                 "[report] require names an accuracy, but `[input] targets` is \"none\"".into(),
             )
@@ -142,11 +151,16 @@ impl ResolvedJob {
         }
         let mut job = ResolvedJob {
             name: spec.job.name.clone().unwrap_or_else(|| stem(file)),
-            input: input.to_string(),
+            input: match pattern {
+                Some(pattern) => format!("{input}/{pattern}"),
+                None => input.to_string(),
+            },
             any_extension: spec.input.extensions == spec::Extensions::Any,
             limit: spec.input.limit,
             exclude_done: spec.input.exclude_done.clone().unwrap_or_default(),
+            format: spec.input.format,
             folder_targets,
+            targets: spec.input.targets,
             model_path: spec.model.path.clone().into(),
             model: FrozenModel {
                 arch: model.arch(),
@@ -175,6 +189,7 @@ impl ResolvedJob {
             fingerprint: String::new(),
         };
         job.components = job.name_components(model);
+        spec.input.name_components(observed, &mut job.components);
         job.fingerprint = fingerprint(&job.components);
         Ok(job)
     }
@@ -379,6 +394,7 @@ fn rows(
         classes,
         dim,
         labels: labels.map(Arc::new),
+        carried: Vec::new(),
     })
 }
 

@@ -17,7 +17,7 @@ pub use layout::Layout;
 pub use part::{Assembler, EncodedPart, PartContext, PartFile, commit, encode, error_rows};
 pub use ranges::Ranges;
 pub use rows::Predictions;
-pub use schema::{Activation, Embedding, Options};
+pub use schema::{Activation, COLUMNS, Embedding, Options};
 pub use standing::{Standing, StandingPart, read_rows};
 pub use status::Status;
 pub use success::{Success, Totals};
@@ -69,6 +69,9 @@ impl From<ParquetReadError> for OutputError {
         match error {
             ParquetReadError::Damaged { name, why } => {
                 OutputError::Inconsistent { name, why: format!("is damaged: {why}") }
+            }
+            ParquetReadError::Refused { name, error } => {
+                OutputError::Inconsistent { name, why: format!("cannot be read: {error}") }
             }
             ParquetReadError::Store(error) => OutputError::Store(error),
         }

@@ -12,6 +12,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::dataset::PartEnd;
 use crate::failpoints;
 use crate::store::{Created, Location};
 
@@ -76,6 +77,8 @@ pub struct EncodedPart {
     pub ok: u32,
     /// Error rows by kind.
     pub errors: BTreeMap<String, u64>,
+    /// How reading it ended.
+    pub end: PartEnd,
 }
 
 /// The receipt of a committed part.
@@ -91,6 +94,8 @@ pub struct PartFile {
     pub ok: u32,
     /// Error rows by kind.
     pub errors: BTreeMap<String, u64>,
+    /// Inputs that could not be read to their end.
+    pub damaged: u32,
     /// False where another worker's file was found in place of ours.
     pub written: bool,
 }
@@ -112,12 +117,14 @@ pub fn error_rows(batch: &RecordBatch) -> BTreeMap<String, u64> {
     kinds
 }
 
-/// Encodes the rows of a part. `first_row` and `plan` identify it in the footer.
+/// Encodes the rows of a part. `first_row` and `plan` identify it in the footer; `end` says how
+/// reading it ended.
 pub fn encode(
     context: &PartContext,
     id: u32,
     first_row: i64,
     plan: &str,
+    end: PartEnd,
     batches: &[RecordBatch],
 ) -> Result<EncodedPart, OutputError> {
     let encode = |error: parquet::errors::ParquetError| OutputError::Encode(error.to_string());
@@ -135,6 +142,9 @@ pub fn encode(
         ("errors", error_rows.to_string()),
         ("plan", plan.to_owned()),
     ];
+    let rare = [("damaged", end.damaged), ("skipped", end.skipped)].into_iter();
+    let rare = rare.filter(|(_, count)| *count > 0).map(|(key, count)| (key, count.to_string()));
+    let numbers = numbers.into_iter().chain(rare);
     let pairs = context.pairs.iter().cloned();
     let pairs = pairs.chain(numbers.map(|(key, value)| (format!("tresnet.{key}"), value)));
     let mut properties = WriterProperties::builder()
@@ -158,7 +168,7 @@ pub fn encode(
         writer.write(batch).map_err(encode)?;
     }
     let bytes = writer.into_inner().map_err(encode)?;
-    Ok(EncodedPart { id, bytes: bytes.into(), ok: rows - error_rows, errors })
+    Ok(EncodedPart { id, bytes: bytes.into(), ok: rows - error_rows, errors, end })
 }
 
 /// Writes a part: the one act that makes its rows count.
@@ -169,6 +179,6 @@ pub async fn commit(output: &Location, layout: &Layout, part: EncodedPart) -> Re
     }
     let size = part.bytes.len() as u64;
     let created = output.create_once(&name, part.bytes).await?;
-    let EncodedPart { id, ok, errors, .. } = part;
-    Ok(PartFile { id, name, size, ok, errors, written: created == Created::Now })
+    let EncodedPart { id, ok, errors, end, .. } = part;
+    Ok(PartFile { id, name, size, ok, errors, damaged: end.damaged, written: created == Created::Now })
 }

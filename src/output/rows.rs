@@ -10,7 +10,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field};
 use half::f16;
 
-use crate::sample::{ErrorKind, RowError, RowOutcome};
+use crate::sample::{ErrorKind, RowError, RowOutcome, Value};
 
 use super::{Activation, Embedding, Options, OutputError};
 
@@ -57,6 +57,7 @@ impl Options {
         let mut format = StringBuilder::new();
         let mut valid = Vec::with_capacity(n);
 
+        let mut carried: Vec<Vec<Value>> = Vec::with_capacity(n);
         let logits = predictions.logits.chunks_exact(self.classes);
         for (position, (row, logits)) in rows.into_iter().zip(logits).enumerate() {
             let embedding = &predictions.embedding[position * self.dim..][..self.dim];
@@ -82,6 +83,7 @@ impl Options {
             height.append_option(row.facts.map(|facts| facts.height as i32));
             format.append_option(row.facts.map(|facts| facts.format));
             valid.push(error.is_none());
+            carried.push(row.sample.carried);
             if error.is_some() {
                 index.append_null();
                 prob.append_null();
@@ -134,6 +136,10 @@ impl Options {
             Arc::new(height.finish()),
             Arc::new(format.finish()),
         ]);
+        for (position, column) in self.carried.iter().enumerate() {
+            let values = carried.iter().map(|values| values.get(position));
+            columns.push(column.array(values).map_err(|error| OutputError::Encode(error.to_string()))?);
+        }
         RecordBatch::try_new(schema, columns).map_err(|error| OutputError::Encode(error.to_string()))
     }
 
@@ -234,11 +240,13 @@ mod tests {
             classes: 3,
             dim: 2,
             labels: Some(Arc::new(vec!["a".into(), "b".into(), "c".into()])),
+            carried: Vec::new(),
         }
     }
 
     fn row(target: Option<i32>) -> RowOutcome {
-        let sample = Sample { row_id: 0, key: "k".into(), etag: None, size: None, target };
+        let sample =
+            Sample { row_id: 0, key: "k".into(), etag: None, size: None, target, carried: Vec::new() };
         RowOutcome { sample, facts: None, error: None }
     }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::CarriedColumn;
+
 /// How logits become the column `prob`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -46,7 +48,31 @@ pub struct Options {
     pub dim: usize,
     /// Class names by index, where known.
     pub labels: Option<Arc<Vec<String>>>,
+    /// Columns of the input that stand behind ours.
+    pub carried: Vec<CarriedColumn>,
 }
+
+/// Names of the columns that every output may have; a carried column takes another.
+pub const COLUMNS: [&str; 18] = [
+    "row_id",
+    "key",
+    "etag",
+    "size",
+    "target",
+    "status",
+    "error_kind",
+    "error_message",
+    "index",
+    "prob",
+    "label",
+    "target_prob",
+    "target_rank",
+    "embedding",
+    "logits",
+    "width",
+    "height",
+    "format",
+];
 
 impl Options {
     /// The schema of a part file: embeddings and logits are there only when asked for.
@@ -83,6 +109,7 @@ impl Options {
             Field::new("height", DataType::Int32, true),
             Field::new("format", DataType::Utf8, true),
         ]);
+        fields.extend(self.carried.iter().map(CarriedColumn::field));
         Arc::new(Schema::new(fields))
     }
 

@@ -29,10 +29,20 @@ pub struct StandingPart {
     pub rows: u64,
     /// Rows with status `ok`.
     pub ok: u64,
+    /// Inputs that could not be read to their end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub damaged: u64,
+    /// Items left out on purpose.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
     /// Hash of its rows in the plan.
     pub plan: String,
     /// Provider that computed it.
     pub provider: String,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Part files of one job on its output: id → size.
@@ -134,6 +144,8 @@ pub(super) async fn footer(
         let text = value(key);
         text.parse::<u64>().map_err(|_| wrong(format!("has `tresnet.{key}` = `{text}`")))
     };
+    let rare = |key: &str| if value(key).is_empty() { Ok(0) } else { number(key) };
+    let (damaged, skipped) = (rare("damaged")?, rare("skipped")?);
     let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
     let adds_up = ok.checked_add(errors) == Some(rows);
     if !adds_up || rows != object.rows() || number("part")? != u64::from(id) {
@@ -143,7 +155,7 @@ pub(super) async fn footer(
         )));
     }
     let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
-    Ok((StandingPart { id, size, rows, ok, plan, provider, name }, object))
+    Ok((StandingPart { id, size, rows, ok, damaged, skipped, plan, provider, name }, object))
 }
 
 /// Hands the named columns of every part to `take`, part by part in plan order.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use arrow::array::AsArray;
 use futures::stream::{StreamExt, TryStreamExt};
 
-use crate::dataset::{DatasetError, Segment};
+use crate::dataset::{DatasetError, Segment, Unit};
 use crate::failure::Failure;
 use crate::store::{Dated, Location, ParquetObject, StoreError};
 
@@ -64,7 +64,7 @@ impl Status {
 
     /// Time that is left at this rate, once the plan is whole.
     pub fn left(&self) -> Option<Duration> {
-        let rows = self.planned_rows.saturating_sub(self.rows);
+        let rows = self.planned_rows.checked_sub(self.rows)?;
         let known = self.plan_is_whole && self.finished.is_none();
         known.then_some(self.rate?).and_then(|rate| Duration::try_from_secs_f64(rows as f64 / rate).ok())
     }
@@ -113,7 +113,10 @@ impl Status {
             let head = segment.head();
             self.plan_is_whole |= head.last;
             self.planned_parts += head.parts.len() as u64;
-            self.planned_rows += head.rows();
+            // what is in a shard is known when it has been read
+            if head.unit != Unit::Shard {
+                self.planned_rows += head.rows();
+            }
             for id in (head.first_part..=u32::MAX).take(head.parts.len()) {
                 if !standing.contains_key(&id) {
                     self.missing.push(id);

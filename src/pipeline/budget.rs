@@ -29,6 +29,18 @@ pub(super) fn judge(now: &Snapshot, max_error_fraction: f64) -> Result<(), Failu
     Ok(())
 }
 
+/// The failure of a run over too many inputs that could not be read to their end.
+pub(super) fn too_damaged(damaged: u64, most: u64) -> Failure {
+    Failure::new(
+        Exit::Rejected,
+        format!(
+            "{damaged} inputs could not be read to their end, more than `limits.max_damaged_inputs` = {most} allows; each \
+             left a row that says why (`error_kind`, `error_message`, its key begins with the input's name): replace them \
+             and run into another `output.uri`, or accept them with a higher limit"
+        ),
+    )
+}
+
 /// The failure of a run with too many error rows.
 pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeMap<String, u64>) -> Failure {
     Failure::new(

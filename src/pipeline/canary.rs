@@ -12,8 +12,6 @@ use crate::dataset::{Arrival, Intake, ReadError, Stop, Ticket};
 use crate::failure::{Exit, Failure};
 use crate::sample::{ErrorKind, RowError, Sample};
 
-/// The pseudo part that the canary's rows belong to; they are never written.
-pub(super) const CANARY: u32 = u32::MAX;
 /// Images of the canary. A part with fewer is its own canary.
 pub(super) const IMAGES: u32 = 16;
 
@@ -35,12 +33,13 @@ impl<I: Intake> FirstImages<I> {
         FirstImages { inner, admitted: AtomicU32::new(0), open: Arc::default() }
     }
 
-    /// How the reading ended: well where all images came.
-    pub fn end<T>(self, read: Result<T, ReadError>) -> Result<I, ReadError> {
+    /// How the reading ended: well where the first images came, or all there are; how many, then.
+    pub fn end<T>(self, read: Result<T, ReadError>) -> Result<(I, u32), ReadError> {
+        let admitted = self.admitted.load(SeqCst);
         match read {
-            Err(ReadError::Stopped) if self.admitted.load(SeqCst) == IMAGES => Ok(self.inner),
+            Err(ReadError::Stopped) if admitted == IMAGES => Ok((self.inner, admitted)),
             Err(error) => Err(error),
-            Ok(_) => Ok(self.inner),
+            Ok(_) => Ok((self.inner, admitted)),
         }
     }
 }

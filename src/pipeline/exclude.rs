@@ -3,9 +3,9 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use crate::dataset::{DatasetError, DoneImage, DoneImages};
+use crate::dataset::{DatasetError, DoneImage, DoneImages, split_address};
 use crate::failure::{Exit, Failure};
-use crate::job::{Excluded, Frozen, JobError};
+use crate::job::{Excluded, Format, Frozen, JobError};
 use crate::output::{StandingPart, Success};
 use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject, Role, Settings, Uri};
@@ -77,12 +77,17 @@ pub(super) struct DoneOutput {
     cut: String,
     /// What the keys being planned begin with that its keys do not.
     add: String,
+    /// True where its keys and those being planned are both a folder's.
+    ordered: bool,
+    /// What stands behind the object's own key: `.tar!` of a shard's member, `.parquet!` of a file's row.
+    member: Option<&'static str>,
 }
 
 /// Opens the outputs that a job froze, as far as they looked at the same images.
 pub(super) async fn open(
     excluded: &[Excluded],
-    input: &str,
+    input: String,
+    format: Format,
     settings: Settings,
 ) -> Result<Vec<Box<dyn DoneImages>>, Failure> {
     let mut outputs: Vec<Box<dyn DoneImages>> = Vec::new();
@@ -97,13 +102,29 @@ pub(super) async fn open(
             let why = format!("the output `{uri}`, whose images this job leaves out, is another one now");
             return Err(JobError::Mismatch(why).into());
         }
-        let Some((cut, add)) = rebase(&Uri::parse(&frozen.input)?, &Uri::parse(input)?) else {
+        let Some((cut, add)) = rebase(&Uri::parse(folder_of(&frozen))?, &Uri::parse(&input)?) else {
             tracing::warn!(uri, input = frozen.input, "looked at other images: nothing of it is left out");
             continue;
         };
-        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add }));
+        let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());
+        let ordered = format == Format::Folder && theirs == Some("folder");
+        let member = match theirs {
+            Some("webdataset") => Some(".tar!"),
+            Some("parquet") => Some(".parquet!"),
+            _ => None,
+        };
+        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, member }));
     }
     Ok(outputs)
+}
+
+/// The folder below which the keys of a job stand.
+fn folder_of(frozen: &Frozen) -> &str {
+    match frozen.components.get("input.format").and_then(|format| format.as_str()) {
+        Some("webdataset") => split_address(&frozen.input, "tar").0,
+        Some("parquet") => split_address(&frozen.input, "parquet").0,
+        _ => &frozen.input,
+    }
 }
 
 /// How keys below `theirs` become keys below `ours`: what to cut off and what to put in front; `None` where no
@@ -125,7 +146,12 @@ impl DoneOutput {
             kind.is_null(*row) || NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind.value(*row))
         };
         let images = (0..batch.num_rows()).filter(done).filter_map(|row| {
-            let below = key.value(row).strip_prefix(&self.cut)?;
+            let key = key.value(row);
+            let key = match self.member.and_then(|member| key.find(member).map(|at| at + member.len() - 1)) {
+                Some(end) => &key[..end],
+                None => key,
+            };
+            let below = key.strip_prefix(&self.cut)?;
             let etag = etag.is_valid(row).then(|| etag.value(row).to_owned());
             Some(DoneImage { key: format!("{}{below}", self.add), etag })
         });
@@ -149,6 +175,10 @@ impl DoneOutput {
 }
 
 impl DoneImages for DoneOutput {
+    fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
     fn images(&self) -> BoxStream<'_, Result<DoneImage, DatasetError>> {
         let parts = futures::stream::iter(&self.parts).map(|part| self.part(part)).buffered(2);
         parts.map_ok(|images| futures::stream::iter(images.into_iter().map(Ok))).try_flatten().boxed()

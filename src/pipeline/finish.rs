@@ -13,8 +13,8 @@ use crate::output::{Layout, OutputError, Standing, StandingPart, Success, Totals
 use crate::report::{Accumulator, Classes, Gate, Metrics, Provenance, Report, ReportError, Verdict};
 use crate::store::Location;
 
-use super::budget::over_budget;
-use super::opening::Plan;
+use super::budget::{over_budget, too_damaged};
+use super::opening::{Plan, PlannedPart};
 
 /// A finished job.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct Wishes<'a> {
     pub gates: &'a [Gate],
     /// Error rows by all rows, above which there is no `_SUCCESS`.
     pub max_error_fraction: f64,
+    /// Inputs that could not be read to their end, above which there is no `_SUCCESS`.
+    pub max_damaged_inputs: u64,
 }
 
 impl From<ReportError> for Failure {
@@ -83,13 +85,15 @@ pub async fn finish(
     output.sweep_drafts(&Layout::FOLDERS, Duration::ZERO).await?;
     let parts = standing.footers(output, layout, &frozen.fingerprint).await?;
     for (part, planned) in parts.iter().zip(&planned) {
-        if part.plan != planned.plan || part.rows != u64::from(planned.rows) {
+        if part.plan != planned.plan || planned.rows.is_some_and(|rows| part.rows != u64::from(rows)) {
             let why = "holds other rows than the plan".into();
             return Err(OutputError::Inconsistent { name: part.name.clone(), why }.into());
         }
     }
     let totals = totals(&parts);
-    let planned_rows: u64 = planned.iter().map(|part| u64::from(part.rows)).sum();
+    let rows = |(part, planned): (&StandingPart, &PlannedPart)| planned.rows.map_or(part.rows, u64::from);
+    let planned_rows: u64 = parts.iter().zip(&planned).map(rows).sum();
+    let damaged = parts.iter().map(|part| part.damaged).sum();
     if planned_rows != totals.ok + totals.error {
         return Err(Failure::new(
             Exit::Bug,
@@ -102,6 +106,9 @@ pub async fn finish(
     let report = report_on(output, frozen, &parts, true).await?;
     let metrics = report.metrics();
     let verdicts: Vec<Verdict> = wishes.gates.iter().map(|gate| gate.check(&metrics)).collect();
+    if damaged > wishes.max_damaged_inputs {
+        return Err(too_damaged(damaged, wishes.max_damaged_inputs));
+    }
     if totals.error as f64 > wishes.max_error_fraction * totals.planned as f64 {
         let by_kind = &report.counts.errors_by_kind;
         return Err(over_budget(totals.error, totals.planned, wishes.max_error_fraction, by_kind));

@@ -41,10 +41,10 @@ impl ByteBudget {
     }
 }
 
-/// The intake of one part.
+/// The intake of one attempt at a part.
 pub(super) struct PartIntake {
-    part: u32,
-    rows: u32,
+    attempt: u32,
+    rows: Option<u32>,
     pool: SlotPool,
     budget: ByteBudget,
     queue: Arc<WorkQueue>,
@@ -61,10 +61,10 @@ struct Open {
 }
 
 impl PartIntake {
-    /// The intake of a part of `rows` rows that holds the turn to admit.
+    /// The intake of a part of `rows` rows, if that is known, that holds the turn to admit.
     pub fn new(
-        part: u32,
-        rows: u32,
+        attempt: u32,
+        rows: Option<u32>,
         turn: OwnedSemaphorePermit,
         pool: SlotPool,
         budget: ByteBudget,
@@ -72,7 +72,7 @@ impl PartIntake {
         progress: Arc<Progress>,
     ) -> Self {
         let open = Mutex::new(Open { turn: Some(turn), ..Open::default() });
-        PartIntake { part, rows, pool, budget, queue, progress, open }
+        PartIntake { attempt, rows, pool, budget, queue, progress, open }
     }
 
     /// No more rows come: a batch that is not full is ready as it is. Without this, dropping the intake gives
@@ -86,11 +86,11 @@ impl PartIntake {
     async fn row(&self, sample: Sample) -> Result<RowSlot, Stop> {
         let mut open = self.open.lock().await;
         if open.filling.is_none() {
-            open.filling = Some(self.pool.acquire(self.part, open.taken).await.ok_or(Stop)?);
+            open.filling = Some(self.pool.acquire(self.attempt, open.taken).await.ok_or(Stop)?);
         }
         let row = open.filling.as_mut().and_then(|filling| filling.row(sample)).ok_or(Stop)?;
         open.taken += 1;
-        if open.taken == self.rows {
+        if Some(open.taken) == self.rows {
             open.turn = None;
         }
         if open.filling.as_ref().is_some_and(Filling::is_full)

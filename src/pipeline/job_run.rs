@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dataset::{
-    Excluding, FolderDataset, FolderSource, FolderTargets, LeftOut, Planner, PlannerOptions, Planning,
-};
+use crate::dataset::{Excluding, FolderSource, FolderTargets, LeftOut, Planner, PlannerOptions, Planning};
 use crate::engine::{Engine, OrtCpu, OrtOptions, Runtime};
 use crate::failure::{Exit, Failure};
 use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
@@ -15,6 +13,7 @@ use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
 
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
+use super::inputs::{Input, any_row};
 use super::isolate::Isolation;
 use super::opening::{Opening, Plan};
 use super::run::{Stages, execute};
@@ -47,8 +46,7 @@ pub struct Opened {
     model: LoadedModel,
     /// The resolved job.
     pub job: ResolvedJob,
-    /// Where the images are.
-    pub input: Location,
+    input: Input,
     /// Where the rows go.
     pub output: Location,
     /// What stands on the output already.
@@ -108,11 +106,12 @@ impl Ended {
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
     let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
+    spec.input.check()?;
     let settings = spec.storage_settings()?;
-    let input = Location::open_with(&spec.input.uri, Role::Input, settings)?;
+    let input = Input::open(&spec, settings).await?;
     let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
     let frozen = Frozen::read(&output).await?;
-    let job = ResolvedJob::resolve(&spec, invocation.file, &model, frozen.as_ref())?;
+    let job = ResolvedJob::resolve(&spec, invocation.file, &model, frozen.as_ref(), input.observed())?;
     if let Some(frozen) = &frozen {
         job.check_against(frozen)?;
     }
@@ -124,16 +123,16 @@ impl Opened {
     /// without what excluded outputs have done.
     pub async fn source(&self) -> Result<(Excluding<'static>, Option<FolderTargets>), Failure> {
         if self.frozen.is_none() {
-            self.any_image().await?;
+            any_row(self.input.source(&self.job, None)?.as_ref()).await?;
         }
         let targets = self.targets().await?;
         let excluded = match &self.frozen {
             Some(frozen) => frozen.excluded.clone(),
             None => self.excluded().await?,
         };
-        let done = exclude::open(&excluded, &self.job.input, self.settings).await?;
-        let folder = FolderSource::new(self.input.clone(), self.job.any_extension, targets.clone());
-        Ok((Excluding::new(Box::new(folder), done), targets))
+        let done =
+            exclude::open(&excluded, self.input.location.uri(), self.job.format, self.settings).await?;
+        Ok((Excluding::new(self.input.source(&self.job, targets.clone())?, done), targets))
     }
 
     async fn targets(&self) -> Result<Option<FolderTargets>, Failure> {
@@ -143,7 +142,7 @@ impl Opened {
             None => {
                 let labels = self.job.model.labels.as_deref();
                 let (any, classes) = (self.job.any_extension, self.job.model.classes);
-                Some(FolderSource::observe_targets(&self.input, any, labels, classes).await?)
+                Some(FolderSource::observe_targets(&self.input.location, any, labels, classes).await?)
             }
         })
     }
@@ -152,13 +151,9 @@ impl Opened {
         exclude::discover(&self.job.exclude_done, &self.output, self.settings).await
     }
 
-    /// Fails where the input holds no image, saying what it holds instead.
-    async fn any_image(&self) -> Result<(), Failure> {
-        let source = FolderSource::new(self.input.clone(), self.job.any_extension, None);
-        match source.first().await? {
-            Some(_) => Ok(()),
-            None => Err(source.nothing_there().into()),
-        }
+    /// Where the images are, for a person.
+    pub fn input_uri(&self) -> &str {
+        &self.job.input
     }
 
     /// The device with the model on it.
@@ -184,11 +179,12 @@ impl Opened {
         if let Some(frozen) = &self.frozen {
             return Ok(frozen.clone());
         }
-        self.any_image().await?;
+        any_row(self.input.source(&self.job, None)?.as_ref()).await?;
         let ours = self.job.freeze(now(), self.targets().await?, self.excluded().await?);
         let standing = ours.create(&self.output).await?;
         if standing != ours {
-            self.job = ResolvedJob::resolve(&self.spec, file, &self.model, Some(&standing))?;
+            self.job =
+                ResolvedJob::resolve(&self.spec, file, &self.model, Some(&standing), self.input.observed())?;
             self.job.check_against(&standing)?;
         }
         self.frozen = Some(standing.clone());
@@ -247,9 +243,9 @@ pub async fn run_job(
     let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
     let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
     let planner = Planner::new(&source, &output, Layout::segment, job.planner_options(planning));
-    let dataset = FolderDataset::new(input.clone(), output.clone(), job.image.limits.max_encoded_bytes);
+    let dataset = input.dataset(&job, &output).await?;
     let stages = Stages {
-        dataset: Arc::new(dataset),
+        dataset,
         planner,
         share,
         context: context(&job, &provider),
@@ -267,10 +263,15 @@ pub async fn run_job(
         formats: &job.report_formats,
         gates: &job.gates,
         max_error_fraction: job.limits.max_error_fraction,
+        max_damaged_inputs: job.limits.max_damaged_inputs,
     };
     match finish(&output, &layout, &frozen, executed.plan, &wishes).await? {
-        Outcome::Finished(finished) => Ok(Ended::Now { finished, run, provider, input, output }),
+        Outcome::Finished(finished) => {
+            let input = input.location;
+            Ok(Ended::Now { finished, run, provider, input, output })
+        }
         Outcome::PartsMissing { missing } if !share.is_whole() => {
+            let input = input.location;
             Ok(Ended::Share { run, missing, input, output })
         }
         Outcome::PartsMissing { missing } => {

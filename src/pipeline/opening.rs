@@ -18,8 +18,8 @@ const STANDING_AGE: Duration = Duration::from_secs(30);
 /// A part as it was planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedPart {
-    /// Rows.
-    pub rows: u32,
+    /// Rows; of a shard the part's footer alone knows them.
+    pub rows: Option<u32>,
     /// Hash of its rows.
     pub plan: String,
 }

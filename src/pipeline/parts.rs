@@ -10,32 +10,56 @@ use crate::output::Assembler;
 
 /// One part between its first row and its last.
 pub(super) struct OpenPart {
-    rows: u32,
-    assembler: Mutex<Option<Assembler>>,
+    /// Its id, and how many rows it has where that is known; the first images of a run are no part.
+    part: Option<(u32, Option<u32>)>,
+    rows: Mutex<Rows>,
     whole: Notify,
 }
 
+#[derive(Default)]
+enum Rows {
+    #[default]
+    None,
+    Some(Assembler),
+    /// Given up: what still comes is not counted.
+    Abandoned,
+}
+
 impl OpenPart {
-    fn assembler(&self) -> MutexGuard<'_, Option<Assembler>> {
-        self.assembler.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Assembler)) {
-        let mut assembler = self.assembler();
-        let assembler = assembler.get_or_insert_default();
+    /// True where its rows will be part of the output.
+    pub fn counts(&self) -> bool {
+        self.part.is_some()
+    }
+
+    fn rows_left(&self) -> Option<(u32, u32)> {
+        let (id, rows) = self.part?;
+        let made = match &*self.rows() {
+            Rows::Some(assembler) => assembler.rows(),
+            Rows::None | Rows::Abandoned => 0,
+        };
+        Some((id, rows?.saturating_sub(made)))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Assembler)) -> bool {
+        let mut rows = self.rows();
+        if matches!(*rows, Rows::None) {
+            *rows = Rows::Some(Assembler::default());
+        }
+        let Rows::Some(assembler) = &mut *rows else { return false };
         change(assembler);
         if assembler.is_whole() {
             self.whole.notify_one();
         }
+        true
     }
 
-    fn rows_left(&self) -> u32 {
-        self.rows.saturating_sub(self.assembler().as_ref().map_or(0, Assembler::rows))
-    }
-
-    /// A batch's rows are made.
-    pub fn add(&self, first_offset: u32, batch: RecordBatch) {
-        self.change(|assembler| assembler.add(first_offset, batch));
+    /// A batch's rows are made. False where the part has been given up.
+    pub fn add(&self, first_offset: u32, batch: RecordBatch) -> bool {
+        self.change(|assembler| assembler.add(first_offset, batch))
     }
 
     /// Reading ended well after so many rows.
@@ -43,13 +67,21 @@ impl OpenPart {
         self.change(|assembler| assembler.expect(rows));
     }
 
+    /// Gives the part up, and gives back the batches that were counted.
+    pub fn abandon(&self) -> Vec<RecordBatch> {
+        match std::mem::replace(&mut *self.rows(), Rows::Abandoned) {
+            Rows::Some(assembler) => assembler.into_batches(),
+            Rows::None | Rows::Abandoned => Vec::new(),
+        }
+    }
+
     /// Waits for the last row, and takes all in plan order.
     pub async fn whole(&self) -> Vec<RecordBatch> {
         loop {
             {
-                let mut assembler = self.assembler();
-                if assembler.as_ref().is_some_and(Assembler::is_whole)
-                    && let Some(assembler) = assembler.take()
+                let mut rows = self.rows();
+                if matches!(&*rows, Rows::Some(assembler) if assembler.is_whole())
+                    && let Rows::Some(assembler) = std::mem::take(&mut *rows)
                 {
                     return assembler.into_batches();
                 }
@@ -59,7 +91,8 @@ impl OpenPart {
     }
 }
 
-/// All open parts, by id. A part that is not here is given up: whatever still comes of it is dropped.
+/// All open attempts at a part, by their number. One that is not here is given up: whatever still comes of it
+/// is dropped.
 #[derive(Default)]
 pub(super) struct OpenParts(Mutex<HashMap<u32, Arc<OpenPart>>>);
 
@@ -68,21 +101,24 @@ impl OpenParts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a part of so many rows; it closes when the guard is dropped.
-    pub fn open(self: &Arc<Self>, id: u32, rows: u32) -> OpenGuard {
-        let part = Arc::new(OpenPart { rows, assembler: Mutex::default(), whole: Notify::new() });
+    /// Opens an attempt at a part (its id, and its rows where they are known), or at the first images of a run; it
+    /// closes when the guard is dropped.
+    pub fn open(self: &Arc<Self>, id: u32, part: Option<(u32, Option<u32>)>) -> OpenGuard {
+        let part = Arc::new(OpenPart { part, rows: Mutex::default(), whole: Notify::new() });
         self.map().insert(id, part.clone());
         OpenGuard { parts: self.clone(), id, part }
     }
 
-    /// Rows that are still to come of each open part, in plan order.
+    /// Ids of the open parts whose rows are known, in the order in which they were opened, and how many rows of each
+    /// are still to come.
     pub fn rows_left(&self) -> Vec<(u32, u32)> {
-        let mut left: Vec<(u32, u32)> = self.map().iter().map(|(&id, part)| (id, part.rows_left())).collect();
-        left.sort_unstable();
-        left
+        let map = self.map();
+        let mut attempts: Vec<u32> = map.keys().copied().collect();
+        attempts.sort_unstable();
+        attempts.iter().filter_map(|attempt| map[attempt].rows_left()).collect()
     }
 
-    /// The part, while it is open.
+    /// The attempt, while it is open.
     pub fn get(&self, id: u32) -> Option<Arc<OpenPart>> {
         self.map().get(&id).cloned()
     }

@@ -16,6 +16,7 @@ pub struct Progress {
     resumed: AtomicU64,
     rows: AtomicU64,
     errors: AtomicU64,
+    damaged: AtomicU64,
     parts: AtomicU64,
     bytes: AtomicU64,
     decode_busy: AtomicU64,
@@ -68,6 +69,7 @@ impl Default for Progress {
             resumed: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
             parts: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             decode_busy: AtomicU64::new(0),
@@ -114,6 +116,25 @@ impl Progress {
                 *by_kind.entry(kind.clone()).or_default() += count;
             }
         }
+    }
+
+    /// Rows that were counted belong to an attempt that was given up.
+    pub(super) fn take_back(&self, rows: u64, errors: &BTreeMap<String, u64>) {
+        self.rows.fetch_sub(rows, Relaxed);
+        self.errors.fetch_sub(errors.values().sum(), Relaxed);
+        if let Ok(mut by_kind) = self.by_kind.lock() {
+            for (kind, count) in errors {
+                if let Some(counted) = by_kind.get_mut(kind) {
+                    *counted = counted.saturating_sub(*count);
+                }
+            }
+            by_kind.retain(|_, count| *count > 0);
+        }
+    }
+
+    /// Inputs that became one error row, or were cut.
+    pub(super) fn damage(&self, inputs: u32) -> u64 {
+        self.damaged.fetch_add(u64::from(inputs), Relaxed) + u64::from(inputs)
     }
 
     /// A part was committed.

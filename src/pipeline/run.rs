@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::dataset::{Dataset, Part, Planner, ReadError, Segment};
+use crate::dataset::{Dataset, Part, Planner, ReadError, Segment, Unit};
 use crate::engine::{Engine, SlotPool};
 use crate::failure::{Exit, Failure};
 use crate::image;
@@ -15,11 +16,13 @@ use crate::job::Limits;
 use crate::output::{self, Layout, PartContext, PartFile};
 use crate::store::Location;
 
-use super::canary::{self, CANARY, FirstImages};
+use super::budget::too_damaged;
+use super::canary::{self, FirstImages};
 use super::engine_thread::EngineThread;
-use super::intake::{ByteBudget, PartIntake};
+use super::intake::ByteBudget;
 use super::isolate::Isolation;
 use super::opening::{Opening, Plan};
+use super::part::{attempt, run_part};
 use super::parts::OpenParts;
 use super::work::{WorkQueue, Workshop};
 use super::{Progress, Share, Shutdown};
@@ -62,22 +65,26 @@ pub struct Executed {
 }
 
 /// What the tasks of all parts share.
-struct Shared {
-    dataset: Arc<dyn Dataset>,
-    pool: SlotPool,
-    budget: ByteBudget,
+pub(super) struct Shared {
+    pub dataset: Arc<dyn Dataset>,
+    pub pool: SlotPool,
+    pub budget: ByteBudget,
     /// One part admits rows at a time, in plan order: a part fills several batches by itself, and a stop then
     /// finds one part half done and not all of them.
-    admitting: Arc<Semaphore>,
-    queue: Arc<WorkQueue>,
-    parts: Arc<OpenParts>,
-    context: PartContext,
-    output: Location,
-    layout: Layout,
-    progress: Arc<Progress>,
-    shutdown: Shutdown,
+    pub admitting: Arc<Semaphore>,
+    pub queue: Arc<WorkQueue>,
+    pub parts: Arc<OpenParts>,
+    pub context: PartContext,
+    pub output: Location,
+    pub layout: Layout,
+    pub progress: Arc<Progress>,
+    pub shutdown: Shutdown,
+    /// Numbers attempts at parts: a batch of one that was given up never counts for the next.
+    pub attempts: AtomicU32,
     /// Open parts get this long to end after a signal.
     grace: Duration,
+    /// Inputs that may be damaged.
+    max_damaged_inputs: u64,
 }
 
 /// Runs every part that does not stand yet.
@@ -146,6 +153,8 @@ pub async fn execute(
         progress,
         shutdown: shutdown.clone(),
         grace: limits.grace,
+        attempts: AtomicU32::new(0),
+        max_damaged_inputs: limits.max_damaged_inputs,
     });
 
     shared.progress.begin();
@@ -185,10 +194,13 @@ async fn plan(mut planner: Planner<'_>, share: Share, segments: mpsc::Sender<Arc
         match next {
             Ok(Some(segment)) => {
                 let head = segment.head();
-                let own = (head.first_part..).zip(&head.parts).filter(|(id, _)| share.takes(*id));
-                shared.progress.plan(head.rows(), own.map(|(_, (rows, _))| u64::from(*rows)).sum());
-                if head.last {
-                    shared.progress.plan_ends();
+                // what is in a shard is known when it has been read
+                if head.unit != Unit::Shard {
+                    let own = (head.first_part..).zip(&head.parts).filter(|(id, _)| share.takes(*id));
+                    shared.progress.plan(head.rows(), own.map(|(_, (rows, _))| u64::from(*rows)).sum());
+                    if head.last {
+                        shared.progress.plan_ends();
+                    }
                 }
                 if segments.send(segment).await.is_err() {
                     return;
@@ -216,7 +228,7 @@ async fn work(
     let mut first = true;
     'segments: while let Some(segment) = segments.recv().await {
         let (missing, standing) = opening.segment(&segment);
-        shared.progress.resume(standing.iter().map(|part| u64::from(part.rows)).sum());
+        shared.progress.resume(standing.iter().map(|part| part.rows.map_or(0, u64::from)).sum());
         for part in missing {
             let permit = tokio::select! {
                 biased;
@@ -227,7 +239,7 @@ async fn work(
             match opening.is_missing(&part).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    shared.progress.resume(u64::from(part.rows));
+                    shared.progress.resume(part.rows.map_or(0, u64::from));
                     continue;
                 }
                 Err(failure) => {
@@ -236,7 +248,7 @@ async fn work(
                 }
             }
             if std::mem::take(&mut first)
-                && part.rows >= canary::IMAGES
+                && part.rows.is_none_or(|rows| rows >= canary::IMAGES)
                 && let Err(failure) = try_first_images(shared, &part).await
             {
                 shared.shutdown.fail(failure);
@@ -317,6 +329,10 @@ fn receive(
     match ended {
         Ok(Ok(receipt)) => {
             shared.progress.part();
+            let damaged = shared.progress.damage(receipt.damaged);
+            if damaged > shared.max_damaged_inputs {
+                shared.shutdown.fail(too_damaged(damaged, shared.max_damaged_inputs));
+            }
             committed.push(receipt);
         }
         Ok(Err(failure)) => shared.shutdown.fail(failure),
@@ -325,47 +341,24 @@ fn receive(
     }
 }
 
-impl Shared {
-    async fn intake(&self, part: u32, rows: u32) -> Result<PartIntake, Failure> {
-        let turn = self.admitting.clone().acquire_owned().await;
-        let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
-        let (pool, budget) = (self.pool.clone(), self.budget.clone());
-        Ok(PartIntake::new(part, rows, turn, pool, budget, self.queue.clone(), self.progress.clone()))
-    }
-}
-
 /// Sends the first images of a part the whole way, before the long loop; see [`canary`].
 async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
-    let context = |error: ReadError| Failure::from(error).within("the first images were not read");
-    let open = shared.parts.open(CANARY, canary::IMAGES);
-    let intake = FirstImages::of(shared.intake(CANARY, canary::IMAGES).await?);
+    let (open, intake) = attempt(shared, None, None).await?;
+    let intake = FirstImages::of(intake);
     let read = shared.dataset.read(part, &intake).await;
-    intake.end(read).map_err(context)?.seal();
-    open.part.expect(canary::IMAGES);
+    let images = match intake.end(read) {
+        Ok((intake, images)) => {
+            intake.seal();
+            images
+        }
+        // a shard that is damaged is its part's to tell
+        Err(ReadError::Damaged { .. }) => return Ok(()),
+        Err(error) => return Err(Failure::from(error).within("the first images were not read")),
+    };
+    open.part.expect(images);
     tokio::select! {
         batches = open.part.whole() => canary::judge(&batches),
         // what stopped it is known where it happened
         () = shared.shutdown.draining() => Ok(()),
     }
-}
-
-/// One part from its plan to its receipt.
-async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
-    let intake = shared.intake(part.id, part.rows).await?;
-    let open = shared.parts.open(part.id, part.rows);
-    // whatever ends this task early drops the intake unsealed and closes the part: nothing of it is committed
-    let end =
-        shared.dataset.read(&part, &intake).await.map_err(|error| {
-            Failure::from(error).within(format!("part {} was not read to its end", part.id))
-        })?;
-    intake.seal();
-    open.part.expect(end.rows);
-    let batches = open.part.whole().await;
-    let context = shared.context.clone();
-    let (id, first_row, plan) = (part.id, part.first_row, part.plan);
-    let encoded =
-        tokio::task::spawn_blocking(move || output::encode(&context, id, first_row, &plan, &batches))
-            .await
-            .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
-    Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
 }

@@ -18,7 +18,6 @@ use crate::sample::{ImageFacts, RowOutcome};
 use crate::tensor::Layout;
 
 use super::budget;
-use super::canary::CANARY;
 use super::decode::{Decoding, Fault};
 use super::isolate::Isolation;
 use super::parts::OpenParts;
@@ -169,15 +168,18 @@ impl Workshop {
             let made = catch_unwind(AssertUnwindSafe(|| self.output.record_batch(rows, predictions)));
             match made {
                 Ok(Ok(batch)) => {
-                    if part != CANARY {
-                        self.progress.batch(batch.num_rows() as u64, &output::error_rows(&batch));
+                    let (rows, errors) = (batch.num_rows() as u64, output::error_rows(&batch));
+                    if open.counts() {
+                        self.progress.batch(rows, &errors);
                         if let Err(failure) =
                             budget::judge(&self.progress.snapshot(), self.max_error_fraction)
                         {
                             self.shutdown.fail(failure);
                         }
                     }
-                    open.add(first_offset, batch);
+                    if !open.add(first_offset, batch) {
+                        self.progress.take_back(rows, &errors);
+                    }
                 }
                 Ok(Err(error)) => self.shutdown.fail_now(error.into()),
                 Err(_) => self.shutdown.fail_now(Failure::new(Exit::Bug, "making rows panicked")),

@@ -182,18 +182,25 @@ pub(super) async fn folders(root: PathBuf) -> Result<Vec<String>, StoreError> {
 }
 
 /// A tag of our own: modification time in nanoseconds and size.
-fn etag(found: &fs::Metadata) -> String {
+pub(super) fn etag(found: &fs::Metadata) -> String {
     let nanoseconds = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
     format!("{nanoseconds:x}-{:x}", found.len())
 }
 
+/// What an error of reading a file means for whoever wanted it.
+pub(super) fn sort(error: &io::Error, path: &Path) -> FetchError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            FetchError::NotFound
+        }
+        io::ErrorKind::PermissionDenied => FetchError::Denied,
+        _ => FetchError::Store(StoreError::from_io(error, format!("reading `{}`", path.display()), false)),
+    }
+}
+
 /// Reads one file whole; the tag is taken from the opened file, so that it belongs to these bytes.
 pub(super) fn read(path: &Path, planned: Option<&str>, limit: u64) -> Result<(Bytes, String), FetchError> {
-    let sort = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FetchError::NotFound,
-        io::ErrorKind::PermissionDenied => FetchError::Denied,
-        _ => FetchError::Store(StoreError::from_io(&error, format!("reading `{}`", path.display()), false)),
-    };
+    let sort = |error: io::Error| sort(&error, path);
     let mut file = fs::File::open(path).map_err(sort)?;
     let found = file.metadata().map_err(sort)?;
     let tag = etag(&found);

@@ -16,6 +16,7 @@ mod retry;
 mod settings;
 mod traffic;
 mod uri;
+mod window;
 
 pub use create::Created;
 pub use dated::Dated;
@@ -28,3 +29,4 @@ pub use redact::redact;
 pub use settings::Settings;
 pub use traffic::{Requests, Turn};
 pub use uri::Uri;
+pub use window::Window;

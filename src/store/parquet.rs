@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -13,7 +15,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::{Location, StoreError};
+use super::{FetchError, Location, StoreError};
 
 /// Bytes read from an object's end at first; most footers fit.
 const TAIL: u64 = 64 * 1024;
@@ -33,6 +35,14 @@ pub enum ParquetReadError {
         /// What is wrong.
         why: String,
     },
+    /// It is not there any more, not to be read, or another one.
+    #[error("`{name}`: {error}")]
+    Refused {
+        /// The object.
+        name: String,
+        /// Why.
+        error: FetchError,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -43,6 +53,8 @@ pub enum ParquetReadError {
 pub struct ParquetObject {
     name: String,
     size: u64,
+    /// The tag that every piece of it must have.
+    etag: Option<String>,
     metadata: Arc<ParquetMetaData>,
 }
 
@@ -57,18 +69,29 @@ impl ParquetObject {
 
     /// Reads the footer of an object whose size a listing told.
     pub async fn open_sized(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
+        Self::open_tagged(location, name, size, None).await
+    }
+
+    /// As [`ParquetObject::open_sized`]; every read of it must find the tag `etag`.
+    pub async fn open_tagged(
+        location: &Location,
+        name: &str,
+        size: u64,
+        etag: Option<&str>,
+    ) -> Result<Self, ParquetReadError> {
         let damaged = |why: String| ParquetReadError::Damaged { name: name.to_owned(), why };
         if size < SHORTEST {
             return Err(damaged(format!("{size} bytes are too few for Parquet")));
         }
         let mut tail = TAIL.min(size);
         loop {
-            let bytes = location.read_range(name, size - tail..size).await?;
+            let bytes = piece(location, name, size - tail..size, etag).await?;
             let mut reader = ParquetMetaDataReader::new();
             match reader.try_parse_sized(&bytes, size) {
                 Ok(()) => {
                     let metadata = reader.finish().map_err(|error| damaged(error.to_string()))?;
-                    return Ok(ParquetObject { name: name.to_owned(), size, metadata: Arc::new(metadata) });
+                    let (name, etag) = (name.to_owned(), etag.map(str::to_owned));
+                    return Ok(ParquetObject { name, size, etag, metadata: Arc::new(metadata) });
                 }
                 Err(ParquetError::NeedMoreData(needed)) if needed as u64 > tail && needed as u64 <= size => {
                     tail = needed as u64;
@@ -98,6 +121,22 @@ impl ParquetObject {
         self.metadata.file_metadata().num_rows().max(0) as u64
     }
 
+    /// Rows of one group.
+    pub fn group_rows(&self, group: usize) -> u64 {
+        self.metadata.row_group(group).num_rows().max(0) as u64
+    }
+
+    /// Encoded bytes of one group.
+    pub fn group_bytes(&self, group: usize) -> u64 {
+        self.metadata.row_group(group).compressed_size().max(0) as u64
+    }
+
+    /// Its columns as Arrow sees them.
+    pub fn schema(&self) -> Result<SchemaRef, ParquetReadError> {
+        let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new());
+        metadata.map(|metadata| metadata.schema().clone()).map_err(|error| self.damaged(error.to_string()))
+    }
+
     /// The value of a key of the footer.
     pub fn value(&self, key: &str) -> Option<&str> {
         let pairs = self.metadata.file_metadata().key_value_metadata()?;
@@ -111,34 +150,67 @@ impl ParquetObject {
         group: usize,
         columns: Option<&[&str]>,
     ) -> Result<Vec<RecordBatch>, ParquetReadError> {
+        let damaged = |error: ArrowError| self.damaged(error.to_string());
+        self.group_batches(location, group, columns, 8192).await?.collect::<Result<_, _>>().map_err(damaged)
+    }
+
+    /// As [`ParquetObject::read_group`], but decoded batch by batch as they are taken; only the encoded bytes of the
+    /// group are held.
+    pub async fn group_batches(
+        &self,
+        location: &Location,
+        group: usize,
+        columns: Option<&[&str]>,
+        rows: usize,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + use<>, ParquetReadError> {
         if group >= self.groups() {
-            let why = format!("row group {group} is not among its {}", self.groups());
-            return Err(ParquetReadError::Damaged { name: self.name.clone(), why });
+            return Err(self.damaged(format!("row group {group} is not among its {}", self.groups())));
         }
         let descriptor = self.metadata.file_metadata().schema_descr_ptr();
         let mask = match columns {
             Some(names) => ProjectionMask::columns(&descriptor, names.iter().copied()),
             None => ProjectionMask::all(),
         };
-        let damaged = |error: String| ParquetReadError::Damaged { name: self.name.clone(), why: error };
         let chunks = self.metadata.row_group(group).columns().iter().enumerate();
         let wanted = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, chunk)| {
-            range_of(chunk, self.size).ok_or_else(|| damaged("a column lies outside of the file".into()))
+            range_of(chunk, self.size).ok_or_else(|| self.damaged("a column lies outside of the file".into()))
         });
         let mut pieces = Vec::new();
         for range in coalesce(wanted.collect::<Result<_, _>>()?) {
-            pieces.push((range.start, location.read_range(&self.name, range).await?));
+            let start = range.start;
+            pieces.push((start, piece(location, &self.name, range, self.etag.as_deref()).await?));
         }
         let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())
-            .map_err(|error| damaged(error.to_string()))?;
+            .map_err(|error| self.damaged(error.to_string()))?;
         ParquetRecordBatchReaderBuilder::new_with_metadata(Pieces { size: self.size, pieces }, metadata)
             .with_projection(mask)
             .with_row_groups(vec![group])
-            .with_batch_size(8192)
+            .with_batch_size(rows)
             .build()
-            .map_err(|error| damaged(error.to_string()))?
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| damaged(error.to_string()))
+            .map_err(|error| self.damaged(error.to_string()))
+    }
+
+    fn damaged(&self, why: String) -> ParquetReadError {
+        ParquetReadError::Damaged { name: self.name.clone(), why }
+    }
+}
+
+/// A range, which fewer bytes do not fill; with a tag, of that version of the object only.
+async fn piece(
+    location: &Location,
+    name: &str,
+    range: Range<u64>,
+    etag: Option<&str>,
+) -> Result<Bytes, ParquetReadError> {
+    if etag.is_none() {
+        return Ok(location.read_range(name, range).await?);
+    }
+    let wanted = range.end - range.start;
+    match location.window(name, range, etag).await {
+        Ok(window) if window.bytes.len() as u64 == wanted => Ok(window.bytes),
+        Ok(_) => Err(ParquetReadError::Refused { name: name.to_owned(), error: FetchError::Changed }),
+        Err(FetchError::Store(error)) => Err(error.into()),
+        Err(error) => Err(ParquetReadError::Refused { name: name.to_owned(), error }),
     }
 }
 

@@ -110,13 +110,11 @@ impl Location {
     /// # Errors
     /// Where the store says neither yes nor no.
     pub async fn answers(&self, key: &str) -> Result<bool, StoreError> {
-        if let Uri::Local(root) = &self.uri {
-            let path = root.join(key);
-            let read = tokio::task::spawn_blocking(move || local::read(&path, None, u64::MAX));
-            return match read.await {
-                Ok(Ok(_)) => Ok(true),
-                Ok(Err(FetchError::Store(error))) => Err(error),
-                _ => Ok(false),
+        if let Uri::Local(_) = &self.uri {
+            return match self.window(key, 0..1, None).await {
+                Ok(_) => Ok(true),
+                Err(FetchError::Store(error)) => Err(error),
+                Err(_) => Ok(false),
             };
         }
         let path = self.path(key)?;

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod checkpoints;
+mod datasets;
 mod doctor;
 mod fault_matrix;
 mod hostile;

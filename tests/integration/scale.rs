@@ -81,6 +81,7 @@ async fn run(places: &Places) {
         classes: 2,
         dim: DIM,
         labels: None,
+        carried: Vec::new(),
     };
     let spec = EngineSpec {
         dtype: Dtype::F32,
@@ -109,6 +110,7 @@ async fn run(places: &Places) {
         in_flight_bytes: 64 << 20,
         decode_threads: std::thread::available_parallelism().unwrap().get(),
         max_error_fraction: 0.0,
+        max_damaged_inputs: 0,
         grace: std::time::Duration::ZERO,
     };
     let layout = Layout::new(&frozen.fingerprint);
@@ -128,7 +130,7 @@ async fn run(places: &Places) {
     let opening = Opening::begin(Share::WHOLE, output.clone(), layout.clone()).await.unwrap();
     let progress = Arc::new(Progress::default());
     let executed = execute(stages, &limits, opening, progress, Shutdown::default()).await.unwrap();
-    let wishes = Wishes { formats: &[], gates: &[], max_error_fraction: 0.0 };
+    let wishes = Wishes { formats: &[], gates: &[], max_error_fraction: 0.0, max_damaged_inputs: 0 };
     let ended = finish(output, &layout, frozen, executed.plan, &wishes).await.unwrap();
     assert!(matches!(ended, Outcome::Finished(_)));
 }

@@ -1,15 +1,20 @@
-//! Leaves out of a plan what other outputs have done: a streamed anti-join, both sides in key order.
+//! Leaves out of a plan what other outputs have done.
+//!
+//! Where both sides come in byte order of the key, it is a streamed anti-join. Else the done ones are held as
+//! hashes of 128 bits: by object and tag for shards and files, by key alone for manifests, which know no tags.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use futures::stream::{BoxStream, Peekable, StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
 
-use crate::dataset::DatasetError;
+use crate::dataset::{CarriedColumn, DatasetError};
 
-use super::{LeftOut, PlanRow, PlanSource};
+use super::{LeftOut, PlanPosition, PlanRow, PlanSource, Unit};
 
-/// An image that stands in a finished output and need not be looked at again.
+/// An object that stands in a finished output and need not be looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoneImage {
     /// Key below the input that is being planned.
@@ -18,8 +23,10 @@ pub struct DoneImage {
     pub etag: Option<String>,
 }
 
-/// The images of one finished output, in byte order of the key.
+/// The objects of one finished output.
 pub trait DoneImages: Send + Sync {
+    /// True where they come in byte order of the key, each once, and so do the rows of the plan.
+    fn is_ordered(&self) -> bool;
     /// All of them.
     fn images(&self) -> BoxStream<'_, Result<DoneImage, DatasetError>>;
 }
@@ -38,29 +45,54 @@ impl<'a> Excluding<'a> {
     pub fn new(source: Box<dyn PlanSource + 'a>, done: Vec<Box<dyn DoneImages>>) -> Self {
         Excluding { source, done, excluded: AtomicU64::new(0) }
     }
+
+    async fn held(&self) -> Result<Held, DatasetError> {
+        let mut held = Held::default();
+        for done in self.done.iter().filter(|done| !done.is_ordered()) {
+            let mut images = done.images();
+            while let Some(image) = images.try_next().await? {
+                held.add(&image);
+            }
+        }
+        Ok(held)
+    }
 }
 
 impl PlanSource for Excluding<'_> {
-    fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+    fn unit(&self) -> Unit {
+        self.source.unit()
+    }
+
+    fn carried(&self) -> &[CarriedColumn] {
+        self.source.carried()
+    }
+
+    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         let rows = self.source.rows(after);
         if self.done.is_empty() {
             return rows;
         }
-        let done: Vec<Done<'_>> = self.done.iter().map(|done| Box::pin(done.images().peekable())).collect();
-        let left = futures::stream::try_unfold((rows, done), move |(mut rows, mut done)| async move {
-            while let Some(row) = rows.try_next().await? {
-                let mut is_done = false;
-                for images in &mut done {
-                    is_done |= holds(images, &row).await?;
+        let ordered = self.done.iter().filter(|done| done.is_ordered());
+        let done: Vec<Done<'_>> = ordered.map(|done| Box::pin(done.images().peekable())).collect();
+        let left =
+            futures::stream::try_unfold((rows, done, None), move |(mut rows, mut done, held)| async move {
+                let held = match held {
+                    Some(held) => held,
+                    None => self.held().await?,
+                };
+                while let Some(row) = rows.try_next().await? {
+                    let mut is_done = held.holds(&row);
+                    for images in &mut done {
+                        is_done |= holds(images, &row).await?;
+                    }
+                    if is_done {
+                        self.excluded.fetch_add(1, Relaxed);
+                    } else {
+                        return Ok(Some((row, (rows, done, Some(held)))));
+                    }
                 }
-                if is_done {
-                    self.excluded.fetch_add(1, Relaxed);
-                } else {
-                    return Ok(Some((row, (rows, done))));
-                }
-            }
-            Ok(None)
-        });
+                Ok(None)
+            });
         left.boxed()
     }
 
@@ -69,6 +101,50 @@ impl PlanSource for Excluding<'_> {
         left_out.already_done += self.excluded.swap(0, Relaxed);
         left_out
     }
+
+    fn nothing_there(&self) -> DatasetError {
+        self.source.nothing_there()
+    }
+}
+
+/// Done objects as hashes.
+#[derive(Default)]
+struct Held {
+    /// Keys, whatever their tag.
+    keys: HashSet<u128>,
+    /// Keys of which no tag is known.
+    untagged: HashSet<u128>,
+    /// Keys with their tags.
+    tagged: HashSet<u128>,
+}
+
+impl Held {
+    fn add(&mut self, image: &DoneImage) {
+        self.keys.insert(hash(&image.key, ""));
+        match &image.etag {
+            Some(etag) => self.tagged.insert(hash(&image.key, etag)),
+            None => self.untagged.insert(hash(&image.key, "")),
+        };
+    }
+
+    fn holds(&self, row: &PlanRow) -> bool {
+        match &row.etag {
+            None => self.keys.contains(&hash(&row.key, "")),
+            Some(etag) => {
+                self.tagged.contains(&hash(&row.key, etag)) || self.untagged.contains(&hash(&row.key, ""))
+            }
+        }
+    }
+}
+
+fn hash(key: &str, etag: &str) -> u128 {
+    let mut hash = Sha256::new();
+    hash.update((key.len() as u64).to_le_bytes());
+    hash.update(key);
+    hash.update(etag);
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash.finalize()[..16]);
+    u128::from_le_bytes(first)
 }
 
 /// True where the image is among `images`: by key and tag, by key alone where either side knows no tag.
@@ -99,14 +175,21 @@ async fn holds(images: &mut Done<'_>, row: &PlanRow) -> Result<bool, DatasetErro
 mod tests {
     use super::*;
 
-    struct List(Vec<(&'static str, Option<&'static str>)>);
+    struct List {
+        items: Vec<(&'static str, Option<&'static str>)>,
+        ordered: bool,
+    }
+
+    fn list(ordered: bool, items: &[(&'static str, Option<&'static str>)]) -> List {
+        List { items: items.to_vec(), ordered }
+    }
 
     impl PlanSource for List {
-        fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
-            let after = after.unwrap_or_default().to_owned();
-            let rows = self.0.iter().filter(move |(key, _)| *key > after.as_str()).map(|(key, etag)| {
+        fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+            let after = after.map(|after| after.key.clone()).unwrap_or_default();
+            let rows = self.items.iter().filter(move |(key, _)| *key > after.as_str()).map(|(key, etag)| {
                 let etag = etag.map(str::to_owned);
-                Ok(PlanRow { key: (*key).to_owned(), size: None, etag, target: None })
+                Ok(PlanRow { key: (*key).to_owned(), etag, ..PlanRow::default() })
             });
             futures::stream::iter(rows.collect::<Vec<_>>()).boxed()
         }
@@ -114,44 +197,52 @@ mod tests {
         fn take_left_out(&self) -> LeftOut {
             LeftOut::default()
         }
+
+        fn nothing_there(&self) -> DatasetError {
+            DatasetError::Missing { uri: String::new() }
+        }
     }
 
     impl DoneImages for List {
+        fn is_ordered(&self) -> bool {
+            self.ordered
+        }
+
         fn images(&self) -> BoxStream<'_, Result<DoneImage, DatasetError>> {
             let images = self
-                .0
+                .items
                 .iter()
                 .map(|(key, etag)| Ok(DoneImage { key: (*key).to_owned(), etag: etag.map(str::to_owned) }));
             futures::stream::iter(images.collect::<Vec<_>>()).boxed()
         }
     }
 
-    async fn left(after: Option<&str>) -> (Vec<String>, u64) {
-        let given = List(vec![
-            ("a", Some("1")),
-            ("b", Some("1")),
-            ("c", Some("2")),
-            ("d", None),
-            ("e", Some("1")),
-            ("f", Some("1")),
-        ]);
+    async fn left(ordered: bool, after: Option<&str>) -> (Vec<String>, u64) {
+        let one = Some("1");
+        let given =
+            list(true, &[("a", one), ("b", one), ("c", Some("2")), ("d", None), ("e", one), ("f", one)]);
         let done = [
-            List(vec![("a", Some("1")), ("c", Some("1")), ("d", Some("1")), ("zz", None)]),
-            List(vec![("Z", None), ("e", None)]),
+            list(ordered, &[("a", one), ("c", one), ("d", one), ("zz", None)]),
+            list(ordered, &[("Z", None), ("e", None)]),
         ];
         let done = done.into_iter().map(|list| Box::new(list) as Box<dyn DoneImages>).collect();
         let excluding = Excluding::new(Box::new(given), done);
-        let rows: Vec<PlanRow> = excluding.rows(after).try_collect().await.unwrap();
+        let after = after.map(|key| PlanPosition { key: key.into(), group: None });
+        let rows: Vec<PlanRow> = excluding.rows(after.as_ref()).try_collect().await.unwrap();
         (rows.into_iter().map(|row| row.key).collect(), excluding.take_left_out().already_done)
     }
 
     #[tokio::test]
     async fn what_any_output_has_done_is_left_out_and_a_changed_object_is_not() {
-        assert_eq!(left(None).await, (vec!["b".to_owned(), "c".to_owned(), "f".to_owned()], 3));
+        for ordered in [true, false] {
+            assert_eq!(left(ordered, None).await, (vec!["b".to_owned(), "c".to_owned(), "f".to_owned()], 3));
+        }
     }
 
     #[tokio::test]
     async fn a_listing_that_begins_behind_a_key_leaves_out_the_same() {
-        assert_eq!(left(Some("c")).await, (vec!["f".to_owned()], 2));
+        for ordered in [true, false] {
+            assert_eq!(left(ordered, Some("c")).await, (vec!["f".to_owned()], 2));
+        }
     }
 }

@@ -19,13 +19,57 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::sample::Sample;
+use crate::sample::{Sample, Value};
 use crate::store::Location;
 
-use super::DatasetError;
+use super::{CarriedColumn, DatasetError};
+
+/// What a row of the plan stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// One image; a part is as many of them as the job says.
+    #[default]
+    Image,
+    /// One shard, which is one part; how many images it holds is known when it has been read.
+    Shard,
+    /// One row group of a Parquet file, which is one part.
+    Group,
+}
+
+impl Unit {
+    pub(super) fn is_image(&self) -> bool {
+        *self == Unit::Image
+    }
+}
+
+/// The first row of shard `number` has this id; the shard's images count on from it.
+pub fn first_of_shard(number: u32) -> i64 {
+    i64::from(number) << 32
+}
+
+/// Where a listing goes on: behind this row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanPosition {
+    /// The row's key.
+    pub key: String,
+    /// Its row group, where rows are groups.
+    pub group: Option<u32>,
+}
+
+/// A range of a Parquet file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowGroup {
+    /// Position in the file.
+    pub index: u32,
+    /// Rows taken of it, from its beginning.
+    pub rows: u32,
+    /// Rows of the file in front of it.
+    pub first: u64,
+}
 
 /// One row of the plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanRow {
     /// Key below the input.
     pub key: String,
@@ -35,6 +79,16 @@ pub struct PlanRow {
     pub etag: Option<String>,
     /// Ground truth class index.
     pub target: Option<i32>,
+    /// The row group that it is, where rows are groups.
+    pub group: Option<RowGroup>,
+    /// Values of the carried columns, where the plan knows them.
+    pub carried: Vec<Value>,
+}
+
+impl PlanRow {
+    pub(super) fn position(&self) -> PlanPosition {
+        PlanPosition { key: self.key.clone(), group: self.group.map(|group| group.index) }
+    }
 }
 
 /// What a listing saw and did not take, so that nothing is dropped in silence.
@@ -97,10 +151,20 @@ impl fmt::Display for LeftOut {
 
 /// What a planner asks of an input: its rows in their one order, from anywhere on.
 pub trait PlanSource: Send + Sync {
+    /// What its rows stand for.
+    fn unit(&self) -> Unit {
+        Unit::Image
+    }
+    /// Columns whose values its rows bring along.
+    fn carried(&self) -> &[CarriedColumn] {
+        &[]
+    }
     /// The rows behind `after`, in order.
-    fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>>;
+    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>>;
     /// What was left out since the last call.
     fn take_left_out(&self) -> LeftOut;
+    /// The error for an input without a single row, saying what was seen instead.
+    fn nothing_there(&self) -> DatasetError;
 }
 
 /// A range of the plan and the one output file that it becomes.
@@ -110,8 +174,8 @@ pub struct Part {
     pub id: u32,
     /// Row id of its first row.
     pub first_row: i64,
-    /// Rows.
-    pub rows: u32,
+    /// Images; of a shard they are known when it has been read.
+    pub rows: Option<u32>,
     /// SHA-256 of its rows, hex; see [`rows_hash`].
     pub plan: String,
     segment: Arc<Segment>,
@@ -119,8 +183,8 @@ pub struct Part {
 }
 
 impl Part {
-    /// Its samples, by one ranged read of its segment.
-    pub async fn samples(&self, output: &Location) -> Result<Vec<Sample>, DatasetError> {
+    /// Its rows of the plan, by one ranged read of its segment.
+    pub async fn plan_rows(&self, output: &Location) -> Result<Vec<PlanRow>, DatasetError> {
         let rows = self.segment.read_group(output, self.group).await?;
         if rows_hash(&rows) != self.plan {
             return Err(DatasetError::BadSegment {
@@ -128,19 +192,39 @@ impl Part {
                 why: format!("has other rows in part {} than its footer says", self.id),
             });
         }
+        Ok(rows)
+    }
+
+    /// The one row of a part that is a shard or a row group.
+    pub async fn plan_row(&self, output: &Location) -> Result<PlanRow, DatasetError> {
+        let mut rows = self.plan_rows(output).await?.into_iter();
+        match (rows.next(), rows.next()) {
+            (Some(row), None) => Ok(row),
+            _ => Err(DatasetError::BadSegment {
+                name: self.segment.name().to_owned(),
+                why: format!("has not one row in part {}", self.id),
+            }),
+        }
+    }
+
+    /// Its samples, where each row of the plan is an image.
+    pub async fn samples(&self, output: &Location) -> Result<Vec<Sample>, DatasetError> {
+        let rows = self.plan_rows(output).await?;
         let samples = rows.into_iter().zip(self.first_row..).map(|(row, row_id)| Sample {
             row_id,
             key: row.key,
             etag: row.etag,
             size: row.size,
             target: row.target,
+            carried: row.carried,
         });
         Ok(samples.collect())
     }
 }
 
 /// SHA-256 over the rows of a part: key, etag, size and target of each, every field behind its length (and
-/// 2^32 − 1 for an absent one), so that no two different lists share a hash.
+/// 2^32 − 1 for an absent one), so that no two different lists share a hash. A row group is one more field
+/// (index, rows and first row, 4, 4 and 8 bytes), and so is each carried value (a letter and its bytes).
 pub fn rows_hash(rows: &[PlanRow]) -> String {
     let mut hash = Sha256::new();
     let mut field = |bytes: Option<&[u8]>| match bytes {
@@ -155,6 +239,21 @@ pub fn rows_hash(rows: &[PlanRow]) -> String {
         field(row.etag.as_deref().map(str::as_bytes));
         field(row.size.map(u64::to_le_bytes).as_ref().map(|bytes| bytes.as_slice()));
         field(row.target.map(i32::to_le_bytes).as_ref().map(|bytes| bytes.as_slice()));
+        if let Some(RowGroup { index, rows, first }) = row.group {
+            field(Some(&[&index.to_le_bytes()[..], &rows.to_le_bytes(), &first.to_le_bytes()].concat()));
+        }
+        for value in &row.carried {
+            field(
+                match value {
+                    Value::Null => None,
+                    Value::Text(text) => Some([b"t", text.as_bytes()].concat()),
+                    Value::Integer(number) => Some([&b"i"[..], &number.to_le_bytes()].concat()),
+                    Value::Float(number) => Some([&b"f"[..], &number.to_le_bytes()].concat()),
+                    Value::Bool(value) => Some(vec![b'b', u8::from(*value)]),
+                }
+                .as_deref(),
+            );
+        }
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

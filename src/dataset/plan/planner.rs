@@ -9,8 +9,8 @@ use crate::dataset::DatasetError;
 use crate::failpoints;
 use crate::store::Location;
 
-use super::segment::{Segment, SegmentHead, encode};
-use super::{LeftOut, PlanRow, PlanSource};
+use super::segment::{Segment, SegmentHead, encode, images_of};
+use super::{LeftOut, PlanRow, PlanSource, Unit};
 
 /// Parts of the first segments: small ones first, so that inference starts long before a long listing ends.
 const PARTS_BY_SEGMENT: [usize; 4] = [1, 4, 16, 64];
@@ -76,6 +76,9 @@ impl<'a> Planner<'a> {
             first_row: 0,
             parts: Vec::new(),
             last_key: None,
+            last_group: None,
+            unit: source.unit(),
+            carried: source.carried().to_vec(),
             last: false,
             left_out: LeftOut::default(),
         };
@@ -126,6 +129,7 @@ impl<'a> Planner<'a> {
         let head = standing.head();
         let expected = &self.next;
         let fits = head.fingerprint == expected.fingerprint
+            && head.unit == expected.unit
             && (head.index, head.first_part, head.first_row)
                 == (expected.index, expected.first_part, expected.first_row);
         if !fits {
@@ -139,7 +143,8 @@ impl<'a> Planner<'a> {
         self.next = SegmentHead {
             index: head.index + 1,
             first_part: head.first_part + head.parts.len() as u32,
-            first_row: head.first_row + head.rows() as i64,
+            first_row: head.next_row(),
+            last_group: head.last_group.or(self.next.last_group),
             last_key: head.last_key.clone().or(self.next.last_key.take()),
             ..self.next.clone()
         };
@@ -168,7 +173,9 @@ impl<'a> Planner<'a> {
         head.last = self.peeked.is_none();
         head.left_out = std::mem::take(&mut self.left_out);
         if let Some(row) = parts.last().and_then(|rows| rows.last()) {
-            head.last_key = Some(row.key.clone());
+            let position = row.position();
+            head.last_key = Some(position.key);
+            head.last_group = position.group;
         }
         let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
         let bytes = encode(head.clone(), &parts).map_err(|error| bad(error.to_string()))?;
@@ -179,8 +186,13 @@ impl<'a> Planner<'a> {
         if failpoints::on("mutant.planner_trusts_its_listing") {
             return Ok(standing.believed(head, &parts));
         }
-        let ours = standing.head().last_key == head.last_key
-            && standing.head().parts.iter().map(|(rows, _)| *rows as usize).eq(parts.iter().map(Vec::len));
+        let ours = standing.head().last_position() == head.last_position()
+            && standing
+                .head()
+                .parts
+                .iter()
+                .map(|(images, _)| *images)
+                .eq(parts.iter().map(|rows| images_of(rows)));
         if !ours {
             self.restart();
         }
@@ -198,22 +210,27 @@ impl<'a> Planner<'a> {
     async fn cut(&mut self) -> Result<Vec<Vec<PlanRow>>, DatasetError> {
         let most_parts =
             PARTS_BY_SEGMENT.get(self.next.index as usize).copied().unwrap_or(PARTS_OF_LATER_SEGMENTS);
-        let rows_per_part = self.options.rows_per_part as usize;
+        let rows_per_part = match self.source.unit() {
+            Unit::Image => self.options.rows_per_part as usize,
+            // a part each
+            Unit::Shard | Unit::Group => 1,
+        };
         let most = (most_parts * rows_per_part).min((MOST_ROWS / rows_per_part).max(1) * rows_per_part);
         let source = self.source;
         if self.listing.is_none() {
-            self.listing = Some(source.rows(self.next.last_key.as_deref()));
+            self.listing = Some(source.rows(self.next.last_position().as_ref()));
         }
         let left = self.options.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.rows_before));
         let Some(listing) = &mut self.listing else { return Ok(Vec::new()) };
         let mut parts: Vec<Vec<PlanRow>> = Vec::new();
         let mut taken = 0;
+        let mut images: u64 = 0;
         let mut row = match self.peeked.take() {
             Some(row) => Some(row),
             None => listing.try_next().await?,
         };
-        while let Some(next) = row {
-            if taken as u64 >= left {
+        while let Some(mut next) = row {
+            if images >= left {
                 break;
             }
             if taken == most {
@@ -223,6 +240,13 @@ impl<'a> Planner<'a> {
             if taken % rows_per_part == 0 {
                 parts.push(Vec::with_capacity(rows_per_part.min(1 << 16)));
             }
+            images += match &mut next.group {
+                Some(group) => {
+                    group.rows = group.rows.min(u32::try_from(left - images).unwrap_or(u32::MAX));
+                    u64::from(group.rows)
+                }
+                None => 1,
+            };
             if let Some(part) = parts.last_mut() {
                 part.push(next);
             }

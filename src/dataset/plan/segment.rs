@@ -13,9 +13,10 @@ use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetError;
+use crate::dataset::carried::{self, CarriedColumn};
 use crate::store::{Location, ParquetObject};
 
-use super::{LeftOut, Part, PlanRow, rows_hash};
+use super::{LeftOut, Part, PlanPosition, PlanRow, RowGroup, Unit, first_of_shard, rows_hash};
 
 /// The footer key that holds a segment's head.
 const HEAD_KEY: &str = "tresnet.segment";
@@ -31,10 +32,19 @@ pub struct SegmentHead {
     pub first_part: u32,
     /// Row id of its first row.
     pub first_row: i64,
-    /// Rows and plan hash of each part.
+    /// Images (of a shard, whose number is not known: 1) and plan hash of each part.
     pub parts: Vec<(u32, String)>,
     /// Key of its last row: where the next segment's listing begins.
     pub last_key: Option<String>,
+    /// Row group of its last row, where rows are groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_group: Option<u32>,
+    /// What its rows stand for.
+    #[serde(default, skip_serializing_if = "Unit::is_image")]
+    pub unit: Unit,
+    /// Columns that its rows bring along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<CarriedColumn>,
     /// True for the last segment of the chain.
     pub last: bool,
     /// What the listing left out since the segment before.
@@ -42,9 +52,22 @@ pub struct SegmentHead {
 }
 
 impl SegmentHead {
-    /// Rows of all its parts.
+    /// Images of all its parts; of shards, how many there are.
     pub fn rows(&self) -> u64 {
         self.parts.iter().map(|(rows, _)| u64::from(*rows)).sum()
+    }
+
+    /// Row id of the first row behind it.
+    pub fn next_row(&self) -> i64 {
+        match self.unit {
+            Unit::Shard => first_of_shard(self.first_part + self.parts.len() as u32),
+            Unit::Image | Unit::Group => self.first_row + self.rows() as i64,
+        }
+    }
+
+    /// Where the next segment's listing begins.
+    pub(super) fn last_position(&self) -> Option<PlanPosition> {
+        Some(PlanPosition { key: self.last_key.clone()?, group: self.last_group })
     }
 }
 
@@ -55,37 +78,64 @@ pub struct Segment {
     object: ParquetObject,
 }
 
-fn schema() -> Arc<Schema> {
-    Arc::new(Schema::new(vec![
+/// Columns of the row group, where rows are groups.
+const GROUP_COLUMNS: [&str; 3] = ["group", "rows", "first"];
+
+fn schema(head: &SegmentHead) -> Arc<Schema> {
+    let mut fields = vec![
         Field::new("key", DataType::Utf8, false),
         Field::new("size", DataType::Int64, true),
         Field::new("etag", DataType::Utf8, true),
         Field::new("target", DataType::Int32, true),
-    ]))
+    ];
+    if head.unit == Unit::Group {
+        fields.extend(GROUP_COLUMNS.map(|name| Field::new(name, DataType::Int64, true)));
+    }
+    fields.extend(head.carried.iter().map(CarriedColumn::field));
+    Arc::new(Schema::new(fields))
+}
+
+/// Images of a part's rows, as its head counts them.
+pub(super) fn images_of(rows: &[PlanRow]) -> u32 {
+    rows.iter().map(|row| row.group.map_or(1, |group| group.rows)).sum()
 }
 
 fn parts_of(parts: &[Vec<PlanRow>]) -> Vec<(u32, String)> {
-    parts.iter().map(|rows| (rows.len() as u32, rows_hash(rows))).collect()
+    parts.iter().map(|rows| (images_of(rows), rows_hash(rows))).collect()
 }
 
 /// The bytes of a segment; `parts` are the rows of each part, and the head's own `parts` is filled from them.
 pub(super) fn encode(mut head: SegmentHead, parts: &[Vec<PlanRow>]) -> Result<Bytes, ParquetError> {
     head.parts = parts_of(parts);
+    let schema = schema(&head);
     let json = serde_json::to_string(&head).map_err(|error| ParquetError::External(Box::new(error)))?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_max_row_group_row_count(None)
         .set_key_value_metadata(Some(vec![KeyValue::new(HEAD_KEY.into(), json)]))
         .build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema(), Some(properties))?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties))?;
     for rows in parts {
-        let columns: Vec<ArrayRef> = vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.key))),
             Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.size.map(|size| size as i64)))),
             Arc::new(StringArray::from_iter(rows.iter().map(|row| row.etag.as_deref()))),
             Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.target))),
         ];
-        writer.write(&RecordBatch::try_new(schema(), columns)?)?;
+        if head.unit == Unit::Group {
+            let numbers = |number: fn(&RowGroup) -> i64| -> ArrayRef {
+                Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.group.as_ref().map(number))))
+            };
+            columns.extend([
+                numbers(|group| i64::from(group.index)),
+                numbers(|group| i64::from(group.rows)),
+                numbers(|group| group.first as i64),
+            ]);
+        }
+        for (position, column) in head.carried.iter().enumerate() {
+            columns.push(column.array(rows.iter().map(|row| row.carried.get(position)))?);
+        }
+        writer.write(&RecordBatch::try_new(schema.clone(), columns)?)?;
         writer.flush()?;
     }
     Ok(writer.into_inner()?.into())
@@ -122,12 +172,14 @@ impl Segment {
 
     /// Its parts, ascending.
     pub fn parts(self: &Arc<Self>) -> Vec<Part> {
+        let unit = self.head.unit;
         let mut first_row = self.head.first_row;
         let parts = self.head.parts.iter().enumerate().map(|(group, (rows, plan))| {
+            let id = self.head.first_part + group as u32;
             let part = Part {
-                id: self.head.first_part + group as u32,
-                first_row,
-                rows: *rows,
+                id,
+                first_row: if unit == Unit::Shard { first_of_shard(id) } else { first_row },
+                rows: (unit != Unit::Shard).then_some(*rows),
                 plan: plan.clone(),
                 segment: self.clone(),
                 group,
@@ -145,7 +197,7 @@ impl Segment {
     ) -> Result<Vec<PlanRow>, DatasetError> {
         let mut rows = Vec::new();
         for batch in self.object.read_group(output, group, None).await? {
-            decode(&batch, &mut rows).ok_or_else(|| DatasetError::BadSegment {
+            decode(&batch, &self.head.carried, &mut rows).ok_or_else(|| DatasetError::BadSegment {
                 name: self.name().to_owned(),
                 why: "has other columns than a plan".into(),
             })?;
@@ -154,16 +206,33 @@ impl Segment {
     }
 }
 
-fn decode(batch: &RecordBatch, rows: &mut Vec<PlanRow>) -> Option<()> {
+fn decode(batch: &RecordBatch, columns: &[CarriedColumn], rows: &mut Vec<PlanRow>) -> Option<()> {
     let key = batch.column_by_name("key")?.as_string_opt::<i32>()?;
     let size = batch.column_by_name("size")?.as_primitive_opt::<Int64Type>()?;
     let etag = batch.column_by_name("etag")?.as_string_opt::<i32>()?;
     let target = batch.column_by_name("target")?.as_primitive_opt::<Int32Type>()?;
-    rows.extend((0..batch.num_rows()).map(|row| PlanRow {
-        key: key.value(row).to_owned(),
-        size: size.is_valid(row).then(|| size.value(row) as u64),
-        etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
-        target: target.is_valid(row).then(|| target.value(row)),
-    }));
+    let numbers = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
+    let groups = GROUP_COLUMNS.map(numbers);
+    let carried: Option<Vec<&ArrayRef>> =
+        columns.iter().map(|column| batch.column_by_name(&column.name)).collect();
+    let carried = carried?;
+    for row in 0..batch.num_rows() {
+        let group = match groups {
+            [Some(index), Some(rows), Some(first)] if index.is_valid(row) => Some(RowGroup {
+                index: u32::try_from(index.value(row)).ok()?,
+                rows: u32::try_from(rows.value(row)).ok()?,
+                first: u64::try_from(first.value(row)).ok()?,
+            }),
+            _ => None,
+        };
+        rows.push(PlanRow {
+            key: key.value(row).to_owned(),
+            size: size.is_valid(row).then(|| size.value(row) as u64),
+            etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
+            target: target.is_valid(row).then(|| target.value(row)),
+            group,
+            carried: carried.iter().map(|column| carried::value(column, row)).collect::<Option<_>>()?,
+        });
+    }
     Some(())
 }

@@ -1,6 +1,6 @@
 //! The chain of plan segments: each begins where the one before it ended, and the last one says so.
 
-use crate::dataset::SegmentHead;
+use crate::dataset::{SegmentHead, Unit};
 use crate::output::Layout;
 
 use super::defect::{Defects, shown};
@@ -66,7 +66,9 @@ impl Chain {
             return false;
         }
         let end_part = u32::try_from(head.parts.len()).ok().and_then(|n| head.first_part.checked_add(n));
-        let end_row = i64::try_from(head.rows()).ok().and_then(|rows| head.first_row.checked_add(rows));
+        let rows = i64::try_from(head.rows()).ok().and_then(|rows| head.first_row.checked_add(rows));
+        // the rows of shards are numbered by the shard
+        let end_row = if head.unit == Unit::Shard { end_part.map(|_| head.next_row()) } else { rows };
         let (Some(end_part), Some(end_row)) = (end_part, end_row) else {
             let what = format!("begins at part {} and row {}", head.first_part, head.first_row);
             d.add(name, what, "parts and rows that can be numbered");
@@ -117,6 +119,9 @@ mod tests {
             first_row: i64::from(first_part) * 8,
             parts: vec![(8, "hash".into()); parts],
             last_key: None,
+            last_group: None,
+            unit: Unit::Image,
+            carried: Vec::new(),
             last,
             left_out: LeftOut::default(),
         }

@@ -260,7 +260,10 @@ impl Walk {
         if !stands {
             self.missing.push(part.id);
             if self.success {
-                let expected = format!("its {} rows, since `{}` stands", part.rows, Layout::SUCCESS);
+                let expected = match part.rows {
+                    Some(rows) => format!("its {rows} rows, since `{}` stands", Layout::SUCCESS),
+                    None => format!("its rows, since `{}` stands", Layout::SUCCESS),
+                };
                 self.defects.add(self.job.layout.part(part.id), "is missing", expected);
             }
         }

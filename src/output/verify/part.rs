@@ -8,7 +8,7 @@ use crate::sample::Sample;
 use crate::store::{Location, ParquetObject, ParquetReadError, StoreError};
 
 use super::defect::{Defects, shown};
-use super::rows::{COLUMNS, RowCheck};
+use super::rows::{COLUMNS, Planned, RowCheck};
 
 /// What every part is held against.
 #[derive(Debug, Clone)]
@@ -42,20 +42,22 @@ pub(super) async fn check(
     size: Option<u64>,
 ) -> Result<Checked, StoreError> {
     let mut checked = Checked::default();
-    let planned = match part.samples(&job.output).await {
-        Ok(samples) => Some(samples),
+    let planned = match planned(job, part).await {
+        Ok(planned) => Some(planned),
         Err(DatasetError::Store(error)) => return Err(error),
         Err(error) => {
             checked.defects.add(segment, told(error), "the rows that its footer hashes");
             None
         }
     };
-    if let Some(samples) = &planned {
-        check_plan(job, segment, part, samples, &mut checked);
+    match &planned {
+        Some(Planned::Images(samples)) => check_plan(job, segment, part, samples, &mut checked),
+        Some(Planned::Whole { key, .. }) => checked.keys = Some((key.clone(), key.clone())),
+        None => {}
     }
     let Some(size) = size else { return Ok(checked) };
     let name = job.layout.part(part.id);
-    match check_file(job, part, &name, size, planned.as_deref(), &mut checked.defects).await {
+    match check_file(job, part, &name, size, planned.as_ref(), &mut checked.defects).await {
         Ok(stands) => checked.stands = stands,
         Err(ParquetReadError::Damaged { why, .. }) => {
             checked.defects.add(name, format!("is torn or damaged: {why}"), "a whole Parquet file");
@@ -64,8 +66,21 @@ pub(super) async fn check(
             checked.defects.add(name, "vanished while it was read", "a part that stands, stays");
         }
         Err(ParquetReadError::Store(error)) => return Err(error),
+        Err(error @ ParquetReadError::Refused { .. }) => {
+            checked.defects.add(name, error.to_string(), "a part that can be read");
+        }
     }
     Ok(checked)
+}
+
+/// What the plan says of a part's rows.
+async fn planned(job: &Job, part: &Part) -> Result<Planned, DatasetError> {
+    let rows = part.plan_rows(&job.output).await?;
+    if part.rows.is_some() && rows.iter().all(|row| row.group.is_none()) {
+        return Ok(Planned::Images(part.samples(&job.output).await?));
+    }
+    let row = part.plan_row(&job.output).await?;
+    Ok(Planned::Whole { key: row.key, etag: row.etag, first: part.first_row, rows: part.rows })
 }
 
 fn told(error: DatasetError) -> String {
@@ -76,9 +91,9 @@ fn told(error: DatasetError) -> String {
 }
 
 fn check_plan(job: &Job, segment: &str, part: &Part, samples: &[Sample], checked: &mut Checked) {
-    if samples.len() != part.rows as usize {
+    if Some(samples.len()) != part.rows.map(|rows| rows as usize) {
         let what = format!("holds {} rows in part {}", samples.len(), part.id);
-        checked.defects.add(segment, what, format!("{}, as its footer says", part.rows));
+        checked.defects.add(segment, what, format!("{}, as its footer says", part.rows.unwrap_or_default()));
     }
     if job.ordered
         && let Some(pair) = samples.windows(2).find(|pair| pair[0].key >= pair[1].key)
@@ -102,7 +117,7 @@ async fn check_file(
     part: &Part,
     name: &str,
     size: u64,
-    planned: Option<&[Sample]>,
+    planned: Option<&Planned>,
     defects: &mut Defects,
 ) -> Result<Option<StandingPart>, ParquetReadError> {
     let object = ParquetObject::open_sized(&job.output, name, size).await?;
@@ -118,10 +133,12 @@ async fn check_file(
             defects.add(name, what, format!("`{wanted}`"));
         }
     }
+    let rare =
+        |key: &str| object.value(&format!("tresnet.{key}")).and_then(|text| text.parse().ok()).unwrap_or(0);
     // a file far longer than its part is not worth its memory: the count alone condemns it
-    if object.rows() > 2 * u64::from(part.rows) + 1024 {
+    if let Some(rows) = part.rows.filter(|rows| object.rows() > 2 * u64::from(*rows) + 1024) {
         let what = format!("holds {} rows", object.rows());
-        defects.add(name, what, format!("the {} rows of its plan", part.rows));
+        defects.add(name, what, format!("the {rows} rows of its plan"));
         return Ok(None);
     }
     let mut rows = RowCheck::new(name, planned);
@@ -147,6 +164,8 @@ async fn check_file(
         size,
         rows: counts.rows,
         ok: counts.ok,
+        damaged: rare("damaged"),
+        skipped: rare("skipped"),
         plan: part.plan.clone(),
         provider: value("provider").to_owned(),
     }))

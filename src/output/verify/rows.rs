@@ -16,6 +16,24 @@ pub(super) const COLUMNS: [&str; 7] = ["row_id", "key", "etag", "size", "target"
 /// Wrong rows that are named in one part; the rest is counted.
 const NAMED: usize = 4;
 
+/// What the plan says of a part's rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Planned {
+    /// Each of them, ascending by `row_id`.
+    Images(Vec<Sample>),
+    /// That they are what one object holds, numbered without a gap.
+    Whole {
+        /// The object's key; a row's own is behind it and a `!`.
+        key: String,
+        /// Its tag, as far as it was planned.
+        etag: Option<String>,
+        /// Row id of the first row.
+        first: i64,
+        /// How many there are, where that is known before the object is read.
+        rows: Option<u32>,
+    },
+}
+
 /// Rows by their own `status`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -27,8 +45,8 @@ pub(super) struct Counts {
 /// Checks the rows of a part as they come, batch by batch.
 pub(super) struct RowCheck<'a> {
     part: &'a str,
-    /// Rows of the plan, ascending by `row_id`; `None` where they cannot be read, so that only counts are taken.
-    planned: Option<&'a [Sample]>,
+    /// `None` where the plan cannot be read, so that only counts are taken.
+    planned: Option<&'a Planned>,
     seen: Vec<bool>,
     last: Option<i64>,
     counts: Counts,
@@ -37,11 +55,15 @@ pub(super) struct RowCheck<'a> {
 }
 
 impl<'a> RowCheck<'a> {
-    pub fn new(part: &'a str, planned: Option<&'a [Sample]>) -> Self {
+    pub fn new(part: &'a str, planned: Option<&'a Planned>) -> Self {
+        let images = match planned {
+            Some(Planned::Images(samples)) => samples.len(),
+            _ => 0,
+        };
         RowCheck {
             part,
             planned,
-            seen: vec![false; planned.map_or(0, <[Sample]>::len)],
+            seen: vec![false; images],
             last: None,
             counts: Counts::default(),
             wrong: 0,
@@ -81,9 +103,15 @@ impl<'a> RowCheck<'a> {
             let what = format!("has a row {position} whose `status` and `error_kind` contradict each other");
             self.wrong(what, "an `error_kind` exactly where `status` is `error`");
         }
-        let Some(planned) = self.planned else { return };
+        let Some(plan) = self.planned else { return };
         let Some(row_id) = int64(columns.row_id, row) else {
             return self.wrong(format!("has no `row_id` in row {position}"), "an id in every row");
+        };
+        let planned = match plan {
+            Planned::Images(samples) => samples,
+            Planned::Whole { key, etag, first, .. } => {
+                return self.of_object(row_id, first + position as i64, key, etag.as_deref(), columns, row);
+            }
         };
         let first = planned.first().map_or(0, |sample| sample.row_id);
         let offset = row_id.checked_sub(first).and_then(|offset| usize::try_from(offset).ok());
@@ -101,6 +129,37 @@ impl<'a> RowCheck<'a> {
         }
         self.last = Some(row_id);
         self.same(sample, columns, row);
+    }
+
+    /// A row of what one object holds.
+    fn of_object(
+        &mut self,
+        row_id: i64,
+        wanted: i64,
+        object: &str,
+        planned_etag: Option<&str>,
+        columns: &Columns<'_>,
+        row: usize,
+    ) {
+        if row_id != wanted {
+            self.wrong(
+                format!("holds row {row_id}"),
+                format!("row {wanted}: row ids of an object have no gap"),
+            );
+        }
+        let key = text(columns.key, row).unwrap_or_default();
+        let below = key.strip_prefix(object);
+        if !below.is_some_and(|below| below.is_empty() || below.starts_with('!')) {
+            let what = format!("has the key `{}` in row {row_id}", shown(key));
+            self.wrong(what, format!("the planned object `{}`, or something in it", shown(object)));
+        }
+        let etag = text(columns.etag, row);
+        if let Some(planned) = planned_etag
+            && etag.is_some_and(|etag| etag != planned)
+        {
+            let what = format!("has the etag `{}` in row {row_id}", shown(etag.unwrap_or_default()));
+            self.wrong(what, format!("the plan's `{}`", shown(planned)));
+        }
     }
 
     /// Every field that the plan knows; a tag or a size that it does not know may have been learnt since.
@@ -135,7 +194,17 @@ impl<'a> RowCheck<'a> {
 
     /// The counts, once all rows came; rows of the plan that did not come are told too.
     pub fn finish(mut self) -> (Counts, Defects) {
-        let planned = self.planned.unwrap_or_default();
+        let planned = match self.planned {
+            Some(Planned::Images(samples)) => samples.as_slice(),
+            Some(Planned::Whole { rows: Some(rows), .. }) if u64::from(*rows) != self.counts.rows => {
+                self.wrong(
+                    format!("holds {} rows", self.counts.rows),
+                    format!("the {rows} rows of its plan"),
+                );
+                &[]
+            }
+            _ => &[],
+        };
         for (offset, sample) in planned.iter().enumerate() {
             if !self.seen[offset] {
                 let what = format!("lacks row {} (`{}`)", sample.row_id, shown(&sample.key));
@@ -218,7 +287,14 @@ mod tests {
     type Found<'a> = (i64, &'a str, Option<i32>, &'a str, Option<&'a str>);
 
     fn sample(row_id: i64, target: Option<i32>) -> Sample {
-        Sample { row_id, key: format!("k{row_id}"), etag: Some("e".into()), size: None, target }
+        Sample {
+            row_id,
+            key: format!("k{row_id}"),
+            etag: Some("e".into()),
+            size: None,
+            target,
+            carried: Vec::new(),
+        }
     }
 
     fn batch(rows: &[Found<'_>]) -> RecordBatch {
@@ -237,7 +313,7 @@ mod tests {
     }
 
     fn check(rows: &[Found<'_>]) -> (Counts, Vec<String>) {
-        let planned = [sample(10, Some(1)), sample(11, None), sample(12, Some(2))];
+        let planned = Planned::Images(vec![sample(10, Some(1)), sample(11, None), sample(12, Some(2))]);
         let mut check = RowCheck::new("part", Some(&planned));
         assert!(check.push(&batch(rows)));
         let (counts, defects) = check.finish();
@@ -287,6 +363,7 @@ mod tests {
     #[test]
     fn of_many_wrong_rows_the_first_are_named_and_all_counted() {
         let planned: Vec<Sample> = (0..100).map(|row_id| sample(row_id, None)).collect();
+        let planned = Planned::Images(planned);
         let (_, defects) = RowCheck::new("part", Some(&planned)).finish();
         assert_eq!((defects.first().len(), defects.count()), (NAMED, 100));
     }
@@ -297,5 +374,27 @@ mod tests {
             let what = format!("holds row {id}, which is not in this part of the plan");
             assert_eq!(but(0, (id, "k", None, "ok", None))[0], what);
         }
+    }
+
+    fn of_shard(rows: &[Found<'_>], known: Option<u32>) -> Vec<String> {
+        let planned =
+            Planned::Whole { key: "a.tar".into(), etag: Some("e".into()), first: 1 << 32, rows: known };
+        let mut check = RowCheck::new("part", Some(&planned));
+        assert!(check.push(&batch(rows)));
+        check.finish().1.first().iter().map(|defect| defect.what.clone()).collect()
+    }
+
+    #[test]
+    fn the_rows_of_a_shard_are_numbered_without_a_gap_and_lie_in_it() {
+        let at = |offset: i64| (1 << 32) + offset;
+        let good = [(at(0), "a.tar!x.jpg", None, "ok", None), (at(1), "a.tar!y.jpg", None, "ok", None)];
+        assert_eq!(of_shard(&good, None), Vec::<String>::new());
+        let alone = [(at(0), "a.tar", None, "error", Some("corrupt"))];
+        assert_eq!(of_shard(&alone, None), Vec::<String>::new());
+        let gap = [good[0], (at(2), "a.tar!y.jpg", None, "ok", None)];
+        assert!(of_shard(&gap, None)[0].contains("holds row 4294967298"));
+        let other = [good[0], (at(1), "a.tarry!y.jpg", None, "ok", None)];
+        assert!(of_shard(&other, None)[0].contains("`a.tarry!y.jpg`"));
+        assert!(of_shard(&good, Some(3))[0].contains("holds 2 rows"));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tresnet_batch::dataset::{FolderSource, Planner, PlannerOptions, Planning};
+use tresnet_batch::dataset::{FolderSource, PartEnd, Planner, PlannerOptions, Planning};
 use tresnet_batch::failure::Failure;
 use tresnet_batch::job::{Components, Frozen};
 use tresnet_batch::output::{
@@ -93,6 +93,7 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
         classes: 2,
         dim: 0,
         labels: None,
+        carried: Vec::new(),
     };
     let pairs = vec![("tresnet.fingerprint".to_owned(), frozen.fingerprint.clone())];
     let context = PartContext { schema: rows.schema(), pairs, compress: false };
@@ -109,15 +110,16 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
             let samples = part.samples(&output).await?;
             give_way().await;
             let logits: Vec<f32> = samples.iter().flat_map(|_| [0.0, 1.0]).collect();
+            let end = PartEnd { rows: samples.len() as u32, ..PartEnd::default() };
             let outcomes = samples.into_iter().map(|sample| RowOutcome { sample, facts: None, error: None });
             let predictions = Predictions { logits: &logits, embedding: &[] };
             let batch = rows.record_batch(outcomes.collect(), predictions)?;
-            let encoded = output::encode(&context, part.id, part.first_row, &part.plan, &[batch])?;
+            let encoded = output::encode(&context, part.id, part.first_row, &part.plan, end, &[batch])?;
             give_way().await;
             output::commit(&output, &layout, encoded).await?;
         }
     }
-    let wishes = Wishes { formats: &[], gates: &[], max_error_fraction: 1.0 };
+    let wishes = Wishes { formats: &[], gates: &[], max_error_fraction: 1.0, max_damaged_inputs: 0 };
     match finish(&output, &layout, &frozen, opening.plan, &wishes).await? {
         Outcome::Finished(_) => Ok(Ended::Finished),
         Outcome::PartsMissing { .. } => Ok(Ended::ShareDone),

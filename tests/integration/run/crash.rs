@@ -29,7 +29,7 @@ fn slow() -> Job {
 }
 
 /// Kills the job again and again, a while after one more part stands than before; gives how often it was hit.
-fn kill_again_and_again(job: &Job, seed: u64, most: usize) -> usize {
+pub fn kill_again_and_again(job: &Job, seed: u64, most: usize) -> usize {
     let mut noise = Noise(seed);
     let mut hits = 0;
     while hits < most {

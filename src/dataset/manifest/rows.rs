@@ -1,0 +1,152 @@
+//! One row of a manifest, from whichever kind it is.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Int64Type};
+use serde_json::Value as Json;
+
+use crate::dataset::carried::{self, CarriedColumn};
+use crate::sample::Value;
+
+use super::file::Places;
+use super::{KEY_COLUMNS, TARGET_COLUMNS};
+
+/// A row as it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub key: String,
+    /// Index or name; empty for none.
+    pub target: String,
+    pub carried: Vec<Value>,
+}
+
+/// A row of fields whose columns are known.
+pub(super) fn from_fields(mut fields: Vec<String>, places: &Places) -> Result<Row, String> {
+    if fields.len() != places.all.len() {
+        return Err(format!("{} fields, but the header has {}", fields.len(), places.all.len()));
+    }
+    let carried = places.carried.iter().map(|place| Value::Text(fields[*place].clone())).collect();
+    let target = places.target.map(|place| fields[place].clone()).unwrap_or_default();
+    Ok(Row { key: fields.swap_remove(places.key), target, carried })
+}
+
+/// A plain line: a key, and behind the last space or tab its target where targets are wanted.
+pub(super) fn from_line(line: &str, targets: bool) -> Row {
+    let line = line.trim_end();
+    let split = targets.then(|| line.rsplit_once('\t').or_else(|| line.rsplit_once(' '))).flatten();
+    let (key, target) = split.unwrap_or((line, ""));
+    Row { key: key.trim_end().to_owned(), target: target.to_owned(), carried: Vec::new() }
+}
+
+/// An object of a JSON line.
+pub(super) fn from_json(line: &str, targets: bool, carried: &[CarriedColumn]) -> Result<Row, String> {
+    let object: serde_json::Map<String, Json> =
+        serde_json::from_str(line).map_err(|error| format!("no JSON object: {error}"))?;
+    let find = |names: &[&str]| names.iter().find_map(|name| object.get(*name));
+    let key = match find(&KEY_COLUMNS) {
+        Some(Json::String(key)) => key.clone(),
+        Some(other) => return Err(format!("its key is {other}, which is no text")),
+        None => {
+            let names: Vec<&String> = object.keys().collect();
+            return Err(format!("it has no key (named `path`, `file_name` or `image`); it has {names:?}"));
+        }
+    };
+    let target = match targets.then(|| find(&TARGET_COLUMNS)).flatten() {
+        None | Some(Json::Null) => String::new(),
+        Some(Json::String(name)) => name.clone(),
+        Some(other) => other.to_string(),
+    };
+    let carried = carried.iter().map(|column| json_text(object.get(&column.name))).collect();
+    Ok(Row { key, target, carried })
+}
+
+/// A value of JSON as text: a string as it is, anything else as it is written.
+pub(in crate::dataset) fn json_text(value: Option<&Json>) -> Value {
+    match value {
+        None | Some(Json::Null) => Value::Null,
+        Some(Json::String(text)) => Value::Text(text.clone()),
+        Some(other) => Value::Text(other.to_string()),
+    }
+}
+
+/// The rows of a batch of a Parquet manifest.
+pub(super) fn from_batch(
+    batch: &RecordBatch,
+    places: &Places,
+    columns: &[CarriedColumn],
+) -> Result<Vec<Row>, String> {
+    let named = |place: usize| {
+        let name = &places.all[place];
+        batch.column_by_name(name).ok_or_else(|| format!("the column `{name}` is not there"))
+    };
+    let texts = |place: usize| {
+        let column = named(place)?;
+        carried::cast(column, &DataType::Utf8)
+            .map_err(|_| format!("the column `{}` is {}, not text", places.all[place], column.data_type()))
+    };
+    let keys = texts(places.key)?;
+    let targets: Option<ArrayRef> = match places.target {
+        None => None,
+        Some(place) => {
+            let column = named(place)?;
+            Some(if column.data_type().is_integer() {
+                carried::cast(column, &DataType::Int64).map_err(|error| error.to_string())?
+            } else {
+                texts(place)?
+            })
+        }
+    };
+    let mut values = Vec::new();
+    for (place, column) in places.carried.iter().zip(columns) {
+        values.push(carried::cast(named(*place)?, column.kind()).map_err(|error| error.to_string())?);
+    }
+    let keys = keys.as_string::<i32>();
+    let target = |row: usize| match &targets {
+        Some(column) if column.is_null(row) => String::new(),
+        Some(column) => match column.as_primitive_opt::<Int64Type>() {
+            Some(numbers) => numbers.value(row).to_string(),
+            None => column.as_string::<i32>().value(row).to_owned(),
+        },
+        None => String::new(),
+    };
+    (0..batch.num_rows())
+        .map(|row| {
+            if keys.is_null(row) {
+                return Err(format!("the column `{}` holds a null", places.all[places.key]));
+            }
+            let carried = values.iter().map(|column| carried::value(column, row));
+            let carried =
+                carried.collect::<Option<_>>().ok_or("a carried column of a type that is not carried")?;
+            Ok(Row { key: keys.value(row).to_owned(), target: target(row), carried })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_ends_in_its_target_only_where_targets_are_wanted() {
+        for (line, targets, key, target) in [
+            ("a b.jpg 65", true, "a b.jpg", "65"),
+            ("a b.jpg\tpea pod", true, "a b.jpg", "pea pod"),
+            ("a b.jpg 65", false, "a b.jpg 65", ""),
+            ("a.jpg", true, "a.jpg", ""),
+        ] {
+            let row = from_line(line, targets);
+            assert_eq!((row.key.as_str(), row.target.as_str()), (key, target), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_json_line_gives_numbers_and_names_alike() {
+        let carried = [CarriedColumn::text("camera"), CarriedColumn::text("n")];
+        let row = from_json(r#"{"file_name": "a.jpg", "label": 3, "camera": "x", "n": [1]}"#, true, &carried);
+        let row = row.unwrap();
+        assert_eq!((row.key.as_str(), row.target.as_str()), ("a.jpg", "3"));
+        assert_eq!(row.carried, [Value::Text("x".into()), Value::Text("[1]".into())]);
+        assert!(from_json("[1]", true, &[]).unwrap_err().contains("no JSON object"));
+        assert!(from_json(r#"{"url": "a"}"#, true, &[]).unwrap_err().contains("url"));
+        assert!(from_json(r#"{"path": 1}"#, true, &[]).unwrap_err().contains("no text"));
+    }
+}

@@ -1,0 +1,214 @@
+//! The plan of a manifest: its rows in their order, each image once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Mutex;
+
+use futures::stream::{BoxStream, StreamExt, try_unfold};
+use sha2::{Digest, Sha256};
+
+use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanSource};
+use crate::dataset::{CarriedColumn, DatasetError, TargetNames};
+use crate::store::Location;
+
+use super::Kind;
+use super::file::{Manifest, Places, Records};
+use super::rows::{Row, from_batch, from_fields, from_json, from_line};
+
+/// The planning side of a manifest.
+pub struct ManifestSource {
+    manifest: Manifest,
+    input: Location,
+    /// The classes, where targets are read.
+    targets: Option<TargetNames>,
+    carried: Vec<CarriedColumn>,
+    left_out: Mutex<LeftOut>,
+}
+
+impl ManifestSource {
+    /// A manifest of keys below `input`.
+    pub fn new(
+        manifest: Manifest,
+        input: Location,
+        targets: Option<TargetNames>,
+        carried: Vec<CarriedColumn>,
+    ) -> Self {
+        ManifestSource { manifest, input, targets, carried, left_out: Mutex::default() }
+    }
+
+    async fn walk(&self, after: Option<String>) -> Result<Walk<'_>, DatasetError> {
+        let places = self.manifest.places(self.targets.is_some(), &self.carried)?;
+        let mut records = self.manifest.records();
+        if matches!(self.manifest.kind, Kind::Csv | Kind::Tsv) {
+            // the header
+            records.next().await?;
+        }
+        Ok(Walk {
+            source: self,
+            places,
+            records,
+            group: 0,
+            rows: Vec::new().into_iter(),
+            row: 0,
+            seen: HashMap::new(),
+            after,
+        })
+    }
+
+    /// The key of an image below the input.
+    fn key(&self, text: &str) -> Result<String, String> {
+        let below = |root: &str| text.strip_prefix(root.trim_end_matches('/'))?.strip_prefix('/');
+        let key = match below(&self.input.uri()) {
+            Some(key) => key,
+            None if text.contains("://") || text.starts_with('/') => {
+                return Err(format!("`{text}` does not lie below `input.uri` ({})", self.input.uri()));
+            }
+            None => text.strip_prefix("./").unwrap_or(text),
+        };
+        if key.split('/').any(|part| part == "..") {
+            return Err(format!("`{text}` leaves `input.uri` with `..`"));
+        }
+        if key.is_empty() {
+            return Err("the key is empty".into());
+        }
+        self.input.check_key(key).map_err(|error| error.to_string())?;
+        Ok(key.to_owned())
+    }
+}
+
+/// One pass over a manifest.
+struct Walk<'a> {
+    source: &'a ManifestSource,
+    places: Option<Places>,
+    records: Records<'a>,
+    /// The next row group of a Parquet manifest, and the rows of the one before.
+    group: usize,
+    rows: std::vec::IntoIter<Row>,
+    row: u64,
+    /// 128 bits of each key's hash → where it stands.
+    seen: HashMap<[u8; 16], u64>,
+    /// Rows up to this key stand in the plan already.
+    after: Option<String>,
+}
+
+impl Walk<'_> {
+    /// The next row as it is written, and where it stands: a line, or the number of a Parquet row.
+    async fn raw(&mut self) -> Result<Option<(u64, Row)>, DatasetError> {
+        let manifest = &self.source.manifest;
+        let targets = self.source.targets.is_some();
+        if let (Some((object, _)), Some(places)) = (&manifest.parquet, &self.places) {
+            loop {
+                if let Some(row) = self.rows.next() {
+                    self.row += 1;
+                    return Ok(Some((self.row, row)));
+                }
+                if self.group == object.groups() {
+                    return Ok(None);
+                }
+                let wanted = places.carried.iter().chain(&places.target).chain([&places.key]);
+                let columns: Vec<&str> = wanted.map(|place| places.all[*place].as_str()).collect();
+                let mut rows = Vec::new();
+                for batch in manifest.group(object, self.group, &columns).await? {
+                    let found = from_batch(&batch, places, &self.source.carried);
+                    rows.extend(
+                        found.map_err(|why| manifest.wrong(format!("row group {}: {why}", self.group)))?,
+                    );
+                }
+                self.rows = rows.into_iter();
+                self.group += 1;
+            }
+        }
+        while let Some(record) = self.records.next().await? {
+            let line = manifest.text(&record)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let row = match (manifest.kind, &self.places) {
+                (Kind::Plain, _) => Ok(from_line(line, targets)),
+                (_, Some(places)) => from_fields(manifest.fields(&record)?, places),
+                (_, None) => from_json(line, targets, &self.source.carried),
+            };
+            let row = row.map_err(|why| manifest.wrong(format!("line {}: {why}", record.line)))?;
+            return Ok(Some((record.line, row)));
+        }
+        Ok(None)
+    }
+
+    async fn next(&mut self) -> Result<Option<PlanRow>, DatasetError> {
+        let source = self.source;
+        let unit = if source.manifest.parquet.is_some() { "row" } else { "line" };
+        while let Some((at, row)) = self.raw().await? {
+            let wrong = |why: String| source.manifest.wrong(format!("{unit} {at}: {why}"));
+            let key = source.key(&row.key).map_err(wrong)?;
+            match self.seen.entry(hash(&key)) {
+                Entry::Occupied(first) => {
+                    return Err(wrong(format!(
+                        "`{key}` stands in {unit} {} already; an image is one row, so leave one of them out",
+                        first.get()
+                    )));
+                }
+                Entry::Vacant(free) => free.insert(at),
+            };
+            if let Some(after) = &self.after {
+                if *after == key {
+                    self.after = None;
+                }
+                continue;
+            }
+            let target = match &source.targets {
+                None => None,
+                Some(names) => names.of(&row.target).map_err(|why| wrong(format!("its target: {why}")))?,
+            };
+            if source.targets.is_some()
+                && target.is_none()
+                && let Ok(mut left_out) = source.left_out.lock()
+            {
+                left_out.without_target += 1;
+            }
+            return Ok(Some(PlanRow { key, target, carried: row.carried, ..PlanRow::default() }));
+        }
+        match self.after.take() {
+            Some(key) => {
+                Err(source.manifest.wrong(format!("`{key}`, which stands in the plan, is not in it")))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+fn hash(key: &str) -> [u8; 16] {
+    let hash = Sha256::digest(key);
+    std::array::from_fn(|byte| hash[byte])
+}
+
+impl PlanSource for ManifestSource {
+    fn carried(&self) -> &[CarriedColumn] {
+        &self.carried
+    }
+
+    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+        let after = after.map(|row| row.key.clone());
+        let walk = futures::stream::once(self.walk(after));
+        walk.map(|walk| match walk {
+            Err(error) => futures::stream::once(async { Err(error) }).boxed(),
+            Ok(walk) => {
+                try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|row| (row, walk))) })
+                    .boxed()
+            }
+        })
+        .flatten()
+        .boxed()
+    }
+
+    fn take_left_out(&self) -> LeftOut {
+        self.left_out.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
+    }
+
+    fn nothing_there(&self) -> DatasetError {
+        DatasetError::Nothing {
+            what: "image".into(),
+            uri: self.manifest.uri.clone(),
+            left_out: String::new(),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Objects that hold many images each: those of a folder that end as they should, or those that a pattern names.
+
+use std::sync::Mutex;
+
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+
+use crate::dataset::DatasetError;
+use crate::dataset::plan::{LeftOut, PlanRow};
+use crate::store::{Location, StoreError, Unreadable};
+
+use super::braces::expand;
+
+/// Shards that are asked for their size at the same time.
+const QUESTIONS_AT_ONCE: usize = 16;
+
+/// Shards, or Parquet files.
+pub(super) struct Objects {
+    input: Location,
+    /// How their names end, without the dot.
+    extension: &'static str,
+    /// Their names, where the job gives them; else every one of the folder.
+    names: Option<Vec<String>>,
+    left_out: Mutex<LeftOut>,
+}
+
+/// An address of such objects as its folder and the names below it: `s3://b/train/{000..150}.tar` is
+/// `s3://b/train` and a pattern, `s3://b/train/` is a folder.
+pub fn split_address<'a>(uri: &'a str, extension: &str) -> (&'a str, Option<&'a str>) {
+    let pattern = uri.contains('{') || uri.to_ascii_lowercase().ends_with(&format!(".{extension}"));
+    if !pattern {
+        return (uri, None);
+    }
+    let end = uri.find('{').unwrap_or(uri.len());
+    match uri[..end].rfind('/') {
+        Some(0) => ("/", Some(&uri[1..])),
+        Some(slash) => (&uri[..slash], Some(&uri[slash + 1..])),
+        None => (".", Some(uri)),
+    }
+}
+
+impl Objects {
+    /// The objects below a folder, or those of it that `pattern` names.
+    ///
+    /// # Errors
+    /// Where the pattern means nothing, or one object twice.
+    pub fn new(
+        input: Location,
+        extension: &'static str,
+        pattern: Option<&str>,
+    ) -> Result<Self, DatasetError> {
+        let bad =
+            |why: String| DatasetError::Pattern { pattern: pattern.unwrap_or_default().to_owned(), why };
+        let names = pattern.map(expand).transpose().map_err(bad)?;
+        let mut sorted: Vec<&String> = names.iter().flatten().collect();
+        sorted.sort_unstable();
+        if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(bad(format!("it stands for `{}` twice", twice[0])));
+        }
+        for name in names.iter().flatten() {
+            input.check_key(name)?;
+        }
+        Ok(Objects { input, extension, names, left_out: Mutex::default() })
+    }
+
+    /// Where they lie.
+    pub fn input(&self) -> &Location {
+        &self.input
+    }
+
+    /// The names of some of them, for whoever asks whether the input is still there.
+    pub async fn some(&self, many: usize) -> Result<Vec<String>, DatasetError> {
+        match &self.names {
+            Some(names) => Ok(names.iter().step_by(names.len().div_ceil(many).max(1)).cloned().collect()),
+            None => {
+                let rows = self.rows(None).take(many).map_ok(|row| row.key).try_collect().await;
+                drop(self.take_left_out());
+                rows
+            }
+        }
+    }
+
+    fn named<'a>(
+        &'a self,
+        names: &'a [String],
+        after: Option<&str>,
+    ) -> BoxStream<'a, Result<PlanRow, DatasetError>> {
+        let begin = after.and_then(|after| names.iter().position(|name| name == after));
+        let rest = &names[begin.map_or(0, |last| last + 1)..];
+        futures::stream::iter(rest)
+            .map(move |name| async move {
+                match self.input.stat(name).await {
+                    Ok(found) => Ok(PlanRow {
+                        key: name.clone(),
+                        size: found.as_ref().map(|found| found.size),
+                        etag: found.and_then(|found| found.etag),
+                        ..PlanRow::default()
+                    }),
+                    // it becomes its part's one row, if anything else can be read
+                    Err(StoreError::Denied { .. }) => Ok(PlanRow { key: name.clone(), ..PlanRow::default() }),
+                    Err(error) => Err(error.into()),
+                }
+            })
+            .buffered(QUESTIONS_AT_ONCE)
+            .boxed()
+    }
+
+    fn count(&self, change: impl FnOnce(&mut LeftOut)) {
+        if let Ok(mut left_out) = self.left_out.lock() {
+            change(&mut left_out);
+        }
+    }
+
+    /// The objects behind `after`, in order.
+    pub fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+        if let Some(names) = &self.names {
+            return self.named(names, after);
+        }
+        let tell: Box<dyn Fn(Unreadable) + Send + Sync + '_> = Box::new(|file: Unreadable| {
+            tracing::warn!(path = file.path, why = file.why, "cannot be read");
+            self.count(|left_out| left_out.unreadable += 1);
+        });
+        let entries = self.input.entries(after, tell);
+        entries
+            .map_err(DatasetError::from)
+            .try_filter_map(|entry| {
+                let name = entry.key.rsplit('/').next().unwrap_or(&entry.key);
+                let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+                let wanted = extension.as_deref() == Some(self.extension);
+                if !wanted {
+                    let extension = extension.filter(|extension| extension.len() <= 12);
+                    let extension =
+                        extension.map_or("(no extension)".into(), |extension| format!(".{extension}"));
+                    self.count(|left_out| *left_out.extensions.entry(extension).or_default() += 1);
+                }
+                let row = wanted.then(|| PlanRow {
+                    key: entry.key,
+                    size: Some(entry.size),
+                    etag: entry.etag,
+                    ..PlanRow::default()
+                });
+                futures::future::ready(Ok(row))
+            })
+            .boxed()
+    }
+
+    /// What was left out since the last call.
+    pub fn take_left_out(&self) -> LeftOut {
+        self.left_out.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
+    }
+
+    /// The error for a folder without any.
+    pub fn nothing_there(&self) -> DatasetError {
+        let left_out = self.take_left_out();
+        DatasetError::Nothing {
+            what: format!(".{} file", self.extension),
+            uri: self.input.uri(),
+            left_out: if left_out.is_empty() { String::new() } else { format!(" ({left_out})") },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_address;
+
+    #[test]
+    fn an_address_is_a_folder_and_a_pattern() {
+        for (uri, folder, pattern) in [
+            ("s3://b/train/{000..150}.tar", "s3://b/train", Some("{000..150}.tar")),
+            ("s3://b/{train,val}/{0..3}.tar", "s3://b", Some("{train,val}/{0..3}.tar")),
+            ("s3://b/train/", "s3://b/train/", None),
+            ("/data/one.tar", "/data", Some("one.tar")),
+            ("{0..3}.tar", ".", Some("{0..3}.tar")),
+            ("/{0..3}.tar", "/", Some("{0..3}.tar")),
+        ] {
+            assert_eq!(split_address(uri, "tar"), (folder, pattern), "{uri}");
+        }
+    }
+}

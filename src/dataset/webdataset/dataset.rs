@@ -1,0 +1,313 @@
+//! Shards read in order, window by window; an image is admitted when its sample is whole.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use futures::future::{BoxFuture, try_join};
+use futures::stream::BoxStream;
+
+use crate::dataset::intake::{Arrival, Intake};
+use crate::dataset::manifest::json_text;
+use crate::dataset::objects::Objects;
+use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanSource, Unit};
+use crate::dataset::witness::Witness;
+use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, TargetNames};
+use crate::sample::{ErrorKind, RowError, Sample, Value};
+use crate::store::{FetchError, Location, Window};
+
+use super::{Samples, ShardImage, ShardLimits, TarError, Texts};
+
+/// Bytes of one ranged read. Two are held: one becomes rows while the next is fetched. One shard is read at a time.
+const WINDOW: u64 = 32 << 20;
+
+/// What a reader of shards needs to know of the job.
+#[derive(Debug, Clone)]
+pub struct ShardOptions {
+    /// The largest image.
+    pub max_encoded_bytes: u64,
+    /// The classes, where targets are read from the shards.
+    pub targets: Option<TargetNames>,
+    /// What is carried from `.json`, or `txt`.
+    pub carried: Vec<CarriedColumn>,
+    /// The most images of one shard: their rows are one file, encoded in memory.
+    pub most_rows: u32,
+}
+
+/// The reading side of shards whose plan stands.
+pub struct ShardDataset {
+    input: Location,
+    output: Location,
+    options: ShardOptions,
+    /// Some shards that are asked when the first ones are refused.
+    others: Vec<String>,
+    witness: Witness,
+}
+
+/// The planning side of shards: one row of the plan, and one part, is a shard.
+pub struct ShardSource(Objects);
+
+impl ShardSource {
+    /// The shards below a folder, or those of it that `pattern` names.
+    ///
+    /// # Errors
+    /// Where the pattern means nothing, or one shard twice.
+    pub fn new(input: Location, pattern: Option<&str>) -> Result<Self, DatasetError> {
+        Objects::new(input, "tar", pattern).map(ShardSource)
+    }
+
+    /// The names of some shards, for whoever asks whether the input is still there.
+    pub async fn some(&self, many: usize) -> Result<Vec<String>, DatasetError> {
+        self.0.some(many).await
+    }
+}
+
+impl PlanSource for ShardSource {
+    fn unit(&self) -> Unit {
+        Unit::Shard
+    }
+
+    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+        self.0.rows(after.map(|row| row.key.as_str()))
+    }
+
+    fn take_left_out(&self) -> LeftOut {
+        self.0.take_left_out()
+    }
+
+    fn nothing_there(&self) -> DatasetError {
+        self.0.nothing_there()
+    }
+}
+
+/// One shard that is being read.
+struct Reading<'a> {
+    part: &'a Part,
+    shard: &'a PlanRow,
+    /// As planned; where it was not, the first window's tag holds for all.
+    etag: OnceLock<String>,
+    intake: &'a dyn Intake,
+    rows: AtomicU32,
+}
+
+impl ShardDataset {
+    /// `output` holds the plan; `others` are shards that tell whether the input as a whole can be read.
+    pub fn new(input: Location, output: Location, options: ShardOptions, others: Vec<String>) -> Self {
+        ShardDataset { input, output, options, others, witness: Witness::new() }
+    }
+
+    /// The next window, or what its absence means: damage of this shard, or of everything.
+    async fn window(&self, reading: &Reading<'_>, range: Range<u64>) -> Result<Window, ReadError> {
+        let key = &reading.shard.key;
+        let refused = Instant::now();
+        let error = match self.input.window(key, range, reading.etag.get().map(String::as_str)).await {
+            Ok(window) if reading.shard.size.is_some_and(|planned| planned != window.size) => {
+                FetchError::Changed
+            }
+            Ok(window) => {
+                self.witness.saw(key, window.bytes.len());
+                if let Some(etag) = &window.etag {
+                    reading.etag.get_or_init(|| etag.clone());
+                }
+                return Ok(window);
+            }
+            Err(error) => error,
+        };
+        let (kind, why) = match error {
+            FetchError::Store(error) => return Err(error.into()),
+            FetchError::Changed | FetchError::TooLarge { .. } => {
+                return Err(reading.damaged(ErrorKind::Changed, "the shard is not the one that was planned"));
+            }
+            FetchError::NotFound => (ErrorKind::NotFound, "the shard is gone"),
+            FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this shard"),
+        };
+        let denied = kind == ErrorKind::Denied;
+        self.witness.blames(&self.input, key, &self.others, denied, refused).await?;
+        Err(reading.damaged(kind, why))
+    }
+
+    async fn shard(&self, reading: &Reading<'_>) -> Result<PartEnd, ReadError> {
+        let mut samples = Samples::new(ShardLimits::new(self.options.max_encoded_bytes));
+        let mut window = self.window(reading, 0..WINDOW).await?;
+        let mut at = 0;
+        loop {
+            at += window.bytes.len() as u64;
+            let goes_on = at < window.size && !window.bytes.is_empty();
+            let next = async {
+                match goes_on {
+                    true => self.window(reading, at..at + WINDOW).await.map(Some),
+                    false => Ok(None),
+                }
+            };
+            // one window is fetched while the one before becomes rows
+            let ((), next) = try_join(self.images(reading, &mut samples, &window.bytes), next).await?;
+            match next {
+                Some(next) if !samples.has_ended() => window = next,
+                _ => break,
+            }
+        }
+        let found = samples.finish();
+        let skipped = found.skipped.special + found.skipped.files;
+        let cut = match &found.end {
+            Err(error @ TarError::Truncated { .. }) => Some(error.to_string()),
+            Err(error) => return Err(reading.broken(error)),
+            Ok(()) => None,
+        };
+        let nobody = found.images.is_empty();
+        self.deliver(reading, found.images).await?;
+        if let Some(why) = &cut {
+            tracing::warn!(key = reading.shard.key, why, "a shard was cut");
+            if nobody {
+                // a cut always leaves a row that says so
+                let mut row = reading.whole();
+                row.row_id += i64::from(reading.rows());
+                let error = RowError::new(ErrorKind::Truncated, format!("the shard {why}"));
+                self.row(reading, row, Err(error)).await?;
+            }
+        }
+        let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+        Ok(PartEnd { rows: reading.rows(), skipped, damaged: u32::from(cut.is_some()) })
+    }
+
+    /// Takes the images of a window.
+    async fn images(
+        &self,
+        reading: &Reading<'_>,
+        samples: &mut Samples,
+        mut bytes: &[u8],
+    ) -> Result<(), ReadError> {
+        while let Some(images) = samples.next(&mut bytes).map_err(|error| reading.broken(&error))? {
+            self.deliver(reading, images).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, reading: &Reading<'_>, images: Vec<ShardImage>) -> Result<(), ReadError> {
+        for image in images {
+            let mut sample = Sample {
+                row_id: reading.part.first_row + i64::from(reading.rows()),
+                key: format!("{}!{}", reading.shard.key, image.name),
+                etag: reading.etag.get().cloned(),
+                size: Some(image.size),
+                target: None,
+                carried: Vec::new(),
+            };
+            let described = self.describe(&mut sample, &image.texts);
+            let bytes = image.bytes.and_then(|bytes| described.map(|()| bytes));
+            self.row(reading, sample, bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn row(
+        &self,
+        reading: &Reading<'_>,
+        sample: Sample,
+        bytes: Result<Vec<u8>, RowError>,
+    ) -> Result<(), ReadError> {
+        if reading.rows() == self.options.most_rows {
+            return Err(ReadError::TooMany {
+                key: reading.shard.key.clone(),
+                most: self.options.most_rows,
+                what: "shard",
+                advice: "pack smaller shards, or ask for less a row (`output.embedding`, `output.logits`)",
+            });
+        }
+        let size = bytes.as_ref().map_or(0, Vec::len) as u64;
+        let ticket = reading.intake.admit(sample, Some(size)).await.map_err(|_| ReadError::Stopped)?;
+        // the tag stands in the sample already
+        ticket.deliver(bytes.map(|bytes| Arrival { bytes: bytes.into(), etag: None }));
+        reading.rows.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Reads target and carried columns from the texts beside an image.
+    fn describe(&self, sample: &mut Sample, texts: &Texts) -> Result<(), RowError> {
+        let refuse = |why: String| RowError::new(ErrorKind::Corrupt, why);
+        let cls = text("cls", texts.cls.as_ref())?;
+        let wants_json = self.options.targets.is_some() && cls.is_none() || !self.options.carried.is_empty();
+        let json: serde_json::Map<String, serde_json::Value> = match text("json", texts.json.as_ref())? {
+            Some(json) if wants_json => serde_json::from_str(json)
+                .map_err(|error| refuse(format!("the `.json` beside it is no object: {error}")))?,
+            _ => serde_json::Map::new(),
+        };
+        for column in &self.options.carried {
+            sample.carried.push(match json.get(&column.name) {
+                None | Some(serde_json::Value::Null) if column.name == "txt" => {
+                    text("txt", texts.txt.as_ref())?.map_or(Value::Null, |text| Value::Text(text.to_owned()))
+                }
+                value => json_text(value),
+            });
+        }
+        let Some(names) = &self.options.targets else { return Ok(()) };
+        let target = match (cls, ["cls", "label", "target"].into_iter().find_map(|key| json.get(key))) {
+            (Some(cls), _) => names.of(cls).map_err(|why| format!("the `.cls` beside it: {why}")),
+            (None, Some(serde_json::Value::String(name))) => {
+                names.of(name).map_err(|why| format!("the class in the `.json` beside it: {why}"))
+            }
+            (None, Some(serde_json::Value::Null) | None) => Ok(None),
+            (None, Some(other)) => names
+                .of(&other.to_string())
+                .map_err(|why| format!("the class in the `.json` beside it: {why}")),
+        };
+        sample.target = target.map_err(refuse)?;
+        Ok(())
+    }
+}
+
+/// A text beside an image, if there is one.
+fn text<'a>(suffix: &str, bytes: Option<&'a Result<Vec<u8>, String>>) -> Result<Option<&'a str>, RowError> {
+    match bytes {
+        None => Ok(None),
+        Some(Err(why)) => Err(RowError::new(ErrorKind::Limit, why.clone())),
+        Some(Ok(bytes)) => std::str::from_utf8(bytes).map(Some).map_err(|_| {
+            RowError::new(ErrorKind::Corrupt, format!("the `.{suffix}` beside it is not UTF-8"))
+        }),
+    }
+}
+
+impl Reading<'_> {
+    fn rows(&self) -> u32 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// The row that stands for the whole shard.
+    fn whole(&self) -> Sample {
+        Sample {
+            row_id: self.part.first_row,
+            key: self.shard.key.clone(),
+            etag: self.etag.get().cloned(),
+            size: self.shard.size,
+            target: None,
+            carried: Vec::new(),
+        }
+    }
+
+    fn damaged(&self, kind: ErrorKind, why: &str) -> ReadError {
+        ReadError::Damaged { row: Box::new(self.whole()), error: RowError::new(kind, why) }
+    }
+
+    fn broken(&self, error: &TarError) -> ReadError {
+        let kind = match error {
+            TarError::NotTar { .. } => ErrorKind::Unsupported,
+            TarError::Broken { .. } => ErrorKind::Corrupt,
+            TarError::Truncated { .. } => ErrorKind::Truncated,
+        };
+        self.damaged(kind, &format!("the shard {error}"))
+    }
+}
+
+impl Dataset for ShardDataset {
+    fn read<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+        Box::pin(async move {
+            let shard = part.plan_row(&self.output).await?;
+            let etag = shard.etag.clone().map_or_else(OnceLock::new, OnceLock::from);
+            self.shard(&Reading { part, shard: &shard, etag, intake, rows: AtomicU32::new(0) }).await
+        })
+    }
+}

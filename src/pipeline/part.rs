@@ -1,0 +1,97 @@
+//! One part: read, made into rows, encoded, committed. A part whose input turns out to be damaged is tried a
+//! second time, as the one row that says so.
+
+use std::sync::atomic::Ordering;
+
+use crate::dataset::{Intake, Part, PartEnd, ReadError};
+use crate::failure::{Exit, Failure};
+use crate::output::{self, PartFile};
+use crate::sample::{RowError, Sample};
+
+use super::intake::PartIntake;
+use super::parts::OpenGuard;
+use super::run::Shared;
+
+/// One part from its plan to its receipt.
+pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
+    let Attempt { open, end } = match read_part(shared, &part).await? {
+        Ok(attempt) => attempt,
+        Err(damaged) => damaged_part(shared, part.id, damaged).await?,
+    };
+    open.part.expect(end.rows);
+    let batches = open.part.whole().await;
+    if part.rows.is_none() {
+        shared.progress.plan(u64::from(end.rows), u64::from(end.rows));
+    }
+    let context = shared.context.clone();
+    let (id, first_row, plan) = (part.id, part.first_row, part.plan);
+    let encoded =
+        tokio::task::spawn_blocking(move || output::encode(&context, id, first_row, &plan, end, &batches))
+            .await
+            .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
+    Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
+}
+
+/// A part that was read to its end and whose rows may still be under way.
+struct Attempt {
+    open: OpenGuard,
+    end: PartEnd,
+}
+
+/// A whole input that became one row.
+struct Damaged {
+    row: Sample,
+    error: RowError,
+}
+
+/// Reads a part. One that is damaged leaves nothing behind: its rows so far, made or under way, are given up.
+async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
+    let (open, intake) = attempt(shared, Some(part.id), part.rows).await?;
+    // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
+    match shared.dataset.read(part, &intake).await {
+        Ok(end) => {
+            intake.seal();
+            Ok(Ok(Attempt { open, end }))
+        }
+        Err(ReadError::Damaged { row, error }) => {
+            tracing::warn!(key = row.key, kind = %error.kind, why = error.message, "an input is damaged");
+            for batch in open.part.abandon() {
+                shared.progress.take_back(batch.num_rows() as u64, &output::error_rows(&batch));
+            }
+            Ok(Err(Damaged { row: *row, error }))
+        }
+        Err(error) => Err(Failure::from(error).within(format!("part {} was not read to its end", part.id))),
+    }
+}
+
+/// The part of a damaged input: one row, which says why there are no others.
+async fn damaged_part(shared: &Shared, part: u32, damaged: Damaged) -> Result<Attempt, Failure> {
+    let (open, intake) = attempt(shared, Some(part), Some(1)).await?;
+    let ticket = intake.admit(damaged.row, Some(0)).await;
+    let ticket = ticket.map_err(|_| Failure::from(ReadError::Stopped))?;
+    ticket.deliver(Err(damaged.error));
+    intake.seal();
+    Ok(Attempt { open, end: PartEnd { rows: 1, skipped: 0, damaged: 1 } })
+}
+
+/// Begins an attempt at a part of `rows` rows, or (`part` is `None`) at the first images of a run.
+pub(super) async fn attempt(
+    shared: &Shared,
+    part: Option<u32>,
+    rows: Option<u32>,
+) -> Result<(OpenGuard, PartIntake), Failure> {
+    let turn = shared.admitting.clone().acquire_owned().await;
+    let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
+    let number = shared.attempts.fetch_add(1, Ordering::Relaxed);
+    let open = shared.parts.open(number, part.map(|part| (part, rows)));
+    let intake = PartIntake::new(
+        number,
+        rows,
+        turn,
+        shared.pool.clone(),
+        shared.budget.clone(),
+        shared.queue.clone(),
+        shared.progress.clone(),
+    );
+    Ok((open, intake))
+}

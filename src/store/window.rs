@@ -1,0 +1,154 @@
+//! Pieces of large objects, each held against the tag that was planned, so that no two of them come from
+//! different versions of an object.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
+
+use super::location::strong;
+use super::{Entry, FetchError, Location, StoreError, Uri, local};
+
+/// A piece of an object.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// The bytes; fewer than asked for where the object ends.
+    pub bytes: Bytes,
+    /// Bytes of the whole object.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: Option<String>,
+}
+
+impl Location {
+    /// Reads a range of an object that must still have the tag `planned`. A range that begins behind the
+    /// object's end gives no bytes.
+    pub async fn window(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        planned: Option<&str>,
+    ) -> Result<Window, FetchError> {
+        if let Uri::Local(root) = &self.uri {
+            let (path, tag) = (root.join(key), planned.map(str::to_owned));
+            let read = tokio::task::spawn_blocking(move || local_window(&path, range, tag.as_deref()));
+            return read.await.map_err(|error| StoreError::Io {
+                what: format!("reading `{key}`"),
+                detail: error.to_string(),
+            })?;
+        }
+        let path = self.path(key)?;
+        self.retry(|| async {
+            match self.window_once(&path, key, range.clone(), planned).await {
+                Ok(window) => Ok(Ok(window)),
+                Err(FetchError::Store(error)) => Err(error),
+                Err(object) => Ok(Err(object)),
+            }
+        })
+        .await?
+    }
+
+    async fn window_once(
+        &self,
+        path: &object_store::path::Path,
+        key: &str,
+        range: Range<u64>,
+        planned: Option<&str>,
+    ) -> Result<Window, FetchError> {
+        let what = || format!("reading `{key}`");
+        let sort = |error: object_store::Error| match StoreError::from_store(error, what(), false) {
+            StoreError::Missing { .. } => FetchError::NotFound,
+            StoreError::Denied { .. } => FetchError::Denied,
+            other => FetchError::Store(other),
+        };
+        let options = GetOptions {
+            if_match: planned.map(str::to_owned),
+            range: Some(GetRange::Bounded(range.clone())),
+            ..GetOptions::default()
+        };
+        let response = match self.store.get_opts(path, options).await {
+            Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
+            Ok(response) => response,
+            Err(error) => {
+                // a range behind the end, the empty object among them, is refused in different words by every store
+                let found = self.store.head(path).await.map_err(sort)?;
+                if found.size > range.start {
+                    return Err(sort(error));
+                }
+                return Ok(Window { bytes: Bytes::new(), size: found.size, etag: strong(found.e_tag) });
+            }
+        };
+        let (size, etag) = (response.meta.size, strong(response.meta.e_tag.clone()));
+        let expected = range.end.min(size).saturating_sub(range.start);
+        let bytes = response.bytes().await.map_err(sort)?;
+        if bytes.len() as u64 != expected {
+            return Err(FetchError::Store(StoreError::Unavailable {
+                what: what(),
+                detail: format!("{} of {expected} bytes came", bytes.len()),
+            }));
+        }
+        Ok(Window { bytes, size, etag })
+    }
+
+    /// Size and tag of one object, or `None` where there is none.
+    pub async fn stat(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        match self.window(key, 0..1, None).await {
+            Ok(window) => Ok(Some(Entry { key: key.to_owned(), size: window.size, etag: window.etag })),
+            Err(FetchError::NotFound) => Ok(None),
+            Err(FetchError::Store(error)) => Err(error),
+            Err(error) => Err(StoreError::Denied {
+                what: format!("reading `{}/{key}`", self.uri),
+                detail: error.to_string(),
+            }),
+        }
+    }
+
+    /// Says what is wrong with a key that would name another object, or none.
+    pub fn check_key(&self, key: &str) -> Result<(), StoreError> {
+        self.path(key).map(|_| ())
+    }
+}
+
+fn local_window(path: &Path, range: Range<u64>, planned: Option<&str>) -> Result<Window, FetchError> {
+    let sort = |error: io::Error| local::sort(&error, path);
+    let file = fs::File::open(path).map_err(sort)?;
+    let found = file.metadata().map_err(sort)?;
+    let (size, etag) = (found.len(), local::etag(&found));
+    if planned.is_some_and(|planned| planned != etag) {
+        return Err(FetchError::Changed);
+    }
+    let length = range.end.min(size).saturating_sub(range.start);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    match file.read_exact_at(&mut bytes, range.start) {
+        Ok(()) => Ok(Window { bytes: bytes.into(), size, etag: Some(etag) }),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(FetchError::Changed),
+        Err(error) => Err(sort(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Role;
+
+    #[tokio::test]
+    async fn windows_are_pieces_of_one_version_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        fs::write(&path, b"0123456789").unwrap();
+        let input = Location::open(folder.path().to_str().unwrap(), Role::Input).unwrap();
+        let first = input.window("a.tar", 0..4, None).await.unwrap();
+        assert_eq!((&first.bytes[..], first.size), (&b"0123"[..], 10));
+        let tag = first.etag.as_deref();
+        assert_eq!(&input.window("a.tar", 8..99, tag).await.unwrap().bytes[..], b"89");
+        assert!(input.window("a.tar", 10..20, tag).await.unwrap().bytes.is_empty());
+        fs::write(&path, b"another text").unwrap();
+        assert!(matches!(input.window("a.tar", 4..8, tag).await, Err(FetchError::Changed)));
+        assert!(matches!(input.window("b.tar", 0..8, None).await, Err(FetchError::NotFound)));
+        assert!(matches!(input.window(".", 0..8, None).await, Err(FetchError::NotFound)));
+    }
+}
