@@ -1,6 +1,7 @@
 //! The same images packed in every way that is read give the same rows, through the program itself; what is
 //! wrong with a pack is told.
 
+mod again;
 mod damage;
 mod manifest;
 

@@ -161,3 +161,37 @@ fn an_image_that_takes_more_memory_than_there_is_costs_a_process_apart_and_else_
     assert_eq!((&summary["ok"], &summary["errors_by_kind"]["decoder_panic"]), (&1.into(), &1.into()));
     assert!(apart.stdout.contains("was ended by signal 6 (SIGABRT"), "{}", apart.stdout);
 }
+
+#[test]
+fn hostile_archives_give_typed_rows_in_bounded_time_and_memory() {
+    let lines = std::fs::read_to_string(HOSTILE.folder.join("expect.tsv")).unwrap();
+    let archives: Vec<(String, String)> = lines
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split('\t').map(str::to_owned);
+            let (name, becomes) = (fields.next()?, fields.next()?);
+            becomes.starts_with("tar").then_some((name, becomes))
+        })
+        .collect();
+    assert_eq!(archives.len(), 4);
+    let names: Vec<&str> = archives.iter().map(|(name, _)| name.trim_end_matches(".tar")).collect();
+    let address = format!("{}/{{{}}}.tar", HOSTILE.folder.display(), names.join(","));
+    let job = Job::new(&address, &own_model("v1_odd.safetensors"))
+        .set("input.format=webdataset")
+        .set("preprocess.image_size=64")
+        .set("limits.max_error_fraction=1")
+        .set("limits.max_damaged_inputs=4");
+    let started = Instant::now();
+    wait(limited(LIMIT, &job.command("run")).spawn().unwrap()).exits(0);
+    println!("{} archives in {:?}", archives.len(), started.elapsed());
+    let rows = job.rows();
+    for (name, becomes) in &archives {
+        let of_it: Vec<&Value> =
+            rows.iter().filter(|row| row["key"].as_str().unwrap().starts_with(name.as_str())).collect();
+        let failed = of_it.iter().filter(|row| row["status"] == "error").count();
+        println!("{name}: {} rows, {failed} errors", of_it.len());
+        assert!(!of_it.is_empty(), "{name} leaves no row");
+        assert_eq!(failed > 0, becomes == "tar error", "{name}: {of_it:?}");
+    }
+    ended(&mut job.command("verify")).exits(0);
+}
