@@ -20,7 +20,7 @@ pub use error::JobError;
 pub use fingerprint::{Components, fingerprint};
 pub use frozen::{Frozen, FrozenModel};
 pub use limits::Limits;
-pub use load::{Source, load};
+pub use load::{Source, load, parse_text};
 pub use model::{LoadedModel, read_labels};
 pub use resolve::ResolvedJob;
 pub use spec::{JobSpec, Precision, ReportFormat, TargetsSpec};
