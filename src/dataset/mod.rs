@@ -8,6 +8,7 @@ mod folder;
 mod intake;
 mod plan;
 mod targets;
+pub mod webdataset;
 mod witness;
 
 pub use error::{DatasetError, ReadError};
