@@ -1,8 +1,10 @@
 """Writes tests/fuzz/seeds: small inputs of every variety that a target knows. `python tests/fuzz/seeds.py`"""
 
+import io
 import shutil
 import struct
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -163,9 +165,39 @@ def job_toml():
     yield "typing_errors", b"[engin]\nbatchsize = 1979-05-27T07:32:00Z\naws_secret_access_key = inf\n\0a.b.c=[[1]]\0a\0=."
 
 
+# ---- tar: limits, windows, then an archive; checksums are mended by the target
+
+
+def tar_file(members, kind=tarfile.USTAR_FORMAT, **pax):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=kind, **pax) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if content is None:
+                info.type, info.linkname = tarfile.SYMTYPE, "else"
+            else:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content or b""))
+    # to its end mark, without what Python adds behind it
+    used = out.getvalue().rstrip(b"\0")
+    return used + bytes(-len(used) % 512 + 1024)
+
+
+def tar():
+    sample = [("d/1.jpg", b"image"), ("d/1.cls", b"7"), ("d/1.json", b'{"a":1}'), ("d/2.PNG", b""), ("d/2.txt", b"words")]
+    yield "samples.tar", b"\0\7" + tar_file(sample)
+    yield "again.tar", b"\4\0" + tar_file([("a.jpg", b"1"), ("a.jpg", b"2"), ("a.jpg#2", b"3"), ("a.cls", b"4")])
+    yield "links.tar", b"\6\xff" + tar_file([("a.jpg", None), ("b", b"x"), ("c.seg.png", b"y" * 520)])
+    name = "n" * 120 + "/1.jpg"
+    yield "gnu_long_name.tar", b"\0\xff" + tar_file([(name, b"image")], tarfile.GNU_FORMAT)
+    yield "pax.tar", b"\0\x1f" + tar_file([(name, b"image"), ("\u00e9.txt", b"x")], tarfile.PAX_FORMAT)
+    yield "pax_global.tar", b"\0\1" + tar_file([("a.jpg", b"image")], tarfile.PAX_FORMAT, pax_headers={"comment": "x"})
+    yield "cut.tar", b"\2\xff" + tar_file(sample)[:1500]
+
+
 def main():
     shutil.rmtree(HERE / "seeds", ignore_errors=True)
-    for target in (decode, pickle, job_toml):
+    for target in (decode, pickle, job_toml, tar):
         folder = HERE / "seeds" / target.__name__
         folder.mkdir(parents=True)
         total = 0
