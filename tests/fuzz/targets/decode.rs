@@ -69,7 +69,7 @@ impl Choice {
         options.std = [0.229, 0.224, 0.225];
         // one input in sixteen has production's limits; the others are quick
         if more & 15 != 15 {
-            options.limits = Limits { max_pixels: 1 << 18, max_scans: 20, ..options.limits };
+            options.limits = Limits { max_pixels: 1 << 16, max_scans: 20, ..options.limits };
         }
         if is(5) {
             options.limits.decoder_warnings = DecoderWarnings::Error;
