@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools python build demo test test-long check clean-runtime
+.PHONY: help setup tools python build demo test test-long check fuzz clean-runtime
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +33,11 @@ check: tools ## formatting and lints
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo clippy --all-targets --features failpoints --locked -- -D warnings
+
+TARGET = decode
+SECONDS = 600
+fuzz: tools ## hostile bytes for one reader: make fuzz TARGET=decode SECONDS=1800; needs a nightly compiler
+	@infra/fuzz/run.sh "$(TARGET)" "$(SECONDS)"
 
 clean-runtime: ## remove what setup and python made: .runtime and .venv
 	rm -rf .runtime .venv

@@ -14,11 +14,23 @@ use super::exif::Orientation;
 /// An EXIF block larger than this is not looked into.
 const MAX_EXIF: usize = 1 << 20;
 
+/// Bytes before the first chunk.
+const RIFF_HEADER: usize = 12;
+
+/// Bytes before the first chunk within a frame of an animation.
+const FRAME_HEADER: usize = 16;
+
+/// Where lossy data have their size: behind a tag and a start code of three bytes each.
+const LOSSY_SIZE: usize = 6;
+
 /// `frame` is scratch for 3 or 4 bytes a pixel.
 pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>) -> Result<(), Error> {
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| fault(error, bytes))?;
     let (width, height) = decoder.dimensions();
     canvas.admit(width, height)?;
+    if decoder.is_lossy() {
+        check_lossy(bytes, decoder.is_animated(), (width, height))?;
+    }
     let mut orientation = Orientation::Upright;
     if canvas.wants_orientation() {
         decoder.set_memory_limit(MAX_EXIF);
@@ -46,11 +58,70 @@ pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>)
     Ok(())
 }
 
+/// Holds the size that lossy data claim against the one that was admitted: of the canvas, or of the first frame, which
+/// lies within it. The crate decodes whatever they claim before it compares, and beside alpha in a frame it never does.
+fn check_lossy(bytes: &[u8], animated: bool, canvas: (u32, u32)) -> Result<(), Error> {
+    let mut at = RIFF_HEADER;
+    while let Some(chunk) = Chunk::at(bytes, at) {
+        let (size, lossy) = match chunk.name {
+            b"VP8 " if !animated => (Some(canvas), Some(chunk)),
+            b"ANMF" if animated => {
+                let first = Chunk::at(bytes, chunk.begin + FRAME_HEADER);
+                let lossy = match first {
+                    Some(alpha) if alpha.name == b"ALPH" => Chunk::at(bytes, alpha.next),
+                    other => other.filter(|chunk| chunk.name == b"VP8 "),
+                };
+                let side = |at: usize| Some(1 + u24_at(bytes, chunk.begin + at)?);
+                (side(6).zip(side(9)), lossy)
+            }
+            _ => {
+                at = chunk.next;
+                continue;
+            }
+        };
+        let claimed = lossy.and_then(|chunk| u32_at(bytes, chunk.begin + LOSSY_SIZE));
+        let claimed = claimed.map(|sides| (sides & 0x3fff, sides >> 16 & 0x3fff));
+        return match (size, claimed) {
+            (Some((width, height)), Some((across, down))) if (width, height) != (across, down) => {
+                Err(Error::corrupt(format!(
+                    "its lossy data have {across} × {down} pixels, their frame {width} × {height}"
+                )))
+            }
+            // what is not there is missed by the crate
+            _ => Ok(()),
+        };
+    }
+    Ok(())
+}
+
+/// A chunk of the container, whose content may lie beyond the file's end.
+struct Chunk<'a> {
+    name: &'a [u8],
+    begin: usize,
+    next: usize,
+}
+
+impl<'a> Chunk<'a> {
+    fn at(bytes: &'a [u8], at: usize) -> Option<Chunk<'a>> {
+        let name = bytes.get(at..at.checked_add(4)?)?;
+        let length = u32_at(bytes, at + 4)?;
+        let begin = at + 8;
+        Some(Chunk { name, begin, next: begin + length.saturating_add(length & 1) as usize })
+    }
+}
+
+fn u24_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let field = bytes.get(at..at.checked_add(3)?)?;
+    Some(u32::from_le_bytes([field[0], field[1], field[2], 0]))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u24_at(bytes, at)? | u32::from(*bytes.get(at.checked_add(3)?)?) << 24)
+}
+
 /// The container says how long it is; whatever goes wrong in a shorter file goes wrong because it was cut.
 fn fault(error: DecodingError, bytes: &[u8]) -> Error {
-    let claimed = bytes.get(4..8).map_or(u64::MAX, |length| {
-        8 + u64::from(u32::from_le_bytes([length[0], length[1], length[2], length[3]]))
-    });
+    let claimed = u32_at(bytes, 4).map_or(u64::MAX, |length| 8 + u64::from(length));
     let ended = matches!(&error, DecodingError::IoError(io) if io.kind() == ErrorKind::UnexpectedEof);
     if (bytes.len() as u64) < claimed {
         Error::truncated(format!("it has {} bytes of {claimed}", bytes.len()))
@@ -58,5 +129,75 @@ fn fault(error: DecodingError, bytes: &[u8]) -> Error {
         Error::corrupt("its chunks are longer than the file")
     } else {
         Error::corrupt(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::resample::Resampler;
+    use super::super::{Format, Options};
+    use super::*;
+
+    fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let length = (content.len() as u32).to_le_bytes();
+        [name.as_slice(), &length, content, &[0][..content.len() % 2]].concat()
+    }
+
+    /// The extended form with a canvas of 8 × 8 pixels.
+    fn extended(flags: u8, chunks: &[Vec<u8>]) -> Vec<u8> {
+        let header = chunk(b"VP8X", &[flags, 0, 0, 0, 7, 0, 0, 7, 0, 0]);
+        let body = [b"WEBP", header.as_slice(), &chunks.concat()].concat();
+        chunk(b"RIFF", &body)
+    }
+
+    /// A key frame whose first partition has 32 bytes; all of its data are zeros.
+    fn lossy(width: u16, height: u16) -> Vec<u8> {
+        let start = [0x10, 0x04, 0, 0x9d, 0x01, 0x2a];
+        let sides = [width.to_le_bytes(), height.to_le_bytes()].concat();
+        chunk(b"VP8 ", &[&start, sides.as_slice(), &[0; 64]].concat())
+    }
+
+    fn animation(frame: &[Vec<u8>]) -> Vec<u8> {
+        let place = [0, 0, 0, 0, 0, 0, 7, 0, 0, 7, 0, 0, 0, 0, 0, 2];
+        let frame = chunk(b"ANMF", &[&place, frame.concat().as_slice()].concat());
+        extended(0x12, &[chunk(b"ANIM", &[0; 6]), frame])
+    }
+
+    fn refusal(bytes: &[u8]) -> Option<Error> {
+        let options = Options::new(8);
+        let mut resampler = Resampler::new();
+        let mut canvas = Canvas::new(&options, Format::WebP, &mut resampler);
+        decode(bytes, &mut Vec::new(), &mut canvas).err()
+    }
+
+    #[test]
+    fn lossy_data_of_another_size_than_their_frame_are_refused_before_they_are_decoded() {
+        let alpha = || chunk(b"ALPH", &[0; 65]);
+        for (width, height) in [(4, 8), (8, 9), (0, 0), (16383, 16383)] {
+            let other = || lossy(width, height);
+            for (what, bytes) in [
+                ("still", extended(0, &[other()])),
+                ("still with alpha", extended(0x10, &[alpha(), other()])),
+                ("animated", animation(&[other()])),
+                ("animated with alpha", animation(&[alpha(), other()])),
+            ] {
+                let said = refusal(&bytes).map(|error| error.to_string()).unwrap_or_default();
+                let claim = format!("its lossy data have {width} × {height} pixels, their frame 8 × 8");
+                assert!(said.contains(&claim), "{what}: {said:?}");
+            }
+        }
+        // of the right size they go on to the decoder
+        for bytes in [extended(0, &[lossy(8, 8)]), animation(&[alpha(), lossy(8, 8)])] {
+            let said = refusal(&bytes).map(|error| error.to_string()).unwrap_or_default();
+            assert!(!said.contains("lossy data have"), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_searched_without_harm() {
+        let whole = animation(&[chunk(b"ALPH", &[0; 65]), lossy(4, 8)]);
+        for end in 0..=whole.len() {
+            assert!(refusal(&whole[..end]).is_some(), "{end}");
+        }
     }
 }

@@ -40,10 +40,11 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| JobError::Unreadable { path: file.clone(), why: error.to_string() })?;
-    parse(&text, &file, source)
+    parse_text(&text, &file, source)
 }
 
-fn parse(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobError> {
+/// What [`load`] makes of a file's text. `file` is for messages.
+pub fn parse_text(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobError> {
     // the parser's own text quotes the line, and a line may hold anything
     let syntax = |error: toml::de::Error| JobError::Syntax {
         path: match error.span() {
@@ -202,7 +203,7 @@ mod tests {
 
     fn parsed(text: &str, overrides: &[&str]) -> Result<JobSpec, JobError> {
         let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
-        parse(text, "job.toml", &Source { overrides: &overrides, date: "2026-11-24".into() })
+        parse_text(text, "job.toml", &Source { overrides: &overrides, date: "2026-11-24".into() })
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use fingerprint::{Components, fingerprint};
 pub use frozen::{Excluded, Frozen, FrozenModel};
 pub use input::Observed;
 pub use limits::Limits;
-pub use load::{Source, load};
+pub use load::{Source, load, parse_text};
 pub use model::{LoadedModel, read_labels};
 pub use resolve::ResolvedJob;
 pub use spec::{Format, JobSpec, Precision, ReportFormat, TargetsSpec};

@@ -39,17 +39,23 @@ pub struct Checkpoint {
 /// 1.6, tensors that hold something other than floating-point weights, and the authors' layout with names that it
 /// does not have.
 pub fn load(path: &Path) -> Result<Checkpoint, ModelError> {
-    let bytes = read_capped(path, MAX_CHECKPOINT_BYTES)?;
-    let tensors = if bytes.starts_with(torch::ZIP) {
-        torch::read(path, &bytes)?
-    } else {
-        // a safetensors file is eight bytes of length, then JSON
-        if bytes.get(8) != Some(&b'{') {
-            refuse_others(path, &bytes)?;
-        }
-        safetensors::read(path, &bytes)?
-    };
-    Ok(Checkpoint { tensors: layout::to_timm(tensors)?, sha256: sha256_hex(&bytes) })
+    Checkpoint::parse(path, &read_capped(path, MAX_CHECKPOINT_BYTES)?)
+}
+
+impl Checkpoint {
+    /// What [`load`] makes of a file's bytes. `path` is for messages; its ending may tell what the bytes are not.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
+        let tensors = if bytes.starts_with(torch::ZIP) {
+            torch::read(path, bytes)?
+        } else {
+            // a safetensors file is eight bytes of length, then JSON
+            if bytes.get(8) != Some(&b'{') {
+                refuse_others(path, bytes)?;
+            }
+            safetensors::read(path, bytes)?
+        };
+        Ok(Self { tensors: layout::to_timm(tensors)?, sha256: sha256_hex(bytes) })
+    }
 }
 
 /// What is no safetensors file by its first bytes may be something that has a name.

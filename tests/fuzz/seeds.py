@@ -1,0 +1,210 @@
+"""Writes tests/fuzz/seeds: small inputs of every variety that a target knows. `python tests/fuzz/seeds.py`"""
+
+import io
+import shutil
+import struct
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "reference"))
+
+from baseline_jpeg import baseline_jpeg  # noqa: E402
+from image_fixtures import bmp_bytes, bmps, gifs, jpegs, lzw, moved, padded, picture, png_bytes, rgb, save  # noqa: E402
+from PIL import Image  # noqa: E402
+
+# ---- decode: three bytes of options (see targets/decode.rs), then an image
+
+# crop or squash, filters, exif, layouts, element types; small sides; every second one decoded twice
+OPTIONS = [bytes([switches, side, again]) for switches, side, again in ((0, 0, 0), (0x57, 1, 16), (0xAE, 40, 31), (0xC5, 8, 16))]
+
+# of the fixtures that the tests hold against Pillow, those that are small anyhow
+SMALL = {
+    "1x1.jpg", "gray_1x1.jpg", "7x3.jpg", "1x1.gif", "indices_beyond_palette.gif", "indices_beyond_ramp.gif",
+    "local_palette.gif",
+}  # fmt: skip
+
+
+def images():
+    tiny = rgb(19, 13, 1)
+    for family in (jpegs, gifs, bmps):
+        yield from ((name, data) for name, data in family() if name in SMALL)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    inks = Image.fromarray(picture(17, 9, 4, 2), "CMYK")
+    planes = [np.asarray(rgb(21, 18, 3).convert("YCbCr"))[..., c] for c in range(3)]
+    yield "420_turned.jpg", save(tiny, "JPEG", quality=40, subsampling=2, exif=exif)
+    yield "progressive.jpg", save(tiny, "JPEG", quality=30, progressive=True)
+    yield "restarts.jpg", save(rgb(40, 18, 4), "JPEG", quality=20, restart_marker_blocks=1)
+    yield "cmyk.jpg", save(inks, "JPEG", quality=20)
+    yield "410.jpg", baseline_jpeg(planes, [(4, 2), (1, 1), (1, 1)])
+
+    samples = picture(11, 7, 4, 5)
+    for interlace in (False, True):
+        tail = "_interlaced.png" if interlace else ".png"
+        yield f"palette_2{tail}", png_bytes(samples[..., :1] >> 6, 2, 3, interlace, bytes(range(9)))
+        yield f"rgba{tail}", png_bytes(samples, 8, 6, interlace)
+        yield f"gray_16{tail}", png_bytes(samples[..., :1].astype(np.uint16) * 257, 16, 0, interlace)
+    yield "turned.png", save(tiny.crop((0, 0, 6, 5)), "PNG", exif=exif)
+    yield "animated.png", save(tiny, "PNG", save_all=True, append_images=[rgb(19, 13, 6)])
+
+    indexed = tiny.quantize(7)
+    yield "frame_beyond_screen.gif", moved(save(indexed, "GIF", transparency=2), (12, 20), (5, 3))
+    yield "interlaced.gif", save(indexed, "GIF", interlace=1)
+    empty = b"GIF89a" + struct.pack("<HHBBB", 3, 2, 0x80, 0, 0) + bytes(6)
+    yield "extension.gif", empty + b"!\xfe\3abc\0," + struct.pack("<HHHHB", 0, 0, 3, 2, 0) + lzw([0, 1] * 3, 2) + b";"
+
+    rows = picture(5, 3, 4, 7)
+    yield "24.bmp", bmp_bytes(padded([row[:, :3].tobytes() for row in rows]), 5, 3, 24)
+    masks = struct.pack("<IIII", 0xFF, 0xFF00, 0xFF0000, 0xFF000000)
+    yield "32_masks.bmp", bmp_bytes(rows.tobytes(), 5, 3, 32, 3, masks=masks, header=108)
+    packed = padded([row[:, :2].tobytes() for row in rows])
+    yield "16_top_down.bmp", bmp_bytes(packed, 5, 3, 16, top_down=True)
+    runs = b"\3\1\0\3\2\1\0\0\0\0\0\2\1\0\2\3\0\0\0\1"
+    yield "8_runs.bmp", bmp_bytes(runs, 5, 3, 8, 1, palette=bytes(range(16)), colours=4)
+    yield "4_runs.bmp", bmp_bytes(runs, 5, 3, 4, 2, palette=bytes(range(64)))
+    yield "1_core.bmp", bmp_bytes(padded([b"\xa8"] * 3), 5, 3, 1, palette=bytes(range(6)), header=12)
+
+    clear = Image.fromarray(picture(19, 13, 4, 8), "RGBA")
+    yield "lossy.webp", save(tiny, "WEBP", quality=20)
+    yield "lossy_alpha.webp", save(clear, "WEBP", quality=10)
+    yield "lossless.webp", save(tiny.resize((9, 7)), "WEBP", lossless=True, exif=exif)
+    yield "lossless_palette.webp", save(indexed.convert("RGB"), "WEBP", lossless=True)
+    yield "animated.webp", save(clear.crop((0, 0, 8, 8)), "WEBP", save_all=True, append_images=[rgb(8, 8, 9)])
+
+
+def decode():
+    for number, (name, data) in enumerate(images()):
+        yield name, OPTIONS[number % len(OPTIONS)] + data
+
+
+# ---- pickle: one byte, odd before a bare pickle and even before a file; then that
+
+
+def text(value):
+    return bytes([0x8C, len(value)]) + value.encode()
+
+
+def ints(*values):
+    return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
+
+
+def tensor(storage, key, length, offset, shape, strides, tail=b"\x89}"):
+    reference = b"(" + text("storage") + f"ctorch\n{storage}\n".encode() + text(key) + text("cpu")
+    reference += b"J" + struct.pack("<i", length) + b"tQ"
+    arguments = reference + b"J" + struct.pack("<i", offset) + ints(*shape) + ints(*strides) + tail
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + arguments + b"tR"
+
+
+def dictionary(items, empty=b"}"):
+    return empty + b"(" + b"".join(text(key) + value for key, value in items) + b"u"
+
+
+def program(value, protocol=2):
+    return bytes([0x80, protocol]) + value + b"."
+
+
+def archive(entries):
+    data, directory = b"", b""
+    for name, content in entries:
+        common = bytes(8) + struct.pack("<IIIHH", 0, len(content), len(content), len(name), 0)
+        directory += b"PK\1\2\x14\0\x14\0" + common + bytes(10) + struct.pack("<I", len(data)) + name.encode()
+        data += b"PK\3\4\x14\0" + common + name.encode() + content
+    count, length = len(entries), len(directory)
+    return data + directory + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, length, len(data), 0)
+
+
+def safetensors(header, data):
+    return struct.pack("<Q", len(header)) + header + data
+
+
+def pickle():
+    dense = tensor("FloatStorage", "0", 16, 1, (2, 3), (3, 1))
+    turned = tensor("HalfStorage", "0", 32, 0, (3, 2, 2), (1, 3, 6))
+    parameter = b"ctorch._utils\n_rebuild_parameter\n" + dense + b"\x88}\x87R"
+    counter = tensor("LongStorage", "0", 8, 0, (), ())
+    ordered = b"ccollections\nOrderedDict\n)R"
+    weights = [("a.conv.weight", dense), ("a.bn.weight", turned), ("b", parameter), ("c.num_batches_tracked", counter)]
+    programs = {
+        "plain": program(dictionary(weights)),
+        "ordered": program(dictionary(weights[:2], ordered) + dictionary([("_metadata", b"}")]) + b"b"),
+        "wrapped": program(dictionary([("epoch", b"M\1\2"), ("model", dictionary(weights[:1], ordered)), ("loss", b"G" + bytes(8))])),
+        "authors": program(dictionary([("module.body.conv1.0.weight", dense), ("module.body.conv1.1.weight", turned)])),
+        "double": program(dictionary([("w", tensor("DoubleStorage", "1", 3, 0, (3,), (1,))), ("n", tensor("BFloat16Storage", "2", 0, 0, (0, 4), (4, 1)))])),
+        "memo": b"\x80\4\x95" + struct.pack("<Q", 90) + b"}\x94(" + text("w") + b"\x94" + text("torch._utils") + text("_rebuild_tensor_v2")
+        + b"\x93\x94" + dense[len(b"ctorch._utils\n_rebuild_tensor_v2\n") :] + text("v") + b"h\0u.",
+        "training": program(dictionary([("state_dict", dictionary(weights[:1])), ("optimizer", dictionary([("state", b"}K\0]s"), ("groups", b"](NK\1\x8a\2\0\1e")]))])),
+        "global": program(b"cos\nsystem\n" + text("true") + b"\x85R"),
+    }  # fmt: skip
+    for name, code in programs.items():
+        yield f"{name}.pkl", b"\1" + code
+    file = archive([("x/data.pkl", programs["double"]), ("x/data/1", bytes(24)), ("x/data/2", b""), ("x/byteorder", b"little")])
+    yield "archive.pth", b"\0" + file
+    yield "archive_comment.bin", b"\2" + file[:-2] + b"\3\0end"
+    yield "empty.pth", b"\0" + archive([])
+    header = b'{"__metadata__":{"format":"pt"},"w":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]},"b":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}}'
+    yield "two.safetensors", b"\4" + safetensors(header, bytes(range(16)))
+    yield "legacy.pth", b"\0\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+
+
+# ---- job_toml: a file, then overrides behind NULs
+
+
+def job_toml():
+    jobs = HERE.parent.parent / "jobs"
+    for name in ("demo", "imagenet_val"):
+        lines = (line.split("#")[0].rstrip() for line in (jobs / f"{name}.toml").read_text().splitlines())
+        yield f"{name}.toml", "\n".join(line for line in lines if line).encode()
+    least = b'[input]\nuri = "in/${DATE}"\n[model]\npath = "m.pth"\n[output]\nuri = "${X:-out}"\n'
+    yield "overrides", least + b"\0engine.batch_size=64\0output.uri=s3://b/x\0report.formats=['json']\0limits.max_pixels=50M"
+    yield "nested", least + b"[preprocess]\nmean = [0.1, 0.2, 3e-1]\nmode = 'squash'\n[report]\nrequire = ['top1 >= 85']\n"
+    yield "dotted", b"input.uri = 'a'\nmodel = { path = '''b''' }\noutput.uri = \"\\u00e9\"\nlimits.max_pixels = 0x1F\n"
+    yield "typing_errors", b"[engin]\nbatchsize = 1979-05-27T07:32:00Z\naws_secret_access_key = inf\n\0a.b.c=[[1]]\0a\0=."
+
+
+# ---- tar: limits, windows, then an archive; checksums are mended by the target
+
+
+def tar_file(members, kind=tarfile.USTAR_FORMAT, **pax):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=kind, **pax) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if content is None:
+                info.type, info.linkname = tarfile.SYMTYPE, "else"
+            else:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content or b""))
+    # to its end mark, without what Python adds behind it
+    used = out.getvalue().rstrip(b"\0")
+    return used + bytes(-len(used) % 512 + 1024)
+
+
+def tar():
+    sample = [("d/1.jpg", b"image"), ("d/1.cls", b"7"), ("d/1.json", b'{"a":1}'), ("d/2.PNG", b""), ("d/2.txt", b"words")]
+    yield "samples.tar", b"\0\7" + tar_file(sample)
+    yield "again.tar", b"\4\0" + tar_file([("a.jpg", b"1"), ("a.jpg", b"2"), ("a.jpg#2", b"3"), ("a.cls", b"4")])
+    yield "links.tar", b"\6\xff" + tar_file([("a.jpg", None), ("b", b"x"), ("c.seg.png", b"y" * 520)])
+    name = "n" * 120 + "/1.jpg"
+    yield "gnu_long_name.tar", b"\0\xff" + tar_file([(name, b"image")], tarfile.GNU_FORMAT)
+    yield "pax.tar", b"\0\x1f" + tar_file([(name, b"image"), ("\u00e9.txt", b"x")], tarfile.PAX_FORMAT)
+    yield "pax_global.tar", b"\0\1" + tar_file([("a.jpg", b"image")], tarfile.PAX_FORMAT, pax_headers={"comment": "x"})
+    yield "cut.tar", b"\2\xff" + tar_file(sample)[:1500]
+
+
+def main():
+    shutil.rmtree(HERE / "seeds", ignore_errors=True)
+    for target in (decode, pickle, job_toml, tar):
+        folder = HERE / "seeds" / target.__name__
+        folder.mkdir(parents=True)
+        total = 0
+        for name, data in target():
+            (folder / name).write_bytes(data)
+            total += len(data)
+        print(f"{target.__name__}: {len(list(folder.iterdir()))} seeds, {total} bytes")
+
+
+main()
