@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod load;
 mod model;
+mod preprocess;
 mod resolve;
 mod spec;
 mod storage;

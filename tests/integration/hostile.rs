@@ -152,7 +152,7 @@ fn an_image_that_takes_more_memory_than_there_is_costs_a_process_apart_and_else_
         let mut command = program();
         // one arena: else the number of threads decides how much address space is left
         command.env("MALLOC_ARENA_MAX", "1").args(["doctor", "decode"]).args(isolate).args(&files);
-        ended(&mut limited(200, &command))
+        ended(&mut limited(100, &command))
     };
     assert_eq!(decode(None).signal, Some(6));
     let apart = decode(Some("--isolate"));
