@@ -1,5 +1,6 @@
 //! `_tresnet/job.json`: the resolved job as its first process froze it.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::FolderTargets;
@@ -96,5 +97,14 @@ impl Frozen {
     /// The bytes of `job.json`.
     pub fn to_json(&self) -> Result<Vec<u8>, JobError> {
         serde_json::to_vec_pretty(self).map_err(|error| JobError::Mismatch(format!("job.json: {error}")))
+    }
+}
+
+/// What an earlier run froze: the default of keys that decide rows and are not typed.
+pub(super) struct Earlier<'a>(pub Option<&'a Frozen>);
+
+impl Earlier<'_> {
+    pub fn value<T: DeserializeOwned>(&self, component: &str) -> Option<T> {
+        serde_json::from_value(self.0?.components.get(component)?.clone()).ok()
     }
 }

@@ -4,8 +4,8 @@ use crate::image;
 use crate::model::Preprocessing;
 
 use super::JobError;
+use super::frozen::Earlier;
 use super::model::LoadedModel;
-use super::resolve::Earlier;
 use super::spec::{self, JobSpec};
 
 /// The image stage's options, and the same in the words of the graph's metadata.

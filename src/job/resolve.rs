@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-
 use crate::dataset::FolderTargets;
 use crate::failure::Failure;
 use crate::image;
@@ -14,7 +12,7 @@ use crate::report::{Gate, GateError};
 use crate::store::Uri;
 
 use super::fingerprint::{differences, fingerprint};
-use super::frozen::{Excluded, Frozen, FrozenModel};
+use super::frozen::{Earlier, Excluded, Frozen, FrozenModel};
 use super::input::Observed;
 use super::limits::Limits;
 use super::model::{LoadedModel, read_labels};
@@ -235,15 +233,6 @@ impl ResolvedJob {
     /// What goes into the graph's metadata.
     pub fn metadata(&self) -> Metadata {
         Metadata { preprocessing: self.preprocessing.clone(), classes: self.model.labels.clone() }
-    }
-}
-
-/// What an earlier run froze: the default of keys that decide rows and are not typed.
-pub(super) struct Earlier<'a>(Option<&'a Frozen>);
-
-impl Earlier<'_> {
-    pub fn value<T: DeserializeOwned>(&self, component: &str) -> Option<T> {
-        serde_json::from_value(self.0?.components.get(component)?.clone()).ok()
     }
 }
 

@@ -20,6 +20,7 @@ mod parts;
 mod progress;
 mod run;
 mod share;
+mod shared;
 mod shutdown;
 mod work;
 

@@ -10,7 +10,7 @@ use crate::sample::{RowError, Sample};
 
 use super::intake::PartIntake;
 use super::parts::OpenGuard;
-use super::run::Shared;
+use super::shared::Shared;
 
 /// One part from its plan to its receipt.
 pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -24,6 +23,7 @@ use super::isolate::Isolation;
 use super::opening::{Opening, Plan};
 use super::part::{attempt, run_part};
 use super::parts::OpenParts;
+use super::shared::Shared;
 use super::work::{WorkQueue, Workshop};
 use super::{Progress, Share, Shutdown};
 
@@ -62,29 +62,6 @@ pub struct Executed {
     pub plan: Plan,
     /// Receipts of this run.
     pub committed: Vec<PartFile>,
-}
-
-/// What the tasks of all parts share.
-pub(super) struct Shared {
-    pub dataset: Arc<dyn Dataset>,
-    pub pool: SlotPool,
-    pub budget: ByteBudget,
-    /// One part admits rows at a time, in plan order: a part fills several batches by itself, and a stop then
-    /// finds one part half done and not all of them.
-    pub admitting: Arc<Semaphore>,
-    pub queue: Arc<WorkQueue>,
-    pub parts: Arc<OpenParts>,
-    pub context: PartContext,
-    pub output: Location,
-    pub layout: Layout,
-    pub progress: Arc<Progress>,
-    pub shutdown: Shutdown,
-    /// Numbers attempts at parts: a batch of one that was given up never counts for the next.
-    pub attempts: AtomicU32,
-    /// Open parts get this long to end after a signal.
-    grace: Duration,
-    /// Inputs that may be damaged.
-    max_damaged_inputs: u64,
 }
 
 /// Runs every part that does not stand yet.

@@ -1,0 +1,40 @@
+//! What the tasks of all parts of a run share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::dataset::Dataset;
+use crate::engine::SlotPool;
+use crate::output::{Layout, PartContext};
+use crate::store::Location;
+
+use super::intake::ByteBudget;
+use super::parts::OpenParts;
+use super::work::WorkQueue;
+use super::{Progress, Shutdown};
+
+/// What the tasks of all parts share.
+pub(super) struct Shared {
+    pub dataset: Arc<dyn Dataset>,
+    pub pool: SlotPool,
+    pub budget: ByteBudget,
+    /// One part admits rows at a time, in plan order: a part fills several batches by itself, and a stop then
+    /// finds one part half done and not all of them.
+    pub admitting: Arc<Semaphore>,
+    pub queue: Arc<WorkQueue>,
+    pub parts: Arc<OpenParts>,
+    pub context: PartContext,
+    pub output: Location,
+    pub layout: Layout,
+    pub progress: Arc<Progress>,
+    pub shutdown: Shutdown,
+    /// Numbers attempts at parts: a batch of one that was given up never counts for the next.
+    pub attempts: AtomicU32,
+    /// Open parts get this long to end after a signal.
+    pub grace: Duration,
+    /// Inputs that may be damaged.
+    pub max_damaged_inputs: u64,
+}
