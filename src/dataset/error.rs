@@ -92,6 +92,24 @@ pub enum DatasetError {
         /// What is wrong with it.
         why: String,
     },
+    /// A plan that was begun from a listing in another order.
+    #[error(
+        "the plan was begun with `[input] listing = \"{begun}\"` and goes on only so; set it, or take a new `output.uri`"
+    )]
+    OtherListing {
+        /// The setting that it was begun with.
+        begun: &'static str,
+    },
+    /// An output whose images are to be left out cannot be read any more.
+    #[error(
+        "the output `{uri}`, whose images this job leaves out, {why}; bring it back, or take a new `output.uri`"
+    )]
+    Excluded {
+        /// The output.
+        uri: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Nobody writes the next segment.
     #[error("no new plan segment for {minutes} minutes; is the planning worker (`--worker 0/n`) running?")]
     NoPlanner {
@@ -113,6 +131,8 @@ impl From<DatasetError> for Failure {
             DatasetError::Pattern { .. }
             | DatasetError::Manifest { .. }
             | DatasetError::Classes { .. }
+            | DatasetError::OtherListing { .. }
+            | DatasetError::Excluded { .. }
             | DatasetError::NoFolders { .. } => Exit::Config,
             DatasetError::BadSegment { .. } => Exit::CannotCreate,
             DatasetError::NoPlanner { .. } => Exit::TryAgain,

@@ -24,7 +24,7 @@ pub use intake::{Arrival, Intake, Stop, Ticket};
 pub use objects::split_address;
 pub use plan::{
     DoneImage, DoneImages, Excluding, LeftOut, Part, PlanPosition, PlanRow, PlanSource, Planner,
-    PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit,
+    PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key,
 };
 pub use targets::{FolderRule, FolderTargets};
 pub use truth::TargetNames;

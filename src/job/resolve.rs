@@ -33,6 +33,8 @@ pub struct ResolvedJob {
     pub any_extension: bool,
     /// Images in all, at most.
     pub limit: Option<u64>,
+    /// The input's whole listing is collected and sorted.
+    pub sorted_listing: bool,
     /// Addresses of outputs whose images are left out.
     pub exclude_done: Vec<String>,
     /// How the images lie there.
@@ -155,6 +157,7 @@ impl ResolvedJob {
             },
             any_extension: spec.input.extensions == spec::Extensions::Any,
             limit: spec.input.limit,
+            sorted_listing: spec.input.listing == spec::Listing::Sort,
             exclude_done: spec.input.exclude_done.clone().unwrap_or_default(),
             format: spec.input.format,
             folder_targets,

@@ -9,6 +9,8 @@ pub struct Layout {
 impl Layout {
     /// The resolved job, control data.
     pub const JOB: &'static str = "_tresnet/job.json";
+    /// There where the input's listing turned out to be out of order behind the plan's beginning.
+    pub const DISORDER: &'static str = "_tresnet/disorder";
     /// Last of all: totals and every part.
     pub const SUCCESS: &'static str = "_SUCCESS";
     /// Folder of the plan's segments.

@@ -14,6 +14,9 @@ pub(super) fn judge(now: &Snapshot, max_error_fraction: f64) -> Result<(), Failu
     if now.plan_is_whole && now.errors as f64 > max_error_fraction * now.plan_rows as f64 {
         return Err(over_budget(now.errors, now.plan_rows, max_error_fraction, &now.by_kind));
     }
+    if now.plan_is_whole || now.resumed > 0 {
+        return Ok(());
+    }
     let most = max_error_fraction.max(0.5);
     if now.rows >= FIRST_ROWS && now.errors as f64 >= most * now.rows as f64 && max_error_fraction < 1.0 {
         let kinds = kinds(&now.by_kind);
@@ -79,6 +82,15 @@ mod tests {
         assert!(!after(50, 10, Some(1000), 0.01));
         assert!(after(50, 11, Some(1000), 0.01));
         assert!(!after(50, 11, None, 0.01));
+    }
+
+    #[test]
+    fn once_the_plan_is_whole_or_rows_stood_before_only_the_whole_plans_budget_counts() {
+        assert!(!after(200, 200, Some(1000), 0.3));
+        let progress = Progress::default();
+        progress.resume(600);
+        progress.batch(200, &BTreeMap::from([("corrupt".to_owned(), 200)]));
+        assert!(judge(&progress.snapshot(), 0.3).is_ok());
     }
 
     #[test]

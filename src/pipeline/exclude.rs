@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use crate::dataset::{DatasetError, DoneImage, DoneImages, split_address};
+use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::{Excluded, Format, Frozen, JobError};
 use crate::output::{StandingPart, Success};
@@ -51,8 +51,8 @@ pub(super) async fn discover(
                 return Err(Failure::new(
                     Exit::TryAgain,
                     format!(
-                        "the output `{}`, which `input.exclude_done` means, was begun and is not finished; finish it first, \
-                         or delete it",
+                        "the output `{}`, which `input.exclude_done` means, was begun and is not finished; finish it \
+                         first (one that was refused for its errors with a higher limit), or delete it",
                         place.uri()
                     ),
                 ));
@@ -69,8 +69,19 @@ pub(super) async fn discover(
     Ok(found)
 }
 
+/// What one part of an output stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PartOf {
+    /// Images, each with a key of its own.
+    Images,
+    /// A whole shard.
+    Shard,
+    /// A whole row group.
+    Group,
+}
+
 /// One output whose images are left out.
-pub(super) struct DoneOutput {
+struct DoneOutput {
     output: Location,
     parts: Vec<StandingPart>,
     /// What its keys begin with that the keys being planned do not.
@@ -79,8 +90,24 @@ pub(super) struct DoneOutput {
     add: String,
     /// True where its keys and those being planned are both a folder's.
     ordered: bool,
-    /// What stands behind the object's own key: `.tar!` of a shard's member, `.parquet!` of a file's row.
-    member: Option<&'static str>,
+    unit: PartOf,
+}
+
+/// An output that was frozen with the job and cannot be read any more: an error for whoever still plans.
+struct Gone {
+    uri: String,
+    why: &'static str,
+}
+
+impl DoneImages for Gone {
+    fn is_ordered(&self) -> bool {
+        false
+    }
+
+    fn images(&self) -> BoxStream<'_, Result<DoneImage, DatasetError>> {
+        let error = DatasetError::Excluded { uri: self.uri.clone(), why: self.why };
+        futures::stream::iter([Err(error)]).boxed()
+    }
 }
 
 /// Opens the outputs that a job froze, as far as they looked at the same images.
@@ -93,14 +120,15 @@ pub(super) async fn open(
     let mut outputs: Vec<Box<dyn DoneImages>> = Vec::new();
     for Excluded { uri, fingerprint } in excluded {
         let output = Location::open_with(uri, Role::Input, settings)?;
+        let gone = |why| Box::new(Gone { uri: uri.clone(), why });
         let (Some(frozen), Some(success)) = (Frozen::read(&output).await?, Success::read(&output).await?)
         else {
-            let why = format!("the output `{uri}`, whose images this job leaves out, is gone");
-            return Err(Failure::new(Exit::NoInput, why));
+            outputs.push(gone("is gone"));
+            continue;
         };
         if frozen.fingerprint != *fingerprint || success.fingerprint != *fingerprint {
-            let why = format!("the output `{uri}`, whose images this job leaves out, is another one now");
-            return Err(JobError::Mismatch(why).into());
+            outputs.push(gone("is another one now"));
+            continue;
         }
         let Some((cut, add)) = rebase(&Uri::parse(folder_of(&frozen))?, &Uri::parse(&input)?) else {
             tracing::warn!(uri, input = frozen.input, "looked at other images: nothing of it is left out");
@@ -108,12 +136,12 @@ pub(super) async fn open(
         };
         let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());
         let ordered = format == Format::Folder && theirs == Some("folder");
-        let member = match theirs {
-            Some("webdataset") => Some(".tar!"),
-            Some("parquet") => Some(".parquet!"),
-            _ => None,
+        let unit = match theirs {
+            Some("webdataset") => PartOf::Shard,
+            Some("parquet") => PartOf::Group,
+            _ => PartOf::Images,
         };
-        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, member }));
+        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, unit }));
     }
     Ok(outputs)
 }
@@ -137,40 +165,66 @@ fn rebase(theirs: &Uri, ours: &Uri) -> Option<(String, String)> {
     }
 }
 
-impl DoneOutput {
-    fn images_of(&self, batch: &RecordBatch) -> Option<Vec<DoneImage>> {
-        let key = batch.column_by_name("key")?.as_string_opt::<i32>()?;
-        let etag = batch.column_by_name("etag")?.as_string_opt::<i32>()?;
-        let kind = batch.column_by_name("error_kind")?.as_string_opt::<i32>()?;
-        let done = |row: &usize| {
-            kind.is_null(*row) || NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind.value(*row))
-        };
-        let images = (0..batch.num_rows()).filter(done).filter_map(|row| {
-            let key = key.value(row);
-            let key = match self.member.and_then(|member| key.find(member).map(|at| at + member.len() - 1)) {
-                Some(end) => &key[..end],
-                None => key,
-            };
-            let below = key.strip_prefix(&self.cut)?;
-            let etag = etag.is_valid(row).then(|| etag.value(row).to_owned());
-            Some(DoneImage { key: format!("{}{below}", self.add), etag })
-        });
-        Some(images.collect())
-    }
+/// A row of a finished output, as far as it matters here.
+struct DoneRow {
+    key: String,
+    etag: Option<String>,
+    /// False where another try may better it.
+    done: bool,
+}
 
+fn done_rows(batch: &RecordBatch) -> Option<Vec<DoneRow>> {
+    let key = batch.column_by_name("key")?.as_string_opt::<i32>()?;
+    let etag = batch.column_by_name("etag")?.as_string_opt::<i32>()?;
+    let kind = batch.column_by_name("error_kind")?.as_string_opt::<i32>()?;
+    let rows = (0..batch.num_rows()).map(|row| DoneRow {
+        key: key.value(row).to_owned(),
+        etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
+        done: kind.is_null(row) || NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind.value(row)),
+    });
+    Some(rows.collect())
+}
+
+impl DoneOutput {
     async fn part(&self, part: &StandingPart) -> Result<Vec<DoneImage>, DatasetError> {
         let object = ParquetObject::open_sized(&self.output, &part.name, part.size).await?;
-        let mut images = Vec::new();
+        let mut rows = Vec::new();
         for group in 0..object.groups() {
             let columns = ["key", "etag", "error_kind"];
             for batch in object.read_group(&self.output, group, Some(&columns)).await? {
-                images.extend(self.images_of(&batch).ok_or_else(|| DatasetError::BadSegment {
+                rows.extend(done_rows(&batch).ok_or_else(|| DatasetError::BadSegment {
                     name: part.name.clone(),
                     why: "has other columns than rows have".into(),
                 })?);
             }
         }
-        Ok(images)
+        Ok(self.done_of(rows))
+    }
+
+    /// What of a part is done. A shard or a row group is so only as a whole.
+    fn done_of(&self, rows: Vec<DoneRow>) -> Vec<DoneImage> {
+        let whole = rows.iter().all(|row| row.done);
+        let rebased = |key: &str| Some(format!("{}{}", self.add, key.strip_prefix(&self.cut)?));
+        let one = |key: Option<String>, etag: Option<String>| {
+            key.map(|key| DoneImage { key, etag }).into_iter().collect()
+        };
+        match (self.unit, rows.first()) {
+            (PartOf::Images, _) => {
+                let done = rows.into_iter().filter(|row| row.done);
+                done.filter_map(|row| Some(DoneImage { key: rebased(&row.key)?, etag: row.etag })).collect()
+            }
+            (PartOf::Shard, Some(first)) if whole => {
+                let end = first.key.to_ascii_lowercase().find(".tar!").map(|at| at + ".tar".len());
+                one(rebased(&first.key[..end.unwrap_or(first.key.len())]), first.etag.clone())
+            }
+            (PartOf::Group, Some(first)) if whole => {
+                let group = first.key.rsplit_once('!').and_then(|(file, row)| {
+                    Some(group_key(&rebased(file)?, row.parse().ok()?, u32::try_from(rows.len()).ok()?))
+                });
+                one(group, first.etag.clone())
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -209,12 +209,34 @@ impl ResolvedJob {
             rows_per_part: self.rows_per_part,
             limit: self.limit,
             planning,
+            sorted: self.sorted_listing,
+            disorder: Layout::DISORDER,
         }
     }
 }
 
-/// Runs a job, or this process's share of it, to its end.
+/// Runs a job, or this process's share of it, to its end. A signal before the first part ends it at once.
 pub async fn run_job(
+    invocation: &Invocation<'_>,
+    progress: Arc<Progress>,
+    shutdown: Shutdown,
+) -> Result<Ended, Failure> {
+    let before_work = async {
+        shutdown.draining().await;
+        if progress.has_begun() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        ended = run_to_end(invocation, progress.clone(), shutdown.clone()) => ended,
+        () = before_work => Err(shutdown.take_cause().unwrap_or_else(|| {
+            Failure::new(Exit::TryAgain, "interrupted before the first part; the same command begins again")
+        })),
+    }
+}
+
+async fn run_to_end(
     invocation: &Invocation<'_>,
     progress: Arc<Progress>,
     shutdown: Shutdown,
@@ -256,7 +278,7 @@ pub async fn run_job(
         output: output.clone(),
         layout: layout.clone(),
     };
-    let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown).await?;
+    let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
     let run = progress.snapshot();
     check_range(share, &executed.plan)?;
     let wishes = Wishes {
@@ -265,7 +287,8 @@ pub async fn run_job(
         max_error_fraction: job.limits.max_error_fraction,
         max_damaged_inputs: job.limits.max_damaged_inputs,
     };
-    match finish(&output, &layout, &frozen, executed.plan, &wishes).await? {
+    let finishing = finish(&output, &layout, &frozen, executed.plan, &wishes);
+    match shutdown.until(job.limits.grace, finishing).await? {
         Outcome::Finished(finished) => {
             let input = input.location;
             Ok(Ended::Now { finished, run, provider, input, output })

@@ -20,6 +20,8 @@ pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Fa
     };
     open.part.expect(end.rows);
     let batches = open.part.whole().await;
+    // all its rows are here: a signal must not give it up while it is written
+    drop(open);
     if part.rows.is_none() {
         shared.progress.plan(u64::from(end.rows), u64::from(end.rows));
     }
@@ -80,7 +82,12 @@ pub(super) async fn attempt(
     part: Option<u32>,
     rows: Option<u32>,
 ) -> Result<(OpenGuard, PartIntake), Failure> {
-    let turn = shared.admitting.clone().acquire_owned().await;
+    let turn = tokio::select! {
+        biased;
+        // a part that waits for its turn has not begun
+        () = shared.shutdown.draining() => return Err(ReadError::Stopped.into()),
+        turn = shared.admitting.clone().acquire_owned() => turn,
+    };
     let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
     let number = shared.attempts.fetch_add(1, Ordering::Relaxed);
     let open = shared.parts.open(number, part.map(|part| (part, rows)));

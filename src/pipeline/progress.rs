@@ -86,6 +86,11 @@ impl Progress {
         self.working.get_or_init(Instant::now);
     }
 
+    /// True once everything is loaded.
+    pub(super) fn has_begun(&self) -> bool {
+        self.working.get().is_some()
+    }
+
     /// More rows are planned, and so many of them are this process's.
     pub fn plan(&self, rows: u64, own: u64) {
         self.planned.fetch_add(own, Relaxed);

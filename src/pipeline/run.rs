@@ -115,6 +115,7 @@ pub async fn execute(
         progress: progress.clone(),
         shutdown: shutdown.clone(),
         max_error_fraction: limits.max_error_fraction,
+        is_whole: share.is_whole(),
     }
     .open(limits.decode_threads.max(1))?;
     let shared = Arc::new(Shared {
@@ -213,7 +214,12 @@ async fn work(
                 permit = permits.clone().acquire_owned() => permit,
             };
             let Ok(permit) = permit else { break 'segments };
-            match opening.is_missing(&part).await {
+            let missing = tokio::select! {
+                biased;
+                () = shared.shutdown.draining() => break 'segments,
+                missing = opening.is_missing(&part) => missing,
+            };
+            match missing {
                 Ok(true) => {}
                 Ok(false) => {
                     shared.progress.resume(part.rows.map_or(0, u64::from));
@@ -322,7 +328,12 @@ fn receive(
 async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
     let (open, intake) = attempt(shared, None, None).await?;
     let intake = FirstImages::of(intake);
-    let read = shared.dataset.read(part, &intake).await;
+    let read = tokio::select! {
+        biased;
+        // what stopped it is known where it happened
+        () = shared.shutdown.draining() => return Ok(()),
+        read = shared.dataset.read(part, &intake) => read,
+    };
     let images = match intake.end(read) {
         Ok((intake, images)) => {
             intake.seal();

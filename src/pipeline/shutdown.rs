@@ -1,6 +1,7 @@
 //! One place that knows whether the run goes on: a signal, or the first failure, ends it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -89,6 +90,25 @@ impl Shutdown {
     /// Waits until open parts must be dropped.
     pub async fn aborting(&self) {
         self.reached(Level::Aborting).await;
+    }
+
+    /// Does something that a later run does again if need be; after a signal it may take this much longer.
+    pub async fn until<T>(
+        &self,
+        grace: Duration,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let late = async {
+            self.draining().await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = late => Err(self.take_cause().unwrap_or_else(|| {
+                Failure::new(Exit::TryAgain, "interrupted; the same command takes up from there")
+            })),
+        }
     }
 
     async fn reached(&self, level: Level) {

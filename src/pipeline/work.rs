@@ -114,6 +114,8 @@ pub(super) struct Workshop {
     pub progress: Arc<Progress>,
     pub shutdown: Shutdown,
     pub max_error_fraction: f64,
+    /// This process alone does the job.
+    pub is_whole: bool,
 }
 
 impl Workshop {
@@ -171,8 +173,10 @@ impl Workshop {
                     let (rows, errors) = (batch.num_rows() as u64, output::error_rows(&batch));
                     if open.counts() {
                         self.progress.batch(rows, &errors);
-                        if let Err(failure) =
-                            budget::judge(&self.progress.snapshot(), self.max_error_fraction)
+                        // a share of the parts says nothing of the whole
+                        if self.is_whole
+                            && let Err(failure) =
+                                budget::judge(&self.progress.snapshot(), self.max_error_fraction)
                         {
                             self.shutdown.fail(failure);
                         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use crate::failpoints;
 
@@ -34,6 +34,7 @@ impl Location {
     pub async fn create_once(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
         let what = format!("writing `{}/{name}`", self.uri);
         let mut patience = Patience::new(self.settings.write_budget(bytes.len()));
+        let mut vanished = None;
         failpoints::reach("create.before", name);
         loop {
             if !self.settings.conditional_put && self.size(name).await?.is_some() {
@@ -54,15 +55,16 @@ impl Location {
                 }
                 Err(Refusal::Error(error)) => (false, error),
             };
-            // on local disk: somebody swept our draft, which is no harm
-            let swept = matches!(error, StoreError::Missing { .. }) && patience.elapsed() < SWEPT;
+            // on local disk: somebody swept our draft, which is no harm; the object may stand by now
+            let swept = matches!(error, StoreError::Missing { .. });
             if !conflict && !swept && !error.is_transient() {
                 return Err(error);
             }
             if self.size(name).await?.is_some() || failpoints::on("mutant.absent_is_done") {
                 return Ok(Created::Before);
             }
-            if !patience.wait().await {
+            let swept_for_long = swept && vanished.get_or_insert_with(Instant::now).elapsed() > SWEPT;
+            if swept_for_long || !patience.wait().await {
                 return Err(match error {
                     StoreError::Missing { what } => {
                         StoreError::Unwritable { what, detail: "its draft vanishes again and again".into() }

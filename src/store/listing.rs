@@ -72,12 +72,12 @@ impl Location {
     fn resumable(&self, after: Option<String>) -> Entries<'_> {
         struct Walk<'a> {
             pages: Option<BoxStream<'a, object_store::Result<ObjectMeta>>>,
-            /// Some stores do not know where to begin a listing: earlier keys are passed over here.
-            first: Option<String>,
+            /// Where the store was told to begin.
+            begins: Option<String>,
             greatest: Option<String>,
             patience: Option<Patience>,
         }
-        let walk = Walk { pages: None, greatest: after.clone(), first: after, patience: None };
+        let walk = Walk { pages: None, greatest: after.clone(), begins: after, patience: None };
         let what = format!("listing `{}`", self.uri);
         let entries = futures::stream::try_unfold((walk, what), move |(mut walk, what)| async move {
             loop {
@@ -90,8 +90,10 @@ impl Location {
                     Some(Ok(meta)) => {
                         let entry = self.entry(meta)?;
                         walk.patience = None;
-                        if walk.first.as_ref().is_some_and(|first| entry.key <= *first) {
-                            continue;
+                        // a store that does not begin where it is told, or sorts otherwise than by bytes: what it hides
+                        // cannot be known
+                        if walk.begins.as_ref().is_some_and(|begins| entry.key <= *begins) {
+                            return Err(StoreError::Disorder { key: entry.key });
                         }
                         // never backwards: a folder's own marker sorts behind keys that it comes before here
                         walk.greatest = walk.greatest.take().max(Some(entry.key.clone()));
@@ -106,6 +108,7 @@ impl Location {
                 self.traffic.retried();
                 tracing::warn!(%error, "storage: the listing goes on behind its last key");
                 walk.pages = None;
+                walk.begins = walk.greatest.clone();
             }
         });
         entries.boxed()

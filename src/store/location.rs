@@ -190,12 +190,14 @@ impl Location {
     pub(super) async fn objects(&self, folder: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         let prefix = if folder.is_empty() { self.prefix.clone() } else { self.path(folder)? };
         let what = format!("listing `{}/{folder}`", self.uri);
-        self.retry(|| async {
-            match self.store.list_with_delimiter(Some(&prefix)).await {
-                Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
-                Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
-                Ok(listing) => Ok(listing.objects),
-            }
+        self.retry(|| {
+            self.in_time(&what, 0, async {
+                match self.store.list_with_delimiter(Some(&prefix)).await {
+                    Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+                    Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
+                    Ok(listing) => Ok(listing.objects),
+                }
+            })
         })
         .await
     }

@@ -133,24 +133,26 @@ impl Location {
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
-        self.retry(|| async {
-            let sort = |error| StoreError::from_store(error, what.clone(), false);
-            let response = match self.store.get(&path).await.map_err(sort) {
-                Err(StoreError::Missing { .. }) => return Ok(None),
-                response => response?,
-            };
-            let size = response.meta.size;
-            let untagged = response.meta.e_tag.is_none();
-            let bytes = response.bytes().await.map_err(sort)?;
-            if untagged && is_error_document(&bytes) {
-                let detail = "an error document came in its place".into();
-                return Err(StoreError::Unavailable { what: what.clone(), detail });
-            }
-            if bytes.len() as u64 != size {
-                let detail = format!("{} of {size} bytes came", bytes.len());
-                return Err(StoreError::Unavailable { what: what.clone(), detail });
-            }
-            Ok(Some(bytes))
+        self.retry(|| {
+            self.in_time(&what, 0, async {
+                let sort = |error| StoreError::from_store(error, what.clone(), false);
+                let response = match self.store.get(&path).await.map_err(sort) {
+                    Err(StoreError::Missing { .. }) => return Ok(None),
+                    response => response?,
+                };
+                let size = response.meta.size;
+                let untagged = response.meta.e_tag.is_none();
+                let bytes = response.bytes().await.map_err(sort)?;
+                if untagged && is_error_document(&bytes) {
+                    let detail = "an error document came in its place".into();
+                    return Err(StoreError::Unavailable { what: what.clone(), detail });
+                }
+                if bytes.len() as u64 != size {
+                    let detail = format!("{} of {size} bytes came", bytes.len());
+                    return Err(StoreError::Unavailable { what: what.clone(), detail });
+                }
+                Ok(Some(bytes))
+            })
         })
         .await
     }
@@ -159,17 +161,19 @@ impl Location {
     pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
-        self.retry(|| async {
-            let bytes = self
-                .store
-                .get_range(&path, range.clone())
-                .await
-                .map_err(|error| StoreError::from_store(error, what.clone(), false))?;
-            if bytes.len() as u64 != range.end - range.start {
-                let detail = format!("{} of {} bytes came", bytes.len(), range.end - range.start);
-                return Err(StoreError::Unavailable { what: what.clone(), detail });
-            }
-            Ok(bytes)
+        self.retry(|| {
+            self.in_time(&what, range.end - range.start, async {
+                let bytes = self
+                    .store
+                    .get_range(&path, range.clone())
+                    .await
+                    .map_err(|error| StoreError::from_store(error, what.clone(), false))?;
+                if bytes.len() as u64 != range.end - range.start {
+                    let detail = format!("{} of {} bytes came", bytes.len(), range.end - range.start);
+                    return Err(StoreError::Unavailable { what: what.clone(), detail });
+                }
+                Ok(bytes)
+            })
         })
         .await
     }
@@ -178,12 +182,14 @@ impl Location {
     pub async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let path = self.path(name)?;
         let what = format!("looking for `{}/{name}`", self.uri);
-        self.retry(|| async {
-            match self.store.head(&path).await {
-                Ok(meta) => Ok(Some(meta.size)),
-                Err(object_store::Error::NotFound { .. }) => Ok(None),
-                Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
-            }
+        self.retry(|| {
+            self.in_time(&what, 0, async {
+                match self.store.head(&path).await {
+                    Ok(meta) => Ok(Some(meta.size)),
+                    Err(object_store::Error::NotFound { .. }) => Ok(None),
+                    Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
+                }
+            })
         })
         .await
     }

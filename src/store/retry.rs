@@ -40,6 +40,20 @@ impl Patience {
 }
 
 impl Location {
+    /// One read of so many bytes within its time: a connection may stay open and say nothing.
+    pub(super) async fn in_time<T>(
+        &self,
+        what: &str,
+        bytes: u64,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let within = self.settings.read_timeout + Duration::from_secs(bytes >> 20);
+        tokio::time::timeout(within, read).await.unwrap_or_else(|_| {
+            let detail = format!("no answer within {} s", within.as_secs());
+            Err(StoreError::Unavailable { what: what.to_owned(), detail })
+        })
+    }
+
     /// Repeats an operation while its error is transient and the budget lasts.
     pub(super) async fn retry<T, F, Fut>(&self, operation: F) -> Result<T, StoreError>
     where

@@ -83,6 +83,14 @@ impl Location {
             }
         };
         let (size, etag) = (response.meta.size, strong(response.meta.e_tag.clone()));
+        match (planned, &etag) {
+            (Some(planned), Some(etag)) if planned != etag => return Err(FetchError::Changed),
+            (Some(_), None) => {
+                let detail = "the answer carries no entity tag".into();
+                return Err(FetchError::Store(StoreError::Unavailable { what: what(), detail }));
+            }
+            _ => {}
+        }
         let expected = range.end.min(size).saturating_sub(range.start);
         let bytes = response.bytes().await.map_err(sort)?;
         if bytes.len() as u64 != expected {

@@ -14,10 +14,11 @@ use crate::dataset::{CarriedColumn, DatasetError};
 
 use super::{LeftOut, PlanPosition, PlanRow, PlanSource, Unit};
 
-/// An object that stands in a finished output and need not be looked at again.
+/// What stands in a finished output and need not be looked at again: an image, a whole shard, or a whole row
+/// group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoneImage {
-    /// Key below the input that is being planned.
+    /// Key below the input that is being planned; of a row group, [`group_key`].
     pub key: String,
     /// Tag of the object that was classified, where it is known.
     pub etag: Option<String>,
@@ -107,6 +108,11 @@ impl PlanSource for Excluding<'_> {
     }
 }
 
+/// What a row group is called: its file, its first row, and how many it has. A part of a group is another one.
+pub fn group_key(file: &str, first: i64, rows: u32) -> String {
+    format!("{file}!{first}+{rows}")
+}
+
 /// Done objects as hashes.
 #[derive(Default)]
 struct Held {
@@ -128,11 +134,13 @@ impl Held {
     }
 
     fn holds(&self, row: &PlanRow) -> bool {
+        let key = match row.group {
+            Some(group) => &group_key(&row.key, group.first as i64, group.rows),
+            None => &row.key,
+        };
         match &row.etag {
-            None => self.keys.contains(&hash(&row.key, "")),
-            Some(etag) => {
-                self.tagged.contains(&hash(&row.key, etag)) || self.untagged.contains(&hash(&row.key, ""))
-            }
+            None => self.keys.contains(&hash(key, "")),
+            Some(etag) => self.tagged.contains(&hash(key, etag)) || self.untagged.contains(&hash(key, "")),
         }
     }
 }

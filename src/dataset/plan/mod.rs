@@ -7,7 +7,7 @@ mod excluding;
 mod planner;
 mod segment;
 
-pub use excluding::{DoneImage, DoneImages, Excluding};
+pub use excluding::{DoneImage, DoneImages, Excluding, group_key};
 pub use planner::{Planner, PlannerOptions, Planning};
 pub use segment::{Segment, SegmentHead};
 

@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::dataset::DatasetError;
 use crate::failpoints;
-use crate::store::Location;
+use crate::store::{Location, StoreError};
 
 use super::segment::{Segment, SegmentHead, encode, images_of};
 use super::{LeftOut, PlanRow, PlanSource, Unit};
@@ -43,6 +43,10 @@ pub struct PlannerOptions {
     pub limit: Option<u64>,
     /// Who makes segments.
     pub planning: Planning,
+    /// The input's whole listing is collected and sorted.
+    pub sorted: bool,
+    /// Name of the object that says that the input's listing is out of order behind the plan's beginning.
+    pub disorder: &'static str,
 }
 
 /// Walks the chain: existing segments are read and believed, missing ones are listed, cut and created.
@@ -79,6 +83,7 @@ impl<'a> Planner<'a> {
             last_group: None,
             unit: source.unit(),
             carried: source.carried().to_vec(),
+            sorted: options.sorted,
             last: false,
             left_out: LeftOut::default(),
         };
@@ -144,6 +149,7 @@ impl<'a> Planner<'a> {
             index: head.index + 1,
             first_part: head.first_part + head.parts.len() as u32,
             first_row: head.next_row(),
+            sorted: head.sorted,
             last_group: head.last_group.or(self.next.last_group),
             last_key: head.last_key.clone().or(self.next.last_key.take()),
             ..self.next.clone()
@@ -168,7 +174,18 @@ impl<'a> Planner<'a> {
     }
 
     async fn create(&mut self, name: &str) -> Result<Segment, DatasetError> {
-        let parts = self.cut().await?;
+        if self.next.index > 0 {
+            self.may_go_on().await?;
+        }
+        let parts = match self.cut().await {
+            // a listing that begins behind the last planned key may hide what was out of order before it: no later
+            // run may take that for the end
+            Err(DatasetError::Store(StoreError::Disorder { key })) if self.next.index > 0 => {
+                self.output.create_once(self.options.disorder, key.clone().into_bytes().into()).await?;
+                return Err(StoreError::Disorder { key }.into());
+            }
+            parts => parts?,
+        };
         let mut head = self.next.clone();
         head.last = self.peeked.is_none();
         head.left_out = std::mem::take(&mut self.left_out);
@@ -197,6 +214,17 @@ impl<'a> Planner<'a> {
             self.restart();
         }
         Ok(standing)
+    }
+
+    /// Fails where what stands was planned from a listing in another order than the one that would go on.
+    async fn may_go_on(&self) -> Result<(), DatasetError> {
+        if let Some(key) = self.output.read(self.options.disorder).await? {
+            return Err(StoreError::Disorder { key: String::from_utf8_lossy(&key).into_owned() }.into());
+        }
+        if self.next.sorted != self.options.sorted {
+            return Err(DatasetError::OtherListing { begun: if self.next.sorted { "sort" } else { "auto" } });
+        }
+        Ok(())
     }
 
     /// The next segment is listed anew from behind the last row that stands.

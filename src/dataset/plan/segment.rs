@@ -45,6 +45,9 @@ pub struct SegmentHead {
     /// Columns that its rows bring along.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<CarriedColumn>,
+    /// True where the input's whole listing was collected and sorted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sorted: bool,
     /// True for the last segment of the chain.
     pub last: bool,
     /// What the listing left out since the segment before.

@@ -82,6 +82,8 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
         rows_per_part: job.rows_per_part,
         limit: None,
         planning,
+        sorted: false,
+        disorder: Layout::DISORDER,
     };
     let mut planner = Planner::new(&source, &output, Layout::segment, options);
     let rows = Options {

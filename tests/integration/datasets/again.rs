@@ -76,6 +76,22 @@ fn files_that_an_output_has_done_are_left_out_whole() {
 }
 
 #[test]
+fn a_row_group_that_a_limit_cut_is_not_done() {
+    let first = parquet_job(&local_files()).set("input.limit=35");
+    first.run().exits(0);
+    let second = excluding(parquet_job(&local_files()), &first);
+    second.run().exits(0);
+    let keys = |job: &Job| -> Vec<String> {
+        rows(&job.output()).iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect()
+    };
+    let (one, two) = (keys(&first), keys(&second));
+    assert_eq!(one.len(), 35);
+    let all: std::collections::BTreeSet<&String> = one.iter().chain(&two).collect();
+    assert_eq!(all.len(), 90, "{} and {} rows", one.len(), two.len());
+    assert!(two.len() < 90, "whole groups of the first output are done");
+}
+
+#[test]
 fn rows_of_a_manifest_that_an_output_has_done_are_left_out_by_their_key() {
     let lines = std::fs::read_to_string(PACKED.join("rows.txt")).unwrap();
     let folder = tempfile::tempdir_in(scratch()).unwrap();
