@@ -5,6 +5,7 @@ mod changes;
 mod disk;
 mod kills;
 mod processes;
+mod signals;
 mod storage;
 
 use std::path::Path;

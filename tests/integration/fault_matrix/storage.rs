@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::job::{Ended, IMAGES, Job, ended, reaches, send, wait};
+use crate::support::job::{Ended, IMAGES, Job, ended, reaches, wait};
 use crate::support::scripted_s3::{Break, Fault, Kind, Paging, Refusal, Reply, Rule, ScriptedS3, Tag};
 
 use super::{download, is_write, job, of_images, parts, serve, served_undisturbed_rows, server, verify};
@@ -225,36 +225,6 @@ fn row_12_an_outage_shorter_than_the_patience_is_waited_for() {
     server.open();
     wait(child).exits(0);
     verify(&slow).exits(0);
-}
-
-#[test]
-fn row_04_a_part_that_is_being_written_when_the_signal_comes_is_finished() {
-    let server = server();
-    let job = job(&server).set("output.rows_per_part=90");
-    server.rule(Rule::on(Kind::Put, Fault::Latency(Duration::from_secs(3))).prefix("out/part-"));
-    let mut child = job.start();
-    let writing = || server.count(|seen| is_write(seen) && seen.key.starts_with("out/part-"));
-    assert!(reaches(&mut child, 1, writing));
-    send(child.id(), "TERM");
-    wait(child).fails(75, &["interrupted"]);
-    assert_eq!(parts(&server), 1);
-    assert_eq!(job.run().exits(0)["resumed_rows"], 90);
-}
-
-#[test]
-fn row_04_a_signal_while_the_first_images_do_not_come_ends_the_run_within_the_grace() {
-    let server = server();
-    let stall = Fault::Instead(Reply::Stall(Duration::from_secs(60)));
-    server.rule(of_images(Rule::on(Kind::Get, stall)));
-    let job = job(&server).set("output.rows_per_part=90").set("limits.grace_seconds=2");
-    let mut child = job.start();
-    let asked = || server.count(|seen| seen.kind == Kind::Get && seen.key.starts_with("images/"));
-    assert!(reaches(&mut child, 4, asked));
-    let since = std::time::Instant::now();
-    send(child.id(), "TERM");
-    wait(child).fails(75, &["interrupted"]);
-    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
-    assert_eq!(parts(&server), 0);
 }
 
 #[test]

@@ -203,39 +203,3 @@ fn a_term_signal_ends_a_run_with_75_and_nothing_torn() {
         same_rows(&job.output(), &whole.output());
     }
 }
-
-#[test]
-fn a_part_that_cannot_end_within_the_grace_is_given_up_at_once() {
-    // one part that has begun and takes seconds more
-    let job =
-        slow().set("output.rows_per_part=90").set("preprocess.image_size=1024").set("limits.grace_seconds=1");
-    let mut child = job.start();
-    let planned = || usize::from(job.output().join("_tresnet/plan/000000").exists());
-    assert!(reaches(&mut child, 1, planned));
-    std::thread::sleep(Duration::from_millis(2500));
-    let asked = Instant::now();
-    send(child.id(), "TERM");
-    wait(child).fails(75, &["interrupted"]);
-    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
-    assert!(parts(&job.output()).is_empty());
-}
-
-#[test]
-fn a_second_signal_ends_the_run_at_once() {
-    // one part that takes long, so that the first signal alone would wait for it
-    let job = slow().set("output.rows_per_part=90").set("preprocess.image_size=1024");
-    let mut child = job.start();
-    let planned = || usize::from(job.output().join("_tresnet/plan/000000").exists());
-    assert!(reaches(&mut child, 1, planned));
-    // the part is opened right after its plan stands, and takes seconds
-    std::thread::sleep(Duration::from_millis(500));
-    send(child.id(), "TERM");
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(child.try_wait().unwrap().is_none(), "the first signal waits for the open part");
-    let asked = Instant::now();
-    send(child.id(), "TERM");
-    let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(75));
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
-    assert!(parts(&job.output()).is_empty());
-}
