@@ -24,10 +24,10 @@ test: setup python ## all tests: unit, integration, documentation, and those wit
 	cargo test --locked
 	cargo test --locked --features failpoints --test faults
 
-test-long: setup python ## the tests whose counts `make test` reduces, at full count (about an hour)
+test-long: setup python ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
 	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01
 	TRESNET_BATCH_SCALE=50000,1000000,10000000 cargo test --locked --test integration -- --nocapture scale::memory
-	TRESNET_BATCH_SCHEDULES=60000 cargo test --locked --features failpoints --test faults -- --nocapture model::
+	TRESNET_BATCH_SCHEDULES=50000 cargo test --locked --features failpoints --test faults -- --nocapture model::
 
 check: tools ## formatting and lints
 	cargo fmt --check
