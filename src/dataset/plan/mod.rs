@@ -209,7 +209,11 @@ impl Part {
 
     /// Its samples, where each row of the plan is an image.
     pub async fn samples(&self, output: &Location) -> Result<Vec<Sample>, DatasetError> {
-        let rows = self.plan_rows(output).await?;
+        Ok(self.samples_of(self.plan_rows(output).await?))
+    }
+
+    /// These rows of it as samples, numbered.
+    pub fn samples_of(&self, rows: Vec<PlanRow>) -> Vec<Sample> {
         let samples = rows.into_iter().zip(self.first_row..).map(|(row, row_id)| Sample {
             row_id,
             key: row.key,
@@ -218,7 +222,7 @@ impl Part {
             target: row.target,
             carried: row.carried,
         });
-        Ok(samples.collect())
+        samples.collect()
     }
 }
 

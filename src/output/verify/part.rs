@@ -75,12 +75,19 @@ pub(super) async fn check(
 
 /// What the plan says of a part's rows.
 async fn planned(job: &Job, part: &Part) -> Result<Planned, DatasetError> {
-    let rows = part.plan_rows(&job.output).await?;
+    let mut rows = part.plan_rows(&job.output).await?;
     if part.rows.is_some() && rows.iter().all(|row| row.group.is_none()) {
-        return Ok(Planned::Images(part.samples(&job.output).await?));
+        return Ok(Planned::Images(part.samples_of(rows)));
     }
-    let row = part.plan_row(&job.output).await?;
-    Ok(Planned::Whole { key: row.key, etag: row.etag, first: part.first_row, rows: part.rows })
+    match (rows.pop(), rows.is_empty()) {
+        (Some(row), true) => {
+            Ok(Planned::Whole { key: row.key, etag: row.etag, first: part.first_row, rows: part.rows })
+        }
+        _ => Err(DatasetError::BadSegment {
+            name: Layout::PLAN.into(),
+            why: format!("has not one row in part {}", part.id),
+        }),
+    }
 }
 
 fn told(error: DatasetError) -> String {
