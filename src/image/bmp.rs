@@ -45,7 +45,7 @@ pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>)
     for y in 0..height {
         let stored = if header.top_down { y } else { height - 1 - y };
         pixels.to_rgb(&data[stored * stride..][..stride], &table, &mut rgb);
-        canvas.row(&rgb);
+        canvas.row_of_rgb(&rgb);
     }
     Ok(())
 }

@@ -1,36 +1,75 @@
 //! Between a format's decoder and the resampler: limits on the way in, orientation on the way out.
 //!
 //! A decoder says how large its image is ([`Canvas::admit`]) before it allocates anything for pixels, then how it lies
-//! ([`Canvas::start`]), then gives its rows in RGB, top row first.
+//! ([`Canvas::start`]), then gives its rows, top row first, as RGB or as pixels of four bytes. A decoder that can leave
+//! out what the square does not depend on asks for the [`Canvas::region`] that it does depend on.
 
 use super::error::Error;
 use super::exif::Orientation;
+use super::filter::Window;
 use super::format::{Format, Source};
 use super::geometry::Geometry;
 use super::options::{Exif, Options};
 use super::resample::Resampler;
+
+/// The part of the stored image that the square depends on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) columns: Window,
+    pub(super) rows: Window,
+}
+
+/// What a canvas keeps between images.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// The region of an image that has to be turned, four bytes a pixel.
+    stored: Vec<u8>,
+    /// One row of four bytes a pixel.
+    row: Vec<u8>,
+}
+
+impl Scratch {
+    /// Gives back what is larger than `most` bytes.
+    pub(super) fn shrink(&mut self, most: usize) {
+        for buffer in [&mut self.stored, &mut self.row] {
+            if buffer.capacity() > most {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}
 
 /// Where one image's rows go.
 pub(super) struct Canvas<'a> {
     options: &'a Options,
     format: Format,
     resampler: &'a mut Resampler,
+    scratch: &'a mut Scratch,
     /// What `admit` was told last.
     source: Option<Source>,
     orientation: Orientation,
-    /// The whole stored image, where it has to be turned; else empty.
-    stored: Vec<u8>,
+    region: Region,
+    /// The stored row that comes next.
+    next: u32,
 }
 
 impl<'a> Canvas<'a> {
-    pub(super) fn new(options: &'a Options, format: Format, resampler: &'a mut Resampler) -> Canvas<'a> {
+    pub(super) fn new(
+        options: &'a Options,
+        format: Format,
+        resampler: &'a mut Resampler,
+        scratch: &'a mut Scratch,
+    ) -> Canvas<'a> {
+        scratch.stored.clear();
         Canvas {
             options,
             format,
             resampler,
+            scratch,
             source: None,
             orientation: Orientation::Upright,
-            stored: Vec::new(),
+            region: Region::default(),
+            next: 0,
         }
     }
 
@@ -72,19 +111,61 @@ impl<'a> Canvas<'a> {
         let to = Geometry::new(self.options, across, down);
         self.resampler.begin(self.options.interpolation, across, down, &to);
         self.orientation = orientation;
-        self.stored.clear();
+        self.region = orientation.stored_region(self.resampler.needed(), width, height);
         if orientation != Orientation::Upright {
-            self.stored.reserve_exact(width as usize * height as usize * 3);
+            let Region { columns, rows } = self.region;
+            self.scratch.stored.reserve_exact(columns.len() * rows.len() * 4);
         }
         Ok(())
     }
 
+    /// What the square depends on, once the image is started. A decoder need give no other pixels.
+    pub(super) fn region(&self) -> Region {
+        self.region
+    }
+
+    /// The stored row that is awaited.
+    pub(super) fn next_row(&self) -> u32 {
+        self.next
+    }
+
+    /// Takes `count` rows above the region as given.
+    pub(super) fn skip(&mut self, count: u32) {
+        debug_assert!(self.next + count <= self.region.rows.lo, "rows of the region are not left out");
+        self.next += count;
+    }
+
     /// Takes the next stored row: as many RGB pixels as the admitted width.
-    pub(super) fn row(&mut self, rgb: &[u8]) {
+    pub(super) fn row_of_rgb(&mut self, rgb: &[u8]) {
+        let Region { columns, rows } = self.region;
+        if !rows.holds(self.next) {
+            self.next += 1;
+            return;
+        }
+        let needed = &rgb[columns.lo as usize * 3..columns.hi as usize * 3];
+        let mut row = std::mem::take(&mut self.scratch.row);
+        row.resize(columns.len() * 4, 0);
+        for (to, pixel) in row.chunks_exact_mut(4).zip(needed.chunks_exact(3)) {
+            to[..3].copy_from_slice(pixel);
+        }
+        self.row(columns.lo, &row);
+        self.scratch.row = row;
+    }
+
+    /// Takes the next stored row: pixels of four bytes, red, green, blue and one that means nothing, from column `left`
+    /// on to the end of the region or beyond it.
+    pub(super) fn row(&mut self, left: u32, pixels: &[u8]) {
+        let Region { columns, rows } = self.region;
+        let row = self.next;
+        self.next += 1;
+        if !rows.holds(row) {
+            return;
+        }
+        let needed = &pixels[(columns.lo - left) as usize * 4..(columns.hi - left) as usize * 4];
         if self.orientation == Orientation::Upright {
-            self.resampler.push(rgb);
+            self.resampler.push(needed);
         } else {
-            self.stored.extend_from_slice(rgb);
+            self.scratch.stored.extend_from_slice(needed);
         }
     }
 
@@ -94,20 +175,21 @@ impl<'a> Canvas<'a> {
             return Err(Error::corrupt("it has no header"));
         };
         if self.orientation != Orientation::Upright {
-            let (width, height) = (width as usize, height as usize);
-            if self.stored.len() != width * height * 3 {
+            let Region { columns, rows } = self.region;
+            let stored = &self.scratch.stored;
+            if stored.len() != columns.len() * rows.len() * 4 {
                 return Err(Error::corrupt("it has not all its rows"));
             }
-            let (across, down) = if self.orientation.swaps() { (height, width) } else { (width, height) };
-            let mut row = Vec::with_capacity(across * 3);
-            for y in 0..down {
+            let upright = self.resampler.needed();
+            let row = &mut self.scratch.row;
+            for y in upright.rows.lo..upright.rows.hi {
                 row.clear();
-                for x in 0..across {
+                for x in upright.columns.lo..upright.columns.hi {
                     let (from_x, from_y) = self.orientation.stored(x, y, width, height);
-                    let at = (from_y * width + from_x) * 3;
-                    row.extend_from_slice(&self.stored[at..at + 3]);
+                    let at = (from_y - rows.lo) as usize * columns.len() + (from_x - columns.lo) as usize;
+                    row.extend_from_slice(&stored[at * 4..at * 4 + 4]);
                 }
-                self.resampler.push(&row);
+                self.resampler.push(row);
             }
         }
         match self.resampler.finish() {
@@ -125,7 +207,8 @@ mod tests {
     fn pixels_are_held_against_the_limit_before_a_row_is_taken() {
         let options = Options::new(8);
         let mut resampler = Resampler::new();
-        let mut canvas = Canvas::new(&options, Format::Png, &mut resampler);
+        let mut scratch = Scratch::default();
+        let mut canvas = Canvas::new(&options, Format::Png, &mut resampler, &mut scratch);
         let error = canvas.admit(50_000, 50_000).expect_err("2.5 Gpx");
         assert_eq!(error, Error::limit("pixels", 2_500_000_000, 50_000_000));
         assert_eq!(canvas.admit(20_000, 2_500), Ok(()));

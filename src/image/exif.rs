@@ -3,6 +3,9 @@
 //! Only a value from 1 to 8 in a well-formed first directory counts; anything else means upright, as in Pillow. An
 //! orientation that stands in XMP alone, or behind a PNG's pixels, is not looked for.
 
+use super::canvas::Region;
+use super::filter::Window;
+
 /// How a stored image is turned to stand upright. The names say what is done to the stored pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Orientation {
@@ -68,7 +71,7 @@ impl Orientation {
     }
 
     /// The stored pixel that stands at (`x`, `y`) of the upright image, of a stored size of `width` × `height`.
-    pub(super) fn stored(self, x: usize, y: usize, width: usize, height: usize) -> (usize, usize) {
+    pub(super) fn stored(self, x: u32, y: u32, width: u32, height: u32) -> (u32, u32) {
         match self {
             Orientation::Upright => (x, y),
             Orientation::FlipX => (width - 1 - x, y),
@@ -79,6 +82,15 @@ impl Orientation {
             Orientation::Transverse => (width - 1 - y, height - 1 - x),
             Orientation::RotateLeft => (width - 1 - y, x),
         }
+    }
+
+    /// Where a region of the upright image is stored; `width` × `height` are the stored size.
+    pub(super) fn stored_region(self, upright: Region, width: u32, height: u32) -> Region {
+        let Region { columns, rows } = upright;
+        let one = self.stored(columns.lo, rows.lo, width, height);
+        let other = self.stored(columns.hi - 1, rows.hi - 1, width, height);
+        let window = |a: u32, b: u32| Window { lo: a.min(b), hi: a.max(b) + 1 };
+        Region { columns: window(one.0, other.0), rows: window(one.1, other.1) }
     }
 }
 

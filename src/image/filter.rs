@@ -32,6 +32,11 @@ impl Window {
     pub(super) fn len(self) -> usize {
         (self.hi - self.lo) as usize
     }
+
+    /// Whether it holds this input.
+    pub(super) fn holds(self, input: u32) -> bool {
+        (self.lo..self.hi).contains(&input)
+    }
 }
 
 impl Axis {
@@ -50,11 +55,6 @@ impl Axis {
             support: support * filter_scale,
             inverse_filter_scale: 1.0 / filter_scale,
         }
-    }
-
-    /// Samples on the way in.
-    pub(super) fn inputs(&self) -> u32 {
-        self.n_in
     }
 
     /// No output touches more inputs than this.

@@ -50,7 +50,7 @@ pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>)
                 pixel.copy_from_slice(&table[usize::from(index)]);
             }
         }
-        canvas.row(&rgb);
+        canvas.row_of_rgb(&rgb);
     }
     Ok(())
 }

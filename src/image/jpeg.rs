@@ -2,8 +2,11 @@
 //!
 //! What is decoded and what is refused follows Pillow: its colour conversions, its upsampling, and its rule for files
 //! that end too early (`truncated` when libjpeg asks for more bytes before the last row is out). Warnings are accepted as
-//! Pillow accepts them, unless the limits say otherwise. Every row is decoded, also those below the crop, because a cut
-//! would else go unseen; a decode of the crop alone belongs here.
+//! Pillow accepts them, unless the limits say otherwise.
+//!
+//! Of an image of one scan that runs up to an end marker, only the blocks are transformed that the square's filters
+//! reach, and nothing below them is read: such a file cannot run out of bytes. Of all others every row is decoded, also
+//! those that nobody needs, because a cut would else go unseen.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_uint};
 use std::marker::PhantomData;
@@ -11,7 +14,7 @@ use std::ptr::NonNull;
 
 use turbojpeg_sys as _; // for its archive: the shim calls libjpeg's own functions in it
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Region};
 use super::error::Error;
 use super::exif::Orientation;
 use super::options::DecoderWarnings;
@@ -30,7 +33,12 @@ struct Header {
     height: c_uint,
     components: c_int,
     precision: c_int,
+    partial: c_int,
 }
+
+/// Columns beside those that are needed. Upsampled chroma of the outermost columns of a partial decode lacks its
+/// neighbour; two columns would do.
+const MARGIN: u32 = 8;
 
 unsafe extern "C" {
     fn tresnet_jpeg_new() -> *mut Context;
@@ -46,15 +54,16 @@ unsafe extern "C" {
         header: *mut Header,
     ) -> c_int;
     fn tresnet_jpeg_start(jpeg: *mut Context) -> c_int;
+    fn tresnet_jpeg_columns(jpeg: *mut Context, left: *mut c_uint, width: *mut c_uint) -> c_int;
+    fn tresnet_jpeg_skip(jpeg: *mut Context, count: c_uint) -> c_int;
     fn tresnet_jpeg_row(jpeg: *mut Context, row: *mut c_uchar) -> c_int;
     fn tresnet_jpeg_finish(jpeg: *mut Context) -> c_int;
 }
 
-/// libjpeg's context and the rows in hand, kept from image to image.
+/// libjpeg's context and the row in hand, kept from image to image.
 pub(super) struct Jpeg {
     context: NonNull<Context>,
     row: Vec<u8>,
-    rgb: Vec<u8>,
 }
 
 // SAFETY: the context is one heap allocation that holds no thread's identity; it moves with its only owner.
@@ -72,7 +81,7 @@ impl Jpeg {
     pub(super) fn new() -> Option<Jpeg> {
         // SAFETY: no preconditions; a null result is handled.
         let context = NonNull::new(unsafe { tresnet_jpeg_new() })?;
-        Some(Jpeg { context, row: Vec::new(), rgb: Vec::new() })
+        Some(Jpeg { context, row: Vec::new() })
     }
 
     pub(super) fn decode(&mut self, bytes: &[u8], canvas: &mut Canvas<'_>) -> Result<(), Error> {
@@ -85,27 +94,32 @@ impl Jpeg {
         if header.precision != 8 {
             return Err(Error::unsupported(format!("a JPEG of {} bits a sample", header.precision)));
         }
-        let channels: usize = match header.components {
-            1 | 3 => 3,
-            4 => 4,
-            other => return Err(Error::unsupported(format!("a JPEG of {other} components"))),
-        };
+        if !matches!(header.components, 1 | 3 | 4) {
+            return Err(Error::unsupported(format!("a JPEG of {} components", header.components)));
+        }
         let upright = !canvas.wants_orientation();
         canvas.start(if upright { Orientation::Upright } else { Orientation::of_jpeg(bytes) })?;
 
         image.start()?;
-        self.row.clear();
-        self.row.resize(header.width as usize * channels, 0);
-        for y in 0..header.height {
-            image.row(&mut self.row).map_err(|error| at_row(error, y, header.height))?;
-            if channels == 4 {
-                cmyk_to_rgb(&self.row, &mut self.rgb);
-                canvas.row(&self.rgb);
-            } else {
-                canvas.row(&self.row);
-            }
+        let Region { columns, rows } = canvas.region();
+        let (mut left, mut below) = (0, header.height);
+        if header.partial != 0 && limits.decoder_warnings == DecoderWarnings::Accept {
+            left = image.columns(columns.lo.saturating_sub(MARGIN), columns.hi.saturating_add(MARGIN))?;
+            image.skip(rows.lo)?;
+            canvas.skip(rows.lo);
+            below = rows.hi;
         }
-        image.finish()?;
+        self.row.resize(image.width as usize * 4, 0);
+        for y in canvas.next_row()..below {
+            image.row(&mut self.row).map_err(|error| at_row(error, y, header.height))?;
+            if header.components == 4 && rows.holds(y) {
+                cmyk_to_rgb(&mut self.row);
+            }
+            canvas.row(left, &self.row);
+        }
+        if below == header.height {
+            image.finish()?;
+        }
         match image.warning() {
             Some(warning) if limits.decoder_warnings == DecoderWarnings::Error => {
                 Err(Error::corrupt(warning))
@@ -120,7 +134,8 @@ struct Image<'a> {
     context: NonNull<Context>,
     /// libjpeg reads from them until it is closed.
     bytes: PhantomData<&'a [u8]>,
-    row_length: usize,
+    /// Pixels of a row.
+    width: u32,
     max_scans: u32,
 }
 
@@ -137,7 +152,7 @@ impl<'a> Image<'a> {
         bytes: &'a [u8],
         max_scans: u32,
     ) -> Result<(Image<'a>, Header), Error> {
-        let mut image = Image { context, bytes: PhantomData, row_length: 0, max_scans };
+        let mut image = Image { context, bytes: PhantomData, width: 0, max_scans };
         let mut header = Header::default();
         let most = c_int::try_from(max_scans).unwrap_or(c_int::MAX);
         // SAFETY: the context is live and not shared; `bytes` stay borrowed as long as `image` lives, whose drop makes
@@ -146,7 +161,7 @@ impl<'a> Image<'a> {
             tresnet_jpeg_open(context.as_ptr(), bytes.as_ptr(), bytes.len(), most, &raw mut header)
         };
         image.check(status, "in its header")?;
-        image.row_length = header.width as usize * if header.components == 4 { 4 } else { 3 };
+        image.width = header.width;
         Ok((image, header))
     }
 
@@ -156,10 +171,30 @@ impl<'a> Image<'a> {
         self.check(status, "before its first row")
     }
 
+    /// Leaves out what is not between these columns, as far as libjpeg can; gives the first that is left. For images
+    /// that may be partial, before the first row.
+    fn columns(&mut self, lo: u32, hi: u32) -> Result<u32, Error> {
+        let mut left = lo;
+        let mut width = hi.min(self.width) - lo;
+        // SAFETY: as for `start`; both numbers are written before the call returns. Columns beyond the image are
+        // reported as an error.
+        let status = unsafe { tresnet_jpeg_columns(self.context.as_ptr(), &raw mut left, &raw mut width) };
+        self.check(status, "before its first row")?;
+        self.width = width;
+        Ok(left)
+    }
+
+    /// Passes over rows, after `columns`.
+    fn skip(&mut self, count: u32) -> Result<(), Error> {
+        // SAFETY: as for `start`.
+        let status = unsafe { tresnet_jpeg_skip(self.context.as_ptr(), count) };
+        self.check(status, "in its rows")
+    }
+
     fn row(&mut self, row: &mut [u8]) -> Result<(), Error> {
-        assert_eq!(row.len(), self.row_length, "a row of the image's width");
-        // SAFETY: libjpeg writes `width` pixels of 3 samples, or 4 where there are four components, which `start` asked
-        // for; `row` has that length. Out of turn, libjpeg reports an error.
+        assert_eq!(row.len(), self.width as usize * 4, "a row of the image's width");
+        // SAFETY: libjpeg writes `width` pixels of the four bytes that `start` asked for; `row` has that length. Out of
+        // turn, libjpeg reports an error.
         let status = unsafe { tresnet_jpeg_row(self.context.as_ptr(), row.as_mut_ptr()) };
         self.check(status, "in its rows")
     }
@@ -202,16 +237,15 @@ fn at_row(error: Error, row: u32, height: u32) -> Error {
     }
 }
 
-/// Pillow's `CMYK;I` followed by `convert("RGB")`: the file holds inverted inks, as Adobe writes them and Pillow assumes
-/// of all. Ink × light / 255 is rounded without a division, as `MULDIV255` does.
-fn cmyk_to_rgb(inverted: &[u8], rgb: &mut Vec<u8>) {
-    rgb.clear();
-    for inks in inverted.chunks_exact(4) {
-        let light = i32::from(inks[3]);
-        rgb.extend(inks[..3].iter().map(|&ink| {
-            let product = (255 - i32::from(ink)) * light + 128;
+/// Pillow's `CMYK;I` followed by `convert("RGB")`, in place: the file holds inverted inks, as Adobe writes them and Pillow
+/// assumes of all. Ink × light / 255 is rounded without a division, as `MULDIV255` does.
+fn cmyk_to_rgb(row: &mut [u8]) {
+    for pixel in row.chunks_exact_mut(4) {
+        let light = i32::from(pixel[3]);
+        for ink in &mut pixel[..3] {
+            let product = (255 - i32::from(*ink)) * light + 128;
             let shade = ((product >> 8) + product) >> 8;
-            (light - shade).clamp(0, 255) as u8
-        }));
+            *ink = (light - shade).clamp(0, 255) as u8;
+        }
     }
 }

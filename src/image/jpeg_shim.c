@@ -38,6 +38,7 @@ struct tresnet_jpeg {
 struct tresnet_jpeg_header {
     unsigned width, height;
     int components, precision;
+    int partial; /* rows and columns may be left out and nothing that is refused goes unseen: see `may_be_partial` */
 };
 
 static struct tresnet_jpeg *owner(j_common_ptr info) { return info->client_data; }
@@ -91,6 +92,25 @@ static int source_feed(struct tresnet_jpeg *jpeg) {
     jpeg->unseen -= step;
     if (jpeg->skip > 0) source_skip(&jpeg->info, (long)jpeg->skip);
     return 1;
+}
+
+/*
+ * Whether a decode that stops below the last row that is wanted refuses what a whole decode refuses. That is so where
+ * one scan of Huffman codes is all there is between here and an end marker: a decoder that meets that marker has all
+ * the bytes it will ever ask for, and no marker on the way can turn out to be malformed. `shown` is what follows the
+ * header of the first scan.
+ */
+static int may_be_partial(const struct jpeg_decompress_struct *info, const unsigned char *shown, size_t length) {
+    const unsigned char *end = shown + length;
+
+    if (info->progressive_mode || info->arith_code || info->comps_in_scan != info->num_components) return 0;
+    while (shown < end && (shown = memchr(shown, 0xff, (size_t)(end - shown))) != NULL && end - shown >= 2) {
+        unsigned char code = shown[1];
+        if (code == 0xd9) return 1;
+        if (code != 0 && (code < 0xd0 || code > 0xd7)) return 0;
+        shown += 2;
+    }
+    return 0;
 }
 
 struct tresnet_jpeg *tresnet_jpeg_new(void) { return calloc(1, sizeof(struct tresnet_jpeg)); }
@@ -152,16 +172,36 @@ int tresnet_jpeg_open(struct tresnet_jpeg *jpeg, const unsigned char *bytes, siz
     header->height = jpeg->info.image_height;
     header->components = jpeg->info.num_components;
     header->precision = jpeg->info.data_precision;
+    header->partial = may_be_partial(&jpeg->info, jpeg->source.next_input_byte,
+                                     jpeg->source.bytes_in_buffer + jpeg->unseen);
     return STATUS_OK;
 }
 
-/* Allocates; of a file of several scans it reads them all. Rows are RGB, or CMYK of four components. */
+/* Allocates; of a file of several scans it reads them all. Rows are of four bytes a pixel: RGB and one more, or CMYK. */
 int tresnet_jpeg_start(struct tresnet_jpeg *jpeg) {
     if (setjmp(jpeg->escape)) return jpeg->status;
-    jpeg->info.out_color_space = jpeg->info.num_components == 4 ? JCS_CMYK : JCS_RGB;
+    jpeg->info.out_color_space = jpeg->info.num_components == 4 ? JCS_CMYK : JCS_EXT_RGBX;
     while (!jpeg_start_decompress(&jpeg->info))
         if (!source_feed(jpeg)) return STATUS_SUSPENDED;
     return STATUS_OK;
+}
+
+/*
+ * Once, before the first row, of an image that `may_be_partial`: from here on rows hold `width` columns from `left` on.
+ * Both are widened to where libjpeg can begin. All bytes are shown, so nothing suspends any more.
+ */
+int tresnet_jpeg_columns(struct tresnet_jpeg *jpeg, unsigned *left, unsigned *width) {
+    if (setjmp(jpeg->escape)) return jpeg->status;
+    while (source_feed(jpeg)) {
+    }
+    jpeg_crop_scanline(&jpeg->info, left, width);
+    return STATUS_OK;
+}
+
+/* Passes over the next `count` rows, which must leave one; after `tresnet_jpeg_columns` only. */
+int tresnet_jpeg_skip(struct tresnet_jpeg *jpeg, unsigned count) {
+    if (setjmp(jpeg->escape)) return jpeg->status;
+    return jpeg_skip_scanlines(&jpeg->info, count) == count ? STATUS_OK : STATUS_SUSPENDED;
 }
 
 int tresnet_jpeg_row(struct tresnet_jpeg *jpeg, unsigned char *row) {

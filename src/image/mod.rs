@@ -26,6 +26,7 @@ mod options;
 mod pack;
 mod png;
 mod resample;
+mod simd;
 mod webp;
 
 pub use error::Error;
@@ -34,7 +35,7 @@ pub use options::{DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, O
 pub use pack::Packer;
 
 use crate::tensor::{Layout, RowMut};
-use canvas::Canvas;
+use canvas::{Canvas, Scratch};
 use jpeg::Jpeg;
 use resample::Resampler;
 
@@ -47,8 +48,11 @@ pub struct Decoder {
     jpeg: Jpeg,
     resampler: Resampler,
     packer: Packer,
+    scratch: Scratch,
     /// A whole frame, for decoders that do not stream.
     frame: Vec<u8>,
+    /// What `crop` hands out.
+    rgb: Vec<u8>,
 }
 
 impl Decoder {
@@ -60,7 +64,9 @@ impl Decoder {
             jpeg: Jpeg::new().ok_or(OptionsError::Memory)?,
             resampler: Resampler::new(),
             packer: Packer::new(options.mean, options.std),
+            scratch: Scratch::default(),
             frame: Vec::new(),
+            rgb: Vec::new(),
         })
     }
 
@@ -72,10 +78,18 @@ impl Decoder {
     /// The square of an image: `image_size` × `image_size` × 3 bytes, RGB interleaved, before any normalisation.
     pub fn crop(&mut self, bytes: &[u8]) -> Result<(Source, &[u8]), Error> {
         let source = self.resample(bytes)?;
-        match self.resampler.finish() {
-            Some(square) => Ok((source, square)),
-            None => Err(Error::corrupt("it has not all its rows").with_source(Some(source))),
+        let square = self.resampler.finish().ok_or_else(|| rowless(source))?;
+        self.rgb.resize(square.len() / 4 * 3, 0);
+        for (to, pixel) in self.rgb.chunks_exact_mut(3).zip(square.chunks_exact(4)) {
+            to.copy_from_slice(&pixel[..3]);
         }
+        Ok((source, &self.rgb))
+    }
+
+    /// [`Decoder::crop`] as [`Packer::pack`] takes it: four bytes a pixel, the last of which means nothing.
+    pub fn square(&mut self, bytes: &[u8]) -> Result<(Source, &[u8]), Error> {
+        let source = self.resample(bytes)?;
+        Ok((source, self.resampler.finish().ok_or_else(|| rowless(source))?))
     }
 
     /// [`Decoder::crop`], normalised and packed into `row`, which is untouched where the image fails.
@@ -84,10 +98,8 @@ impl Decoder {
     /// If `row` has not `3 × image_size²` elements.
     pub fn decode_into(&mut self, bytes: &[u8], layout: Layout, row: RowMut<'_>) -> Result<Source, Error> {
         let source = self.resample(bytes)?;
-        match self.resampler.finish() {
-            Some(square) => self.packer.pack(square, layout, row),
-            None => return Err(Error::corrupt("it has not all its rows").with_source(Some(source))),
-        }
+        let square = self.resampler.finish().ok_or_else(|| rowless(source))?;
+        self.packer.pack(square, layout, row);
         Ok(source)
     }
 
@@ -99,7 +111,7 @@ impl Decoder {
             return Err(Error::limit("bytes of the file", length, limit));
         }
         let format = sniff(bytes).ok_or_else(|| unknown(bytes))?;
-        let mut canvas = Canvas::new(&self.options, format, &mut self.resampler);
+        let mut canvas = Canvas::new(&self.options, format, &mut self.resampler, &mut self.scratch);
         let decoded = match format {
             Format::Jpeg => self.jpeg.decode(bytes, &mut canvas),
             Format::Png => png::decode(bytes, &mut self.frame, &mut canvas),
@@ -112,9 +124,14 @@ impl Decoder {
         if self.frame.capacity() > KEPT_SCRATCH {
             self.frame = Vec::new();
         }
+        self.scratch.shrink(KEPT_SCRATCH);
         done?;
         source.ok_or_else(|| Error::corrupt("it has no header"))
     }
+}
+
+fn rowless(source: Source) -> Error {
+    Error::corrupt("it has not all its rows").with_source(Some(source))
 }
 
 fn unknown(bytes: &[u8]) -> Error {

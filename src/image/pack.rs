@@ -22,11 +22,11 @@ impl Packer {
         }
     }
 
-    /// Writes interleaved RGB into a row of as many elements. Bytes stay as they are: where the row is U8, the graph
-    /// normalises.
+    /// Writes a square into a row. Of the square's four bytes a pixel (as of [`Decoder::square`](super::Decoder::square))
+    /// the last is left out. Bytes stay as they are: where the row is U8, the graph normalises.
     ///
     /// # Panics
-    /// If the row has another number of elements than the square.
+    /// If the row has not three elements for each pixel of the square.
     pub fn pack(&self, square: &[u8], layout: Layout, row: RowMut<'_>) {
         match row {
             RowMut::F32(row) => {
@@ -41,17 +41,18 @@ impl Packer {
 }
 
 fn write<T>(square: &[u8], layout: Layout, row: &mut [T], element: impl Fn(usize, u8) -> T) {
-    assert_eq!(row.len(), square.len(), "a row holds one square");
+    let pixels = square.len() / 4;
+    assert_eq!(row.len(), pixels * 3, "a row holds one square");
     match layout {
         Layout::Nchw => {
-            for (channel, plane) in row.chunks_exact_mut((square.len() / 3).max(1)).enumerate() {
-                for (to, pixel) in plane.iter_mut().zip(square.chunks_exact(3)) {
+            for (channel, plane) in row.chunks_exact_mut(pixels.max(1)).enumerate() {
+                for (to, pixel) in plane.iter_mut().zip(square.chunks_exact(4)) {
                     *to = element(channel, pixel[channel]);
                 }
             }
         }
         Layout::Nhwc => {
-            for (to, pixel) in row.chunks_exact_mut(3).zip(square.chunks_exact(3)) {
+            for (to, pixel) in row.chunks_exact_mut(3).zip(square.chunks_exact(4)) {
                 for (channel, (to, &byte)) in to.iter_mut().zip(pixel).enumerate() {
                     *to = element(channel, byte);
                 }
@@ -78,13 +79,13 @@ mod tests {
 
     #[test]
     fn planes_follow_each_other_in_nchw_and_pixels_in_nhwc() {
-        let square = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        let square = [1, 2, 3, 77, 4, 5, 6, 77, 7, 8, 9, 77, 10, 11, 12, 77];
         let packer = Packer::new([0.0; 3], [1.0; 3]);
         let mut row = [0; 12];
         packer.pack(&square, Layout::Nchw, RowMut::U8(&mut row));
         assert_eq!(row, [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12]);
         packer.pack(&square, Layout::Nhwc, RowMut::U8(&mut row));
-        assert_eq!(row, square);
+        assert_eq!(row, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     }
 
     #[test]
@@ -92,8 +93,8 @@ mod tests {
         let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
         let packer = Packer::new(mean, std);
         let (mut single, mut half) = ([0.0; 3], [f16::ZERO; 3]);
-        packer.pack(&[0, 128, 255], Layout::Nchw, RowMut::F32(&mut single));
-        packer.pack(&[0, 128, 255], Layout::Nhwc, RowMut::F16(&mut half));
+        packer.pack(&[0, 128, 255, 0], Layout::Nchw, RowMut::F32(&mut single));
+        packer.pack(&[0, 128, 255, 0], Layout::Nhwc, RowMut::F16(&mut half));
         for channel in 0..3 {
             let exact = ([0.0, 128.0, 255.0][channel] / 255.0 - mean[channel]) / std[channel];
             assert_eq!(single[channel], exact as f32);
@@ -104,6 +105,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a row holds one square")]
     fn a_row_of_another_size_is_a_fault_of_the_caller() {
-        Packer::new([0.0; 3], [1.0; 3]).pack(&[0; 12], Layout::Nchw, RowMut::U8(&mut [0; 9]));
+        Packer::new([0.0; 3], [1.0; 3]).pack(&[0; 16], Layout::Nchw, RowMut::U8(&mut [0; 9]));
     }
 }

@@ -77,12 +77,12 @@ fn read(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>) -> Result<()
         let line = reader.next_frame(frame)?.line_size;
         for row in frame.chunks_exact(line) {
             samples.to_rgb(row, &mut rgb);
-            canvas.row(&rgb);
+            canvas.row_of_rgb(&rgb);
         }
     } else {
         while let Some(row) = reader.next_row()? {
             samples.to_rgb(row.data(), &mut rgb);
-            canvas.row(&rgb);
+            canvas.row_of_rgb(&rgb);
         }
     }
     reader.finish()?;

@@ -4,7 +4,8 @@
 //! touches as it comes, and what would be the image between is a row at most: one that was resampled horizontally before
 //! it is added, or one whose sums are complete and which is resampled horizontally then. Sums of integers do not depend on
 //! their order, so the bytes are Pillow's, and memory depends on the square and the source's width. Rows that no output
-//! touches cost nothing.
+//! touches cost nothing. A pixel is four bytes throughout, so that its channels are lanes of a vector; the fourth is
+//! resampled with the others and means nothing.
 //!
 //! Which pass comes first changes bytes, since each rounds. Up to version 12 Pillow always began with the horizontal one;
 //! version 13 begins with the vertical one where rows are reduced and by more than twice as many as columns
@@ -12,24 +13,24 @@
 
 use std::collections::VecDeque;
 
-use super::filter::{Axis, FRACTION, Window};
+use super::canvas::Region;
+use super::filter::{Axis, Window};
 use super::geometry::Geometry;
 use super::options::Interpolation;
+use super::simd::{HALF, STEP, Simd};
 
 /// Above this many weights the horizontal pass makes them anew for each row instead of keeping them: such a table is only
 /// met in images of millions of columns, which have few rows.
 const MAX_TABLE: u64 = 1 << 22;
 
-/// Rounds half up when a sum is shifted down to a byte.
-const HALF: i32 = 1 << (FRACTION - 1);
-
 /// One square in the making, and its buffers, which are kept from image to image.
 pub(super) struct Resampler {
+    simd: Simd,
     size: u32,
     columns: Columns,
     rows: Axis,
-    /// The source rows that matter.
-    needed: Window,
+    /// The source pixels that matter.
+    needed: Region,
     vertical_first: bool,
     /// The row that comes next.
     row: u32,
@@ -57,23 +58,28 @@ struct Columns {
     windows: Vec<Window>,
     /// The inputs that any of them touches.
     needed: Window,
-    /// Those of all windows, end to end; empty where they are made for each row.
+    /// Those of all windows, end to end, each filled up with zeros to a multiple of [`STEP`]; empty where they are made
+    /// for each row.
     table: Vec<i32>,
+    /// Those of one window, where there is no table.
+    scratch: Vec<i32>,
 }
 
 impl Resampler {
     pub(super) fn new() -> Resampler {
         let nothing = Axis::new(Interpolation::Bilinear, 1, 1, 0);
         Resampler {
+            simd: Simd::detect(),
             size: 0,
             columns: Columns {
                 axis: nothing,
                 windows: Vec::new(),
                 needed: Window::default(),
                 table: Vec::new(),
+                scratch: Vec::new(),
             },
             rows: nothing,
-            needed: Window::default(),
+            needed: Region::default(),
             vertical_first: false,
             row: 0,
             open: VecDeque::new(),
@@ -85,51 +91,47 @@ impl Resampler {
         }
     }
 
-    /// Forgets whatever image was in hand and awaits the rows of one of `width` × `height` pixels, top row first.
+    /// Forgets whatever image was in hand and awaits the needed rows of one of `width` × `height` pixels, top row first.
     pub(super) fn begin(&mut self, interpolation: Interpolation, width: u32, height: u32, to: &Geometry) {
         let columns = Axis::new(interpolation, width, to.width, to.left);
         if self.columns.axis != columns || self.columns.windows.len() != to.size as usize {
             self.columns.fill(columns, to.size, &mut self.real);
         }
         self.rows = Axis::new(interpolation, height, to.height, to.top);
-        self.needed = Window { lo: self.rows.window(0).lo, hi: self.rows.window(to.size - 1).hi };
+        let rows = Window { lo: self.rows.window(0).lo, hi: self.rows.window(to.size - 1).hi };
+        self.needed = Region { columns: self.columns.needed, rows };
         self.vertical_first = begins_vertically((width, height), (to.width, to.height));
         self.size = to.size;
-        self.row = 0;
+        self.row = rows.lo;
         self.done = 0;
         self.spare.extend(self.open.drain(..));
         let between = if self.vertical_first { self.columns.needed.len() } else { to.size as usize };
-        self.line.resize(between * 3, 0);
-        self.square.resize(to.size as usize * to.size as usize * 3, 0);
+        self.line.resize(between * 4, 0);
+        self.square.resize(to.size as usize * to.size as usize * 4, 0);
     }
 
-    /// The first row after which nothing more is needed.
-    #[cfg(test)]
-    pub(super) fn end(&self) -> u32 {
-        self.needed.hi
+    /// The pixels that the square depends on, once begun.
+    pub(super) fn needed(&self) -> Region {
+        self.needed
     }
 
-    /// Takes the next row, `width` RGB pixels.
-    pub(super) fn push(&mut self, rgb: &[u8]) {
-        debug_assert_eq!(rgb.len(), self.columns.axis.inputs() as usize * 3, "a row of the announced width");
+    /// Takes the next needed row: its needed pixels.
+    pub(super) fn push(&mut self, pixels: &[u8]) {
+        debug_assert_eq!(pixels.len(), self.needed.columns.len() * 4, "the needed pixels of a row");
+        debug_assert!(self.row < self.needed.rows.hi, "a needed row");
         let row = self.row;
         self.row += 1;
-        if row < self.needed.lo || row >= self.needed.hi {
-            return;
-        }
         self.open_outputs(row);
         let line = if self.vertical_first {
-            &rgb[self.columns.needed.lo as usize * 3..self.columns.needed.hi as usize * 3]
+            pixels
         } else {
-            self.columns.apply(rgb, 0, &mut self.line, &mut self.real);
+            self.columns.apply(self.simd, pixels, &mut self.line, &mut self.real);
             self.line.as_slice()
         };
         for output in &mut self.open {
             // every open window has begun at `row` or before, and those that ended are gone
             let weight = output.weights[(row - output.window.lo) as usize];
-            for (sum, &sample) in output.sums.iter_mut().zip(line) {
-                *sum += weight * i32::from(sample);
-            }
+            self.simd.accumulate(&mut output.sums, line, weight);
         }
         self.close_outputs(row);
     }
@@ -157,20 +159,20 @@ impl Resampler {
     fn close_outputs(&mut self, row: u32) {
         while self.open.front().is_some_and(|output| output.window.hi == row + 1) {
             let Some(output) = self.open.pop_front() else { return };
-            let length = self.size as usize * 3;
+            let length = self.size as usize * 4;
             let to = &mut self.square[self.done as usize * length..][..length];
             if self.vertical_first {
-                round(&output.sums, &mut self.line);
-                self.columns.apply(&self.line, self.columns.needed.lo, to, &mut self.real);
+                self.simd.round(&output.sums, &mut self.line);
+                self.columns.apply(self.simd, &self.line, to, &mut self.real);
             } else {
-                round(&output.sums, to);
+                self.simd.round(&output.sums, to);
             }
             self.done += 1;
             self.spare.push(output);
         }
     }
 
-    /// The square, RGB interleaved, once every needed row has been pushed; else `None`.
+    /// The square, four bytes a pixel, once every needed row has been pushed; else `None`.
     pub(super) fn finish(&self) -> Option<&[u8]> {
         (self.done == self.size).then_some(self.square.as_slice())
     }
@@ -182,33 +184,28 @@ impl Columns {
         self.axis = axis;
         self.windows.clear();
         self.table.clear();
-        if axis.widest() * u64::from(size) <= MAX_TABLE {
+        if axis.widest().next_multiple_of(STEP as u64) * u64::from(size) <= MAX_TABLE {
             for column in 0..size {
                 axis.weights(column, real, &mut self.table);
+                self.table.resize(self.table.len().next_multiple_of(STEP), 0);
             }
         }
         self.needed = Window { lo: axis.window(0).lo, hi: axis.window(size - 1).hi };
         self.windows.extend((0..size).map(|column| axis.window(column)));
     }
 
-    /// Resamples a row whose first pixel is input `origin`.
-    fn apply(&self, rgb: &[u8], origin: u32, line: &mut [u8], real: &mut Vec<f64>) {
-        let blend =
-            |window: &Window, weights: &[i32]| blend(&rgb[(window.lo - origin) as usize * 3..], weights);
+    /// Resamples the needed pixels of a row.
+    fn apply(&mut self, simd: Simd, pixels: &[u8], line: &mut [u8], real: &mut Vec<f64>) {
+        let first = self.needed.lo;
         if self.table.is_empty() {
-            let mut weights = Vec::new();
-            for ((column, window), pixel) in (0..).zip(&self.windows).zip(line.chunks_exact_mut(3)) {
-                weights.clear();
-                self.axis.weights(column, real, &mut weights);
-                pixel.copy_from_slice(&blend(window, &weights));
+            for ((column, window), pixel) in (0..).zip(&self.windows).zip(line.chunks_exact_mut(4)) {
+                self.scratch.clear();
+                self.axis.weights(column, real, &mut self.scratch);
+                self.scratch.resize(self.scratch.len().next_multiple_of(STEP), 0);
+                simd.blend(pixels, std::slice::from_ref(window), first, &self.scratch, pixel);
             }
         } else {
-            let mut table = self.table.as_slice();
-            for (window, pixel) in self.windows.iter().zip(line.chunks_exact_mut(3)) {
-                let (weights, rest) = table.split_at(window.len());
-                table = rest;
-                pixel.copy_from_slice(&blend(window, weights));
-            }
+            simd.blend(pixels, &self.windows, first, &self.table, line);
         }
     }
 }
@@ -219,26 +216,6 @@ fn begins_vertically(from: (u32, u32), to: (u64, u64)) -> bool {
     let fewer = |from: u32, to: u64| i64::from(from) - to as i64;
     let (columns, rows) = (fewer(from.0, to.0), fewer(from.1, to.1));
     rows > 0 && rows > 2 * columns
-}
-
-fn blend(rgb: &[u8], weights: &[i32]) -> [u8; 3] {
-    let mut sums = [HALF; 3];
-    for (weight, pixel) in weights.iter().zip(rgb.chunks_exact(3)) {
-        for (sum, &sample) in sums.iter_mut().zip(pixel) {
-            *sum += weight * i32::from(sample);
-        }
-    }
-    sums.map(clamp)
-}
-
-fn round(sums: &[i32], bytes: &mut [u8]) {
-    for (byte, &sum) in bytes.iter_mut().zip(sums) {
-        *byte = clamp(sum);
-    }
-}
-
-fn clamp(sum: i32) -> u8 {
-    (sum >> FRACTION).clamp(0, 255) as u8
 }
 
 #[cfg(test)]
@@ -262,6 +239,14 @@ mod tests {
         }
     }
 
+    /// Pushes what is needed of rows of four bytes a pixel.
+    fn push_all(resampler: &mut Resampler, rows: &[Vec<u8>]) {
+        let Region { columns, rows: needed } = resampler.needed();
+        for row in &rows[needed.lo as usize..rows.len().min(needed.hi as usize)] {
+            resampler.push(&row[columns.lo as usize * 4..columns.hi as usize * 4]);
+        }
+    }
+
     fn run(
         resampler: &mut Resampler,
         options: &Options,
@@ -271,15 +256,17 @@ mod tests {
     ) -> Vec<u8> {
         let to = Geometry::new(options, width, height);
         resampler.begin(options.interpolation, width, height, &to);
-        for row in rows {
-            resampler.push(row);
-        }
+        push_all(resampler, rows);
         resampler.finish().expect("every row was given").to_vec()
     }
 
     fn ramp(width: u32, height: u32) -> Vec<Vec<u8>> {
         (0..height)
-            .map(|y| (0..width).flat_map(|x| [(x * 7 + y) as u8, (y * 5) as u8, (x ^ y) as u8]).collect())
+            .map(|y| {
+                (0..width)
+                    .flat_map(|x| [(x * 7 + y) as u8, (y * 5) as u8, (x ^ y) as u8, (x * y) as u8])
+                    .collect()
+            })
             .collect()
     }
 
@@ -288,9 +275,9 @@ mod tests {
         for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
             for (width, height) in [(1, 1), (3, 500), (500, 3), (301, 299)] {
                 let options = Options { interpolation, ..Options::new(32) };
-                let rows = vec![[9, 128, 255].repeat(width as usize); height as usize];
+                let rows = vec![[9, 128, 255, 3].repeat(width as usize); height as usize];
                 let square = run(&mut Resampler::new(), &options, width, height, &rows);
-                assert!(square.chunks(3).all(|pixel| pixel == [9, 128, 255]), "{width}×{height}");
+                assert!(square.chunks(4).all(|pixel| pixel == [9, 128, 255, 3]), "{width}×{height}");
             }
         }
     }
@@ -313,9 +300,7 @@ mod tests {
         let mut resampler = Resampler::new();
         let alone = run(&mut resampler, &options, 31, 77, &tall);
         resampler.begin(options.interpolation, 90, 40, &Geometry::new(&options, 90, 40));
-        for row in &wide[..20] {
-            resampler.push(row);
-        }
+        push_all(&mut resampler, &wide[..20]);
         assert_eq!(resampler.finish(), None);
         assert_eq!(run(&mut resampler, &options, 31, 77, &tall), alone);
     }
@@ -326,11 +311,33 @@ mod tests {
         let rows = ramp(30, 400);
         let mut resampler = Resampler::new();
         resampler.begin(options.interpolation, 30, 400, &Geometry::new(&options, 30, 400));
-        let end = resampler.end();
+        let end = resampler.needed().rows.hi;
         assert!(end < 300, "{end}");
-        for row in &rows[..end as usize] {
-            resampler.push(row);
-        }
+        push_all(&mut resampler, &rows[..end as usize]);
         assert!(resampler.finish().is_some());
+    }
+
+    #[test]
+    fn every_vector_width_gives_the_bytes_of_the_portable_loops() {
+        let sizes =
+            [(300, 200, 224), (64, 64, 64), (33, 1000, 17), (1000, 33, 17), (5, 7, 40), (2500, 31, 8)];
+        for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+            for mode in [Mode::Crop, Mode::Squash] {
+                for (width, height, size) in sizes {
+                    let options = Options { interpolation, mode, ..Options::new(size) };
+                    let rows = ramp(width, height);
+                    let squares: Vec<_> = Simd::all()
+                        .into_iter()
+                        .map(|simd| {
+                            let mut resampler = Resampler { simd, ..Resampler::new() };
+                            run(&mut resampler, &options, width, height, &rows)
+                        })
+                        .collect();
+                    for square in &squares {
+                        assert!(square == &squares[0], "{width}×{height} to {size}, {options:?}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -44,15 +44,11 @@ pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>)
     decoder.read_image(frame).map_err(|error| fault(error, bytes))?;
     canvas.start(orientation)?;
 
-    let mut rgb = vec![0; width as usize * 3];
     for row in frame.chunks_exact(width as usize * channels) {
         if channels == 3 {
-            canvas.row(row);
+            canvas.row_of_rgb(row);
         } else {
-            for (pixel, from) in rgb.chunks_exact_mut(3).zip(row.chunks_exact(4)) {
-                pixel.copy_from_slice(&from[..3]);
-            }
-            canvas.row(&rgb);
+            canvas.row(0, row);
         }
     }
     Ok(())
@@ -134,6 +130,7 @@ fn fault(error: DecodingError, bytes: &[u8]) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::canvas::Scratch;
     use super::super::resample::Resampler;
     use super::super::{Format, Options};
     use super::*;
@@ -166,7 +163,8 @@ mod tests {
     fn refusal(bytes: &[u8]) -> Option<Error> {
         let options = Options::new(8);
         let mut resampler = Resampler::new();
-        let mut canvas = Canvas::new(&options, Format::WebP, &mut resampler);
+        let mut scratch = Scratch::default();
+        let mut canvas = Canvas::new(&options, Format::WebP, &mut resampler, &mut scratch);
         decode(bytes, &mut Vec::new(), &mut canvas).err()
     }
 

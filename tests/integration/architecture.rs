@@ -123,7 +123,7 @@ fn only_the_engine_names_the_runtime_and_unsafe_stays_in_its_rooms() {
             code.match_indices("ort::").any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric()));
         assert!(room == "engine" || !names_ort, "{} names ort", path.display());
         let file = path.file_name().unwrap().to_str().unwrap();
-        let home = room == "engine" || room == "image" && ["jpeg.rs", "resample.rs"].contains(&file);
+        let home = room == "engine" || room == "image" && ["jpeg.rs", "simd.rs"].contains(&file);
         if !home {
             assert!(!code.contains("unsafe "), "{} holds unsafe code", path.display());
         }

@@ -30,7 +30,7 @@ pub fn serve() -> Result<(), Failure> {
     frame::send(&mut stream, &frame::VERSION, &[]).map_err(lost)?;
     let images = listen(stream.try_clone().map_err(lost)?).map_err(lost)?;
     for bytes in images {
-        let sent = match guarded(&bytes, || decoder.crop(&bytes)) {
+        let sent = match guarded(&bytes, || decoder.square(&bytes)) {
             Ok((source, square)) => frame::send(&mut stream, &Ok::<_, ()>(source), square),
             Err(fault) => frame::send(&mut stream, &Err::<(), _>(fault), &[]),
         };
