@@ -15,6 +15,7 @@
 
 mod bmp;
 mod canvas;
+mod columns;
 mod error;
 mod exif;
 mod filter;

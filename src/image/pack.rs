@@ -4,21 +4,49 @@ use half::f16;
 
 use crate::tensor::{Layout, RowMut};
 
+use super::simd::Simd;
+
 /// What each byte of each channel becomes: `(v / 255 − mean) / std`, computed in double and rounded once to the element
 /// type. With mean 0 and std 1 that is the very value of `torch`'s `uint8.float() / 255` for all 256 bytes (a test shows
 /// it); with other constants `torch` rounds three times and may differ in the last place.
 pub struct Packer {
+    simd: Simd,
     single: [[f32; 256]; 3],
     half: [[f16; 256]; 3],
+    /// Factor and offset of each channel that give these very tables; `None` where no such numbers do.
+    single_scale: Option<[[f64; 2]; 3]>,
+    half_scale: Option<[[f64; 2]; 3]>,
 }
 
 impl Packer {
     /// The tables for these constants.
     pub fn new(mean: [f64; 3], std: [f64; 3]) -> Packer {
+        Packer::with(Simd::detect(), mean, std)
+    }
+
+    fn with(simd: Simd, mean: [f64; 3], std: [f64; 3]) -> Packer {
         let value = |channel: usize, byte: usize| (byte as f64 / 255.0 - mean[channel]) / std[channel];
+        let single: [[f32; 256]; 3] = std::array::from_fn(|c| std::array::from_fn(|v| value(c, v) as f32));
+        let half: [[f16; 256]; 3] =
+            std::array::from_fn(|c| std::array::from_fn(|v| f16::from_f64(value(c, v))));
+        // a product and a sum round otherwise than a quotient and a difference: all 256 bytes are tried
+        let scale: [[f64; 2]; 3] = std::array::from_fn(|c| [1.0 / (255.0 * std[c]), -mean[c] / std[c]]);
+        let square: Vec<u8> = (0..=255).flat_map(|byte| [byte; 4]).collect();
+        let (mut singles, mut halves) = ([0.0; 256], [f16::ZERO; 256]);
+        let mut same_single = |c: usize| {
+            simd.scale_f32(&square, c, scale[c], &mut singles);
+            singles.map(f32::to_bits) == single[c].map(f32::to_bits)
+        };
+        let mut same_half = |c: usize| {
+            simd.scale_f16(&square, c, scale[c], &mut halves);
+            halves.map(f16::to_bits) == half[c].map(f16::to_bits)
+        };
         Packer {
-            single: std::array::from_fn(|c| std::array::from_fn(|v| value(c, v) as f32)),
-            half: std::array::from_fn(|c| std::array::from_fn(|v| f16::from_f64(value(c, v)))),
+            simd,
+            single_scale: (0..3).all(&mut same_single).then_some(scale),
+            half_scale: (0..3).all(&mut same_half).then_some(scale),
+            single,
+            half,
         }
     }
 
@@ -28,30 +56,44 @@ impl Packer {
     /// # Panics
     /// If the row has not three elements for each pixel of the square.
     pub fn pack(&self, square: &[u8], layout: Layout, row: RowMut<'_>) {
-        match row {
-            RowMut::F32(row) => {
-                write(square, layout, row, |channel, byte| self.single[channel][usize::from(byte)])
-            }
-            RowMut::F16(row) => {
-                write(square, layout, row, |channel, byte| self.half[channel][usize::from(byte)])
-            }
-            RowMut::U8(row) => write(square, layout, row, |_, byte| byte),
+        match (row, layout) {
+            (RowMut::F32(row), Layout::Nchw) => match self.single_scale {
+                Some(scale) => planes(row, square).for_each(|(channel, plane)| {
+                    self.simd.scale_f32(square, channel, scale[channel], plane);
+                }),
+                None => write(square, layout, row, |c, byte| self.single[c][usize::from(byte)]),
+            },
+            (RowMut::F16(row), Layout::Nchw) => match self.half_scale {
+                Some(scale) => planes(row, square).for_each(|(channel, plane)| {
+                    self.simd.scale_f16(square, channel, scale[channel], plane);
+                }),
+                None => write(square, layout, row, |c, byte| self.half[c][usize::from(byte)]),
+            },
+            (RowMut::F32(row), _) => write(square, layout, row, |c, byte| self.single[c][usize::from(byte)]),
+            (RowMut::F16(row), _) => write(square, layout, row, |c, byte| self.half[c][usize::from(byte)]),
+            (RowMut::U8(row), _) => write(square, layout, row, |_, byte| byte),
         }
     }
 }
 
-fn write<T>(square: &[u8], layout: Layout, row: &mut [T], element: impl Fn(usize, u8) -> T) {
+/// The planes of a row for a square.
+fn planes<'a, T>(row: &'a mut [T], square: &[u8]) -> impl Iterator<Item = (usize, &'a mut [T])> {
     let pixels = square.len() / 4;
     assert_eq!(row.len(), pixels * 3, "a row holds one square");
+    row.chunks_exact_mut(pixels.max(1)).enumerate()
+}
+
+fn write<T>(square: &[u8], layout: Layout, row: &mut [T], element: impl Fn(usize, u8) -> T) {
     match layout {
         Layout::Nchw => {
-            for (channel, plane) in row.chunks_exact_mut(pixels.max(1)).enumerate() {
+            for (channel, plane) in planes(row, square) {
                 for (to, pixel) in plane.iter_mut().zip(square.chunks_exact(4)) {
                     *to = element(channel, pixel[channel]);
                 }
             }
         }
         Layout::Nhwc => {
+            assert_eq!(row.len(), square.len() / 4 * 3, "a row holds one square");
             for (to, pixel) in row.chunks_exact_mut(3).zip(square.chunks_exact(4)) {
                 for (channel, (to, &byte)) in to.iter_mut().zip(pixel).enumerate() {
                     *to = element(channel, byte);
@@ -106,5 +148,42 @@ mod tests {
     #[should_panic(expected = "a row holds one square")]
     fn a_row_of_another_size_is_a_fault_of_the_caller() {
         Packer::new([0.0; 3], [1.0; 3]).pack(&[0; 16], Layout::Nchw, RowMut::U8(&mut [0; 9]));
+    }
+
+    #[test]
+    fn vectors_and_tables_give_the_same_elements() {
+        let square: Vec<u8> = (0..37 * 37 * 4).map(|i: u32| (i * 7919 >> 3) as u8).collect();
+        let cases = [
+            ([0.0; 3], [1.0; 3]),
+            ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            ([0.5; 3], [0.5; 3]),
+            ([1e-7, 0.3, -2.0], [1e-9, 1e7, 0.013]),
+        ];
+        for (mean, std) in cases {
+            let table = Packer { single_scale: None, half_scale: None, ..Packer::new(mean, std) };
+            for simd in [Simd::Portable, Simd::detect()] {
+                let scaled = Packer::with(simd, mean, std);
+                let single = |packer: &Packer| {
+                    let mut row = vec![0.0; 37 * 37 * 3];
+                    packer.pack(&square, Layout::Nchw, RowMut::F32(&mut row));
+                    row.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                };
+                let half = |packer: &Packer| {
+                    let mut row = vec![f16::ZERO; 37 * 37 * 3];
+                    packer.pack(&square, Layout::Nchw, RowMut::F16(&mut row));
+                    row.into_iter().map(f16::to_bits).collect::<Vec<_>>()
+                };
+                assert!(single(&scaled) == single(&table), "{simd:?} {mean:?} {std:?}");
+                assert!(half(&scaled) == half(&table), "{simd:?} {mean:?} {std:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_constants_need_no_table() {
+        for (mean, std) in [([0.0; 3], [1.0; 3]), ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])] {
+            let packer = Packer::new(mean, std);
+            assert!(packer.single_scale.is_some() && packer.half_scale.is_some(), "{mean:?}");
+        }
     }
 }

@@ -14,14 +14,11 @@
 use std::collections::VecDeque;
 
 use super::canvas::Region;
+use super::columns::Columns;
 use super::filter::{Axis, Window};
 use super::geometry::Geometry;
 use super::options::Interpolation;
-use super::simd::{HALF, STEP, Simd};
-
-/// Above this many weights the horizontal pass makes them anew for each row instead of keeping them: such a table is only
-/// met in images of millions of columns, which have few rows.
-const MAX_TABLE: u64 = 1 << 22;
+use super::simd::Simd;
 
 /// One square in the making, and its buffers, which are kept from image to image.
 pub(super) struct Resampler {
@@ -52,33 +49,17 @@ struct Output {
     sums: Vec<i32>,
 }
 
-/// The horizontal weights of every column of the square.
-struct Columns {
-    axis: Axis,
-    windows: Vec<Window>,
-    /// The inputs that any of them touches.
-    needed: Window,
-    /// Those of all windows, end to end, each filled up with zeros to a multiple of [`STEP`]; empty where they are made
-    /// for each row.
-    table: Vec<i32>,
-    /// Those of one window, where there is no table.
-    scratch: Vec<i32>,
-}
-
 impl Resampler {
     pub(super) fn new() -> Resampler {
-        let nothing = Axis::new(Interpolation::Bilinear, 1, 1, 0);
+        Resampler::with(Simd::detect())
+    }
+
+    fn with(simd: Simd) -> Resampler {
         Resampler {
-            simd: Simd::detect(),
+            simd,
             size: 0,
-            columns: Columns {
-                axis: nothing,
-                windows: Vec::new(),
-                needed: Window::default(),
-                table: Vec::new(),
-                scratch: Vec::new(),
-            },
-            rows: nothing,
+            columns: Columns::new(simd),
+            rows: Axis::new(Interpolation::Bilinear, 1, 1, 0),
             needed: Region::default(),
             vertical_first: false,
             row: 0,
@@ -93,19 +74,16 @@ impl Resampler {
 
     /// Forgets whatever image was in hand and awaits the needed rows of one of `width` × `height` pixels, top row first.
     pub(super) fn begin(&mut self, interpolation: Interpolation, width: u32, height: u32, to: &Geometry) {
-        let columns = Axis::new(interpolation, width, to.width, to.left);
-        if self.columns.axis != columns || self.columns.windows.len() != to.size as usize {
-            self.columns.fill(columns, to.size, &mut self.real);
-        }
+        self.columns.begin(Axis::new(interpolation, width, to.width, to.left), to.size);
         self.rows = Axis::new(interpolation, height, to.height, to.top);
         let rows = Window { lo: self.rows.window(0).lo, hi: self.rows.window(to.size - 1).hi };
-        self.needed = Region { columns: self.columns.needed, rows };
+        self.needed = Region { columns: self.columns.needed(), rows };
         self.vertical_first = begins_vertically((width, height), (to.width, to.height));
         self.size = to.size;
         self.row = rows.lo;
         self.done = 0;
         self.spare.extend(self.open.drain(..));
-        let between = if self.vertical_first { self.columns.needed.len() } else { to.size as usize };
+        let between = if self.vertical_first { self.columns.needed().len() } else { to.size as usize };
         self.line.resize(between * 4, 0);
         self.square.resize(to.size as usize * to.size as usize * 4, 0);
     }
@@ -125,13 +103,17 @@ impl Resampler {
         let line = if self.vertical_first {
             pixels
         } else {
-            self.columns.apply(self.simd, pixels, &mut self.line, &mut self.real);
+            self.columns.apply(pixels, &mut self.line);
             self.line.as_slice()
         };
         for output in &mut self.open {
             // every open window has begun at `row` or before, and those that ended are gone
             let weight = output.weights[(row - output.window.lo) as usize];
-            self.simd.accumulate(&mut output.sums, line, weight);
+            if row == output.window.lo {
+                self.simd.begin(&mut output.sums, line, weight);
+            } else {
+                self.simd.add(&mut output.sums, line, weight);
+            }
         }
         self.close_outputs(row);
     }
@@ -150,8 +132,7 @@ impl Resampler {
             output.window = window;
             output.weights.clear();
             self.rows.weights(next, &mut self.real, &mut output.weights);
-            output.sums.clear();
-            output.sums.resize(self.line.len(), HALF);
+            output.sums.resize(self.line.len(), 0);
             self.open.push_back(output);
         }
     }
@@ -163,7 +144,7 @@ impl Resampler {
             let to = &mut self.square[self.done as usize * length..][..length];
             if self.vertical_first {
                 self.simd.round(&output.sums, &mut self.line);
-                self.columns.apply(self.simd, &self.line, to, &mut self.real);
+                self.columns.apply(&self.line, to);
             } else {
                 self.simd.round(&output.sums, to);
             }
@@ -175,38 +156,6 @@ impl Resampler {
     /// The square, four bytes a pixel, once every needed row has been pushed; else `None`.
     pub(super) fn finish(&self) -> Option<&[u8]> {
         (self.done == self.size).then_some(self.square.as_slice())
-    }
-}
-
-impl Columns {
-    /// The windows come last: a fill that was broken off is known by their number.
-    fn fill(&mut self, axis: Axis, size: u32, real: &mut Vec<f64>) {
-        self.axis = axis;
-        self.windows.clear();
-        self.table.clear();
-        if axis.widest().next_multiple_of(STEP as u64) * u64::from(size) <= MAX_TABLE {
-            for column in 0..size {
-                axis.weights(column, real, &mut self.table);
-                self.table.resize(self.table.len().next_multiple_of(STEP), 0);
-            }
-        }
-        self.needed = Window { lo: axis.window(0).lo, hi: axis.window(size - 1).hi };
-        self.windows.extend((0..size).map(|column| axis.window(column)));
-    }
-
-    /// Resamples the needed pixels of a row.
-    fn apply(&mut self, simd: Simd, pixels: &[u8], line: &mut [u8], real: &mut Vec<f64>) {
-        let first = self.needed.lo;
-        if self.table.is_empty() {
-            for ((column, window), pixel) in (0..).zip(&self.windows).zip(line.chunks_exact_mut(4)) {
-                self.scratch.clear();
-                self.axis.weights(column, real, &mut self.scratch);
-                self.scratch.resize(self.scratch.len().next_multiple_of(STEP), 0);
-                simd.blend(pixels, std::slice::from_ref(window), first, &self.scratch, pixel);
-            }
-        } else {
-            simd.blend(pixels, &self.windows, first, &self.table, line);
-        }
     }
 }
 
@@ -288,8 +237,7 @@ mod tests {
         let rows = ramp(300, 5);
         let mut resampler = Resampler::new();
         let with_table = run(&mut resampler, &options, 300, 5, &rows);
-        assert!(!resampler.columns.table.is_empty());
-        resampler.columns.table.clear();
+        resampler.columns.forget();
         assert_eq!(run(&mut resampler, &options, 300, 5, &rows), with_table);
     }
 
@@ -326,16 +274,9 @@ mod tests {
                 for (width, height, size) in sizes {
                     let options = Options { interpolation, mode, ..Options::new(size) };
                     let rows = ramp(width, height);
-                    let squares: Vec<_> = Simd::all()
-                        .into_iter()
-                        .map(|simd| {
-                            let mut resampler = Resampler { simd, ..Resampler::new() };
-                            run(&mut resampler, &options, width, height, &rows)
-                        })
-                        .collect();
-                    for square in &squares {
-                        assert!(square == &squares[0], "{width}×{height} to {size}, {options:?}");
-                    }
+                    let squares = [Simd::Portable, Simd::detect()]
+                        .map(|simd| run(&mut Resampler::with(simd), &options, width, height, &rows));
+                    assert!(squares[0] == squares[1], "{width}×{height} to {size}, {options:?}");
                 }
             }
         }

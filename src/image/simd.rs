@@ -1,64 +1,66 @@
-//! The inner loops of resampling and packing, each for the widest vectors that the machine has.
+//! The inner loops of resampling and packing, for the vectors that the machine has.
 //!
-//! Everything here is arithmetic of 32-bit integers, so all of them give the same bytes; which is taken is decided once,
-//! at run time, and a build for any x86-64 is as fast as one for this machine. Other machines take the portable loops,
-//! which compilers vectorise.
+//! Everything that resampling does is arithmetic of integers, so every choice gives the same bytes. Which loops are taken
+//! is decided at run time: a build for any x86-64 is as fast as one for this machine. Elsewhere the portable loops are
+//! taken, which compilers vectorise. Vectors of 512 bits were tried and gained nothing.
 
-use super::filter::{FRACTION, Window};
+use half::f16;
 
-/// Weights of a window come in multiples of this many, filled up with zeros.
+use super::filter::FRACTION;
+
+/// Pixels of one step along a row: [`Simd::blend_pairs`] takes its taps in multiples of this many.
 pub(super) const STEP: usize = 4;
 
 /// Rounds half up when a sum is shifted down to a byte.
-pub(super) const HALF: i32 = 1 << (FRACTION - 1);
+const HALF: i32 = 1 << (FRACTION - 1);
+
+/// Bits of a weight's lower part in a table of pairs.
+const LOW_BITS: u32 = FRACTION / 2;
+
+/// Beyond this many taps the sums of the lower parts could leave 32 bits.
+pub(super) const MOST_PAIRED_TAPS: usize = 4096;
 
 /// Which loops to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Simd {
     Portable,
+    /// AVX2 and the conversions of half precision.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
 }
 
 impl Simd {
-    /// The widest that this machine has.
+    /// The best that this machine has.
     pub(super) fn detect() -> Simd {
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
-                return Simd::Avx512;
-            }
-            if is_x86_feature_detected!("avx2") {
-                return Simd::Avx2;
-            }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
+            return Simd::Avx2;
         }
         Simd::Portable
     }
 
-    /// All that this machine has.
-    #[cfg(test)]
-    pub(super) fn all() -> Vec<Simd> {
-        match Simd::detect() {
+    /// Whether [`Simd::blend_pairs`] is there.
+    pub(super) fn pairs(self) -> bool {
+        self != Simd::Portable
+    }
+
+    /// Sets each sum to a half and `weight` times its byte of `line`.
+    pub(super) fn begin(self, sums: &mut [i32], line: &[u8], weight: i32) {
+        match self {
+            Simd::Portable => begin(sums, line, weight),
+            // SAFETY: `detect` found the features.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => vec![Simd::Portable, Simd::Avx2, Simd::Avx512],
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => vec![Simd::Portable, Simd::Avx2],
-            Simd::Portable => vec![Simd::Portable],
+            Simd::Avx2 => unsafe { x86::begin(sums, line, weight) },
         }
     }
 
-    /// Adds `weight` times each byte of `line` to its sum.
-    pub(super) fn accumulate(self, sums: &mut [i32], line: &[u8], weight: i32) {
+    /// Adds `weight` times its byte of `line` to each sum.
+    pub(super) fn add(self, sums: &mut [i32], line: &[u8], weight: i32) {
         match self {
-            Simd::Portable => accumulate(sums, line, weight),
+            Simd::Portable => add(sums, line, weight),
             // SAFETY: `detect` found the features.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { x86::accumulate_avx2(sums, line, weight) },
-            // SAFETY: `detect` found the features.
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => unsafe { x86::accumulate_avx512(sums, line, weight) },
+            Simd::Avx2 => unsafe { x86::add(sums, line, weight) },
         }
     }
 
@@ -68,30 +70,91 @@ impl Simd {
             Simd::Portable => round(sums, bytes),
             // SAFETY: `detect` found the features.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { x86::round_avx2(sums, bytes) },
-            // SAFETY: `detect` found the features.
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => unsafe { x86::round_avx512(sums, bytes) },
+            Simd::Avx2 => unsafe { x86::round(sums, bytes) },
         }
     }
 
-    /// Gives each pixel of `line` the weighted sum of the pixels in its window. `pixels` begin with input `first`;
-    /// `table` holds the weights, each window's filled up to a multiple of [`STEP`].
-    pub(super) fn blend(self, pixels: &[u8], windows: &[Window], first: u32, table: &[i32], line: &mut [u8]) {
+    /// Gives each pixel of `line` the weighted sum of `taps` of `pixels` from its start on. `table` holds as many weights
+    /// for each.
+    ///
+    /// # Panics
+    /// If there are not that many pixels.
+    pub(super) fn blend(self, pixels: &[u8], starts: &[u32], taps: usize, table: &[i32], line: &mut [u8]) {
         match self {
-            Simd::Portable => blend(pixels, windows, first, table, line),
+            Simd::Portable => blend(pixels, starts, taps, table, line),
             // SAFETY: `detect` found the features.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { x86::blend_avx2(pixels, windows, first, table, line) },
+            Simd::Avx2 => unsafe { x86::blend(pixels, starts, taps, table, line) },
+        }
+    }
+
+    /// [`Simd::blend`] with a table that [`pair`] made. `taps` is a multiple of [`STEP`], at most [`MOST_PAIRED_TAPS`].
+    ///
+    /// # Panics
+    /// If there are not that many pixels, or where [`Simd::pairs`] says no.
+    pub(super) fn blend_pairs(
+        self,
+        pixels: &[u8],
+        starts: &[u32],
+        taps: usize,
+        table: &[[i16; 32]],
+        line: &mut [u8],
+    ) {
+        match self {
+            Simd::Portable => unreachable!("no table of pairs is made"),
+            // SAFETY: `detect` found the features. Known numbers of steps save the innermost loop.
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => unsafe {
+                match taps / STEP {
+                    1 => x86::blend_pairs::<1>(pixels, starts, table, line),
+                    2 => x86::blend_pairs::<2>(pixels, starts, table, line),
+                    3 => x86::blend_pairs::<3>(pixels, starts, table, line),
+                    steps => x86::blend_many_pairs(steps, pixels, starts, table, line),
+                }
+            },
+        }
+    }
+
+    /// Writes `v·scale + offset` of each pixel's byte `v` of one channel, in double and then rounded to single precision.
+    pub(super) fn scale_f32(self, square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f32]) {
+        match self {
+            Simd::Portable => scale_f32(square, channel, scale, plane),
             // SAFETY: `detect` found the features.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => unsafe { x86::blend_avx512(pixels, windows, first, table, line) },
+            Simd::Avx2 => unsafe { x86::scale_f32(square, channel, scale, plane) },
+        }
+    }
+
+    /// [`Simd::scale_f32`], and that rounded to half precision.
+    pub(super) fn scale_f16(self, square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f16]) {
+        match self {
+            Simd::Portable => scale_f16(square, channel, scale, plane),
+            // SAFETY: `detect` found the features.
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => unsafe { x86::scale_f16(square, channel, scale, plane) },
         }
     }
 }
 
+/// The weights of one step as 16-bit factors: first their lower parts, then their upper ones. Each is repeated for the
+/// four channels, beside that of the next pixel, with which it is multiplied and added in one instruction.
+pub(super) fn pair(step: &[i32; STEP]) -> [i16; 32] {
+    std::array::from_fn(|i| {
+        let tap = i % 16 / 8 * 2 + i % 2;
+        let weight = step[tap];
+        (if i < 16 { weight & ((1 << LOW_BITS) - 1) } else { weight >> LOW_BITS }) as i16
+    })
+}
+
 #[inline(always)]
-fn accumulate(sums: &mut [i32], line: &[u8], weight: i32) {
+fn begin(sums: &mut [i32], line: &[u8], weight: i32) {
+    for (sum, &sample) in sums.iter_mut().zip(line) {
+        *sum = HALF + weight * i32::from(sample);
+    }
+}
+
+#[inline(always)]
+fn add(sums: &mut [i32], line: &[u8], weight: i32) {
     for (sum, &sample) in sums.iter_mut().zip(line) {
         *sum += weight * i32::from(sample);
     }
@@ -105,25 +168,38 @@ fn round(sums: &[i32], bytes: &mut [u8]) {
 }
 
 #[inline(always)]
-fn blend(pixels: &[u8], windows: &[Window], first: u32, table: &[i32], line: &mut [u8]) {
-    let mut table = table;
-    for (window, to) in windows.iter().zip(line.chunks_exact_mut(4)) {
-        let (weights, rest) = table.split_at(window.len().next_multiple_of(STEP));
-        table = rest;
-        blend_one(&pixels[(window.lo - first) as usize * 4..], &weights[..window.len()], to);
+fn blend(pixels: &[u8], starts: &[u32], taps: usize, table: &[i32], line: &mut [u8]) {
+    for ((to, &start), weights) in line.chunks_exact_mut(4).zip(starts).zip(table.chunks_exact(taps)) {
+        let mut sums = [HALF; 4];
+        let pixels = &pixels[start as usize * 4..][..taps * 4];
+        for (weight, pixel) in weights.iter().zip(pixels.chunks_exact(4)) {
+            for (sum, &sample) in sums.iter_mut().zip(pixel) {
+                *sum += weight * i32::from(sample);
+            }
+        }
+        round(&sums, to);
     }
 }
 
-/// The weighted sum of as many pixels as there are weights.
 #[inline(always)]
-fn blend_one(pixels: &[u8], weights: &[i32], to: &mut [u8]) {
-    let mut sums = [HALF; 4];
-    for (weight, pixel) in weights.iter().zip(pixels.chunks_exact(4)) {
-        for (sum, &sample) in sums.iter_mut().zip(pixel) {
-            *sum += weight * i32::from(sample);
-        }
+fn scaled(pixel: &[u8], channel: usize, [factor, offset]: [f64; 2]) -> f32 {
+    let pixel = u32::from_le_bytes([pixel[0], pixel[1], pixel[2], pixel[3]]);
+    // through i32, whose conversion has an instruction
+    (f64::from((pixel >> (8 * channel)) as i32 & 0xff) * factor + offset) as f32
+}
+
+#[inline(always)]
+fn scale_f32(square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f32]) {
+    for (to, pixel) in plane.iter_mut().zip(square.chunks_exact(4)) {
+        *to = scaled(pixel, channel, scale);
     }
-    round(&sums, to);
+}
+
+#[inline(always)]
+fn scale_f16(square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f16]) {
+    for (to, pixel) in plane.iter_mut().zip(square.chunks_exact(4)) {
+        *to = f16::from_f32(scaled(pixel, channel, scale));
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -133,122 +209,150 @@ mod x86 {
     use super::*;
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn accumulate_avx2(sums: &mut [i32], line: &[u8], weight: i32) {
-        accumulate(sums, line, weight);
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) fn accumulate_avx512(sums: &mut [i32], line: &[u8], weight: i32) {
-        accumulate(sums, line, weight);
+    pub(super) fn begin(sums: &mut [i32], line: &[u8], weight: i32) {
+        super::begin(sums, line, weight);
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn round_avx2(sums: &[i32], bytes: &mut [u8]) {
-        round(sums, bytes);
+    pub(super) fn add(sums: &mut [i32], line: &[u8], weight: i32) {
+        super::add(sums, line, weight);
     }
 
-    #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) fn round_avx512(sums: &[i32], bytes: &mut [u8]) {
-        round(sums, bytes);
+    #[target_feature(enable = "avx2")]
+    pub(super) fn round(sums: &[i32], bytes: &mut [u8]) {
+        super::round(sums, bytes);
     }
 
-    /// A pixel's four sums to its four bytes.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn blend(pixels: &[u8], starts: &[u32], taps: usize, table: &[i32], line: &mut [u8]) {
+        super::blend(pixels, starts, taps, table, line);
+    }
+
+    /// [`super::scaled`] of eight pixels.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn store(sums: __m128i, to: &mut [u8]) {
-        let sums = _mm_srai_epi32::<{ FRACTION as i32 }>(sums);
-        let bytes = _mm_packus_epi16(_mm_packs_epi32(sums, sums), sums);
-        to.copy_from_slice(&_mm_cvtsi128_si32(bytes).to_le_bytes());
+    fn scaled(pixels: &[u8; 32], channel: __m128i, factor: __m256d, offset: __m256d) -> __m256 {
+        // SAFETY: 32 bytes are read.
+        let pixels = unsafe { _mm256_loadu_si256(pixels.as_ptr().cast()) };
+        let bytes = _mm256_and_si256(_mm256_srl_epi32(pixels, channel), _mm256_set1_epi32(0xff));
+        let half = |bytes: __m128i| {
+            _mm256_cvtpd_ps(_mm256_add_pd(_mm256_mul_pd(_mm256_cvtepi32_pd(bytes), factor), offset))
+        };
+        _mm256_set_m128(half(_mm256_extracti128_si256::<1>(bytes)), half(_mm256_castsi256_si128(bytes)))
     }
 
-    /// Windows whose steps end inside `pixels` are read whole; the few behind them, which would be read beyond the row's
-    /// end, take the portable loop.
-    #[inline(always)]
-    fn by_steps(
-        pixels: &[u8],
-        windows: &[Window],
-        first: u32,
-        mut table: &[i32],
-        line: &mut [u8],
-        sum: impl Fn(&[u8], &[i32]) -> __m128i,
-        store: impl Fn(__m128i, &mut [u8]),
-    ) {
-        for (window, to) in windows.iter().zip(line.chunks_exact_mut(4)) {
-            let (weights, rest) = table.split_at(window.len().next_multiple_of(STEP));
-            table = rest;
-            let from = &pixels[(window.lo - first) as usize * 4..];
-            match from.get(..weights.len() * 4) {
-                Some(from) => store(sum(from, weights), to),
-                None => blend_one(from, &weights[..window.len()], to),
+    #[target_feature(enable = "avx2")]
+    pub(super) fn scale_f32(square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f32]) {
+        let (factor, offset) = (_mm256_set1_pd(scale[0]), _mm256_set1_pd(scale[1]));
+        let shift = _mm_cvtsi32_si128(8 * channel as i32);
+        let (groups, rest) = plane.as_chunks_mut::<8>();
+        let (eights, last) = square.as_chunks::<32>();
+        for (to, pixels) in groups.iter_mut().zip(eights) {
+            // SAFETY: eight floats are written.
+            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), scaled(pixels, shift, factor, offset)) };
+        }
+        super::scale_f32(last, channel, scale, rest);
+    }
+
+    #[target_feature(enable = "avx2,f16c")]
+    pub(super) fn scale_f16(square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f16]) {
+        let (factor, offset) = (_mm256_set1_pd(scale[0]), _mm256_set1_pd(scale[1]));
+        let shift = _mm_cvtsi32_si128(8 * channel as i32);
+        let (groups, rest) = plane.as_chunks_mut::<8>();
+        let (eights, last) = square.as_chunks::<32>();
+        for (to, pixels) in groups.iter_mut().zip(eights) {
+            let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(scaled(pixels, shift, factor, offset));
+            // SAFETY: eight halves are written.
+            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), halves) };
+        }
+        super::scale_f16(last, channel, scale, rest);
+    }
+
+    /// The sums of one output: four lanes over its even pairs of taps, four over its odd ones.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn sums(pixels: &[u8], table: &[[i16; 32]]) -> __m256i {
+        // of four pixels the first two to the lower half and the others to the upper one, channels side by side, widened
+        let spread = _mm256_setr_epi8(
+            0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1, 8, -1, 12, -1, 9, -1, 13, -1, 10, -1, 14,
+            -1, 11, -1, 15, -1,
+        );
+        let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+        for (pixels, weights) in pixels.chunks_exact(4 * STEP).zip(table) {
+            // SAFETY: 16 bytes of pixels and 64 of weights are read.
+            let (pixels, low_weights, high_weights) = unsafe {
+                (
+                    _mm_loadu_si128(pixels.as_ptr().cast()),
+                    _mm256_loadu_si256(weights.as_ptr().cast()),
+                    _mm256_loadu_si256(weights.as_ptr().add(16).cast()),
+                )
+            };
+            let pixels = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(pixels), spread);
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(pixels, low_weights));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(pixels, high_weights));
+        }
+        _mm256_add_epi32(low, _mm256_slli_epi32::<{ LOW_BITS as i32 }>(high))
+    }
+
+    /// The rounded sums of two outputs.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn two(first: __m256i, second: __m256i) -> __m256i {
+        let sums = _mm256_add_epi32(
+            _mm256_permute2x128_si256::<0x20>(first, second),
+            _mm256_permute2x128_si256::<0x31>(first, second),
+        );
+        _mm256_srai_epi32::<{ FRACTION as i32 }>(_mm256_add_epi32(sums, _mm256_set1_epi32(HALF)))
+    }
+
+    /// Four outputs at a time, so that their rounding and storing is shared.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn blend_steps(steps: usize, pixels: &[u8], starts: &[u32], table: &[[i16; 32]], line: &mut [u8]) {
+        let output = |i: usize| {
+            let from = &pixels[starts[i] as usize * 4..][..steps * STEP * 4];
+            sums(from, &table[i * steps..][..steps])
+        };
+        for (four, to) in line.chunks_mut(16).enumerate() {
+            let i = four * 4;
+            // a last group of fewer repeats its first
+            let at = |j: usize| output(if j * 4 < to.len() { i + j } else { i });
+            let words = _mm256_packs_epi32(two(at(0), at(1)), two(at(2), at(3)));
+            // pixels 0 and 2 are in the lower half, 1 and 3 in the upper one
+            let bytes = _mm256_packus_epi16(words, words);
+            let bytes =
+                _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
+            match <&mut [u8; 16]>::try_from(&mut *to) {
+                // SAFETY: 16 bytes are written.
+                Ok(to) => unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) },
+                Err(_) => {
+                    let mut all = [0; 16];
+                    // SAFETY: 16 bytes are written.
+                    unsafe { _mm_storeu_si128(all.as_mut_ptr().cast(), bytes) };
+                    to.copy_from_slice(&all[..to.len()]);
+                }
             }
         }
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn blend_avx2(pixels: &[u8], windows: &[Window], first: u32, table: &[i32], line: &mut [u8]) {
-        let low = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
-        let high = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
-        by_steps(
-            pixels,
-            windows,
-            first,
-            table,
-            line,
-            |pixels, weights| {
-                let mut sums = _mm256_castsi128_si256(_mm_set1_epi32(HALF));
-                sums = _mm256_inserti128_si256::<1>(sums, _mm_setzero_si128());
-                for (pixels, weights) in pixels.chunks_exact(16).zip(weights.chunks_exact(STEP)) {
-                    // SAFETY: both hold 16 bytes.
-                    let (pixels, weights) = unsafe {
-                        (_mm_loadu_si128(pixels.as_ptr().cast()), _mm_loadu_si128(weights.as_ptr().cast()))
-                    };
-                    let weights = _mm256_castsi128_si256(weights);
-                    let first = _mm256_mullo_epi32(
-                        _mm256_cvtepu8_epi32(pixels),
-                        _mm256_permutevar8x32_epi32(weights, low),
-                    );
-                    let second = _mm256_mullo_epi32(
-                        _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(pixels, pixels)),
-                        _mm256_permutevar8x32_epi32(weights, high),
-                    );
-                    sums = _mm256_add_epi32(sums, _mm256_add_epi32(first, second));
-                }
-                _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums))
-            },
-            |sums, to| store(sums, to),
-        );
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx2")]
-    pub(super) fn blend_avx512(
+    pub(super) fn blend_pairs<const STEPS: usize>(
         pixels: &[u8],
-        windows: &[Window],
-        first: u32,
-        table: &[i32],
+        starts: &[u32],
+        table: &[[i16; 32]],
         line: &mut [u8],
     ) {
-        let spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-        by_steps(
-            pixels,
-            windows,
-            first,
-            table,
-            line,
-            |pixels, weights| {
-                let mut sums = _mm512_zextsi128_si512(_mm_set1_epi32(HALF));
-                for (pixels, weights) in pixels.chunks_exact(16).zip(weights.chunks_exact(STEP)) {
-                    // SAFETY: both hold 16 bytes.
-                    let (pixels, weights) = unsafe {
-                        (_mm_loadu_si128(pixels.as_ptr().cast()), _mm_loadu_si128(weights.as_ptr().cast()))
-                    };
-                    let weights = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(weights));
-                    sums = _mm512_add_epi32(sums, _mm512_mullo_epi32(_mm512_cvtepu8_epi32(pixels), weights));
-                }
-                let half =
-                    _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums));
-                _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half))
-            },
-            |sums, to| store(sums, to),
-        );
+        blend_steps(STEPS, pixels, starts, table, line);
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn blend_many_pairs(
+        steps: usize,
+        pixels: &[u8],
+        starts: &[u32],
+        table: &[[i16; 32]],
+        line: &mut [u8],
+    ) {
+        blend_steps(steps, pixels, starts, table, line);
     }
 }
