@@ -91,7 +91,7 @@ impl Apart {
         layout: Layout,
         row: RowMut<'_>,
     ) -> Result<Result<image::Source, Fault>, Failure> {
-        let expected = 3 * (self.options.image_size as usize).pow(2);
+        let expected = 4 * (self.options.image_size as usize).pow(2);
         let mut second = false;
         loop {
             let mut process = match self.process.take() {

@@ -166,6 +166,57 @@ fn a_jpeg_is_truncated_exactly_where_pillow_refuses_its_cut() {
     assert!(refused > 400 && read > 0, "{refused} refused, {read} read");
 }
 
+/// The file with a fill byte before its end marker: the same image, but one whose rows are all decoded, because what
+/// follows its scan could be anything.
+fn with_fill_byte(bytes: &[u8]) -> Option<Vec<u8>> {
+    let body = bytes.strip_suffix(&[0xff, 0xd9])?;
+    Some([body, &[0xff, 0xff, 0xd9]].concat())
+}
+
+#[test]
+fn decoding_what_the_square_needs_gives_the_pixels_of_decoding_all() {
+    let mut compared = 0;
+    let names = fs::read_dir(&*FIXTURES).expect("fixtures").map(|item| item.expect("a fixture").path());
+    for path in names.filter(|path| path.extension().is_some_and(|name| name == "jpg")) {
+        let bytes = fs::read(&path).expect("a fixture");
+        let Some(filled) = with_fill_byte(&bytes) else { continue };
+        for (size, share) in [(8, 1.0), (31, 0.3), (64, 0.5), (97, 0.11), (224, 0.875)] {
+            for (mode, exif) in [(Mode::Crop, Exif::Ignore), (Mode::Squash, Exif::Apply)] {
+                let options = Options { crop_pct: share, mode, exif, ..Options::new(size) };
+                let mut decoder = Decoder::new(options).expect("good options");
+                let whole = decoder.crop(&filled).map(|(_, square)| square.to_vec());
+                let part = decoder.crop(&bytes).map(|(_, square)| square.to_vec());
+                assert!(part == whole, "{} to {size}, share {share}", path.display());
+                compared += usize::from(part.is_ok());
+            }
+        }
+    }
+    println!("{compared} squares of parts are those of whole decodes");
+    assert!(compared > 100, "{compared}");
+}
+
+#[test]
+fn a_marker_in_the_scan_below_the_square_is_judged_as_in_a_whole_decode() {
+    let bytes = fixture("420.jpg");
+    let end = bytes.len();
+    // half a segment of Huffman tables, where libjpeg looks for the end of the image
+    for (at, marker) in [(end - 2, [0xff, 0xc4]), (end - 40, [0xff, 0xc4]), (end - 40, [0xff, 0xd3])] {
+        let spoiled = [&bytes[..at], &marker, &[0, 1], &bytes[at..]].concat();
+        let whole = Decoder::new(Options {
+            limits: Limits { decoder_warnings: DecoderWarnings::Error, ..Limits::default() },
+            ..Options::new(32)
+        })
+        .and_then(|mut strict| Ok(strict.crop(&spoiled).is_ok()));
+        let accepted = Decoder::new(Options::new(32)).expect("good options").crop(&spoiled).is_ok();
+        assert_eq!(whole, Ok(false), "{marker:x?}: every warning is seen where warnings count");
+        assert_eq!(
+            accepted,
+            marker[1] == 0xd3,
+            "{marker:x?}: a table without its end is refused, a restart is not"
+        );
+    }
+}
+
 #[test]
 fn photographs_of_imagenet_give_pillows_bytes_whole_and_cut() {
     let Some(sample) = support::shared("data/imagenet_sample") else { return };

@@ -92,7 +92,7 @@ def main():
         for path in sys.argv[3:]:
             data = Path(path).read_bytes()
             reference.case(path, data, variants=VARIANTS[:2])
-            for length in (len(data) // 2, len(data) * 97 // 100, len(data) - 2):
+            for length in [*(len(data) * part // 20 for part in range(1, 20)), len(data) - 2]:
                 reference.cut(path, data, length)
     else:
         for family in image_fixtures.FAMILIES:
