@@ -8,7 +8,7 @@ use super::plots::{class_name, interval};
 use super::words::{NONE, count, decimal, name, percent};
 
 /// Confused pairs that are shown; the JSON has a hundred.
-const PAIRS: usize = 20;
+const PAIRS: usize = 15;
 /// Values of a slice that are shown; the JSON has all that are told apart.
 const VALUES: usize = 60;
 
