@@ -4,6 +4,7 @@
 mod again;
 mod damage;
 mod manifest;
+mod pages;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -14,6 +14,8 @@ mod image;
 mod jobs;
 mod model;
 mod report;
+mod report_figures;
+mod report_html;
 mod run;
 mod s3;
 mod scale;
