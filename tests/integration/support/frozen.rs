@@ -22,6 +22,7 @@ pub fn frozen(components: Components, dim: usize) -> Frozen {
             labels: None,
         },
         folder_targets: None,
+        truth: None,
         excluded: Vec::new(),
     }
 }
