@@ -15,6 +15,7 @@ use crate::store::Location;
 
 use super::budget::{over_budget, too_damaged};
 use super::opening::{Plan, PlannedPart};
+use super::scoring;
 
 /// A finished job.
 #[derive(Debug)]
@@ -146,9 +147,11 @@ pub async fn report_on(
         None => Classes::Count(frozen.model.classes),
     };
     let mut accumulator = Accumulator::new(classes);
-    read_rows(output, parts, &Accumulator::COLUMNS, |batch| Ok(accumulator.push(batch)?)).await?;
+    let mut view = scoring::view_of(frozen);
+    let columns = [&Accumulator::COLUMNS[..], view.columns()].concat();
+    read_rows(output, parts, &columns, |batch| Ok(accumulator.push(&view.of(batch)?)?)).await?;
     let providers: BTreeSet<String> = parts.iter().map(|part| part.provider.clone()).collect();
-    Ok(accumulator.finish(Provenance {
+    let report = accumulator.finish(Provenance {
         tool_version: frozen.version.clone(),
         model_arch: frozen.model.arch.clone(),
         model_sha256: frozen.model.sha256.clone(),
@@ -160,7 +163,9 @@ pub async fn report_on(
         created: now(),
         fingerprint: frozen.fingerprint.clone(),
         complete,
-    }))
+    });
+    let multi_label = scoring::multi_label(output, frozen, parts).await?;
+    Ok(Report { multi_label, ..view.finish(report) })
 }
 
 /// Writes the report's files below `_report/`, and gives their names.

@@ -19,6 +19,7 @@ mod part;
 mod parts;
 mod progress;
 mod run;
+mod scoring;
 mod share;
 mod shared;
 mod shutdown;
@@ -34,5 +35,6 @@ pub use job_run::{Ended, Invocation, Opened, Planned, open_job, preflight, run_j
 pub use opening::{Opening, Plan, PlannedPart};
 pub use progress::{Progress, Snapshot};
 pub use run::{Executed, Stages, execute};
+pub use scoring::view_of;
 pub use share::Share;
 pub use shutdown::Shutdown;
