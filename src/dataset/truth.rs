@@ -49,7 +49,10 @@ impl TargetNames {
         {
             return self.target_of(&Json::Array(items));
         }
-        if self.sets && !self.by_name.contains_key(text) && text.contains(';') {
+        if !self.by_name.contains_key(text) && text.contains(';') {
+            if !self.sets {
+                return Err(self.several(text.split(';').count()));
+            }
             let each = text.split(';').filter_map(|part| self.of(part).transpose());
             return Ok(Some(Target::set(each.collect::<Result<Vec<i32>, String>>()?)));
         }
@@ -185,6 +188,8 @@ mod tests {
         }
         assert_eq!(one.target("2"), Ok(Some(Target::Class(2))));
         assert!(one.target("[1, 2]").unwrap_err().contains("sigmoid"));
+        assert!(one.target("1;2").unwrap_err().contains("2 classes"));
+        assert_eq!(one.target("a;b"), Ok(Some(Target::Class(3))));
         assert_eq!(one.target_of(&Json::Null), Ok(None));
     }
 }

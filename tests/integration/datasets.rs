@@ -3,7 +3,9 @@
 
 mod again;
 mod damage;
+mod globs;
 mod manifest;
+mod packages;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -2,6 +2,7 @@
 
     truths.py make IMAGES OUT              a model of 1000 classes, ImageNet val, V2, A and R in small, truth files,
                                            and the images of IMAGES with lists of classes
+    truths.py bend PART                    a part file's first row gets the targets [6]
     truths.py figures OUTPUT CONVENTION FILE
                                            figures of an output from its logits alone, by a truth that is read here again
 
@@ -201,6 +202,18 @@ def make(folder, out):
     print(len(pictures))
 
 
+def bend(part):
+    """As somebody would who edits a part: same footer, one other set."""
+    table = pq.read_table(part)
+    targets = table["targets"].to_pylist()
+    assert targets[0] != [6]
+    column = table.column_names.index("targets")
+    field = table.schema.field(column)
+    table = table.set_column(column, field, pa.array([[6], *targets[1:]], field.type))
+    pq.write_table(table, part)
+    print(json.dumps({"rows": len(table)}))
+
+
 def read(output):
     files = sorted(Path(output).glob("part-*.parquet"))
     return pa.concat_tables([pq.read_table(file) for file in files])
@@ -256,8 +269,13 @@ def figures(output, convention, file):
     found = {"with_target": sum(one is not None for one in known)}
     if convention == "multi":
         positive = np.array([[index in one for index in range(logits.shape[1])] for one in sets])
+        # an image without any class counts for the precision of all classes, and has none that could be predicted
+        found["with_target"], some = sum(map(bool, known)), [bool(one) for one in sets]
+        best = np.argsort(-logits, axis=1, kind="stable")[:, 0]
+        right = [int(index) in one for index, one in zip(best, sets) if one]
+        found |= {"scored": sum(some), "top1": percent(right)}
         each = [average_precision(positive[:, index], logits[:, index]) for index in np.flatnonzero(positive.any(axis=0))]
-        print(json.dumps({**found, "scored": len(rows), "map": 100 * float(np.mean(each))}))
+        print(json.dumps({**found, "map": 100 * float(np.mean(each))}))
         return
     hits = lambda order, k: np.array([bool(set(one) & set(best[:k])) for one, best in zip(sets, order.tolist())])
     order = np.argsort(-logits, axis=1, kind="stable")
@@ -275,4 +293,4 @@ def figures(output, convention, file):
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    {"make": make, "figures": figures}[command](*arguments)
+    {"make": make, "bend": bend, "figures": figures}[command](*arguments)
