@@ -4,12 +4,8 @@ use toml::{Table, Value};
 
 /// The first key whose value asks for something that is not built, with that value.
 pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
-    const VALUES: [(&str, &[&str]); 4] = [
-        ("preprocess.decode", &["fast"]),
-        ("engine.device", &["cuda"]),
-        ("engine.batch_size", &["auto"]),
-        ("report.formats", &["html"]),
-    ];
+    const VALUES: [(&str, &[&str]); 3] =
+        [("preprocess.decode", &["fast"]), ("engine.device", &["cuda"]), ("engine.batch_size", &["auto"])];
     let value = |path: &str| {
         let (table, key) = path.split_once('.')?;
         root.get(table)?.get(key)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::dataset::{CarriedColumn, FolderRule, TargetNames, split_address};
+use crate::dataset::{CarriedColumn, FolderRule, FolderTargets, TargetNames, split_address};
 use crate::output::{self, Activation};
 
 use super::frozen::{FrozenTruth, Sets, TruthFile};
@@ -202,6 +202,12 @@ impl ResolvedJob {
     /// Most rows of one part.
     pub fn most_rows(&self) -> u32 {
         u32::try_from(MAX_PART_BYTES / self.rows.row_bytes()).unwrap_or(u32::MAX)
+    }
+
+    /// The name of the rule that gives targets, if one does.
+    pub fn rule(&self, folders: Option<&FolderTargets>) -> Option<String> {
+        let of_folders = folders.map(|folders| folders.rule.as_str().to_owned());
+        of_folders.or_else(|| self.truth.as_ref().map(|truth| truth.rule.clone()))
     }
 
     /// The model's classes, as a target beside an image may name them.

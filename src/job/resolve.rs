@@ -178,6 +178,7 @@ impl ResolvedJob {
                 classes,
                 dim,
                 labels,
+                parameters: model.parameters(),
             },
             precision,
             image,

@@ -257,9 +257,8 @@ async fn run_to_end(
 
     let provider = engine.provider().to_owned();
     let (source, folders) = opened.source().await?;
-    let Opened { job, input, output, .. } = opened;
-    let of_folders = folders.map(|folders| folders.rule.as_str().to_owned());
-    let rule = of_folders.or_else(|| job.truth.as_ref().map(|truth| truth.rule.clone()));
+    let Opened { job, input, output, settings, .. } = opened;
+    let rule = job.rule(folders.as_ref());
     let layout = job.layout();
     output.sweep_drafts(&Layout::FOLDERS, OLD_DRAFT).await?;
     let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
@@ -286,6 +285,7 @@ async fn run_to_end(
         gates: &job.gates,
         max_error_fraction: job.limits.max_error_fraction,
         max_damaged_inputs: job.limits.max_damaged_inputs,
+        storage: settings,
     };
     let finishing = finish(&output, &layout, &frozen, executed.plan, &wishes);
     match shutdown.until(job.limits.grace, finishing).await? {

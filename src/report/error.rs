@@ -111,6 +111,9 @@ pub enum ReportError {
     /// Columns that cannot be put together: a bug.
     #[error("the rows cannot be looked at: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+    /// The page of a report could not be written.
+    #[error("the report cannot be written as HTML")]
+    Html(#[from] minijinja::Error),
     /// The JSON of a report could not be written.
     #[error("the report cannot be written as JSON")]
     Json(#[from] serde_json::Error),

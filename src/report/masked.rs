@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Builder, Int32Builder, ListBuilder, RecordBatch};
+use arrow::array::{ArrayRef, FixedSizeListBuilder, Float32Builder, Int32Builder, ListBuilder, RecordBatch};
 use serde::Serialize;
 
 use super::accumulator::Extras;
@@ -58,6 +58,7 @@ impl MaskedSums {
         let mut prob = ListBuilder::new(Float32Builder::new());
         let mut target_prob = Float32Builder::new();
         let mut target_rank = Int32Builder::new();
+        let mut within = FixedSizeListBuilder::new(Float32Builder::new(), self.classes as i32);
         for position in 0..batch.num_rows() {
             let row = columns.row(position);
             let judged = Judged::of(&row, self.rows, self.classes)?;
@@ -70,19 +71,34 @@ impl MaskedSums {
                 }
             };
             self.rows += 1;
+            match values {
+                Some(values) => within.values().append_slice(&self.cut(values)),
+                None => within.values().append_nulls(self.classes),
+            }
+            within.append(values.is_some());
             index.append_option(ranked.as_ref().map(|ranked| ranked.index.iter().copied().map(Some)));
             prob.append_option(ranked.as_ref().map(|ranked| ranked.prob.iter().copied().map(Some)));
             let target = ranked.and_then(|ranked| ranked.target);
             target_prob.append_option(target.map(|(prob, _)| prob));
             target_rank.append_option(target.map(|(_, rank)| rank));
         }
-        let columns: [(&str, ArrayRef); 4] = [
+        let columns: [(&str, ArrayRef); 5] = [
             ("index", Arc::new(index.finish())),
             ("prob", Arc::new(prob.finish())),
             ("target_prob", Arc::new(target_prob.finish())),
             ("target_rank", Arc::new(target_rank.finish())),
+            ("logits", Arc::new(within.finish())),
         ];
         replaced(batch, &columns)
+    }
+
+    /// Logits that give the others no probability.
+    fn cut(&self, logits: &[f32]) -> Vec<f32> {
+        let mut cut = vec![f32::MIN; logits.len()];
+        for class in &self.among {
+            cut[*class as usize] = logits[*class as usize];
+        }
+        cut
     }
 
     fn rank(&self, logits: &[f32], target: Option<i32>, kept: usize) -> Result<Ranked, ReportError> {

@@ -34,6 +34,11 @@ impl View {
         }
     }
 
+    /// Whether a row has one target, so that all probabilities can be held against it.
+    pub fn has_one_target(&self) -> bool {
+        !matches!(self, View::Sets)
+    }
+
     /// The rows of a batch as they are counted.
     ///
     /// # Errors

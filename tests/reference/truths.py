@@ -283,6 +283,10 @@ def figures(output, convention, file):
         found |= {"top1_unmasked": percent(hits(order, 1)), "top5_unmasked": percent(hits(order, 5))}
         among = np.array([int(line) for line in Path(file).read_text().split()])
         order = among[np.argsort(-logits[:, among], axis=1, kind="stable")]
+        above = np.exp(logits[:, among] - logits[:, among].max(axis=1, keepdims=True))
+        prob = above / above.sum(axis=1, keepdims=True)
+        right = among == np.array(sets)
+        found |= {"nll": float(-np.log(prob[right]).mean()), "brier": float(((prob - right) ** 2).sum(axis=1).mean())}
     found |= {"scored": len(rows), "top1": percent(hits(order, 1)), "top5": percent(hits(order, 5))}
     if convention not in ("real", "multi"):
         classes = np.array([one[0] for one in sets])
