@@ -1,6 +1,7 @@
 //! What flows through every stage: one image's identity, and how it ended.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,51 @@ pub enum Value {
     Bool(bool),
 }
 
+/// Ground truth of one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// One class, by its index.
+    Class(i32),
+    /// Several, ascending, each once: any of them is right, or all of them are (multi-label). An empty one says that
+    /// no class is there.
+    Set(Arc<[i32]>),
+}
+
+impl Target {
+    /// A set of classes in any order.
+    pub fn set(classes: impl IntoIterator<Item = i32>) -> Target {
+        let mut classes: Vec<i32> = classes.into_iter().collect();
+        classes.sort_unstable();
+        classes.dedup();
+        Target::Set(classes.into())
+    }
+
+    /// All its classes.
+    pub fn classes(&self) -> &[i32] {
+        match self {
+            Target::Class(class) => std::slice::from_ref(class),
+            Target::Set(classes) => classes,
+        }
+    }
+
+    /// The class, where it is one and no set.
+    pub fn class(&self) -> Option<i32> {
+        match self {
+            Target::Class(class) => Some(*class),
+            Target::Set(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Class(class) => write!(f, "{class}"),
+            Target::Set(classes) => write!(f, "{classes:?}"),
+        }
+    }
+}
+
 /// One image of the plan, with its key and ground truth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -30,8 +76,8 @@ pub struct Sample {
     pub etag: Option<String>,
     /// Encoded size in bytes, as far as it is known.
     pub size: Option<u64>,
-    /// Ground truth class index.
-    pub target: Option<i32>,
+    /// Ground truth, where it is known.
+    pub target: Option<Target>,
     /// Values of the carried columns, in the job's order; shorter where nothing is known of them.
     pub carried: Vec<Value>,
 }

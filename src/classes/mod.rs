@@ -1,7 +1,9 @@
 //! The 1000 classes of ImageNet-1k: index, WordNet id and name.
 //!
+//! With them the 200 classes each of ImageNet-A and ImageNet-R, whose images are scored among those alone.
+//!
 //! A leaf: the model stage names its classes from here, and the dataset stage turns folder names (`n01440764`)
-//! into targets. It holds this one list and refuses to know any other; class-map files belong to the model.
+//! into targets. It holds these lists and refuses to know any other; class-map files belong to the model.
 
 use std::sync::LazyLock;
 
@@ -31,6 +33,23 @@ static CLASSES: LazyLock<Vec<ImageNetClass>> = LazyLock::new(|| {
         .collect()
 });
 
+static OF_A: LazyLock<Vec<i32>> = LazyLock::new(|| indices(include_str!("imagenet_a.txt")));
+static OF_R: LazyLock<Vec<i32>> = LazyLock::new(|| indices(include_str!("imagenet_r.txt")));
+
+fn indices(lines: &str) -> Vec<i32> {
+    lines.lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+/// The classes of ImageNet-A: indices into ImageNet-1k, ascending.
+pub fn imagenet_a() -> &'static [i32] {
+    &OF_A
+}
+
+/// The classes of ImageNet-R: indices into ImageNet-1k, ascending.
+pub fn imagenet_r() -> &'static [i32] {
+    &OF_R
+}
+
 /// All 1000 classes, so that `imagenet_1k()[i].index == i`.
 pub fn imagenet_1k() -> &'static [ImageNetClass] {
     &CLASSES
@@ -56,6 +75,16 @@ mod tests {
             assert!(!class.name.is_empty());
         }
         assert!(classes.is_sorted_by(|a, b| a.wnid < b.wnid));
+    }
+
+    #[test]
+    fn the_lists_of_a_and_r_are_200_ascending_indices_each() {
+        for list in [imagenet_a(), imagenet_r()] {
+            assert_eq!(list.len(), 200);
+            assert!(list.is_sorted_by(|a, b| a < b));
+            assert!(list.iter().all(|index| (0..1000).contains(index)));
+        }
+        assert_ne!(imagenet_a(), imagenet_r());
     }
 
     #[test]

@@ -4,9 +4,9 @@ use clap::Args;
 use futures::TryStreamExt;
 use serde_json::json;
 
-use crate::dataset::PlanSource;
+use crate::dataset::{FolderTargets, PlanSource};
 use crate::failure::Failure;
-use crate::job::Format;
+use crate::job::{Format, FrozenTruth, ResolvedJob, Sets};
 use crate::pipeline::{Opened, open_job, write_plan};
 
 use super::job::JobArgs;
@@ -61,8 +61,13 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
         job.model.dim
     ));
     line(format!("pixels      {}", job.preprocess_text()));
-    if let Some(targets) = &targets {
-        line(format!("targets     {} folders by the rule {}", targets.folders.len(), targets.rule.as_str()));
+    match (&targets, &job.truth) {
+        (Some(folders), _) => show_folders(folders, job),
+        (None, Some(truth)) => line(format!("targets     by the rule {}", truth.rule)),
+        (None, None) => line("targets     none"),
+    }
+    if let Some(truth) = &job.truth {
+        show_truth(truth);
     }
     let part = match job.format {
         Format::Folder | Format::Manifest => format!("{} rows each", job.rows_per_part),
@@ -91,7 +96,7 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
     line(format!("first {} rows (how many there are is known when a run has listed them):", rows.len()));
     line("  target       bytes  key");
     for row in &rows {
-        let target = row.target.map_or_else(|| "-".to_owned(), |target| target.to_string());
+        let target = row.target.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
         line(format!("  {target:>6}  {:>10}  {}", row.size.unwrap_or_default(), row.key));
     }
     Ok(Summary::new(json!({
@@ -100,6 +105,35 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
         "fingerprint": job.fingerprint,
         "rows_per_part": job.rows_per_part,
     })))
+}
+
+/// Folders whose classes are shown.
+const FOLDERS_SHOWN: usize = 5;
+
+fn show_folders(targets: &FolderTargets, job: &ResolvedJob) {
+    line(format!("targets     {} folders by the rule {}", targets.folders.len(), targets.rule.as_str()));
+    for (folder, class) in targets.folders.iter().take(FOLDERS_SHOWN) {
+        let labels = job.model.labels.as_deref().unwrap_or_default();
+        let name = labels.get(*class as usize).map_or_else(String::new, |name| format!(" {name}"));
+        line(format!("  {folder} is class {class}{name}"));
+    }
+    if targets.folders.len() > FOLDERS_SHOWN {
+        line(format!("  and {} more", targets.folders.len() - FOLDERS_SHOWN));
+    }
+}
+
+fn show_truth(truth: &FrozenTruth) {
+    if let Some(file) = &truth.file {
+        line(format!("  {} images in {} (sha256 {})", file.images, file.uri, file.sha256));
+    }
+    match truth.sets {
+        Some(Sets::AnyIsRight) => line("  an image has a set of classes, each of which is right"),
+        Some(Sets::MultiLabel) => line("  an image has a list of classes, all of which are there"),
+        None => {}
+    }
+    if let Some(among) = &truth.among {
+        line(format!("  images are scored among {} of the model's classes", among.len()));
+    }
 }
 
 async fn write(opened: &mut Opened, job: &JobArgs) -> Result<Summary, Failure> {

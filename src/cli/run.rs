@@ -94,8 +94,11 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "requests": { "input": input.requests(), "output": output.requests() },
             }))
         }
-        Ended::Now { finished, run, provider, input, output } => {
+        Ended::Now { finished, run, rule, provider, input, output } => {
             show_run(finished, run, provider, output);
+            if let Some(rule) = rule {
+                line(format!("  targets by the rule {rule}"));
+            }
             show_accuracy(&finished.success, &finished.verdicts);
             let success = &finished.success;
             Summary::new(json!({
@@ -104,6 +107,7 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "rows": totals(success),
                 "errors_by_kind": finished.report.counts.errors_by_kind,
                 "left_out": success.left_out,
+                "targets": rule,
                 "damaged_inputs": success.parts.iter().map(|part| part.damaged).sum::<u64>(),
                 "skipped": success.parts.iter().map(|part| part.skipped).sum::<u64>(),
                 "parts": success.parts.len(),

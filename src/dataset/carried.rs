@@ -141,6 +141,33 @@ pub(super) fn value(array: &ArrayRef, row: usize) -> Option<Value> {
     })
 }
 
+/// Lists of whole numbers or texts, each as the text that JSON has for it; null lists stay null.
+pub(super) fn lists(array: &ArrayRef) -> Result<ArrayRef, String> {
+    let item = match array.data_type() {
+        DataType::List(item) | DataType::LargeList(item) => item.data_type(),
+        other => return Err(format!("is {other}, no list")),
+    };
+    let kind = if item.is_integer() { DataType::Int64 } else { DataType::Utf8 };
+    let wanted = DataType::List(Arc::new(Field::new_list_field(kind, true)));
+    let array = cast(array, &wanted).map_err(|_| format!("is a list of {item}, which is no class"))?;
+    let lists = array.as_list::<i32>();
+    let mut texts = StringBuilder::new();
+    for row in 0..lists.len() {
+        if lists.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        let items = lists.value(row);
+        let item = |at: usize| match items.as_primitive_opt::<Int64Type>() {
+            _ if items.is_null(at) => serde_json::Value::Null,
+            Some(numbers) => numbers.value(at).into(),
+            None => items.as_string::<i32>().value(at).into(),
+        };
+        texts.append_value(serde_json::Value::Array((0..items.len()).map(item).collect()).to_string());
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
 /// A cast that fails where a value does not fit.
 pub(super) fn cast(array: &ArrayRef, kind: &DataType) -> Result<ArrayRef, ArrowError> {
     if array.data_type() == kind {

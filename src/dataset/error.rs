@@ -84,6 +84,48 @@ pub enum DatasetError {
         /// A folder that is no class.
         unknown: String,
     },
+    /// A folder that the convention of the dataset does not know.
+    #[error(
+        "`{uri}` has a folder `{folder}`, but the folders of this dataset are {expected}; is it another dataset, or the \
+         folder above or below it? (`[input] targets` says which one it is)"
+    )]
+    NoClass {
+        /// The input.
+        uri: String,
+        /// The folder.
+        folder: String,
+        /// What its name should be.
+        expected: &'static str,
+    },
+    /// A truth file that cannot be believed.
+    #[error("the truth file `{uri}`: {why}")]
+    Truth {
+        /// The file.
+        uri: String,
+        /// What was found and what was expected.
+        why: String,
+    },
+    /// No truth file at all.
+    #[error("the truth file `{uri}` is not there")]
+    NoTruth {
+        /// The file.
+        uri: String,
+    },
+    /// Images of whose names the targets know none.
+    #[error(
+        "none of the first {looked} images of `{uri}` has a target (the first is `{key}`): {expected}; is it another \
+         dataset? (`[input] targets` says which one it is)"
+    )]
+    NoTargets {
+        /// The input.
+        uri: String,
+        /// How many images were looked at.
+        looked: usize,
+        /// The first of them.
+        key: String,
+        /// What a name should be.
+        expected: String,
+    },
     /// A plan on the output that does not fit this job or itself.
     #[error("the plan segment `{name}` {why}")]
     BadSegment {
@@ -127,10 +169,14 @@ impl From<DatasetError> for Failure {
             DatasetError::Empty { .. }
             | DatasetError::Nothing { .. }
             | DatasetError::File { .. }
+            | DatasetError::NoTruth { .. }
             | DatasetError::Missing { .. } => Exit::NoInput,
             DatasetError::Pattern { .. }
             | DatasetError::Manifest { .. }
             | DatasetError::Classes { .. }
+            | DatasetError::NoClass { .. }
+            | DatasetError::Truth { .. }
+            | DatasetError::NoTargets { .. }
             | DatasetError::OtherListing { .. }
             | DatasetError::Excluded { .. }
             | DatasetError::NoFolders { .. } => Exit::Config,

@@ -12,7 +12,7 @@ use crate::store::{FetchError, Location, Planned};
 use super::intake::{Arrival, Intake, Ticket};
 use super::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanSource};
 use super::witness::Witness;
-use super::{Dataset, DatasetError, FolderTargets, PartEnd, ReadError};
+use super::{Dataset, DatasetError, FolderRule, FolderTargets, Glob, NameTruth, PartEnd, ReadError};
 
 /// Extensions that are taken for images; the bytes decide the format.
 pub const IMAGE_EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp"];
@@ -24,35 +24,55 @@ const FOLDERS_AT_ONCE: usize = 16;
 pub struct FolderSource {
     input: Location,
     any_extension: bool,
-    targets: Option<FolderTargets>,
+    targets: Option<NameTruth>,
+    /// Which keys are meant, where not all are; and what stands in front of ours in it.
+    glob: Option<(Glob, String)>,
     left_out: Mutex<LeftOut>,
 }
 
 impl FolderSource {
-    /// A folder whose classes are known (or do not matter).
-    pub fn new(input: Location, any_extension: bool, targets: Option<FolderTargets>) -> Self {
-        FolderSource { input, any_extension, targets, left_out: Mutex::default() }
+    /// A folder whose targets are known (or do not matter).
+    pub fn new(input: Location, any_extension: bool, targets: Option<NameTruth>) -> Self {
+        FolderSource { input, any_extension, targets, glob: None, left_out: Mutex::default() }
     }
 
-    /// Finds the classes: folder names first, and only if no rule takes them as they are, whether each holds
-    /// an image (so that a bucket, which has no empty folders, and a disk agree).
+    /// Only the images that a pattern means.
+    ///
+    /// # Errors
+    /// Where the pattern means nothing.
+    pub fn matching(mut self, pattern: Option<&str>) -> Result<Self, DatasetError> {
+        let bad = |why| DatasetError::Pattern { pattern: pattern.unwrap_or_default().to_owned(), why };
+        let glob = pattern.map(Glob::parse).transpose().map_err(bad)?;
+        self.glob = glob.map(|glob| (glob, String::new()));
+        Ok(self)
+    }
+
+    /// Finds the classes by the rule of the dataset, or by one that fits: folder names first, and only if no rule
+    /// takes them as they are, whether each holds an image (so that a bucket, which has no empty folders, and a
+    /// disk agree).
     pub async fn observe_targets(
-        input: &Location,
-        any_extension: bool,
+        &self,
+        rule: Option<FolderRule>,
         model_classes: Option<&[String]>,
         class_count: usize,
     ) -> Result<FolderTargets, DatasetError> {
-        let names = input.folders().await?;
-        let choose =
-            |names: &[String]| FolderTargets::choose(&input.uri(), names, model_classes, class_count);
+        let names = self.input.folders().await?;
+        let choose = |names: &[String]| match rule {
+            Some(rule) => FolderTargets::by_rule(rule, &self.input.uri(), names),
+            None => FolderTargets::choose(&self.input.uri(), names, model_classes, class_count),
+        };
         if let Ok(targets) = choose(&names)
-            && targets.rule != super::FolderRule::Codepoint
+            && targets.rule != FolderRule::Codepoint
+            && self.glob.is_none()
         {
             return Ok(targets);
         }
         let holds: Vec<(String, bool)> = futures::stream::iter(names)
             .map(|name| async move {
-                let source = FolderSource::new(input.below(&name)?, any_extension, None);
+                let source = FolderSource {
+                    glob: self.glob.as_ref().map(|(glob, front)| (glob.clone(), format!("{front}{name}/"))),
+                    ..FolderSource::new(self.input.below(&name)?, self.any_extension, None)
+                };
                 Ok::<_, DatasetError>((name, source.first().await?.is_some()))
             })
             .buffered(FOLDERS_AT_ONCE)
@@ -69,6 +89,13 @@ impl FolderSource {
         Ok(first)
     }
 
+    fn is_meant(&self, key: &str) -> bool {
+        self.glob.as_ref().is_none_or(|(glob, front)| match front.is_empty() {
+            true => glob.matches(key),
+            false => glob.matches(&format!("{front}{key}")),
+        })
+    }
+
     fn takes(&self, key: &str) -> Result<(), String> {
         let name = key.rsplit('/').next().unwrap_or(key);
         let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
@@ -82,6 +109,10 @@ impl FolderSource {
 }
 
 impl PlanSource for FolderSource {
+    fn has_sets(&self) -> bool {
+        self.targets.as_ref().is_some_and(NameTruth::has_sets)
+    }
+
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         let tell = |file: crate::store::Unreadable| {
             tracing::warn!(path = file.path, why = file.why, "cannot become a row");
@@ -93,9 +124,12 @@ impl PlanSource for FolderSource {
         let tell: Box<dyn Fn(crate::store::Unreadable) + Send + Sync + '_> = Box::new(tell);
         let rows = self.input.entries(after.map(|row| row.key.as_str()), tell).map_err(DatasetError::from);
         rows.try_filter_map(move |entry| {
+            if !self.is_meant(&entry.key) {
+                return futures::future::ready(Ok(None));
+            }
             let row = match self.takes(&entry.key) {
                 Ok(()) => {
-                    let target = self.targets.as_ref().and_then(|targets| targets.target(&entry.key));
+                    let target = self.targets.as_ref().and_then(|targets| targets.of(&entry.key));
                     if self.targets.is_some() && target.is_none() {
                         self.count(|left_out| left_out.without_target += 1);
                     }

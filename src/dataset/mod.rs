@@ -7,20 +7,25 @@ mod braces;
 mod carried;
 mod error;
 mod folder;
+mod glob;
 mod intake;
 pub mod manifest;
+mod named;
 mod objects;
 pub mod parquet;
 mod plan;
 mod targets;
 mod truth;
+mod validation;
 pub mod webdataset;
 mod witness;
 
 pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
 pub use folder::{FolderDataset, FolderSource, IMAGE_EXTENSIONS};
+pub use glob::Glob;
 pub use intake::{Arrival, Intake, Stop, Ticket};
+pub use named::{NameTruth, Truth};
 pub use objects::split_address;
 pub use plan::{
     DoneImage, DoneImages, Excluding, LeftOut, Part, PlanPosition, PlanRow, PlanSource, Planner,
@@ -28,6 +33,7 @@ pub use plan::{
 };
 pub use targets::{FolderRule, FolderTargets};
 pub use truth::TargetNames;
+pub use validation::{Convention, ValidationTruth};
 
 use futures::future::BoxFuture;
 

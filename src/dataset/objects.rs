@@ -9,6 +9,7 @@ use crate::dataset::plan::{LeftOut, PlanRow};
 use crate::store::{Location, StoreError, Unreadable};
 
 use super::braces::expand;
+use super::glob::{self, Glob};
 
 /// Shards that are asked for their size at the same time.
 const QUESTIONS_AT_ONCE: usize = 16;
@@ -20,12 +21,23 @@ pub(super) struct Objects {
     extension: &'static str,
     /// Their names, where the job gives them; else every one of the folder.
     names: Option<Vec<String>>,
+    /// Which of the folder are meant, where the job gives a pattern with stars.
+    glob: Option<Glob>,
     left_out: Mutex<LeftOut>,
 }
 
 /// An address of such objects as its folder and the names below it: `s3://b/train/{000..150}.tar` is
 /// `s3://b/train` and a pattern, `s3://b/train/` is a folder.
+/// A star makes a pattern, too, and one of images where `extension` is empty.
 pub fn split_address<'a>(uri: &'a str, extension: &str) -> (&'a str, Option<&'a str>) {
+    // what has a question mark is no address of a store, and may be a signature that nobody should repeat
+    if let Some((folder, pattern)) = glob::split(uri).filter(|_| !(uri.contains("://") && uri.contains('?')))
+    {
+        return (folder, Some(pattern));
+    }
+    if extension.is_empty() {
+        return (uri, None);
+    }
     let pattern = uri.contains('{') || uri.to_ascii_lowercase().ends_with(&format!(".{extension}"));
     if !pattern {
         return (uri, None);
@@ -50,7 +62,12 @@ impl Objects {
     ) -> Result<Self, DatasetError> {
         let bad =
             |why: String| DatasetError::Pattern { pattern: pattern.unwrap_or_default().to_owned(), why };
-        let names = pattern.map(expand).transpose().map_err(bad)?;
+        let (stars, plain) = match pattern {
+            Some(pattern) if pattern.contains('*') => (Some(pattern), None),
+            plain => (None, plain),
+        };
+        let glob = stars.map(Glob::parse).transpose().map_err(bad)?;
+        let names = plain.map(expand).transpose().map_err(bad)?;
         let mut sorted: Vec<&String> = names.iter().flatten().collect();
         sorted.sort_unstable();
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -59,7 +76,7 @@ impl Objects {
         for name in names.iter().flatten() {
             input.check_key(name)?;
         }
-        Ok(Objects { input, extension, names, left_out: Mutex::default() })
+        Ok(Objects { input, extension, names, glob, left_out: Mutex::default() })
     }
 
     /// Where they lie.
@@ -125,8 +142,9 @@ impl Objects {
             .try_filter_map(|entry| {
                 let name = entry.key.rsplit('/').next().unwrap_or(&entry.key);
                 let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-                let wanted = extension.as_deref() == Some(self.extension);
-                if !wanted {
+                let meant = self.glob.as_ref().is_none_or(|glob| glob.matches(&entry.key));
+                let wanted = meant && extension.as_deref() == Some(self.extension);
+                if meant && !wanted {
                     let extension = extension.filter(|extension| extension.len() <= 12);
                     let extension =
                         extension.map_or("(no extension)".into(), |extension| format!(".{extension}"));
@@ -172,6 +190,8 @@ mod tests {
             ("/data/one.tar", "/data", Some("one.tar")),
             ("{0..3}.tar", ".", Some("{0..3}.tar")),
             ("/{0..3}.tar", "/", Some("{0..3}.tar")),
+            ("s3://b/**/*.tar", "s3://b", Some("**/*.tar")),
+            ("s3://b/*.tar?sig=x", "s3://b/*.tar?sig=x", None),
         ] {
             assert_eq!(split_address(uri, "tar"), (folder, pattern), "{uri}");
         }

@@ -21,6 +21,12 @@ pub enum FolderRule {
     ModelClasses,
     /// Code point order of the folder names, as torchvision counts.
     Codepoint,
+    /// ImageNet-V2: a folder's name is the index.
+    ImagenetV2,
+    /// ImageNet-A: the wnids of its 200 classes.
+    ImagenetA,
+    /// ImageNet-R: the wnids of its 200 classes.
+    ImagenetR,
 }
 
 impl FolderRule {
@@ -30,7 +36,62 @@ impl FolderRule {
             FolderRule::ImagenetWnid => "imagenet-wnid",
             FolderRule::ModelClasses => "model-classes",
             FolderRule::Codepoint => "codepoint",
+            FolderRule::ImagenetV2 => "imagenet-v2",
+            FolderRule::ImagenetA => "imagenet-a",
+            FolderRule::ImagenetR => "imagenet-r",
         }
+    }
+
+    /// The class of a folder by its name alone, for the rules that know all names.
+    pub fn class_of(self, folder: &str) -> Option<i32> {
+        let wnid = || classes::wnid_index(folder).map(|index| index as i32);
+        match self {
+            FolderRule::ModelClasses | FolderRule::Codepoint => None,
+            FolderRule::ImagenetWnid => wnid(),
+            FolderRule::ImagenetV2 => {
+                let is_number = !folder.is_empty() && folder.bytes().all(|byte| byte.is_ascii_digit());
+                folder.parse().ok().filter(|index| is_number && (0..1000).contains(index))
+            }
+            FolderRule::ImagenetA | FolderRule::ImagenetR => {
+                wnid().filter(|index| self.among().is_none_or(|among| among.contains(index)))
+            }
+        }
+    }
+
+    /// The classes among which alone its images are scored, ascending; `None` for all of the model's.
+    pub fn among(self) -> Option<&'static [i32]> {
+        match self {
+            FolderRule::ImagenetA => Some(classes::imagenet_a()),
+            FolderRule::ImagenetR => Some(classes::imagenet_r()),
+            _ => None,
+        }
+    }
+
+    fn expects(self) -> &'static str {
+        match self {
+            FolderRule::ImagenetV2 => "class indices from 0 to 999",
+            FolderRule::ImagenetA => "wnids of the 200 classes of ImageNet-A",
+            FolderRule::ImagenetR => "wnids of the 200 classes of ImageNet-R",
+            _ => "classes",
+        }
+    }
+}
+
+impl FolderTargets {
+    /// Applies a rule that knows all names; a folder that it does not know is no class, and refused.
+    ///
+    /// # Errors
+    /// Where there is no folder, or one whose name is no class.
+    pub fn by_rule(rule: FolderRule, uri: &str, folders: &[String]) -> Result<FolderTargets, DatasetError> {
+        let uri = || uri.to_owned();
+        if folders.is_empty() {
+            return Err(DatasetError::NoFolders { uri: uri() });
+        }
+        let class = |name: &String| match rule.class_of(name) {
+            Some(class) => Ok((name.clone(), class)),
+            None => Err(DatasetError::NoClass { uri: uri(), folder: name.clone(), expected: rule.expects() }),
+        };
+        Ok(FolderTargets { rule, folders: folders.iter().map(class).collect::<Result<_, _>>()? })
     }
 }
 
@@ -144,6 +205,25 @@ mod tests {
         assert_eq!(targets.target("é/1.jpg"), Some(2));
         assert_eq!(targets.target("at_the_root.jpg"), None);
         assert_eq!(targets.target("new/1.jpg"), None);
+    }
+
+    #[test]
+    fn the_folders_of_v2_are_numbers_and_those_of_a_and_r_are_their_own_200() {
+        let v2 = FolderTargets::by_rule(FolderRule::ImagenetV2, "in", &names(&["10", "9", "007"])).unwrap();
+        assert_eq!((v2.target("10/x"), v2.target("9/x"), v2.target("007/x")), (Some(10), Some(9), Some(7)));
+        for (rule, folder) in [
+            (FolderRule::ImagenetV2, "1000"),
+            (FolderRule::ImagenetV2, "+1"),
+            (FolderRule::ImagenetV2, "n01440764"),
+            // a tench is in R and not in A
+            (FolderRule::ImagenetA, "n01440764"),
+            (FolderRule::ImagenetR, "n99999999"),
+        ] {
+            let error = FolderTargets::by_rule(rule, "in", &names(&[folder])).unwrap_err().to_string();
+            assert!(error.contains(folder) && error.contains("in"), "{error}");
+        }
+        assert_eq!(FolderRule::ImagenetR.class_of("n01443537"), Some(1));
+        assert_eq!(FolderRule::ImagenetA.class_of("n01498041"), Some(6));
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value as Json;
+
 use crate::classes;
+use crate::sample::Target;
 
 /// The model's classes, as a target may name them.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +13,8 @@ pub struct TargetNames {
     classes: usize,
     /// `None` for a name that several classes share (ImageNet has two cranes).
     by_name: HashMap<String, Option<i32>>,
+    /// Targets are sets: an image may have several classes, or none.
+    sets: bool,
 }
 
 impl TargetNames {
@@ -19,7 +24,75 @@ impl TargetNames {
         for (name, index) in names.unwrap_or_default().iter().zip(0..) {
             by_name.entry(name.clone()).and_modify(|shared| *shared = None).or_insert(Some(index));
         }
-        TargetNames { classes, by_name }
+        TargetNames { classes, by_name, sets: false }
+    }
+
+    /// The same where targets are sets of classes.
+    pub fn with_sets(self) -> TargetNames {
+        TargetNames { sets: true, ..self }
+    }
+
+    /// Whether targets are sets of classes.
+    pub fn has_sets(&self) -> bool {
+        self.sets
+    }
+
+    /// The target that a text means: a class, or where targets are sets a list of them: `1;5`, `dog;cat`, or in
+    /// JSON `[1, "dog"]`, and `[]` for an image without any. Nothing is no target.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that begin with it.
+    pub fn target(&self, text: &str) -> Result<Option<Target>, String> {
+        let text = text.trim();
+        if text.starts_with('[')
+            && let Ok(Json::Array(items)) = serde_json::from_str(text)
+        {
+            return self.target_of(&Json::Array(items));
+        }
+        if !self.by_name.contains_key(text) && text.contains(';') {
+            if !self.sets {
+                return Err(self.several(text.split(';').count()));
+            }
+            let each = text.split(';').filter_map(|part| self.of(part).transpose());
+            return Ok(Some(Target::set(each.collect::<Result<Vec<i32>, String>>()?)));
+        }
+        Ok(self.of(text)?.map(|class| self.one(class)))
+    }
+
+    /// As [`TargetNames::target`], of a value of JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that begin with it.
+    pub fn target_of(&self, value: &Json) -> Result<Option<Target>, String> {
+        match value {
+            Json::Null => Ok(None),
+            Json::String(text) => self.target(text),
+            Json::Array(items) if self.sets => {
+                let class = |item: &Json| {
+                    let text = match item {
+                        Json::String(text) => text.clone(),
+                        other => other.to_string(),
+                    };
+                    self.of(&text)?.ok_or_else(|| format!("{value} holds an item that is empty"))
+                };
+                Ok(Some(Target::set(items.iter().map(class).collect::<Result<Vec<i32>, String>>()?)))
+            }
+            Json::Array(items) => Err(self.several(items.len())),
+            other => self.target(&other.to_string()),
+        }
+    }
+
+    /// One class, as this job's targets are.
+    pub fn one(&self, class: i32) -> Target {
+        if self.sets { Target::set([class]) } else { Target::Class(class) }
+    }
+
+    /// The error for a list where an image has one class.
+    pub fn several(&self, found: usize) -> String {
+        format!(
+            "a list of {found} classes, but an image has one class here; for several set `[output] activation = \
+             \"sigmoid\"`"
+        )
     }
 
     /// The class that a text means: a whole number is an index, anything else a name. Nothing is no target.
@@ -89,5 +162,34 @@ mod tests {
         }
         assert!(TargetNames::new(4, None).of("dog").unwrap_err().contains("no class names"));
         assert_eq!(TargetNames::new(1000, None).of("n01440764"), Ok(Some(0)));
+    }
+
+    #[test]
+    fn a_list_is_a_set_where_several_classes_may_be_there_and_refused_elsewhere() {
+        let names = ["dog", "crane", "cow", "a;b"].map(str::to_owned);
+        let one = TargetNames::new(4, Some(&names));
+        let sets = one.clone().with_sets();
+        for (text, classes) in [
+            ("2", Some(&[2][..])),
+            ("cow; 0;0", Some(&[0, 2])),
+            ("[1, \"dog\"]", Some(&[0, 1])),
+            ("[]", Some(&[])),
+            ("a;b", Some(&[3])),
+            ("", None),
+        ] {
+            let found = sets.target(text).unwrap();
+            assert_eq!(found.as_ref().map(Target::classes), classes, "{text}");
+            assert!(found.is_none_or(|target| target.class().is_none()), "{text}");
+        }
+        for (text, word) in
+            [("1;9", "9 is no class"), ("[true]", "`true`"), ("[[1]]", "`[1]`"), ("[\"\"]", "empty")]
+        {
+            assert!(sets.target(text).unwrap_err().contains(word), "{text}");
+        }
+        assert_eq!(one.target("2"), Ok(Some(Target::Class(2))));
+        assert!(one.target("[1, 2]").unwrap_err().contains("sigmoid"));
+        assert!(one.target("1;2").unwrap_err().contains("2 classes"));
+        assert_eq!(one.target("a;b"), Ok(Some(Target::Class(3))));
+        assert_eq!(one.target_of(&Json::Null), Ok(None));
     }
 }

@@ -4,13 +4,8 @@ use toml::{Table, Value};
 
 /// The first key whose value asks for something that is not built, with that value.
 pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
-    const ABSENT: [&str; 1] = ["input.targets_file"];
-    const VALUES: [(&str, &[&str]); 4] = [
-        ("input.targets", &["imagenet-val", "imagenet-real", "imagenet-v2", "imagenet-a", "imagenet-r"]),
-        ("preprocess.decode", &["fast"]),
-        ("engine.device", &["cuda"]),
-        ("engine.batch_size", &["auto"]),
-    ];
+    const VALUES: [(&str, &[&str]); 3] =
+        [("preprocess.decode", &["fast"]), ("engine.device", &["cuda"]), ("engine.batch_size", &["auto"])];
     let value = |path: &str| {
         let (table, key) = path.split_once('.')?;
         root.get(table)?.get(key)
@@ -22,11 +17,8 @@ pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
         }
         _ => false,
     };
-    let absent = ABSENT.iter().find_map(|path| Some(((*path).to_owned(), value(path)?.to_string())));
-    absent.or_else(|| {
-        VALUES.iter().find_map(|(path, missing)| {
-            let found = value(path)?;
-            asks(found, missing).then(|| ((*path).to_owned(), found.to_string()))
-        })
+    VALUES.iter().find_map(|(path, missing)| {
+        let found = value(path)?;
+        asks(found, missing).then(|| ((*path).to_owned(), found.to_string()))
     })
 }

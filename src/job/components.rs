@@ -56,6 +56,9 @@ impl ResolvedJob {
         .into_iter()
         .map(|(name, value): (&str, Value)| (name.to_owned(), value))
         .collect();
+        if let Some(sets) = self.truth.as_ref().and_then(|truth| truth.sets) {
+            components.insert("input.target_sets".into(), json!(sets));
+        }
         model.identity(&mut components);
         components
     }

@@ -34,6 +34,9 @@ pub struct Frozen {
     pub model: FrozenModel,
     /// Ground truth by folder, where that is the rule.
     pub folder_targets: Option<FolderTargets>,
+    /// How images got their targets, and what that means for a report; none in outputs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth: Option<FrozenTruth>,
     /// Finished outputs whose images are left out of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<Excluded>,
@@ -46,6 +49,46 @@ pub struct Excluded {
     pub uri: String,
     /// Fingerprint of its job.
     pub fingerprint: String,
+}
+
+/// How images got their targets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenTruth {
+    /// The rule: `input.targets`, or the convention of the truth file. Which rule made folders classes stands with
+    /// those.
+    pub rule: String,
+    /// The truth file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<TruthFile>,
+    /// What the column `targets` means, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sets: Option<Sets>,
+    /// The classes among which alone images are scored, ascending; absent for all of the model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub among: Option<Vec<i32>>,
+}
+
+/// A truth file as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TruthFile {
+    /// Where it stood.
+    pub uri: String,
+    /// Hash of its bytes.
+    pub sha256: String,
+    /// How it is written.
+    pub convention: String,
+    /// Images that have a target in it.
+    pub images: usize,
+}
+
+/// What a set of targets means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sets {
+    /// Each of them would be right (ReaL).
+    AnyIsRight,
+    /// All of them are there, and no other class is.
+    MultiLabel,
 }
 
 /// What is known of the model without the model.

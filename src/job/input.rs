@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::dataset::{CarriedColumn, TargetNames, split_address};
-use crate::output;
+use crate::dataset::{CarriedColumn, FolderRule, FolderTargets, TargetNames, split_address};
+use crate::output::{self, Activation};
 
+use super::frozen::{FrozenTruth, Sets, TruthFile};
 use super::resolve::MAX_PART_BYTES;
 use super::spec::{Format, Input, TargetsSpec};
 use super::{Components, JobError, ResolvedJob};
@@ -16,6 +17,8 @@ pub struct Observed {
     pub carried: Vec<CarriedColumn>,
     /// What identifies the manifest: its hash, or its size and tag on a store.
     pub manifest: Option<Value>,
+    /// The file of `input.targets_file`.
+    pub truth: Option<TruthFile>,
 }
 
 impl Format {
@@ -46,6 +49,26 @@ impl TargetsSpec {
             TargetsSpec::ImagenetR => "imagenet-r",
         }
     }
+
+    /// The rule by which folders are classes, for datasets whose folders are known.
+    pub fn folder_rule(self) -> Option<FolderRule> {
+        match self {
+            TargetsSpec::ImagenetV2 => Some(FolderRule::ImagenetV2),
+            TargetsSpec::ImagenetA => Some(FolderRule::ImagenetA),
+            TargetsSpec::ImagenetR => Some(FolderRule::ImagenetR),
+            _ => None,
+        }
+    }
+
+    /// Targets that stand in a file of their own.
+    pub fn needs_file(self) -> bool {
+        matches!(self, TargetsSpec::ImagenetVal | TargetsSpec::ImagenetReal)
+    }
+
+    /// Targets that are indices of ImageNet-1k, whatever the model says.
+    pub fn is_imagenet(self) -> bool {
+        self.needs_file() || self.folder_rule().is_some()
+    }
 }
 
 impl Input {
@@ -54,13 +77,53 @@ impl Input {
         match self.format {
             Format::Webdataset => split_address(&self.uri, "tar"),
             Format::Parquet => split_address(&self.uri, "parquet"),
-            _ => (&self.uri, None),
+            Format::Folder => split_address(&self.uri, ""),
+            Format::Manifest => (&self.uri, None),
         }
     }
 
     /// Do targets come from beside the images?
     pub fn has_own_targets(&self) -> bool {
         matches!(self.targets, TargetsSpec::Manifest | TargetsSpec::Webdataset | TargetsSpec::Parquet)
+    }
+
+    /// Does an image have several classes, each on its own?
+    pub fn is_multi_label(&self, activation: Activation) -> bool {
+        self.has_own_targets() && activation == Activation::Sigmoid
+    }
+
+    /// How images get their targets.
+    pub(super) fn truth(&self, observed: &Observed, activation: Activation) -> Option<FrozenTruth> {
+        let sets = match self.targets {
+            TargetsSpec::ImagenetReal => Some(Sets::AnyIsRight),
+            _ if self.is_multi_label(activation) => Some(Sets::MultiLabel),
+            _ => None,
+        };
+        let rule = match &observed.truth {
+            Some(file) => file.convention.clone(),
+            None => self.targets.as_str().to_owned(),
+        };
+        (self.targets != TargetsSpec::None).then(|| FrozenTruth {
+            rule,
+            file: observed.truth.clone(),
+            sets,
+            among: self.targets.folder_rule().and_then(FolderRule::among).map(<[i32]>::to_vec),
+        })
+    }
+
+    fn check_targets_file(&self) -> Result<(), JobError> {
+        let targets = self.targets.as_str();
+        match (&self.targets_file, self.targets.needs_file()) {
+            (Some(_), true) | (None, false) => Ok(()),
+            (None, true) => Err(JobError::Mismatch(format!(
+                "`input.targets` is \"{targets}\", whose truth stands in a file of its own: name it with \
+                 `input.targets_file` (where the images lie in wnid folders, `targets = \"folder\"` needs none)"
+            ))),
+            (Some(_), false) => Err(JobError::Mismatch(format!(
+                "`input.targets_file` is set, but `input.targets` is \"{targets}\", which reads no such file; it goes \
+                 with \"imagenet-val\" and \"imagenet-real\""
+            ))),
+        }
     }
 
     /// Refuses keys that do not go with the format.
@@ -84,6 +147,7 @@ impl Input {
                  `format = \"{targets}\"`: write `targets = \"{format}\"` or \"none\""
             ));
         }
+        self.check_targets_file()?;
         match (self.format, &self.manifest) {
             (Format::Manifest, None) => {
                 return refuse("`input.format` is \"manifest\": name the file with `input.manifest`".into());
@@ -124,6 +188,10 @@ impl Input {
         if let Some(manifest) = &observed.manifest {
             components.insert("input.manifest".into(), manifest.clone());
         }
+        if let Some(truth) = &observed.truth {
+            let decides = json!({ "sha256": truth.sha256, "convention": truth.convention });
+            components.insert("input.targets_file".into(), decides);
+        }
         if !observed.carried.is_empty() {
             components.insert("input.carry_columns".into(), json!(observed.carried));
         }
@@ -136,8 +204,15 @@ impl ResolvedJob {
         u32::try_from(MAX_PART_BYTES / self.rows.row_bytes()).unwrap_or(u32::MAX)
     }
 
+    /// The name of the rule that gives targets, if one does.
+    pub fn rule(&self, folders: Option<&FolderTargets>) -> Option<String> {
+        let of_folders = folders.map(|folders| folders.rule.as_str().to_owned());
+        of_folders.or_else(|| self.truth.as_ref().map(|truth| truth.rule.clone()))
+    }
+
     /// The model's classes, as a target beside an image may name them.
     pub fn target_names(&self) -> TargetNames {
-        TargetNames::new(self.model.classes, self.model.labels.as_deref())
+        let names = TargetNames::new(self.model.classes, self.model.labels.as_deref());
+        if self.rows.sets { names.with_sets() } else { names }
     }
 }

@@ -21,7 +21,7 @@ mod units;
 
 pub use error::JobError;
 pub use fingerprint::{Components, fingerprint};
-pub use frozen::{Excluded, Frozen, FrozenModel};
+pub use frozen::{Excluded, Frozen, FrozenModel, FrozenTruth, Sets, TruthFile};
 pub use input::Observed;
 pub use limits::Limits;
 pub use load::{Source, load, parse_text};

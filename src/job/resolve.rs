@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::dataset::FolderTargets;
+use crate::dataset::{FolderRule, FolderTargets};
 use crate::failure::Failure;
 use crate::image;
 use crate::model::{Metadata, Precision, Preprocessing};
@@ -12,7 +12,7 @@ use crate::report::{Gate, GateError};
 use crate::store::Uri;
 
 use super::fingerprint::{differences, fingerprint};
-use super::frozen::{Earlier, Excluded, Frozen, FrozenModel};
+use super::frozen::{Earlier, Excluded, Frozen, FrozenModel, FrozenTruth};
 use super::input::Observed;
 use super::limits::Limits;
 use super::model::{LoadedModel, read_labels};
@@ -39,8 +39,10 @@ pub struct ResolvedJob {
     pub exclude_done: Vec<String>,
     /// How the images lie there.
     pub format: Format,
-    /// Whether folders are classes.
+    /// Whether folders of the input are classes.
     pub folder_targets: bool,
+    /// How images get their targets, if they get any.
+    pub truth: Option<FrozenTruth>,
     /// Where ground truth comes from.
     pub targets: TargetsSpec,
     /// The model's file.
@@ -96,6 +98,9 @@ impl ResolvedJob {
         };
         let mut rows = rows(spec, classes, dim, labels.clone(), &earlier)?;
         rows.carried.clone_from(&observed.carried);
+        let truth = spec.input.truth(observed, rows.activation);
+        rows.sets = truth.as_ref().is_some_and(|truth| truth.sets.is_some());
+        check_truth(spec, classes, &rows)?;
         let wide = rows.embedding != Embedding::None || rows.logits;
         // a part of 1024 rows takes half a minute on two cores: what a stop can lose
         let default_rows = if runs_on_cpu() {
@@ -142,7 +147,9 @@ impl ResolvedJob {
         let gates =
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
-        let folder_targets = spec.input.targets == TargetsSpec::Folder;
+        let targets = spec.input.targets;
+        let folder_targets = targets == TargetsSpec::Folder
+            || targets.folder_rule().is_some() && spec.input.format == Format::Folder;
         if spec.input.targets == TargetsSpec::None && gates.iter().any(|gate| needs_targets(gate.metric())) {
             return Err(JobError::Mismatch(
                 "[report] require names an accuracy, but `[input] targets` is \"none\"".into(),
@@ -161,6 +168,7 @@ impl ResolvedJob {
             exclude_done: spec.input.exclude_done.clone().unwrap_or_default(),
             format: spec.input.format,
             folder_targets,
+            truth,
             targets: spec.input.targets,
             model_path: spec.model.path.clone().into(),
             model: FrozenModel {
@@ -225,6 +233,7 @@ impl ResolvedJob {
             preprocess: self.preprocess_text(),
             model: self.model.clone(),
             folder_targets,
+            truth: self.truth.clone(),
             excluded,
         }
     }
@@ -288,17 +297,45 @@ fn rows(
             "the ONNX graph has no output `embedding`; set `output.embedding = \"none\"`".into(),
         ));
     }
+    let activation = typed.activation.unwrap_or(Activation::Softmax);
+    // what their figures are made of
+    let wants_logits = among(spec).is_some() || spec.input.is_multi_label(activation);
     Ok(output::Options {
         top_k: top_k.min(classes),
         embedding,
         normalize_embedding: typed.normalize_embedding.unwrap_or(false),
-        logits: typed.logits.or_else(|| earlier.value("output.logits")).unwrap_or(false),
-        activation: typed.activation.unwrap_or(Activation::Softmax),
+        logits: typed.logits.or_else(|| earlier.value("output.logits")).unwrap_or(wants_logits),
+        activation,
         classes,
         dim,
         labels: labels.map(Arc::new),
+        sets: false,
         carried: Vec::new(),
     })
+}
+
+/// The classes among which alone images are scored.
+fn among(spec: &JobSpec) -> Option<&'static [i32]> {
+    spec.input.targets.folder_rule().and_then(FolderRule::among)
+}
+
+/// Refuses a model or rows that the targets' convention has no figures for.
+fn check_truth(spec: &JobSpec, classes: usize, rows: &output::Options) -> Result<(), JobError> {
+    let targets = spec.input.targets;
+    if targets.is_imagenet() && classes != crate::classes::imagenet_1k().len() {
+        return Err(JobError::Mismatch(format!(
+            "`input.targets` is \"{}\", whose targets are ImageNet-1k's 1000 classes, but the model has {classes}",
+            targets.as_str()
+        )));
+    }
+    if among(spec).is_some() && !rows.logits {
+        return Err(JobError::Mismatch(format!(
+            "`output.logits` is false, but images of `targets = \"{}\"` are scored among its 200 classes, which takes \
+             logits; leave the key out",
+            targets.as_str()
+        )));
+    }
+    Ok(())
 }
 
 fn needs_targets(metric: &str) -> bool {

@@ -10,7 +10,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field};
 use half::f16;
 
-use crate::sample::{ErrorKind, RowError, RowOutcome, Value};
+use crate::sample::{ErrorKind, RowError, RowOutcome, Target, Value};
 
 use super::{Activation, Embedding, Options, OutputError};
 
@@ -43,6 +43,8 @@ impl Options {
         let mut etag = StringBuilder::new();
         let mut size = Int64Builder::with_capacity(n);
         let mut target = Int32Builder::with_capacity(n);
+        let mut targets = ListBuilder::new(Int32Builder::new())
+            .with_field(Arc::new(Field::new_list_field(DataType::Int32, false)));
         let mut status = StringBuilder::new();
         let mut error_kind = StringBuilder::new();
         let mut error_message = StringBuilder::new();
@@ -75,7 +77,9 @@ impl Options {
             key.append_value(&row.sample.key);
             etag.append_option(row.sample.etag.as_deref());
             size.append_option(row.sample.size.map(|size| size as i64));
-            target.append_option(row.sample.target);
+            target.append_option(row.sample.target.as_ref().and_then(Target::class));
+            let set = row.sample.target.as_ref().filter(|target| target.class().is_none());
+            targets.append_option(set.map(|set| set.classes().iter().copied().map(Some)));
             status.append_value(if error.is_none() { "ok" } else { "error" });
             error_kind.append_option(error.as_ref().map(|error| error.kind.as_str()));
             error_message.append_option(error.as_ref().map(|error| error.message.as_str()));
@@ -92,7 +96,7 @@ impl Options {
                 target_rank.append_null();
                 continue;
             }
-            let ranked = self.rank(logits, row.sample.target);
+            let ranked = self.rank(logits, row.sample.target.as_ref());
             for (class, probability) in &ranked.top {
                 index.values().append_value(*class);
                 prob.values().append_value(*probability);
@@ -114,7 +118,12 @@ impl Options {
             Arc::new(etag.finish()),
             Arc::new(size.finish()),
             Arc::new(target.finish()),
-            Arc::new(status.finish()),
+        ];
+        if self.sets {
+            columns.push(Arc::new(targets.finish()));
+        }
+        columns.extend([
+            Arc::new(status.finish()) as ArrayRef,
             Arc::new(error_kind.finish()),
             Arc::new(error_message.finish()),
             Arc::new(index.finish()),
@@ -122,7 +131,7 @@ impl Options {
             Arc::new(label.finish()),
             Arc::new(target_prob.finish()),
             Arc::new(target_rank.finish()),
-        ];
+        ]);
         columns.extend(self.embedding_column(predictions.embedding, &valid)?);
         if self.logits {
             columns.push(vectors(
@@ -143,8 +152,9 @@ impl Options {
         RecordBatch::try_new(schema, columns).map_err(|error| OutputError::Encode(error.to_string()))
     }
 
-    /// Orders classes by logit, ties by index; probabilities in double precision, rounded once.
-    fn rank(&self, logits: &[f32], target: Option<i32>) -> Ranked {
+    /// Orders classes by logit, ties by index; probabilities in double precision, rounded once. Of a set of targets
+    /// the best one is looked at.
+    fn rank(&self, logits: &[f32], target: Option<&Target>) -> Ranked {
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let above = |logit: f32| f64::from(logit) - f64::from(highest);
         let total: f64 = logits.iter().map(|logit| above(*logit).exp()).sum();
@@ -161,9 +171,9 @@ impl Options {
         classes.truncate(k);
         classes.sort_unstable_by(better);
         let top = classes.into_iter().map(|class| (class as i32, probability(class))).collect();
-        let target =
-            target.and_then(|target| usize::try_from(target).ok()).filter(|&class| class < logits.len());
-        let target = target.map(|class| {
+        let targets = target.map(Target::classes).unwrap_or_default().iter();
+        let targets = targets.filter_map(|target| usize::try_from(*target).ok());
+        let target = targets.filter(|class| *class < logits.len()).min_by(better).map(|class| {
             let ahead = (0..logits.len()).filter(|other| better(other, &class).is_lt()).count();
             (probability(class), ahead as i32 + 1)
         });
@@ -240,11 +250,13 @@ mod tests {
             classes: 3,
             dim: 2,
             labels: Some(Arc::new(vec!["a".into(), "b".into(), "c".into()])),
+            sets: false,
             carried: Vec::new(),
         }
     }
 
     fn row(target: Option<i32>) -> RowOutcome {
+        let target = target.map(Target::Class);
         let sample =
             Sample { row_id: 0, key: "k".into(), etag: None, size: None, target, carried: Vec::new() };
         RowOutcome { sample, facts: None, error: None }

@@ -48,17 +48,20 @@ pub struct Options {
     pub dim: usize,
     /// Class names by index, where known.
     pub labels: Option<Arc<Vec<String>>>,
+    /// Targets are sets of classes: a column `targets`.
+    pub sets: bool,
     /// Columns of the input that stand behind ours.
     pub carried: Vec<CarriedColumn>,
 }
 
 /// Names of the columns that every output may have; a carried column takes another.
-pub const COLUMNS: [&str; 18] = [
+pub const COLUMNS: [&str; 19] = [
     "row_id",
     "key",
     "etag",
     "size",
     "target",
+    "targets",
     "status",
     "error_kind",
     "error_message",
@@ -84,6 +87,11 @@ impl Options {
             Field::new("etag", DataType::Utf8, true),
             Field::new("size", DataType::Int64, true),
             Field::new("target", DataType::Int32, true),
+        ];
+        if self.sets {
+            fields.push(Field::new("targets", list(DataType::Int32), true));
+        }
+        fields.extend([
             Field::new("status", DataType::Utf8, false),
             Field::new("error_kind", DataType::Utf8, true),
             Field::new("error_message", DataType::Utf8, true),
@@ -92,7 +100,7 @@ impl Options {
             Field::new("label", list(DataType::Utf8), true),
             Field::new("target_prob", DataType::Float32, true),
             Field::new("target_rank", DataType::Int32, true),
-        ];
+        ]);
         let vector = |item: DataType, width: usize| {
             DataType::FixedSizeList(Arc::new(Field::new_list_field(item, false)), width as i32)
         };

@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::dataset::manifest::{Manifest, ManifestSource};
 use crate::dataset::parquet::{ParquetDataset, ParquetOptions, ParquetSource};
 use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardSource};
 use crate::dataset::{
-    CarriedColumn, Dataset, DatasetError, FolderDataset, FolderSource, FolderTargets, PlanSource, TargetNames,
+    CarriedColumn, Dataset, DatasetError, FolderDataset, FolderSource, FolderTargets, NameTruth, PlanRow,
+    PlanSource, Truth, ValidationTruth,
 };
 use crate::failure::{Exit, Failure};
-use crate::job::{Format, JobSpec, Observed, ResolvedJob};
+use crate::job::{Format, JobSpec, Observed, ResolvedJob, TargetsSpec, TruthFile};
 use crate::store::{Location, Role, Settings};
 
 /// Shards that are asked whether the input can still be read.
 const WITNESSES: usize = 16;
+
+/// Images that are looked at before the targets are taken for those of another dataset.
+const LOOKED_AT: usize = 1000;
 
 /// An input, opened.
 pub(super) struct Input {
@@ -25,6 +29,7 @@ pub(super) struct Input {
     /// The shards of it that are meant, where the address names them.
     pattern: Option<String>,
     manifest: Option<Manifest>,
+    truth: Option<Arc<ValidationTruth>>,
     observed: Observed,
 }
 
@@ -47,9 +52,22 @@ impl Input {
             let files = ParquetSource::new(location.clone(), pattern, None, Vec::new(), u32::MAX)?;
             carried = files.types(names).await?;
         }
-        let observed = Observed { carried, manifest: manifest.as_ref().map(Manifest::identity) };
+        let truth = match &spec.input.targets_file {
+            Some(address) => Some(Arc::new(open_truth(address, spec.input.targets, settings).await?)),
+            None => None,
+        };
+        let observed = Observed {
+            carried,
+            manifest: manifest.as_ref().map(Manifest::identity),
+            truth: truth.as_ref().map(|truth| TruthFile {
+                uri: truth.uri().to_owned(),
+                sha256: truth.sha256().to_owned(),
+                convention: truth.convention().as_str().to_owned(),
+                images: truth.images(),
+            }),
+        };
         let pattern = pattern.map(str::to_owned);
-        Ok(Input { format: spec.input.format, location, pattern, manifest, observed })
+        Ok(Input { format: spec.input.format, location, pattern, manifest, truth, observed })
     }
 
     /// What was seen of it.
@@ -57,8 +75,55 @@ impl Input {
         &self.observed
     }
 
-    fn names(job: &ResolvedJob) -> Option<TargetNames> {
-        (!job.folder_targets && job.targets != crate::job::TargetsSpec::None).then(|| job.target_names())
+    /// Where targets come from; those of folders, as far as these are known.
+    fn truth(&self, job: &ResolvedJob, folders: Option<FolderTargets>) -> Option<Truth> {
+        if job.folder_targets {
+            return folders.map(|folders| Truth::Named(NameTruth::Folders(folders)));
+        }
+        if let Some(truth) = &self.truth {
+            return Some(Truth::Named(NameTruth::Validation(truth.clone())));
+        }
+        match job.targets {
+            TargetsSpec::None => None,
+            targets => Some(match targets.folder_rule() {
+                Some(rule) => Truth::Named(NameTruth::Rule(rule)),
+                None => Truth::Beside(job.target_names()),
+            }),
+        }
+    }
+
+    fn folder(&self, job: &ResolvedJob, truth: Option<NameTruth>) -> Result<FolderSource, DatasetError> {
+        FolderSource::new(self.location.clone(), job.any_extension, truth).matching(self.pattern.as_deref())
+    }
+
+    /// The classes that the folders of the input are.
+    pub async fn folder_targets(&self, job: &ResolvedJob) -> Result<FolderTargets, Failure> {
+        let (labels, classes) = (job.model.labels.as_deref(), job.model.classes);
+        let source = self.folder(job, None)?;
+        Ok(source.observe_targets(job.targets.folder_rule(), labels, classes).await?)
+    }
+
+    /// Fails where there is no image at all, or where the first of them show that the targets are of another
+    /// dataset.
+    pub async fn check(&self, job: &ResolvedJob, uri: &str) -> Result<(), Failure> {
+        let source = self.source(job, None)?;
+        any_row(source.as_ref()).await?;
+        let Some(Truth::Named(truth)) = self.truth(job, None) else { return Ok(()) };
+        // of shards and Parquet files, the names are known when they are read
+        if matches!(self.format, Format::Webdataset | Format::Parquet) {
+            return Ok(());
+        }
+        let first: Vec<PlanRow> = source.rows(None).take(LOOKED_AT).try_collect().await?;
+        match first.first() {
+            Some(row) if first.iter().all(|row| row.target.is_none()) => Err(DatasetError::NoTargets {
+                uri: uri.to_owned(),
+                looked: first.len(),
+                key: row.key.clone(),
+                expected: truth.expected(),
+            }
+            .into()),
+            _ => Ok(()),
+        }
     }
 
     fn shards(&self) -> Result<ShardSource, DatasetError> {
@@ -68,7 +133,7 @@ impl Input {
     fn files(&self, job: &ResolvedJob) -> Result<ParquetSource, DatasetError> {
         let (location, pattern) = (self.location.clone(), self.pattern.as_deref());
         let carried = job.rows.carried.clone();
-        ParquetSource::new(location, pattern, Input::names(job), carried, job.most_rows())
+        ParquetSource::new(location, pattern, self.truth(job, None), carried, job.most_rows())
     }
 
     /// The planning side, with the folder targets that were frozen or seen.
@@ -79,10 +144,16 @@ impl Input {
     ) -> Result<Box<dyn PlanSource>, Failure> {
         let location = self.location.clone();
         Ok(match (self.format, &self.manifest) {
-            (Format::Folder, _) => Box::new(FolderSource::new(location, job.any_extension, folders)),
+            (Format::Folder, _) => {
+                let truth = match self.truth(job, folders) {
+                    Some(Truth::Named(truth)) => Some(truth),
+                    Some(Truth::Beside(_)) | None => None,
+                };
+                Box::new(self.folder(job, truth)?)
+            }
             (Format::Manifest, Some(manifest)) => {
                 let carried = job.rows.carried.clone();
-                Box::new(ManifestSource::new(manifest.clone(), location, Input::names(job), carried))
+                Box::new(ManifestSource::new(manifest.clone(), location, self.truth(job, None), carried))
             }
             (Format::Webdataset, _) => Box::new(self.shards()?),
             (Format::Parquet, _) => Box::new(self.files(job)?),
@@ -103,7 +174,7 @@ impl Input {
             Format::Webdataset => {
                 let options = ShardOptions {
                     max_encoded_bytes,
-                    targets: Input::names(job),
+                    targets: self.truth(job, None),
                     carried: job.rows.carried.clone(),
                     most_rows: job.most_rows(),
                 };
@@ -113,7 +184,7 @@ impl Input {
             Format::Parquet => {
                 let options = ParquetOptions {
                     max_encoded_bytes,
-                    targets: Input::names(job),
+                    targets: self.truth(job, None),
                     carried: job.rows.carried.clone(),
                 };
                 let others = self.files(job)?.some(WITNESSES).await?;
@@ -126,8 +197,20 @@ impl Input {
     }
 }
 
+async fn open_truth(
+    address: &str,
+    targets: TargetsSpec,
+    settings: Settings,
+) -> Result<ValidationTruth, DatasetError> {
+    let truth = ValidationTruth::open(address, settings).await?;
+    match truth.convention().goes_with() == targets.as_str() {
+        true => Ok(truth),
+        false => Err(truth.not_for(targets.as_str())),
+    }
+}
+
 /// Fails where a source gives no row at all, saying what it holds instead.
-pub(super) async fn any_row(source: &dyn PlanSource) -> Result<(), Failure> {
+async fn any_row(source: &dyn PlanSource) -> Result<(), Failure> {
     match source.rows(None).try_next().await? {
         Some(_) => Ok(()),
         None => Err(source.nothing_there().into()),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dataset::{Excluding, FolderSource, FolderTargets, LeftOut, Planner, PlannerOptions, Planning};
+use crate::dataset::{Excluding, FolderTargets, LeftOut, Planner, PlannerOptions, Planning};
 use crate::engine::{Engine, OrtCpu, OrtOptions, Runtime};
 use crate::failure::{Exit, Failure};
 use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
@@ -13,7 +13,7 @@ use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
 
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
-use super::inputs::{Input, any_row};
+use super::inputs::Input;
 use super::isolate::Isolation;
 use super::opening::{Opening, Plan};
 use super::run::{Stages, execute};
@@ -71,6 +71,8 @@ pub enum Ended {
         finished: Box<Finished>,
         /// The counters of this run.
         run: Snapshot,
+        /// The rule that gave targets, if any did.
+        rule: Option<String>,
         /// The provider that ran; none where every part stood already.
         provider: String,
         /// Where the images are.
@@ -123,7 +125,7 @@ impl Opened {
     /// without what excluded outputs have done.
     pub async fn source(&self) -> Result<(Excluding<'static>, Option<FolderTargets>), Failure> {
         if self.frozen.is_none() {
-            any_row(self.input.source(&self.job, None)?.as_ref()).await?;
+            self.input.check(&self.job, self.input_uri()).await?;
         }
         let targets = self.targets().await?;
         let excluded = match &self.frozen {
@@ -139,11 +141,7 @@ impl Opened {
         Ok(match &self.frozen {
             _ if !self.job.folder_targets => None,
             Some(frozen) => frozen.folder_targets.clone(),
-            None => {
-                let labels = self.job.model.labels.as_deref();
-                let (any, classes) = (self.job.any_extension, self.job.model.classes);
-                Some(FolderSource::observe_targets(&self.input.location, any, labels, classes).await?)
-            }
+            None => Some(self.input.folder_targets(&self.job).await?),
         })
     }
 
@@ -179,7 +177,7 @@ impl Opened {
         if let Some(frozen) = &self.frozen {
             return Ok(frozen.clone());
         }
-        any_row(self.input.source(&self.job, None)?.as_ref()).await?;
+        self.input.check(&self.job, self.input_uri()).await?;
         let ours = self.job.freeze(now(), self.targets().await?, self.excluded().await?);
         let standing = ours.create(&self.output).await?;
         if standing != ours {
@@ -258,8 +256,9 @@ async fn run_to_end(
     preflight(&opened.output, &frozen).await?;
 
     let provider = engine.provider().to_owned();
-    let (source, _) = opened.source().await?;
+    let (source, folders) = opened.source().await?;
     let Opened { job, input, output, settings, .. } = opened;
+    let rule = job.rule(folders.as_ref());
     let layout = job.layout();
     output.sweep_drafts(&Layout::FOLDERS, OLD_DRAFT).await?;
     let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
@@ -292,7 +291,7 @@ async fn run_to_end(
     match shutdown.until(job.limits.grace, finishing).await? {
         Outcome::Finished(finished) => {
             let input = input.location;
-            Ok(Ended::Now { finished, run, provider, input, output })
+            Ok(Ended::Now { finished, run, rule, provider, input, output })
         }
         Outcome::PartsMissing { missing } if !share.is_whole() => {
             let input = input.location;

@@ -12,7 +12,7 @@ use crate::report::{
 use crate::store::{Location, Settings};
 
 use super::gallery::gallery;
-use super::now;
+use super::{now, scoring};
 
 /// An output that is reported on.
 #[derive(Debug, Clone, Copy)]
@@ -52,14 +52,17 @@ impl Reported<'_> {
             Some(labels) => Classes::Named(labels.clone()),
             None => Classes::Count(frozen.model.classes),
         };
+        let mut view = scoring::view_of(frozen);
         let softmax = serde_json::to_value(Activation::Softmax).ok();
         let logits = frozen.components.get("output.logits").is_some_and(|kept| kept == true)
-            && frozen.components.get("output.activation") == softmax.as_ref();
+            && frozen.components.get("output.activation") == softmax.as_ref()
+            && view.has_one_target();
         let extras = Extras { slices: slices.to_vec(), logits };
         let mut accumulator = Accumulator::with(classes, extras);
         let columns: Vec<String> = accumulator.columns().into_iter().map(str::to_owned).collect();
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        read_rows(output, parts, &columns, |batch| Ok(accumulator.push(batch)?)).await?;
+        let columns: Vec<&str> =
+            columns.iter().map(String::as_str).chain(view.columns().iter().copied()).collect();
+        read_rows(output, parts, &columns, |batch| Ok(accumulator.push(&view.of(batch)?)?)).await?;
         let providers: BTreeSet<String> = parts.iter().map(|part| part.provider.clone()).collect();
         let mut report = accumulator.finish(Provenance {
             job: frozen.name.clone(),
@@ -77,7 +80,8 @@ impl Reported<'_> {
             complete,
         });
         report.throughput = Throughput::of(parts);
-        Ok(report)
+        report.multi_label = scoring::multi_label(output, frozen, parts).await?;
+        Ok(view.finish(report))
     }
 
     /// The bytes of one file of the report. A page asks the input for pictures; what it cannot have it says.

@@ -189,6 +189,8 @@ impl Accumulator {
             classes,
             inputs: self.inputs.finish(),
             throughput: None,
+            masked: None,
+            multi_label: None,
             worst: self.worst.finish(),
             provenance,
             counts: shares.counts,

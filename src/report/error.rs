@@ -98,6 +98,19 @@ pub enum ReportError {
         /// The row.
         row: u64,
     },
+    /// A target outside of the classes that the rows are scored among.
+    #[error("row {row}: target `{target}` is none of the {classes} classes that rows are scored among")]
+    NotAmong {
+        /// The row.
+        row: u64,
+        /// The target that was found.
+        target: i32,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// Columns that cannot be put together: a bug.
+    #[error("the rows cannot be looked at: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
     /// The page of a report could not be written.
     #[error("the report cannot be written as HTML")]
     Html(#[from] minijinja::Error),

@@ -11,6 +11,8 @@ use super::bootstrap::Interval;
 use super::calibration::Calibration;
 use super::confidence::Confidence;
 use super::confusion::Confusion;
+use super::masked::Masked;
+use super::multilabel::MultiLabel;
 use super::proportion::Proportion;
 use super::slices::Slices;
 use super::throughput::Throughput;
@@ -94,6 +96,12 @@ pub struct Report {
     pub inputs: Inputs,
     /// How long the rows took, where the parts say it. The rows themselves do not: the caller sets it.
     pub throughput: Option<Throughput>,
+    /// The figures among all classes, where all others are among some of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked: Option<Masked>,
+    /// Where an image has several classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_label: Option<MultiLabel>,
     /// The rows that a person should look at.
     #[serde(skip)]
     pub worst: WorstRows,

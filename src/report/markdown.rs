@@ -5,9 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{ClassFigures, Counts, Inputs, Mean, Provenance, Range, Report};
+use super::figures::{ClassFigures, Counts, Inputs, Mean, Range, Report};
 use super::gate::Verdict;
 use super::metrics::Metrics;
+use super::multilabel::MultiLabel;
 use super::proportion::Proportion;
 
 /// Classes that are shown; all of them are in the JSON.
@@ -32,7 +33,7 @@ impl Report {
         out.errors(&self.counts);
         out.classes(self);
         out.inputs(&self.inputs);
-        out.provenance(&self.provenance);
+        out.provenance(self);
         out.0
     }
 }
@@ -84,6 +85,15 @@ impl Markdown {
         ] {
             let cells = value.map(|p| [format!("{p:.2} %"), NONE.to_owned(), format!("{classes} classes")]);
             figure(name, title, cells);
+        }
+        if let Some(masked) = &report.masked {
+            figure("top1_unmasked", "top-1 among all classes", masked.top1_unmasked.map(share_cells));
+            figure("top5_unmasked", "top-5 among all classes", masked.top5_unmasked.map(share_cells));
+        }
+        if let Some(MultiLabel { map, rows, classes, .. }) = &report.multi_label {
+            let over = format!("{classes} classes, {rows} rows");
+            let cells = map.map(|map| [format!("{map:.2} %"), NONE.to_owned(), over]);
+            figure("map", "**mean average precision**", cells);
         }
         for (name, title, Mean { mean, rows }) in [
             ("target_prob", "mean probability of the target", report.target_prob),
@@ -203,7 +213,8 @@ impl Markdown {
         }
     }
 
-    fn provenance(&mut self, p: &Provenance) {
+    fn provenance(&mut self, report: &Report) {
+        let p = &report.provenance;
         self.line("\n## Provenance");
         self.table(&["", ""]);
         for (what, value) in [
@@ -220,6 +231,12 @@ impl Markdown {
         ] {
             let value = if value.is_empty() { NONE.to_owned() } else { escape(value) };
             self.row(&[what.to_owned(), value]);
+        }
+        if let Some(masked) = &report.masked {
+            self.line(&format!(
+                "\nRows are scored among {} classes alone, by the softmax over their logits.",
+                masked.classes
+            ));
         }
         self.line(
             "\nIntervals are Wilson's at 95 %. Accuracy is over scored rows, which are ok and have a target; \
@@ -291,7 +308,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{TestRow, batch};
-    use super::super::{Accumulator, Classes, Gate};
+    use super::super::{Accumulator, Classes, Gate, Provenance};
     use super::*;
 
     fn markdown(names: Vec<String>, rows: &[TestRow], gates: &[&str]) -> String {

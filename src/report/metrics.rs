@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::figures::{Counts, Report};
+use super::masked::Masked;
 use super::proportion::Proportion;
 
 /// One figure that gates can name.
@@ -19,7 +20,7 @@ pub struct MetricInfo {
 }
 
 /// Every metric that there is, in the order of a report.
-pub const METRICS: [MetricInfo; 19] = [
+pub const METRICS: [MetricInfo; 22] = [
     metric("rows", "", "all rows"),
     metric("ok", "", "rows with status `ok`"),
     metric("errors", "", "rows with status `error`"),
@@ -39,6 +40,9 @@ pub const METRICS: [MetricInfo; 19] = [
     metric("ece", "", "expected calibration error over 15 bins, from 0 to 1"),
     metric("nll", "", "mean of -ln of the target's probability"),
     metric("brier", "", "mean squared distance of all probabilities from the truth, from 0 to 2"),
+    metric("top1_unmasked", " %", "top1 among all classes, where top1 is among some (A, R)"),
+    metric("top5_unmasked", " %", "top5 among all classes, where top5 is among some (A, R)"),
+    metric("map", " %", "mean average precision of the classes that an image has (multi-label)"),
 ];
 
 const fn metric(name: &'static str, unit: &'static str, meaning: &'static str) -> MetricInfo {
@@ -100,6 +104,14 @@ impl Metrics {
             0 => Err("there are no rows".to_owned()),
             rows => Ok(c.errors as f64 / rows as f64),
         };
+        let unmasked = |share: fn(&Masked) -> Option<Proportion>| match &report.masked {
+            Some(masked) => share(masked).map(|p| p.percent).ok_or_else(unscored),
+            None => Err("the rows are scored among all classes".to_owned()),
+        };
+        let map = match &report.multi_label {
+            Some(labels) => labels.map.ok_or_else(|| "no row that is ok has a class".to_owned()),
+            None => Err("an image has not several classes, or its logits are not kept".to_owned()),
+        };
         Self(BTreeMap::from([
             ("rows", count(c.rows)),
             ("ok", count(c.ok)),
@@ -120,6 +132,9 @@ impl Metrics {
             ("ece", mean(report.calibration.ece, "a prob")),
             ("nll", mean(report.calibration.nll.mean, "a target_prob")),
             ("brier", mean(report.calibration.brier.mean, "logits")),
+            ("top1_unmasked", unmasked(|masked| masked.top1_unmasked)),
+            ("top5_unmasked", unmasked(|masked| masked.top5_unmasked)),
+            ("map", map),
         ]))
     }
 

@@ -25,6 +25,10 @@
 //! Each accuracy comes twice: over *scored* rows (`ok`, target known), and over every row with a target, in
 //! which a row that failed counts as wrong. Rows without a target are in neither.
 //!
+//! # Targets that are not one class among all
+//! Where the rows' targets are sets ([`View::Sets`]) or are scored among some classes alone ([`View::among`]), a batch goes
+//! through a [`View`] first, and everything behind it counts as ever.
+//!
 //! # What it refuses to do
 //! It opens no storage, it decides no exit code, and it hides nothing of [`Provenance`]: a caller hands in
 //! text that is fit to be published. Rows that break the output's contract (an `ok` row without a prediction,
@@ -44,15 +48,19 @@ mod inputs;
 mod json;
 mod judged;
 mod markdown;
+mod masked;
 mod metrics;
+mod multilabel;
 mod proportion;
 mod rows;
+mod sets;
 mod shares;
 mod slices;
 #[cfg(test)]
 mod testing;
 mod throughput;
 mod timm;
+mod view;
 mod worst;
 
 pub use accumulator::{Accumulator, Classes, Extras};
@@ -64,9 +72,12 @@ pub use error::{GateError, ReportError};
 pub use figures::{ClassFigures, Counts, Inputs, Mean, Provenance, Range, Report};
 pub use gate::{Comparison, Gate, Verdict};
 pub use json::{SCHEMA, SCHEMA_VERSION};
+pub use masked::{Masked, MaskedSums};
 pub use metrics::{METRICS, MetricInfo, Metrics};
+pub use multilabel::{AveragePrecision, MultiLabel};
 pub use proportion::Proportion;
 pub use slices::{Slice, SliceBy, Slices};
 pub use throughput::{ProviderShare, Throughput};
 pub use timm::TimmRow;
+pub use view::View;
 pub use worst::{FailedRow, Mistake, WorstRows};

@@ -94,14 +94,14 @@ impl<'a> Columns<'a> {
 }
 
 /// The column `logits`, one value a class in every row that has them.
-struct Logits<'a> {
+pub(super) struct Logits<'a> {
     list: &'a FixedSizeListArray,
     items: &'a [f32],
     classes: usize,
 }
 
 impl<'a> Logits<'a> {
-    fn of(batch: &'a RecordBatch, classes: usize) -> Result<Self, ReportError> {
+    pub fn of(batch: &'a RecordBatch, classes: usize) -> Result<Self, ReportError> {
         let list: &FixedSizeListArray = needed(batch, "logits", LOGITS)?;
         let items = list.values().as_primitive_opt::<Float32Type>();
         let items = items.filter(|_| list.value_length() as usize == classes);
@@ -109,7 +109,7 @@ impl<'a> Logits<'a> {
         Ok(Self { list, items: items.values(), classes })
     }
 
-    fn row(&self, row: usize) -> Option<&'a [f32]> {
+    pub fn row(&self, row: usize) -> Option<&'a [f32]> {
         // the child of a sliced array begins with the slice
         self.list.is_valid(row).then(|| &self.items[row * self.classes..(row + 1) * self.classes])
     }
@@ -165,20 +165,20 @@ impl<'a> SliceColumn<'a> {
 }
 
 /// A list column with its items' type told.
-struct Lists<'a, T> {
-    list: &'a ListArray,
-    items: &'a T,
+pub(super) struct Lists<'a, T> {
+    pub list: &'a ListArray,
+    pub items: &'a T,
 }
 
 impl<'a, T: Array + 'static> Lists<'a, T> {
-    fn of(list: &'a ListArray, column: &'static str, wanted: &'static str) -> Result<Self, ReportError> {
+    pub fn of(list: &'a ListArray, column: &'static str, wanted: &'static str) -> Result<Self, ReportError> {
         let items = list.values().as_any().downcast_ref::<T>();
         let items = items.ok_or_else(|| wrong_type(list, column, wanted))?;
         Ok(Self { list, items })
     }
 
     /// Where the items of a row lie; a null list has none, whatever its offsets say.
-    fn range(&self, row: usize) -> std::ops::Range<usize> {
+    pub fn range(&self, row: usize) -> std::ops::Range<usize> {
         if self.list.is_null(row) {
             return 0..0;
         }
@@ -199,7 +199,7 @@ fn float(column: &Float32Array, row: usize) -> Option<f32> {
     column.is_valid(row).then(|| column.value(row))
 }
 
-fn needed<'a, T: Array + 'static>(
+pub(super) fn needed<'a, T: Array + 'static>(
     batch: &'a RecordBatch,
     column: &'static str,
     wanted: &'static str,

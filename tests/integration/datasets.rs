@@ -3,8 +3,10 @@
 
 mod again;
 mod damage;
+mod globs;
 mod manifest;
 mod pages;
+mod packages;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use tresnet_batch::job::{JobSpec, Source, TargetsSpec, load};
+use tresnet_batch::report::Gate;
 
 use crate::support::job::{Job, ended};
 use crate::support::root;
@@ -28,7 +29,9 @@ fn every_job_file_loads_without_any_variable_set() {
         let spec = loaded(file.file_name().unwrap().to_str().unwrap(), &[]);
         assert!(!spec.input.uri.contains("${") && !spec.output.uri.contains("${"), "{}", file.display());
         assert!(spec.job.name.is_some(), "{} has no name", file.display());
-        assert_eq!(spec.input.targets, TargetsSpec::Folder, "{}", file.display());
+        assert_ne!(spec.input.targets, TargetsSpec::None, "{}", file.display());
+        assert_eq!(spec.input.targets.needs_file(), spec.input.targets_file.is_some(), "{}", file.display());
+        spec.input.check().unwrap();
     }
 }
 
@@ -73,6 +76,24 @@ fn the_job_of_the_imagenet_page_keeps_its_figures() {
     assert_eq!(spec.preprocess.crop_pct, Some(0.875));
     assert_eq!(spec.output.top_k, Some(5));
     assert_eq!(spec.report.require, ["top1 >= 80.5"]);
+}
+
+#[test]
+fn each_convention_of_imagenet_has_a_job_file() {
+    for (name, targets) in [
+        ("imagenet_val.toml", TargetsSpec::Folder),
+        ("imagenet_val_truth.toml", TargetsSpec::ImagenetVal),
+        ("imagenet_real.toml", TargetsSpec::ImagenetReal),
+        ("imagenet_v2.toml", TargetsSpec::ImagenetV2),
+        ("imagenet_a.toml", TargetsSpec::ImagenetA),
+        ("imagenet_r.toml", TargetsSpec::ImagenetR),
+    ] {
+        let spec = loaded(name, &[]);
+        assert_eq!(spec.input.targets, targets, "{name}");
+        // what a gate names, there is
+        let gates = spec.report.require.iter().map(|gate| Gate::parse(gate));
+        assert!(gates.into_iter().all(|gate| gate.is_ok()), "{name}");
+    }
 }
 
 #[test]

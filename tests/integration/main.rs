@@ -22,4 +22,5 @@ mod scale;
 mod scripted_s3;
 mod status;
 mod support;
+mod truths;
 mod verify;

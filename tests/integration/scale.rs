@@ -83,6 +83,7 @@ async fn run(places: &Places) {
         classes: 2,
         dim: DIM,
         labels: None,
+        sets: false,
         carried: Vec::new(),
     };
     let spec = EngineSpec {

@@ -15,7 +15,7 @@ pub use source::ManifestSource;
 /// Names under which the column of keys may stand.
 const KEY_COLUMNS: [&str; 3] = ["path", "file_name", "image"];
 /// Names under which the column of targets may stand.
-const TARGET_COLUMNS: [&str; 2] = ["target", "label"];
+const TARGET_COLUMNS: [&str; 4] = ["target", "label", "targets", "labels"];
 
 /// How a manifest is written, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

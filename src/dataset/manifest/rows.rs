@@ -14,7 +14,7 @@ use super::{KEY_COLUMNS, TARGET_COLUMNS};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub key: String,
-    /// Index or name; empty for none.
+    /// Index or name, or a list of them; empty for none.
     pub target: String,
     pub carried: Vec<Value>,
 }
@@ -88,7 +88,9 @@ pub(super) fn from_batch(
         None => None,
         Some(place) => {
             let column = named(place)?;
-            Some(if column.data_type().is_integer() {
+            Some(if let DataType::List(_) | DataType::LargeList(_) = column.data_type() {
+                carried::lists(column).map_err(|why| format!("the column `{}` {why}", places.all[place]))?
+            } else if column.data_type().is_integer() {
                 carried::cast(column, &DataType::Int64).map_err(|error| error.to_string())?
             } else {
                 texts(place)?

@@ -8,7 +8,7 @@ use futures::stream::{BoxStream, StreamExt, try_unfold};
 use sha2::{Digest, Sha256};
 
 use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanSource};
-use crate::dataset::{CarriedColumn, DatasetError, TargetNames};
+use crate::dataset::{CarriedColumn, DatasetError, Truth};
 use crate::store::Location;
 
 use super::Kind;
@@ -19,8 +19,8 @@ use super::rows::{Row, from_batch, from_fields, from_json, from_line};
 pub struct ManifestSource {
     manifest: Manifest,
     input: Location,
-    /// The classes, where targets are read.
-    targets: Option<TargetNames>,
+    /// Where targets come from, if from anywhere.
+    targets: Option<Truth>,
     carried: Vec<CarriedColumn>,
     left_out: Mutex<LeftOut>,
 }
@@ -30,14 +30,14 @@ impl ManifestSource {
     pub fn new(
         manifest: Manifest,
         input: Location,
-        targets: Option<TargetNames>,
+        targets: Option<Truth>,
         carried: Vec<CarriedColumn>,
     ) -> Self {
         ManifestSource { manifest, input, targets, carried, left_out: Mutex::default() }
     }
 
     async fn walk(&self, after: Option<String>) -> Result<Walk<'_>, DatasetError> {
-        let places = self.manifest.places(self.targets.is_some(), &self.carried)?;
+        let places = self.manifest.places(self.beside(), &self.carried)?;
         let mut records = self.manifest.records();
         if matches!(self.manifest.kind, Kind::Csv | Kind::Tsv) {
             // the header
@@ -53,6 +53,11 @@ impl ManifestSource {
             seen: HashMap::new(),
             after,
         })
+    }
+
+    /// Whether targets stand in the manifest.
+    fn beside(&self) -> bool {
+        self.targets.as_ref().is_some_and(|truth| truth.beside().is_some())
     }
 
     /// The key of an image below the input.
@@ -95,7 +100,7 @@ impl Walk<'_> {
     /// The next row as it is written, and where it stands: a line, or the number of a Parquet row.
     async fn raw(&mut self) -> Result<Option<(u64, Row)>, DatasetError> {
         let manifest = &self.source.manifest;
-        let targets = self.source.targets.is_some();
+        let targets = self.source.beside();
         if let (Some((object, _)), Some(places)) = (&manifest.parquet, &self.places) {
             loop {
                 if let Some(row) = self.rows.next() {
@@ -157,7 +162,10 @@ impl Walk<'_> {
             }
             let target = match &source.targets {
                 None => None,
-                Some(names) => names.of(&row.target).map_err(|why| wrong(format!("its target: {why}")))?,
+                Some(Truth::Beside(names)) => {
+                    names.target(&row.target).map_err(|why| wrong(format!("its target: {why}")))?
+                }
+                Some(Truth::Named(truth)) => truth.of(&key),
             };
             if source.targets.is_some()
                 && target.is_none()
@@ -184,6 +192,10 @@ fn hash(key: &str) -> [u8; 16] {
 impl PlanSource for ManifestSource {
     fn carried(&self) -> &[CarriedColumn] {
         &self.carried
+    }
+
+    fn has_sets(&self) -> bool {
+        self.targets.as_ref().is_some_and(Truth::has_sets)
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {

@@ -4,9 +4,10 @@ use arrow::datatypes::{DataType, Schema};
 use serde::Deserialize;
 
 use crate::dataset::{CarriedColumn, TargetNames};
+use crate::sample::Target;
 
 /// Names under which the class may stand.
-const TARGET_COLUMNS: [&str; 2] = ["label", "target"];
+const TARGET_COLUMNS: [&str; 4] = ["label", "target", "labels", "targets"];
 /// The footer key under which Hugging Face keeps its features.
 pub(super) const FEATURES: &str = "huggingface";
 
@@ -46,7 +47,10 @@ impl Columns {
         };
         let target = TARGET_COLUMNS.into_iter().find(|name| schema.field_with_name(name).is_ok());
         if targets && target.is_none() {
-            return Err(format!("it has no column `label` or `target`; its columns are {}", names()));
+            return Err(format!(
+                "it has no column `label`, `target`, `labels` or `targets`; its columns are {}",
+                names()
+            ));
         }
         for column in carried {
             let field = schema.field_with_name(&column.name);
@@ -126,9 +130,25 @@ impl Labels {
         }
     }
 
-    /// The class of a text.
-    pub(super) fn of_text(&self, label: &str) -> Result<Option<i32>, String> {
-        self.names.of(label)
+    /// The target that a number means.
+    pub(super) fn target_of_number(&self, label: i64) -> Result<Option<Target>, String> {
+        Ok(self.of_number(label)?.map(|class| self.names.one(class)))
+    }
+
+    /// The target that a text means.
+    pub(super) fn target_of_text(&self, label: &str) -> Result<Option<Target>, String> {
+        self.names.target(label)
+    }
+
+    /// The target that a list means, by its text in JSON: of numbers as the file counts its classes, or of names.
+    pub(super) fn target_of_list(&self, list: &str) -> Result<Option<Target>, String> {
+        let numbers = match (&self.own, serde_json::from_str::<Vec<i64>>(list)) {
+            (Some(_), Ok(numbers)) if self.names.has_sets() => numbers,
+            _ => return self.names.target(list),
+        };
+        let class =
+            |number: i64| self.of_number(number)?.ok_or_else(|| "-1 in a list is no class".to_owned());
+        Ok(Some(Target::set(numbers.into_iter().map(class).collect::<Result<Vec<i32>, String>>()?)))
     }
 }
 
@@ -142,7 +162,9 @@ fn class_names(json: &str, column: &str) -> Option<Vec<String>> {
         features: serde_json::Map<String, serde_json::Value>,
     }
     let metadata: Metadata = serde_json::from_str(json).ok()?;
-    let names = metadata.info.features.get(column)?.get("names")?.as_array()?;
+    let feature = metadata.info.features.get(column)?;
+    // a list of classes has them one deeper
+    let names = feature.get("names").or_else(|| feature.get("feature")?.get("names"))?.as_array()?;
     names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
@@ -159,6 +181,12 @@ mod tests {
         let labels = Labels::of(Some(&features(r#"["cat", "dog"]"#)), "label", &model).unwrap();
         assert_eq!([-1, 0, 1].map(|label| labels.of_number(label).unwrap()), [None, Some(1), Some(0)]);
         assert!(labels.of_number(2).unwrap_err().contains("2 classes"));
+        let sets =
+            Labels::of(Some(&features(r#"["cat", "dog"]"#)), "label", &model.clone().with_sets()).unwrap();
+        assert_eq!(sets.target_of_list("[0, 1]"), Ok(Some(Target::set([1, 0]))));
+        assert_eq!(sets.target_of_list(r#"["cow"]"#), Ok(Some(Target::set([2]))));
+        assert!(sets.target_of_list("[-1]").unwrap_err().contains("-1"));
+        assert!(labels.target_of_list("[0, 1]").unwrap_err().contains("sigmoid"));
         let by_position = Labels::of(Some(&features(r#"["a", "b", "c"]"#)), "label", &model).unwrap();
         assert_eq!(by_position.of_number(2), Ok(Some(2)));
         assert!(Labels::of(Some(&features(r#"["a", "b"]"#)), "label", &model).unwrap_err().contains("`a`"));

@@ -11,8 +11,8 @@ use crate::dataset::carried::{self, CarriedColumn};
 use crate::dataset::intake::{Arrival, Intake};
 use crate::dataset::plan::{Part, PlanRow, RowGroup};
 use crate::dataset::witness::Witness;
-use crate::dataset::{Dataset, DatasetError, PartEnd, ReadError, TargetNames};
-use crate::sample::{ErrorKind, RowError, Sample};
+use crate::dataset::{Dataset, DatasetError, PartEnd, ReadError, Truth};
+use crate::sample::{ErrorKind, RowError, Sample, Target};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
 
 use super::columns::{Columns, FEATURES, Labels};
@@ -25,8 +25,8 @@ const BATCH: usize = 16;
 pub struct ParquetOptions {
     /// The largest image.
     pub max_encoded_bytes: u64,
-    /// The classes, where targets are read from the files.
-    pub targets: Option<TargetNames>,
+    /// Where targets come from, if from anywhere.
+    pub targets: Option<Truth>,
     /// What is carried.
     pub carried: Vec<CarriedColumn>,
 }
@@ -105,9 +105,10 @@ impl ParquetDataset {
         };
         self.witness.saw(key, 1);
         let schema = object.schema().map_err(corrupt)?;
-        let columns = Columns::find(&schema, self.options.targets.is_some(), &self.options.carried);
+        let names = self.options.targets.as_ref().and_then(Truth::beside);
+        let columns = Columns::find(&schema, names.is_some(), &self.options.carried);
         let columns = columns.map_err(corrupt)?;
-        let labels = match (&self.options.targets, &columns.target) {
+        let labels = match (names, &columns.target) {
             (Some(names), Some(target)) => {
                 Some(Labels::of(object.value(FEATURES), target, names).map_err(corrupt)?)
             }
@@ -147,10 +148,17 @@ impl ParquetDataset {
         let bytes = bytes.as_binary::<i64>();
         let target = columns.target.as_deref().map(column).transpose()?;
         let target = match target {
-            Some(column) if column.data_type().is_integer() => {
-                Some(carried::cast(column, &DataType::Int64).map_err(corrupt)?)
+            Some(column) if matches!(column.data_type(), DataType::List(_) | DataType::LargeList(_)) => {
+                Some(Labelled::Lists(carried::lists(column).map_err(corrupt)?))
             }
-            Some(column) => Some(carried::cast(column, &DataType::Utf8).map_err(corrupt)?),
+            Some(column) if column.data_type().is_integer() => {
+                Some(Labelled::Numbers(carried::cast(column, &DataType::Int64).map_err(corrupt)?))
+            }
+            Some(column) => Some(Labelled::Texts(carried::cast(column, &DataType::Utf8).map_err(corrupt)?)),
+            None => None,
+        };
+        let paths = match image.column_by_name("path") {
+            Some(paths) => Some(carried::cast(paths, &DataType::Utf8).map_err(corrupt)?),
             None => None,
         };
         let mut values: Vec<ArrayRef> = Vec::new();
@@ -162,7 +170,15 @@ impl ParquetDataset {
             let mut sample = reading.sample();
             let values = values.iter().map(|column| carried::value(column, row));
             sample.carried = values.collect::<Option<_>>().unwrap_or_default();
-            let described = label(target.as_ref(), row, labels).map(|target| sample.target = target);
+            let described = match (&self.options.targets, &paths) {
+                (Some(truth @ Truth::Named(_)), Some(paths))
+                    if image.is_valid(row) && paths.is_valid(row) =>
+                {
+                    sample.target = truth.named(paths.as_string::<i32>().value(row));
+                    Ok(())
+                }
+                _ => label(target.as_ref(), row, labels).map(|target| sample.target = target),
+            };
             let bytes = if image.is_null(row) || bytes.is_null(row) {
                 let why = "its bytes are not in the file, only a path at best";
                 Err(RowError::new(ErrorKind::Unsupported, why))
@@ -184,14 +200,24 @@ impl ParquetDataset {
     }
 }
 
-fn label(column: Option<&ArrayRef>, row: usize, labels: Option<&Labels>) -> Result<Option<i32>, RowError> {
+/// The column of labels, as it is read.
+enum Labelled {
+    Numbers(ArrayRef),
+    Texts(ArrayRef),
+    /// Each list as its JSON.
+    Lists(ArrayRef),
+}
+
+fn label(column: Option<&Labelled>, row: usize, labels: Option<&Labels>) -> Result<Option<Target>, RowError> {
     let (Some(column), Some(labels)) = (column, labels) else { return Ok(None) };
-    if column.is_null(row) {
+    let (Labelled::Numbers(array) | Labelled::Texts(array) | Labelled::Lists(array)) = column;
+    if array.is_null(row) {
         return Ok(None);
     }
-    let target = match column.as_primitive_opt::<Int64Type>() {
-        Some(numbers) => labels.of_number(numbers.value(row)),
-        None => labels.of_text(column.as_string::<i32>().value(row)),
+    let target = match column {
+        Labelled::Numbers(numbers) => labels.target_of_number(numbers.as_primitive::<Int64Type>().value(row)),
+        Labelled::Texts(texts) => labels.target_of_text(texts.as_string::<i32>().value(row)),
+        Labelled::Lists(lists) => labels.target_of_list(lists.as_string::<i32>().value(row)),
     };
     target.map_err(|why| RowError::new(ErrorKind::Corrupt, format!("its label: {why}")))
 }

@@ -4,7 +4,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::objects::Objects;
 use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanSource, RowGroup, Unit};
-use crate::dataset::{CarriedColumn, DatasetError, TargetNames};
+use crate::dataset::{CarriedColumn, DatasetError, Truth};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
 
 use super::columns::{Columns, FEATURES, Labels};
@@ -15,7 +15,7 @@ const MOST_BYTES: u64 = 1 << 30;
 /// The planning side of Parquet files with images.
 pub struct ParquetSource {
     files: Objects,
-    targets: Option<TargetNames>,
+    targets: Option<Truth>,
     carried: Vec<CarriedColumn>,
     most_rows: u32,
 }
@@ -28,7 +28,7 @@ impl ParquetSource {
     pub fn new(
         input: Location,
         pattern: Option<&str>,
-        targets: Option<TargetNames>,
+        targets: Option<Truth>,
         carried: Vec<CarriedColumn>,
         most_rows: u32,
     ) -> Result<Self, DatasetError> {
@@ -81,8 +81,9 @@ impl ParquetSource {
         let object = self.open(&file).await?;
         let wrong = |why: String| self.wrong(&file.key, why);
         let schema = object.schema().map_err(|error| self.unreadable(&file.key, error))?;
-        let columns = Columns::find(&schema, self.targets.is_some(), &self.carried).map_err(wrong)?;
-        if let (Some(names), Some(target)) = (&self.targets, &columns.target) {
+        let names = self.targets.as_ref().and_then(Truth::beside);
+        let columns = Columns::find(&schema, names.is_some(), &self.carried).map_err(wrong)?;
+        if let (Some(names), Some(target)) = (names, &columns.target) {
             Labels::of(object.value(FEATURES), target, names).map_err(wrong)?;
         }
         let mut first = 0;

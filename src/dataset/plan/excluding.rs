@@ -68,6 +68,10 @@ impl PlanSource for Excluding<'_> {
         self.source.carried()
     }
 
+    fn has_sets(&self) -> bool {
+        self.source.has_sets()
+    }
+
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         let rows = self.source.rows(after);
         if self.done.is_empty() {

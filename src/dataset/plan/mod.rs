@@ -19,7 +19,7 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::sample::{Sample, Value};
+use crate::sample::{Sample, Target, Value};
 use crate::store::Location;
 
 use super::{CarriedColumn, DatasetError};
@@ -77,8 +77,8 @@ pub struct PlanRow {
     pub size: Option<u64>,
     /// Strong entity tag, as listed.
     pub etag: Option<String>,
-    /// Ground truth class index.
-    pub target: Option<i32>,
+    /// Ground truth, where the plan knows it.
+    pub target: Option<Target>,
     /// The row group that it is, where rows are groups.
     pub group: Option<RowGroup>,
     /// Values of the carried columns, where the plan knows them.
@@ -98,7 +98,8 @@ pub struct LeftOut {
     pub extensions: BTreeMap<String, u64>,
     /// Files that cannot become a key: links in circles, names that are no text.
     pub unreadable: u64,
-    /// Images that stand in no class folder: taken, but without a target.
+    /// Images that the targets say nothing of (they lie in no class folder, or stand in no truth file): taken, but
+    /// without a target.
     pub without_target: u64,
     /// Images that stand in an output of `input.exclude_done`.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -138,7 +139,7 @@ impl fmt::Display for LeftOut {
         }
         if self.without_target > 0 {
             parts.push(format!(
-                "taken without a target, since they lie in no class folder: {}",
+                "taken without a target, since no class folder and no truth file has them: {}",
                 self.without_target
             ));
         }
@@ -158,6 +159,10 @@ pub trait PlanSource: Send + Sync {
     /// Columns whose values its rows bring along.
     fn carried(&self) -> &[CarriedColumn] {
         &[]
+    }
+    /// Whether its targets are sets of classes.
+    fn has_sets(&self) -> bool {
+        false
     }
     /// The rows behind `after`, in order.
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>>;
@@ -228,7 +233,8 @@ impl Part {
 
 /// SHA-256 over the rows of a part: key, etag, size and target of each, every field behind its length (and
 /// 2^32 − 1 for an absent one), so that no two different lists share a hash. A row group is one more field
-/// (index, rows and first row, 4, 4 and 8 bytes), and so is each carried value (a letter and its bytes).
+/// (index, rows and first row, 4, 4 and 8 bytes), and so is each carried value (a letter and its bytes). A target
+/// is 4 bytes, a set of them the letter `s` and 4 bytes for each.
 pub fn rows_hash(rows: &[PlanRow]) -> String {
     let mut hash = Sha256::new();
     let mut field = |bytes: Option<&[u8]>| match bytes {
@@ -242,7 +248,14 @@ pub fn rows_hash(rows: &[PlanRow]) -> String {
         field(Some(row.key.as_bytes()));
         field(row.etag.as_deref().map(str::as_bytes));
         field(row.size.map(u64::to_le_bytes).as_ref().map(|bytes| bytes.as_slice()));
-        field(row.target.map(i32::to_le_bytes).as_ref().map(|bytes| bytes.as_slice()));
+        match &row.target {
+            None => field(None),
+            Some(Target::Class(class)) => field(Some(&class.to_le_bytes())),
+            Some(Target::Set(classes)) => {
+                let each = classes.iter().flat_map(|class| class.to_le_bytes());
+                field(Some(&[b's'].into_iter().chain(each).collect::<Vec<u8>>()));
+            }
+        }
         if let Some(RowGroup { index, rows, first }) = row.group {
             field(Some(&[&index.to_le_bytes()[..], &rows.to_le_bytes(), &first.to_le_bytes()].concat()));
         }

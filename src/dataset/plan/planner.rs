@@ -83,6 +83,7 @@ impl<'a> Planner<'a> {
             last_group: None,
             unit: source.unit(),
             carried: source.carried().to_vec(),
+            sets: source.has_sets(),
             sorted: options.sorted,
             last: false,
             left_out: LeftOut::default(),

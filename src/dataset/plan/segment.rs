@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int32Array, Int32Builder, Int64Array, ListArray, ListBuilder, RecordBatch,
+    StringArray,
+};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
@@ -14,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetError;
 use crate::dataset::carried::{self, CarriedColumn};
+use crate::sample::Target;
 use crate::store::{Location, ParquetObject};
 
 use super::{LeftOut, Part, PlanPosition, PlanRow, RowGroup, Unit, first_of_shard, rows_hash};
@@ -45,6 +49,9 @@ pub struct SegmentHead {
     /// Columns that its rows bring along.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<CarriedColumn>,
+    /// Its rows' targets are sets of classes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sets: bool,
     /// True where the input's whole listing was collected and sorted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sorted: bool,
@@ -91,6 +98,10 @@ fn schema(head: &SegmentHead) -> Arc<Schema> {
         Field::new("etag", DataType::Utf8, true),
         Field::new("target", DataType::Int32, true),
     ];
+    if head.sets {
+        let item = Arc::new(Field::new_list_field(DataType::Int32, true));
+        fields.push(Field::new("targets", DataType::List(item), true));
+    }
     if head.unit == Unit::Group {
         fields.extend(GROUP_COLUMNS.map(|name| Field::new(name, DataType::Int64, true)));
     }
@@ -123,8 +134,11 @@ pub(super) fn encode(mut head: SegmentHead, parts: &[Vec<PlanRow>]) -> Result<By
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.key))),
             Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.size.map(|size| size as i64)))),
             Arc::new(StringArray::from_iter(rows.iter().map(|row| row.etag.as_deref()))),
-            Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.target))),
+            Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.target.as_ref()?.class()))),
         ];
+        if head.sets {
+            columns.push(Arc::new(sets(rows)));
+        }
         if head.unit == Unit::Group {
             let numbers = |number: fn(&RowGroup) -> i64| -> ArrayRef {
                 Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.group.as_ref().map(number))))
@@ -142,6 +156,20 @@ pub(super) fn encode(mut head: SegmentHead, parts: &[Vec<PlanRow>]) -> Result<By
         writer.flush()?;
     }
     Ok(writer.into_inner()?.into())
+}
+
+fn sets(rows: &[PlanRow]) -> ListArray {
+    let mut sets = ListBuilder::new(Int32Builder::new());
+    for row in rows {
+        match &row.target {
+            Some(Target::Set(classes)) => {
+                sets.values().append_slice(classes);
+                sets.append(true);
+            }
+            _ => sets.append(false),
+        }
+    }
+    sets.finish()
 }
 
 impl Segment {
@@ -214,6 +242,13 @@ fn decode(batch: &RecordBatch, columns: &[CarriedColumn], rows: &mut Vec<PlanRow
     let size = batch.column_by_name("size")?.as_primitive_opt::<Int64Type>()?;
     let etag = batch.column_by_name("etag")?.as_string_opt::<i32>()?;
     let target = batch.column_by_name("target")?.as_primitive_opt::<Int32Type>()?;
+    let sets = match batch.column_by_name("targets") {
+        // a carried column may have the name
+        Some(column) if !columns.iter().any(|carried| carried.name == "targets") => {
+            Some(column.as_list_opt::<i32>()?)
+        }
+        _ => None,
+    };
     let numbers = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
     let groups = GROUP_COLUMNS.map(numbers);
     let carried: Option<Vec<&ArrayRef>> =
@@ -232,7 +267,13 @@ fn decode(batch: &RecordBatch, columns: &[CarriedColumn], rows: &mut Vec<PlanRow
             key: key.value(row).to_owned(),
             size: size.is_valid(row).then(|| size.value(row) as u64),
             etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
-            target: target.is_valid(row).then(|| target.value(row)),
+            target: match sets {
+                Some(sets) if sets.is_valid(row) => {
+                    let classes = sets.value(row);
+                    Some(Target::Set(classes.as_primitive_opt::<Int32Type>()?.values().as_ref().into()))
+                }
+                _ => target.is_valid(row).then(|| Target::Class(target.value(row))),
+            },
             group,
             carried: carried.iter().map(|column| carried::value(column, row)).collect::<Option<_>>()?,
         });

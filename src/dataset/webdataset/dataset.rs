@@ -13,7 +13,7 @@ use crate::dataset::manifest::json_text;
 use crate::dataset::objects::Objects;
 use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanSource, Unit};
 use crate::dataset::witness::Witness;
-use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, TargetNames};
+use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, Truth};
 use crate::sample::{ErrorKind, RowError, Sample, Value};
 use crate::store::{FetchError, Location, Window};
 
@@ -22,13 +22,16 @@ use super::{Samples, ShardImage, ShardLimits, TarError, Texts};
 /// Bytes of one ranged read. Two are held: one becomes rows while the next is fetched. One shard is read at a time.
 const WINDOW: u64 = 32 << 20;
 
+/// Keys of a sample's `.json` under which its class may stand.
+const TARGET_KEYS: [&str; 5] = ["cls", "label", "target", "labels", "targets"];
+
 /// What a reader of shards needs to know of the job.
 #[derive(Debug, Clone)]
 pub struct ShardOptions {
     /// The largest image.
     pub max_encoded_bytes: u64,
-    /// The classes, where targets are read from the shards.
-    pub targets: Option<TargetNames>,
+    /// Where targets come from, if from anywhere.
+    pub targets: Option<Truth>,
     /// What is carried from `.json`, or `txt`.
     pub carried: Vec<CarriedColumn>,
     /// The most images of one shard: their rows are one file, encoded in memory.
@@ -193,6 +196,7 @@ impl ShardDataset {
                 target: None,
                 carried: Vec::new(),
             };
+            sample.target = self.options.targets.as_ref().and_then(|truth| truth.named(&image.name));
             let described = self.describe(&mut sample, &image.texts);
             let bytes = image.bytes.and_then(|bytes| described.map(|()| bytes));
             self.row(reading, sample, bytes).await?;
@@ -226,7 +230,8 @@ impl ShardDataset {
     fn describe(&self, sample: &mut Sample, texts: &Texts) -> Result<(), RowError> {
         let refuse = |why: String| RowError::new(ErrorKind::Corrupt, why);
         let cls = text("cls", texts.cls.as_ref())?;
-        let wants_json = self.options.targets.is_some() && cls.is_none() || !self.options.carried.is_empty();
+        let names = self.options.targets.as_ref().and_then(Truth::beside);
+        let wants_json = names.is_some() && cls.is_none() || !self.options.carried.is_empty();
         let json: serde_json::Map<String, serde_json::Value> = match text("json", texts.json.as_ref())? {
             Some(json) if wants_json => serde_json::from_str(json)
                 .map_err(|error| refuse(format!("the `.json` beside it is no object: {error}")))?,
@@ -240,16 +245,13 @@ impl ShardDataset {
                 value => json_text(value),
             });
         }
-        let Some(names) = &self.options.targets else { return Ok(()) };
-        let target = match (cls, ["cls", "label", "target"].into_iter().find_map(|key| json.get(key))) {
-            (Some(cls), _) => names.of(cls).map_err(|why| format!("the `.cls` beside it: {why}")),
-            (None, Some(serde_json::Value::String(name))) => {
-                names.of(name).map_err(|why| format!("the class in the `.json` beside it: {why}"))
+        let Some(names) = names else { return Ok(()) };
+        let target = match (cls, TARGET_KEYS.into_iter().find_map(|key| json.get(key))) {
+            (Some(cls), _) => names.target(cls).map_err(|why| format!("the `.cls` beside it: {why}")),
+            (None, Some(value)) => {
+                names.target_of(value).map_err(|why| format!("the class in the `.json` beside it: {why}"))
             }
-            (None, Some(serde_json::Value::Null) | None) => Ok(None),
-            (None, Some(other)) => names
-                .of(&other.to_string())
-                .map_err(|why| format!("the class in the `.json` beside it: {why}")),
+            (None, None) => Ok(None),
         };
         sample.target = target.map_err(refuse)?;
         Ok(())

@@ -122,6 +122,7 @@ mod tests {
             last_group: None,
             unit: Unit::Image,
             carried: Vec::new(),
+            sets: false,
             sorted: false,
             last,
             left_out: LeftOut::default(),

@@ -8,6 +8,7 @@
 //! read has its parts.
 
 mod chain;
+mod columns;
 mod defect;
 mod part;
 mod rows;

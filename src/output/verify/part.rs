@@ -7,8 +7,9 @@ use crate::output::{Layout, PartTime, StandingPart};
 use crate::sample::Sample;
 use crate::store::{Location, ParquetObject, ParquetReadError, StoreError};
 
+use super::columns::COLUMNS;
 use super::defect::{Defects, shown};
-use super::rows::{COLUMNS, Planned, RowCheck};
+use super::rows::{Planned, RowCheck};
 
 /// What every part is held against.
 #[derive(Debug, Clone)]

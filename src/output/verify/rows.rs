@@ -3,15 +3,12 @@
 //! What a part's rows should be stands behind [`RowCheck::new`] alone: an input whose rows are not known when it
 //! is planned needs another expectation there, and nothing else here changes.
 
-use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::array::{Array, RecordBatch};
 
-use crate::sample::Sample;
+use crate::sample::{Sample, Target};
 
+use super::columns::{Columns, int64, text};
 use super::defect::{Defects, shown};
-
-/// Columns that are read: all that the plan knows, and how each row ended.
-pub(super) const COLUMNS: [&str; 7] = ["row_id", "key", "etag", "size", "target", "status", "error_kind"];
 
 /// Wrong rows that are named in one part; the rest is counted.
 const NAMED: usize = 4;
@@ -174,12 +171,12 @@ impl<'a> RowCheck<'a> {
         if key != Some(sample.key.as_str()) {
             differs("key", key.map(str::to_owned), Some(sample.key.clone()));
         }
-        let target = columns.target.and_then(|column| int32(column, row));
+        let target = columns.target(row);
         if target != sample.target {
             differs(
                 "target",
                 target.map(|target| target.to_string()),
-                sample.target.map(|target| target.to_string()),
+                sample.target.as_ref().map(Target::to_string),
             );
         }
         let etag = text(columns.etag, row);
@@ -228,58 +225,11 @@ impl<'a> RowCheck<'a> {
     }
 }
 
-struct Columns<'a> {
-    row_id: &'a Int64Array,
-    key: &'a StringArray,
-    etag: &'a StringArray,
-    size: &'a Int64Array,
-    /// Absent where an image has several targets.
-    target: Option<&'a Int32Array>,
-    status: &'a StringArray,
-    error_kind: &'a StringArray,
-}
-
-impl<'a> Columns<'a> {
-    /// The columns, or the name of one that is absent or of another type.
-    fn of(batch: &'a RecordBatch) -> Result<Self, &'static str> {
-        let text = |name: &'static str| {
-            batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).ok_or(name)
-        };
-        let int64 = |name: &'static str| {
-            batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>()).ok_or(name)
-        };
-        let target = match batch.column_by_name("target") {
-            None => None,
-            Some(column) if *column.data_type() == DataType::Null => None,
-            Some(column) => Some(column.as_primitive_opt::<Int32Type>().ok_or("target")?),
-        };
-        Ok(Columns {
-            row_id: int64("row_id")?,
-            key: text("key")?,
-            etag: text("etag")?,
-            size: int64("size")?,
-            target,
-            status: text("status")?,
-            error_kind: text("error_kind")?,
-        })
-    }
-}
-
-fn text(column: &StringArray, row: usize) -> Option<&str> {
-    column.is_valid(row).then(|| column.value(row))
-}
-
-fn int64(column: &Int64Array, row: usize) -> Option<i64> {
-    column.is_valid(row).then(|| column.value(row))
-}
-
-fn int32(column: &Int32Array, row: usize) -> Option<i32> {
-    column.is_valid(row).then(|| column.value(row))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use arrow::array::{Int32Array, Int64Array, StringArray};
 
     use super::*;
 
@@ -292,7 +242,7 @@ mod tests {
             key: format!("k{row_id}"),
             etag: Some("e".into()),
             size: None,
-            target,
+            target: target.map(Target::Class),
             carried: Vec::new(),
         }
     }

@@ -95,6 +95,7 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
         classes: 2,
         dim: 0,
         labels: None,
+        sets: false,
         carried: Vec::new(),
     };
     let pairs = vec![("tresnet.fingerprint".to_owned(), frozen.fingerprint.clone())];

@@ -23,6 +23,7 @@ pub fn frozen(components: Components, dim: usize) -> Frozen {
             parameters: None,
         },
         folder_targets: None,
+        truth: None,
         excluded: Vec::new(),
     }
 }

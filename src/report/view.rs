@@ -1,0 +1,77 @@
+//! Rows as a report takes them where their targets are not one class among all classes: every figure is then made of
+//! what the targets' convention asks for, by the code that makes it of plain rows.
+
+use arrow::array::{ArrayRef, RecordBatch};
+
+use super::error::ReportError;
+use super::figures::Report;
+use super::masked::MaskedSums;
+use super::sets;
+
+/// How rows are looked at before they are counted.
+#[derive(Debug)]
+pub enum View {
+    /// As they are.
+    Plain,
+    /// Their targets are sets: a row is right where its prediction is in the set.
+    Sets,
+    /// They are scored among some classes alone, by their logits.
+    Among(Box<MaskedSums>),
+}
+
+impl View {
+    /// A view of rows that are scored among these classes, which ascend, of so many.
+    pub fn among(among: Vec<i32>, classes: usize) -> View {
+        View::Among(Box::new(MaskedSums::new(among, classes)))
+    }
+
+    /// The columns that it reads beside those of the report.
+    pub fn columns(&self) -> &'static [&'static str] {
+        match self {
+            View::Plain => &[],
+            View::Sets => &["targets"],
+            View::Among(_) => &["logits"],
+        }
+    }
+
+    /// Whether a row has one target, so that all probabilities can be held against it.
+    pub fn has_one_target(&self) -> bool {
+        !matches!(self, View::Sets)
+    }
+
+    /// The rows of a batch as they are counted.
+    ///
+    /// # Errors
+    /// The rows break the output's contract.
+    pub fn of(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ReportError> {
+        match self {
+            View::Plain => Ok(batch.clone()),
+            View::Sets => sets::credited(batch),
+            View::Among(masked) => masked.view(batch),
+        }
+    }
+
+    /// Adds to a report what only the view knows.
+    pub fn finish(self, report: Report) -> Report {
+        let masked = match self {
+            View::Plain | View::Sets => None,
+            View::Among(masked) => Some(masked.finish()),
+        };
+        Report { masked, ..report }
+    }
+}
+
+/// The batch with other columns under these names.
+pub(super) fn replaced(
+    batch: &RecordBatch,
+    columns: &[(&str, ArrayRef)],
+) -> Result<RecordBatch, ReportError> {
+    let schema = batch.schema_ref();
+    let old = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
+        let new = columns.iter().find(|(name, _)| name == field.name());
+        (field.name().clone(), new.map_or_else(|| array.clone(), |(_, array)| array.clone()), true)
+    });
+    let absent = columns.iter().filter(|(name, _)| schema.field_with_name(name).is_err());
+    let absent = absent.map(|(name, array)| ((*name).to_owned(), array.clone(), true));
+    Ok(RecordBatch::try_from_iter_with_nullable(old.chain(absent))?)
+}
