@@ -141,14 +141,28 @@ pub async fn report_on(
     parts: &[StandingPart],
     complete: bool,
 ) -> Result<Report, Failure> {
-    let classes = match &frozen.model.labels {
+    let mut accumulator = Accumulator::new(classes(frozen));
+    read_rows(output, parts, &Accumulator::COLUMNS, |batch| Ok(accumulator.push(batch)?)).await?;
+    Ok(accumulator.finish(provenance(output, frozen, parts, complete)))
+}
+
+/// The classes of the model that made an output's rows.
+pub(super) fn classes(frozen: &Frozen) -> Classes {
+    match &frozen.model.labels {
         Some(labels) => Classes::Named(labels.clone()),
         None => Classes::Count(frozen.model.classes),
-    };
-    let mut accumulator = Accumulator::new(classes);
-    read_rows(output, parts, &Accumulator::COLUMNS, |batch| Ok(accumulator.push(batch)?)).await?;
+    }
+}
+
+/// Where the rows of these parts come from.
+pub(super) fn provenance(
+    output: &Location,
+    frozen: &Frozen,
+    parts: &[StandingPart],
+    complete: bool,
+) -> Provenance {
     let providers: BTreeSet<String> = parts.iter().map(|part| part.provider.clone()).collect();
-    Ok(accumulator.finish(Provenance {
+    Provenance {
         tool_version: frozen.version.clone(),
         model_arch: frozen.model.arch.clone(),
         model_sha256: frozen.model.sha256.clone(),
@@ -160,7 +174,7 @@ pub async fn report_on(
         created: now(),
         fingerprint: frozen.fingerprint.clone(),
         complete,
-    }))
+    }
 }
 
 /// Writes the report's files below `_report/`, and gives their names.

@@ -5,6 +5,7 @@
 
 mod budget;
 mod canary;
+mod compare;
 mod decode;
 mod engine_thread;
 mod exclude;
@@ -24,6 +25,7 @@ mod shared;
 mod shutdown;
 mod work;
 
+pub use compare::{Side, compare};
 pub use decode::{Decoding, Fault};
 pub use finish::{
     Finished, Outcome, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report,

@@ -1,7 +1,7 @@
 //! What can be wrong with the rows, and with a gate as it was typed.
 
 use super::gate::Comparison;
-use super::metrics::METRICS;
+use super::metrics::MetricInfo;
 
 /// The rows are not what `tresnet-batch` writes. After one of these an accumulator has counted part of a
 /// batch, so it is of no further use.
@@ -100,7 +100,7 @@ pub enum GateError {
         gate: String,
     },
     /// The left side names no metric.
-    #[error("gate `{gate}`: no metric is called `{name}`{}; metrics are: {}", hint(.nearest), metrics())]
+    #[error("gate `{gate}`: no metric is called `{name}`{}; metrics are: {}", hint(.nearest), metrics(.known))]
     Metric {
         /// The gate as typed.
         gate: String,
@@ -108,6 +108,8 @@ pub enum GateError {
         name: String,
         /// The metric whose name is closest, where one is close.
         nearest: Option<&'static str>,
+        /// The metrics that there are.
+        known: &'static [MetricInfo],
     },
     /// The right side is no finite number.
     #[error(
@@ -138,6 +140,6 @@ fn operators() -> String {
     Comparison::ALL.map(|c| c.symbol()).join(" ")
 }
 
-fn metrics() -> String {
-    METRICS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ")
+fn metrics(known: &[MetricInfo]) -> String {
+    known.iter().map(|m| m.name).collect::<Vec<_>>().join(", ")
 }

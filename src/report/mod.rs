@@ -28,6 +28,7 @@
 
 mod accumulator;
 mod accuracy;
+pub mod compare;
 mod error;
 mod figures;
 mod gate;
@@ -35,6 +36,7 @@ mod inputs;
 mod json;
 mod markdown;
 mod metrics;
+mod paired;
 mod proportion;
 mod rows;
 #[cfg(test)]
@@ -46,4 +48,5 @@ pub use figures::{ClassFigures, Counts, Inputs, Mean, Provenance, Range, Report}
 pub use gate::{Comparison, Gate, Verdict};
 pub use json::{SCHEMA, SCHEMA_VERSION};
 pub use metrics::{METRICS, MetricInfo, Metrics};
+pub use paired::{Drop, McNemar, Method, Paired};
 pub use proportion::Proportion;
