@@ -30,7 +30,7 @@ pub(super) struct CompareArgs {
     /// A gate that must hold, such as `top1_drop_high <= 0.2`; may be given several times
     #[arg(long, value_name = "GATE")]
     require: Vec<String>,
-    /// Tell rows apart by this column, such as `format` or a carried one
+    /// Tell rows apart by format, pixels, size, or a column that the outputs carry
     #[arg(long, value_name = "COLUMN")]
     by: Option<String>,
     /// Write every image whose predicted class changed (*.csv or *.parquet)
@@ -58,9 +58,10 @@ pub(super) async fn compare(arguments: &CompareArgs) -> Result<Summary, Failure>
     let b = open(arguments, &arguments.b, "B").await?;
     let names = [&a, &b].iter().find_map(|side| side.frozen.model.labels.clone()).unwrap_or_default();
     let mut flips = arguments.flips.as_deref().map(|path| FlipFile::create(path, names)).transpose()?;
-    let wanted = Wanted { by: arguments.by.clone(), examples: EXAMPLES, changes: flips.is_some() };
+    let wanted = Wanted { by: None, examples: EXAMPLES, changes: flips.is_some() };
+    let by = arguments.by.as_deref();
     let mut on_changes = |changed: Vec<_>| flips.as_mut().map_or(Ok(()), |file| file.add(&changed));
-    let compared = pipeline::compare(side(&a), side(&b), wanted, &mut on_changes).await?;
+    let compared = pipeline::compare(side(&a), side(&b), wanted, by, &mut on_changes).await?;
     let metrics = compared.metrics();
     let verdicts: Vec<Verdict> = gates.iter().map(|gate| gate.check(&metrics)).collect();
     line(format!("A          {}{}", a.output.uri(), unfinished(&a)));

@@ -304,6 +304,7 @@ fn needs_targets(metric: &str) -> bool {
     metric.starts_with("top1") && metric != "top1_prob"
         || metric.starts_with("top5")
         || metric.starts_with("macro")
+        || ["f1_macro", "ece", "nll", "brier"].contains(&metric)
 }
 
 fn stem(file: &Path) -> String {

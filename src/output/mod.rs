@@ -22,7 +22,7 @@ pub use part::{Assembler, EncodedPart, PartContext, PartFile, commit, encode, er
 pub use ranges::Ranges;
 pub use rows::Predictions;
 pub use schema::{Activation, COLUMNS, Embedding, Options};
-pub use standing::{Standing, StandingPart, read_rows};
+pub use standing::{PartTime, Standing, StandingPart, read_rows};
 pub use status::Status;
 pub use success::{Success, Totals};
 

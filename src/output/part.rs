@@ -16,7 +16,7 @@ use crate::dataset::PartEnd;
 use crate::failpoints;
 use crate::store::{Created, Location};
 
-use super::{Layout, OutputError};
+use super::{Layout, OutputError, PartTime};
 
 /// What a footer says beside its part's own numbers.
 #[derive(Debug, Clone)]
@@ -118,13 +118,14 @@ pub fn error_rows(batch: &RecordBatch) -> BTreeMap<String, u64> {
 }
 
 /// Encodes the rows of a part. `first_row` and `plan` identify it in the footer; `end` says how
-/// reading it ended.
+/// reading it ended, `time` when it was made.
 pub fn encode(
     context: &PartContext,
     id: u32,
     first_row: i64,
     plan: &str,
     end: PartEnd,
+    time: PartTime,
     batches: &[RecordBatch],
 ) -> Result<EncodedPart, OutputError> {
     let encode = |error: parquet::errors::ParquetError| OutputError::Encode(error.to_string());
@@ -141,6 +142,8 @@ pub fn encode(
         ("ok", (rows - error_rows).to_string()),
         ("errors", error_rows.to_string()),
         ("plan", plan.to_owned()),
+        ("started", time.started.to_string()),
+        ("ended", time.ended.to_string()),
     ];
     let rare = [("damaged", end.damaged), ("skipped", end.skipped)].into_iter();
     let rare = rare.filter(|(_, count)| *count > 0).map(|(key, count)| (key, count.to_string()));

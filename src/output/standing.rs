@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::time::SystemTime;
 
 use arrow::array::RecordBatch;
 use futures::stream::{StreamExt, TryStreamExt};
@@ -17,7 +18,7 @@ use super::{Layout, OutputError};
 pub(super) const FOOTERS_AT_ONCE: usize = 16;
 
 /// A committed part, by its footer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingPart {
     /// Part id.
     pub id: u32,
@@ -39,6 +40,37 @@ pub struct StandingPart {
     pub plan: String,
     /// Provider that computed it.
     pub provider: String,
+    /// When it was made; parts of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<PartTime>,
+}
+
+/// When a part was made, in milliseconds since 1970 by the clock of its worker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartTime {
+    /// It was begun; it may have waited for others then.
+    pub started: u64,
+    /// Its last row was there.
+    pub ended: u64,
+}
+
+impl PartTime {
+    /// A time that ends now.
+    pub fn since(started: u64) -> PartTime {
+        PartTime { started, ended: PartTime::now() }
+    }
+
+    /// What a footer says, if it does.
+    pub(super) fn of(part: &ParquetObject) -> Option<PartTime> {
+        let number = |key: &str| part.value(key)?.parse().ok();
+        Some(PartTime { started: number("tresnet.started")?, ended: number("tresnet.ended")? })
+    }
+
+    /// This moment.
+    pub fn now() -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -155,7 +187,8 @@ pub(super) async fn footer(
         )));
     }
     let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
-    Ok((StandingPart { id, size, rows, ok, damaged, skipped, plan, provider, name }, object))
+    let time = PartTime::of(&object);
+    Ok((StandingPart { id, size, rows, ok, damaged, skipped, plan, provider, time, name }, object))
 }
 
 /// Hands the named columns of every part to `take`, part by part in plan order.

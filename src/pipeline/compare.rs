@@ -5,7 +5,8 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use crate::failure::{Exit, Failure};
 use crate::job::Frozen;
-use crate::output::{Cursor, StandingPart, schema_of};
+use crate::output::{COLUMNS, Cursor, StandingPart, schema_of};
+use crate::report::SliceBy;
 use crate::report::compare::{CompareError, Compared, Flip, JoinMethod, Sums, Table, Wanted};
 use crate::store::Location;
 
@@ -40,6 +41,7 @@ impl From<CompareError> for Failure {
 }
 
 /// Compares B with A. Where [`Wanted::changes`] says so, changed rows go to `on_changes` as they are found.
+/// `by` is a name that [`SliceBy::parse`] knows.
 ///
 /// Memory does not grow with the number of rows, but where the outputs are in different orders and neither is in
 /// the order of its keys: then it is 64 bytes for each row of A.
@@ -47,26 +49,24 @@ pub async fn compare(
     a: Side<'_>,
     b: Side<'_>,
     wanted: Wanted,
+    by: Option<&str>,
     on_changes: &mut (dyn FnMut(Vec<Flip>) -> Result<(), Failure> + Send),
 ) -> Result<Compared, Failure> {
     let schemas = [schema_of(a.output, a.parts).await?, schema_of(b.output, b.parts).await?];
-    if let Some(column) = &wanted.by {
-        check_slice(column, &schemas)?;
-    }
     let method = method(a, b).await?;
     let no_vectors = no_vectors(&schemas, method);
-    let mut columns: Vec<String> = Sums::columns().into_iter().map(str::to_owned).collect();
+    let by = by.map(|name| slice_by(name, &schemas)).transpose()?;
+    let mut sums = Sums::new(classes(a.frozen), classes(b.frozen), Wanted { by, ..wanted })?;
+    let mut columns: Vec<String> = sums.columns().into_iter().map(str::to_owned).collect();
     columns.push("row_id".into());
-    columns.extend(wanted.by.clone());
     if no_vectors.is_none() {
         columns.push("embedding".into());
     }
     let rows = if no_vectors.is_none() { VECTOR_BATCH } else { BATCH };
-    let mut sums = Sums::new(classes(a.frozen), classes(b.frozen), wanted.clone())?;
     let mut left = Cursor::new(a.output, a.parts, columns.clone(), rows);
     let mut right = Cursor::new(b.output, b.parts, columns, rows);
     if method == JoinMethod::KeyTable {
-        let mut table = Table::new(a.parts.iter().map(|part| part.rows).sum(), &wanted);
+        let mut table = Table::new(a.parts.iter().map(|part| part.rows).sum(), &sums);
         while left.fill().await? {
             left.take(BATCH).map_or(Ok(()), |batch| table.add(&batch))?;
         }
@@ -243,16 +243,10 @@ fn ids(batch: &RecordBatch, rows: usize) -> Option<&[i64]> {
     ids.values().get(..rows)
 }
 
-fn check_slice(column: &str, schemas: &[Option<SchemaRef>; 2]) -> Result<(), CompareError> {
-    let mut found = schemas.iter().flatten();
-    if found.clone().any(|schema| schema.column_with_name(column).is_some()) || found.clone().count() == 0 {
-        return Ok(());
-    }
-    let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect();
-    Err(CompareError::NoSlice {
-        column: column.to_owned(),
-        found: found.next().map(names).unwrap_or_default(),
-    })
+fn slice_by(name: &str, schemas: &[Option<SchemaRef>; 2]) -> Result<SliceBy, Failure> {
+    let fields = schemas.iter().flatten().flat_map(|schema| schema.fields());
+    let carried = fields.map(|field| field.name().as_str()).filter(|name| !COLUMNS.contains(name));
+    SliceBy::parse(name, carried).map_err(|why| Failure::new(Exit::Config, why))
 }
 
 /// Why embeddings cannot be compared; `None` where they can.

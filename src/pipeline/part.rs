@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::dataset::{Intake, Part, PartEnd, ReadError};
 use crate::failure::{Exit, Failure};
-use crate::output::{self, PartFile};
+use crate::output::{self, PartFile, PartTime};
 use crate::sample::{RowError, Sample};
 
 use super::intake::PartIntake;
@@ -14,6 +14,7 @@ use super::shared::Shared;
 
 /// One part from its plan to its receipt.
 pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
+    let started = PartTime::now();
     let Attempt { open, end } = match read_part(shared, &part).await? {
         Ok(attempt) => attempt,
         Err(damaged) => damaged_part(shared, part.id, damaged).await?,
@@ -25,12 +26,13 @@ pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Fa
     if part.rows.is_none() {
         shared.progress.plan(u64::from(end.rows), u64::from(end.rows));
     }
-    let context = shared.context.clone();
+    let (context, time) = (shared.context.clone(), PartTime::since(started));
     let (id, first_row, plan) = (part.id, part.first_row, part.plan);
-    let encoded =
-        tokio::task::spawn_blocking(move || output::encode(&context, id, first_row, &plan, end, &batches))
-            .await
-            .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
+    let encoded = tokio::task::spawn_blocking(move || {
+        output::encode(&context, id, first_row, &plan, end, time, &batches)
+    })
+    .await
+    .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
     Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
 }
 

@@ -2,15 +2,19 @@
 
 use arrow::array::RecordBatch;
 
-use super::accuracy::{ClassCounts, MeanSum, Score, mean};
+use super::accuracy::{ClassCounts, MeanSum, mean};
+use super::bootstrap::mean_share_interval;
+use super::calibration::CalibrationSums;
+use super::confidence::ConfidenceSums;
+use super::confusion::ConfusionSums;
 use super::error::ReportError;
-use super::figures::{Counts, Provenance, Report};
-use super::inputs::{InputSums, Tally};
-use super::proportion::Proportion;
-use super::rows::{Columns, Row};
-
-/// Where an `error` row that names no kind is counted.
-const UNSPECIFIED: &str = "unspecified";
+use super::figures::{ClassFigures, Provenance, Report};
+use super::inputs::InputSums;
+use super::judged::Judged;
+use super::rows::Columns;
+use super::shares::ShareSums;
+use super::slices::{SliceBy, SliceSums};
+use super::worst::WorstSums;
 
 /// The classes of the model that made the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,26 +35,43 @@ impl Classes {
     }
 }
 
-/// Adds rows up. Memory: a few counters a class.
+/// What a report says beyond what every report says. It costs columns that are else not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Columns that rows are told apart by.
+    pub slices: Vec<SliceBy>,
+    /// The rows keep the logits of a softmax: score all probabilities (Brier).
+    pub logits: bool,
+}
+
+/// Adds rows up: every row is held against the contract and judged once, and each part of the report takes from the
+/// judgement what it needs. A new figure is a file with its sums (`add` a row, `finish` into figures), a field
+/// here, and one in [`Report`].
 ///
-/// The figures do not depend on how rows are cut into batches. The means add floating point numbers in the
+/// Memory: a few counters a class, a million confused pairs at most, a thousand values a slice; nothing grows with the
+/// rows. The figures do not depend on how rows are cut into batches. Means add floating point numbers in the
 /// order of the rows; the last digits of two reports agree when files are pushed in the same order.
 #[derive(Debug)]
 pub struct Accumulator {
     classes: Classes,
+    extras: Extras,
+    rows: u64,
     per_class: Vec<ClassCounts>,
-    counts: Counts,
-    error_kinds: Tally,
-    top1: u64,
-    top5: u64,
+    shares: ShareSums,
     target_prob: MeanSum,
     top1_prob: MeanSum,
+    calibration: CalibrationSums,
+    confidence: ConfidenceSums,
+    confusion: ConfusionSums,
+    slices: Vec<SliceSums>,
     inputs: InputSums,
+    worst: WorstSums,
 }
 
 impl Accumulator {
-    /// The columns that [`push`](Self::push) reads; a caller projects to these of them that a file has.
-    /// `prob`, `target_prob` and `target_rank` may be absent, all others are needed.
+    /// The columns that every report reads; a caller projects to these of them that a file has, and to those of its
+    /// [`Extras`]: see [`columns`](Self::columns). `prob`, `target_prob` and `target_rank` may be absent, all
+    /// others are needed.
     pub const COLUMNS: [&'static str; 10] = [
         "status",
         "error_kind",
@@ -64,19 +85,35 @@ impl Accumulator {
         "format",
     ];
 
-    /// Nothing counted yet.
+    /// Nothing counted yet, and no extras.
     pub fn new(classes: Classes) -> Self {
+        Self::with(classes, Extras::default())
+    }
+
+    /// Nothing counted yet.
+    pub fn with(classes: Classes, extras: Extras) -> Self {
         Self {
             per_class: vec![ClassCounts::default(); classes.count()],
             classes,
-            counts: Counts::default(),
-            error_kinds: Tally::default(),
-            top1: 0,
-            top5: 0,
+            rows: 0,
+            shares: ShareSums::default(),
             target_prob: MeanSum::default(),
             top1_prob: MeanSum::default(),
+            calibration: CalibrationSums::default(),
+            confidence: ConfidenceSums::default(),
+            confusion: ConfusionSums::default(),
+            slices: extras.slices.iter().cloned().map(SliceSums::new).collect(),
             inputs: InputSums::default(),
+            worst: WorstSums::default(),
+            extras,
         }
+    }
+
+    /// The columns that [`push`](Self::push) reads.
+    pub fn columns(&self) -> Vec<&str> {
+        let logits = self.extras.logits.then_some("logits");
+        let slices = self.extras.slices.iter().filter_map(SliceBy::column);
+        Self::COLUMNS.into_iter().chain(logits).chain(slices).collect()
     }
 
     /// Counts the rows of a batch. Columns are found by name, others are ignored.
@@ -85,97 +122,84 @@ impl Accumulator {
     /// A needed column is missing, a column has another type, or a row breaks the output's contract. The
     /// batch may then be counted in part: drop the accumulator.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), ReportError> {
-        let columns = Columns::of(batch)?;
-        (0..batch.num_rows()).try_for_each(|i| self.add(&columns.row(i)))
-    }
-
-    fn add(&mut self, row: &Row<'_>) -> Result<(), ReportError> {
-        let number = self.counts.rows;
-        let target = row.target.map(|target| self.check_target(target, number)).transpose()?;
-        self.counts.rows += 1;
-        self.inputs.add(row);
-        match target {
-            Some(_) => self.counts.with_target += 1,
-            None => self.counts.unknown_target += 1,
-        }
-        match row.status {
-            Some("ok") => {
-                self.counts.ok += 1;
-                target.map_or(Ok(()), |target| self.score(row, number, target))
+        let columns = Columns::of(batch, self.per_class.len(), &self.extras)?;
+        for i in 0..batch.num_rows() {
+            let row = columns.row(i);
+            let judged = Judged::of(&row, self.rows, self.per_class.len())?;
+            self.rows += 1;
+            self.add(&judged)?;
+            for (slice, column) in self.slices.iter_mut().zip(&columns.slices) {
+                slice.add(&judged, column.cell(i));
             }
-            Some("error") => {
-                self.counts.errors += 1;
-                self.error_kinds.add(row.error_kind.unwrap_or(UNSPECIFIED));
-                if let Some(target) = target {
-                    self.per_class[target].errors += 1;
-                }
-                Ok(())
-            }
-            other => Err(ReportError::Status { row: number, found: other.map(str::to_owned) }),
         }
+        Ok(())
     }
 
-    fn check_target(&self, target: i32, row: u64) -> Result<usize, ReportError> {
-        let classes = self.per_class.len();
-        let index = usize::try_from(target).ok().filter(|&index| index < classes);
-        index.ok_or(ReportError::Target { row, target, classes })
-    }
-
-    fn score(&mut self, row: &Row<'_>, number: u64, target: usize) -> Result<(), ReportError> {
-        let score = Score::of(row, number, target, self.per_class.len())?;
-        self.counts.scored += 1;
-        self.counts.top5_unknown += u64::from(score.top5.is_none());
-        self.counts.rank_conflicts += u64::from(score.conflict);
-        self.top1 += u64::from(score.top1);
-        self.top5 += u64::from(score.top5 == Some(true));
-        self.per_class[target].support += 1;
-        self.per_class[target].correct += u64::from(score.top1);
-        self.per_class[score.predicted].predicted += 1;
-        self.target_prob.add(row.target_prob, "target_prob", number)?;
-        self.top1_prob.add(row.first_prob, "prob", number)
+    fn add(&mut self, judged: &Judged<'_>) -> Result<(), ReportError> {
+        self.shares.add(judged);
+        self.inputs.add(judged.row);
+        self.confidence.add(judged);
+        self.calibration.add(judged)?;
+        self.confusion.add(judged);
+        self.worst.add(judged);
+        if let Some((target, score)) = judged.scored() {
+            self.per_class[target].support += 1;
+            self.per_class[target].correct += u64::from(score.top1);
+            self.per_class[score.predicted].predicted += 1;
+            judged.row.target_prob.into_iter().for_each(|p| self.target_prob.add(f64::from(p)));
+            judged.row.first_prob.into_iter().for_each(|p| self.top1_prob.add(f64::from(p)));
+        } else if let Some(target) = judged.target {
+            self.per_class[target].errors += 1;
+        }
+        Ok(())
     }
 
     /// The figures of everything pushed so far.
     pub fn finish(self, provenance: Provenance) -> Report {
-        let counts = Counts { errors_by_kind: self.error_kinds.finish(), ..self.counts };
-        let top5 = |of| (counts.top5_unknown == 0).then(|| Proportion::new(self.top5, of)).flatten();
         let mut names = match self.classes {
             Classes::Named(names) => names,
             Classes::Count(_) => Vec::new(),
         }
         .into_iter();
+        let classes: Vec<ClassFigures> = self
+            .per_class
+            .iter()
+            .enumerate()
+            .map(|(index, class)| class.figures(index, names.next()))
+            .collect();
+        let shares = self.shares.finish();
         Report {
-            top1: Proportion::new(self.top1, counts.scored),
-            top5: top5(counts.scored),
-            top1_all: Proportion::new(self.top1, counts.with_target),
-            top5_all: top5(counts.with_target),
+            top1: shares.top1,
+            top5: shares.top5,
+            top1_all: shares.top1_all,
+            top5_all: shares.top5_all,
             macro_accuracy: mean(self.per_class.iter().filter_map(ClassCounts::recall)),
             macro_accuracy_all: mean(self.per_class.iter().filter_map(ClassCounts::recall_all)),
+            macro_interval: mean_share_interval(self.per_class.iter().map(|c| (c.correct, c.support))),
+            macro_all_interval: mean_share_interval(
+                self.per_class.iter().map(|c| (c.correct, c.support + c.errors)),
+            ),
+            f1_macro: mean(classes.iter().filter_map(|class| class.f1)),
             target_prob: self.target_prob.finish(),
             top1_prob: self.top1_prob.finish(),
-            classes: self
-                .per_class
-                .iter()
-                .enumerate()
-                .map(|(index, class)| class.figures(index, names.next()))
-                .collect(),
+            calibration: self.calibration.finish(),
+            confidence: self.confidence.finish(),
+            confusion: self.confusion.finish(&classes),
+            slices: self.slices.into_iter().map(SliceSums::finish).collect(),
+            classes,
             inputs: self.inputs.finish(),
+            throughput: None,
+            worst: self.worst.finish(),
             provenance,
-            counts,
+            counts: shares.counts,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{TestRow, batch};
+    use super::super::testing::{TestRow, batch, report};
     use super::*;
-
-    fn report(rows: &[TestRow], classes: usize) -> Report {
-        let mut accumulator = Accumulator::new(Classes::Count(classes));
-        accumulator.push(&batch(rows)).unwrap();
-        accumulator.finish(Provenance::default())
-    }
 
     #[test]
     fn failed_rows_are_left_out_of_one_figure_and_wrong_in_the_other() {
@@ -280,6 +304,8 @@ mod tests {
             (TestRow::ok(1, &[1]).status(None), "row 1: status is null where"),
             (TestRow::ok(1, &[1]).target_prob(f32::NAN), "row 1: `target_prob` is `NaN`"),
             (TestRow::ok(1, &[1]).probs(&[f32::INFINITY]), "row 1: `prob` is `inf`"),
+            (TestRow::ok(1, &[1]).probs(&[1.5]), "row 1: `prob` is `1.5` where a probability from 0 to 1"),
+            (TestRow::ok(None, &[1]).probs(&[-0.5]), "row 1: `prob` is `-0.5` where a probability"),
         ];
         for (bad, expected) in cases {
             let mut accumulator = Accumulator::new(Classes::Count(10));

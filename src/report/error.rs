@@ -1,5 +1,7 @@
 //! What can be wrong with the rows, and with a gate as it was typed.
 
+use std::borrow::Cow;
+
 use super::gate::Comparison;
 use super::metrics::MetricInfo;
 
@@ -14,7 +16,7 @@ pub enum ReportError {
     #[error("column `{column}` is missing; the rows have: {}", list(.found))]
     MissingColumn {
         /// The column that was looked for.
-        column: &'static str,
+        column: String,
         /// The names that are there, in their order.
         found: Vec<String>,
     },
@@ -22,7 +24,7 @@ pub enum ReportError {
     #[error("column `{column}` has type `{found}` where `{wanted}` is needed")]
     ColumnType {
         /// Its name.
-        column: &'static str,
+        column: Cow<'static, str>,
         /// The type of the output's schema.
         wanted: &'static str,
         /// The type that was found, as arrow prints it.
@@ -79,6 +81,22 @@ pub enum ReportError {
         row: u64,
         /// What stands there.
         value: f32,
+    },
+    /// A probability is below 0 or above 1.
+    #[error("row {row}: `{column}` is `{value}` where a probability from 0 to 1 is needed")]
+    NoProbability {
+        /// `prob` or `target_prob`.
+        column: &'static str,
+        /// The row.
+        row: u64,
+        /// What stands there.
+        value: f32,
+    },
+    /// Logits that give no probabilities.
+    #[error("row {row}: `logits` holds a value that is not finite although the row is `ok`")]
+    Logits {
+        /// The row.
+        row: u64,
     },
     /// The JSON of a report could not be written.
     #[error("the report cannot be written as JSON")]

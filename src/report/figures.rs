@@ -7,7 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::bootstrap::Interval;
+use super::calibration::Calibration;
+use super::confidence::Confidence;
+use super::confusion::Confusion;
 use super::proportion::Proportion;
+use super::slices::Slices;
+use super::throughput::Throughput;
+use super::worst::WorstRows;
 
 /// Where the numbers come from. Every text is the caller's, who has already taken secrets out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -59,14 +66,33 @@ pub struct Report {
     /// failed is wrong.
     #[serde(rename = "macro_all")]
     pub macro_accuracy_all: Option<f64>,
+    /// The bootstrap interval of `macro`: 95 %, by 1000 resamples within classes.
+    pub macro_interval: Option<Interval>,
+    /// The bootstrap interval of `macro_all`.
+    pub macro_all_interval: Option<Interval>,
+    /// Mean F1 of the classes that are the target or the prediction of a scored row, in percent.
+    pub f1_macro: Option<f64>,
     /// Probability of the target, over the scored rows that say one.
     pub target_prob: Mean,
     /// Probability of the predicted class, over the scored rows that say one.
     pub top1_prob: Mean,
+    /// Whether the probabilities can be taken at their word.
+    pub calibration: Calibration,
+    /// How sure the model is, and accuracy against coverage.
+    pub confidence: Confidence,
+    /// Which classes are taken for which.
+    pub confusion: Confusion,
+    /// The columns that rows were told apart by, as they were asked for.
+    pub slices: Vec<Slices>,
     /// One entry a class, `classes[i].index == i`.
     pub classes: Vec<ClassFigures>,
     /// What the images were.
     pub inputs: Inputs,
+    /// How long the rows took, where the parts say it. The rows themselves do not: the caller sets it.
+    pub throughput: Option<Throughput>,
+    /// The rows that a person should look at.
+    #[serde(skip)]
+    pub worst: WorstRows,
 }
 
 /// How many rows of which sort. `rows = ok + errors = with_target + unknown_target`.

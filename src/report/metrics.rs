@@ -19,7 +19,7 @@ pub struct MetricInfo {
 }
 
 /// Every metric that there is, in the order of a report.
-pub const METRICS: [MetricInfo; 15] = [
+pub const METRICS: [MetricInfo; 19] = [
     metric("rows", "", "all rows"),
     metric("ok", "", "rows with status `ok`"),
     metric("errors", "", "rows with status `error`"),
@@ -35,6 +35,10 @@ pub const METRICS: [MetricInfo; 15] = [
     metric("macro_all", " %", "mean recall of the classes with a target, failed rows being wrong"),
     metric("target_prob", "", "mean probability of the target, from 0 to 1"),
     metric("top1_prob", "", "mean probability of the predicted class, from 0 to 1"),
+    metric("f1_macro", " %", "mean F1 of the classes that are a target or a prediction"),
+    metric("ece", "", "expected calibration error over 15 bins, from 0 to 1"),
+    metric("nll", "", "mean of -ln of the target's probability"),
+    metric("brier", "", "mean squared distance of all probabilities from the truth, from 0 to 2"),
 ];
 
 pub(super) const fn metric(name: &'static str, unit: &'static str, meaning: &'static str) -> MetricInfo {
@@ -91,9 +95,8 @@ impl Metrics {
             })
         };
         let mean = |value: Option<f64>, column: &str| {
-            value.ok_or_else(
-                || if c.scored == 0 { unscored() } else { format!("no scored row has a {column}") },
-            )
+            value
+                .ok_or_else(|| if c.scored == 0 { unscored() } else { format!("no scored row has {column}") })
         };
         let count = |n: u64| Ok(n as f64);
         let error_fraction = match c.rows {
@@ -114,8 +117,12 @@ impl Metrics {
             ("top5_all", share(report.top5_all, &untargeted)),
             ("macro", report.macro_accuracy.ok_or_else(unscored)),
             ("macro_all", report.macro_accuracy_all.ok_or_else(untargeted)),
-            ("target_prob", mean(report.target_prob.mean, "target_prob")),
-            ("top1_prob", mean(report.top1_prob.mean, "prob")),
+            ("target_prob", mean(report.target_prob.mean, "a target_prob")),
+            ("top1_prob", mean(report.top1_prob.mean, "a prob")),
+            ("f1_macro", report.f1_macro.ok_or_else(unscored)),
+            ("ece", mean(report.calibration.ece, "a prob")),
+            ("nll", mean(report.calibration.nll.mean, "a target_prob")),
+            ("brier", mean(report.calibration.brier.mean, "logits")),
         ]))
     }
 

@@ -5,6 +5,10 @@
 //!                (sums and counts)                                  └─► to_json / to_markdown (with the verdicts)
 //! ```
 //!
+//! A row is held against the contract and judged once (`judged.rs`); each part of the report is a file of its own that
+//! takes the judgement: `shares.rs` counts and accuracy, `calibration.rs`, `confidence.rs`, `confusion.rs`, `slices.rs`,
+//! `inputs.rs`, `worst.rs`. `docs/report.md` has the formula and the source of every figure.
+//!
 //! The model is never loaded and no image is read: whoever has the Parquet files can repeat every figure, and
 //! `tests/reference/accuracy.py` does so with other tools. Memory grows with the number of classes and never
 //! with the number of rows.
@@ -28,21 +32,35 @@
 
 mod accumulator;
 mod accuracy;
+mod bootstrap;
+mod calibration;
 pub mod compare;
+mod confidence;
+mod confusion;
 mod error;
 mod figures;
 mod gate;
 mod inputs;
 mod json;
+mod judged;
 mod markdown;
 mod metrics;
 mod paired;
 mod proportion;
 mod rows;
+mod shares;
+mod slices;
 #[cfg(test)]
 mod testing;
+mod throughput;
+mod timm;
+mod worst;
 
-pub use accumulator::{Accumulator, Classes};
+pub use accumulator::{Accumulator, Classes, Extras};
+pub use bootstrap::{Interval, mean_share_interval};
+pub use calibration::{Calibration, ReliabilityBin};
+pub use confidence::{Confidence, ConfidenceBin, Coverage, CoveragePoint};
+pub use confusion::{ConfusedPair, Confusion, ConfusionMatrix};
 pub use error::{GateError, ReportError};
 pub use figures::{ClassFigures, Counts, Inputs, Mean, Provenance, Range, Report};
 pub use gate::{Comparison, Gate, Verdict};
@@ -50,3 +68,7 @@ pub use json::{SCHEMA, SCHEMA_VERSION};
 pub use metrics::{METRICS, MetricInfo, Metrics};
 pub use paired::{Drop, McNemar, Method, Paired};
 pub use proportion::Proportion;
+pub use slices::{Slice, SliceBy, Slices};
+pub use throughput::{ProviderShare, Throughput};
+pub use timm::TimmRow;
+pub use worst::{FailedRow, Mistake, WorstRows};

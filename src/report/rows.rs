@@ -1,11 +1,19 @@
 //! The columns of the output that a report needs, as typed views of one batch.
 
-use arrow::array::{Array, ArrayRef, Float32Array, Int32Array, ListArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int32Array, Int64Array, ListArray,
+    RecordBatch, StringArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float32Type};
 
+use super::accumulator::Extras;
 use super::error::ReportError;
+use super::slices::{Cell, SliceBy, bytes_bucket, pixels_bucket};
 
 const INDEX: &str = "List(Int32)";
 const PROB: &str = "List(Float32)";
+const LOGITS: &str = "FixedSizeList(Float32) of a value a class";
 
 /// The columns of one batch. Columns that only add to what `index` says may be absent and then read as null.
 pub(super) struct Columns<'a> {
@@ -19,6 +27,9 @@ pub(super) struct Columns<'a> {
     width: &'a Int32Array,
     height: &'a Int32Array,
     format: &'a StringArray,
+    logits: Option<Logits<'a>>,
+    /// In the order of [`Extras::slices`].
+    pub slices: Vec<SliceColumn<'a>>,
 }
 
 /// One row, borrowed from its batch.
@@ -35,14 +46,16 @@ pub(super) struct Row<'a> {
     pub width: Option<i32>,
     pub height: Option<i32>,
     pub format: Option<&'a str>,
+    /// A value a class, where the rows keep them and somebody asked.
+    pub logits: Option<&'a [f32]>,
 }
 
 impl<'a> Columns<'a> {
-    pub fn of(batch: &'a RecordBatch) -> Result<Self, ReportError> {
+    pub fn of(batch: &'a RecordBatch, classes: usize, extras: &Extras) -> Result<Self, ReportError> {
         let index: Lists<'a, Int32Array> = Lists::of(needed(batch, "index", INDEX)?, "index", INDEX)?;
         if index.items.null_count() > 0 {
             let found = "List(Int32) with null items".to_owned();
-            return Err(ReportError::ColumnType { column: "index", wanted: INDEX, found });
+            return Err(ReportError::ColumnType { column: "index".into(), wanted: INDEX, found });
         }
         Ok(Self {
             status: needed(batch, "status", "Utf8")?,
@@ -55,6 +68,8 @@ impl<'a> Columns<'a> {
             width: needed(batch, "width", "Int32")?,
             height: needed(batch, "height", "Int32")?,
             format: needed(batch, "format", "Utf8")?,
+            logits: if extras.logits { Some(Logits::of(batch, classes)?) } else { None },
+            slices: extras.slices.iter().map(|by| SliceColumn::of(batch, by)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -73,6 +88,78 @@ impl<'a> Columns<'a> {
             width: int(self.width, i),
             height: int(self.height, i),
             format: text(self.format, i),
+            logits: self.logits.as_ref().and_then(|logits| logits.row(i)),
+        }
+    }
+}
+
+/// The column `logits`, one value a class in every row that has them.
+struct Logits<'a> {
+    list: &'a FixedSizeListArray,
+    items: &'a [f32],
+    classes: usize,
+}
+
+impl<'a> Logits<'a> {
+    fn of(batch: &'a RecordBatch, classes: usize) -> Result<Self, ReportError> {
+        let list: &FixedSizeListArray = needed(batch, "logits", LOGITS)?;
+        let items = list.values().as_primitive_opt::<Float32Type>();
+        let items = items.filter(|_| list.value_length() as usize == classes);
+        let items = items.ok_or_else(|| wrong_type(list, "logits", LOGITS))?;
+        Ok(Self { list, items: items.values(), classes })
+    }
+
+    fn row(&self, row: usize) -> Option<&'a [f32]> {
+        // the child of a sliced array begins with the slice
+        self.list.is_valid(row).then(|| &self.items[row * self.classes..(row + 1) * self.classes])
+    }
+}
+
+/// The column that rows are told apart by.
+pub(super) enum SliceColumn<'a> {
+    Text(StringArray),
+    Format(&'a StringArray),
+    Pixels(&'a Int32Array, &'a Int32Array),
+    Bytes(&'a Int64Array),
+}
+
+impl<'a> SliceColumn<'a> {
+    fn of(batch: &'a RecordBatch, by: &SliceBy) -> Result<Self, ReportError> {
+        Ok(match by {
+            SliceBy::Format => Self::Format(needed(batch, "format", "Utf8")?),
+            SliceBy::Pixels => {
+                Self::Pixels(needed(batch, "width", "Int32")?, needed(batch, "height", "Int32")?)
+            }
+            SliceBy::Bytes => Self::Bytes(needed(batch, "size", "Int64")?),
+            SliceBy::Column(name) => {
+                let array = batch.column_by_name(name).ok_or_else(|| missing(batch, name))?;
+                let plain = !array.data_type().is_nested();
+                let text = plain.then(|| cast(array, &DataType::Utf8).ok()).flatten();
+                let text = text.and_then(|text| text.as_string_opt::<i32>().cloned());
+                Self::Text(text.ok_or_else(|| ReportError::ColumnType {
+                    column: name.clone().into(),
+                    wanted: "text, a number or a truth value",
+                    found: array.data_type().to_string(),
+                })?)
+            }
+        })
+    }
+
+    pub fn cell(&self, row: usize) -> Cell<'_> {
+        match self {
+            Self::Text(column) => text(column, row).map_or(Cell::Null, Cell::Text),
+            Self::Format(column) => text(column, row).map_or(Cell::Null, Cell::Text),
+            Self::Pixels(width, height) => match (int(width, row), int(height, row)) {
+                (Some(width), Some(height)) => Cell::Bucket(pixels_bucket(width, height)),
+                _ => Cell::Null,
+            },
+            Self::Bytes(size) => {
+                if size.is_valid(row) {
+                    Cell::Bucket(bytes_bucket(size.value(row)))
+                } else {
+                    Cell::Null
+                }
+            }
         }
     }
 }
@@ -117,10 +204,12 @@ fn needed<'a, T: Array + 'static>(
     column: &'static str,
     wanted: &'static str,
 ) -> Result<&'a T, ReportError> {
-    optional(batch, column, wanted)?.ok_or_else(|| ReportError::MissingColumn {
-        column,
-        found: batch.schema_ref().fields().iter().map(|field| field.name().clone()).collect(),
-    })
+    optional(batch, column, wanted)?.ok_or_else(|| missing(batch, column))
+}
+
+fn missing(batch: &RecordBatch, column: &str) -> ReportError {
+    let found = batch.schema_ref().fields().iter().map(|field| field.name().clone()).collect();
+    ReportError::MissingColumn { column: column.to_owned(), found }
 }
 
 fn optional<'a, T: Array + 'static>(
@@ -136,7 +225,7 @@ fn optional<'a, T: Array + 'static>(
 }
 
 fn wrong_type(array: &dyn Array, column: &'static str, wanted: &'static str) -> ReportError {
-    ReportError::ColumnType { column, wanted, found: array.data_type().to_string() }
+    ReportError::ColumnType { column: column.into(), wanted, found: array.data_type().to_string() }
 }
 
 #[cfg(test)]
@@ -168,7 +257,7 @@ mod tests {
             Some(NullBuffer::from(vec![false, true])),
         );
         let batch = with_index(&[TestRow::error("limit"), TestRow::ok(1, &[0])], index);
-        let columns = Columns::of(&batch).unwrap();
+        let columns = Columns::of(&batch, 10, &Extras::default()).unwrap();
         assert_eq!(columns.row(0).index, [0_i32; 0]);
         assert_eq!(columns.row(1).index, [9, 6]);
     }
@@ -177,7 +266,7 @@ mod tests {
     fn a_list_with_null_items_is_refused_and_not_read_as_class_0() {
         let index = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None])]);
         let batch = with_index(&[TestRow::ok(0, &[0])], index);
-        let text = Columns::of(&batch).err().unwrap().to_string();
+        let text = Columns::of(&batch, 10, &Extras::default()).err().unwrap().to_string();
         assert_eq!(
             text,
             "column `index` has type `List(Int32) with null items` where `List(Int32)` is needed"

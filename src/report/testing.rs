@@ -6,6 +6,15 @@ use arrow::array::{
     ArrayRef, Float32Array, Float32Builder, Int32Array, Int32Builder, ListBuilder, RecordBatch, StringArray,
 };
 
+use super::{Accumulator, Classes, Provenance, Report};
+
+/// The report of these rows.
+pub(super) fn report(rows: &[TestRow], classes: usize) -> Report {
+    let mut accumulator = Accumulator::new(Classes::Count(classes));
+    accumulator.push(&batch(rows)).unwrap();
+    accumulator.finish(Provenance::default())
+}
+
 /// One row to be; the methods change a good one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TestRow {

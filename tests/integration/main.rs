@@ -14,6 +14,7 @@ mod image;
 mod jobs;
 mod model;
 mod report;
+mod report_figures;
 mod run;
 mod s3;
 mod scale;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dataset::{DatasetError, Part};
-use crate::output::{Layout, StandingPart};
+use crate::output::{Layout, PartTime, StandingPart};
 use crate::sample::Sample;
 use crate::store::{Location, ParquetObject, ParquetReadError, StoreError};
 
@@ -175,5 +175,6 @@ async fn check_file(
         skipped: rare("skipped"),
         plan: part.plan.clone(),
         provider: value("provider").to_owned(),
+        time: PartTime::of(&object),
     }))
 }

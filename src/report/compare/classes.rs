@@ -67,7 +67,7 @@ impl ClassMatch {
     /// In words.
     pub fn words(&self) -> &'static str {
         match self {
-            Self::Same => "the same list",
+            Self::Same => "both have the same list",
             Self::ByIndex => "by index: at least one of the models has no class names",
             Self::ByName(_) => "by name: the same names in another order",
         }

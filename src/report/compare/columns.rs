@@ -1,43 +1,56 @@
 //! The columns of one batch of one output, as a comparison needs them.
 
 use arrow::array::{Array, AsArray, FixedSizeListArray, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float16Type, Float32Type};
+use arrow::datatypes::{Float16Type, Float32Type};
 use half::slice::HalfFloatSliceExt;
 
-use super::super::ReportError;
 use super::super::rows::Columns;
+use super::super::slices::{Cell, SliceBy};
+use super::super::{Extras, ReportError};
 use super::CompareError;
+
+/// The slice of a row that has no value.
+const NULL: &str = "(null)";
 
 /// One side of a batch.
 pub(super) struct Side<'a> {
     pub rows: Columns<'a>,
     pub key: &'a StringArray,
-    /// What tells slices apart, as text.
-    by: Option<StringArray>,
+    by: Option<&'a SliceBy>,
     vectors: Option<&'a FixedSizeListArray>,
 }
 
 impl<'a> Side<'a> {
-    /// `side` is `A` or `B`.
-    pub fn of(batch: &'a RecordBatch, side: char, by: Option<&str>) -> Result<Self, CompareError> {
+    /// `side` is `A` or `B`; the model has this many `classes`. A carried column may be one that only the other side
+    /// has.
+    pub fn of(
+        batch: &'a RecordBatch,
+        side: char,
+        classes: usize,
+        by: Option<&'a SliceBy>,
+    ) -> Result<Self, CompareError> {
         let wrong = |error| CompareError::Rows { side, error };
-        let rows = Columns::of(batch).map_err(wrong)?;
+        let has = |by: &&SliceBy| by.column().is_none_or(|name| batch.column_by_name(name).is_some());
+        let by = by.filter(has);
+        let extras = Extras { slices: by.cloned().into_iter().collect(), logits: false };
+        let rows = Columns::of(batch, classes, &extras).map_err(wrong)?;
         let key = batch.column_by_name("key").and_then(|column| column.as_string_opt::<i32>());
         let key = key.ok_or_else(|| {
             let found = batch.schema_ref().fields().iter().map(|field| field.name().clone()).collect();
-            wrong(ReportError::MissingColumn { column: "key", found })
+            wrong(ReportError::MissingColumn { column: "key".into(), found })
         })?;
-        let by = by.and_then(|name| Some((name, batch.column_by_name(name)?)));
-        let by = by.map(|(name, column)| as_text(name, column)).transpose()?;
         let vectors = batch.column_by_name("embedding").and_then(|column| column.as_fixed_size_list_opt());
         Ok(Side { rows, key, by, vectors })
     }
 
     /// The slice of a row; `None` where this side has no such column.
     pub fn slice(&self, row: usize) -> Option<&str> {
-        let by = self.by.as_ref()?;
-        Some(if by.is_valid(row) { by.value(row) } else { "(null)" })
+        let (by, column) = self.by.zip(self.rows.slices.first())?;
+        Some(match column.cell(row) {
+            Cell::Null => NULL,
+            Cell::Text(text) => text,
+            Cell::Bucket(at) => by.buckets().get(at).map_or(NULL, |(_, name)| name),
+        })
     }
 
     pub fn has_vectors(&self) -> bool {
@@ -61,14 +74,4 @@ impl<'a> Side<'a> {
         }
         true
     }
-}
-
-fn as_text(name: &str, column: &dyn Array) -> Result<StringArray, CompareError> {
-    let refuse =
-        || CompareError::SliceType { column: name.to_owned(), found: column.data_type().to_string() };
-    if column.data_type().is_nested() {
-        return Err(refuse());
-    }
-    let text = cast(column, &DataType::Utf8).map_err(|_| refuse())?;
-    text.as_string_opt::<i32>().cloned().ok_or_else(refuse)
 }

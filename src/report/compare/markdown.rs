@@ -117,11 +117,7 @@ impl Compared {
     fn rows(&self, out: &mut Markdown) {
         let c = &self.counts;
         out.line("\n## Rows");
-        out.line(&format!(
-            "\nJoined {}. Classes are matched as {}.",
-            self.join.method.words(),
-            self.join.classes
-        ));
+        out.line(&format!("\nJoined {}. Classes: {}.", self.join.method.words(), self.join.classes));
         out.table(&["rows", ">A", ">B", ">both"]);
         let row = |out: &mut Markdown, name: &str, a: u64, b: u64, both: &str| {
             out.row(&[name.to_owned(), a.to_string(), b.to_string(), both.to_owned()]);

@@ -55,22 +55,6 @@ pub enum CompareError {
         /// B's target, as A's class list numbers it.
         b: i32,
     },
-    /// A column that `--by` names is in neither output.
-    #[error("column `{column}` is in neither output; the columns of A are: {}", .found.join(", "))]
-    NoSlice {
-        /// As it was asked for.
-        column: String,
-        /// What there is.
-        found: Vec<String>,
-    },
-    /// A column that `--by` names holds lists or vectors.
-    #[error("column `{column}` has type `{found}`; rows are told apart by text, numbers or yes and no")]
-    SliceType {
-        /// The column.
-        column: String,
-        /// Its type.
-        found: String,
-    },
     /// The rows of one side are not what `tresnet-batch` writes.
     #[error("output {side}: {error}")]
     Rows {

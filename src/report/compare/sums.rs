@@ -6,9 +6,11 @@ use arrow::array::{Array, RecordBatch};
 
 use super::super::accuracy::Score;
 use super::super::figures::Provenance;
+use super::super::judged::check_probability;
 use super::super::paired::Paired;
 use super::super::proportion::{Proportion, percent};
 use super::super::rows::Row;
+use super::super::slices::{SliceBy, VALUES};
 use super::super::{Accumulator, Classes, ReportError};
 use super::classes::shown;
 use super::columns::Side;
@@ -18,16 +20,14 @@ use super::figures::{
 };
 use super::{ClassMatch, CompareError};
 
-/// Different values of a column that are kept apart.
-pub(super) const SLICES: usize = 1_000;
 /// Where rows of further values are counted.
 pub(super) const OTHER: &str = "(other)";
 
 /// What is wanted beside the figures.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// A column by whose values rows are told apart.
-    pub by: Option<String>,
+    /// What rows are told apart by.
+    pub by: Option<SliceBy>,
     /// Keys that are kept of each list.
     pub examples: usize,
     /// Keep every changed row until [`Sums::take_changes`].
@@ -67,9 +67,15 @@ struct Slice {
 }
 
 impl Sums {
-    /// The columns that are read; `embedding` and that of [`Wanted::by`] come on top.
-    pub fn columns() -> Vec<&'static str> {
-        ["key"].into_iter().chain(Accumulator::COLUMNS).collect()
+    /// The columns that are read, `embedding` aside.
+    pub fn columns(&self) -> Vec<&str> {
+        let by = self.wanted.by.as_ref().and_then(SliceBy::column);
+        ["key"].into_iter().chain(Accumulator::COLUMNS).chain(by).collect()
+    }
+
+    /// Classes of the two models.
+    pub fn classes(&self) -> usize {
+        self.per_class.len()
     }
 
     /// Nothing counted yet.
@@ -112,7 +118,8 @@ impl Sums {
     /// A row breaks the output's contract, or the two have different targets. What was counted is then of no use.
     pub fn push(&mut self, a: &RecordBatch, b: &RecordBatch) -> Result<(), CompareError> {
         let by = self.wanted.by.clone();
-        let (a, b) = (Side::of(a, 'A', by.as_deref())?, Side::of(b, 'B', by.as_deref())?);
+        let classes = self.per_class.len();
+        let (a, b) = (Side::of(a, 'A', classes, by.as_ref())?, Side::of(b, 'B', classes, by.as_ref())?);
         self.has_vectors = a.has_vectors() && b.has_vectors();
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for i in 0..a.key.len() {
@@ -193,7 +200,7 @@ impl Sums {
         }
         if let Some(slice) = slice {
             let slices = self.slices.len();
-            let known = self.slices.contains_key(slice) || slices < SLICES;
+            let known = self.slices.contains_key(slice) || slices < VALUES;
             let sums = self.slices.entry(if known { slice } else { OTHER }.to_owned()).or_default();
             sums.rows += 1;
             sums.both_ok += u64::from(ok_a && ok_b);
@@ -219,11 +226,13 @@ impl Sums {
         right: Option<(bool, bool)>,
         number: u64,
     ) -> Result<(), CompareError> {
-        let prob_a = finite(a.first_prob, "prob", 'A', number)?;
-        let prob_b = finite(b.first_prob, "prob", 'B', number)?;
-        let target_a = finite(a.target_prob, "target_prob", 'A', number)?;
-        let target_b = finite(b.target_prob, "target_prob", 'B', number)?;
-        if let (Some(a), Some(b)) = (target_a, target_b) {
+        for (side, row) in [('A', a), ('B', b)] {
+            let values = [(row.first_prob, "prob"), (row.target_prob, "target_prob")];
+            let checked = values.into_iter().try_for_each(|(p, name)| check_probability(p, name, number));
+            checked.map_err(|error| CompareError::Rows { side, error })?;
+        }
+        let (prob_a, prob_b) = (a.first_prob, b.first_prob);
+        if let (Some(a), Some(b)) = (a.target_prob, b.target_prob) {
             self.target_prob.0 += f64::from(a) - f64::from(b);
             self.target_prob.1 += 1;
         }
@@ -313,7 +322,13 @@ impl Sums {
             cosine_missing: (cosine.rows == 0).then(missing),
             classes: classes.collect(),
             names,
-            slices: self.wanted.by.map(|column| Slices { column, values: slices.collect() }),
+            slices: self.wanted.by.map(|by| {
+                let mut values: Vec<SliceChange> = slices.collect();
+                // buckets in their order, other values in that of their text
+                let place = |value: &str| by.buckets().iter().position(|(_, name)| *name == value);
+                values.sort_by_key(|slice| place(&slice.value));
+                Slices { column: by.name().to_owned(), values }
+            }),
             lost: self.lost,
             gained: self.gained,
             failed_only_a: self.failed_only_a,
@@ -341,18 +356,4 @@ fn first(row: &Row<'_>, number: u64, classes: usize) -> Result<i32, ReportError>
     let first = row.index.first().copied();
     let inside = |&first: &i32| usize::try_from(first).is_ok_and(|first| first < classes);
     first.filter(inside).ok_or(ReportError::Prediction { row: number, classes })
-}
-
-fn finite(
-    value: Option<f32>,
-    column: &'static str,
-    side: char,
-    row: u64,
-) -> Result<Option<f32>, CompareError> {
-    match value {
-        Some(value) if !value.is_finite() => {
-            Err(CompareError::Rows { side, error: ReportError::NotFinite { column, row, value } })
-        }
-        value => Ok(value),
-    }
 }

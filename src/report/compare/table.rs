@@ -6,9 +6,10 @@ use arrow::array::{Array, RecordBatch};
 use sha2::{Digest, Sha256};
 
 use super::super::rows::Row;
+use super::super::slices::{SliceBy, VALUES};
+use super::CompareError;
 use super::columns::Side;
-use super::sums::{OTHER, SLICES, Sums};
-use super::{CompareError, Wanted};
+use super::sums::{OTHER, Sums};
 
 /// Classes kept of each row: as many as top-5 needs.
 const KEPT: usize = 5;
@@ -39,16 +40,18 @@ pub struct Table {
     entries: Vec<Entry>,
     sorted: bool,
     slices: Vec<String>,
-    by: Option<String>,
+    by: Option<SliceBy>,
+    classes: usize,
     /// Whether A has the column that tells slices apart.
     has_slices: bool,
 }
 
 impl Table {
-    /// A table for this many rows.
-    pub fn new(rows: u64, wanted: &Wanted) -> Self {
+    /// A table for this many rows, to be joined into `sums`.
+    pub fn new(rows: u64, sums: &Sums) -> Self {
         let entries = Vec::with_capacity(usize::try_from(rows).unwrap_or(0));
-        Table { entries, sorted: false, slices: Vec::new(), by: wanted.by.clone(), has_slices: false }
+        let (by, classes) = (sums.wanted.by.clone(), sums.classes());
+        Table { entries, sorted: false, slices: Vec::new(), by, classes, has_slices: false }
     }
 
     /// Takes rows of A.
@@ -56,7 +59,8 @@ impl Table {
     /// # Errors
     /// They are not what `tresnet-batch` writes.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<(), CompareError> {
-        let side = Side::of(batch, 'A', self.by.as_deref())?;
+        let by = self.by.clone();
+        let side = Side::of(batch, 'A', self.classes, by.as_ref())?;
         let mut ids: HashMap<String, u32> = self.slices.iter().cloned().zip(0..).collect();
         for i in 0..side.key.len() {
             let row = side.rows.row(i);
@@ -95,11 +99,11 @@ impl Table {
         if let Some(&id) = ids.get(slice) {
             return id;
         }
-        if self.slices.len() > SLICES {
-            return SLICES as u32;
+        if self.slices.len() > VALUES {
+            return VALUES as u32;
         }
         let id = self.slices.len() as u32;
-        let name = if self.slices.len() == SLICES { OTHER } else { slice };
+        let name = if self.slices.len() == VALUES { OTHER } else { slice };
         self.slices.push(name.to_owned());
         ids.insert(name.to_owned(), id);
         id
@@ -113,7 +117,7 @@ impl Table {
         if !std::mem::replace(&mut self.sorted, true) {
             self.entries.sort_unstable_by_key(|entry| (entry.hash, entry.at));
         }
-        let side = Side::of(batch, 'B', self.by.as_deref())?;
+        let side = Side::of(batch, 'B', self.classes, self.by.as_ref())?;
         for i in 0..side.key.len() {
             let key = side.key.value(i);
             let hash = hash(key);
@@ -155,6 +159,7 @@ impl Entry {
             width: None,
             height: None,
             format: None,
+            logits: None,
         }
     }
 }
