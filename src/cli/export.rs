@@ -224,7 +224,9 @@ impl Writer {
                 }
                 None => false,
             };
-            for entry in self.to.files(folder).await? {
+            let mut entries = self.to.files(folder).await?;
+            entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            for entry in entries {
                 let name = entry.key.rsplit('/').next().unwrap_or_default();
                 let alike = name.starts_with(stem) && name.ends_with(&format!(".{ending}"));
                 if !alike || self.overwrite && ours(name) {

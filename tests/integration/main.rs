@@ -6,8 +6,10 @@
 
 mod architecture;
 mod checkpoints;
+mod compare;
 mod datasets;
 mod doctor;
+mod export;
 mod fault_matrix;
 mod hostile;
 mod image;
