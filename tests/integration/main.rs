@@ -15,6 +15,7 @@ mod hostile;
 mod image;
 mod jobs;
 mod model;
+mod reading;
 mod report;
 mod report_figures;
 mod run;
