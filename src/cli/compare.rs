@@ -7,9 +7,11 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::job::JobError;
-use crate::pipeline::{self, Side, failed_gates};
+use crate::pipeline::{self, Reported, failed_gates};
 use crate::report::compare::{METRICS, Wanted};
 use crate::report::{Gate, GateError, Verdict};
+
+use crate::store::Settings;
 
 use super::flips::FlipFile;
 use super::print::line;
@@ -101,9 +103,9 @@ async fn open(arguments: &CompareArgs, of: &str, name: &str) -> Result<Standing,
     target.read(arguments.partial).await.map_err(|failure| failure.within(name))
 }
 
-fn side(standing: &Standing) -> Side<'_> {
+fn side(standing: &Standing) -> Reported<'_> {
     let Standing { output, frozen, parts, complete } = standing;
-    Side { output, frozen, parts, complete: *complete }
+    Reported { output, frozen, parts, complete: *complete, storage: Settings::default() }
 }
 
 fn unfinished(standing: &Standing) -> &'static str {

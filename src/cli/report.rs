@@ -1,13 +1,15 @@
 //! `report JOB|OUTPUT`: accuracy from the rows alone; the model is never read.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{JobError, JobSpec, ReportFormat};
 use crate::output::{Layout, Standing, Success};
-use crate::pipeline::{failed_gates, report_on, write_report};
-use crate::report::{Gate, GateError};
+use crate::pipeline::{Reported, failed_gates};
+use crate::report::{Gate, GateError, Report, SliceBy, Verdict};
 
 use super::Summary;
 use super::print::line;
@@ -17,12 +19,29 @@ use super::target::TargetArgs;
 pub(super) struct ReportArgs {
     #[command(flatten)]
     of: TargetArgs,
+    /// Tell rows apart by a carried column, or by `format`, `pixels` or `size` of their images; may be given
+    /// several times
+    #[arg(long, value_name = "COLUMN")]
+    by: Vec<String>,
     /// A gate that must hold, such as `top1 >= 80.5`, beside those of the job file
     #[arg(long, value_name = "GATE")]
     require: Vec<String>,
-    /// Files to write (default: those of the job file, else both)
+    /// Files to write below the output (default: those of the job file, else json and markdown)
     #[arg(long, value_enum)]
     format: Vec<FormatArg>,
+    /// Write the page to this file; with one of these four, nothing is written below the output unless --format
+    /// asks for it
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the JSON to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the Markdown to this file
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write one row as timm's validate.py does to this file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
     /// Report on the parts that stand, although the output is not finished
     #[arg(long)]
     partial: bool,
@@ -32,6 +51,21 @@ pub(super) struct ReportArgs {
 enum FormatArg {
     Json,
     Markdown,
+    Html,
+    Csv,
+}
+
+impl ReportArgs {
+    /// The files that were named one by one.
+    fn files(&self) -> Vec<(ReportFormat, &Path)> {
+        let named = [
+            (ReportFormat::Json, &self.json),
+            (ReportFormat::Markdown, &self.markdown),
+            (ReportFormat::Html, &self.html),
+            (ReportFormat::Csv, &self.csv),
+        ];
+        named.into_iter().filter_map(|(format, file)| Some((format, file.as_deref()?))).collect()
+    }
 }
 
 pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
@@ -40,6 +74,7 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     gates.extend(arguments.require.iter().cloned());
     let gates = gates.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
     let gates = gates.map_err(|error| JobError::Mismatch(format!("a gate cannot be read: {error}")))?;
+    let storage = target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
     let frozen = target.begun().await?;
     let output = target.output;
     let success = Success::read(&output).await?;
@@ -57,10 +92,31 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
             ));
         }
     };
-    let report = report_on(&output, &frozen, &parts, success.is_some()).await?;
+    let complete = success.is_some();
+    let reported = Reported { output: &output, frozen: &frozen, parts: &parts, complete, storage };
+    let by = arguments.by.iter().map(|name| SliceBy::parse(name, reported.carried()));
+    let by = by.collect::<Result<Vec<_>, String>>().map_err(|why| Failure::new(Exit::Usage, why))?;
+    let report = reported.report(&by).await?;
     let metrics = report.metrics();
     let verdicts: Vec<_> = gates.iter().map(|gate| gate.check(&metrics)).collect();
-    let names = write_report(&output, &report, &verdicts, &formats).await?;
+    let mut files = Vec::new();
+    for (format, file) in arguments.files() {
+        let text = reported.render(&report, &verdicts, format).await?;
+        std::fs::write(file, text).map_err(|error| {
+            Failure::caused(Exit::CannotCreate, format!("cannot write `{}`", file.display()), error)
+        })?;
+        files.push(file.display().to_string());
+    }
+    let names = reported.write(&report, &verdicts, &formats).await?;
+    files.extend(names.iter().map(|name| format!("{}/{name}", output.uri())));
+    tell(&report, &verdicts, complete);
+    files.iter().for_each(line);
+    let mut summary = Summary::new(json!({ "complete": complete, "files": files, "metrics": metrics }));
+    summary.failure = failed_gates(&verdicts);
+    Ok(summary)
+}
+
+fn tell(report: &Report, verdicts: &[Verdict], complete: bool) {
     for (name, value) in [("top-1", report.top1), ("top-5", report.top5)] {
         if let Some(share) = value {
             line(format!(
@@ -69,25 +125,41 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
             ));
         }
     }
-    if let Some(percent) = report.macro_accuracy {
-        line(format!("macro {percent:.2} %"));
+    if let (Some(percent), Some(interval)) = (report.macro_accuracy, report.macro_interval) {
+        line(format!("macro {percent:.2} % (95 % interval {:.2} to {:.2})", interval.low, interval.high));
     }
-    let part = if success.is_some() { "" } else { " (of an output that is not finished)" };
+    if let (Some(f1), Some(ece)) = (report.f1_macro, report.calibration.ece) {
+        line(format!("macro F1 {f1:.2} %, ECE {ece:.4}"));
+    }
+    for slices in &report.slices {
+        line(format!("by {}:", slices.by));
+        for slice in slices.values.iter().take(SLICES_TOLD) {
+            let value = slice.value.as_deref().map_or("(no value)".to_owned(), shown);
+            let top1 = slice.top1.map_or("not known".to_owned(), |share| {
+                format!("{:.2} % ({:.2} to {:.2})", share.percent, share.low, share.high)
+            });
+            line(format!("  {value}: {} rows, {} errors, top-1 {top1}", slice.rows, slice.errors));
+        }
+        if slices.values.len() > SLICES_TOLD {
+            line(format!("  and {} more values, in the report's files", slices.values.len() - SLICES_TOLD));
+        }
+    }
+    let part = if complete { "" } else { " (of an output that is not finished)" };
     line(format!("{} rows, {} errors{part}", report.counts.rows, report.counts.errors));
-    for verdict in &verdicts {
+    for verdict in verdicts {
         line(verdict);
     }
-    let files: Vec<String> = names.iter().map(|name| format!("{}/{name}", output.uri())).collect();
-    for file in &files {
-        line(file);
-    }
-    let mut summary =
-        Summary::new(json!({ "complete": success.is_some(), "files": files, "metrics": metrics }));
-    summary.failure = failed_gates(&verdicts);
-    Ok(summary)
 }
 
-/// What a job file wants of its report; an address alone wants every format.
+/// Values of a column that are printed.
+const SLICES_TOLD: usize = 20;
+
+/// A value of the data on one line.
+fn shown(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+/// What a job file wants of its report; an address alone wants JSON and Markdown.
 struct Wishes {
     gates: Vec<String>,
     formats: Vec<ReportFormat>,
@@ -100,14 +172,19 @@ fn wishes(arguments: &ReportArgs, job: Option<&JobSpec>) -> Wishes {
         .map(|format| match format {
             FormatArg::Json => ReportFormat::Json,
             FormatArg::Markdown => ReportFormat::Markdown,
+            FormatArg::Html => ReportFormat::Html,
+            FormatArg::Csv => ReportFormat::Csv,
         })
         .collect();
     let of_job = job.map(|job| &job.report);
-    let both = || vec![ReportFormat::Json, ReportFormat::Markdown];
-    let formats = if typed.is_empty() {
-        of_job.and_then(|report| report.formats.clone()).unwrap_or_else(both)
-    } else {
-        typed
+    let usual = || match of_job.and_then(|report| report.formats.clone()) {
+        Some(formats) => formats,
+        None => vec![ReportFormat::Json, ReportFormat::Markdown],
+    };
+    let formats = match (typed.is_empty(), arguments.files().is_empty()) {
+        (false, _) => typed,
+        (true, true) => usual(),
+        (true, false) => Vec::new(),
     };
     Wishes { gates: of_job.map(|report| report.require.clone()).unwrap_or_default(), formats }
 }

@@ -5,12 +5,11 @@ use toml::{Table, Value};
 /// The first key whose value asks for something that is not built, with that value.
 pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
     const ABSENT: [&str; 1] = ["input.targets_file"];
-    const VALUES: [(&str, &[&str]); 5] = [
+    const VALUES: [(&str, &[&str]); 4] = [
         ("input.targets", &["imagenet-val", "imagenet-real", "imagenet-v2", "imagenet-a", "imagenet-r"]),
         ("preprocess.decode", &["fast"]),
         ("engine.device", &["cuda"]),
         ("engine.batch_size", &["auto"]),
-        ("report.formats", &["html"]),
     ];
     let value = |path: &str| {
         let (table, key) = path.split_once('.')?;

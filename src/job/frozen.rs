@@ -63,6 +63,9 @@ pub struct FrozenModel {
     pub dim: usize,
     /// Class names by index, where known.
     pub labels: Option<Vec<String>>,
+    /// Its parameters, where they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
 }
 
 impl Frozen {

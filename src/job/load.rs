@@ -220,7 +220,6 @@ mod tests {
                 "[engine]\ndevice = \"cuda\"\n",
                 "job.toml:8: `engine.device = \"cuda\"` is known, but not built yet",
             ),
-            ("[report]\nformats = [\"json\", \"html\"]\n", "`report.formats"),
             (
                 "[report]\nformats = [\"pdf\"]\n",
                 "job.toml:8: `report.formats[0]` does not fit: unknown variant `pdf`",

@@ -97,6 +97,14 @@ impl LoadedModel {
         }
     }
 
+    /// Its parameters; a graph does not say how many of its numbers are some.
+    pub fn parameters(&self) -> Option<u64> {
+        match &self.content {
+            Content::Checkpoint { architecture, .. } => Some(architecture.parameters()),
+            Content::Graph { .. } => None,
+        }
+    }
+
     /// C.
     pub fn classes(&self) -> Result<usize, JobError> {
         match &self.content {

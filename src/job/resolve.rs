@@ -170,6 +170,7 @@ impl ResolvedJob {
                 classes,
                 dim,
                 labels,
+                parameters: model.parameters(),
             },
             precision,
             image,

@@ -328,6 +328,20 @@ pub enum ReportFormat {
     Json,
     Markdown,
     Html,
+    /// One row as timm's `validate.py` writes it.
+    Csv,
+}
+
+impl ReportFormat {
+    /// How its file's name ends.
+    pub fn extension(self) -> &'static str {
+        match self {
+            ReportFormat::Json => "json",
+            ReportFormat::Markdown => "md",
+            ReportFormat::Html => "html",
+            ReportFormat::Csv => "csv",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,31 +4,16 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use crate::failure::{Exit, Failure};
-use crate::job::Frozen;
-use crate::output::{COLUMNS, Cursor, StandingPart, schema_of};
+use crate::output::{Cursor, StandingPart, schema_of};
 use crate::report::SliceBy;
 use crate::report::compare::{CompareError, Compared, Flip, JoinMethod, Sums, Table, Wanted};
-use crate::store::Location;
 
-use super::finish::{classes, provenance};
+use super::Reported;
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
 /// The same where embeddings are decoded too.
 const VECTOR_BATCH: usize = 1024;
-
-/// One of two outputs, as far as it stands.
-#[derive(Debug, Clone, Copy)]
-pub struct Side<'a> {
-    /// Where it is.
-    pub output: &'a Location,
-    /// Its job.
-    pub frozen: &'a Frozen,
-    /// Its parts.
-    pub parts: &'a [StandingPart],
-    /// Whether it is finished.
-    pub complete: bool,
-}
 
 impl From<CompareError> for Failure {
     fn from(error: CompareError) -> Failure {
@@ -46,8 +31,8 @@ impl From<CompareError> for Failure {
 /// Memory does not grow with the number of rows, but where the outputs are in different orders and neither is in
 /// the order of its keys: then it is 64 bytes for each row of A.
 pub async fn compare(
-    a: Side<'_>,
-    b: Side<'_>,
+    a: Reported<'_>,
+    b: Reported<'_>,
     wanted: Wanted,
     by: Option<&str>,
     on_changes: &mut (dyn FnMut(Vec<Flip>) -> Result<(), Failure> + Send),
@@ -55,8 +40,10 @@ pub async fn compare(
     let schemas = [schema_of(a.output, a.parts).await?, schema_of(b.output, b.parts).await?];
     let method = method(a, b).await?;
     let no_vectors = no_vectors(&schemas, method);
-    let by = by.map(|name| slice_by(name, &schemas)).transpose()?;
-    let mut sums = Sums::new(classes(a.frozen), classes(b.frozen), Wanted { by, ..wanted })?;
+    let carried = [a.carried(), b.carried()].concat();
+    let by = by.map(|name| SliceBy::parse(name, carried)).transpose();
+    let by = by.map_err(|why| Failure::new(Exit::Usage, why))?;
+    let mut sums = Sums::new(a.classes(), b.classes(), Wanted { by, ..wanted })?;
     let mut columns: Vec<String> = sums.columns().into_iter().map(str::to_owned).collect();
     columns.push("row_id".into());
     if no_vectors.is_none() {
@@ -86,23 +73,23 @@ pub async fn compare(
             on_changes(sums.take_changes())?;
         }
     }
-    let (a, b) = [a, b].map(|side| provenance(side.output, side.frozen, side.parts, side.complete)).into();
-    Ok(sums.finish(a, b, method, no_vectors))
+    Ok(sums.finish(a.provenance(), b.provenance(), method, no_vectors))
 }
 
 /// How the rows of two outputs find each other.
-async fn method(a: Side<'_>, b: Side<'_>) -> Result<JoinMethod, Failure> {
+async fn method(a: Reported<'_>, b: Reported<'_>) -> Result<JoinMethod, Failure> {
     let same = |(a, b): (&StandingPart, &StandingPart)| a.id == b.id && a.plan == b.plan && a.rows == b.rows;
     if a.parts.len() == b.parts.len() && a.parts.iter().zip(b.parts).all(same) {
         return Ok(JoinMethod::SamePlan);
     }
     // the keys of a folder are planned in byte order; a manifest has an order of its own
-    let ordered =
-        |side: Side<'_>| side.frozen.components.get("input.format").is_none_or(|format| format == "folder");
+    let ordered = |side: Reported<'_>| {
+        side.frozen.components.get("input.format").is_none_or(|format| format == "folder")
+    };
     if ordered(a) && ordered(b) {
         return Ok(JoinMethod::KeyOrder);
     }
-    let rows = |side: Side<'_>| side.parts.iter().map(|part| part.rows).sum::<u64>();
+    let rows = |side: Reported<'_>| side.parts.iter().map(|part| part.rows).sum::<u64>();
     if rows(a) == rows(b) && same_keys(a, b).await? {
         return Ok(JoinMethod::SameKeys);
     }
@@ -110,7 +97,7 @@ async fn method(a: Side<'_>, b: Side<'_>) -> Result<JoinMethod, Failure> {
 }
 
 /// Reads the keys of both, and nothing else.
-async fn same_keys(a: Side<'_>, b: Side<'_>) -> Result<bool, Failure> {
+async fn same_keys(a: Reported<'_>, b: Reported<'_>) -> Result<bool, Failure> {
     let mut left = Cursor::new(a.output, a.parts, vec!["key".into()], BATCH);
     let mut right = Cursor::new(b.output, b.parts, vec!["key".into()], BATCH);
     loop {
@@ -127,8 +114,8 @@ async fn same_keys(a: Side<'_>, b: Side<'_>) -> Result<bool, Failure> {
 }
 
 struct Merge<'a> {
-    a: Side<'a>,
-    b: Side<'a>,
+    a: Reported<'a>,
+    b: Reported<'a>,
     method: JoinMethod,
     /// The last key of each side, to see that keys increase.
     last: [Option<String>; 2],
@@ -196,7 +183,7 @@ impl Merge<'_> {
     fn increase(
         &mut self,
         which: usize,
-        side: Side<'_>,
+        side: Reported<'_>,
         keys: &StringArray,
         rows: usize,
     ) -> Result<(), Failure> {
@@ -227,12 +214,12 @@ impl Merge<'_> {
     }
 }
 
-fn damaged(side: Side<'_>, what: String) -> Failure {
+fn damaged(side: Reported<'_>, what: String) -> Failure {
     let what = format!("the output `{}` {what}; look at it with `tresnet-batch verify`", side.output.uri());
     Failure::new(Exit::CannotCreate, what)
 }
 
-fn keys<'a>(side: Side<'_>, batch: &'a RecordBatch) -> Result<&'a StringArray, Failure> {
+fn keys<'a>(side: Reported<'_>, batch: &'a RecordBatch) -> Result<&'a StringArray, Failure> {
     let keys = batch.column_by_name("key").and_then(|column| column.as_string_opt::<i32>());
     keys.ok_or_else(|| damaged(side, "has no column `key` of text".into()))
 }
@@ -241,12 +228,6 @@ fn keys<'a>(side: Side<'_>, batch: &'a RecordBatch) -> Result<&'a StringArray, F
 fn ids(batch: &RecordBatch, rows: usize) -> Option<&[i64]> {
     let ids = batch.column_by_name("row_id")?.as_primitive_opt::<Int64Type>()?;
     ids.values().get(..rows)
-}
-
-fn slice_by(name: &str, schemas: &[Option<SchemaRef>; 2]) -> Result<SliceBy, Failure> {
-    let fields = schemas.iter().flatten().flat_map(|schema| schema.fields());
-    let carried = fields.map(|field| field.name().as_str()).filter(|name| !COLUMNS.contains(name));
-    SliceBy::parse(name, carried).map_err(|why| Failure::new(Exit::Config, why))
 }
 
 /// Why embeddings cannot be compared; `None` where they can.

@@ -9,12 +9,13 @@ use time::format_description::well_known::Rfc3339;
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, PROTOCOL, ReportFormat};
-use crate::output::{Layout, OutputError, Standing, StandingPart, Success, Totals, read_rows};
-use crate::report::{Accumulator, Classes, Gate, Metrics, Provenance, Report, ReportError, Verdict};
-use crate::store::Location;
+use crate::output::{Layout, OutputError, Standing, StandingPart, Success, Totals};
+use crate::report::{Gate, Metrics, Report, ReportError, Verdict};
+use crate::store::{Location, Settings};
 
 use super::budget::{over_budget, too_damaged};
 use super::opening::{Plan, PlannedPart};
+use super::reporting::Reported;
 
 /// A finished job.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub struct Wishes<'a> {
     pub max_error_fraction: f64,
     /// Inputs that could not be read to their end, above which there is no `_SUCCESS`.
     pub max_damaged_inputs: u64,
+    /// How the input's store is used, for the pictures of a page.
+    pub storage: Settings,
 }
 
 impl From<ReportError> for Failure {
@@ -103,7 +106,8 @@ pub async fn finish(
             ),
         ));
     }
-    let report = report_on(output, frozen, &parts, true).await?;
+    let reported = Reported { output, frozen, parts: &parts, complete: true, storage: wishes.storage };
+    let report = reported.report(&[]).await?;
     let metrics = report.metrics();
     let verdicts: Vec<Verdict> = wishes.gates.iter().map(|gate| gate.check(&metrics)).collect();
     if damaged > wishes.max_damaged_inputs {
@@ -113,7 +117,7 @@ pub async fn finish(
         let by_kind = &report.counts.errors_by_kind;
         return Err(over_budget(totals.error, totals.planned, wishes.max_error_fraction, by_kind));
     }
-    write_report(output, &report, &verdicts, wishes.formats).await?;
+    reported.write(&report, &verdicts, wishes.formats).await?;
     let success = Success {
         protocol: PROTOCOL,
         fingerprint: frozen.fingerprint.clone(),
@@ -132,72 +136,6 @@ pub fn totals(parts: &[StandingPart]) -> Totals {
     let planned = parts.iter().map(|part| part.rows).sum();
     let ok = parts.iter().map(|part| part.ok).sum();
     Totals { planned, ok, error: planned - ok }
-}
-
-/// Reads the rows of these parts into a report.
-pub async fn report_on(
-    output: &Location,
-    frozen: &Frozen,
-    parts: &[StandingPart],
-    complete: bool,
-) -> Result<Report, Failure> {
-    let mut accumulator = Accumulator::new(classes(frozen));
-    read_rows(output, parts, &Accumulator::COLUMNS, |batch| Ok(accumulator.push(batch)?)).await?;
-    Ok(accumulator.finish(provenance(output, frozen, parts, complete)))
-}
-
-/// The classes of the model that made an output's rows.
-pub(super) fn classes(frozen: &Frozen) -> Classes {
-    match &frozen.model.labels {
-        Some(labels) => Classes::Named(labels.clone()),
-        None => Classes::Count(frozen.model.classes),
-    }
-}
-
-/// Where the rows of these parts come from.
-pub(super) fn provenance(
-    output: &Location,
-    frozen: &Frozen,
-    parts: &[StandingPart],
-    complete: bool,
-) -> Provenance {
-    let providers: BTreeSet<String> = parts.iter().map(|part| part.provider.clone()).collect();
-    Provenance {
-        tool_version: frozen.version.clone(),
-        model_arch: frozen.model.arch.clone(),
-        model_sha256: frozen.model.sha256.clone(),
-        precision: frozen.model.precision.clone(),
-        providers: providers.into_iter().collect(),
-        preprocess: frozen.preprocess.clone(),
-        input_uri: frozen.input.clone(),
-        output_uri: output.uri(),
-        created: now(),
-        fingerprint: frozen.fingerprint.clone(),
-        complete,
-    }
-}
-
-/// Writes the report's files below `_report/`, and gives their names.
-pub async fn write_report(
-    output: &Location,
-    report: &Report,
-    verdicts: &[Verdict],
-    formats: &[ReportFormat],
-) -> Result<Vec<String>, Failure> {
-    let mut names = Vec::new();
-    for format in formats {
-        let (extension, text) = match format {
-            ReportFormat::Json => ("json", report.to_json(verdicts)?),
-            ReportFormat::Markdown => ("md", report.to_markdown(verdicts)),
-            ReportFormat::Html => {
-                return Err(Failure::new(Exit::Config, "reports in HTML are not built yet in this version"));
-            }
-        };
-        let name = Layout::report(extension);
-        output.overwrite(&name, text.into()).await?;
-        names.push(name);
-    }
-    Ok(names)
 }
 
 /// Judges gates by the metrics of a finished output; the failure names every gate that does not hold.

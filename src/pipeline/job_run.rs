@@ -259,7 +259,7 @@ async fn run_to_end(
 
     let provider = engine.provider().to_owned();
     let (source, _) = opened.source().await?;
-    let Opened { job, input, output, .. } = opened;
+    let Opened { job, input, output, settings, .. } = opened;
     let layout = job.layout();
     output.sweep_drafts(&Layout::FOLDERS, OLD_DRAFT).await?;
     let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
@@ -286,6 +286,7 @@ async fn run_to_end(
         gates: &job.gates,
         max_error_fraction: job.limits.max_error_fraction,
         max_damaged_inputs: job.limits.max_damaged_inputs,
+        storage: settings,
     };
     let finishing = finish(&output, &layout, &frozen, executed.plan, &wishes);
     match shutdown.until(job.limits.grace, finishing).await? {

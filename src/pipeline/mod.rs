@@ -10,6 +10,7 @@ mod decode;
 mod engine_thread;
 mod exclude;
 mod finish;
+mod gallery;
 mod inputs;
 mod intake;
 mod isolate;
@@ -19,22 +20,23 @@ mod opening;
 mod part;
 mod parts;
 mod progress;
+mod reporting;
 mod run;
 mod share;
 mod shared;
 mod shutdown;
+mod sources;
 mod work;
 
-pub use compare::{Side, compare};
+pub use compare::compare;
 pub use decode::{Decoding, Fault};
-pub use finish::{
-    Finished, Outcome, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report,
-};
+pub use finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now, totals};
 pub use isolate::child::serve as serve_decoding;
 pub use isolate::{COMMAND as DECODE_COMMAND, Isolation};
 pub use job_run::{Ended, Invocation, Opened, Planned, open_job, preflight, run_job, write_plan};
 pub use opening::{Opening, Plan, PlannedPart};
 pub use progress::{Progress, Snapshot};
+pub use reporting::Reported;
 pub use run::{Executed, Stages, execute};
 pub use share::Share;
 pub use shutdown::Shutdown;

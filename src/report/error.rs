@@ -98,6 +98,9 @@ pub enum ReportError {
         /// The row.
         row: u64,
     },
+    /// The page of a report could not be written.
+    #[error("the report cannot be written as HTML")]
+    Html(#[from] minijinja::Error),
     /// The JSON of a report could not be written.
     #[error("the report cannot be written as JSON")]
     Json(#[from] serde_json::Error),

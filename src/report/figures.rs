@@ -19,6 +19,8 @@ use super::worst::WorstRows;
 /// Where the numbers come from. Every text is the caller's, who has already taken secrets out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Provenance {
+    /// The job's name.
+    pub job: String,
     /// Version of the tool that wrote the rows.
     pub tool_version: String,
     /// Architecture, such as `tresnet_m`.
@@ -31,6 +33,8 @@ pub struct Provenance {
     pub providers: Vec<String>,
     /// Preprocessing on one line.
     pub preprocess: String,
+    /// Where the ground truth comes from.
+    pub targets: String,
     /// Where the images are.
     pub input_uri: String,
     /// Where the rows are.

@@ -126,8 +126,8 @@ mod tests {
              inputs.unknown_format inputs.width.max inputs.width.mean inputs.width.min inputs.width.rows \
              macro macro_all macro_all_interval.high macro_all_interval.low macro_interval.high \
              macro_interval.low provenance.complete provenance.created provenance.fingerprint \
-             provenance.input_uri provenance.model_arch provenance.model_sha256 provenance.output_uri \
-             provenance.precision provenance.preprocess provenance.providers provenance.tool_version \
+             provenance.input_uri provenance.job provenance.model_arch provenance.model_sha256 provenance.output_uri \
+             provenance.precision provenance.preprocess provenance.providers provenance.targets provenance.tool_version \
              schema schema_version slices[].by slices[].other slices[].values[].errors \
              slices[].values[].rows slices[].values[].top1.high slices[].values[].top1.hits \
              slices[].values[].top1.low slices[].values[].top1.of slices[].values[].top1.percent \

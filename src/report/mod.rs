@@ -40,6 +40,7 @@ mod confusion;
 mod error;
 mod figures;
 mod gate;
+pub mod html;
 mod inputs;
 mod json;
 mod judged;

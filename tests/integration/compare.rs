@@ -202,7 +202,7 @@ fn what_cannot_be_compared_is_refused_with_what_to_do() {
     compare(&a, &a, &["--require", "top1 >= 80"])
         .fails(78, &["no metric is called `top1`", "top1_drop_high"]);
     compare(&a, &a, &["--require", "top1_drop"]).fails(78, &["has no comparison"]);
-    compare(&a, &a, &["--by", "camera"]).fails(78, &["`camera`", "format, pixels, size"]);
+    compare(&a, &a, &["--by", "camera"]).fails(64, &["`camera`", "format, pixels, size"]);
 
     let named = done(Job::own().set(format!("input.classes={}", IMAGES.classes.display())));
     compare(&named.output(), &named.output(), &[]).exits(0);

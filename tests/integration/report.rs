@@ -243,6 +243,8 @@ fn sample_report() -> Report {
     let mut accumulator = Accumulator::new(Classes::Named(names.map(str::to_owned).to_vec()));
     accumulator.push(&batch(&rows, Ranks::All)).unwrap();
     accumulator.finish(Provenance {
+        job: "imagenet-val".to_owned(),
+        targets: "folder".to_owned(),
         tool_version: "0.1.0".to_owned(),
         model_arch: "tresnet_m".to_owned(),
         model_sha256: "00112233".repeat(8),

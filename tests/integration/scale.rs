@@ -132,7 +132,13 @@ async fn run(places: &Places) {
     let opening = Opening::begin(Share::WHOLE, output.clone(), layout.clone()).await.unwrap();
     let progress = Arc::new(Progress::default());
     let executed = execute(stages, &limits, opening, progress, Shutdown::default()).await.unwrap();
-    let wishes = Wishes { formats: &[], gates: &[], max_error_fraction: 0.0, max_damaged_inputs: 0 };
+    let wishes = Wishes {
+        formats: &[],
+        gates: &[],
+        max_error_fraction: 0.0,
+        max_damaged_inputs: 0,
+        storage: Settings::default(),
+    };
     let ended = finish(output, &layout, frozen, executed.plan, &wishes).await.unwrap();
     assert!(matches!(ended, Outcome::Finished(_)));
 }

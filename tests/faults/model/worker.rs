@@ -129,7 +129,13 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
             output::commit(&output, &layout, encoded).await?;
         }
     }
-    let wishes = Wishes { formats: &[], gates: &[], max_error_fraction: 1.0, max_damaged_inputs: 0 };
+    let wishes = Wishes {
+        formats: &[],
+        gates: &[],
+        max_error_fraction: 1.0,
+        max_damaged_inputs: 0,
+        storage: Settings::default(),
+    };
     match finish(&output, &layout, &frozen, opening.plan, &wishes).await? {
         Outcome::Finished(_) => Ok(Ended::Finished),
         Outcome::PartsMissing { .. } => Ok(Ended::ShareDone),

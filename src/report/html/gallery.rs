@@ -1,0 +1,78 @@
+//! Pictures of the rows that a person should look at. Whoever can read images makes them; here they are only shown.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// Pictures of a page, at most.
+pub const PICTURES: usize = 64;
+/// Side of a picture in pixels.
+pub const SIDE: u32 = 96;
+/// Failed rows that are shown where there are mistakes enough to fill the rest.
+const FAILED: usize = 16;
+
+/// The pictures that go with a report, in the order of its [`WorstRows`](super::super::WorstRows).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Gallery {
+    /// One a mistake, as far as they go.
+    pub mistakes: Vec<Exhibit>,
+    /// One a failed row, as far as they go.
+    pub failed: Vec<Exhibit>,
+    /// Why there are none, or what is to be said about them.
+    pub note: Option<String>,
+}
+
+/// What is shown of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exhibit {
+    /// The row's number, counted from 0 over all rows.
+    pub number: u64,
+    /// The image's key.
+    pub key: String,
+    /// Why its row failed, in the row's own words.
+    pub message: Option<String>,
+    /// The picture.
+    pub picture: Picture,
+}
+
+/// A picture, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Picture {
+    /// A PNG file.
+    Png(Arc<[u8]>),
+    /// An error kind, such as `corrupt`.
+    Missing(String),
+}
+
+impl Gallery {
+    /// How many of so many mistakes and failed rows a page has room for.
+    pub fn room(mistakes: usize, failed: usize) -> (usize, usize) {
+        let of_failed = failed.min(FAILED.max(PICTURES.saturating_sub(mistakes)));
+        (mistakes.min(PICTURES - of_failed), of_failed)
+    }
+}
+
+impl Picture {
+    /// The picture as a `data:` address.
+    pub(super) fn address(&self) -> Option<String> {
+        match self {
+            Self::Png(bytes) => Some(format!("data:image/png;base64,{}", STANDARD.encode(bytes))),
+            Self::Missing(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_room_for_64_pictures_of_both_sorts() {
+        assert_eq!(Gallery::room(64, 64), (48, 16));
+        assert_eq!(Gallery::room(64, 3), (61, 3));
+        assert_eq!(Gallery::room(5, 64), (5, 59));
+        assert_eq!(Gallery::room(0, 64), (0, 64));
+        assert_eq!(Gallery::room(2, 1), (2, 1));
+    }
+}

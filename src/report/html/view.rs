@@ -1,0 +1,424 @@
+//! What the template says, in words and drawings that are ready to be shown.
+
+use minijinja::Value;
+use serde::Serialize;
+
+use super::super::figures::{Counts, Range, Report};
+use super::super::gate::Verdict;
+use super::super::proportion::Proportion;
+use super::gallery::{Exhibit, Gallery, Picture};
+use super::tables::{self, ClassTable, PairRow, SliceTable};
+use super::words::{NONE, clip, count, decimal, name};
+use super::{heatmap, plots};
+
+/// Characters of a key, a message or an address that are shown.
+const TEXT: usize = 300;
+
+/// The page's contents.
+#[derive(Debug, Serialize)]
+pub(super) struct View {
+    title: String,
+    model: String,
+    summary: String,
+    complete: bool,
+    gates: Vec<Gate>,
+    cards: Vec<Card>,
+    facts: Vec<Fact>,
+    both_ways: Vec<BothWays>,
+    counts: Vec<Fact>,
+    notes: Vec<String>,
+    errors: Vec<Part>,
+    formats: Vec<Part>,
+    sides: Vec<Side>,
+    reliability: Option<Value>,
+    confidence: Option<Value>,
+    coverage: Option<Value>,
+    distribution: Option<Value>,
+    heatmap: Option<Value>,
+    matrix_note: String,
+    ece: String,
+    resolution: String,
+    pairs: Vec<PairRow>,
+    pairs_note: Option<String>,
+    classes: ClassTable,
+    scored: bool,
+    slices: Vec<SliceTable>,
+    mistakes: Vec<Shown>,
+    failed: Vec<Shown>,
+    gallery_note: Option<String>,
+    provenance: Vec<Fact>,
+    providers: Vec<Provider>,
+}
+
+#[derive(Debug, Serialize)]
+struct Gate {
+    gate: String,
+    passed: bool,
+    found: String,
+}
+
+/// A headline figure.
+#[derive(Debug, Serialize)]
+struct Card {
+    title: &'static str,
+    value: String,
+    unit: &'static str,
+    interval: String,
+    over: String,
+    /// The bar: up to the value, and the interval in it, in percent.
+    bar: Option<[String; 3]>,
+}
+
+#[derive(Debug, Serialize)]
+struct Fact {
+    what: &'static str,
+    value: String,
+    note: String,
+}
+
+#[derive(Debug, Serialize)]
+struct BothWays {
+    what: &'static str,
+    scored: String,
+    all: String,
+}
+
+/// A share of the rows as a bar.
+#[derive(Debug, Serialize)]
+struct Part {
+    name: String,
+    rows: String,
+    share: String,
+    bar: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Side {
+    side: &'static str,
+    min: String,
+    mean: String,
+    max: String,
+}
+
+/// A picture with what is to be said of it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    key: String,
+    /// Of signs that need no escape.
+    address: Option<Value>,
+    missing: Option<String>,
+    target: Option<String>,
+    predicted: Option<String>,
+    prob: String,
+    target_prob: Option<String>,
+    kind: Option<String>,
+    message: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Provider {
+    provider: String,
+    parts: String,
+    rows: String,
+    seconds: String,
+    rate: String,
+}
+
+impl View {
+    pub fn of(report: &Report, verdicts: &[Verdict], gallery: &Gallery, class_rows: usize) -> Self {
+        let p = &report.provenance;
+        let c = &report.counts;
+        let drawing = |svg: Option<String>| svg.map(Value::from_safe_string);
+        let matrix = &report.confusion.matrix;
+        Self {
+            title: clip(if p.job.is_empty() { "Accuracy report" } else { &p.job }, 120),
+            model: clip(&p.model_arch, 120),
+            summary: summary(report),
+            complete: p.complete,
+            gates: verdicts
+                .iter()
+                .map(|v| Gate { gate: v.gate.to_string(), passed: v.passed, found: v.found() })
+                .collect(),
+            cards: cards(report),
+            facts: facts(report),
+            both_ways: both_ways(report),
+            counts: counts(c),
+            notes: notes(report),
+            errors: parts(c.errors_by_kind.iter().map(|(kind, rows)| (kind.as_str(), *rows)), c.rows),
+            formats: parts(
+                report
+                    .inputs
+                    .formats
+                    .iter()
+                    .map(|(format, rows)| (format.as_str(), *rows))
+                    .chain([("not known", report.inputs.unknown_format)]),
+                c.rows,
+            ),
+            sides: [("width", report.inputs.width), ("height", report.inputs.height)]
+                .into_iter()
+                .filter_map(|(side, range)| range.map(|range| side_of(side, range)))
+                .collect(),
+            reliability: drawing(plots::reliability(report)),
+            confidence: drawing(plots::confidence(report)),
+            coverage: drawing(plots::coverage(report)),
+            distribution: drawing(plots::classes(report)),
+            heatmap: drawing(heatmap::heatmap(report)),
+            matrix_note: if matrix.whole {
+                "All classes of the model.".to_owned()
+            } else {
+                format!(
+                    "The {} classes with the lowest recall of {}; the last column is every class that is not in the picture.",
+                    matrix.classes.len(),
+                    count(report.classes.len() as u64)
+                )
+            },
+            ece: report.calibration.ece.map_or_else(|| NONE.to_owned(), |ece| decimal(ece, 4)),
+            resolution: count((1.0 / report.confidence.coverage.resolution).round() as u64),
+            pairs: tables::pairs(report),
+            pairs_note: (report.confusion.uncertain_by > 0).then(|| {
+                format!(
+                    "More than a million different pairs occur: each count may be too small by up to {}.",
+                    count(report.confusion.uncertain_by)
+                )
+            }),
+            classes: tables::classes(report, class_rows),
+            scored: c.scored > 0,
+            slices: report.slices.iter().map(tables::slices).collect(),
+            mistakes: mistakes(report, gallery),
+            failed: failed(report, gallery),
+            gallery_note: gallery.note.as_deref().map(|note| clip(note, TEXT)),
+            provenance: provenance(report),
+            providers: providers(report),
+        }
+    }
+}
+
+fn summary(report: &Report) -> String {
+    let c = &report.counts;
+    let scored = match (c.scored, c.rows) {
+        (0, rows) => format!("{} images, without ground truth", count(rows)),
+        (scored, rows) if scored == rows => format!("{} images, all of them scored", count(rows)),
+        (scored, rows) => format!("{} images, {} of them scored", count(rows), count(scored)),
+    };
+    let errors = match c.errors {
+        0 => "no image failed".to_owned(),
+        errors => format!("{} failed", count(errors)),
+    };
+    format!("{scored}; {errors}.")
+}
+
+fn share_card(title: &'static str, share: Option<Proportion>) -> Option<Card> {
+    let share = share?;
+    Some(Card {
+        title,
+        value: decimal(share.percent, 2),
+        unit: "%",
+        interval: format!("{} – {}", decimal(share.low, 2), decimal(share.high, 2)),
+        over: format!("{} of {} images", count(share.hits), count(share.of)),
+        bar: Some([share.percent, share.low, share.high - share.low].map(|percent| decimal(percent, 2))),
+    })
+}
+
+fn cards(report: &Report) -> Vec<Card> {
+    let with_support = report.classes.iter().filter(|class| class.support > 0).count() as u64;
+    let macro_card = report.macro_accuracy.map(|percent| {
+        let ends = report.macro_interval.map_or((percent, percent), |interval| (interval.low, interval.high));
+        Card {
+            title: "macro accuracy",
+            value: decimal(percent, 2),
+            unit: "%",
+            interval: format!("{} – {}", decimal(ends.0, 2), decimal(ends.1, 2)),
+            over: format!("mean recall of {} classes", count(with_support)),
+            bar: Some([percent, ends.0, ends.1 - ends.0].map(|percent| decimal(percent, 2))),
+        }
+    });
+    [share_card("top-1", report.top1), share_card("top-5", report.top5), macro_card]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn facts(report: &Report) -> Vec<Fact> {
+    let fact = |what, value: Option<f64>, digits, note: String| {
+        value.map(|value| Fact { what, value: decimal(value, digits), note })
+    };
+    let calibration = &report.calibration;
+    let throughput = report.throughput.as_ref();
+    [
+        fact("macro F1", report.f1_macro, 2, "%, classes of a target or a prediction".to_owned()),
+        fact("ECE", calibration.ece, 4, "15 bins; 0 is calibrated".to_owned()),
+        fact("NLL", calibration.nll.mean, 4, "−ln of the target's probability".to_owned()),
+        fact("Brier", calibration.brier.mean, 4, "over all classes, from 0 to 2".to_owned()),
+        fact("confidence", report.top1_prob.mean, 4, "mean probability of the prediction".to_owned()),
+        fact(
+            "images/s",
+            throughput.and_then(|told| told.rows_per_second),
+            1,
+            throughput
+                .map_or_else(String::new, |told| format!("over {} s of work", decimal(told.seconds, 1))),
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn both_ways(report: &Report) -> Vec<BothWays> {
+    let share = |share: Option<Proportion>| {
+        share.map_or_else(
+            || NONE.to_owned(),
+            |p| format!("{} %  ({} – {})", decimal(p.percent, 2), decimal(p.low, 2), decimal(p.high, 2)),
+        )
+    };
+    let mean =
+        |percent: Option<f64>, interval: Option<super::super::bootstrap::Interval>| match (percent, interval)
+        {
+            (Some(percent), Some(i)) => {
+                format!("{} %  ({} – {})", decimal(percent, 2), decimal(i.low, 2), decimal(i.high, 2))
+            }
+            _ => NONE.to_owned(),
+        };
+    if report.counts.with_target == 0 {
+        return Vec::new();
+    }
+    vec![
+        BothWays { what: "top-1", scored: share(report.top1), all: share(report.top1_all) },
+        BothWays { what: "top-5", scored: share(report.top5), all: share(report.top5_all) },
+        BothWays {
+            what: "macro",
+            scored: mean(report.macro_accuracy, report.macro_interval),
+            all: mean(report.macro_accuracy_all, report.macro_all_interval),
+        },
+    ]
+}
+
+fn counts(c: &Counts) -> Vec<Fact> {
+    [
+        ("rows", c.rows),
+        ("ok", c.ok),
+        ("errors", c.errors),
+        ("with a target", c.with_target),
+        ("target unknown", c.unknown_target),
+        ("scored", c.scored),
+    ]
+    .map(|(what, rows)| Fact { what, value: count(rows), note: String::new() })
+    .into()
+}
+
+fn notes(report: &Report) -> Vec<String> {
+    let c = &report.counts;
+    let mut notes = Vec::new();
+    if c.scored > 0 && c.top5_unknown > 0 {
+        notes.push(format!(
+            "Top-5 is not known: {} scored rows keep fewer than five classes and no rank of the target.",
+            count(c.top5_unknown)
+        ));
+    }
+    if c.rank_conflicts > 0 {
+        notes.push(format!(
+            "In {} scored rows target_rank contradicts index, which was believed: probabilities are tied, or the rows \
+             are damaged.",
+            count(c.rank_conflicts)
+        ));
+    }
+    if report.calibration.nll_clipped > 0 {
+        notes.push(format!(
+            "In {} rows the target's probability is below 2⁻⁵² and counts as that in the NLL.",
+            count(report.calibration.nll_clipped)
+        ));
+    }
+    notes
+}
+
+fn parts<'a>(parts: impl Iterator<Item = (&'a str, u64)>, all: u64) -> Vec<Part> {
+    let mut sorted: Vec<(&str, u64)> = parts.filter(|(_, rows)| *rows > 0).collect();
+    sorted.sort_by(|(a, x), (b, y)| (y, a).cmp(&(x, b)));
+    let share = |rows: u64| 100.0 * rows as f64 / all.max(1) as f64;
+    let part = |(text, rows): (&str, u64)| Part {
+        name: name(text),
+        rows: count(rows),
+        share: decimal(share(rows), 2),
+        bar: share(rows).round() as u32,
+    };
+    sorted.into_iter().map(part).collect()
+}
+
+fn side_of(side: &'static str, range: Range) -> Side {
+    Side { side, min: range.min.to_string(), mean: decimal(range.mean, 1), max: range.max.to_string() }
+}
+
+fn shown(exhibit: &Exhibit) -> Shown {
+    let missing = match &exhibit.picture {
+        Picture::Png(_) => None,
+        Picture::Missing(kind) => Some(clip(kind, 40)),
+    };
+    Shown {
+        key: clip(&exhibit.key, TEXT),
+        address: exhibit.picture.address().map(Value::from_safe_string),
+        missing,
+        target: None,
+        predicted: None,
+        prob: String::new(),
+        target_prob: None,
+        kind: None,
+        message: exhibit.message.as_deref().map(|message| clip(message, TEXT)),
+    }
+}
+
+fn mistakes(report: &Report, gallery: &Gallery) -> Vec<Shown> {
+    let class = |index| name(&plots::class_name(&report.classes, index));
+    let of = |exhibit: &Exhibit| {
+        let mistake = report.worst.mistakes.iter().find(|mistake| mistake.number == exhibit.number)?;
+        Some(Shown {
+            target: Some(class(mistake.target)),
+            predicted: Some(class(mistake.predicted)),
+            prob: decimal(100.0 * f64::from(mistake.prob), 1),
+            target_prob: mistake.target_prob.map(|prob| decimal(100.0 * f64::from(prob), 1)),
+            ..shown(exhibit)
+        })
+    };
+    gallery.mistakes.iter().filter_map(of).collect()
+}
+
+fn failed(report: &Report, gallery: &Gallery) -> Vec<Shown> {
+    let of = |exhibit: &Exhibit| {
+        let row = report.worst.failed.iter().find(|row| row.number == exhibit.number)?;
+        let target = row.target.map(|index| name(&plots::class_name(&report.classes, index)));
+        let kind = row.kind.as_deref().unwrap_or("unspecified");
+        Some(Shown { target, kind: Some(clip(kind, 40)), ..shown(exhibit) })
+    };
+    gallery.failed.iter().filter_map(of).collect()
+}
+
+fn provenance(report: &Report) -> Vec<Fact> {
+    let p = &report.provenance;
+    [
+        ("tool", format!("tresnet-batch {}", p.tool_version)),
+        ("model", p.model_arch.clone()),
+        ("weights, SHA-256", p.model_sha256.clone()),
+        ("precision", p.precision.clone()),
+        ("providers", p.providers.join(", ")),
+        ("preprocessing", p.preprocess.clone()),
+        ("targets", p.targets.clone()),
+        ("input", p.input_uri.clone()),
+        ("output", p.output_uri.clone()),
+        ("fingerprint", p.fingerprint.clone()),
+        ("made", p.created.clone()),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(what, value)| Fact { what, value: clip(&value, TEXT), note: String::new() })
+    .collect()
+}
+
+fn providers(report: &Report) -> Vec<Provider> {
+    let told = report.throughput.iter().flat_map(|told| &told.providers);
+    told.map(|share| Provider {
+        provider: name(&share.provider),
+        parts: share.parts.clone(),
+        rows: count(share.rows),
+        seconds: if share.seconds > 0.0 { decimal(share.seconds, 1) } else { NONE.to_owned() },
+        rate: share.rows_per_second.map_or_else(|| NONE.to_owned(), |rate| decimal(rate, 1)),
+    })
+    .collect()
+}
