@@ -44,6 +44,9 @@ pub(super) struct CompareArgs {
     /// Write the comparison as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the comparison as a page that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Compare what stands, although an output is not finished
     #[arg(long)]
     partial: bool,
@@ -81,6 +84,10 @@ pub(super) async fn compare(arguments: &CompareArgs) -> Result<Summary, Failure>
     }
     if let Some(path) = &arguments.json {
         files::write(path, compared.to_json(&verdicts)?.as_bytes())?;
+        written.push(path);
+    }
+    if let Some(path) = &arguments.html {
+        files::write(path, compared.to_html(&verdicts)?.as_bytes())?;
         written.push(path);
     }
     written.iter().for_each(|path| line(path.display()));

@@ -222,12 +222,18 @@ fn a_job_file_stands_for_its_output_and_pages_are_written_whole() {
     let page = folder.path().join("compare.md");
     let mut command: Command = program();
     command.arg("compare").arg(FP32.file()).arg(FP16.output()).arg("--markdown").arg(&page);
+    let html = folder.path().join("compare.html");
+    command.arg("--html").arg(&html);
     ended(&mut command).exits(0);
     let text = std::fs::read_to_string(&page).unwrap();
     for words in ["# Comparison", "| **top-1** |", "Joined row by row", "| precision | fp32 | fp16 |"] {
         assert!(text.contains(words), "no `{words}` in:\n{text}");
     }
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let text = std::fs::read_to_string(&html).unwrap();
+    for words in ["<h2>Accuracy</h2>", "<th scope=\"row\">top-1</th>", "<td class=\"n\">fp16</td>"] {
+        assert!(text.contains(words), "no `{words}` in:\n{text}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     compare(&FP32.output(), &FP16.output(), &["--markdown", "/nowhere/at/all.md"])
         .fails(73, &["cannot write `/nowhere/at/all.md`"]);
 }

@@ -261,7 +261,7 @@ fn in_words(outcome: &Outcome) -> Option<String> {
     ))
 }
 
-fn p_value(p: f64) -> String {
+pub(super) fn p_value(p: f64) -> String {
     if p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }
 

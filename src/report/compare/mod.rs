@@ -3,7 +3,7 @@
 //! ```text
 //! aligned batches ─► Sums::push ──────────┐
 //! rows of one side ─► Sums::only_a/only_b ┼─► finish ─► Compared ─┬─► metrics() ─► Gate::check ─► Verdict
-//! Table (A) + batches of B ─► Table::join ┘                       └─► to_json / to_markdown / summary
+//! Table (A) + batches of B ─► Table::join ┘                       └─► to_json / to_markdown / to_html / summary
 //! ```
 //!
 //! Who reads the files brings rows of equal keys together; nothing here knows where they lie. A row is *scored*
@@ -15,6 +15,7 @@ mod classes;
 mod columns;
 mod drift;
 mod figures;
+mod html;
 mod json;
 mod markdown;
 mod metrics;

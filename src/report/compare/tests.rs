@@ -195,4 +195,10 @@ fn foreign_text_stays_one_harmless_cell() {
     let text = aligned(&a, &b).unwrap().to_markdown(&[]);
     assert!(text.contains(r"&lt;b&gt;\| \!\[x\](y)"), "{text}");
     assert!(!text.contains("<b>"));
+    let page = aligned(&a, &b).unwrap().to_html(&[]).unwrap();
+    assert!(page.contains("&lt;b&gt;| ![x](y)") && !page.contains("<b>|"), "{page}");
+    assert!(page.contains("default-src 'none'") && !page.contains("<script"));
+    for outside in ["http:", "https:", "@import", "url(", " style=", "onclick"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
 }
