@@ -1,7 +1,11 @@
 //! The commands. The only place that prints, and the only one that turns failures into exit codes.
 
+mod compare;
 mod decode;
 mod doctor;
+mod export;
+mod files;
+mod flips;
 mod job;
 mod model;
 mod plan;
@@ -63,6 +67,10 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Report on the accuracy of an output, from its rows alone
     Report(report::ReportArgs),
+    /// Hold an output against a baseline: is the new model, precision or provider as good?
+    Compare(compare::CompareArgs),
+    /// Write the rows in the form of another tool: timm's CSV or JSON, clip-retrieval's folders
+    Export(export::ExportArgs),
     /// Check that every row of the plan stands exactly once, from the files alone
     Verify(verify::VerifyArgs),
     /// Say how far a job is, while runs may go on elsewhere
@@ -144,6 +152,8 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Run(arguments) => runtime.block_on(run::run(arguments, cli)),
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, cli)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
+        Command::Compare(arguments) => runtime.block_on(compare::compare(arguments)),
+        Command::Export(arguments) => runtime.block_on(export::export(arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, cli.progress)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Model(command) => model::model(command),
@@ -163,6 +173,8 @@ impl Command {
             Command::Run(_) => "run",
             Command::Plan(_) => "plan",
             Command::Report(_) => "report",
+            Command::Compare(_) => "compare",
+            Command::Export(_) => "export",
             Command::Verify(_) => "verify",
             Command::Status(_) => "status",
             Command::Model(model::ModelCommand::Import { .. }) => "model import",

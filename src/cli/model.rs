@@ -1,17 +1,16 @@
 //! `model import` and `model inspect`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::job::{LoadedModel, read_labels};
 use crate::model::{Architecture, Metadata, OnnxInfo, Precision, Preprocessing, load};
 
-use super::Summary;
 use super::print::{count, line};
+use super::{Summary, files};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
@@ -71,7 +70,7 @@ pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
             };
             let preprocessing = Preprocessing { image_size: Some(size), ..model.preprocessing.clone() };
             let graph = model.graph(precision, size, &Metadata { preprocessing, classes: labels })?;
-            write(output, &graph)?;
+            files::write(output, &graph)?;
             line(format!(
                 "{}: {} {}, {size}×{size}, {} classes, {} bytes",
                 output.display(),
@@ -87,24 +86,6 @@ pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
         }
         ModelCommand::Inspect { path } => inspect_checkpoint(path),
     }
-}
-
-/// Whole or not at all: beside the place first, then renamed.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
-    let draft = path.with_file_name(name);
-    let written = std::fs::File::create(&draft)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&draft, path));
-    written.map_err(|error| {
-        drop(std::fs::remove_file(&draft));
-        let exit = match error.kind() {
-            std::io::ErrorKind::StorageFull => Exit::Io,
-            _ => Exit::CannotCreate,
-        };
-        Failure::caused(exit, format!("cannot write `{}`", path.display()), error)
-    })
 }
 
 fn inspect_checkpoint(path: &Path) -> Result<Summary, Failure> {

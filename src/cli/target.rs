@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobError, JobSpec, Source, load};
+use crate::output::{self, Layout, StandingPart, Success};
 use crate::store::{Location, Role, Uri};
 
 #[derive(Debug, Args)]
@@ -29,18 +30,55 @@ pub(super) struct Target {
 impl TargetArgs {
     /// Reads the job file, if it is one, and opens the output; asks nothing of the store yet.
     pub fn open(&self) -> Result<Target, Failure> {
-        let job = if self.of.ends_with(".toml") {
-            let date = super::job::date(self.date.as_deref())?;
-            Some(load(self.of.as_ref(), &Source { overrides: &self.set, date })?)
-        } else {
-            None
-        };
-        let uri = job.as_ref().map_or(&self.of, |job| &job.output.uri);
-        Ok(Target { output: Location::open(uri, Role::Output)?, job })
+        Target::open(&self.of, &self.set, self.date.as_deref())
     }
 }
 
+/// What stands of an output that is read.
+pub(super) struct Standing {
+    pub output: Location,
+    pub frozen: Frozen,
+    pub parts: Vec<StandingPart>,
+    /// False where the output is not finished.
+    pub complete: bool,
+}
+
 impl Target {
+    /// As [`TargetArgs::open`], for a command with more than one output.
+    pub fn open(of: &str, overrides: &[String], date: Option<&str>) -> Result<Target, Failure> {
+        let job = if of.ends_with(".toml") {
+            let date = super::job::date(date)?;
+            Some(load(of.as_ref(), &Source { overrides, date })?)
+        } else {
+            None
+        };
+        let uri = job.as_ref().map_or(of, |job| &job.output.uri);
+        Ok(Target { output: Location::open(uri, Role::Output)?, job })
+    }
+
+    /// The parts of a finished output, or with `partial` those that stand.
+    pub async fn read(self, partial: bool) -> Result<Standing, Failure> {
+        let frozen = self.begun().await?;
+        let output = self.output;
+        let success = Success::read(&output).await?;
+        let complete = success.is_some();
+        let parts = match success {
+            Some(success) => success.parts,
+            None if partial => {
+                let layout = Layout::new(&frozen.fingerprint);
+                let standing = output::Standing::list(&output, &layout).await?;
+                standing.footers(&output, &layout, &frozen.fingerprint).await?
+            }
+            None => {
+                return Err(Failure::new(
+                    Exit::TryAgain,
+                    format!("the output `{}` is not finished; finish it, or give --partial", output.uri()),
+                ));
+            }
+        };
+        Ok(Standing { output, frozen, parts, complete })
+    }
+
     /// What stands in `job.json`, or `None` where no job has begun. A job file over another input is an error.
     pub async fn frozen(&self) -> Result<Option<Frozen>, Failure> {
         let Some(frozen) = Frozen::read(&self.output).await? else { return Ok(None) };

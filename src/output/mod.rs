@@ -3,6 +3,8 @@
 //! A part file is encoded whole in memory and written by one conditional PUT; that PUT is the commit. Nothing
 //! here overwrites or deletes what decides rows.
 
+mod cursor;
+pub mod export;
 mod layout;
 mod part;
 mod ranges;
@@ -13,6 +15,8 @@ mod status;
 mod success;
 pub mod verify;
 
+pub use cursor::{Cursor, schema_of};
+pub use export::timm::csv_cell;
 pub use layout::Layout;
 pub use part::{Assembler, EncodedPart, PartContext, PartFile, commit, encode, error_rows};
 pub use ranges::Ranges;

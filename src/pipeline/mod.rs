@@ -5,6 +5,7 @@
 
 mod budget;
 mod canary;
+mod compare;
 mod decode;
 mod engine_thread;
 mod exclude;
@@ -28,6 +29,7 @@ mod shutdown;
 mod sources;
 mod work;
 
+pub use compare::compare;
 pub use decode::{Decoding, Fault};
 pub use finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now, totals};
 pub use isolate::child::serve as serve_decoding;

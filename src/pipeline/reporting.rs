@@ -45,26 +45,19 @@ impl Reported<'_> {
         }
     }
 
-    /// Reads the rows into a report. Logits are read where they are kept and are those of a softmax.
-    pub async fn report(&self, slices: &[SliceBy]) -> Result<Report, Failure> {
-        let Reported { output, frozen, parts, complete, .. } = *self;
-        let classes = match &frozen.model.labels {
+    /// The classes of the model that made the rows.
+    pub(super) fn classes(&self) -> Classes {
+        match &self.frozen.model.labels {
             Some(labels) => Classes::Named(labels.clone()),
-            None => Classes::Count(frozen.model.classes),
-        };
-        let mut view = scoring::view_of(frozen);
-        let softmax = serde_json::to_value(Activation::Softmax).ok();
-        let logits = frozen.components.get("output.logits").is_some_and(|kept| kept == true)
-            && frozen.components.get("output.activation") == softmax.as_ref()
-            && view.has_one_target();
-        let extras = Extras { slices: slices.to_vec(), logits };
-        let mut accumulator = Accumulator::with(classes, extras);
-        let columns: Vec<String> = accumulator.columns().into_iter().map(str::to_owned).collect();
-        let columns: Vec<&str> =
-            columns.iter().map(String::as_str).chain(view.columns().iter().copied()).collect();
-        read_rows(output, parts, &columns, |batch| Ok(accumulator.push(&view.of(batch)?)?)).await?;
+            None => Classes::Count(self.frozen.model.classes),
+        }
+    }
+
+    /// Where the rows come from.
+    pub(super) fn provenance(&self) -> Provenance {
+        let Reported { output, frozen, parts, complete, .. } = *self;
         let providers: BTreeSet<String> = parts.iter().map(|part| part.provider.clone()).collect();
-        let mut report = accumulator.finish(Provenance {
+        Provenance {
             job: frozen.name.clone(),
             tool_version: frozen.version.clone(),
             model_arch: frozen.model.arch.clone(),
@@ -78,7 +71,24 @@ impl Reported<'_> {
             created: now(),
             fingerprint: frozen.fingerprint.clone(),
             complete,
-        });
+        }
+    }
+
+    /// Reads the rows into a report. Logits are read where they are kept and are those of a softmax.
+    pub async fn report(&self, slices: &[SliceBy]) -> Result<Report, Failure> {
+        let Reported { output, frozen, parts, .. } = *self;
+        let mut view = scoring::view_of(frozen);
+        let softmax = serde_json::to_value(Activation::Softmax).ok();
+        let logits = frozen.components.get("output.logits").is_some_and(|kept| kept == true)
+            && frozen.components.get("output.activation") == softmax.as_ref()
+            && view.has_one_target();
+        let extras = Extras { slices: slices.to_vec(), logits };
+        let mut accumulator = Accumulator::with(self.classes(), extras);
+        let columns: Vec<String> = accumulator.columns().into_iter().map(str::to_owned).collect();
+        let columns: Vec<&str> =
+            columns.iter().map(String::as_str).chain(view.columns().iter().copied()).collect();
+        read_rows(output, parts, &columns, |batch| Ok(accumulator.push(&view.of(batch)?)?)).await?;
+        let mut report = accumulator.finish(self.provenance());
         report.throughput = Throughput::of(parts);
         report.multi_label = scoring::multi_label(output, frozen, parts).await?;
         Ok(view.finish(report))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::gate::Comparison;
-use super::metrics::METRICS;
+use super::metrics::MetricInfo;
 
 /// The rows are not what `tresnet-batch` writes. After one of these an accumulator has counted part of a
 /// batch, so it is of no further use.
@@ -134,7 +134,7 @@ pub enum GateError {
         gate: String,
     },
     /// The left side names no metric.
-    #[error("gate `{gate}`: no metric is called `{name}`{}; metrics are: {}", hint(.nearest), metrics())]
+    #[error("gate `{gate}`: no metric is called `{name}`{}; metrics are: {}", hint(.nearest), metrics(.known))]
     Metric {
         /// The gate as typed.
         gate: String,
@@ -142,6 +142,8 @@ pub enum GateError {
         name: String,
         /// The metric whose name is closest, where one is close.
         nearest: Option<&'static str>,
+        /// The metrics that there are.
+        known: &'static [MetricInfo],
     },
     /// The right side is no finite number.
     #[error(
@@ -172,6 +174,6 @@ fn operators() -> String {
     Comparison::ALL.map(|c| c.symbol()).join(" ")
 }
 
-fn metrics() -> String {
-    METRICS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ")
+fn metrics(known: &[MetricInfo]) -> String {
+    known.iter().map(|m| m.name).collect::<Vec<_>>().join(", ")
 }

@@ -6,7 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::error::GateError;
-use super::metrics::{MetricInfo, Metrics, find};
+use super::metrics::{METRICS, MetricInfo, Metrics, find};
 
 /// How a metric is compared with the bound, both as f64 and exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,14 @@ impl Gate {
     /// It has another shape, names no metric of [`METRICS`](super::METRICS), or its bound is no finite
     /// number.
     pub fn parse(gate: &str) -> Result<Self, GateError> {
+        Self::parse_of(&METRICS, gate)
+    }
+
+    /// As [`Gate::parse`], of another table of metrics.
+    ///
+    /// # Errors
+    /// It has another shape, names no metric of `known`, or its bound is no finite number.
+    pub fn parse_of(known: &'static [MetricInfo], gate: &str) -> Result<Self, GateError> {
         let is_operator = |c: char| "<>=!~≥≤".contains(c);
         let no_operator = || GateError::Operator { gate: gate.to_owned() };
         let (name, rest) = gate.split_at(gate.find(is_operator).ok_or_else(no_operator)?);
@@ -78,7 +86,8 @@ impl Gate {
         let comparison =
             Comparison::ALL.into_iter().find(|c| c.symbol() == symbol).ok_or_else(no_operator)?;
         let (name, value) = (name.trim(), value.trim());
-        let metric = find(name).map_err(|nearest| GateError::Metric {
+        let metric = find(known, name).map_err(|nearest| GateError::Metric {
+            known,
             gate: gate.to_owned(),
             name: name.to_owned(),
             nearest,

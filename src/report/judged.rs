@@ -60,7 +60,11 @@ fn check_target(target: i32, row: u64, classes: usize) -> Result<usize, ReportEr
     index.ok_or(ReportError::Target { row, target, classes })
 }
 
-fn check_probability(value: Option<f32>, column: &'static str, row: u64) -> Result<(), ReportError> {
+pub(super) fn check_probability(
+    value: Option<f32>,
+    column: &'static str,
+    row: u64,
+) -> Result<(), ReportError> {
     match value {
         Some(value) if !value.is_finite() => Err(ReportError::NotFinite { column, row, value }),
         Some(value) if !(0.0..=1.0).contains(&value) => {

@@ -18,7 +18,7 @@ const CLASSES_SHOWN: usize = 50;
 const NAME_SHOWN: usize = 80;
 
 /// Stands for what cannot be said.
-const NONE: &str = "–";
+pub(super) const NONE: &str = "–";
 
 impl Report {
     /// The report as Markdown, with the gates that were checked.
@@ -38,16 +38,16 @@ impl Report {
     }
 }
 
-struct Markdown(String);
+pub(super) struct Markdown(pub(super) String);
 
 impl Markdown {
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.0.push_str(text);
         self.0.push('\n');
     }
 
     /// Starts a table; a column whose name starts with `>` holds numbers.
-    fn table(&mut self, columns: &[&str]) {
+    pub(super) fn table(&mut self, columns: &[&str]) {
         self.0.push('\n');
         self.row(&columns.iter().map(|c| c.trim_start_matches('>').to_owned()).collect::<Vec<_>>());
         let rules = columns.iter().map(|c| if c.starts_with('>') { "---:" } else { "---" });
@@ -55,7 +55,7 @@ impl Markdown {
     }
 
     /// Cells are Markdown already.
-    fn row(&mut self, cells: &[String]) {
+    pub(super) fn row(&mut self, cells: &[String]) {
         self.line(&format!("| {} |", cells.join(" | ")));
     }
 
@@ -104,7 +104,7 @@ impl Markdown {
         }
     }
 
-    fn gates(&mut self, verdicts: &[Verdict]) {
+    pub(super) fn gates(&mut self, verdicts: &[Verdict]) {
         if verdicts.is_empty() {
             return;
         }
@@ -265,7 +265,7 @@ fn by_count<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> Vec<(&'a
     counts
 }
 
-fn percent(value: Option<f64>) -> String {
+pub(super) fn percent(value: Option<f64>) -> String {
     value.map_or(NONE.to_owned(), |value| format!("{value:.2} %"))
 }
 
@@ -274,7 +274,7 @@ fn of_all(part: u64, whole: u64) -> String {
 }
 
 /// [`escape`] of the first characters.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     match text.char_indices().nth(NAME_SHOWN) {
         Some((end, _)) => format!("{}…", escape(&text[..end])),
         None => escape(text),
@@ -283,7 +283,7 @@ fn short(text: &str) -> String {
 
 /// Foreign text as one line of a table's cell: HTML as entities, Markdown's signs behind backslashes,
 /// controls and line ends as spaces, and signs that turn or hide text as U+FFFD.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -45,17 +45,20 @@ pub const METRICS: [MetricInfo; 22] = [
     metric("map", " %", "mean average precision of the classes that an image has (multi-label)"),
 ];
 
-const fn metric(name: &'static str, unit: &'static str, meaning: &'static str) -> MetricInfo {
+pub(super) const fn metric(name: &'static str, unit: &'static str, meaning: &'static str) -> MetricInfo {
     MetricInfo { name, unit, meaning }
 }
 
-/// The metric of a name, or the name that comes nearest if one is near.
-pub(super) fn find(name: &str) -> Result<&'static MetricInfo, Option<&'static str>> {
-    if let Some(found) = METRICS.iter().find(|m| m.name == name) {
+/// The metric of a name among `known`, or the name that comes nearest if one is near.
+pub(super) fn find(
+    known: &'static [MetricInfo],
+    name: &str,
+) -> Result<&'static MetricInfo, Option<&'static str>> {
+    if let Some(found) = known.iter().find(|m| m.name == name) {
         return Ok(found);
     }
     let typed = name.to_lowercase().replace(['-', ' '], "_");
-    let nearest = METRICS.iter().map(|m| (distance(&typed, m.name), m.name)).min();
+    let nearest = known.iter().map(|m| (distance(&typed, m.name), m.name)).min();
     // Near: three fifths of the name stand as typed.
     Err(nearest.filter(|(edits, name)| edits * 5 <= name.len() * 2).map(|(_, name)| name))
 }
@@ -136,6 +139,11 @@ impl Metrics {
             ("top5_unmasked", unmasked(|masked| masked.top5_unmasked)),
             ("map", map),
         ]))
+    }
+
+    /// Values, or reasons why there are none, of another table of metrics.
+    pub(super) fn from_values(values: BTreeMap<&'static str, Result<f64, String>>) -> Self {
+        Self(values)
     }
 
     /// The metrics as a finished output keeps them: a metric that is not there had no value when the output was
@@ -248,7 +256,7 @@ mod tests {
             ("speed", None),
             ("", None),
         ] {
-            assert_eq!(find(typed), Err(nearest), "{typed}");
+            assert_eq!(find(&METRICS, typed), Err(nearest), "{typed}");
         }
         assert_eq!(distance("kitten", "sitting"), 3);
     }

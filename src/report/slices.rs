@@ -92,7 +92,7 @@ impl SliceBy {
         }
     }
 
-    fn buckets(&self) -> &'static [(i64, &'static str)] {
+    pub(super) fn buckets(&self) -> &'static [(i64, &'static str)] {
         match self {
             Self::Pixels => &PIXELS,
             Self::Bytes => &BYTES,

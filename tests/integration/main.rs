@@ -6,13 +6,16 @@
 
 mod architecture;
 mod checkpoints;
+mod compare;
 mod datasets;
 mod doctor;
+mod export;
 mod fault_matrix;
 mod hostile;
 mod image;
 mod jobs;
 mod model;
+mod reading;
 mod report;
 mod report_figures;
 mod report_html;

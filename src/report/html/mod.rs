@@ -10,7 +10,7 @@ mod plots;
 mod svg;
 mod tables;
 mod view;
-mod words;
+pub(super) mod words;
 
 pub use gallery::{Exhibit, Gallery, PICTURES, Picture, SIDE};
 
@@ -29,7 +29,7 @@ use view::View;
 pub const MOST_BYTES: usize = 5_000_000;
 
 const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("style.css");
+pub(super) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
 impl Report {
@@ -77,7 +77,7 @@ impl Report {
 }
 
 /// Nothing may be loaded, and only the page's own script and styles count.
-fn policy() -> String {
+pub(super) fn policy() -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     format!(
         "default-src 'none'; img-src data:; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",

@@ -3,10 +3,10 @@
 /// Characters of a name that are shown in a table.
 const NAME: usize = 80;
 /// Stands for what cannot be said.
-pub(super) const NONE: &str = "–";
+pub(in crate::report) const NONE: &str = "–";
 
 /// 1234567 → `1,234,567`.
-pub(super) fn count(number: u64) -> String {
+pub(in crate::report) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (position, digit) in digits.chars().enumerate() {
@@ -19,17 +19,17 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// A number with so many digits behind the point.
-pub(super) fn decimal(value: f64, digits: usize) -> String {
+pub(in crate::report) fn decimal(value: f64, digits: usize) -> String {
     format!("{value:.digits$}")
 }
 
 /// A percentage with two digits and no sign, or a dash.
-pub(super) fn percent(value: Option<f64>) -> String {
+pub(in crate::report) fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| decimal(value, 2))
 }
 
 /// A foreign text of at most so many characters; signs that turn or hide text show as U+FFFD.
-pub(super) fn clip(text: &str, most: usize) -> String {
+pub(in crate::report) fn clip(text: &str, most: usize) -> String {
     let plain = |c: char| match c {
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
             '\u{fffd}'
@@ -46,7 +46,7 @@ pub(super) fn clip(text: &str, most: usize) -> String {
 }
 
 /// A class's or a column's name.
-pub(super) fn name(text: &str) -> String {
+pub(in crate::report) fn name(text: &str) -> String {
     clip(text, NAME)
 }
 

@@ -1,0 +1,120 @@
+//! `compare A B`: is B as good as A? From the rows alone; no model is read.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::job::JobError;
+use crate::pipeline::{self, Reported, failed_gates};
+use crate::report::compare::{METRICS, Wanted};
+use crate::report::{Gate, GateError, Verdict};
+
+use crate::store::Settings;
+
+use super::flips::FlipFile;
+use super::print::line;
+use super::target::{Standing, Target};
+use super::{Summary, files};
+
+/// Images that are named of each list.
+const EXAMPLES: usize = 100;
+
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// The baseline: a job file (*.toml), or the address of an output
+    #[arg(value_name = "A")]
+    a: String,
+    /// What is to be accepted: a job file (*.toml), or the address of an output
+    #[arg(value_name = "B")]
+    b: String,
+    /// A gate that must hold, such as `top1_drop_high <= 0.2`; may be given several times
+    #[arg(long, value_name = "GATE")]
+    require: Vec<String>,
+    /// Tell rows apart by format, pixels, size, or a column that the outputs carry
+    #[arg(long, value_name = "COLUMN")]
+    by: Option<String>,
+    /// Write every image whose predicted class changed (*.csv or *.parquet)
+    #[arg(long, value_name = "FILE")]
+    flips: Option<PathBuf>,
+    /// Write the comparison as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write the comparison as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the comparison as a page that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Compare what stands, although an output is not finished
+    #[arg(long)]
+    partial: bool,
+    /// The value of ${DATE} in job files (default: today in UTC)
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<String>,
+}
+
+pub(super) async fn compare(arguments: &CompareArgs) -> Result<Summary, Failure> {
+    let gates = arguments.require.iter().map(|gate| Gate::parse_of(&METRICS, gate));
+    let gates = gates.collect::<Result<Vec<_>, GateError>>();
+    let gates = gates.map_err(|error| JobError::Mismatch(format!("a gate cannot be read: {error}")))?;
+    let a = open(arguments, &arguments.a, "A").await?;
+    let b = open(arguments, &arguments.b, "B").await?;
+    let names = [&a, &b].iter().find_map(|side| side.frozen.model.labels.clone()).unwrap_or_default();
+    let mut flips = arguments.flips.as_deref().map(|path| FlipFile::create(path, names)).transpose()?;
+    let wanted = Wanted { by: None, examples: EXAMPLES, changes: flips.is_some() };
+    let by = arguments.by.as_deref();
+    let mut on_changes = |changed: Vec<_>| flips.as_mut().map_or(Ok(()), |file| file.add(&changed));
+    let compared = pipeline::compare(side(&a), side(&b), wanted, by, &mut on_changes).await?;
+    let metrics = compared.metrics();
+    let verdicts: Vec<Verdict> = gates.iter().map(|gate| gate.check(&metrics)).collect();
+    line(format!("A          {}{}", a.output.uri(), unfinished(&a)));
+    line(format!("B          {}{}", b.output.uri(), unfinished(&b)));
+    compared.summary().iter().for_each(line);
+    verdicts.iter().for_each(line);
+    let mut written = Vec::new();
+    if let (Some(file), Some(path)) = (flips, &arguments.flips) {
+        file.finish()?;
+        written.push(path);
+    }
+    if let Some(path) = &arguments.markdown {
+        files::write(path, compared.to_markdown(&verdicts).as_bytes())?;
+        written.push(path);
+    }
+    if let Some(path) = &arguments.json {
+        files::write(path, compared.to_json(&verdicts)?.as_bytes())?;
+        written.push(path);
+    }
+    if let Some(path) = &arguments.html {
+        files::write(path, compared.to_html(&verdicts)?.as_bytes())?;
+        written.push(path);
+    }
+    written.iter().for_each(|path| line(path.display()));
+    let mut summary = Summary::new(json!({
+        "a": a.output.uri(),
+        "b": b.output.uri(),
+        "complete": a.complete && b.complete,
+        "join": compared.join.method,
+        "files": written,
+        "metrics": metrics,
+        "gates": verdicts,
+    }));
+    summary.failure = failed_gates(&verdicts);
+    Ok(summary)
+}
+
+async fn open(arguments: &CompareArgs, of: &str, name: &str) -> Result<Standing, Failure> {
+    let target = Target::open(of, &[], arguments.date.as_deref());
+    let target = target.map_err(|failure| failure.within(name))?;
+    target.read(arguments.partial).await.map_err(|failure| failure.within(name))
+}
+
+fn side(standing: &Standing) -> Reported<'_> {
+    let Standing { output, frozen, parts, complete } = standing;
+    Reported { output, frozen, parts, complete: *complete, storage: Settings::default() }
+}
+
+fn unfinished(standing: &Standing) -> &'static str {
+    if standing.complete { "" } else { " (not finished: the parts that stand)" }
+}

@@ -1,0 +1,263 @@
+//! `export OUTPUT`: the rows in the forms of other tools.
+
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::failure::{Exit, Failure};
+use crate::output::export::timm::{self, Timm, TimmForm};
+use crate::output::export::{Element, ExportError, clip};
+use crate::output::{Cursor, OutputError, schema_of};
+use crate::store::{Created, Location, Role, Uri};
+
+use super::Summary;
+use super::print::{count, line};
+use super::target::{Standing, TargetArgs};
+
+/// Rows decoded at a time.
+const BATCH: usize = 1024;
+/// Bytes of numbers in one file at most; a file is made in memory and written by one request.
+const MOST_BYTES: u64 = 4 << 30;
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    of: TargetArgs,
+    /// What to write
+    #[arg(long, value_enum)]
+    format: FormatArg,
+    /// The folder to write to, on local disk or on a store
+    #[arg(long, value_name = "FOLDER")]
+    to: String,
+    /// Rows a file (default: 500,000; of clip-retrieval 65,536)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rows_per_file: Option<u32>,
+    /// timm: classes a row (default: as many as the rows hold)
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    top_k: Option<u32>,
+    /// clip-retrieval: write embeddings in single precision
+    #[arg(long)]
+    float32: bool,
+    /// clip-retrieval: leave embeddings as long as they are, instead of scaling them to length 1
+    #[arg(long)]
+    keep_length: bool,
+    /// Write over files that an earlier export left
+    #[arg(long)]
+    overwrite: bool,
+    /// Export the parts that stand, although the output is not finished
+    #[arg(long)]
+    partial: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FormatArg {
+    /// results.csv: filename, index, label, prob
+    TimmCsv,
+    /// results.json: filename → index, label, prob
+    TimmJson,
+    /// img_emb/img_emb_0.npy … and metadata/metadata_0.parquet …
+    ClipRetrieval,
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Failure {
+        let exit = match &error {
+            ExportError::Encode(_) => Exit::Bug,
+            _ => Exit::Config,
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+pub(super) async fn export(arguments: &ExportArgs) -> Result<Summary, Failure> {
+    let of = arguments.of.open()?.read(arguments.partial).await?;
+    if Uri::parse(&arguments.to)?.is_within(&Uri::parse(&of.output.uri())?) {
+        return Err(Failure::new(
+            Exit::CannotCreate,
+            format!("`{}` lies in the output, whose readers would take the files for rows", arguments.to),
+        ));
+    }
+    let to = Location::open(&arguments.to, Role::Output)?;
+    let (rows, ok) = of.parts.iter().fold((0, 0), |(rows, ok), part| (rows + part.rows, ok + part.ok));
+    let clip = arguments.format == FormatArg::ClipRetrieval;
+    let per_file = u64::from(arguments.rows_per_file.unwrap_or(if clip { 65_536 } else { 500_000 }));
+    let exported = if clip { ok } else { rows };
+    let files = exported.div_ceil(per_file).max(1);
+    let mut writer = Writer { to, overwrite: arguments.overwrite, files, written: Vec::new() };
+    let left_out = if clip {
+        embeddings(arguments, &of, per_file, &mut writer).await?
+    } else {
+        predictions(arguments, &of, per_file, &mut writer).await?;
+        0
+    };
+    writer.to.sweep_drafts(&["", "img_emb", "metadata"], std::time::Duration::ZERO).await?;
+    let part = if of.complete { "" } else { " (of an output that is not finished)" };
+    let without = if left_out > 0 {
+        format!(", {} without an embedding left out", count(left_out))
+    } else {
+        String::new()
+    };
+    line(format!("{} rows in {} files{without}{part}", count(rows - left_out), writer.written.len()));
+    let names: Vec<String> =
+        writer.written.iter().map(|name| format!("{}/{name}", writer.to.uri())).collect();
+    for name in names.iter().take(10) {
+        line(name);
+    }
+    if names.len() > 10 {
+        line(format!("… and {} more", names.len() - 10));
+    }
+    Ok(Summary::new(json!({
+        "complete": of.complete,
+        "rows": rows - left_out,
+        "left_out": left_out,
+        "to": writer.to.uri(),
+        "files": names.len(),
+        "first_file": names.first(),
+    })))
+}
+
+/// Writes every row's best classes.
+async fn predictions(
+    arguments: &ExportArgs,
+    of: &Standing,
+    per_file: u64,
+    writer: &mut Writer,
+) -> Result<(), Failure> {
+    let (form, ending) = match arguments.format {
+        FormatArg::TimmJson => (TimmForm::Json, "json"),
+        _ => (TimmForm::Csv, "csv"),
+    };
+    let held = of.frozen.components.get("output.top_k").and_then(serde_json::Value::as_u64);
+    let held = held.unwrap_or(1).min(of.frozen.model.classes as u64);
+    let k = arguments.top_k.map_or(held, u64::from);
+    if k > held {
+        let what = format!("--top-k {k} is more than the {held} classes that the rows hold");
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    writer.look(&[("", "results", ending)]).await?;
+    let labels = of.frozen.model.labels.is_some();
+    let columns = timm::COLUMNS.map(str::to_owned).to_vec();
+    let mut cursor = Cursor::new(&of.output, &of.parts, columns, BATCH);
+    for number in 0..writer.files {
+        let mut file = Timm::new(form, k as usize, labels);
+        while (file.rows() as u64) < per_file && cursor.fill().await? {
+            let wanted = per_file - file.rows() as u64;
+            cursor.take(wanted.min(BATCH as u64) as usize).map_or(Ok(()), |batch| file.push(&batch))?;
+        }
+        let name = match writer.files {
+            1 => format!("results.{ending}"),
+            _ => format!("results_{}.{ending}", writer.number(number)),
+        };
+        writer.write(name, file.finish()).await?;
+    }
+    Ok(())
+}
+
+/// Writes the embeddings, and gives the number of rows that have none.
+async fn embeddings(
+    arguments: &ExportArgs,
+    of: &Standing,
+    per_file: u64,
+    writer: &mut Writer,
+) -> Result<u64, Failure> {
+    let schema = schema_of(&of.output, &of.parts).await?;
+    let found = schema.and_then(|schema| Some((clip::width(&schema)?, schema)));
+    let Some((width, schema)) = found else {
+        let what = format!("the output `{}` has no embeddings to export", of.output.uri());
+        return Err(Failure::new(Exit::Config, what));
+    };
+    let element = if arguments.float32 { Element::F32 } else { Element::F16 };
+    let most = MOST_BYTES / (width.max(1) * element.bytes()) as u64;
+    if per_file > most {
+        let what =
+            format!("--rows-per-file {per_file} is more than the {most} embeddings that a file may hold");
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    writer.look(&[("img_emb", "img_emb", "npy"), ("metadata", "metadata", "parquet")]).await?;
+    let columns = clip::columns(&schema);
+    let mut left_out = 0;
+    let mut cursor = Cursor::new(&of.output, &of.parts, columns, BATCH);
+    for number in 0..writer.files {
+        let mut file = clip::Clip::new(element, width, !arguments.keep_length);
+        let last = number + 1 == writer.files;
+        // rows behind the last embedding are read, too: they are counted
+        while ((file.rows() as u64) < per_file || last) && cursor.fill().await? {
+            let wanted = (per_file - file.rows() as u64).clamp(1, BATCH as u64) as usize;
+            if let Some(batch) = cursor.take(wanted) {
+                left_out += file.push(&batch)? as u64;
+            }
+        }
+        if file.rows() as u64 > per_file {
+            let why = "holds more embeddings than its footers count".to_owned();
+            return Err(OutputError::Inconsistent { name: of.output.uri(), why }.into());
+        }
+        let (matrix, table) = file.finish(&schema)?;
+        let number = writer.number(number);
+        writer.write(format!("img_emb/img_emb_{number}.npy"), matrix).await?;
+        writer.write(format!("metadata/metadata_{number}.parquet"), table).await?;
+    }
+    Ok(left_out)
+}
+
+struct Writer {
+    to: Location,
+    overwrite: bool,
+    /// Files of each kind.
+    files: u64,
+    written: Vec<String>,
+}
+
+impl Writer {
+    /// The number in a file's name: as many digits as there are in how many files there are.
+    fn number(&self, number: u64) -> String {
+        format!("{number:0width$}", width = self.files.to_string().len())
+    }
+
+    /// Refuses to mix these files with those of an earlier export.
+    async fn look(&self, kinds: &[(&str, &str, &str)]) -> Result<(), Failure> {
+        for &(folder, stem, ending) in kinds {
+            let ours = |name: &str| match name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)) {
+                Some(".") => self.files == 1,
+                Some(rest) => {
+                    let number = rest.trim_start_matches('_').trim_end_matches('.');
+                    number.parse().is_ok_and(|at| at < self.files && self.number(at) == number)
+                }
+                None => false,
+            };
+            let mut entries = self.to.files(folder).await?;
+            entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            for entry in entries {
+                let name = entry.key.rsplit('/').next().unwrap_or_default();
+                let alike = name.starts_with(stem) && name.ends_with(&format!(".{ending}"));
+                if !alike || self.overwrite && ours(name) {
+                    continue;
+                }
+                let advice = if self.overwrite {
+                    "this export would not write over it, and readers would mix the two: delete it first"
+                } else {
+                    "take another folder, or give --overwrite"
+                };
+                return Err(Failure::new(
+                    Exit::CannotCreate,
+                    format!("`{}/{}` stands already: {advice}", self.to.uri(), entry.key),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, name: String, bytes: Vec<u8>) -> Result<(), Failure> {
+        let bytes = Bytes::from(bytes);
+        if self.overwrite {
+            self.to.overwrite(&name, bytes).await?;
+        } else if self.to.create_once(&name, bytes.clone()).await? == Created::Before
+            // ours, with the reply lost; or that of somebody who exports the same rows
+            && self.to.read(&name).await? != Some(bytes)
+        {
+            let what = format!("`{}/{name}` was written by somebody else meanwhile", self.to.uri());
+            return Err(Failure::new(Exit::CannotCreate, what));
+        }
+        self.written.push(name);
+        Ok(())
+    }
+}

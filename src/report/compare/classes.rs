@@ -1,0 +1,120 @@
+//! Whether two models tell the same classes apart, and which index of one is which of the other.
+
+use std::collections::HashMap;
+
+use super::super::Classes;
+use super::CompareError;
+
+/// How B's class indices become A's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClassMatch {
+    /// The lists are equal.
+    Same,
+    /// At least one of the two has no names; they have equally many classes, and index is index.
+    ByIndex,
+    /// The same names in another order: A's index for each of B's.
+    ByName(Vec<i32>),
+}
+
+impl ClassMatch {
+    /// Matches two lists.
+    ///
+    /// # Errors
+    /// They have another number of classes, or other names; the first that differs is told.
+    pub fn of(a: &Classes, b: &Classes) -> Result<Self, CompareError> {
+        if a.count() != b.count() {
+            let why = format!("A's model has {} classes and B's {}", a.count(), b.count());
+            return Err(CompareError::Classes(why));
+        }
+        let (Classes::Named(ours), Classes::Named(theirs)) = (a, b) else {
+            return Ok(if matches!((a, b), (Classes::Count(_), Classes::Count(_))) {
+                Self::Same
+            } else {
+                Self::ByIndex
+            });
+        };
+        let Some(first) = (0..ours.len()).find(|&at| ours[at] != theirs[at]) else { return Ok(Self::Same) };
+        let index: HashMap<&str, i32> =
+            ours.iter().zip(0..).map(|(name, index)| (name.as_str(), index)).collect();
+        let mut map = Vec::with_capacity(theirs.len());
+        let mut taken = vec![false; ours.len()];
+        for name in theirs {
+            match index.get(name.as_str()) {
+                Some(&at) if !std::mem::replace(&mut taken[at as usize], true) => map.push(at),
+                _ => {
+                    return Err(CompareError::Classes(format!(
+                        "their class lists differ and do not hold the same names once each; class {first} is \
+                         `{}` in A and `{}` in B",
+                        shown(&ours[first]),
+                        shown(&theirs[first])
+                    )));
+                }
+            }
+        }
+        Ok(Self::ByName(map))
+    }
+
+    /// A's index of one of B's; what is no class stays what it is, so that it is told as such.
+    pub fn index(&self, of_b: i32) -> i32 {
+        match self {
+            Self::ByName(map) => {
+                usize::try_from(of_b).ok().and_then(|at| map.get(at)).copied().unwrap_or(of_b)
+            }
+            _ => of_b,
+        }
+    }
+
+    /// In words.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Same => "both have the same list",
+            Self::ByIndex => "by index: at least one of the models has no class names",
+            Self::ByName(_) => "by name: the same names in another order",
+        }
+    }
+}
+
+/// The beginning of a name somebody else chose, on one line.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(names: &[&str]) -> Classes {
+        Classes::Named(names.iter().map(|&name| name.to_owned()).collect())
+    }
+
+    #[test]
+    fn equal_lists_and_missing_names_go_by_index() {
+        assert_eq!(ClassMatch::of(&named(&["a", "b"]), &named(&["a", "b"])).unwrap(), ClassMatch::Same);
+        assert_eq!(ClassMatch::of(&Classes::Count(2), &Classes::Count(2)).unwrap(), ClassMatch::Same);
+        assert_eq!(ClassMatch::of(&named(&["a", "b"]), &Classes::Count(2)).unwrap(), ClassMatch::ByIndex);
+        // names that repeat are no obstacle while the lists are equal
+        assert_eq!(
+            ClassMatch::of(&named(&["crane", "crane"]), &named(&["crane", "crane"])).unwrap(),
+            ClassMatch::Same
+        );
+    }
+
+    #[test]
+    fn the_same_names_in_another_order_are_matched_by_name() {
+        let found = ClassMatch::of(&named(&["a", "b", "c"]), &named(&["c", "a", "b"])).unwrap();
+        assert_eq!(found, ClassMatch::ByName(vec![2, 0, 1]));
+        assert_eq!([0, 1, 2, 7, -1].map(|index| found.index(index)), [2, 0, 1, 7, -1]);
+    }
+
+    #[test]
+    fn other_lists_are_refused_with_the_first_difference() {
+        for (a, b, expected) in [
+            (named(&["a", "b"]), named(&["a"]), "A's model has 2 classes and B's 1"),
+            (named(&["a", "b"]), named(&["a", "c"]), "class 1 is `b` in A and `c` in B"),
+            (named(&["a", "a", "b"]), named(&["a", "b", "a"]), "class 1 is `a` in A and `b` in B"),
+        ] {
+            let text = ClassMatch::of(&a, &b).unwrap_err().to_string();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+}
