@@ -12,6 +12,7 @@ mod run;
 mod signals;
 mod status;
 mod target;
+mod utilisation;
 mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -92,6 +93,10 @@ impl Summary {
             _ => Map::new(),
         };
         Summary { fields, failure: None, exit: None }
+    }
+
+    fn add(&mut self, fields: impl IntoIterator<Item = (&'static str, Value)>) {
+        self.fields.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
 }
 

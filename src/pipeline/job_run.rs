@@ -71,6 +71,8 @@ pub enum Ended {
         finished: Box<Finished>,
         /// The counters of this run.
         run: Snapshot,
+        /// What the machine costs an hour, as the job says.
+        price_per_hour: Option<f64>,
         /// The provider that ran; none where every part stood already.
         provider: String,
         /// Where the images are.
@@ -82,6 +84,8 @@ pub enum Ended {
     Share {
         /// The counters of this run.
         run: Snapshot,
+        /// What the machine costs an hour, as the job says.
+        price_per_hour: Option<f64>,
         /// Parts of others that do not stand; none where the plan is not whole yet.
         missing: Option<usize>,
         /// Where the images are.
@@ -279,7 +283,7 @@ async fn run_to_end(
         layout: layout.clone(),
     };
     let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
-    let run = progress.snapshot();
+    let (run, price_per_hour) = (progress.snapshot(), job.price_per_hour);
     check_range(share, &executed.plan)?;
     let wishes = Wishes {
         formats: &job.report_formats,
@@ -291,11 +295,11 @@ async fn run_to_end(
     match shutdown.until(job.limits.grace, finishing).await? {
         Outcome::Finished(finished) => {
             let input = input.location;
-            Ok(Ended::Now { finished, run, provider, input, output })
+            Ok(Ended::Now { finished, run, price_per_hour, provider, input, output })
         }
         Outcome::PartsMissing { missing } if !share.is_whole() => {
             let input = input.location;
-            Ok(Ended::Share { run, missing, input, output })
+            Ok(Ended::Share { run, price_per_hour, missing, input, output })
         }
         Outcome::PartsMissing { missing } => {
             let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));

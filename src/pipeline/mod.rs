@@ -14,6 +14,7 @@ mod intake;
 mod isolate;
 mod job_run;
 mod lock;
+mod meters;
 mod opening;
 mod part;
 mod parts;
@@ -22,6 +23,7 @@ mod run;
 mod share;
 mod shared;
 mod shutdown;
+mod utilisation;
 mod work;
 
 pub use decode::{Decoding, Fault};
@@ -31,8 +33,10 @@ pub use finish::{
 pub use isolate::child::serve as serve_decoding;
 pub use isolate::{COMMAND as DECODE_COMMAND, Isolation};
 pub use job_run::{Ended, Invocation, Opened, Planned, open_job, preflight, run_job, write_plan};
+pub use meters::{Metered, Setup, Stages as StageMeters};
 pub use opening::{Opening, Plan, PlannedPart};
 pub use progress::{Progress, Snapshot};
 pub use run::{Executed, Stages, execute};
 pub use share::Share;
 pub use shutdown::Shutdown;
+pub use utilisation::{Bottleneck, Utilisation};

@@ -20,6 +20,7 @@ use super::canary::{self, FirstImages};
 use super::engine_thread::EngineThread;
 use super::intake::ByteBudget;
 use super::isolate::Isolation;
+use super::meters::Setup;
 use super::opening::{Opening, Plan};
 use super::part::{attempt, run_part};
 use super::parts::OpenParts;
@@ -30,6 +31,8 @@ use super::{Progress, Share, Shutdown};
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
 /// does; a segment's head and footer take about a megabyte.
 const SEGMENTS_AHEAD: usize = 128;
+/// Providers that compute on the cores that also decode.
+pub(super) const SHARES_CORES: [&str; 2] = ["cpu", "noise"];
 
 /// Everything that a run is made of. The stages are built by the caller, from a resolved job.
 pub struct Stages<'a> {
@@ -75,6 +78,11 @@ pub async fn execute(
     let Stages { dataset, planner, share, mut engine, image, isolation, rows, context, output, layout } =
         stages;
     let spec = engine.spec().clone();
+    let setup = Setup {
+        workers: limits.decode_threads.max(1),
+        requests: limits.requests,
+        shares_cores: SHARES_CORES.contains(&engine.provider()),
+    };
     let batch_size = spec.fixed_batch.unwrap_or(limits.batch_size).max(1);
     // enough batches being filled that one slow image idles nobody, one on the device, one waiting for it
     let filling = 2.max(limits.requests.div_ceil(batch_size));
@@ -135,6 +143,7 @@ pub async fn execute(
         max_damaged_inputs: limits.max_damaged_inputs,
     });
 
+    shared.progress.meters.set_up(setup);
     shared.progress.begin();
     let (segments, arrivals) = mpsc::channel(SEGMENTS_AHEAD);
     let planning = plan(planner, share, segments, &shared);
