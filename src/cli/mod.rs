@@ -1,5 +1,6 @@
 //! The commands. The only place that prints, and the only one that turns failures into exit codes.
 
+mod bench;
 mod decode;
 mod doctor;
 mod job;
@@ -68,6 +69,9 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Say how far a job is, while runs may go on elsewhere
     Status(status::StatusArgs),
+    /// Measure how fast the stages of a job are
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Look at models, or turn a checkpoint into an ONNX file
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -151,6 +155,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, cli.progress)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
+        Command::Bench(bench::BenchCommand::Job(arguments)) => runtime.block_on(bench::bench(arguments, cli)),
         Command::Model(command) => model::model(command),
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
         Command::DecodeProcess => {
@@ -170,6 +175,7 @@ impl Command {
             Command::Report(_) => "report",
             Command::Verify(_) => "verify",
             Command::Status(_) => "status",
+            Command::Bench(bench::BenchCommand::Job(_)) => "bench job",
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
             Command::Doctor(arguments) => arguments.name(),

@@ -8,6 +8,15 @@ use super::print::{count, line};
 
 /// The lines of a person: the stages, and the one that decides the rate.
 pub(super) fn show(used: &Utilisation) {
+    show_stages(used);
+    match used.bottleneck {
+        Some(bottleneck) => line(format!("  bottleneck: {}; {}", bottleneck.as_str(), bottleneck.advice())),
+        None => line("  bottleneck: the run was too short to tell"),
+    }
+}
+
+/// The lines of a person on each stage.
+pub(super) fn show_stages(used: &Utilisation) {
     let percent = |share: f64| 100.0 * share;
     let megabytes = |bytes: f64| bytes / 1e6;
     line(format!(
@@ -50,9 +59,6 @@ pub(super) fn show(used: &Utilisation) {
             cpu.cores,
             cpu.ms_per_image
         ));
-    }
-    if let Some(bottleneck) = used.bottleneck {
-        line(format!("  bottleneck: {}; {}", bottleneck.as_str(), bottleneck.advice()));
     }
 }
 

@@ -160,8 +160,13 @@ impl Opened {
         &self.job.input
     }
 
+    /// The resolved job, its input and its output.
+    pub(super) fn into_parts(self) -> (ResolvedJob, Input, Location) {
+        (self.job, self.input, self.output)
+    }
+
     /// The device with the model on it.
-    fn engine(&self, runtime: &Runtime) -> Result<Box<dyn Engine>, Failure> {
+    pub(super) fn engine(&self, runtime: &Runtime) -> Result<Box<dyn Engine>, Failure> {
         let job = &self.job;
         let graph = self.model.graph(job.precision, job.image.image_size, &job.metadata())?;
         let options = OrtOptions { threads: job.engine_threads };
@@ -207,7 +212,7 @@ impl Opened {
 }
 
 impl ResolvedJob {
-    fn planner_options(&self, planning: Planning) -> PlannerOptions {
+    pub(super) fn planner_options(&self, planning: Planning) -> PlannerOptions {
         PlannerOptions {
             fingerprint: self.fingerprint.clone(),
             rows_per_part: self.rows_per_part,
@@ -373,7 +378,7 @@ pub async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure
 }
 
 /// What every part's footer says.
-fn context(job: &ResolvedJob, provider: &str) -> PartContext {
+pub(super) fn context(job: &ResolvedJob, provider: &str) -> PartContext {
     let pairs = [
         ("schema", "1"),
         ("version", env!("CARGO_PKG_VERSION")),
@@ -393,7 +398,7 @@ fn context(job: &ResolvedJob, provider: &str) -> PartContext {
 }
 
 /// Tells runs apart in logs and footers; nothing depends on it.
-fn run_id() -> String {
+pub(super) fn run_id() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:016x}", RandomState::new().hash_one((now(), std::process::id())))
 }

@@ -141,6 +141,11 @@ impl Meters {
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
+    /// Nobody waits for the next part yet.
+    pub fn forget_gap(&self) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub fn read(&self) -> Stages {
         let number = |counter: &AtomicU64| counter.load(Relaxed);
         Stages {

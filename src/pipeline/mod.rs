@@ -3,6 +3,7 @@
 //! Resources are taken in one order — part permit, slot row, bytes, request — and given back without taking
 //! another, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
 
+mod bench;
 mod budget;
 mod canary;
 mod decode;
@@ -26,6 +27,10 @@ mod shutdown;
 mod utilisation;
 mod work;
 
+pub use bench::{
+    BenchOptions, BenchReport, CommitRate, DecodeRate, EncodeRate, EngineRate, Expected, FetchRate, Together,
+    bench_job,
+};
 pub use decode::{Decoding, Fault};
 pub use finish::{
     Finished, Outcome, Wishes, failed_gates, finish, judge, now, report_on, totals, write_report,

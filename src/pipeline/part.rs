@@ -55,19 +55,19 @@ pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Fa
 }
 
 /// A part that was read to its end and whose rows may still be under way.
-struct Attempt {
+pub(super) struct Attempt {
     open: OpenGuard,
-    end: PartEnd,
+    pub end: PartEnd,
 }
 
 /// A whole input that became one row.
-struct Damaged {
+pub(super) struct Damaged {
     row: Sample,
     error: RowError,
 }
 
 /// Reads a part. One that is damaged leaves nothing behind: its rows so far, made or under way, are given up.
-async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
+pub(super) async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
     let (open, intake) = attempt(shared, Some(part.id), part.rows).await?;
     // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
     match shared.dataset.read(part, &intake).await {

@@ -25,9 +25,7 @@ pub struct Progress {
     damaged: AtomicU64,
     parts: AtomicU64,
     bytes: AtomicU64,
-    /// When the first rows left the network, and how many they were.
-    first_rows: OnceLock<(Instant, u64)>,
-    /// When the last did, in nanoseconds since the first.
+    /// When the last rows left the network, in nanoseconds since everything was loaded.
     last_rows: AtomicU64,
     by_kind: Mutex<BTreeMap<String, u64>>,
 }
@@ -55,8 +53,8 @@ pub struct Snapshot {
     pub parts: u64,
     /// Encoded bytes read.
     pub bytes: u64,
-    /// Rows after the first batch of them, and the time that they took: the rate without its ends.
-    pub steady: (u64, Duration),
+    /// Since everything was loaded, up to the last rows that left the network.
+    pub until_last_rows: Duration,
     /// What each stage did and waited for.
     pub stages: Stages,
     /// Error rows by kind.
@@ -79,7 +77,6 @@ impl Default for Progress {
             damaged: AtomicU64::new(0),
             parts: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            first_rows: OnceLock::new(),
             last_rows: AtomicU64::new(0),
             by_kind: Mutex::default(),
         }
@@ -128,8 +125,8 @@ impl Progress {
     /// A batch left the network, with so many error rows of each kind.
     pub fn batch(&self, rows: u64, errors: &BTreeMap<String, u64>) {
         self.rows(rows, errors.values().sum());
-        let (first, _) = self.first_rows.get_or_init(|| (Instant::now(), rows));
-        self.last_rows.fetch_max(first.elapsed().as_nanos() as u64, Relaxed);
+        let since = self.working.get().map_or(Duration::ZERO, Instant::elapsed);
+        self.last_rows.fetch_max(since.as_nanos() as u64, Relaxed);
         if let Ok(mut by_kind) = self.by_kind.lock() {
             for (kind, count) in errors {
                 *by_kind.entry(kind.clone()).or_default() += count;
@@ -186,8 +183,6 @@ impl Progress {
 
     /// All counters.
     pub fn snapshot(&self) -> Snapshot {
-        let rows = self.rows.load(Relaxed);
-        let behind_first = rows.saturating_sub(self.first_rows.get().map_or(0, |(_, first)| *first));
         Snapshot {
             elapsed: self.started.elapsed(),
             working: self.working.get().map_or(Duration::ZERO, Instant::elapsed),
@@ -195,11 +190,11 @@ impl Progress {
             plan_rows: self.plan_rows.load(Relaxed),
             plan_is_whole: self.plan_is_whole.load(Relaxed),
             resumed: self.resumed.load(Relaxed),
-            rows,
+            rows: self.rows.load(Relaxed),
             errors: self.errors.load(Relaxed),
             parts: self.parts.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
-            steady: (behind_first, Duration::from_nanos(self.last_rows.load(Relaxed))),
+            until_last_rows: Duration::from_nanos(self.last_rows.load(Relaxed)),
             stages: self.meters.read(),
             by_kind: self.by_kind.lock().map(|map| map.clone()).unwrap_or_default(),
         }

@@ -1,5 +1,7 @@
 //! What a run's stages were busy with, and which of them the others waited for.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::Snapshot;
@@ -8,6 +10,8 @@ use super::Snapshot;
 const BUSY: f64 = 0.75;
 /// No part takes rows for this share of the time: the parts themselves are late.
 const NO_PART: f64 = 0.25;
+/// In a run so short, every stage waits for the first and the last batch.
+const SHORT: Duration = Duration::from_secs(2);
 
 /// The stage that decides the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,7 +91,7 @@ pub struct Utilisation {
     pub commit: Commit,
     /// The processor, where the system tells.
     pub cpu: Option<Cpu>,
-    /// The stage that decides the rate; none where nothing was done.
+    /// The stage that decides the rate; none where nothing was done, or too little to tell.
     pub bottleneck: Option<Bottleneck>,
 }
 
@@ -241,7 +245,7 @@ impl Snapshot {
     }
 
     fn bottleneck(&self, cpu: Option<f64>) -> Option<Bottleneck> {
-        if self.rows == 0 {
+        if self.rows == 0 || self.working < SHORT {
             return None;
         }
         let stages = &self.stages;
@@ -269,8 +273,6 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::pipeline::Progress;
     use crate::pipeline::meters::{Metered, Setup};

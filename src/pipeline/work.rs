@@ -56,7 +56,7 @@ struct State {
     closed: bool,
 }
 
-enum Work {
+pub(super) enum Work {
     Rows(Done),
     Decode(DecodeJob),
 }
@@ -88,7 +88,8 @@ impl WorkQueue {
         self.changed.notify_all();
     }
 
-    fn next(&self) -> Option<Work> {
+    /// Waits for the next piece of work; `None` once there is none and the queue is closed.
+    pub fn next(&self) -> Option<Work> {
         let mut state = self.state();
         loop {
             if let Some(done) = state.rows.pop_front() {
