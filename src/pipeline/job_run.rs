@@ -15,7 +15,7 @@ use crate::store::{Location, Role, Settings};
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
 use super::inputs::{Input, any_row};
 use super::isolate::Isolation;
-use super::opening::{Opening, Plan};
+use super::opening::{Opening, check_range};
 use super::run::{Stages, execute};
 use super::{Progress, Share, Shutdown, Snapshot, exclude, lock};
 
@@ -312,20 +312,6 @@ async fn run_to_end(
             Err(Failure::new(Exit::TryAgain, why))
         }
     }
-}
-
-/// A range of parts that lies behind the plan's end is a mistake; one that goes beyond it is cut.
-fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
-    let Share::Parts { first, last } = share else { return Ok(()) };
-    let parts = plan.parts.len() as u32;
-    if first >= parts && plan.is_whole {
-        let why = format!("--parts {first}-{last}: the plan has the parts 0 to {}", parts.saturating_sub(1));
-        return Err(Failure::new(Exit::Usage, if parts == 0 { "the plan has no parts".into() } else { why }));
-    }
-    if last >= parts && plan.is_whole {
-        tracing::warn!("--parts {first}-{last}: the plan ends with part {}", parts - 1);
-    }
-    Ok(())
 }
 
 /// The plan of a job, written.
