@@ -1,5 +1,6 @@
 //! The commands. The only place that prints, and the only one that turns failures into exit codes.
 
+mod bench;
 mod compare;
 mod decode;
 mod doctor;
@@ -16,6 +17,7 @@ mod run;
 mod signals;
 mod status;
 mod target;
+mod utilisation;
 mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,6 +77,9 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Say how far a job is, while runs may go on elsewhere
     Status(status::StatusArgs),
+    /// Measure how fast the stages of a job are
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Look at models, or turn a checkpoint into an ONNX file
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -100,6 +105,10 @@ impl Summary {
             _ => Map::new(),
         };
         Summary { fields, failure: None, exit: None }
+    }
+
+    fn add(&mut self, fields: impl IntoIterator<Item = (&'static str, Value)>) {
+        self.fields.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
 }
 
@@ -156,6 +165,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Export(arguments) => runtime.block_on(export::export(arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, cli.progress)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
+        Command::Bench(bench::BenchCommand::Job(arguments)) => runtime.block_on(bench::bench(arguments, cli)),
         Command::Model(command) => model::model(command),
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
         Command::DecodeProcess => {
@@ -177,6 +187,7 @@ impl Command {
             Command::Export(_) => "export",
             Command::Verify(_) => "verify",
             Command::Status(_) => "status",
+            Command::Bench(bench::BenchCommand::Job(_)) => "bench job",
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
             Command::Doctor(arguments) => arguments.name(),

@@ -1,20 +1,23 @@
 //! `run JOB`.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::Success;
 use crate::pipeline::{Ended, Finished, Isolation, Progress, Share, Shutdown, Snapshot, run_job};
 use crate::report::Verdict;
 use crate::store::Location;
+use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 
 use super::job::JobArgs;
 use super::print::{count, line, seconds};
 use super::progress::Display;
-use super::{Cli, Summary, signals};
+use super::{Cli, Summary, signals, utilisation};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -32,6 +35,10 @@ pub(super) struct RunArgs {
     /// Decode in processes apart: an image that kills its decoder becomes an error row
     #[arg(long)]
     isolate: bool,
+    /// Write a timeline of this run to FILE, for Perfetto (ui.perfetto.dev) or chrome://tracing; one that is there
+    /// is written over
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failure> {
@@ -41,12 +48,14 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
     if arguments.isolate {
         invocation.isolation = Isolation::on()?;
     }
-    let progress = Arc::new(Progress::default());
+    let trace = arguments.trace.as_deref().map(begin_trace).transpose()?.unwrap_or_default();
+    let progress = Arc::new(Progress::traced(trace.clone()));
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone())?;
     let display = Display::start(progress.clone(), cli.progress);
     let ended = run_job(&invocation, progress, shutdown).await;
     drop(display);
+    let traced = trace.finish();
     let ended = ended?;
     let failure = ended.failure();
     let mut summary = match &ended {
@@ -69,7 +78,7 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
             summary.exit = arguments.already_done_exit;
             summary
         }
-        Ended::Share { run, missing, input, output } => {
+        Ended::Share { run, price_per_hour, missing, input, output } => {
             let others = match missing {
                 Some(missing) => format!("{missing} parts of other shares are missing"),
                 None => "the plan is not whole yet".to_owned(),
@@ -81,7 +90,9 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 run.parts,
                 count(run.resumed)
             ));
-            Summary::new(json!({
+            utilisation::show(&run.utilisation());
+            utilisation::show_cost(run, *price_per_hour);
+            let mut summary = Summary::new(json!({
                 "complete": false,
                 "share": invocation.share.to_string(),
                 "output": output.uri(),
@@ -92,16 +103,18 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "errors_by_kind": run.by_kind,
                 "images_per_s": rounded(run.rate()),
                 "requests": { "input": input.requests(), "output": output.requests() },
-            }))
+            }));
+            summary.add(utilisation::fields(run, *price_per_hour));
+            summary
         }
-        Ended::Now { finished, run, rule, provider, input, output } => {
-            show_run(finished, run, provider, output);
+        Ended::Now { finished, run, rule, price_per_hour, provider, input, output } => {
+            show_run(finished, run, *price_per_hour, provider, output);
             if let Some(rule) = rule {
                 line(format!("  targets by the rule {rule}"));
             }
             show_accuracy(&finished.success, &finished.verdicts);
             let success = &finished.success;
-            Summary::new(json!({
+            let mut summary = Summary::new(json!({
                 "complete": true,
                 "output": output.uri(),
                 "rows": totals(success),
@@ -119,14 +132,43 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "provider": provider,
                 "fingerprint": success.fingerprint,
                 "metrics": success.metrics,
-            }))
+            }));
+            summary.add(utilisation::fields(run, *price_per_hour));
+            summary
         }
     };
     summary.failure = failure;
+    if let Some(path) = &arguments.trace {
+        summary.add([("trace", show_trace(path, traced))]);
+    }
     Ok(summary)
 }
 
-fn totals(success: &Success) -> serde_json::Value {
+fn begin_trace(path: &Path) -> Result<Tracer, Failure> {
+    Tracer::create(path, MOST_EVENTS).map_err(|error| {
+        Failure::caused(Exit::Io, format!("cannot write the trace `{}`", path.display()), error)
+    })
+}
+
+/// A trace that could not be written whole is no reason to fail a run.
+fn show_trace(path: &Path, traced: io::Result<Traced>) -> Value {
+    match traced {
+        Ok(Traced { events, left_out }) => {
+            let lacks = match left_out {
+                0 => String::new(),
+                more => format!("; it is full, and {} later ones are left out", count(more)),
+            };
+            line(format!("  trace: {} with {} spans{lacks}", path.display(), count(events)));
+            json!({ "file": path, "events": events, "left_out": left_out })
+        }
+        Err(error) => {
+            tracing::warn!("the trace `{}` ends early: {error}", path.display());
+            json!({ "file": path, "error": error.to_string() })
+        }
+    }
+}
+
+fn totals(success: &Success) -> Value {
     json!({ "planned": success.totals.planned, "ok": success.totals.ok, "error": success.totals.error })
 }
 
@@ -134,7 +176,7 @@ fn rounded(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-fn show_run(finished: &Finished, run: &Snapshot, provider: &str, output: &Location) {
+fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, provider: &str, output: &Location) {
     let success = &finished.success;
     let totals = &success.totals;
     line(format!(
@@ -146,13 +188,8 @@ fn show_run(finished: &Finished, run: &Snapshot, provider: &str, output: &Locati
         run.rate(),
         if run.resumed > 0 { format!("; {} rows stood already", count(run.resumed)) } else { String::new() }
     ));
-    let busy = |seconds: f64| 100.0 * seconds / run.working.as_secs_f64().max(1e-9);
-    line(format!(
-        "  device busy {:.0} % of the time, decoders {:.0} % (100 % is one core), rows {:.0} %",
-        busy(run.engine_busy),
-        busy(run.decode_busy),
-        busy(run.rows_busy)
-    ));
+    utilisation::show(&run.utilisation());
+    utilisation::show_cost(run, price);
     for (kind, rows) in &finished.report.counts.errors_by_kind {
         line(format!("  {} rows: {kind}", count(*rows)));
     }

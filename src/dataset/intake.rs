@@ -25,6 +25,12 @@ pub trait Intake: Send + Sync {
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>>;
 }
 
+impl<T: Intake + ?Sized> Intake for &T {
+    fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
+        (**self).admit(sample, size_hint)
+    }
+}
+
 /// The right and the duty to deliver one image. Dropped without delivery, it takes its whole part with it.
 pub trait Ticket: Send {
     /// Adjusts the reserved bytes to `len` if that needs no waiting.

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn vectors_and_tables_give_the_same_elements() {
-        let square: Vec<u8> = (0..37 * 37 * 4).map(|i: u32| (i * 7919 >> 3) as u8).collect();
+        let square: Vec<u8> = (0..37 * 37 * 4).map(|i: u32| ((i * 7919) >> 3) as u8).collect();
         let cases = [
             ([0.0; 3], [1.0; 3]),
             ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),

@@ -13,7 +13,7 @@ use Decides::{Operation, Rows};
 
 /// Tables and keys. A test holds this list against the types that are deserialised.
 pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
-    ("job", &[("name", Operation)]),
+    ("job", &[("name", Operation), ("price_per_hour", Operation)]),
     (
         "input",
         &[

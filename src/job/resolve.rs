@@ -27,6 +27,8 @@ pub(super) const MAX_PART_BYTES: u64 = 512 << 20;
 pub struct ResolvedJob {
     /// For logs and reports.
     pub name: String,
+    /// What the machine costs an hour, in any currency.
+    pub price_per_hour: Option<f64>,
     /// Where the images are, resolved.
     pub input: String,
     /// Take every file for an image.
@@ -122,6 +124,9 @@ impl ResolvedJob {
                 return Err(JobError::Mismatch(format!("`{key}` is 0; it is at least 1")).into());
             }
         }
+        if spec.job.price_per_hour.is_some_and(|price| !price.is_finite() || price < 0.0) {
+            return Err(JobError::Mismatch("`job.price_per_hour` is a number, 0 or more".into()).into());
+        }
         let part_bytes = u64::from(rows_per_part) * rows.row_bytes();
         if part_bytes > MAX_PART_BYTES {
             return Err(JobError::Mismatch(format!(
@@ -158,6 +163,7 @@ impl ResolvedJob {
         }
         let mut job = ResolvedJob {
             name: spec.job.name.clone().unwrap_or_else(|| stem(file)),
+            price_per_hour: spec.job.price_per_hour,
             input: match pattern {
                 Some(pattern) => format!("{input}/{pattern}"),
                 None => input.to_string(),

@@ -42,6 +42,8 @@ pub struct JobSpec {
 pub struct Job {
     /// For logs and reports; default: the file's name.
     pub name: Option<String>,
+    /// What the machine costs an hour, in any currency.
+    pub price_per_hour: Option<f64>,
 }
 
 /// Where the images are.

@@ -58,6 +58,11 @@ impl Layout {
         format!("_tresnet/{share}.lock")
     }
 
+    /// Where a measurement writes what it takes away again: control data, never rows.
+    pub fn scratch(run: &str) -> String {
+        format!("_tresnet/bench-{run}")
+    }
+
     /// A file of the report.
     pub fn report(extension: &str) -> String {
         format!("{}/report.{extension}", Self::REPORT)

@@ -18,6 +18,7 @@ pub(super) const IMAGES: u32 = 16;
 /// Lets the first images of a part through and ends the reading once each of them was delivered.
 pub(super) struct FirstImages<I> {
     inner: I,
+    most: u32,
     admitted: AtomicU32,
     open: Arc<Undelivered>,
 }
@@ -29,15 +30,16 @@ struct Undelivered {
 }
 
 impl<I: Intake> FirstImages<I> {
-    pub fn of(inner: I) -> Self {
-        FirstImages { inner, admitted: AtomicU32::new(0), open: Arc::default() }
+    /// The first `most` images.
+    pub fn of(inner: I, most: u32) -> Self {
+        FirstImages { inner, most, admitted: AtomicU32::new(0), open: Arc::default() }
     }
 
     /// How the reading ended: well where the first images came, or all there are; how many, then.
     pub fn end<T>(self, read: Result<T, ReadError>) -> Result<(I, u32), ReadError> {
         let admitted = self.admitted.load(SeqCst);
         match read {
-            Err(ReadError::Stopped) if admitted == IMAGES => Ok((self.inner, admitted)),
+            Err(ReadError::Stopped) if admitted == self.most => Ok((self.inner, admitted)),
             Err(error) => Err(error),
             Ok(_) => Ok((self.inner, admitted)),
         }
@@ -47,7 +49,7 @@ impl<I: Intake> FirstImages<I> {
 impl<I: Intake> Intake for FirstImages<I> {
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
         Box::pin(async move {
-            if self.admitted.load(SeqCst) == IMAGES {
+            if self.admitted.load(SeqCst) == self.most {
                 loop {
                     let fewer = self.open.fewer.notified();
                     if self.open.tickets.load(SeqCst) == 0 {

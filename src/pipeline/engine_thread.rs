@@ -12,9 +12,10 @@ use crate::engine::{Engine, EngineError, Outputs, Ready, SlotPool};
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::sample::RowOutcome;
+use crate::telemetry::trace::Lane;
 
 use super::parts::OpenParts;
-use super::work::{Done, WorkQueue};
+use super::work::{Done, WorkQueue, batch_facts};
 use super::{Progress, Shutdown};
 
 pub(super) struct EngineThread {
@@ -33,6 +34,9 @@ struct InFlight {
     part: u32,
     first_offset: u32,
     rows: Vec<RowOutcome>,
+    began: Instant,
+    lane: Lane,
+    id: Option<u32>,
 }
 
 impl EngineThread {
@@ -64,8 +68,13 @@ impl EngineThread {
         loop {
             while in_flight.len() < depth {
                 let ready = if in_flight.is_empty() {
+                    let began = Instant::now();
                     match self.ready.recv_blocking() {
-                        Ok(ready) => ready,
+                        Ok(ready) => {
+                            self.progress.meters.wait_batch.since(began);
+                            self.progress.trace.span("batch wait", began, &[]);
+                            ready
+                        }
                         Err(_) => return Ok(()),
                     }
                 } else {
@@ -74,13 +83,16 @@ impl EngineThread {
                         Err(_) => break,
                     }
                 };
-                if self.parts.get(ready.part).is_none() {
+                let Some(open) = self.parts.get(ready.part) else {
                     self.pool.give_back(ready.slot);
                     continue;
-                }
+                };
+                let waited = Instant::now();
                 let Ok(outputs) = self.outputs.recv_blocking() else { return Ok(()) };
                 let rows = ready.rows.len();
-                let started = Instant::now();
+                let began = Instant::now();
+                self.progress.meters.wait_outputs.took(began.duration_since(waited));
+                let lane = self.progress.trace.lane("device");
                 if failpoints::on("engine.fails") {
                     return Err(EngineError::Run("a failpoint".into()));
                 }
@@ -89,25 +101,29 @@ impl EngineThread {
                     self.drain();
                     return Err(failed.error);
                 }
-                self.progress.inferred(started);
+                self.progress.meters.engine.since(began);
                 in_flight.push_back(InFlight {
                     part: ready.part,
                     first_offset: ready.first_offset,
                     rows: ready.rows,
+                    began,
+                    lane,
+                    id: open.id(),
                 });
             }
-            let started = Instant::now();
+            let waited = Instant::now();
             let (Some((slot, outputs, result)), Some(batch)) = (self.engine.finish(), in_flight.pop_front())
             else {
                 continue;
             };
-            self.progress.inferred(started);
+            let InFlight { part, first_offset, rows, began, lane, id } = batch;
+            self.progress.ran(waited, rows.len());
+            lane.span("infer", began, &batch_facts(id, rows.len()));
             self.pool.give_back(slot);
             if let Err(error) = result {
                 self.drain();
                 return Err(error);
             }
-            let InFlight { part, first_offset, rows } = batch;
             self.queue.rows(Done { part, first_offset, rows, outputs });
         }
     }

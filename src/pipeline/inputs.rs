@@ -210,7 +210,7 @@ async fn open_truth(
 }
 
 /// Fails where a source gives no row at all, saying what it holds instead.
-async fn any_row(source: &dyn PlanSource) -> Result<(), Failure> {
+pub(super) async fn any_row(source: &dyn PlanSource) -> Result<(), Failure> {
     match source.rows(None).try_next().await? {
         Some(_) => Ok(()),
         None => Err(source.nothing_there().into()),

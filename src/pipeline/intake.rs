@@ -1,6 +1,7 @@
 //! Admission: a row of a batch, then room for its bytes. The only place where reading waits.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
@@ -8,6 +9,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use crate::dataset::{Arrival, Intake, Stop, Ticket};
 use crate::engine::{Filling, RowSlot, SlotPool};
 use crate::sample::{RowError, Sample};
+use crate::telemetry::trace::{Fact, Lane};
 
 use super::Progress;
 use super::work::{DecodeJob, WorkQueue};
@@ -71,6 +73,7 @@ impl PartIntake {
         queue: Arc<WorkQueue>,
         progress: Arc<Progress>,
     ) -> Self {
+        progress.meters.part_opens();
         let open = Mutex::new(Open { turn: Some(turn), ..Open::default() });
         PartIntake { attempt, rows, pool, budget, queue, progress, open }
     }
@@ -78,7 +81,11 @@ impl PartIntake {
     /// No more rows come: a batch that is not full is ready as it is. Without this, dropping the intake gives
     /// the open batch up.
     pub fn seal(self) {
-        if let Some(filling) = self.open.into_inner().filling {
+        let open = self.open.into_inner();
+        if open.turn.is_some() {
+            self.progress.meters.part_is_full();
+        }
+        if let Some(filling) = open.filling {
             filling.seal();
         }
     }
@@ -92,6 +99,7 @@ impl PartIntake {
         open.taken += 1;
         if Some(open.taken) == self.rows {
             open.turn = None;
+            self.progress.meters.part_is_full();
         }
         if open.filling.as_ref().is_some_and(Filling::is_full)
             && let Some(full) = open.filling.take()
@@ -105,9 +113,14 @@ impl PartIntake {
 impl Intake for PartIntake {
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
         Box::pin(async move {
+            let (asked, meters) = (Instant::now(), &self.progress.meters);
             let row = self.row(sample).await?;
+            let admitted = Instant::now();
+            meters.wait_row.took(admitted.duration_since(asked));
             let mut ticket = PartTicket {
                 row: Some(row),
+                admitted,
+                lane: self.progress.trace.lane("fetch"),
                 permit: None,
                 reserved: 0,
                 budget: self.budget.clone(),
@@ -115,6 +128,7 @@ impl Intake for PartIntake {
                 progress: self.progress.clone(),
             };
             ticket.reserve(size_hint.unwrap_or(UNKNOWN)).await;
+            meters.wait_bytes.since(admitted);
             Ok(Box::new(ticket) as Box<dyn Ticket>)
         })
     }
@@ -123,6 +137,8 @@ impl Intake for PartIntake {
 /// One admitted image. Dropped undelivered, it gives its whole batch up, and so its part.
 struct PartTicket {
     row: Option<RowSlot>,
+    admitted: Instant,
+    lane: Lane,
     permit: Option<OwnedSemaphorePermit>,
     reserved: u32,
     budget: ByteBudget,
@@ -163,6 +179,13 @@ impl Ticket for PartTicket {
 
     fn deliver(mut self: Box<Self>, image: Result<Arrival, RowError>) {
         let Some(mut row) = self.row.take() else { return };
+        self.progress.meters.fetch.since(self.admitted);
+        if self.progress.trace.is_on()
+            && let Some(sample) = row.sample_mut()
+        {
+            let facts = [("row", Fact::Number(sample.row_id)), ("key", Fact::Text(&sample.key))];
+            self.lane.span("fetch", self.admitted, &facts);
+        }
         match image {
             Ok(Arrival { bytes, etag }) => {
                 self.progress.read(bytes.len() as u64);
@@ -172,7 +195,8 @@ impl Ticket for PartTicket {
                         sample.etag = etag;
                     }
                 }
-                self.queue.decode(DecodeJob { row, bytes, permit: self.permit.take() });
+                let (permit, since) = (self.permit.take(), Instant::now());
+                self.queue.decode(DecodeJob { row, bytes, permit, since });
             }
             Err(error) => row.fail(None, error),
         }

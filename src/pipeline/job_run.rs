@@ -15,7 +15,7 @@ use crate::store::{Location, Role, Settings};
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
 use super::inputs::Input;
 use super::isolate::Isolation;
-use super::opening::{Opening, Plan};
+use super::opening::{Opening, check_range};
 use super::run::{Stages, execute};
 use super::{Progress, Share, Shutdown, Snapshot, exclude, lock};
 
@@ -73,6 +73,8 @@ pub enum Ended {
         run: Snapshot,
         /// The rule that gave targets, if any did.
         rule: Option<String>,
+        /// What the machine costs an hour, as the job says.
+        price_per_hour: Option<f64>,
         /// The provider that ran; none where every part stood already.
         provider: String,
         /// Where the images are.
@@ -84,6 +86,8 @@ pub enum Ended {
     Share {
         /// The counters of this run.
         run: Snapshot,
+        /// What the machine costs an hour, as the job says.
+        price_per_hour: Option<f64>,
         /// Parts of others that do not stand; none where the plan is not whole yet.
         missing: Option<usize>,
         /// Where the images are.
@@ -154,8 +158,13 @@ impl Opened {
         &self.job.input
     }
 
+    /// The resolved job, its input and its output.
+    pub(super) fn into_parts(self) -> (ResolvedJob, Input, Location) {
+        (self.job, self.input, self.output)
+    }
+
     /// The device with the model on it.
-    fn engine(&self, runtime: &Runtime) -> Result<Box<dyn Engine>, Failure> {
+    pub(super) fn engine(&self, runtime: &Runtime) -> Result<Box<dyn Engine>, Failure> {
         let job = &self.job;
         let graph = self.model.graph(job.precision, job.image.image_size, &job.metadata())?;
         let options = OrtOptions { threads: job.engine_threads };
@@ -201,7 +210,7 @@ impl Opened {
 }
 
 impl ResolvedJob {
-    fn planner_options(&self, planning: Planning) -> PlannerOptions {
+    pub(super) fn planner_options(&self, planning: Planning) -> PlannerOptions {
         PlannerOptions {
             fingerprint: self.fingerprint.clone(),
             rows_per_part: self.rows_per_part,
@@ -278,7 +287,7 @@ async fn run_to_end(
         layout: layout.clone(),
     };
     let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
-    let run = progress.snapshot();
+    let (run, price_per_hour) = (progress.snapshot(), job.price_per_hour);
     check_range(share, &executed.plan)?;
     let wishes = Wishes {
         formats: &job.report_formats,
@@ -291,11 +300,11 @@ async fn run_to_end(
     match shutdown.until(job.limits.grace, finishing).await? {
         Outcome::Finished(finished) => {
             let input = input.location;
-            Ok(Ended::Now { finished, run, rule, provider, input, output })
+            Ok(Ended::Now { finished, run, rule, price_per_hour, provider, input, output })
         }
         Outcome::PartsMissing { missing } if !share.is_whole() => {
             let input = input.location;
-            Ok(Ended::Share { run, missing, input, output })
+            Ok(Ended::Share { run, price_per_hour, missing, input, output })
         }
         Outcome::PartsMissing { missing } => {
             let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));
@@ -303,20 +312,6 @@ async fn run_to_end(
             Err(Failure::new(Exit::TryAgain, why))
         }
     }
-}
-
-/// A range of parts that lies behind the plan's end is a mistake; one that goes beyond it is cut.
-fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
-    let Share::Parts { first, last } = share else { return Ok(()) };
-    let parts = plan.parts.len() as u32;
-    if first >= parts && plan.is_whole {
-        let why = format!("--parts {first}-{last}: the plan has the parts 0 to {}", parts.saturating_sub(1));
-        return Err(Failure::new(Exit::Usage, if parts == 0 { "the plan has no parts".into() } else { why }));
-    }
-    if last >= parts && plan.is_whole {
-        tracing::warn!("--parts {first}-{last}: the plan ends with part {}", parts - 1);
-    }
-    Ok(())
 }
 
 /// The plan of a job, written.
@@ -369,7 +364,7 @@ pub async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure
 }
 
 /// What every part's footer says.
-fn context(job: &ResolvedJob, provider: &str) -> PartContext {
+pub(super) fn context(job: &ResolvedJob, provider: &str) -> PartContext {
     let pairs = [
         ("schema", "1"),
         ("version", env!("CARGO_PKG_VERSION")),
@@ -389,7 +384,7 @@ fn context(job: &ResolvedJob, provider: &str) -> PartContext {
 }
 
 /// Tells runs apart in logs and footers; nothing depends on it.
-fn run_id() -> String {
+pub(super) fn run_id() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:016x}", RandomState::new().hash_one((now(), std::process::id())))
 }

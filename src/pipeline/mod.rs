@@ -3,6 +3,7 @@
 //! Resources are taken in one order — part permit, slot row, bytes, request — and given back without taking
 //! another, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
 
+mod bench;
 mod budget;
 mod canary;
 mod compare;
@@ -16,6 +17,7 @@ mod intake;
 mod isolate;
 mod job_run;
 mod lock;
+mod meters;
 mod opening;
 mod part;
 mod parts;
@@ -27,14 +29,20 @@ mod share;
 mod shared;
 mod shutdown;
 mod sources;
+mod utilisation;
 mod work;
 
+pub use bench::{
+    BenchOptions, BenchReport, CommitRate, DecodeRate, EncodeRate, EngineRate, Expected, FetchRate, Together,
+    bench_job,
+};
 pub use compare::compare;
 pub use decode::{Decoding, Fault};
 pub use finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now, totals};
 pub use isolate::child::serve as serve_decoding;
 pub use isolate::{COMMAND as DECODE_COMMAND, Isolation};
 pub use job_run::{Ended, Invocation, Opened, Planned, open_job, preflight, run_job, write_plan};
+pub use meters::{Metered, Setup, Stages as StageMeters};
 pub use opening::{Opening, Plan, PlannedPart};
 pub use progress::{Progress, Snapshot};
 pub use reporting::Reported;
@@ -42,3 +50,4 @@ pub use run::{Executed, Stages, execute};
 pub use scoring::view_of;
 pub use share::Share;
 pub use shutdown::Shutdown;
+pub use utilisation::{Bottleneck, Utilisation};

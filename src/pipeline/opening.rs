@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokio::time::{Duration, Instant};
 
 use crate::dataset::{LeftOut, Part, Segment};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{Layout, Standing};
 use crate::store::Location;
 
@@ -79,4 +79,18 @@ impl Opening {
         }
         Ok(!self.standing.contains(&part.id))
     }
+}
+
+/// A range of parts that lies behind the plan's end is a mistake; one that goes beyond it is cut.
+pub(super) fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
+    let Share::Parts { first, last } = share else { return Ok(()) };
+    let parts = plan.parts.len() as u32;
+    if first >= parts && plan.is_whole {
+        let why = format!("--parts {first}-{last}: the plan has the parts 0 to {}", parts.saturating_sub(1));
+        return Err(Failure::new(Exit::Usage, if parts == 0 { "the plan has no parts".into() } else { why }));
+    }
+    if last >= parts && plan.is_whole {
+        tracing::warn!("--parts {first}-{last}: the plan ends with part {}", parts - 1);
+    }
+    Ok(())
 }

@@ -2,11 +2,13 @@
 //! second time, as the one row that says so.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::dataset::{Intake, Part, PartEnd, ReadError};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, PartFile, PartTime};
 use crate::sample::{RowError, Sample};
+use crate::telemetry::trace::Fact;
 
 use super::intake::PartIntake;
 use super::parts::OpenGuard;
@@ -15,12 +17,17 @@ use super::shared::Shared;
 /// One part from its plan to its receipt.
 pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
     let started = PartTime::now();
+    let (began, lane) = (Instant::now(), shared.progress.trace.lane("part"));
+    let facts = [("part", Fact::Number(i64::from(part.id)))];
     let Attempt { open, end } = match read_part(shared, &part).await? {
         Ok(attempt) => attempt,
         Err(damaged) => damaged_part(shared, part.id, damaged).await?,
     };
+    lane.span("read", began, &facts);
+    let is_read = Instant::now();
     open.part.expect(end.rows);
     let batches = open.part.whole().await;
+    lane.span("last rows", is_read, &facts);
     // all its rows are here: a signal must not give it up while it is written
     drop(open);
     if part.rows.is_none() {
@@ -28,28 +35,40 @@ pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Fa
     }
     let (context, time) = (shared.context.clone(), PartTime::since(started));
     let (id, first_row, plan) = (part.id, part.first_row, part.plan);
-    let encoded = tokio::task::spawn_blocking(move || {
-        output::encode(&context, id, first_row, &plan, end, time, &batches)
-    })
-    .await
-    .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
-    Ok(output::commit(&shared.output, &shared.layout, encoded).await?)
+    let progress = shared.progress.clone();
+    let encode = move || {
+        let began = Instant::now();
+        let encoded = output::encode(&context, id, first_row, &plan, end, time, &batches);
+        progress.meters.encode.since(began);
+        encoded
+    };
+    let is_whole = Instant::now();
+    let encoded = tokio::task::spawn_blocking(encode)
+        .await
+        .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))??;
+    lane.span("encode", is_whole, &facts);
+    let (is_encoded, bytes) = (Instant::now(), encoded.bytes.len() as u64);
+    let receipt = output::commit(&shared.output, &shared.layout, encoded).await?;
+    shared.progress.committed(is_encoded, bytes);
+    lane.span("commit", is_encoded, &facts);
+    lane.span("part", began, &facts);
+    Ok(receipt)
 }
 
 /// A part that was read to its end and whose rows may still be under way.
-struct Attempt {
+pub(super) struct Attempt {
     open: OpenGuard,
-    end: PartEnd,
+    pub end: PartEnd,
 }
 
 /// A whole input that became one row.
-struct Damaged {
+pub(super) struct Damaged {
     row: Sample,
     error: RowError,
 }
 
 /// Reads a part. One that is damaged leaves nothing behind: its rows so far, made or under way, are given up.
-async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
+pub(super) async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
     let (open, intake) = attempt(shared, Some(part.id), part.rows).await?;
     // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
     match shared.dataset.read(part, &intake).await {

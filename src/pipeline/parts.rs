@@ -35,6 +35,11 @@ impl OpenPart {
         self.part.is_some()
     }
 
+    /// Its number in the plan; the first images of a run have none.
+    pub fn id(&self) -> Option<u32> {
+        self.part.map(|(id, _)| id)
+    }
+
     fn rows_left(&self) -> Option<(u32, u32)> {
         let (id, rows) = self.part?;
         let made = match &*self.rows() {

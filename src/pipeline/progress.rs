@@ -5,9 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::telemetry::trace::Tracer;
+
+use super::meters::{Meters, Stages};
+
 /// Counters of one run.
 #[derive(Debug)]
 pub struct Progress {
+    pub(super) trace: Tracer,
+    pub(super) meters: Meters,
     started: Instant,
     working: OnceLock<Instant>,
     planned: AtomicU64,
@@ -19,9 +25,8 @@ pub struct Progress {
     damaged: AtomicU64,
     parts: AtomicU64,
     bytes: AtomicU64,
-    decode_busy: AtomicU64,
-    rows_busy: AtomicU64,
-    engine_busy: AtomicU64,
+    /// When the last rows left the network, in nanoseconds since everything was loaded.
+    last_rows: AtomicU64,
     by_kind: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -48,12 +53,10 @@ pub struct Snapshot {
     pub parts: u64,
     /// Encoded bytes read.
     pub bytes: u64,
-    /// Seconds that decode workers were busy, summed.
-    pub decode_busy: f64,
-    /// Seconds that the making of rows took, summed.
-    pub rows_busy: f64,
-    /// Seconds that the device was busy.
-    pub engine_busy: f64,
+    /// Since everything was loaded, up to the last rows that left the network.
+    pub until_last_rows: Duration,
+    /// What each stage did and waited for.
+    pub stages: Stages,
     /// Error rows by kind.
     pub by_kind: BTreeMap<String, u64>,
 }
@@ -61,6 +64,8 @@ pub struct Snapshot {
 impl Default for Progress {
     fn default() -> Self {
         Progress {
+            trace: Tracer::default(),
+            meters: Meters::default(),
             started: Instant::now(),
             working: OnceLock::new(),
             planned: AtomicU64::new(0),
@@ -72,17 +77,21 @@ impl Default for Progress {
             damaged: AtomicU64::new(0),
             parts: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            decode_busy: AtomicU64::new(0),
-            rows_busy: AtomicU64::new(0),
-            engine_busy: AtomicU64::new(0),
+            last_rows: AtomicU64::new(0),
             by_kind: Mutex::default(),
         }
     }
 }
 
 impl Progress {
+    /// Counters of a run whose spans are written down.
+    pub fn traced(trace: Tracer) -> Self {
+        Progress { trace, ..Progress::default() }
+    }
+
     /// Everything is loaded: from here on images a second are counted.
     pub fn begin(&self) {
+        self.meters.begin();
         self.working.get_or_init(Instant::now);
     }
 
@@ -116,6 +125,8 @@ impl Progress {
     /// A batch left the network, with so many error rows of each kind.
     pub fn batch(&self, rows: u64, errors: &BTreeMap<String, u64>) {
         self.rows(rows, errors.values().sum());
+        let since = self.working.get().map_or(Duration::ZERO, Instant::elapsed);
+        self.last_rows.fetch_max(since.as_nanos() as u64, Relaxed);
         if let Ok(mut by_kind) = self.by_kind.lock() {
             for (kind, count) in errors {
                 *by_kind.entry(kind.clone()).or_default() += count;
@@ -152,16 +163,17 @@ impl Progress {
         self.bytes.fetch_add(bytes, Relaxed);
     }
 
-    pub(super) fn decoded(&self, since: Instant) {
-        self.decode_busy.fetch_add(since.elapsed().as_nanos() as u64, Relaxed);
+    /// The device has ended a batch, which was waited for since then.
+    pub(super) fn ran(&self, since: Instant, rows: usize) {
+        self.meters.engine.since(since);
+        self.meters.batches.fetch_add(1, Relaxed);
+        self.meters.batch_rows.fetch_add(rows as u64, Relaxed);
     }
 
-    pub(super) fn made_rows(&self, since: Instant) {
-        self.rows_busy.fetch_add(since.elapsed().as_nanos() as u64, Relaxed);
-    }
-
-    pub(super) fn inferred(&self, since: Instant) {
-        self.engine_busy.fetch_add(since.elapsed().as_nanos() as u64, Relaxed);
+    /// A part of so many bytes was written, which began then.
+    pub(super) fn committed(&self, since: Instant, bytes: u64) {
+        self.meters.commit.since(since);
+        self.meters.commit_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// Error rows so far.
@@ -171,7 +183,6 @@ impl Progress {
 
     /// All counters.
     pub fn snapshot(&self) -> Snapshot {
-        let seconds = |counter: &AtomicU64| counter.load(Relaxed) as f64 / 1e9;
         Snapshot {
             elapsed: self.started.elapsed(),
             working: self.working.get().map_or(Duration::ZERO, Instant::elapsed),
@@ -183,9 +194,8 @@ impl Progress {
             errors: self.errors.load(Relaxed),
             parts: self.parts.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
-            decode_busy: seconds(&self.decode_busy),
-            rows_busy: seconds(&self.rows_busy),
-            engine_busy: seconds(&self.engine_busy),
+            until_last_rows: Duration::from_nanos(self.last_rows.load(Relaxed)),
+            stages: self.meters.read(),
             by_kind: self.by_kind.lock().map(|map| map.clone()).unwrap_or_default(),
         }
     }

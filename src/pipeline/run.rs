@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::dataset::{Dataset, Part, Planner, ReadError, Segment, Unit};
-use crate::engine::{Engine, SlotPool};
+use crate::engine::{Engine, EngineError, Outputs, SlotPool};
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::job::Limits;
@@ -20,6 +20,7 @@ use super::canary::{self, FirstImages};
 use super::engine_thread::EngineThread;
 use super::intake::ByteBudget;
 use super::isolate::Isolation;
+use super::meters::Setup;
 use super::opening::{Opening, Plan};
 use super::part::{attempt, run_part};
 use super::parts::OpenParts;
@@ -30,6 +31,8 @@ use super::{Progress, Share, Shutdown};
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
 /// does; a segment's head and footer take about a megabyte.
 const SEGMENTS_AHEAD: usize = 128;
+/// Providers that compute on the cores that also decode.
+pub(super) const SHARES_CORES: [&str; 2] = ["cpu", "noise"];
 
 /// Everything that a run is made of. The stages are built by the caller, from a resolved job.
 pub struct Stages<'a> {
@@ -64,6 +67,32 @@ pub struct Executed {
     pub committed: Vec<PartFile>,
 }
 
+/// The batches of a run: what they are filled in, and what comes back.
+pub(super) struct Memory {
+    pub pool: SlotPool,
+    pub outputs: Vec<Outputs>,
+    /// Batches that are being filled at the same time.
+    pub filling: usize,
+}
+
+impl Memory {
+    pub fn allocate(engine: &mut dyn Engine, limits: &Limits) -> Result<Memory, EngineError> {
+        let (depth, fixed) = (engine.spec().depth, engine.spec().fixed_batch);
+        let batch_size = fixed.unwrap_or(limits.batch_size).max(1);
+        // enough batches being filled that one slow image idles nobody, one on the device, one waiting for it
+        let filling = 2.max(limits.requests.div_ceil(batch_size));
+        let (mut slots, mut outputs) = (Vec::new(), Vec::new());
+        for _ in 0..depth + 1 + filling {
+            let (slot, numbers) = engine.allocate(batch_size)?;
+            slots.push(slot);
+            outputs.push(numbers);
+        }
+        // outputs in flight, one whose rows are being made, one in hand
+        outputs.truncate(depth + 2);
+        Ok(Memory { pool: SlotPool::new(slots), outputs, filling })
+    }
+}
+
 /// Runs every part that does not stand yet.
 pub async fn execute(
     stages: Stages<'_>,
@@ -75,22 +104,16 @@ pub async fn execute(
     let Stages { dataset, planner, share, mut engine, image, isolation, rows, context, output, layout } =
         stages;
     let spec = engine.spec().clone();
-    let batch_size = spec.fixed_batch.unwrap_or(limits.batch_size).max(1);
-    // enough batches being filled that one slow image idles nobody, one on the device, one waiting for it
-    let filling = 2.max(limits.requests.div_ceil(batch_size));
-    let (mut slots, mut buffers) = (Vec::new(), Vec::new());
-    for _ in 0..spec.depth + 1 + filling {
-        let (slot, outputs) = engine.allocate(batch_size)?;
-        slots.push(slot);
-        buffers.push(outputs);
-    }
-    // outputs in flight, one whose rows are being made, one in hand
-    buffers.truncate(spec.depth + 2);
-    let (outputs_in, outputs_out) = async_channel::bounded(buffers.len());
-    for outputs in buffers {
+    let setup = Setup {
+        workers: limits.decode_threads.max(1),
+        requests: limits.requests,
+        shares_cores: SHARES_CORES.contains(&engine.provider()),
+    };
+    let Memory { pool, outputs, filling } = Memory::allocate(engine.as_mut(), limits)?;
+    let (outputs_in, outputs_out) = async_channel::bounded(outputs.len());
+    for outputs in outputs {
         drop(outputs_in.try_send(outputs));
     }
-    let pool = SlotPool::new(slots);
     let queue = Arc::new(WorkQueue::default());
     let parts = Arc::new(OpenParts::default());
     let engine_thread = EngineThread {
@@ -135,6 +158,7 @@ pub async fn execute(
         max_damaged_inputs: limits.max_damaged_inputs,
     });
 
+    shared.progress.meters.set_up(setup);
     shared.progress.begin();
     let (segments, arrivals) = mpsc::channel(SEGMENTS_AHEAD);
     let planning = plan(planner, share, segments, &shared);
@@ -327,7 +351,7 @@ fn receive(
 /// Sends the first images of a part the whole way, before the long loop; see [`canary`].
 async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
     let (open, intake) = attempt(shared, None, None).await?;
-    let intake = FirstImages::of(intake);
+    let intake = FirstImages::of(intake, canary::IMAGES);
     let read = tokio::select! {
         biased;
         // what stopped it is known where it happened
@@ -345,7 +369,11 @@ async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
     };
     open.part.expect(images);
     tokio::select! {
-        batches = open.part.whole() => canary::judge(&batches),
+        batches = open.part.whole() => {
+            // the first part opens now; until here it was not waited for
+            shared.progress.meters.forget_gap();
+            canary::judge(&batches)
+        }
         // what stopped it is known where it happened
         () = shared.shutdown.draining() => Ok(()),
     }

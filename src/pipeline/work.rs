@@ -15,6 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::output::{self, Predictions};
 use crate::sample::{ImageFacts, RowOutcome};
+use crate::telemetry::trace::Fact;
 use crate::tensor::Layout;
 
 use super::budget;
@@ -28,6 +29,8 @@ pub(super) struct DecodeJob {
     pub row: RowSlot,
     pub bytes: Bytes,
     pub permit: Option<OwnedSemaphorePermit>,
+    /// Since when it waits for a worker.
+    pub since: Instant,
 }
 
 /// A batch whose numbers are there.
@@ -53,7 +56,7 @@ struct State {
     closed: bool,
 }
 
-enum Work {
+pub(super) enum Work {
     Rows(Done),
     Decode(DecodeJob),
 }
@@ -85,7 +88,8 @@ impl WorkQueue {
         self.changed.notify_all();
     }
 
-    fn next(&self) -> Option<Work> {
+    /// Waits for the next piece of work; `None` once there is none and the queue is closed.
+    pub fn next(&self) -> Option<Work> {
         let mut state = self.state();
         loop {
             if let Some(done) = state.rows.pop_front() {
@@ -143,8 +147,15 @@ impl Workshop {
     }
 
     fn decode(&self, decoding: &mut Decoding, job: DecodeJob) {
-        let started = Instant::now();
-        let DecodeJob { mut row, bytes, permit } = job;
+        let began = Instant::now();
+        let DecodeJob { mut row, bytes, permit, since } = job;
+        let progress = &self.progress;
+        progress.meters.queue.took(began.duration_since(since));
+        // the sample leaves with its row
+        let traced = progress
+            .trace
+            .is_on()
+            .then(|| row.sample_mut().map(|sample| (sample.row_id, sample.key.clone())));
         match row.write(|pixels| decoding.decode(&bytes, self.layout, pixels)) {
             Some(Ok(Ok(source))) => row.done(facts(source)),
             Some(Ok(Err(Fault { source, error }))) => row.fail(source.map(facts), error),
@@ -156,13 +167,19 @@ impl Workshop {
         }
         drop(bytes);
         drop(permit);
-        self.progress.decoded(started);
+        progress.meters.decode.since(began);
+        if let Some(Some((row, key))) = traced {
+            let facts = [("row", Fact::Number(row)), ("key", Fact::Text(&key))];
+            progress.trace.span("decode", began, &facts);
+        }
     }
 
     fn make_rows(&self, done: Done) {
-        let started = Instant::now();
+        let began = Instant::now();
         let Done { part, first_offset, rows, outputs } = done;
+        let (mut id, count) = (None, rows.len());
         if let Some(open) = self.parts.get(part) {
+            id = open.id();
             let predictions = Predictions {
                 logits: &outputs.logits[..rows.len() * self.output.classes],
                 embedding: &outputs.embedding[..rows.len() * self.output.dim],
@@ -191,8 +208,14 @@ impl Workshop {
         }
         // the pool has room for every `Outputs`; it is closed only when nobody needs them any more
         drop(self.outputs.try_send(outputs));
-        self.progress.made_rows(started);
+        self.progress.meters.rows.since(began);
+        self.progress.trace.span("rows", began, &batch_facts(id, count));
     }
+}
+
+/// What a span says of a batch; that of the first images belongs to no part.
+pub(super) fn batch_facts(part: Option<u32>, rows: usize) -> [(&'static str, Fact<'static>); 2] {
+    [("part", Fact::Number(part.map_or(-1, i64::from))), ("rows", Fact::Number(rows as i64))]
 }
 
 fn facts(source: image::Source) -> ImageFacts {

@@ -1,6 +1,8 @@
 //! Logs: to standard error, filtered by `TRESNET_BATCH_LOG`.
 //!
-//! Standard output belongs to results; its last line is JSON for machines.
+//! Standard output belongs to results; its last line is JSON for machines. [`trace`] writes timelines.
+
+pub mod trace;
 
 use std::io::IsTerminal;
 

@@ -5,8 +5,8 @@ mod again;
 mod damage;
 mod globs;
 mod manifest;
-mod pages;
 mod packages;
+mod pages;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -45,11 +45,11 @@ fn manifest_job(name: &str) -> Job {
         .set(format!("input.manifest={}", manifest.display()))
 }
 
-fn shard_job(address: &str) -> Job {
+pub fn shard_job(address: &str) -> Job {
     named_classes(Job::on(address)).set("input.format=webdataset").set("input.targets=webdataset")
 }
 
-fn local_shards() -> String {
+pub fn local_shards() -> String {
     format!("{}/shards/train-{{000..008}}.tar", PACKED.display())
 }
 

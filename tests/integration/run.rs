@@ -8,3 +8,4 @@ mod parity;
 mod reports;
 mod rows;
 mod runtime;
+mod seen;

@@ -1,0 +1,77 @@
+//! The pipeline with the do-nothing engine from an S3 server on loopback that adds so many milliseconds to each
+//! request, against the same server that adds none, and against a local disk. Prints one table; no test.
+//!
+//! `cargo bench --bench fetch -- [--images FOLDER] [--count N] [--runs N] [--latency MS] [--requests N] [--batch N]`
+//!
+//! The server has a thread of this process, so its work takes from the cores that decode, in both runs alike.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+
+#[path = "../tests/support/scripted_s3/mod.rs"]
+mod scripted_s3;
+mod support;
+
+use std::time::Duration;
+
+use scripted_s3::ScriptedS3;
+use tresnet_batch::store::{Location, Role, Settings};
+
+use support::{Arguments, Knobs, cores, decode_alone, mean_kilobytes, median, photographs, rate};
+
+fn main() {
+    let arguments = Arguments::read(&["images", "count", "runs", "latency", "requests", "batch"]);
+    let (count, runs) = (arguments.number("count", 2000), arguments.number("runs", 5));
+    let added = Duration::from_millis(arguments.number("latency", 50));
+    let images = photographs(&arguments.images());
+    let server = ScriptedS3::start();
+    server.keep_log(false);
+    server.virtual_keys("in/", count, |number| format!("{number:08}.jpg"), images.clone());
+    for (name, value) in server.environment() {
+        // SAFETY: the server's thread reads no environment, and no other thread is there yet.
+        unsafe { std::env::set_var(name, value) };
+    }
+    let mut knobs = Knobs { batch: arguments.number("batch", 32) as usize, ..Knobs::new(count) };
+    knobs.requests = arguments.number("requests", knobs.requests as u64) as usize;
+    let settings = Settings { requests: knobs.requests, ..Settings::default() };
+    println!(
+        "{count} requests of images of {:.0} kB, batches of {}, {} in flight, {} cores, medians of {runs} runs",
+        mean_kilobytes(&images),
+        knobs.batch,
+        knobs.requests,
+        cores()
+    );
+    let runtime = support::runtime();
+    let run = |latency: Duration| {
+        server.latency(latency);
+        // a location of its own: connections and counters begin anew
+        let input = Location::open_with("s3://test/in/", Role::Input, settings).unwrap();
+        let run = runtime.block_on(support::run_with_noise(&input, knobs));
+        assert_eq!((run.rows, run.errors), (count, 0));
+        (rate(&run), run.utilisation())
+    };
+    let (mut near, mut far, mut alone, mut ratio) = (vec![], vec![], vec![], vec![]);
+    let mut last = None;
+    for _ in 0..runs {
+        alone.push(decode_alone(&images, knobs.size, count as usize, knobs.workers));
+        let (quick, _) = run(Duration::ZERO);
+        let (slow, used) = run(added);
+        near.push(quick);
+        far.push(slow);
+        ratio.push(100.0 * slow / quick);
+        last = Some(used);
+    }
+    println!("| what | images/s | of 0 ms |\n|---|---|---|");
+    println!("| decode alone | {:.1} | |", median(alone));
+    println!("| S3, 0 ms added | {:.1} | 100 % |", median(near));
+    println!("| S3, {} ms added | {:.1} | {:.1} % |", added.as_millis(), median(far), median(ratio));
+    if let Some(used) = last {
+        println!(
+            "the last run with latency: {:.1} images on their way, waited {:.1} % for a row, {:.1} % for bytes; {:?} \
+             is the bottleneck",
+            used.fetch.in_flight,
+            100.0 * used.fetch.waits_for_row,
+            100.0 * used.fetch.waits_for_bytes,
+            used.bottleneck
+        );
+    }
+}

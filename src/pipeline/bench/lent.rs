@@ -1,0 +1,46 @@
+//! One engine that several users have in turn, so that a model is loaded once.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::engine::{Engine, EngineError, EngineSpec, Failed, Outputs, Slot};
+
+/// A handle on an engine. One user at a time has batches in flight.
+#[derive(Clone)]
+pub(super) struct Lent {
+    engine: Arc<Mutex<Box<dyn Engine>>>,
+    spec: EngineSpec,
+    provider: String,
+}
+
+impl Lent {
+    pub fn new(engine: Box<dyn Engine>) -> Lent {
+        let (spec, provider) = (engine.spec().clone(), engine.provider().to_owned());
+        Lent { engine: Arc::new(Mutex::new(engine)), spec, provider }
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Box<dyn Engine>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine for Lent {
+    fn spec(&self) -> &EngineSpec {
+        &self.spec
+    }
+
+    fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    fn allocate(&mut self, capacity: usize) -> Result<(Slot, Outputs), EngineError> {
+        self.engine().allocate(capacity)
+    }
+
+    fn submit(&mut self, slot: Slot, outputs: Outputs, rows: usize) -> Result<(), Box<Failed>> {
+        self.engine().submit(slot, outputs, rows)
+    }
+
+    fn finish(&mut self) -> Option<(Slot, Outputs, Result<(), EngineError>)> {
+        self.engine().finish()
+    }
+}

@@ -1,0 +1,179 @@
+//! Each stage of a job alone, then all together, on the job's own input and model.
+//!
+//! The stages are those of a run, fed and emptied by this module: the same admission, workers, engine, encoder
+//! and commit. Plan and rows go to memory; only the commit, measured alone, writes to the job's output, below a
+//! folder of control data that no reader takes for rows, and takes away what it wrote.
+
+mod alone;
+mod lent;
+mod report;
+mod scratch;
+mod some;
+
+use report::Runs;
+pub use report::{
+    BenchReport, CommitRate, DecodeRate, EncodeRate, EngineRate, Expected, FetchRate, Together,
+};
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::dataset::{Part, PlanSource, Planner, Planning, Unit};
+use crate::engine::{Engine, EngineError, Runtime};
+use crate::failure::{Exit, Failure};
+use crate::job::{Limits, ResolvedJob};
+use crate::output::Layout;
+use crate::store::Location;
+
+use super::inputs::{Input, any_row};
+use super::isolate::Isolation;
+use super::job_run::{Invocation, context, open_job, run_id};
+use super::opening::Opening;
+use super::run::{SHARES_CORES, Stages, execute};
+use super::{Progress, Share, Shutdown, Snapshot};
+
+use alone::{Alone, Kept};
+use lent::Lent;
+use some::SomeImages;
+
+/// Shards whose images are taken, at most: how many each holds is known when it has been read.
+const SHARDS: u64 = 16;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct BenchOptions {
+    /// Images of the plan's beginning; decoders and network take them several times where the plan has fewer.
+    pub images: u64,
+    /// Time of each stage in each round, at most.
+    pub time: Duration,
+    /// Rounds, of which the medians are reported.
+    pub rounds: usize,
+}
+
+/// Measures a job. `tell` hears what is being done.
+pub async fn bench_job(
+    invocation: &Invocation<'_>,
+    options: BenchOptions,
+    tell: &mut dyn FnMut(&str),
+) -> Result<BenchReport, Failure> {
+    let opened = open_job(invocation).await?;
+    let runtime = Runtime::load(invocation.onnxruntime).map_err(EngineError::from)?;
+    tell("loading the model");
+    let engine = Lent::new(opened.engine(&runtime)?);
+    let (source, _) = opened.source().await?;
+    any_row(&source).await?;
+    let (job, input, output) = opened.into_parts();
+    let bench = Bench { job, input, engine, options };
+
+    tell("listing the first images");
+    let plan = Location::in_memory("plan")?;
+    let (parts, dataset) = bench.plan(&source, &plan).await?;
+    let alone = Alone::new(&bench, &plan)?;
+    let mut runs = Runs::default();
+    let mut kept = Kept::default();
+    for round in 1..=options.rounds {
+        let of = format!("round {round} of {}", options.rounds);
+        tell(&format!("{of}: fetch"));
+        runs.fetch.push(alone.fetch(&dataset, &parts, &mut kept).await?);
+        if kept.images.is_empty() {
+            return Err(Failure::new(Exit::NoInput, "none of the first images could be read"));
+        }
+        tell(&format!("{of}: decode"));
+        runs.decode.push(alone.decode(&mut kept).await?);
+        tell(&format!("{of}: engine"));
+        runs.engine.push(alone.engine(&mut kept, round == 1).await?);
+        tell(&format!("{of}: together"));
+        let rows = Location::in_memory("rows")?;
+        runs.together.push(bench.together(&source, &rows).await?);
+        tell(&format!("{of}: encode and commit"));
+        let files = alone.encode(&rows, &mut runs.encode).await?;
+        scratch::commit(&output, &run_id(), files, &mut runs.commit).await?;
+    }
+    Ok(runs.report(&bench, kept.mean_bytes()))
+}
+
+/// What every stage is measured with.
+struct Bench {
+    job: ResolvedJob,
+    input: Input,
+    engine: Lent,
+    options: BenchOptions,
+}
+
+impl Bench {
+    /// A job's limits without those that end a run early.
+    fn limits(&self) -> Limits {
+        Limits { max_error_fraction: 1.0, max_damaged_inputs: u64::MAX, ..self.job.limits.clone() }
+    }
+
+    fn shares_cores(&self) -> bool {
+        SHARES_CORES.contains(&self.engine.provider())
+    }
+
+    fn planner<'a>(&self, source: &'a dyn PlanSource, output: &'a Location) -> Planner<'a> {
+        let mut options = self.job.planner_options(Planning::Make);
+        let most = if source.unit() == Unit::Shard { SHARDS } else { self.options.images };
+        options.limit = Some(options.limit.map_or(most, |limit| limit.min(most)));
+        Planner::new(source, output, Layout::segment, options)
+    }
+
+    /// The reading side, which ends after the images that are wanted.
+    async fn dataset(&self, plan: &Location) -> Result<Arc<SomeImages>, Failure> {
+        let dataset = self.input.dataset(&self.job, plan).await?;
+        Ok(Arc::new(SomeImages::new(dataset, self.options.images)))
+    }
+
+    async fn plan(
+        &self,
+        source: &dyn PlanSource,
+        output: &Location,
+    ) -> Result<(Vec<Part>, Arc<SomeImages>), Failure> {
+        let mut planner = self.planner(source, output);
+        let mut parts = Vec::new();
+        while let Some(segment) = planner.next_segment().await? {
+            parts.extend(segment.parts());
+        }
+        Ok((parts, self.dataset(output).await?))
+    }
+
+    /// The whole pipeline, as a run has it, up to the time that is given to it.
+    async fn together(&self, source: &dyn PlanSource, output: &Location) -> Result<Snapshot, Failure> {
+        let layout = self.job.layout();
+        let stages = Stages {
+            dataset: self.dataset(output).await?,
+            planner: self.planner(source, output),
+            share: Share::WHOLE,
+            engine: Box::new(self.engine.clone()),
+            image: self.job.image,
+            isolation: Isolation::Off,
+            rows: self.job.rows.clone(),
+            context: context(&self.job, self.engine.provider()),
+            output: output.clone(),
+            layout: layout.clone(),
+        };
+        let opening = Opening::begin(Share::WHOLE, output.clone(), layout).await?;
+        let (progress, shutdown) = (Arc::new(Progress::default()), Shutdown::default());
+        let limits = self.limits();
+        let running = execute(stages, &limits, opening, progress.clone(), shutdown.clone());
+        tokio::pin!(running);
+        tokio::select! {
+            ended = &mut running => {
+                ended?;
+                Ok(progress.snapshot())
+            }
+            () = tokio::time::sleep(self.options.time) => {
+                let so_far = progress.snapshot();
+                shutdown.interrupt();
+                shutdown.abort();
+                // the interruption is our own; what failed before it would have ended the run
+                drop(running.await);
+                Ok(so_far)
+            }
+        }
+    }
+}
+
+/// True once the time that a stage has is over.
+fn is_over(began: Instant, time: Duration) -> bool {
+    began.elapsed() >= time
+}
