@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools python build demo test test-long check fuzz clean-runtime
+.PHONY: help setup tools python browser build demo test test-long check fuzz clean-runtime
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -14,13 +14,16 @@ tools: ## the first half of setup: only the build tools
 python: tools ## make the pinned Python environment of tests and demo in .venv
 	@infra/setup/python.sh
 
+browser: ## find a Chromium for the test of the HTML report (as root on Debian: install it)
+	@infra/setup/browser.sh
+
 build: tools ## build target/release/tresnet-batch
 	cargo build --release --locked
 
 demo: setup python build ## classify a small generated data set on this machine's CPU and show the report
 	@infra/demo/run.sh
 
-test: setup python ## all tests: unit, integration, documentation, and those with failpoints
+test: setup python browser ## all tests: unit, integration, documentation, and those with failpoints
 	cargo test --locked
 	cargo test --locked --features failpoints --test faults
 

@@ -6,6 +6,7 @@ mod damage;
 mod globs;
 mod manifest;
 mod packages;
+mod pages;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -15,6 +15,7 @@ mod jobs;
 mod model;
 mod report;
 mod report_figures;
+mod report_html;
 mod run;
 mod s3;
 mod scale;

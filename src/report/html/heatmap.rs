@@ -5,9 +5,6 @@ use super::plots::class_name;
 use super::svg::{Anchor, Svg};
 use super::words::{clip, count, decimal};
 
-/// Room for the names on the left and on top.
-const NAMES: f64 = 132.0;
-const NAMES_ON_TOP: f64 = 112.0;
 /// Characters of a name.
 const SHOWN: usize = 20;
 /// The whole drawing is about so wide.
@@ -19,34 +16,32 @@ pub(super) fn heatmap(report: &Report) -> Option<String> {
     if report.counts.scored == 0 || matrix.classes.is_empty() {
         return None;
     }
+    let name = |index: usize| class_name(&report.classes, index);
+    let lengths = matrix.classes.iter().map(|&index| clip(&name(index), SHOWN).chars().count());
+    let longest = lengths.chain((!matrix.whole).then_some(15)).max().unwrap_or_default() as f64;
+    // room for the names: on the left, and on top, where they are steep
+    let (left, top) = (14.0 + 6.2 * longest, 14.0 + 5.2 * longest);
     let columns = matrix.classes.len() + usize::from(!matrix.whole);
-    let cell = ((WIDTH - NAMES) / columns as f64).clamp(13.0, 46.0);
+    let cell = ((WIDTH - left) / columns as f64).clamp(13.0, 46.0);
     let (width, height) =
-        (NAMES + cell * columns as f64 + 50.0, NAMES_ON_TOP + cell * matrix.classes.len() as f64 + 8.0);
+        (left + cell * columns as f64 + 50.0, top + cell * matrix.classes.len() as f64 + 8.0);
     let label = "Confusion matrix: rows are the true classes, columns what they were taken for";
     let mut svg = Svg::new("heatmap", width, height, label);
-    let name = |index: usize| class_name(&report.classes, index);
     for (at, &index) in matrix.classes.iter().enumerate() {
         let middle = cell * (at as f64 + 0.5);
         let short = clip(&name(index), SHOWN);
-        svg.text("tick", (NAMES - 6.0, NAMES_ON_TOP + middle + 3.5), Anchor::End, &short);
-        svg.steep_text("tick", (NAMES + middle + 2.0, NAMES_ON_TOP - 6.0), Anchor::Start, -55, &short);
+        svg.text("tick", (left - 6.0, top + middle + 3.5), Anchor::End, &short);
+        svg.steep_text("tick", (left + middle + 2.0, top - 6.0), Anchor::Start, -55, &short);
     }
     if !matrix.whole {
         let middle = cell * (columns as f64 - 0.5);
-        svg.steep_text(
-            "tick",
-            (NAMES + middle + 2.0, NAMES_ON_TOP - 6.0),
-            Anchor::Start,
-            -55,
-            "(another class)",
-        );
+        svg.steep_text("tick", (left + middle + 2.0, top - 6.0), Anchor::Start, -55, "(another class)");
     }
     for (at, (row, elsewhere)) in matrix.rows.iter().zip(&matrix.elsewhere).enumerate() {
         let target = matrix.classes[at];
         let of = report.classes[target].support;
-        let y = NAMES_ON_TOP + cell * at as f64;
-        svg.rect("ground", [NAMES, y, cell * columns as f64 - 1.0, cell - 1.0]);
+        let y = top + cell * at as f64;
+        svg.rect("ground", [left, y, cell * columns as f64 - 1.0, cell - 1.0]);
         let elsewhere = (!matrix.whole).then_some(*elsewhere);
         for (column, rows) in row.iter().copied().chain(elsewhere).enumerate().filter(|(_, rows)| *rows > 0) {
             let share = rows as f64 / of.max(1) as f64;
@@ -60,7 +55,7 @@ pub(super) fn heatmap(report: &Report) -> Option<String> {
                 count(of),
                 decimal(100.0 * share, 1),
             );
-            let x = NAMES + cell * column as f64;
+            let x = left + cell * column as f64;
             let class = if column == at { "right" } else { "wrong" };
             // the eye tells small shares apart by their root
             svg.shade(class, [x, y, cell - 1.0, cell - 1.0], 0.12 + 0.88 * share.sqrt(), &tip);

@@ -8,7 +8,7 @@ use super::plots::{class_name, interval};
 use super::words::{NONE, count, decimal, name, percent};
 
 /// Confused pairs that are shown; the JSON has a hundred.
-const PAIRS: usize = 20;
+const PAIRS: usize = 15;
 /// Values of a slice that are shown; the JSON has all that are told apart.
 const VALUES: usize = 60;
 
@@ -118,8 +118,8 @@ struct SliceRow {
     rows: u64,
     errors: u64,
     top1: String,
-    low: String,
-    high: String,
+    /// Both ends of the interval.
+    ends: String,
     top5: String,
     top1_all: String,
     whiskers: String,
@@ -137,8 +137,10 @@ pub(super) fn slices(slices: &Slices) -> SliceTable {
         rows: slice.rows,
         errors: slice.errors,
         top1: percent(slice.top1.map(|share| share.percent)),
-        low: percent(slice.top1.map(|share| share.low)),
-        high: percent(slice.top1.map(|share| share.high)),
+        ends: slice.top1.map_or_else(
+            || NONE.to_owned(),
+            |share| format!("{} – {}", decimal(share.low, 2), decimal(share.high, 2)),
+        ),
         top5: percent(slice.top5.map(|share| share.percent)),
         top1_all: percent(slice.top1_all.map(|share| share.percent)),
         whiskers: slice.top1.map_or_else(|| NONE.to_owned(), |share| interval(&share, scale)),

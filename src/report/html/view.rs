@@ -3,6 +3,7 @@
 use minijinja::Value;
 use serde::Serialize;
 
+use super::super::bootstrap::Interval;
 use super::super::figures::{Counts, Range, Report};
 use super::super::gate::Verdict;
 use super::super::proportion::Proportion;
@@ -79,8 +80,9 @@ struct Fact {
 #[derive(Debug, Serialize)]
 struct BothWays {
     what: &'static str,
-    scored: String,
-    all: String,
+    /// Percentage and interval.
+    scored: [String; 2],
+    all: [String; 2],
 }
 
 /// A share of the rows as a bar.
@@ -244,10 +246,14 @@ fn facts(report: &Report) -> Vec<Fact> {
     };
     let calibration = &report.calibration;
     let throughput = report.throughput.as_ref();
+    let metrics = report.metrics();
     [
         fact("macro F1", report.f1_macro, 2, "%, classes of a target or a prediction".to_owned()),
         fact("ECE", calibration.ece, 4, "15 bins; 0 is calibrated".to_owned()),
         fact("NLL", calibration.nll.mean, 4, "−ln of the target's probability".to_owned()),
+        fact("top-1 among all classes", metrics.get("top1_unmasked"), 2, "%".to_owned()),
+        fact("top-5 among all classes", metrics.get("top5_unmasked"), 2, "%".to_owned()),
+        fact("mean average precision", metrics.get("map"), 2, "%".to_owned()),
         fact("Brier", calibration.brier.mean, 4, "over all classes, from 0 to 2".to_owned()),
         fact("confidence", report.top1_prob.mean, 4, "mean probability of the prediction".to_owned()),
         fact(
@@ -264,20 +270,15 @@ fn facts(report: &Report) -> Vec<Fact> {
 }
 
 fn both_ways(report: &Report) -> Vec<BothWays> {
-    let share = |share: Option<Proportion>| {
-        share.map_or_else(
-            || NONE.to_owned(),
-            |p| format!("{} %  ({} – {})", decimal(p.percent, 2), decimal(p.low, 2), decimal(p.high, 2)),
-        )
+    let said = |percent: f64, low: f64, high: f64| {
+        [format!("{} %", decimal(percent, 2)), format!("{} – {}", decimal(low, 2), decimal(high, 2))]
     };
-    let mean =
-        |percent: Option<f64>, interval: Option<super::super::bootstrap::Interval>| match (percent, interval)
-        {
-            (Some(percent), Some(i)) => {
-                format!("{} %  ({} – {})", decimal(percent, 2), decimal(i.low, 2), decimal(i.high, 2))
-            }
-            _ => NONE.to_owned(),
-        };
+    let nothing = || [NONE.to_owned(), String::new()];
+    let share = |share: Option<Proportion>| share.map_or_else(nothing, |p| said(p.percent, p.low, p.high));
+    let mean = |percent: Option<f64>, interval: Option<Interval>| match (percent, interval) {
+        (Some(percent), Some(interval)) => said(percent, interval.low, interval.high),
+        _ => nothing(),
+    };
     if report.counts.with_target == 0 {
         return Vec::new();
     }
@@ -338,7 +339,8 @@ fn parts<'a>(parts: impl Iterator<Item = (&'a str, u64)>, all: u64) -> Vec<Part>
         name: name(text),
         rows: count(rows),
         share: decimal(share(rows), 2),
-        bar: share(rows).round() as u32,
+        // a few are still some
+        bar: share(rows).round().max(1.0) as u32,
     };
     sorted.into_iter().map(part).collect()
 }

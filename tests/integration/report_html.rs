@@ -1,0 +1,167 @@
+//! The report's page in a real browser: `tests/reference/browser.py` opens it in headless Chromium, tries it out and takes
+//! screenshots, which stay in `target/report-screenshots`.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float32Array, Float32Builder, Int32Array, Int32Builder, ListBuilder, RecordBatch, StringArray,
+};
+use serde_json::Value;
+use tresnet_batch::report::html::{Exhibit, Gallery, Picture};
+use tresnet_batch::report::{Accumulator, Classes, Extras, Gate, Provenance, Report, SliceBy};
+
+use crate::support::{ask_python, root};
+
+/// The first browser that answers, or `None` with a reason; in CI there must be one.
+fn browser() -> Option<String> {
+    let named = std::env::var("TRESNET_BATCH_BROWSER").ok();
+    let usual =
+        ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let answers = |name: &String| {
+        let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    let found = named.into_iter().chain(usual.map(str::to_owned)).find(answers);
+    if found.is_none() {
+        let advice = "no Chromium answers: run `make browser`, or name one with TRESNET_BATCH_BROWSER";
+        assert!(std::env::var("CI").is_ok_and(|ci| ci == "true").eq(&false), "{advice}");
+        println!("skipped: {advice}");
+    }
+    found
+}
+
+const HOSTILE: &str = "</td><script>document.title = 'taken'; throw 1</script><img src=http://outside.invalid/x onerror=alert(1)>";
+
+/// 60 classes, one with a hostile name, of 30 rows each: later classes are worse.
+fn report() -> Report {
+    let names: Vec<String> =
+        (0..60).map(|i| if i == 17 { HOSTILE.to_owned() } else { format!("class of number {i}") }).collect();
+    let (mut target, mut index, mut prob) =
+        (Vec::new(), ListBuilder::new(Int32Builder::new()), ListBuilder::new(Float32Builder::new()));
+    let (mut status, mut format) = (Vec::new(), Vec::new());
+    for row in 0..1_800_i32 {
+        let (class, turn) = (row / 30, row % 30);
+        let failed = turn == 29 && class % 3 == 0;
+        let wrong = turn < class / 4;
+        target.push(Some(class));
+        status.push(if failed { "error" } else { "ok" });
+        format.push(if failed { None } else { Some(["jpeg", "png", HOSTILE][(row % 3) as usize]) });
+        if failed {
+            index.append_null();
+            prob.append_null();
+            continue;
+        }
+        let first = if wrong { (class * 7 + turn) % 60 } else { class };
+        index.append_value(
+            [first, (first + 1) % 60, (first + 2) % 60, (first + 3) % 60, (first + 4) % 60].map(Some),
+        );
+        let sure = if wrong { 0.3 + 0.6 * turn as f32 / 30.0 } else { 0.55 + 0.44 * turn as f32 / 30.0 };
+        prob.append_value([sure, (1.0 - sure) / 2.0, 0.01, 0.01, 0.01].map(Some));
+    }
+    let rows = target.len();
+    let kinds =
+        status.iter().map(|status| (*status == "error").then_some("corrupt")).collect::<StringArray>();
+    let columns: [(&str, ArrayRef); 9] = [
+        ("status", Arc::new(StringArray::from(status))),
+        ("error_kind", Arc::new(kinds)),
+        ("target", Arc::new(Int32Array::from(target))),
+        ("index", Arc::new(index.finish())),
+        ("prob", Arc::new(prob.finish())),
+        ("target_prob", Arc::new(Float32Array::from(vec![Some(0.25); rows]))),
+        ("width", Arc::new(Int32Array::from(vec![640; rows]))),
+        ("height", Arc::new(Int32Array::from(vec![480; rows]))),
+        ("format", Arc::new(StringArray::from(format))),
+    ];
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+    let extras = Extras { slices: vec![SliceBy::Format, SliceBy::Pixels], logits: false };
+    let mut accumulator = Accumulator::with(Classes::Named(names), extras);
+    accumulator.push(&batch).unwrap();
+    accumulator.finish(Provenance {
+        job: "a page to look at".to_owned(),
+        model_arch: "tresnet_m".to_owned(),
+        input_uri: HOSTILE.to_owned(),
+        complete: true,
+        ..Provenance::default()
+    })
+}
+
+/// A square of one colour.
+fn picture(shade: u8) -> Picture {
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, 96, 96);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&[shade, 120, 200 - shade / 2].repeat(96 * 96)).unwrap();
+    Picture::Png(out.into())
+}
+
+fn gallery(report: &Report) -> Gallery {
+    let exhibit = |number: u64, picture| Exhibit {
+        number,
+        key: format!("{HOSTILE}/{number}.jpg"),
+        message: Some(HOSTILE.to_owned()),
+        picture,
+    };
+    let mistakes = report.worst.mistakes.iter().take(20);
+    let failed = report.worst.failed.iter().take(4);
+    Gallery {
+        mistakes: mistakes.map(|row| exhibit(row.number, picture((row.number % 200) as u8))).collect(),
+        failed: failed.map(|row| exhibit(row.number, Picture::Missing("corrupt".to_owned()))).collect(),
+        note: None,
+    }
+}
+
+fn numbers(values: &Value) -> Vec<f64> {
+    values.as_array().unwrap().iter().map(|text| text.as_str().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_browser_shows_the_page_sorts_and_searches_it_and_asks_nothing_of_a_network() {
+    let Some(browser) = browser() else { return };
+    let folder: PathBuf = root().join("target/report-screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    let report = report();
+    let gates =
+        ["top1 >= 50", "ece <= 0.001"].map(|gate| Gate::parse(gate).unwrap().check(&report.metrics()));
+    let page = folder.join("report.html");
+    std::fs::write(&page, report.to_html(&gates, &gallery(&report)).unwrap()).unwrap();
+    let arguments = [page.to_str().unwrap(), folder.to_str().unwrap(), "--browser", &browser];
+    let found = ask_python("browser.py", &arguments);
+
+    assert_eq!(found["errors"], serde_json::json!([]), "the console has errors");
+    assert_eq!(found["requests"].as_array().unwrap().len(), 1, "{}", found["requests"]);
+    assert!(found["requests"][0].as_str().unwrap().starts_with("file://"), "{}", found["requests"]);
+    assert_eq!(found["title"], "a page to look at: accuracy report");
+    assert_eq!(
+        (&found["scripts"], &found["pictures"], &found["broken_pictures"]),
+        (&1.into(), &20.into(), &0.into())
+    );
+
+    for column in ["F1", "images"] {
+        let (up, down) = (numbers(&found[column]["up"]), numbers(&found[column]["down"]));
+        assert_eq!(up.len(), 60, "{column}");
+        assert!(up.is_sorted() && down.iter().rev().is_sorted(), "{column}: {up:?} {down:?}");
+        assert_eq!(
+            (&found[column]["upSort"], &found[column]["downSort"]),
+            (&"ascending".into(), &"descending".into())
+        );
+    }
+    assert_ne!(found["F1"]["before"], found["F1"]["up"], "a click changed nothing");
+    // numbers in names count as numbers
+    let names: Vec<&str> =
+        found["class"]["up"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let place = |name: &str| names.iter().position(|other| *other == name);
+    assert!(place("class of number 2") < place("class of number 10"), "{names:?}");
+    assert_eq!((&found["search_nothing"]["shown"], &found["search_ended"]["shown"]), (&0.into(), &60.into()));
+    assert!(found["search"]["shown"].as_u64().unwrap() >= 1);
+
+    assert_eq!(found["phone_width"], 390, "the page scrolls sideways on a phone");
+    for scheme in ["contrast_light", "contrast_dark"] {
+        assert!(found[scheme]["ratio"].as_f64().unwrap() >= 4.5, "{scheme}: {}", found[scheme]);
+    }
+    for shot in ["light.png", "dark.png", "phone.png", "print.pdf"] {
+        assert!(std::fs::metadata(folder.join(shot)).unwrap().len() > 10_000, "{shot}");
+    }
+}
