@@ -246,10 +246,14 @@ fn facts(report: &Report) -> Vec<Fact> {
     };
     let calibration = &report.calibration;
     let throughput = report.throughput.as_ref();
+    let metrics = report.metrics();
     [
         fact("macro F1", report.f1_macro, 2, "%, classes of a target or a prediction".to_owned()),
         fact("ECE", calibration.ece, 4, "15 bins; 0 is calibrated".to_owned()),
         fact("NLL", calibration.nll.mean, 4, "−ln of the target's probability".to_owned()),
+        fact("top-1 among all classes", metrics.get("top1_unmasked"), 2, "%".to_owned()),
+        fact("top-5 among all classes", metrics.get("top5_unmasked"), 2, "%".to_owned()),
+        fact("mean average precision", metrics.get("map"), 2, "%".to_owned()),
         fact("Brier", calibration.brier.mean, 4, "over all classes, from 0 to 2".to_owned()),
         fact("confidence", report.top1_prob.mean, 4, "mean probability of the prediction".to_owned()),
         fact(
