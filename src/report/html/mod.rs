@@ -6,6 +6,7 @@
 
 mod gallery;
 mod heatmap;
+mod pictures;
 mod plots;
 mod svg;
 mod tables;

@@ -7,12 +7,13 @@ use super::super::bootstrap::Interval;
 use super::super::figures::{Counts, Range, Report};
 use super::super::gate::Verdict;
 use super::super::proportion::Proportion;
-use super::gallery::{Exhibit, Gallery, Picture};
+use super::gallery::Gallery;
+use super::pictures::{self, Shown};
 use super::tables::{self, ClassTable, PairRow, SliceTable};
 use super::words::{NONE, clip, count, decimal, name};
 use super::{heatmap, plots};
 
-/// Characters of a key, a message or an address that are shown.
+/// Characters of an address or a note that are shown.
 const TEXT: usize = 300;
 
 /// The page's contents.
@@ -102,21 +103,6 @@ struct Side {
     max: String,
 }
 
-/// A picture with what is to be said of it.
-#[derive(Debug, Serialize)]
-struct Shown {
-    key: String,
-    /// Of signs that need no escape.
-    address: Option<Value>,
-    missing: Option<String>,
-    target: Option<String>,
-    predicted: Option<String>,
-    prob: String,
-    target_prob: Option<String>,
-    kind: Option<String>,
-    message: Option<String>,
-}
-
 #[derive(Debug, Serialize)]
 struct Provider {
     provider: String,
@@ -186,8 +172,8 @@ impl View {
             classes: tables::classes(report, class_rows),
             scored: c.scored > 0,
             slices: report.slices.iter().map(tables::slices).collect(),
-            mistakes: mistakes(report, gallery),
-            failed: failed(report, gallery),
+            mistakes: pictures::mistakes(report, gallery),
+            failed: pictures::failed(report, gallery),
             gallery_note: gallery.note.as_deref().map(|note| clip(note, TEXT)),
             provenance: provenance(report),
             providers: providers(report),
@@ -347,49 +333,6 @@ fn parts<'a>(parts: impl Iterator<Item = (&'a str, u64)>, all: u64) -> Vec<Part>
 
 fn side_of(side: &'static str, range: Range) -> Side {
     Side { side, min: range.min.to_string(), mean: decimal(range.mean, 1), max: range.max.to_string() }
-}
-
-fn shown(exhibit: &Exhibit) -> Shown {
-    let missing = match &exhibit.picture {
-        Picture::Png(_) => None,
-        Picture::Missing(kind) => Some(clip(kind, 40)),
-    };
-    Shown {
-        key: clip(&exhibit.key, TEXT),
-        address: exhibit.picture.address().map(Value::from_safe_string),
-        missing,
-        target: None,
-        predicted: None,
-        prob: String::new(),
-        target_prob: None,
-        kind: None,
-        message: exhibit.message.as_deref().map(|message| clip(message, TEXT)),
-    }
-}
-
-fn mistakes(report: &Report, gallery: &Gallery) -> Vec<Shown> {
-    let class = |index| name(&plots::class_name(&report.classes, index));
-    let of = |exhibit: &Exhibit| {
-        let mistake = report.worst.mistakes.iter().find(|mistake| mistake.number == exhibit.number)?;
-        Some(Shown {
-            target: Some(class(mistake.target)),
-            predicted: Some(class(mistake.predicted)),
-            prob: decimal(100.0 * f64::from(mistake.prob), 1),
-            target_prob: mistake.target_prob.map(|prob| decimal(100.0 * f64::from(prob), 1)),
-            ..shown(exhibit)
-        })
-    };
-    gallery.mistakes.iter().filter_map(of).collect()
-}
-
-fn failed(report: &Report, gallery: &Gallery) -> Vec<Shown> {
-    let of = |exhibit: &Exhibit| {
-        let row = report.worst.failed.iter().find(|row| row.number == exhibit.number)?;
-        let target = row.target.map(|index| name(&plots::class_name(&report.classes, index)));
-        let kind = row.kind.as_deref().unwrap_or("unspecified");
-        Some(Shown { target, kind: Some(clip(kind, 40)), ..shown(exhibit) })
-    };
-    gallery.failed.iter().filter_map(of).collect()
 }
 
 fn provenance(report: &Report) -> Vec<Fact> {
