@@ -137,6 +137,7 @@ pub async fn run_with_noise_into(input: &Location, output: &Location, knobs: Kno
         dim: knobs.dim,
         labels: None,
         carried: Vec::new(),
+        sets: false,
     };
     let spec = EngineSpec {
         dtype: Dtype::F32,
