@@ -89,7 +89,7 @@ impl Turbo {
                 bytes.len() as _,
                 self.pixels.as_mut_ptr(),
                 0,
-                tj::TJPF_TJPF_RGBX as i32,
+                tj::TJPF_TJPF_RGBX,
             );
         }
     }
@@ -101,6 +101,9 @@ impl Drop for Turbo {
         unsafe { tj::tj3Destroy(self.handle) }
     }
 }
+
+/// What is done with one file.
+type Work<'a> = Box<dyn FnMut(&[u8]) + 'a>;
 
 /// Seconds of `work` over every file.
 fn seconds(files: &[Vec<u8>], work: &mut dyn FnMut(&[u8])) -> f64 {
@@ -127,7 +130,7 @@ fn main() {
     let [crop, to_f32, to_f16, to_u8] = decoders.as_mut_slice() else { unreachable!() };
     let (mut whole, mut eighth) = (Turbo::new(1), Turbo::new(8));
     // a corrupt file costs what it costs in a run, too
-    let mut rows: Vec<(&str, Box<dyn FnMut(&[u8])>)> = vec![
+    let mut rows: Vec<(&str, Work)> = vec![
         ("libjpeg-turbo at 1/8: the entropy decoding", Box::new(|file| eighth.decode(file))),
         ("libjpeg-turbo, whole image, no resizing", Box::new(|file| whole.decode(file))),
         ("to the square", Box::new(|file| drop(crop.crop(file)))),
