@@ -9,7 +9,7 @@ use super::exif::Orientation;
 use super::filter::Window;
 use super::format::{Format, Source};
 use super::geometry::Geometry;
-use super::options::{Exif, Options};
+use super::options::{Decode, Exif, Options};
 use super::resample::Resampler;
 
 /// The part of the stored image that the square depends on.
@@ -47,6 +47,8 @@ pub(super) struct Canvas<'a> {
     scratch: &'a mut Scratch,
     /// What `admit` was told last.
     source: Option<Source>,
+    /// Width and height as the decoder gives them: the source's, or less.
+    stored: (u32, u32),
     orientation: Orientation,
     region: Region,
     /// The stored row that comes next.
@@ -67,6 +69,7 @@ impl<'a> Canvas<'a> {
             resampler,
             scratch,
             source: None,
+            stored: (0, 0),
             orientation: Orientation::Upright,
             region: Region::default(),
             next: 0,
@@ -101,17 +104,42 @@ impl<'a> Canvas<'a> {
         Ok(())
     }
 
+    /// The largest of 1, 2, 4 and 8 by which the decoder may divide the sides of an admitted image: 1 where decoding is
+    /// exact. `orientation` as for [`Canvas::start`].
+    pub(super) fn divisor(&self, orientation: Orientation) -> u32 {
+        let Some(Source { width, height, .. }) = self.source else { return 1 };
+        if self.options.decode == Decode::Exact {
+            return 1;
+        }
+        let swaps = self.wants_orientation() && orientation.swaps();
+        let (across, down) = if swaps { (height, width) } else { (width, height) };
+        let to = Geometry::new(self.options, across, down);
+        let stays_larger = |by: &u32| u64::from(across / by) >= to.width && u64::from(down / by) >= to.height;
+        [8, 4, 2].into_iter().find(stays_larger).unwrap_or(1)
+    }
+
     /// Gets ready for the rows of an admitted image. `orientation` is heeded only where it is applied.
     pub(super) fn start(&mut self, orientation: Orientation) -> Result<(), Error> {
+        self.start_divided(orientation, 1)
+    }
+
+    /// [`Canvas::start`] for an image whose sides the decoder divides, and rounds up.
+    pub(super) fn start_divided(&mut self, orientation: Orientation, divisor: u32) -> Result<(), Error> {
         let Some(Source { width, height, .. }) = self.source else {
             return Err(Error::corrupt("it has no header"));
         };
         let orientation = if self.wants_orientation() { orientation } else { Orientation::Upright };
         let (across, down) = if orientation.swaps() { (height, width) } else { (width, height) };
         let to = Geometry::new(self.options, across, down);
-        self.resampler.begin(self.options.interpolation, across, down, &to);
+        self.resampler.begin(
+            self.options.interpolation,
+            across.div_ceil(divisor),
+            down.div_ceil(divisor),
+            &to,
+        );
         self.orientation = orientation;
-        self.region = orientation.stored_region(self.resampler.needed(), width, height);
+        self.stored = (width.div_ceil(divisor), height.div_ceil(divisor));
+        self.region = orientation.stored_region(self.resampler.needed(), self.stored.0, self.stored.1);
         if orientation != Orientation::Upright {
             let Region { columns, rows } = self.region;
             self.scratch.stored.reserve_exact(columns.len() * rows.len() * 4);
@@ -171,10 +199,11 @@ impl<'a> Canvas<'a> {
 
     /// To be called after the last row.
     pub(super) fn finish(self) -> Result<(), Error> {
-        let Some(Source { width, height, .. }) = self.source else {
+        if self.source.is_none() {
             return Err(Error::corrupt("it has no header"));
-        };
+        }
         if self.orientation != Orientation::Upright {
+            let (width, height) = self.stored;
             let Region { columns, rows } = self.region;
             let stored = &self.scratch.stored;
             if stored.len() != columns.len() * rows.len() * 4 {

@@ -53,7 +53,12 @@ unsafe extern "C" {
         max_scans: c_int,
         header: *mut Header,
     ) -> c_int;
-    fn tresnet_jpeg_start(jpeg: *mut Context) -> c_int;
+    fn tresnet_jpeg_start(
+        jpeg: *mut Context,
+        divisor: c_uint,
+        width: *mut c_uint,
+        height: *mut c_uint,
+    ) -> c_int;
     fn tresnet_jpeg_columns(jpeg: *mut Context, left: *mut c_uint, width: *mut c_uint) -> c_int;
     fn tresnet_jpeg_skip(jpeg: *mut Context, count: c_uint) -> c_int;
     fn tresnet_jpeg_row(jpeg: *mut Context, row: *mut c_uchar) -> c_int;
@@ -98,11 +103,13 @@ impl Jpeg {
             return Err(Error::unsupported(format!("a JPEG of {} components", header.components)));
         }
         let upright = !canvas.wants_orientation();
-        canvas.start(if upright { Orientation::Upright } else { Orientation::of_jpeg(bytes) })?;
+        let orientation = if upright { Orientation::Upright } else { Orientation::of_jpeg(bytes) };
+        let divisor = canvas.divisor(orientation);
+        canvas.start_divided(orientation, divisor)?;
 
-        image.start()?;
+        let height = image.start(divisor)?;
         let Region { columns, rows } = canvas.region();
-        let (mut left, mut below) = (0, header.height);
+        let (mut left, mut below) = (0, height);
         if header.partial != 0 && limits.decoder_warnings == DecoderWarnings::Accept {
             left = image.columns(columns.lo.saturating_sub(MARGIN), columns.hi.saturating_add(MARGIN))?;
             image.skip(rows.lo)?;
@@ -111,13 +118,13 @@ impl Jpeg {
         }
         self.row.resize(image.width as usize * 4, 0);
         for y in canvas.next_row()..below {
-            image.row(&mut self.row).map_err(|error| at_row(error, y, header.height))?;
+            image.row(&mut self.row).map_err(|error| at_row(error, y, height))?;
             if header.components == 4 && rows.holds(y) {
                 cmyk_to_rgb(&mut self.row);
             }
             canvas.row(left, &self.row);
         }
-        if below == header.height {
+        if below == height {
             image.finish()?;
         }
         match image.warning() {
@@ -161,14 +168,18 @@ impl<'a> Image<'a> {
             tresnet_jpeg_open(context.as_ptr(), bytes.as_ptr(), bytes.len(), most, &raw mut header)
         };
         image.check(status, "in its header")?;
-        image.width = header.width;
         Ok((image, header))
     }
 
-    fn start(&mut self) -> Result<(), Error> {
-        // SAFETY: `open` succeeded, or there would be no image.
-        let status = unsafe { tresnet_jpeg_start(self.context.as_ptr()) };
-        self.check(status, "before its first row")
+    /// Gives the number of rows to come; `width` is set.
+    fn start(&mut self, divisor: u32) -> Result<u32, Error> {
+        let mut height = 0;
+        // SAFETY: `open` succeeded, or there would be no image; both numbers are written before the call returns.
+        let status = unsafe {
+            tresnet_jpeg_start(self.context.as_ptr(), divisor, &raw mut self.width, &raw mut height)
+        };
+        self.check(status, "before its first row")?;
+        Ok(height)
     }
 
     /// Leaves out what is not between these columns, as far as libjpeg can; gives the first that is left. For images

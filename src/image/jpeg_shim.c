@@ -177,12 +177,19 @@ int tresnet_jpeg_open(struct tresnet_jpeg *jpeg, const unsigned char *bytes, siz
     return STATUS_OK;
 }
 
-/* Allocates; of a file of several scans it reads them all. Rows are of four bytes a pixel: RGB and one more, or CMYK. */
-int tresnet_jpeg_start(struct tresnet_jpeg *jpeg) {
+/*
+ * Allocates; of a file of several scans it reads them all. Rows are of four bytes a pixel: RGB and one more, or CMYK.
+ * Sides are divided by 1, 2, 4 or 8 and rounded up.
+ */
+int tresnet_jpeg_start(struct tresnet_jpeg *jpeg, unsigned divisor, unsigned *width, unsigned *height) {
     if (setjmp(jpeg->escape)) return jpeg->status;
+    jpeg->info.scale_num = 1;
+    jpeg->info.scale_denom = divisor;
     jpeg->info.out_color_space = jpeg->info.num_components == 4 ? JCS_CMYK : JCS_EXT_RGBX;
     while (!jpeg_start_decompress(&jpeg->info))
         if (!source_feed(jpeg)) return STATUS_SUSPENDED;
+    *width = jpeg->info.output_width;
+    *height = jpeg->info.output_height;
     return STATUS_OK;
 }
 

@@ -1,6 +1,6 @@
 //! Bytes of an image file in, one row of the network's input out.
 //!
-//! The contract is exactness: for every JPEG the square is, byte for byte, what Pillow 13 with torchvision's `Resize` and
+//! The contract is exactness, unless [`Decode::Fast`] is asked for: for every JPEG the square is, byte for byte, what Pillow 13 with torchvision's `Resize` and
 //! `CenterCrop` (timm's evaluation transform) makes of the file, and so it is for PNG, GIF, BMP
 //! and WebP, but for the departures that their modules name. Files
 //! come from strangers, so a file's size, its claimed pixels and its scans are held against [`Limits`] before anything is
@@ -32,7 +32,7 @@ mod webp;
 
 pub use error::Error;
 pub use format::{Format, Source, sniff};
-pub use options::{DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, OptionsError};
+pub use options::{Decode, DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, OptionsError};
 pub use pack::Packer;
 
 use crate::tensor::{Layout, RowMut};

@@ -29,6 +29,16 @@ pub enum Exif {
     Apply,
 }
 
+/// Whether pixels may differ from Pillow's for the sake of speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decode {
+    /// No: Pillow's bytes.
+    Exact,
+    /// JPEGs that are reduced in any case are decoded at 1/2, 1/4 or 1/8 of their size, the smallest of them from which
+    /// the resampling still reduces.
+    Fast,
+}
+
 /// What libjpeg's warnings mean. (Running out of data is no warning here: it is always `truncated`.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DecoderWarnings {
@@ -62,7 +72,7 @@ impl Default for Limits {
     }
 }
 
-/// Everything that decides the pixels of a row. Decoding is exact: Pillow's bytes.
+/// Everything that decides the pixels of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// Side of the network's square, in pixels.
@@ -75,6 +85,8 @@ pub struct Options {
     pub interpolation: Interpolation,
     /// Whether EXIF orientation is applied.
     pub exif: Exif,
+    /// Exact or fast.
+    pub decode: Decode,
     /// Subtracted from each channel, red first, in units of the full scale.
     pub mean: [f64; 3],
     /// Divides each channel after `mean`.
@@ -117,6 +129,7 @@ impl Options {
             mode: Mode::Crop,
             interpolation: Interpolation::Bilinear,
             exif: Exif::Ignore,
+            decode: Decode::Exact,
             mean: [0.0; 3],
             std: [1.0; 3],
             limits: Limits::default(),

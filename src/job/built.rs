@@ -4,8 +4,7 @@ use toml::{Table, Value};
 
 /// The first key whose value asks for something that is not built, with that value.
 pub(super) fn first_missing(root: &Table) -> Option<(String, String)> {
-    const VALUES: [(&str, &[&str]); 3] =
-        [("preprocess.decode", &["fast"]), ("engine.device", &["cuda"]), ("engine.batch_size", &["auto"])];
+    const VALUES: [(&str, &[&str]); 2] = [("engine.device", &["cuda"]), ("engine.batch_size", &["auto"])];
     let value = |path: &str| {
         let (table, key) = path.split_once('.')?;
         root.get(table)?.get(key)

@@ -34,7 +34,7 @@ impl ResolvedJob {
             ("preprocess.mean", json!(image.mean)),
             ("preprocess.std", json!(image.std)),
             ("preprocess.exif", json!(if image.exif == image::Exif::Apply { "apply" } else { "ignore" })),
-            ("preprocess.decode", json!("exact")),
+            ("preprocess.decode", json!(decode_name(image.decode))),
             ("limits.max_encoded_bytes", json!(image.limits.max_encoded_bytes)),
             ("limits.max_pixels", json!(image.limits.max_pixels)),
             ("limits.max_scans", json!(image.limits.max_scans)),
@@ -71,12 +71,13 @@ impl ResolvedJob {
             image::Mode::Squash => "squash to".to_owned(),
         };
         format!(
-            "{crop} {}px, {}, mean {:?}, std {:?}, exif {}, decode exact",
+            "{crop} {}px, {}, mean {:?}, std {:?}, exif {}, decode {}",
             image.image_size,
             interpolation_name(image.interpolation),
             image.mean,
             image.std,
             if image.exif == image::Exif::Apply { "apply" } else { "ignore" },
+            decode_name(image.decode),
         )
     }
 }
@@ -84,6 +85,13 @@ impl ResolvedJob {
 fn labels_hash(labels: Option<&[String]>) -> Option<String> {
     use sha2::{Digest, Sha256};
     labels.map(|labels| super::fingerprint::hex(&Sha256::digest(json!(labels).to_string())))
+}
+
+fn decode_name(decode: image::Decode) -> &'static str {
+    match decode {
+        image::Decode::Exact => "exact",
+        image::Decode::Fast => "fast",
+    }
 }
 
 fn mode_name(mode: image::Mode) -> &'static str {

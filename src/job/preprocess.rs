@@ -76,6 +76,12 @@ pub(super) fn resolve(
         None if frozen_text("preprocess.exif") == "apply" => image::Exif::Apply,
         None => image::Exif::Ignore,
     };
+    let decode = match typed.decode {
+        Some(spec::Decode::Exact) => image::Decode::Exact,
+        Some(spec::Decode::Fast) => image::Decode::Fast,
+        None if frozen_text("preprocess.decode") == "fast" => image::Decode::Fast,
+        None => image::Decode::Exact,
+    };
     let defaults = image::Limits::default();
     let options = image::Options {
         image_size,
@@ -83,6 +89,7 @@ pub(super) fn resolve(
         mode,
         interpolation,
         exif,
+        decode,
         mean,
         std,
         limits: image::Limits {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use half::f16;
 use tresnet_batch::image::{
-    Decoder, DecoderWarnings, Error, Exif, Format, Interpolation, Limits, Mode, Options, Source,
+    Decode, Decoder, DecoderWarnings, Error, Exif, Format, Interpolation, Limits, Mode, Options, Source,
 };
 use tresnet_batch::tensor::{Layout, RowMut};
 
@@ -193,6 +193,26 @@ fn decoding_what_the_square_needs_gives_the_pixels_of_decoding_all() {
     }
     println!("{compared} squares of parts are those of whole decodes");
     assert!(compared > 100, "{compared}");
+}
+
+/// The fixtures are drawn with hard edges, where a smaller decode differs most; a square that is off by a block differs by
+/// far more.
+#[test]
+fn a_fast_decode_gives_nearly_the_square_and_all_of_it_where_nothing_is_reduced() {
+    for (name, size, most) in
+        [("420.jpg", 224, 0.0), ("420.jpg", 64, 8.0), ("420.jpg", 24, 8.0), ("gray.jpg", 24, 8.0)]
+    {
+        let mut squares = [Decode::Exact, Decode::Fast].map(|decode| {
+            let options = Options { decode, ..Options::new(size) };
+            Decoder::new(options).expect("good options").crop(&fixture(name)).expect("a JPEG").1.to_vec()
+        });
+        let [exact, fast] = &mut squares;
+        let sum: u64 = exact.iter().zip(fast.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        let mean = sum as f64 / exact.len() as f64;
+        println!("{name} to {size}: {mean:.2} of 255 apart on average");
+        assert!(mean <= most, "{name} to {size}: {mean}");
+        assert_eq!(mean > 0.0, most > 0.0, "{name} to {size}: it is decoded smaller where it can be");
+    }
 }
 
 #[test]

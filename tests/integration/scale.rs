@@ -103,6 +103,7 @@ async fn run(places: &Places) {
         mode: image::Mode::Crop,
         interpolation: image::Interpolation::Bilinear,
         exif: image::Exif::Ignore,
+        decode: image::Decode::Exact,
         mean: [0.0; 3],
         std: [1.0; 3],
         limits: image::Limits::default(),

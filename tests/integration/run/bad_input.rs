@@ -44,7 +44,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
 
 #[test]
 fn a_key_that_is_not_built_yet_says_so() {
-    for assignment in ["engine.batch_size=auto", "preprocess.decode=fast", "engine.device=cuda"] {
+    for assignment in ["engine.batch_size=auto", "engine.device=cuda"] {
         let key = format!("`{}", assignment.split('=').next().unwrap());
         refused(&job().set(assignment), 78, &[&key, "not built yet"]);
     }
