@@ -41,7 +41,20 @@ impl Window {
 
 impl Axis {
     pub(super) fn new(interpolation: Interpolation, n_in: u32, n_out: u64, first: u64) -> Axis {
-        let scale = f64::from(n_in) / n_out as f64;
+        Axis::divided(interpolation, n_in, 1, n_out, first)
+    }
+
+    /// Of `whole` samples that come as one for each `divisor` of them, the last of which may stand for fewer: windows lie
+    /// where they would in the whole.
+    pub(super) fn divided(
+        interpolation: Interpolation,
+        whole: u32,
+        divisor: u32,
+        n_out: u64,
+        first: u64,
+    ) -> Axis {
+        let n_in = whole.div_ceil(divisor);
+        let scale = f64::from(whole) / f64::from(divisor) / n_out as f64;
         let filter_scale = scale.max(1.0);
         let support = match interpolation {
             Interpolation::Bilinear => 1.0,

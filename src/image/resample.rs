@@ -74,8 +74,19 @@ impl Resampler {
 
     /// Forgets whatever image was in hand and awaits the needed rows of one of `width` × `height` pixels, top row first.
     pub(super) fn begin(&mut self, interpolation: Interpolation, width: u32, height: u32, to: &Geometry) {
-        self.columns.begin(Axis::new(interpolation, width, to.width, to.left), to.size);
-        self.rows = Axis::new(interpolation, height, to.height, to.top);
+        self.begin_divided(interpolation, (width, height), 1, to);
+    }
+
+    /// [`Resampler::begin`] for an image that comes with its sides divided, and rounded up.
+    pub(super) fn begin_divided(
+        &mut self,
+        interpolation: Interpolation,
+        (width, height): (u32, u32),
+        divisor: u32,
+        to: &Geometry,
+    ) {
+        self.columns.begin(Axis::divided(interpolation, width, divisor, to.width, to.left), to.size);
+        self.rows = Axis::divided(interpolation, height, divisor, to.height, to.top);
         let rows = Window { lo: self.rows.window(0).lo, hi: self.rows.window(to.size - 1).hi };
         self.needed = Region { columns: self.columns.needed(), rows };
         self.vertical_first = begins_vertically((width, height), (to.width, to.height));
