@@ -130,7 +130,8 @@ fn lists_of_classes_take_lists() {
     let own = done(manifest("multi.csv"));
     let mut found = figures(&job.output(), Some(&MADE.join("multi.parquet")));
     let mut wanted = figures(&own.output(), None);
-    (found["provenance"].take(), wanted["provenance"].take());
+    found["provenance"].take();
+    wanted["provenance"].take();
     assert_eq!(found, wanted);
     assert!(found["multi_label"]["map"].is_f64(), "{}", found["multi_label"]);
 }
@@ -143,7 +144,8 @@ fn a_masked_job_stays_masked_under_another_truth() {
     let truth = written("a.jsonl", &lines.collect::<Vec<_>>().join("\n"));
     let mut found = figures(&job.output(), Some(&truth));
     let mut wanted = figures(&job.output(), None);
-    (found["provenance"].take(), wanted["provenance"].take());
+    found["provenance"].take();
+    wanted["provenance"].take();
     assert_eq!(found, wanted);
 }
 
