@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::job::JobError;
-use crate::pipeline::{self, Reported, failed_gates};
+use crate::pipeline::{self, OtherTruth, Reported, failed_gates};
 use crate::report::compare::{METRICS, Wanted};
 use crate::report::{Gate, GateError, Verdict};
 
@@ -47,6 +47,9 @@ pub(super) struct CompareArgs {
     /// Write the comparison as a page that needs no network
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Hold both against this truth instead of their own, as with `report --targets`
+    #[arg(long, value_name = "FILE")]
+    targets: Option<String>,
     /// Compare what stands, although an output is not finished
     #[arg(long)]
     partial: bool,
@@ -64,9 +67,11 @@ pub(super) async fn compare(arguments: &CompareArgs) -> Result<Summary, Failure>
     let names = [&a, &b].iter().find_map(|side| side.frozen.model.labels.clone()).unwrap_or_default();
     let mut flips = arguments.flips.as_deref().map(|path| FlipFile::create(path, names)).transpose()?;
     let wanted = Wanted { by: None, examples: EXAMPLES, changes: flips.is_some() };
+    let (truth_a, truth_b) = (truth(arguments, &a).await?, truth(arguments, &b).await?);
+    let (a_side, b_side) = (side(&a, truth_a.as_ref()), side(&b, truth_b.as_ref()));
     let by = arguments.by.as_deref();
     let mut on_changes = |changed: Vec<_>| flips.as_mut().map_or(Ok(()), |file| file.add(&changed));
-    let compared = pipeline::compare(side(&a), side(&b), wanted, by, &mut on_changes).await?;
+    let compared = pipeline::compare(a_side, b_side, wanted, by, &mut on_changes).await?;
     let metrics = compared.metrics();
     let verdicts: Vec<Verdict> = gates.iter().map(|gate| gate.check(&metrics)).collect();
     line(format!("A          {}{}", a.output.uri(), unfinished(&a)));
@@ -110,9 +115,14 @@ async fn open(arguments: &CompareArgs, of: &str, name: &str) -> Result<Standing,
     target.read(arguments.partial).await.map_err(|failure| failure.within(name))
 }
 
-fn side(standing: &Standing) -> Reported<'_> {
+async fn truth(arguments: &CompareArgs, of: &Standing) -> Result<Option<OtherTruth>, Failure> {
+    let Some(file) = &arguments.targets else { return Ok(None) };
+    OtherTruth::open(file, &of.frozen, Settings::default()).await.map(Some)
+}
+
+fn side<'a>(standing: &'a Standing, truth: Option<&'a OtherTruth>) -> Reported<'a> {
     let Standing { output, frozen, parts, complete } = standing;
-    Reported { output, frozen, parts, complete: *complete, storage: Settings::default() }
+    Reported { output, frozen, parts, complete: *complete, storage: Settings::default(), truth }
 }
 
 fn unfinished(standing: &Standing) -> &'static str {

@@ -23,7 +23,7 @@ const MOST_BYTES: u64 = 4 << 30;
 pub(super) struct ExportArgs {
     #[command(flatten)]
     of: TargetArgs,
-    /// What to write
+    /// What to write; predictions are those in the rows, the best of all classes, for ImageNet-A and R too
     #[arg(long, value_enum)]
     format: FormatArg,
     /// The folder to write to, on local disk or on a store

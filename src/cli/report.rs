@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::failure::{Exit, Failure};
 use crate::job::{JobError, JobSpec, ReportFormat};
 use crate::output::{Layout, Standing, Success};
-use crate::pipeline::{Reported, failed_gates};
+use crate::pipeline::{OtherTruth, Reported, failed_gates};
 use crate::report::{Gate, GateError, Report, SliceBy, Verdict};
 
 use super::Summary;
@@ -23,6 +23,11 @@ pub(super) struct ReportArgs {
     /// several times
     #[arg(long, value_name = "COLUMN")]
     by: Vec<String>,
+    /// Hold the rows against this truth instead of the job's own: a file of the ImageNet validation set (val.txt,
+    /// synset labels, LOC_val_solution.csv, real.json), told by its content, or a manifest (*.csv, *.tsv, *.jsonl,
+    /// *.parquet) of the rows' keys (`path`) and their targets (`target`)
+    #[arg(long, value_name = "FILE")]
+    targets: Option<String>,
     /// A gate that must hold, such as `top1 >= 80.5`, beside those of the job file
     #[arg(long, value_name = "GATE")]
     require: Vec<String>,
@@ -93,7 +98,12 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
         }
     };
     let complete = success.is_some();
-    let reported = Reported { output: &output, frozen: &frozen, parts: &parts, complete, storage };
+    let truth = match &arguments.targets {
+        Some(file) => Some(OtherTruth::open(file, &frozen, storage).await?),
+        None => None,
+    };
+    let (output, frozen, parts) = (&output, &frozen, &parts);
+    let reported = Reported { output, frozen, parts, complete, storage, truth: truth.as_ref() };
     let by = arguments.by.iter().map(|name| SliceBy::parse(name, reported.carried()));
     let by = by.collect::<Result<Vec<_>, String>>().map_err(|why| Failure::new(Exit::Usage, why))?;
     let report = reported.report(&by).await?;

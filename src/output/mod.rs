@@ -20,7 +20,7 @@ pub use export::timm::csv_cell;
 pub use layout::Layout;
 pub use part::{Assembler, EncodedPart, PartContext, PartFile, commit, encode, error_rows};
 pub use ranges::Ranges;
-pub use rows::Predictions;
+pub use rows::{Odds, Predictions};
 pub use schema::{Activation, COLUMNS, Embedding, Options};
 pub use standing::{PartTime, Standing, StandingPart, read_rows};
 pub use status::Status;

@@ -1,5 +1,6 @@
 //! From the network's outputs to rows: activation, top-k, rank of the target, finite or not.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -155,29 +156,16 @@ impl Options {
     /// Orders classes by logit, ties by index; probabilities in double precision, rounded once. Of a set of targets
     /// the best one is looked at.
     fn rank(&self, logits: &[f32], target: Option<&Target>) -> Ranked {
-        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let above = |logit: f32| f64::from(logit) - f64::from(highest);
-        let total: f64 = logits.iter().map(|logit| above(*logit).exp()).sum();
-        let probability = |class: usize| match self.activation {
-            Activation::Softmax => (above(logits[class]).exp() / total) as f32,
-            Activation::Sigmoid => (1.0 / (1.0 + (-f64::from(logits[class])).exp())) as f32,
-        };
-        let better = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
+        let odds = Odds::of(logits, self.activation);
         let k = self.top_k.min(logits.len());
         let mut classes: Vec<usize> = (0..logits.len()).collect();
         if k > 0 && k < classes.len() {
-            classes.select_nth_unstable_by(k - 1, better);
+            classes.select_nth_unstable_by(k - 1, |a, b| odds.better(*a, *b));
         }
         classes.truncate(k);
-        classes.sort_unstable_by(better);
-        let top = classes.into_iter().map(|class| (class as i32, probability(class))).collect();
-        let targets = target.map(Target::classes).unwrap_or_default().iter();
-        let targets = targets.filter_map(|target| usize::try_from(*target).ok());
-        let target = targets.filter(|class| *class < logits.len()).min_by(better).map(|class| {
-            let ahead = (0..logits.len()).filter(|other| better(other, &class).is_lt()).count();
-            (probability(class), ahead as i32 + 1)
-        });
-        Ranked { top, target }
+        classes.sort_unstable_by(|a, b| odds.better(*a, *b));
+        let top = classes.into_iter().map(|class| (class as i32, odds.probability(class))).collect();
+        Ranked { top, target: target.and_then(|target| odds.standing(target)) }
     }
 
     fn embedding_column(&self, values: &[f32], valid: &NullBuffer) -> Result<Option<ArrayRef>, OutputError> {
@@ -210,6 +198,44 @@ impl Options {
             _ => vectors(f32_values(&scaled, self.dim, valid), self.dim, valid)?,
         };
         Ok(Some(column))
+    }
+}
+
+/// The logits of one image, as probabilities and as an order.
+pub struct Odds<'a> {
+    logits: &'a [f32],
+    activation: Activation,
+    highest: f64,
+    total: f64,
+}
+
+impl<'a> Odds<'a> {
+    /// Of a value a class.
+    pub fn of(logits: &'a [f32], activation: Activation) -> Odds<'a> {
+        let highest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let total = logits.iter().map(|logit| (f64::from(*logit) - highest).exp()).sum();
+        Odds { logits, activation, highest, total }
+    }
+
+    /// Probability of the best class of a target, and its rank from 1; `None` where it has no class.
+    pub fn standing(&self, target: &Target) -> Option<(f32, i32)> {
+        let classes = target.classes().iter().filter_map(|class| usize::try_from(*class).ok());
+        let classes = classes.filter(|class| *class < self.logits.len());
+        let class = classes.min_by(|a, b| self.better(*a, *b))?;
+        let ahead = (0..self.logits.len()).filter(|other| self.better(*other, class).is_lt()).count();
+        Some((self.probability(class), ahead as i32 + 1))
+    }
+
+    fn probability(&self, class: usize) -> f32 {
+        let logit = f64::from(self.logits[class]);
+        match self.activation {
+            Activation::Softmax => ((logit - self.highest).exp() / self.total) as f32,
+            Activation::Sigmoid => (1.0 / (1.0 + (-logit).exp())) as f32,
+        }
+    }
+
+    fn better(&self, a: usize, b: usize) -> Ordering {
+        self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b))
     }
 }
 

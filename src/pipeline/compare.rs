@@ -5,10 +5,11 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Cursor, StandingPart, schema_of};
-use crate::report::SliceBy;
 use crate::report::compare::{CompareError, Compared, Flip, JoinMethod, Sums, Table, Wanted};
+use crate::report::{ReportError, SliceBy};
 
 use super::Reported;
+use super::scoring::Look;
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
@@ -30,9 +31,9 @@ impl From<CompareError> for Failure {
 ///
 /// Memory does not grow with the number of rows, but where the outputs are in different orders and neither is in
 /// the order of its keys: then it is 64 bytes for each row of A.
-pub async fn compare(
-    a: Reported<'_>,
-    b: Reported<'_>,
+pub async fn compare<'a>(
+    a: Reported<'a>,
+    b: Reported<'a>,
     wanted: Wanted,
     by: Option<&str>,
     on_changes: &mut (dyn FnMut(Vec<Flip>) -> Result<(), Failure> + Send),
@@ -49,21 +50,32 @@ pub async fn compare(
     if no_vectors.is_none() {
         columns.push("embedding".into());
     }
-    let rows = if no_vectors.is_none() { VECTOR_BATCH } else { BATCH };
-    let mut left = Cursor::new(a.output, a.parts, columns.clone(), rows);
-    let mut right = Cursor::new(b.output, b.parts, columns, rows);
+    let mut looks = [Look::at(a), Look::at(b)];
+    same_view(a, b, &looks)?;
+    let cursor = |side: Reported<'a>, look: &Look<'_>| {
+        let more = look.columns();
+        let wide = no_vectors.is_none() || more.contains(&"logits");
+        let more = more.into_iter().map(str::to_owned).filter(|column| !columns.contains(column));
+        let columns = columns.iter().cloned().chain(more).collect();
+        Cursor::new(side.output, side.parts, columns, if wide { VECTOR_BATCH } else { BATCH })
+    };
+    let (mut left, mut right) = (cursor(a, &looks[0]), cursor(b, &looks[1]));
     if method == JoinMethod::KeyTable {
         let mut table = Table::new(a.parts.iter().map(|part| part.rows).sum(), &sums);
         while left.fill().await? {
-            left.take(BATCH).map_or(Ok(()), |batch| table.add(&batch))?;
+            if let Some(batch) = left.take(BATCH) {
+                table.add(&sums, &looks[0].of(&batch).map_err(of_side('A'))?)?;
+            }
         }
         while right.fill().await? {
-            right.take(BATCH).map_or(Ok(()), |batch| table.join(&mut sums, &batch))?;
+            if let Some(batch) = right.take(BATCH) {
+                table.join(&mut sums, &looks[1].of(&batch).map_err(of_side('B'))?)?;
+            }
             on_changes(sums.take_changes())?;
         }
         table.finish(&mut sums);
     } else {
-        let mut merge = Merge { a, b, method, last: [None, None] };
+        let mut merge = Merge { a, b, method, looks: &mut looks, last: [None, None] };
         loop {
             let (more_a, more_b) = (left.fill().await?, right.fill().await?);
             if !more_a && !more_b {
@@ -73,7 +85,33 @@ pub async fn compare(
             on_changes(sums.take_changes())?;
         }
     }
+    looks[0].check(a)?;
+    looks[1].check(b)?;
     Ok(sums.finish(a.provenance(), b.provenance(), method, no_vectors))
+}
+
+fn of_side(side: char) -> impl Fn(ReportError) -> CompareError {
+    move |error| CompareError::Rows { side, error }
+}
+
+/// Refuses outputs whose rows are held against different things: their accuracies are no two of a kind.
+fn same_view(a: Reported<'_>, b: Reported<'_>, looks: &[Look<'_>; 2]) -> Result<(), Failure> {
+    let [look_a, look_b] = looks;
+    if look_a.view().is_as(look_b.view()) {
+        return Ok(());
+    }
+    let side = |name: char, side: Reported<'_>, look: &Look<'_>| {
+        let (uri, targets) = (side.output.uri(), side.provenance().targets);
+        format!("{name} (`{uri}`, targets {targets}) is scored {}", look.view().described())
+    };
+    Err(Failure::new(
+        Exit::Config,
+        format!(
+            "the two outputs cannot be compared: {}, {}; run both with the same `input.targets`",
+            side('A', a, look_a),
+            side('B', b, look_b)
+        ),
+    ))
 }
 
 /// How the rows of two outputs find each other.
@@ -113,15 +151,16 @@ async fn same_keys(a: Reported<'_>, b: Reported<'_>) -> Result<bool, Failure> {
     }
 }
 
-struct Merge<'a> {
+struct Merge<'a, 'b> {
     a: Reported<'a>,
     b: Reported<'a>,
     method: JoinMethod,
+    looks: &'b mut [Look<'a>; 2],
     /// The last key of each side, to see that keys increase.
     last: [Option<String>; 2],
 }
 
-impl Merge<'_> {
+impl Merge<'_, '_> {
     /// Takes the next run of rows: of equal keys from both sides, or of keys that only one side has.
     fn step(
         &mut self,
@@ -167,14 +206,18 @@ impl Merge<'_> {
     }
 
     fn both(
-        &self,
+        &mut self,
         left: &mut Cursor<'_>,
         right: &mut Cursor<'_>,
         rows: usize,
         sums: &mut Sums,
     ) -> Result<(), Failure> {
         match (left.take(rows), right.take(rows)) {
-            (Some(a), Some(b)) if rows > 0 => Ok(sums.push(&a, &b)?),
+            (Some(a), Some(b)) if rows > 0 => {
+                let a = self.looks[0].of(&a).map_err(of_side('A'))?;
+                let b = self.looks[1].of(&b).map_err(of_side('B'))?;
+                Ok(sums.push(&a, &b)?)
+            }
             _ => Ok(()),
         }
     }

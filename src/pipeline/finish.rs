@@ -106,7 +106,8 @@ pub async fn finish(
             ),
         ));
     }
-    let reported = Reported { output, frozen, parts: &parts, complete: true, storage: wishes.storage };
+    let reported =
+        Reported { output, frozen, parts: &parts, complete: true, storage: wishes.storage, truth: None };
     let report = reported.report(&[]).await?;
     let metrics = report.metrics();
     let verdicts: Vec<Verdict> = wishes.gates.iter().map(|gate| gate.check(&metrics)).collect();

@@ -12,7 +12,9 @@ use crate::report::{
 use crate::store::{Location, Settings};
 
 use super::gallery::gallery;
-use super::{now, scoring};
+use super::now;
+use super::other_truth::{OtherTruth, logits};
+use super::scoring::{Look, multi_label};
 
 /// An output that is reported on.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +29,8 @@ pub struct Reported<'a> {
     pub complete: bool,
     /// How the input's store is used, for the pictures of a page.
     pub storage: Settings,
+    /// Another truth that the rows are held against, in place of the one they were written with.
+    pub truth: Option<&'a OtherTruth>,
 }
 
 impl Reported<'_> {
@@ -65,7 +69,16 @@ impl Reported<'_> {
             precision: frozen.model.precision.clone(),
             providers: providers.into_iter().collect(),
             preprocess: frozen.preprocess.clone(),
-            targets: self.component("input.targets"),
+            targets: match self.truth {
+                None => self.component("input.targets"),
+                Some(truth) => {
+                    format!(
+                        "{}, in place of the job's own ({})",
+                        truth.described(),
+                        self.component("input.targets")
+                    )
+                }
+            },
             input_uri: frozen.input.clone(),
             output_uri: output.uri(),
             created: now(),
@@ -77,21 +90,19 @@ impl Reported<'_> {
     /// Reads the rows into a report. Logits are read where they are kept and are those of a softmax.
     pub async fn report(&self, slices: &[SliceBy]) -> Result<Report, Failure> {
         let Reported { output, frozen, parts, .. } = *self;
-        let mut view = scoring::view_of(frozen);
-        let softmax = serde_json::to_value(Activation::Softmax).ok();
-        let logits = frozen.components.get("output.logits").is_some_and(|kept| kept == true)
-            && frozen.components.get("output.activation") == softmax.as_ref()
-            && view.has_one_target();
-        let extras = Extras { slices: slices.to_vec(), logits };
+        let mut look = Look::at(*self);
+        let softmax = logits(frozen) == Some(Activation::Softmax);
+        let extras = Extras { slices: slices.to_vec(), logits: softmax && look.view().has_one_target() };
         let mut accumulator = Accumulator::with(self.classes(), extras);
         let columns: Vec<String> = accumulator.columns().into_iter().map(str::to_owned).collect();
-        let columns: Vec<&str> =
-            columns.iter().map(String::as_str).chain(view.columns().iter().copied()).collect();
-        read_rows(output, parts, &columns, |batch| Ok(accumulator.push(&view.of(batch)?)?)).await?;
+        let mut columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        columns.extend(look.columns());
+        read_rows(output, parts, &columns, |batch| Ok(accumulator.push(&look.of(batch)?)?)).await?;
+        look.check(*self)?;
         let mut report = accumulator.finish(self.provenance());
         report.throughput = Throughput::of(parts);
-        report.multi_label = scoring::multi_label(output, frozen, parts).await?;
-        Ok(view.finish(report))
+        report.multi_label = multi_label(*self).await?;
+        Ok(look.finish(report))
     }
 
     /// The bytes of one file of the report. A page asks the input for pictures; what it cannot have it says.

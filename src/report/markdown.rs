@@ -224,6 +224,7 @@ impl Markdown {
             ("precision", &p.precision),
             ("providers", &p.providers.join(", ")),
             ("preprocessing", &p.preprocess),
+            ("targets", &p.targets),
             ("input", &p.input_uri),
             ("output", &p.output_uri),
             ("fingerprint", &p.fingerprint),

@@ -51,6 +51,10 @@ impl MaskedSums {
         MaskedSums { among, classes, rows: 0, unmasked: ShareSums::default() }
     }
 
+    pub(super) fn among(&self) -> &[i32] {
+        &self.among
+    }
+
     pub(super) fn view(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ReportError> {
         let columns = Columns::of(batch, self.classes, &Extras::default())?;
         let logits = Logits::of(batch, self.classes)?;

@@ -27,7 +27,8 @@
 //!
 //! # Targets that are not one class among all
 //! Where the rows' targets are sets ([`View::Sets`]) or are scored among some classes alone ([`View::among`]), a batch goes
-//! through a [`View`] first, and everything behind it counts as ever.
+//! through a [`View`] first, and everything behind it counts as ever. Where another truth is asked for than the rows were
+//! written with, [`Retarget`] comes before the view.
 //!
 //! # What it refuses to do
 //! It opens no storage, it decides no exit code, and it hides nothing of [`Provenance`]: a caller hands in
@@ -54,6 +55,7 @@ mod metrics;
 mod multilabel;
 mod paired;
 mod proportion;
+mod retarget;
 mod rows;
 mod sets;
 mod shares;
@@ -79,6 +81,7 @@ pub use metrics::{METRICS, MetricInfo, Metrics};
 pub use multilabel::{AveragePrecision, MultiLabel};
 pub use paired::{Drop, McNemar, Method, Paired};
 pub use proportion::Proportion;
+pub use retarget::Retarget;
 pub use slices::{Slice, SliceBy, Slices};
 pub use throughput::{ProviderShare, Throughput};
 pub use timm::TimmRow;

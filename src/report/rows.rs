@@ -212,7 +212,7 @@ fn missing(batch: &RecordBatch, column: &str) -> ReportError {
     ReportError::MissingColumn { column: column.to_owned(), found }
 }
 
-fn optional<'a, T: Array + 'static>(
+pub(super) fn optional<'a, T: Array + 'static>(
     batch: &'a RecordBatch,
     column: &'static str,
     wanted: &'static str,

@@ -34,6 +34,24 @@ impl View {
         }
     }
 
+    /// What a row is held against, for a person; equal for views that ask the same.
+    pub fn described(&self) -> String {
+        match self {
+            View::Plain => "by one target among all classes".into(),
+            View::Sets => "by sets of targets".into(),
+            View::Among(masked) => format!("among {} of the classes", masked.among().len()),
+        }
+    }
+
+    /// Whether rows of two outputs are held against the same.
+    pub fn is_as(&self, other: &View) -> bool {
+        match (self, other) {
+            (View::Plain, View::Plain) | (View::Sets, View::Sets) => true,
+            (View::Among(a), View::Among(b)) => a.among() == b.among(),
+            _ => false,
+        }
+    }
+
     /// Whether a row has one target, so that all probabilities can be held against it.
     pub fn has_one_target(&self) -> bool {
         !matches!(self, View::Sets)

@@ -22,12 +22,12 @@ static FP32: LazyLock<Job> = LazyLock::new(|| done(Job::own()));
 static FP16: LazyLock<Job> = LazyLock::new(|| done(Job::own().set("model.precision=fp16")));
 static OTHER: LazyLock<Job> = LazyLock::new(|| done(Job::own().set("preprocess.image_size=96")));
 
-fn compare(a: &Path, b: &Path, arguments: &[&str]) -> Ended {
+pub(crate) fn compare(a: &Path, b: &Path, arguments: &[&str]) -> Ended {
     ended(program().arg("compare").arg(a).arg(b).args(arguments))
 }
 
 /// Compares, and holds every figure against `compared.py`; gives the JSON that was written.
-fn held(a: &Path, b: &Path, column: Option<&str>) -> Value {
+pub(crate) fn held(a: &Path, b: &Path, column: Option<&str>) -> Value {
     let file = tempfile::NamedTempFile::new_in(scratch()).unwrap();
     let path = file.path().to_str().unwrap();
     let by = column.map(|column| ["--by", column]);

@@ -3,6 +3,8 @@
 
 mod again;
 mod bad_input;
+mod compared;
+mod other_truth;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

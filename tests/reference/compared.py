@@ -1,15 +1,30 @@
 """Compares two outputs with pyarrow and numpy and without the program: `compared.py A B [COLUMN]` prints JSON.
 
-Rows are joined by `key`. Statistics are looked at elsewhere (paired_statistics.py); here are counts, shares, keys,
+Rows are joined by `key`. Sets of targets, and rows that are scored among some classes alone by their logits, are told by
+the columns and by `job.json`. Statistics are looked at elsewhere (paired_statistics.py); here are counts, shares, keys,
 drift, and the figures of each value of COLUMN.
 """
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 
 from rows import read
+
+
+def masked(rows, logits, among):
+    """The rows with the list that they would have if there were no other classes."""
+    among = np.array(among)
+    for row, own in zip(rows, logits):
+        if row["status"] != "ok":
+            continue
+        own = np.array(own, np.float64)[among]
+        order = np.argsort(-own, kind="stable")
+        above = np.exp(own - own.max())
+        row["index"] = among[order].tolist()
+        row["prob"] = (above / above.sum())[order].tolist()
 
 
 def load(out):
@@ -21,7 +36,20 @@ def load(out):
     if vectors:
         for row, vector in zip(rows.values(), table["embedding"].to_pylist()):
             row["embedding"] = vector
+    job = json.loads((Path(out) / "_tresnet/job.json").read_text())
+    among = (job.get("truth") or {}).get("among")
+    if among:
+        masked(rows.values(), table["logits"].to_pylist(), among)
+    for row in rows.values():
+        one = None if row["target"] is None else [row["target"]]
+        # an empty set is no target
+        row["truth"] = row["targets"] or None if "targets" in columns else one
     return rows
+
+
+def class_of(row, truth):
+    """The class that the baseline is credited with."""
+    return next((index for index in row["index"] or [] if index in truth), min(truth))
 
 
 def pairs(rows):
@@ -33,7 +61,7 @@ def pairs(rows):
 
 
 def right(row, target, k):
-    return row["status"] == "ok" and target in row["index"][:k]
+    return row["status"] == "ok" and any(index in target for index in row["index"][:k])
 
 
 def spread(values, worst):
@@ -69,7 +97,7 @@ def main():
     column = sys.argv[3] if len(sys.argv) > 3 else None
     joined = {}
     for key in a.keys() & b.keys():
-        target = a[key]["target"] if a[key]["target"] is not None else b[key]["target"]
+        target = a[key]["truth"] if a[key]["truth"] is not None else b[key]["truth"]
         joined[key] = (a[key], b[key], target)
     ok = [(x, y) for x, y, _ in joined.values() if x["status"] == y["status"] == "ok"]
     same = [(x, y) for x, y in ok if x["index"][0] == y["index"][0]]
@@ -80,13 +108,14 @@ def main():
         left, right_ = (np.array([pair[i]["embedding"] for pair in ok], np.float64) for i in (0, 1))
         cosines = (left * right_).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right_, axis=1)
         distances = np.maximum(1 - cosines, 0)
-    classes = sorted({t for x, y, t in joined.values() if t is not None and x["status"] == y["status"] == "ok"})
-    by_class = [figures([row for row in joined.values() if row[2] == index]) for index in classes]
+    told = [row for row in joined.values() if row[2] and row[0]["status"] == row[1]["status"] == "ok"]
+    classes = sorted({class_of(x, t) for x, _, t in told})
+    by_class = [figures([row for row in told if class_of(row[0], row[2]) == index]) for index in classes]
     flips = {"lost": [], "gained": [], "wrong": [], "unknown": []}
     for key, (x, y, t) in sorted(joined.items(), key=lambda item: item[0].encode()):
         if x["status"] == y["status"] == "ok" and x["index"][0] != y["index"][0]:
             kind = "unknown" if t is None else {(1, 0): "lost", (0, 1): "gained", (0, 0): "wrong"}[
-                (x["index"][0] == t, y["index"][0] == t)
+                (x["index"][0] in t, y["index"][0] in t)
             ]
             flips[kind].append(key)
     slices = None

@@ -79,6 +79,16 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Where it stands.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Whether it says at its beginning that it has a column of this name.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.columns().is_some_and(|columns| columns.iter().any(|column| column == name))
+    }
+
     /// What identifies it in a fingerprint.
     pub fn identity(&self) -> Value {
         self.identity.clone()

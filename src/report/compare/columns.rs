@@ -1,16 +1,17 @@
 //! The columns of one batch of one output, as a comparison needs them.
 
-use arrow::array::{Array, AsArray, FixedSizeListArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, FixedSizeListArray, Int32Array, ListArray, RecordBatch, StringArray};
 use arrow::datatypes::{Float16Type, Float32Type};
 use half::slice::HalfFloatSliceExt;
 
-use super::super::rows::Columns;
+use super::super::rows::{Columns, Lists, optional};
 use super::super::slices::{Cell, SliceBy};
 use super::super::{Extras, ReportError};
 use super::CompareError;
 
 /// The slice of a row that has no value.
 const NULL: &str = "(null)";
+const LIST: &str = "List(Int32)";
 
 /// One side of a batch.
 pub(super) struct Side<'a> {
@@ -18,6 +19,7 @@ pub(super) struct Side<'a> {
     pub key: &'a StringArray,
     by: Option<&'a SliceBy>,
     vectors: Option<&'a FixedSizeListArray>,
+    sets: Option<Lists<'a, Int32Array>>,
 }
 
 impl<'a> Side<'a> {
@@ -40,7 +42,15 @@ impl<'a> Side<'a> {
             wrong(ReportError::MissingColumn { column: "key".into(), found })
         })?;
         let vectors = batch.column_by_name("embedding").and_then(|column| column.as_fixed_size_list_opt());
-        Ok(Side { rows, key, by, vectors })
+        let sets = optional::<ListArray>(batch, "targets", LIST).map_err(wrong)?;
+        let sets = sets.map(|sets| Lists::of(sets, "targets", LIST)).transpose().map_err(wrong)?;
+        Ok(Side { rows, key, by, vectors, sets })
+    }
+
+    /// The classes of which any is right; `None` where a row says none, or has one target and no set.
+    pub fn set(&self, row: usize) -> Option<&[i32]> {
+        let sets = self.sets.as_ref().filter(|sets| sets.list.is_valid(row))?;
+        Some(&sets.items.values()[sets.range(row)])
     }
 
     /// The slice of a row; `None` where this side has no such column.

@@ -231,6 +231,7 @@ impl Compared {
             ("precision", a.precision.clone(), b.precision.clone()),
             ("providers", a.providers.join(", "), b.providers.join(", ")),
             ("preprocessing", a.preprocess.clone(), b.preprocess.clone()),
+            ("targets", a.targets.clone(), b.targets.clone()),
             ("tool", a.tool_version.clone(), b.tool_version.clone()),
             ("fingerprint", a.fingerprint.clone(), b.fingerprint.clone()),
         ] {

@@ -46,7 +46,7 @@ pub enum CompareError {
     /// The ground truth of a row is not the same.
     #[error(
         "row `{key}` has target {a} in A and {b} in B: accuracies over different truths cannot be compared; \
-         run both with the same targets"
+         run both with the same targets, or hold both against one truth with `--targets`"
     )]
     Targets {
         /// The row's key, shortened.
@@ -55,6 +55,15 @@ pub enum CompareError {
         a: i32,
         /// B's target, as A's class list numbers it.
         b: i32,
+    },
+    /// The sets of classes that a row may be are not the same.
+    #[error(
+        "row `{key}` has other targets in A than in B: accuracies over different truths cannot be compared; run both \
+         with the same targets, or hold both against one truth with `--targets`"
+    )]
+    Sets {
+        /// The row's key, shortened.
+        key: String,
     },
     /// The rows of one side are not what `tresnet-batch` writes.
     #[error("output {side}: {error}")]

@@ -1,6 +1,7 @@
 //! Pairs of rows in, a comparison out.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arrow::array::{Array, RecordBatch};
 
@@ -124,7 +125,8 @@ impl Sums {
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for i in 0..a.key.len() {
             let slice = a.slice(i).or_else(|| b.slice(i));
-            let both_ok = self.pair(a.key.value(i), &a.rows.row(i), &b.rows.row(i), slice)?;
+            let sets = [self.sign('A', a.set(i)), self.sign('B', b.set(i))];
+            let both_ok = self.pair(a.key.value(i), &a.rows.row(i), &b.rows.row(i), sets, slice)?;
             if self.has_vectors && both_ok {
                 let there = a.vector(i, &mut left) && b.vector(i, &mut right) && left.len() == right.len();
                 let pairs = left.iter().copied().zip(right.iter().copied());
@@ -152,19 +154,34 @@ impl Sums {
         std::mem::take(&mut self.changes)
     }
 
-    /// Counts one joined row; true where both are ok.
+    /// Two bytes by which a set of targets is told from another; 0 where there is none. One pair of sets in 65,536 is
+    /// not told apart, which two truths do not live by.
+    pub(super) fn sign(&self, side: char, set: Option<&[i32]>) -> u16 {
+        let Some(set) = set else { return 0 };
+        let mapped = |&class: &i32| if side == 'B' { self.classes.index(class) } else { class };
+        let mut set: Vec<i32> = set.iter().map(mapped).collect();
+        set.sort_unstable();
+        let mut hasher = DefaultHasher::new();
+        set.hash(&mut hasher);
+        (hasher.finish() as u16).max(1)
+    }
+
+    /// Counts one joined row; true where both are ok. `sets` are signs of its sets of targets.
     pub(super) fn pair(
         &mut self,
         key: &str,
         a: &Row<'_>,
         b: &Row<'_>,
+        sets: [u16; 2],
         slice: Option<&str>,
     ) -> Result<bool, CompareError> {
         let number = self.counts.joined;
         self.counts.joined += 1;
         let of = |side: char| move |error| CompareError::Rows { side, error };
         let (ok_a, ok_b) = (is_ok(a, number).map_err(of('A'))?, is_ok(b, number).map_err(of('B'))?);
-        let target = self.target(key, a, b, number)?;
+        let targets = self.targets(key, a, b, sets, number)?;
+        // of a set, the class that the baseline is credited with
+        let target = targets.map(|(target, _)| target);
         let mut mapped = std::mem::take(&mut self.mapped);
         mapped.clear();
         mapped.extend(b.index.iter().map(|&index| self.classes.index(index)));
@@ -181,10 +198,12 @@ impl Sums {
         let first_a = ok_a.then(|| first(a, number, classes)).transpose().map_err(of('A'))?;
         let first_b = ok_b.then(|| first(&b, number, classes)).transpose().map_err(of('B'))?;
         let mut right = None;
-        if let Some(target) = target {
+        if let Some((target, target_b)) = targets {
             self.counts.with_target += 1;
-            let score = |row, ok: bool| ok.then(|| Score::of(row, number, target, classes)).transpose();
-            let (score_a, score_b) = (score(a, ok_a).map_err(of('A'))?, score(&b, ok_b).map_err(of('B'))?);
+            let score =
+                |row, ok: bool, target| ok.then(|| Score::of(row, number, target, classes)).transpose();
+            let score_a = score(a, ok_a, target).map_err(of('A'))?;
+            let score_b = score(&b, ok_b, target_b).map_err(of('B'))?;
             let is_right = |score: &Option<Score>| score.as_ref().is_some_and(|score| score.top1);
             self.top1_all.add(is_right(&score_a), is_right(&score_b));
             if let (Some(a), Some(b)) = (score_a, score_b) {
@@ -262,20 +281,36 @@ impl Sums {
         Ok(())
     }
 
-    /// The target of a row, which one of the two outputs may not know.
-    fn target(&self, key: &str, a: &Row<'_>, b: &Row<'_>, row: u64) -> Result<Option<usize>, CompareError> {
+    /// What each side of a row is held against. A class, which one of the two outputs may not know, is the same for
+    /// both; of a set each side is credited with the best that it lists.
+    fn targets(
+        &self,
+        key: &str,
+        a: &Row<'_>,
+        b: &Row<'_>,
+        sets: [u16; 2],
+        row: u64,
+    ) -> Result<Option<(usize, usize)>, CompareError> {
         let theirs = b.target.map(|target| self.classes.index(target));
-        if let (Some(a), Some(b)) = (a.target, theirs)
-            && a != b
-        {
-            return Err(CompareError::Targets { key: shown(key), a, b });
+        if sets[0] != sets[1] {
+            return Err(CompareError::Sets { key: shown(key) });
         }
-        let side = if a.target.is_some() { 'A' } else { 'B' };
-        let Some(target) = a.target.or(theirs) else { return Ok(None) };
+        let [a, b] = match (a.target, theirs) {
+            (Some(a), Some(b)) if a != b && sets == [0, 0] => {
+                return Err(CompareError::Targets { key: shown(key), a, b });
+            }
+            (Some(a), Some(b)) => [('A', a), ('B', b)],
+            (Some(a), None) => [('A', a), ('A', a)],
+            (None, Some(b)) => [('B', b), ('B', b)],
+            (None, None) => return Ok(None),
+        };
         let classes = self.per_class.len();
-        let index = usize::try_from(target).ok().filter(|&index| index < classes);
-        let wrong = || CompareError::Rows { side, error: ReportError::Target { row, target, classes } };
-        index.map(Some).ok_or_else(wrong)
+        let index = |(side, target): (char, i32)| {
+            let index = usize::try_from(target).ok().filter(|&index| index < classes);
+            let wrong = || CompareError::Rows { side, error: ReportError::Target { row, target, classes } };
+            index.ok_or_else(wrong)
+        };
+        Ok(Some((index(a)?, index(b)?)))
     }
 
     /// The figures of everything counted so far. `no_vectors` says why embeddings were not read.

@@ -28,7 +28,9 @@ struct Entry {
     /// NaN where there is none.
     prob: f32,
     target_prob: f32,
-    slice: u32,
+    slice: u16,
+    /// [`Sums::sign`] of its set of targets.
+    set: u16,
     kept: u8,
     ok: bool,
     found: bool,
@@ -58,10 +60,10 @@ impl Table {
     ///
     /// # Errors
     /// They are not what `tresnet-batch` writes.
-    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), CompareError> {
+    pub fn add(&mut self, sums: &Sums, batch: &RecordBatch) -> Result<(), CompareError> {
         let by = self.by.clone();
         let side = Side::of(batch, 'A', self.classes, by.as_ref())?;
-        let mut ids: HashMap<String, u32> = self.slices.iter().cloned().zip(0..).collect();
+        let mut ids: HashMap<String, u16> = self.slices.iter().cloned().zip(0..).collect();
         for i in 0..side.key.len() {
             let row = side.rows.row(i);
             let slice = side.slice(i).map_or(0, |slice| self.slice_id(&mut ids, slice));
@@ -87,6 +89,7 @@ impl Table {
                 prob: row.first_prob.unwrap_or(f32::NAN),
                 target_prob: row.target_prob.unwrap_or(f32::NAN),
                 slice,
+                set: sums.sign('A', side.set(i)),
                 kept: kept as u8,
                 ok,
                 found: false,
@@ -95,14 +98,14 @@ impl Table {
         Ok(())
     }
 
-    fn slice_id(&mut self, ids: &mut HashMap<String, u32>, slice: &str) -> u32 {
+    fn slice_id(&mut self, ids: &mut HashMap<String, u16>, slice: &str) -> u16 {
         if let Some(&id) = ids.get(slice) {
             return id;
         }
         if self.slices.len() > VALUES {
-            return VALUES as u32;
+            return VALUES as u16;
         }
-        let id = self.slices.len() as u32;
+        let id = self.slices.len() as u16;
         let name = if self.slices.len() == VALUES { OTHER } else { slice };
         self.slices.push(name.to_owned());
         ids.insert(name.to_owned(), id);
@@ -134,7 +137,8 @@ impl Table {
             } else {
                 side.slice(i)
             };
-            sums.pair(key, &entry.row(), &side.rows.row(i), slice)?;
+            let sets = [entry.set, sums.sign('B', side.set(i))];
+            sums.pair(key, &entry.row(), &side.rows.row(i), sets, slice)?;
         }
         Ok(())
     }

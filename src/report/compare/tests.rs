@@ -92,7 +92,7 @@ fn a_table_finds_the_same_pairs_in_any_order() {
     let a = [vec![("only a", ok(1, 1))], a].concat();
     let mut sums = sums(None);
     let mut table = Table::new(a.len() as u64, &sums);
-    a.chunks(4).for_each(|rows| table.add(&keyed(rows)).unwrap());
+    a.chunks(4).for_each(|rows| table.add(&sums, &keyed(rows)).unwrap());
     b.chunks(3).for_each(|rows| table.join(&mut sums, &keyed(rows)).unwrap());
     table.finish(&mut sums);
     let changes = sums.take_changes();
@@ -109,7 +109,7 @@ fn a_table_finds_the_same_pairs_in_any_order() {
 fn a_key_that_comes_again_is_joined_in_its_order() {
     let mut sums = sums(None);
     let mut table = Table::new(3, &sums);
-    table.add(&keyed(&[("x", ok(1, 1)), ("x", ok(2, 2)), ("x", ok(3, 3))])).unwrap();
+    table.add(&sums, &keyed(&[("x", ok(1, 1)), ("x", ok(2, 2)), ("x", ok(3, 3))])).unwrap();
     table.join(&mut sums, &keyed(&[("x", ok(1, 1)), ("x", ok(2, 2))])).unwrap();
     table.finish(&mut sums);
     let found = sums.finish(Provenance::default(), Provenance::default(), JoinMethod::KeyTable, None);

@@ -1,0 +1,100 @@
+//! Rows held against another truth than they were written with: targets by key, and what follows from them made anew.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Float32Array, Float32Builder, Int32Array, Int32Builder, ListArray, ListBuilder,
+    RecordBatch, StringArray,
+};
+
+use super::error::ReportError;
+use super::rows::{Lists, Logits, needed, optional};
+use super::view::replaced;
+use crate::output::{Activation, Odds};
+use crate::sample::Target;
+
+const INDEX: &str = "List(Int32)";
+const PROB: &str = "List(Float32)";
+
+/// Gives rows other targets. Their rank and probability are those in the row's own list; beyond its end they come from
+/// the logits, and where those were not kept nobody knows them.
+#[derive(Debug)]
+pub struct Retarget {
+    classes: usize,
+    logits: Option<Activation>,
+    /// Rows that had a target in the new truth.
+    pub known: u64,
+    /// The first key that was seen.
+    pub first: Option<String>,
+}
+
+impl Retarget {
+    /// For rows of this many classes; `logits` says how they became probabilities, where the rows keep them.
+    pub fn new(classes: usize, logits: Option<Activation>) -> Retarget {
+        Retarget { classes, logits, known: 0, first: None }
+    }
+
+    /// The columns that it reads beside those of the report.
+    pub fn columns(&self) -> &'static [&'static str] {
+        if self.logits.is_some() { &["key", "logits"] } else { &["key"] }
+    }
+
+    /// The batch with the targets that `truth` gives its keys.
+    ///
+    /// # Errors
+    /// The rows break the output's contract.
+    pub fn of(
+        &mut self,
+        batch: &RecordBatch,
+        truth: &dyn Fn(&str) -> Option<Target>,
+    ) -> Result<RecordBatch, ReportError> {
+        let keys: &StringArray = needed(batch, "key", "Utf8")?;
+        let index: Lists<'_, Int32Array> =
+            Lists::of(needed::<ListArray>(batch, "index", INDEX)?, "index", INDEX)?;
+        let prob = optional::<ListArray>(batch, "prob", PROB)?;
+        let prob: Option<Lists<'_, Float32Array>> =
+            prob.map(|prob| Lists::of(prob, "prob", PROB)).transpose()?;
+        let logits = match self.logits {
+            Some(activation) => Some((activation, Logits::of(batch, self.classes)?)),
+            None => None,
+        };
+        let mut class = Int32Builder::new();
+        let mut sets = ListBuilder::new(Int32Builder::new());
+        let mut target_prob = Float32Builder::new();
+        let mut target_rank = Int32Builder::new();
+        for row in 0..batch.num_rows() {
+            let key = keys.value(row);
+            self.first.get_or_insert_with(|| key.to_owned());
+            let target = truth(key);
+            self.known += u64::from(target.is_some());
+            class.append_option(target.as_ref().and_then(Target::class));
+            let set = target.as_ref().filter(|target| target.class().is_none());
+            sets.append_option(set.map(|set| set.classes().iter().copied().map(Some)));
+            let best = &index.items.values()[index.range(row)];
+            let listed = |target: &Target| best.iter().position(|class| target.classes().contains(class));
+            let at = target.as_ref().and_then(listed);
+            let in_list = at.map(|at| {
+                let told = prob.as_ref().and_then(|prob| {
+                    let at = prob.range(row).nth(at).filter(|at| prob.items.is_valid(*at))?;
+                    Some(prob.items.value(at))
+                });
+                (told, at as i32 + 1)
+            });
+            let beyond = || {
+                let (activation, logits) = logits.as_ref()?;
+                let (prob, rank) = Odds::of(logits.row(row)?, *activation).standing(target.as_ref()?)?;
+                Some((Some(prob), rank))
+            };
+            let standing = in_list.or_else(beyond);
+            target_prob.append_option(standing.and_then(|(prob, _)| prob));
+            target_rank.append_option(standing.map(|(_, rank)| rank));
+        }
+        let columns: [(&str, ArrayRef); 4] = [
+            ("target", Arc::new(class.finish())),
+            ("targets", Arc::new(sets.finish())),
+            ("target_prob", Arc::new(target_prob.finish())),
+            ("target_rank", Arc::new(target_rank.finish())),
+        ];
+        replaced(batch, &columns)
+    }
+}
