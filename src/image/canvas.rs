@@ -131,7 +131,7 @@ impl<'a> Canvas<'a> {
         let orientation = if self.wants_orientation() { orientation } else { Orientation::Upright };
         let (across, down) = if orientation.swaps() { (height, width) } else { (width, height) };
         let to = Geometry::new(self.options, across, down);
-        self.resampler.begin_divided(self.options.interpolation, (across, down), divisor, &to);
+        self.resampler.begin(self.options.interpolation, (across, down), divisor, &to);
         self.orientation = orientation;
         self.stored = (width.div_ceil(divisor), height.div_ceil(divisor));
         self.region = orientation.stored_region(self.resampler.needed(), self.stored.0, self.stored.1);

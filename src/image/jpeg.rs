@@ -159,7 +159,7 @@ impl<'a> Image<'a> {
         bytes: &'a [u8],
         max_scans: u32,
     ) -> Result<(Image<'a>, Header), Error> {
-        let mut image = Image { context, bytes: PhantomData, width: 0, max_scans };
+        let image = Image { context, bytes: PhantomData, width: 0, max_scans };
         let mut header = Header::default();
         let most = c_int::try_from(max_scans).unwrap_or(c_int::MAX);
         // SAFETY: the context is live and not shared; `bytes` stay borrowed as long as `image` lives, whose drop makes

@@ -73,12 +73,8 @@ impl Resampler {
     }
 
     /// Forgets whatever image was in hand and awaits the needed rows of one of `width` × `height` pixels, top row first.
-    pub(super) fn begin(&mut self, interpolation: Interpolation, width: u32, height: u32, to: &Geometry) {
-        self.begin_divided(interpolation, (width, height), 1, to);
-    }
-
-    /// [`Resampler::begin`] for an image that comes with its sides divided, and rounded up.
-    pub(super) fn begin_divided(
+    /// They come with both sides divided by `divisor`, and rounded up.
+    pub(super) fn begin(
         &mut self,
         interpolation: Interpolation,
         (width, height): (u32, u32),
@@ -215,7 +211,7 @@ mod tests {
         rows: &[Vec<u8>],
     ) -> Vec<u8> {
         let to = Geometry::new(options, width, height);
-        resampler.begin(options.interpolation, width, height, &to);
+        resampler.begin(options.interpolation, (width, height), 1, &to);
         push_all(resampler, rows);
         resampler.finish().expect("every row was given").to_vec()
     }
@@ -258,7 +254,7 @@ mod tests {
         let (wide, tall) = (ramp(90, 40), ramp(31, 77));
         let mut resampler = Resampler::new();
         let alone = run(&mut resampler, &options, 31, 77, &tall);
-        resampler.begin(options.interpolation, 90, 40, &Geometry::new(&options, 90, 40));
+        resampler.begin(options.interpolation, (90, 40), 1, &Geometry::new(&options, 90, 40));
         push_all(&mut resampler, &wide[..20]);
         assert_eq!(resampler.finish(), None);
         assert_eq!(run(&mut resampler, &options, 31, 77, &tall), alone);
@@ -269,7 +265,7 @@ mod tests {
         let options = Options::new(24);
         let rows = ramp(30, 400);
         let mut resampler = Resampler::new();
-        resampler.begin(options.interpolation, 30, 400, &Geometry::new(&options, 30, 400));
+        resampler.begin(options.interpolation, (30, 400), 1, &Geometry::new(&options, 30, 400));
         let end = resampler.needed().rows.hi;
         assert!(end < 300, "{end}");
         push_all(&mut resampler, &rows[..end as usize]);
