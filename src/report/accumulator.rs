@@ -190,6 +190,7 @@ impl Accumulator {
             inputs: self.inputs.finish(),
             throughput: None,
             masked: None,
+            target_sets: false,
             multi_label: None,
             worst: self.worst.finish(),
             provenance,

@@ -99,6 +99,9 @@ pub struct Report {
     /// The figures among all classes, where all others are among some of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masked: Option<Masked>,
+    /// Whether targets are sets: a row is right where its prediction is in its set.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub target_sets: bool,
     /// Where an image has several classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multi_label: Option<MultiLabel>,

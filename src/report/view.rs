@@ -71,11 +71,11 @@ impl View {
 
     /// Adds to a report what only the view knows.
     pub fn finish(self, report: Report) -> Report {
-        let masked = match self {
-            View::Plain | View::Sets => None,
-            View::Among(masked) => Some(masked.finish()),
-        };
-        Report { masked, ..report }
+        match self {
+            View::Plain => report,
+            View::Sets => Report { target_sets: true, ..report },
+            View::Among(masked) => Report { masked: Some(masked.finish()), ..report },
+        }
     }
 }
 

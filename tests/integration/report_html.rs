@@ -12,6 +12,7 @@ use serde_json::Value;
 use tresnet_batch::report::html::{Exhibit, Gallery, Picture};
 use tresnet_batch::report::{Accumulator, Classes, Extras, Gate, Provenance, Report, SliceBy};
 
+use crate::support::job::{Job, ended, program};
 use crate::support::{ask_python, root};
 
 /// The first browser that answers, or `None` with a reason; in CI there must be one.
@@ -163,5 +164,27 @@ fn a_browser_shows_the_page_sorts_and_searches_it_and_asks_nothing_of_a_network(
     }
     for shot in ["light.png", "dark.png", "phone.png", "print.pdf"] {
         assert!(std::fs::metadata(folder.join(shot)).unwrap().len() > 10_000, "{shot}");
+    }
+}
+
+#[test]
+fn a_browser_shows_the_page_of_a_comparison_and_asks_nothing_of_a_network() {
+    let Some(browser) = browser() else { return };
+    let folder: PathBuf = root().join("target/compare-screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (one, other) = (Job::own(), Job::own().set("preprocess.image_size=96"));
+    [&one, &other].map(|job| job.run().exits(0));
+    let page = folder.join("compare.html");
+    let mut compare = program();
+    compare.arg("compare").arg(one.output()).arg(other.output()).arg("--html").arg(&page);
+    ended(&mut compare).exits(0);
+    let arguments = [page.to_str().unwrap(), folder.to_str().unwrap(), "--browser", &browser];
+    let found = ask_python("browser.py", &arguments);
+    assert_eq!(found["errors"], serde_json::json!([]), "the console has errors");
+    assert_eq!(found["requests"].as_array().unwrap().len(), 1, "{}", found["requests"]);
+    assert!(found["requests"][0].as_str().unwrap().starts_with("file://"), "{}", found["requests"]);
+    assert_eq!(found["phone_width"], 390, "the page scrolls sideways on a phone");
+    for scheme in ["contrast_light", "contrast_dark"] {
+        assert!(found[scheme]["ratio"].as_f64().unwrap() >= 4.5, "{scheme}: {}", found[scheme]);
     }
 }

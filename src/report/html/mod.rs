@@ -5,6 +5,7 @@
 //! its hash: a text that came through nevertheless would not run.
 
 mod gallery;
+mod headline;
 mod heatmap;
 mod pictures;
 mod plots;
@@ -90,7 +91,9 @@ pub(super) fn policy() -> String {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{TestRow, batch};
-    use super::super::{Accumulator, Classes, Extras, Gate, Provenance, SliceBy};
+    use super::super::{
+        Accumulator, Classes, Extras, Gate, Masked, MultiLabel, Proportion, Provenance, SliceBy,
+    };
     use super::*;
 
     fn made(names: Vec<String>, rows: &[TestRow]) -> Report {
@@ -195,5 +198,35 @@ mod tests {
             let page = made(vec!["a".to_owned()], &rows).to_html(&[], &Gallery::default()).unwrap();
             assert!(page.contains("nothing can be said of the accuracy"), "{}", rows.len());
         }
+    }
+
+    #[test]
+    fn masked_figures_sets_and_several_classes_are_told() {
+        let report = made(vec!["a".to_owned(), "b".to_owned()], &[TestRow::ok(0, &[0, 1]).probs(&[0.5])]);
+        let page = |report: &Report| report.to_html(&[], &Gallery::default()).unwrap();
+        let plain = page(&report);
+        assert!(!plain.contains("id=\"scoring\"") && !plain.contains("unmasked") && !plain.contains("AP %"));
+
+        let none_of_one = Proportion::new(0, 1);
+        let masked = Masked { classes: 200, top1_unmasked: none_of_one, top5_unmasked: none_of_one };
+        let masked = page(&Report { masked: Some(masked), ..report.clone() });
+        assert!(masked.contains("1 of 1 images, among 200 classes"), "{masked}");
+        assert!(masked.contains("Scored among 200 of the model&#x27;s 2 classes alone"), "{masked}");
+        assert!(
+            masked
+                .contains("<dt>top-1, unmasked</dt><dd>0.00</dd><dd class=\"note\">%, among all 2 classes;")
+        );
+
+        let sets = page(&Report { target_sets: true, ..report.clone() });
+        assert!(sets.contains("target is a set of classes"), "{sets}");
+
+        let average_precision = vec![Some(25.5), None];
+        let multi = MultiLabel { map: Some(25.5), rows: 9, classes: 1, average_precision };
+        let multi = page(&Report { multi_label: Some(multi), target_sets: true, ..report });
+        assert!(
+            multi.contains("<h3>mean average precision</h3>") && multi.contains("over 9 images"),
+            "{multi}"
+        );
+        assert!(multi.contains("AP %") && multi.contains("<td class=\"n\">25.50</td>"), "{multi}");
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct ClassTable {
     pub all: String,
     /// Why not all of them stand here.
     pub cut: Option<String>,
+    /// Whether they say an average precision.
+    pub with_ap: bool,
     pub rows: Vec<ClassRow>,
 }
 
@@ -33,6 +35,8 @@ pub(super) struct ClassRow {
     recall: String,
     precision: String,
     f1: String,
+    /// Average precision, where images have several classes.
+    ap: Option<String>,
     /// Width of the bar, in whole percent.
     bar: u32,
 }
@@ -70,9 +74,11 @@ pub(super) fn classes(report: &Report, most: usize) -> ClassTable {
         recall: percent(class.recall),
         precision: percent(class.precision),
         f1: percent(class.f1),
+        ap: (report.multi_label.as_ref())
+            .map(|multi| percent(multi.average_precision.get(class.index).copied().flatten())),
         bar: class.recall.unwrap_or_default().round() as u32,
     });
-    ClassTable { all: count(all as u64), cut, rows: rows.collect() }
+    ClassTable { all: count(all as u64), cut, with_ap: report.multi_label.is_some(), rows: rows.collect() }
 }
 
 /// One line of the confused pairs.

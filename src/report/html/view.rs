@@ -3,11 +3,10 @@
 use minijinja::Value;
 use serde::Serialize;
 
-use super::super::bootstrap::Interval;
 use super::super::figures::{Counts, Range, Report};
 use super::super::gate::Verdict;
-use super::super::proportion::Proportion;
 use super::gallery::Gallery;
+use super::headline::{self, BothWays, Card, Fact};
 use super::pictures::{self, Shown};
 use super::tables::{self, ClassTable, PairRow, SliceTable};
 use super::words::{NONE, clip, count, decimal, name};
@@ -24,6 +23,7 @@ pub(super) struct View {
     summary: String,
     complete: bool,
     gates: Vec<Gate>,
+    scoring: Option<String>,
     cards: Vec<Card>,
     facts: Vec<Fact>,
     both_ways: Vec<BothWays>,
@@ -57,33 +57,6 @@ struct Gate {
     gate: String,
     passed: bool,
     found: String,
-}
-
-/// A headline figure.
-#[derive(Debug, Serialize)]
-struct Card {
-    title: &'static str,
-    value: String,
-    unit: &'static str,
-    interval: String,
-    over: String,
-    /// The bar: up to the value, and the interval in it, in percent.
-    bar: Option<[String; 3]>,
-}
-
-#[derive(Debug, Serialize)]
-struct Fact {
-    what: &'static str,
-    value: String,
-    note: String,
-}
-
-#[derive(Debug, Serialize)]
-struct BothWays {
-    what: &'static str,
-    /// Percentage and interval.
-    scored: [String; 2],
-    all: [String; 2],
 }
 
 /// A share of the rows as a bar.
@@ -127,9 +100,10 @@ impl View {
                 .iter()
                 .map(|v| Gate { gate: v.gate.to_string(), passed: v.passed, found: v.found() })
                 .collect(),
-            cards: cards(report),
-            facts: facts(report),
-            both_ways: both_ways(report),
+            scoring: headline::scoring(report),
+            cards: headline::cards(report),
+            facts: headline::facts(report),
+            both_ways: headline::both_ways(report),
             counts: counts(c),
             notes: notes(report),
             errors: parts(c.errors_by_kind.iter().map(|(kind, rows)| (kind.as_str(), *rows)), c.rows),
@@ -193,90 +167,6 @@ fn summary(report: &Report) -> String {
         errors => format!("{} failed", count(errors)),
     };
     format!("{scored}; {errors}.")
-}
-
-fn share_card(title: &'static str, share: Option<Proportion>) -> Option<Card> {
-    let share = share?;
-    Some(Card {
-        title,
-        value: decimal(share.percent, 2),
-        unit: "%",
-        interval: format!("{} – {}", decimal(share.low, 2), decimal(share.high, 2)),
-        over: format!("{} of {} images", count(share.hits), count(share.of)),
-        bar: Some([share.percent, share.low, share.high - share.low].map(|percent| decimal(percent, 2))),
-    })
-}
-
-fn cards(report: &Report) -> Vec<Card> {
-    let with_support = report.classes.iter().filter(|class| class.support > 0).count() as u64;
-    let macro_card = report.macro_accuracy.map(|percent| {
-        let ends = report.macro_interval.map_or((percent, percent), |interval| (interval.low, interval.high));
-        Card {
-            title: "macro accuracy",
-            value: decimal(percent, 2),
-            unit: "%",
-            interval: format!("{} – {}", decimal(ends.0, 2), decimal(ends.1, 2)),
-            over: format!("mean recall of {} classes", count(with_support)),
-            bar: Some([percent, ends.0, ends.1 - ends.0].map(|percent| decimal(percent, 2))),
-        }
-    });
-    [share_card("top-1", report.top1), share_card("top-5", report.top5), macro_card]
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-fn facts(report: &Report) -> Vec<Fact> {
-    let fact = |what, value: Option<f64>, digits, note: String| {
-        value.map(|value| Fact { what, value: decimal(value, digits), note })
-    };
-    let calibration = &report.calibration;
-    let throughput = report.throughput.as_ref();
-    let metrics = report.metrics();
-    [
-        fact("macro F1", report.f1_macro, 2, "%, classes of a target or a prediction".to_owned()),
-        fact("ECE", calibration.ece, 4, "15 bins; 0 is calibrated".to_owned()),
-        fact("NLL", calibration.nll.mean, 4, "−ln of the target's probability".to_owned()),
-        fact("top-1 among all classes", metrics.get("top1_unmasked"), 2, "%".to_owned()),
-        fact("top-5 among all classes", metrics.get("top5_unmasked"), 2, "%".to_owned()),
-        fact("mean average precision", metrics.get("map"), 2, "%".to_owned()),
-        fact("Brier", calibration.brier.mean, 4, "over all classes, from 0 to 2".to_owned()),
-        fact("confidence", report.top1_prob.mean, 4, "mean probability of the prediction".to_owned()),
-        fact(
-            "images/s",
-            throughput.and_then(|told| told.rows_per_second),
-            1,
-            throughput
-                .map_or_else(String::new, |told| format!("over {} s of work", decimal(told.seconds, 1))),
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn both_ways(report: &Report) -> Vec<BothWays> {
-    let said = |percent: f64, low: f64, high: f64| {
-        [format!("{} %", decimal(percent, 2)), format!("{} – {}", decimal(low, 2), decimal(high, 2))]
-    };
-    let nothing = || [NONE.to_owned(), String::new()];
-    let share = |share: Option<Proportion>| share.map_or_else(nothing, |p| said(p.percent, p.low, p.high));
-    let mean = |percent: Option<f64>, interval: Option<Interval>| match (percent, interval) {
-        (Some(percent), Some(interval)) => said(percent, interval.low, interval.high),
-        _ => nothing(),
-    };
-    if report.counts.with_target == 0 {
-        return Vec::new();
-    }
-    vec![
-        BothWays { what: "top-1", scored: share(report.top1), all: share(report.top1_all) },
-        BothWays { what: "top-5", scored: share(report.top5), all: share(report.top5_all) },
-        BothWays {
-            what: "macro",
-            scored: mean(report.macro_accuracy, report.macro_interval),
-            all: mean(report.macro_accuracy_all, report.macro_all_interval),
-        },
-    ]
 }
 
 fn counts(c: &Counts) -> Vec<Fact> {
