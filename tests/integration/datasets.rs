@@ -7,6 +7,7 @@ mod globs;
 mod manifest;
 mod packages;
 mod pages;
+mod photographs;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -3,6 +3,7 @@
     datasets.py pack IMAGES OUT          manifests of every kind, tar shards, Parquet with images
     datasets.py hostile IMAGES OUT       tar shards that lie, are cut, or are none
     datasets.py large IMAGES OUT         tar shards longer than what is read at once
+    datasets.py photographs FOLDER CLASSES OUT   a CSV manifest, tar shards, Parquet with images of any folder of photographs
     datasets.py shards OUTPUT            rows of shards count without gaps, footers agree; as JSON
 
 IMAGES is the folder that `job_images.py` made: `images/`, `expected.json`, `classes.txt`.
@@ -187,6 +188,33 @@ def large(folder, out):
     print(len(whole))
 
 
+def photographs(folder, classes, out):
+    """Class names are those of the folders, which stand beside their index in a table with a head."""
+    out.mkdir(parents=True)
+    lines = [line.split("\t") for line in classes.read_text().splitlines()[1:]]
+    index = {wnid: int(number) for number, wnid, *_ in lines}
+    paths = sorted((path for path in folder.glob("*/*") if path.is_file()), key=lambda path: str(path).encode())
+    rows = [(path.relative_to(folder).as_posix(), path.read_bytes(), path.parent.name) for path in paths]
+    (out / "rows.csv").write_text("file_name,label\n" + "".join(f"{key},{index[name]}\n" for key, _, name in rows))
+    (out / "shards").mkdir()
+    for shard in range(4):
+        with tarfile.open(out / "shards" / f"photographs-{shard:03}.tar", "w") as tar:
+            for key, data, name in rows[shard * 25 : (shard + 1) * 25]:
+                add(tar, key, data)
+                add(tar, key.rsplit(".", 1)[0] + ".cls", str(index[name]).encode())
+    own = sorted({name for _, _, name in rows})
+    images = [{"bytes": data, "path": key} for key, data, _ in rows]
+    table = pa.table({
+        "image": pa.array(images, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        "label": pa.array([own.index(name) for _, _, name in rows], pa.int64()),
+    })
+    features = {"image": {"_type": "Image"}, "label": {"names": own, "_type": "ClassLabel"}}
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    (out / "parquet").mkdir()
+    pq.write_table(table, out / "parquet/photographs.parquet", row_group_size=40)
+    print(len(rows))
+
+
 def shards(output):
     totals = []
     for number, file in enumerate(sorted(Path(output).glob("part-*.parquet"))):
@@ -212,4 +240,4 @@ def shards(output):
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    {"pack": pack, "hostile": hostile, "large": large, "shards": shards}[command](*map(Path, arguments))
+    {"pack": pack, "hostile": hostile, "large": large, "photographs": photographs, "shards": shards}[command](*map(Path, arguments))
