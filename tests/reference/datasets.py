@@ -189,10 +189,11 @@ def large(folder, out):
 
 
 def photographs(folder, classes, out):
-    """Class names are those of the folders, which stand beside their index in a table with a head."""
+    """Folders are WordNet ids, which stand in a table with a head behind their index and before their name."""
     out.mkdir(parents=True)
     lines = [line.split("\t") for line in classes.read_text().splitlines()[1:]]
-    index = {wnid: int(number) for number, wnid, *_ in lines}
+    index = {wnid: int(number) for number, wnid, _ in lines}
+    called = {wnid: name for _, wnid, name in lines}
     paths = sorted((path for path in folder.glob("*/*") if path.is_file()), key=lambda path: str(path).encode())
     rows = [(path.relative_to(folder).as_posix(), path.read_bytes(), path.parent.name) for path in paths]
     (out / "rows.csv").write_text("file_name,label\n" + "".join(f"{key},{index[name]}\n" for key, _, name in rows))
@@ -202,11 +203,11 @@ def photographs(folder, classes, out):
             for key, data, name in rows[shard * 25 : (shard + 1) * 25]:
                 add(tar, key, data)
                 add(tar, key.rsplit(".", 1)[0] + ".cls", str(index[name]).encode())
-    own = sorted({name for _, _, name in rows})
+    own = sorted({called[name] for _, _, name in rows})
     images = [{"bytes": data, "path": key} for key, data, _ in rows]
     table = pa.table({
         "image": pa.array(images, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-        "label": pa.array([own.index(name) for _, _, name in rows], pa.int64()),
+        "label": pa.array([own.index(called[name]) for _, _, name in rows], pa.int64()),
     })
     features = {"image": {"_type": "Image"}, "label": {"names": own, "_type": "ClassLabel"}}
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
