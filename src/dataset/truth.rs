@@ -108,11 +108,10 @@ impl TargetNames {
             return self.index(index).map(Some);
         }
         let shown: String = text.chars().take(80).collect();
-        let wnid = || classes::wnid_index(text).filter(|_| self.classes == classes::imagenet_1k().len());
-        match (self.by_name.get(text), wnid()) {
+        match (self.by_name.get(text), self.wnid(text)) {
             (Some(Some(index)), _) => Ok(Some(*index)),
             (Some(None), _) => Err(format!("`{shown}` is the name of several classes; give an index")),
-            (None, Some(index)) => Ok(Some(index as i32)),
+            (None, Some(index)) => Ok(Some(index)),
             (None, None) if self.by_name.is_empty() => {
                 Err(format!("`{shown}` is no index, and the model has no class names; set `[input] classes`"))
             }
@@ -125,9 +124,14 @@ impl TargetNames {
         self.classes
     }
 
-    /// The class of a name that only one has.
+    /// The class of a name that only one has, or of a WordNet id where the model has ImageNet's 1000 classes.
     pub fn named(&self, name: &str) -> Option<i32> {
-        self.by_name.get(name).copied().flatten()
+        self.by_name.get(name).copied().flatten().or_else(|| self.wnid(name))
+    }
+
+    fn wnid(&self, name: &str) -> Option<i32> {
+        let index = classes::wnid_index(name).filter(|_| self.classes == classes::imagenet_1k().len())?;
+        i32::try_from(index).ok()
     }
 
     /// A class by its index.

@@ -192,5 +192,11 @@ mod tests {
         assert!(Labels::of(Some(&features(r#"["a", "b"]"#)), "label", &model).unwrap_err().contains("`a`"));
         let without = Labels::of(None, "label", &model).unwrap();
         assert!(without.of_number(3).unwrap_err().contains("0 to 2"));
+        let wnids = Labels::of(
+            Some(&features(r#"["n07932039", "n01440764"]"#)),
+            "label",
+            &TargetNames::new(1000, None),
+        );
+        assert_eq!(wnids.unwrap().of_number(0), Ok(Some(969)));
     }
 }
