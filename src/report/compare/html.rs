@@ -39,6 +39,8 @@ struct Section {
     title: String,
     note: String,
     columns: Vec<&'static str>,
+    /// The class of its cells: numbers, or words that may break anywhere.
+    cells: &'static str,
     rows: Vec<Vec<String>>,
 }
 
@@ -48,7 +50,7 @@ fn section(
     columns: &[&'static str],
     rows: Vec<Vec<String>>,
 ) -> Section {
-    Section { title: title.to_owned(), note: note.into(), columns: columns.to_vec(), rows }
+    Section { title: title.to_owned(), note: note.into(), columns: columns.to_vec(), cells: "n", rows }
 }
 
 impl Compared {
@@ -229,7 +231,7 @@ impl Compared {
             row("tool", &a.tool_version, &b.tool_version),
             row("fingerprint", &a.fingerprint, &b.fingerprint),
         ];
-        section("Provenance", format!("Made {}.", a.created), &["", "A", "B"], rows)
+        Section { cells: "t", ..section("Provenance", format!("Made {}.", a.created), &["", "A", "B"], rows) }
     }
 }
 
