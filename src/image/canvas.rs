@@ -6,18 +6,11 @@
 
 use super::error::Error;
 use super::exif::Orientation;
-use super::filter::Window;
+use super::filter::Region;
 use super::format::{Format, Source};
 use super::geometry::Geometry;
 use super::options::{Decode, Exif, Options};
 use super::resample::Resampler;
-
-/// The part of the stored image that the square depends on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Region {
-    pub(super) columns: Window,
-    pub(super) rows: Window,
-}
 
 /// What a canvas keeps between images.
 #[derive(Default)]

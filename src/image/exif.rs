@@ -3,8 +3,7 @@
 //! Only a value from 1 to 8 in a well-formed first directory counts; anything else means upright, as in Pillow. An
 //! orientation that stands in XMP alone, or behind a PNG's pixels, is not looked for.
 
-use super::canvas::Region;
-use super::filter::Window;
+use super::filter::{Region, Window};
 
 /// How a stored image is turned to stand upright. The names say what is done to the stored pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,6 +27,13 @@ pub(super) struct Window {
     pub(super) hi: u32,
 }
 
+/// The part of an image that the square depends on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) columns: Window,
+    pub(super) rows: Window,
+}
+
 impl Window {
     /// How many inputs.
     pub(super) fn len(self) -> usize {

@@ -14,9 +14,10 @@ use std::ptr::NonNull;
 
 use turbojpeg_sys as _; // for its archive: the shim calls libjpeg's own functions in it
 
-use super::canvas::{Canvas, Region};
+use super::canvas::Canvas;
 use super::error::Error;
 use super::exif::Orientation;
+use super::filter::Region;
 use super::options::DecoderWarnings;
 
 /// The shim's context, known here by its address alone.

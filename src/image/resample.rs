@@ -13,9 +13,8 @@
 
 use std::collections::VecDeque;
 
-use super::canvas::Region;
 use super::columns::Columns;
-use super::filter::{Axis, Window};
+use super::filter::{Axis, Region, Window};
 use super::geometry::Geometry;
 use super::options::Interpolation;
 use super::simd::Simd;
