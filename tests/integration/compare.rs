@@ -230,7 +230,7 @@ fn a_job_file_stands_for_its_output_and_pages_are_written_whole() {
         assert!(text.contains(words), "no `{words}` in:\n{text}");
     }
     let text = std::fs::read_to_string(&html).unwrap();
-    for words in ["<h2>Accuracy</h2>", "<th scope=\"row\">top-1</th>", "<td class=\"n\">fp16</td>"] {
+    for words in ["<h2>Accuracy</h2>", "<th scope=\"row\">top-1</th>", "<td class=\"t\">fp16</td>"] {
         assert!(text.contains(words), "no `{words}` in:\n{text}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
