@@ -33,7 +33,7 @@ mod sync {
 #[allow(clippy::duplicate_mod)]
 mod owners_model;
 
-pub use cuda::{ConvSearch, CudaEngine, CudaOptions};
+pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
 pub use noise::NoiseEngine;
 pub use ort_cpu::{OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};

@@ -302,7 +302,7 @@ fn build(
     let cuda = unsafe { cuda.with_compute_stream(compute.as_ptr()) };
     let mut builder = Session::builder(&runtime.environment).map_err(load)?;
     if let Some(operators) = options.operators {
-        builder = set!(builder.with_operators(operators().map_err(load)?));
+        builder = set!(builder.with_operators((operators.0)().map_err(load)?));
     }
     // every node runs on the device, so the session's own threads would idle
     builder = set!(builder.with_intra_threads(1));
