@@ -3,6 +3,7 @@
 //! Knows nothing of images, jobs or storage: pixels come in through [`RowSlot`]s, numbers leave in
 //! [`Outputs`]. The only room that names `ort`.
 
+mod describe;
 mod noise;
 mod ort_cpu;
 #[allow(clippy::duplicate_mod)]

@@ -4,10 +4,11 @@ use half::f16;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::value::{Shape, TensorElementType, TensorRefMut};
+use ort::value::{Shape, TensorRefMut};
 
-use crate::tensor::{Dtype, Layout};
+use crate::tensor::Dtype;
 
+use super::describe::describe;
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
 
 /// What a graph calls its input and outputs.
@@ -75,8 +76,8 @@ impl OrtCpu {
         T: ort::value::PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
     {
         let failed = |error: ort::Error| EngineError::Run(error.to_string());
-        let EngineSpec { channels, height, width, classes, dim, .. } = self.spec;
-        let shape = Shape::new([rows as i64, channels as i64, height as i64, width as i64]);
+        let EngineSpec { classes, dim, .. } = self.spec;
+        let shape = Shape::new(self.spec.input_shape(rows));
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
             .map_err(failed)?;
         let data = slot.bytes(rows).as_mut_ptr();
@@ -97,50 +98,6 @@ impl OrtCpu {
         }
         Ok(())
     }
-}
-
-/// Reads shapes and types off the session.
-fn describe(session: &Session, names: &GraphNames) -> Result<EngineSpec, EngineError> {
-    let Some(input) = session.inputs().iter().find(|input| input.name() == names.input) else {
-        return Err(EngineError::Model(format!("has no input `{}`", names.input)));
-    };
-    let shape = input.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
-    let [batch, channels, height, width] = shape[..] else {
-        return Err(EngineError::Model(format!(
-            "has an input of shape {shape:?}; [batch, 3, height, width] is needed"
-        )));
-    };
-    if channels != 3 || height < 1 || width < 1 {
-        return Err(EngineError::Model(format!(
-            "has an input of shape {shape:?}; [batch, 3, height, width] is needed"
-        )));
-    }
-    let dtype = match input.dtype().tensor_type() {
-        Some(TensorElementType::Float32) => Dtype::F32,
-        Some(TensorElementType::Float16) => Dtype::F16,
-        Some(TensorElementType::Uint8) => Dtype::U8,
-        other => return Err(EngineError::Model(format!("has an input of type {other:?}"))),
-    };
-    let columns = |name: &str| {
-        let output = session.outputs().iter().find(|output| output.name() == name);
-        let shape = output.and_then(|output| output.dtype().tensor_shape()).map(|shape| shape.to_vec());
-        match shape.as_deref() {
-            Some([_, columns]) if *columns > 0 => Ok(*columns as usize),
-            Some(other) => Err(EngineError::Model(format!("has an output `{name}` of shape {other:?}"))),
-            None => Err(EngineError::Model(format!("has no output `{name}`"))),
-        }
-    };
-    Ok(EngineSpec {
-        dtype,
-        layout: Layout::Nchw,
-        channels: 3,
-        height: height as usize,
-        width: width as usize,
-        classes: columns(&names.logits)?,
-        dim: names.embedding.as_deref().map_or(Ok(0), columns)?,
-        fixed_batch: (batch > 0).then_some(batch as usize),
-        depth: 1,
-    })
 }
 
 impl Engine for OrtCpu {

@@ -41,7 +41,7 @@ pub use error::{ModelError, TensorMismatch};
 pub use info::{Dim, ElementType, ImageModel, OnnxInfo, TensorInfo};
 pub use names::{default_class_names, read_class_file};
 pub use network::{BuildOptions, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, build_onnx};
-pub use onnx::Precision;
+pub use onnx::{Blur, Form, Mean, Pixels, Precision, Stem};
 pub use torch::TorchError;
 
 /// Version of the function that a built graph computes. It is part of a model's identity, so it rises when the

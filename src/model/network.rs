@@ -4,9 +4,10 @@ use super::architecture::{Architecture, BlockKind};
 use super::blocks::{self, Block};
 use super::card::{Metadata, ModelCard};
 use super::checkpoint::Checkpoint;
+use super::config::Preprocessing;
 use super::error::ModelError;
 use super::fold;
-use super::onnx::{Activation, Graph, Map, Precision};
+use super::onnx::{Activation, Form, Graph, Image, Map, Precision};
 use super::{EMBEDDING, INPUT, LOGITS};
 
 /// Slope of the stem's LeakyReLU: PyTorch's default, which timm and the authors left in place there.
@@ -26,11 +27,13 @@ pub struct BuildOptions {
     pub precision: Precision,
     /// Side of the square input in pixels: a multiple of 4.
     pub image_size: u32,
+    /// How the network is drawn; the function is the same in every form.
+    pub form: Form,
 }
 
 /// Draws a network with its weights and metadata, and gives the bytes of an `.onnx` file.
 ///
-/// Input [`INPUT`] `[batch, 3, size, size]` in the graph's precision; outputs [`LOGITS`] `[batch, classes]` and
+/// Input [`INPUT`] `[batch, 3, size, size]` in the graph's precision, unless the form says otherwise; outputs [`LOGITS`] `[batch, classes]` and
 /// [`EMBEDDING`] `[batch, dim]` in f32. The batch is free, everything else fixed.
 ///
 /// # Errors
@@ -50,28 +53,24 @@ pub fn build_onnx(
     }
     let card = ModelCard::of_build(checkpoint, architecture, options, metadata)?;
 
-    let mut graph = Graph::new(options.precision);
-    let images = graph.input(INPUT, 3, size as usize, size as usize);
-    let mut map = stem(&mut graph, checkpoint, &images, architecture)?;
+    let mut graph = Graph::new(options.precision, options.form);
+    let Preprocessing { mean, std, .. } = metadata.preprocessing;
+    let image = Image {
+        name: INPUT,
+        size: size as usize,
+        mean: mean.unwrap_or([0.0; 3]),
+        std: std.unwrap_or([1.0; 3]),
+    };
+    let conv = blocks::stem(architecture);
+    let mut map = graph.stem(&conv.scope, &image, &fold::conv(checkpoint, &conv.scope)?, STEM)?;
     for block in blocks::blocks(architecture) {
         map = residual(&mut graph, checkpoint, &block, &map)?;
     }
-    let embedding = graph.pooled(EMBEDDING, &map);
+    let embedding = graph.pooled(EMBEDDING, &map, architecture.embedding_dim());
     let logits = graph.linear(LOGITS, &embedding, &fold::plain(checkpoint, "head.fc")?)?;
     graph.output(&logits);
     graph.output(&embedding);
     graph.finish(&card.to_properties())
-}
-
-fn stem(
-    graph: &mut Graph,
-    checkpoint: &Checkpoint,
-    images: &Map,
-    architecture: &Architecture,
-) -> Result<Map, ModelError> {
-    let squares = graph.space_to_depth("stem", images);
-    let conv = blocks::stem(architecture);
-    graph.conv(&conv.scope, &squares, &fold::conv(checkpoint, &conv.scope)?, STEM)
 }
 
 fn residual(graph: &mut Graph, checkpoint: &Checkpoint, block: &Block, map: &Map) -> Result<Map, ModelError> {
