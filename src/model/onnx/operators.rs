@@ -4,6 +4,7 @@ use super::form::{Blur, Mean};
 use super::graph::{Features, Graph, Map, Precision, float, integer, integer_list, text};
 use super::proto::{Attribute, element};
 use crate::model::error::ModelError;
+use crate::model::fold::Norm;
 
 /// Weights of a layer: `weight` is `[outputs, inputs, size, size]` (`[outputs, inputs]` where it is linear),
 /// row-major and not yet rounded; `bias` has one value an output.
@@ -56,7 +57,8 @@ pub enum Activation {
 }
 
 impl Graph {
-    /// A convolution of stride 1 that keeps the map's size (zeros beyond its edges), with bias and activation.
+    /// A convolution with bias and activation. Beyond the map's edges lie zeros, so that a stride of 1 keeps its size,
+    /// and one of 2 halves it, rounding up.
     ///
     /// # Errors
     ///
@@ -66,6 +68,7 @@ impl Graph {
         scope: &str,
         map: &Map,
         kernel: &Kernel,
+        stride: usize,
         activation: Activation,
     ) -> Result<Map, ModelError> {
         let kernel = &kernel.filled(map.channels, self.form.channel_multiple);
@@ -74,9 +77,43 @@ impl Graph {
         if size > 1 {
             attributes.push(integer_list("pads", &[size / 2; 4]));
         }
+        if stride > 1 {
+            attributes.push(integer_list("strides", &[stride as i64; 2]));
+        }
         let name = self.convolution(scope, &map.name, kernel, attributes)?;
         let name = self.activate(scope, name, activation);
-        Ok(Map { name, channels: kernel.outputs, ..map.clone() })
+        let (height, width) = (map.height.div_ceil(stride), map.width.div_ceil(stride));
+        Ok(Map { name, channels: kernel.outputs, height, width })
+    }
+
+    /// Batch norm as a node of its own, and an activation. Channels that only fill up pass through as zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Overflow`] for a value beyond the graph's precision.
+    pub(in crate::model) fn batch_norm(
+        &mut self,
+        scope: &str,
+        map: &Map,
+        norm: &Norm,
+        activation: Activation,
+    ) -> Result<Map, ModelError> {
+        let mut inputs = vec![map.name.clone()];
+        let parts = [
+            ("scale", &norm.scale, 1.0),
+            ("shift", &norm.shift, 0.0),
+            ("mean", &norm.mean, 0.0),
+            ("variance", &norm.variance, 1.0),
+        ];
+        for (part, values, neutral) in parts {
+            let mut values = values.clone();
+            values.resize(map.channels, neutral);
+            let name = format!("{scope}.norm.{part}");
+            inputs.push(self.weights(name, &[map.channels], self.precision, &values)?);
+        }
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let name = self.node("BatchNormalization", format!("{scope}.norm"), &inputs, vec![]);
+        Ok(Map { name: self.activate(scope, name, activation), ..map.clone() })
     }
 
     /// A convolution with its weights and bias, as they are.
@@ -179,8 +216,8 @@ impl Graph {
         expand: &Kernel,
     ) -> Result<Map, ModelError> {
         let mean = self.global_mean(&format!("{scope}.mean"), map);
-        let hidden = self.conv(&format!("{scope}.fc1"), &mean, reduce, Activation::Relu)?;
-        let gate = self.conv(&format!("{scope}.fc2"), &hidden, expand, Activation::Sigmoid)?;
+        let hidden = self.conv(&format!("{scope}.fc1"), &mean, reduce, 1, Activation::Relu)?;
+        let gate = self.conv(&format!("{scope}.fc2"), &hidden, expand, 1, Activation::Sigmoid)?;
         let name = self.node("Mul", format!("{scope}.scale"), &[&map.name, &gate.name], vec![]);
         Ok(Map { name, ..map.clone() })
     }

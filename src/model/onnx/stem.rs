@@ -41,13 +41,13 @@ impl Graph {
             Stem::SpaceToDepth => {
                 let map = Map { name: pixels, channels: 3, height: image.size, width: image.size };
                 let squares = self.space_to_depth("stem", &map);
-                self.conv(scope, &squares, kernel, activation)
+                self.conv(scope, &squares, kernel, 1, activation)
             }
             Stem::Packed => {
                 let order = integer_list("perm", &[0, 3, 1, 2]);
                 let name = self.node("Transpose", "stem".to_owned(), &[&pixels], vec![order]);
                 let squares = Map { name, channels: 3 * BLOCK * BLOCK, height: side, width: side };
-                self.conv(scope, &squares, kernel, activation)
+                self.conv(scope, &squares, kernel, 1, activation)
             }
             Stem::Strided => {
                 let kernel = unfolded(kernel).filled(3, self.form.channel_multiple);
@@ -61,6 +61,32 @@ impl Graph {
                 Ok(Map { name, channels: kernel.outputs, height: side, width: side })
             }
         }
+    }
+
+    /// ResNet's stem, for comparison: a convolution of 7×7 and stride 2, then a maximum over 3×3 of stride 2. Pixels
+    /// come planar, whatever the form says.
+    ///
+    /// # Errors
+    ///
+    /// As [`stem`](Self::stem).
+    pub fn stem_of_resnet(
+        &mut self,
+        scope: &str,
+        image: &Image<'_>,
+        kernel: &Kernel,
+        activation: Activation,
+    ) -> Result<Map, ModelError> {
+        self.form.stem = Stem::SpaceToDepth;
+        let name = self.image(image)?;
+        let pixels = Map { name, channels: 3, height: image.size, width: image.size };
+        let map = self.conv(scope, &pixels, kernel, 2, activation)?;
+        let attributes = vec![
+            integer_list("kernel_shape", &[3, 3]),
+            integer_list("strides", &[2, 2]),
+            integer_list("pads", &[1, 1, 1, 1]),
+        ];
+        let name = self.node("MaxPool", format!("{scope}.pool"), &[&map.name], attributes);
+        Ok(Map { name, height: map.height.div_ceil(2), width: map.width.div_ceil(2), ..map })
     }
 
     /// `[c, h, w]` to `[16 c, h/4, w/4]`: ONNX's `SpaceToDepth`. Sides must divide by four.
