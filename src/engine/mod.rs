@@ -4,13 +4,13 @@
 //! [`Outputs`]. The only room that names `ort`.
 
 mod cuda;
+mod describe;
 mod noise;
 mod ort_cpu;
 #[allow(clippy::duplicate_mod)]
 mod owners;
 mod pool;
 mod runtime;
-mod session;
 mod slot;
 
 /// What `owners.rs` is built from, here the standard library's.
@@ -34,11 +34,11 @@ mod sync {
 mod owners_model;
 
 pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
+pub use describe::GraphNames;
 pub use noise::NoiseEngine;
 pub use ort_cpu::{OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};
 pub use runtime::{Runtime, RuntimeError, exit_at_once};
-pub use session::GraphNames;
 pub use slot::{Outputs, Slot};
 
 use crate::failure::{Exit, Failure};

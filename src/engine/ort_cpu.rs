@@ -8,7 +8,7 @@ use ort::value::{Shape, TensorRefMut};
 
 use crate::tensor::Dtype;
 
-use super::session::{GraphNames, describe};
+use super::describe::{GraphNames, describe};
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
 
 /// How a CPU session is set up.
@@ -65,8 +65,8 @@ impl OrtCpu {
         T: ort::value::PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
     {
         let failed = |error: ort::Error| EngineError::Run(error.to_string());
-        let EngineSpec { channels, height, width, classes, dim, .. } = self.spec;
-        let shape = Shape::new([rows as i64, channels as i64, height as i64, width as i64]);
+        let EngineSpec { classes, dim, .. } = self.spec;
+        let shape = Shape::new(self.spec.input_shape(rows));
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
             .map_err(failed)?;
         let data = slot.bytes(rows).as_mut_ptr();

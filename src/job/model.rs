@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::engine::GraphNames;
 use crate::failure::{Exit, Failure};
 use crate::model::{
-    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, INPUT, ImageModel,
+    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, Form, INPUT, ImageModel,
     LOGITS, Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing, build_onnx,
     default_class_names, load, read_class_file,
 };
@@ -199,7 +199,7 @@ impl LoadedModel {
         match &self.content {
             Content::Graph { bytes, .. } => Ok(bytes.into()),
             Content::Checkpoint { checkpoint, architecture } => {
-                let options = BuildOptions { precision, image_size };
+                let options = BuildOptions { precision, image_size, form: Form::PLAIN };
                 Ok(build_onnx(checkpoint, architecture, &options, metadata)?.into())
             }
         }
