@@ -8,19 +8,8 @@ use ort::value::{Shape, TensorRefMut};
 
 use crate::tensor::Dtype;
 
-use super::describe::describe;
+use super::session::{GraphNames, describe};
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
-
-/// What a graph calls its input and outputs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GraphNames {
-    /// The images, `[batch, 3, height, width]`.
-    pub input: String,
-    /// The classifier's output, `[batch, C]`.
-    pub logits: String,
-    /// The pooled features, `[batch, D]`, where the graph gives them.
-    pub embedding: Option<String>,
-}
 
 /// How a CPU session is set up.
 #[derive(Debug, Clone, Copy)]
