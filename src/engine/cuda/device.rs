@@ -146,7 +146,7 @@ impl Device {
             Dtype::F16 => TensorElementType::Float16,
             Dtype::U8 => TensorElementType::Uint8,
         };
-        let input = DynTensor::new(&allocator, element, input_shape(spec, batch)).map_err(refused)?;
+        let input = DynTensor::new(&allocator, element, Shape::new(spec.input_shape(batch))).map_err(refused)?;
         let output = Tensor::<f32>::new(&allocator, [block.floats]).map_err(refused)?;
         let results = host_memory(&self._context, block.bytes(), options.pinned).map_err(too_large)?;
 
@@ -324,10 +324,6 @@ fn build(
             }
         })?;
     builder.commit_from_memory(graph).map_err(load)
-}
-
-fn input_shape(spec: &EngineSpec, batch: usize) -> Shape {
-    Shape::new([batch, spec.channels, spec.height, spec.width].map(|axis| axis as i64))
 }
 
 /// Memory for rows or results on the host.
