@@ -213,6 +213,29 @@ pub struct Engine {
     pub batch_size: Option<BatchSize>,
     /// Threads of the CPU provider; default: all cores.
     pub threads: Option<usize>,
+    /// Whether these spin while they wait.
+    pub spinning: Option<bool>,
+    /// CUDA: what ONNX Runtime's arena may take of the device's memory.
+    pub memory_limit: Option<Quantity>,
+    /// CUDA: keep maps interleaved.
+    pub nhwc: Option<bool>,
+    /// CUDA: how convolution algorithms are chosen.
+    pub conv_search: Option<ConvSearch>,
+    /// CUDA: launch a batch as one captured graph.
+    pub cuda_graph: Option<bool>,
+    /// CUDA: add biases inside convolutions.
+    pub fuse_conv_bias: Option<bool>,
+    /// CUDA: let tensor cores multiply.
+    pub tf32: Option<bool>,
+}
+
+/// How convolution algorithms are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum ConvSearch {
+    Exhaustive,
+    Heuristic,
 }
 
 /// Device.
