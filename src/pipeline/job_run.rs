@@ -259,6 +259,8 @@ async fn run_to_end(
     let before = (opened.job.precision, opened.job.image.image_size);
     let frozen = opened.freeze(invocation.file).await?;
     if (opened.job.precision, opened.job.image.image_size) != before {
+        // a device may not have room for both
+        drop(engine);
         engine = opened.engine(&runtime)?;
     }
     let _lock = lock::take(&opened.output, share)?;
@@ -279,7 +281,7 @@ async fn run_to_end(
         planner,
         share,
         context: context(&job, &provider),
-        engine,
+        engines: vec![engine],
         image: job.image,
         isolation: invocation.isolation.clone(),
         rows: job.rows.clone(),

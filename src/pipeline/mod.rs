@@ -17,6 +17,7 @@ mod intake;
 mod isolate;
 mod job_run;
 mod lock;
+mod memory;
 mod meters;
 mod opening;
 mod other_truth;

@@ -143,7 +143,7 @@ impl Bench {
             dataset: self.dataset(output).await?,
             planner: self.planner(source, output),
             share: Share::WHOLE,
-            engine: Box::new(self.engine.clone()),
+            engines: vec![Box::new(self.engine.clone())],
             image: self.job.image,
             isolation: Isolation::Off,
             rows: self.job.rows.clone(),
