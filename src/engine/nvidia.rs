@@ -85,7 +85,8 @@ fn open(name: &str, library: &Path) -> Result<(), String> {
         Place::Told | Place::System => name.into(),
     };
     // SAFETY: loading runs the library's constructors; it is NVIDIA's, from where the user or the setup put it.
-    let opened = unsafe { Library::open(Some(&file), RTLD_NOW | RTLD_GLOBAL) }.map_err(|error| error.to_string())?;
+    let opened =
+        unsafe { Library::open(Some(&file), RTLD_NOW | RTLD_GLOBAL) }.map_err(|error| error.to_string())?;
     // ONNX Runtime finds it by its name as long as it is open
     std::mem::forget(opened);
     Ok(())
@@ -161,7 +162,7 @@ pub(super) fn devices() -> Result<Vec<Gpu>, EngineError> {
 ///
 /// # Errors
 /// Says why nothing answers.
-pub fn driver() -> Result<Driver, String> {
+pub(super) fn driver() -> Result<Driver, String> {
     let library = Path::new("libcuda.so.1");
     // SAFETY: loading runs the library's constructors; it is the driver that the system's loader finds.
     let library = unsafe { Library::open(Some(library), RTLD_NOW) }.map_err(|error| {
@@ -238,7 +239,8 @@ fn describe(library: &Library, id: c_int) -> Gpu {
 fn words(library: &Library, code: c_int) -> String {
     let mut text: *const c_char = std::ptr::null();
     // SAFETY: the type is that of the driver's public header; the call writes a pointer to a static text, or null.
-    let said = unsafe { library.get::<GetWords>(b"cuGetErrorString").is_ok_and(|get| get(code, &mut text) == 0) };
+    let said =
+        unsafe { library.get::<GetWords>(b"cuGetErrorString").is_ok_and(|get| get(code, &mut text) == 0) };
     if !said || text.is_null() {
         return format!("error {code}");
     }
@@ -251,7 +253,8 @@ fn words(library: &Library, code: c_int) -> String {
 fn installed_version() -> Option<String> {
     let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
     let words = text.lines().next()?.split_whitespace();
-    let is_version = |word: &&str| word.contains('.') && word.split('.').all(|part| part.parse::<u32>().is_ok());
+    let is_version =
+        |word: &&str| word.contains('.') && word.split('.').all(|part| part.parse::<u32>().is_ok());
     words.into_iter().find(is_version).map(str::to_owned)
 }
 

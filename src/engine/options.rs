@@ -3,7 +3,7 @@
 use super::{CudaOptions, OrtOptions, Provider, Wish};
 
 /// What computes, and how. Nothing here decides what is computed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The provider that is wanted.
     pub device: Wish,
@@ -32,8 +32,15 @@ impl Options {
         match provider {
             Provider::Cpu => format!("threads={} spinning={}", self.cpu.threads, self.cpu.spinning),
             Provider::Cuda => {
-                let CudaOptions { memory_limit, prefer_nhwc, tf32, conv_search, fuse_conv_bias, cuda_graph, .. } =
-                    &self.cuda;
+                let CudaOptions {
+                    memory_limit,
+                    prefer_nhwc,
+                    tf32,
+                    conv_search,
+                    fuse_conv_bias,
+                    cuda_graph,
+                    ..
+                } = &self.cuda;
                 let limit = memory_limit.map_or_else(|| "none".to_owned(), |bytes| bytes.to_string());
                 let search = format!("{conv_search:?}").to_lowercase();
                 format!(

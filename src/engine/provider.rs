@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::nvidia::{self, Gpu};
+use super::nvidia::{self, Driver, Gpu};
 use super::{EngineError, runtime};
 
 /// What computes.
@@ -99,6 +99,8 @@ pub struct Choice {
     pub devices: Vec<Gpu>,
     /// Why `auto` did not take a better one.
     pub why: Option<String>,
+    /// True where this machine is made for a better one: its library is installed, or a driver is running.
+    pub surprising: bool,
 }
 
 impl Choice {
@@ -128,7 +130,30 @@ impl Choice {
 /// [`EngineError::Runtime`] and [`EngineError::Provider`] name what is not installed, [`EngineError::NoDevice`] says
 /// why none answers.
 pub fn choose(wish: Wish, typed: Option<&Path>) -> Result<Choice, EngineError> {
-    decide(wish, &|provider| runtime::find(provider, typed), &|provider, library| provider.devices(library))
+    let find = |provider| runtime::find(provider, typed);
+    let mut choice = decide(wish, &find, &|provider, library| provider.devices(library))?;
+    choice.surprising |= choice.why.is_some() && Path::new("/dev/nvidiactl").exists();
+    Ok(choice)
+}
+
+/// What there is to compute with, whatever a job would take of it.
+#[derive(Debug)]
+pub struct Survey {
+    /// The ONNX Runtime with the CUDA provider, or why there is none.
+    pub cuda: Result<PathBuf, EngineError>,
+    /// NVIDIA's libraries by name, and whether each is there; none without that ONNX Runtime.
+    pub libraries: Vec<(&'static str, bool)>,
+    /// NVIDIA's driver, or why it does not answer.
+    pub driver: Result<Driver, String>,
+}
+
+impl Survey {
+    /// Looks; `typed` is what `--onnxruntime` says.
+    pub fn of(typed: Option<&Path>) -> Survey {
+        let cuda = runtime::find(Provider::Cuda, typed);
+        let libraries = cuda.as_ref().map_or_else(|_| Vec::new(), |library| nvidia::libraries(library));
+        Survey { cuda, libraries, driver: nvidia::driver() }
+    }
 }
 
 type Finds<'a> = &'a dyn Fn(Provider) -> Result<PathBuf, EngineError>;
@@ -138,21 +163,24 @@ fn decide(wish: Wish, find: Finds<'_>, ask: Asks<'_>) -> Result<Choice, EngineEr
     let take = |provider: Provider| {
         let library = find(provider)?;
         let devices = ask(provider, &library)?;
-        Ok(Choice { provider, library, devices, why: None })
+        Ok(Choice { provider, library, devices, why: None, surprising: false })
     };
-    let mut refused = Vec::new();
+    let (mut refused, mut surprising) = (Vec::new(), false);
     match wish {
         Wish::Only(provider) => return take(provider),
         Wish::Auto => {
             for provider in Provider::ALL.into_iter().filter(|provider| *provider != Provider::Cpu) {
                 match take(provider) {
                     Ok(choice) => return Ok(choice),
-                    Err(error) => refused.push(error.to_string()),
+                    Err(error) => {
+                        refused.push(error.to_string());
+                        surprising |= find(provider).is_ok();
+                    }
                 }
             }
         }
     }
-    Ok(Choice { why: Some(refused.join("; ")), ..take(Provider::Cpu)? })
+    Ok(Choice { why: Some(refused.join("; ")), surprising, ..take(Provider::Cpu)? })
 }
 
 #[cfg(test)]
@@ -191,13 +219,17 @@ mod tests {
 
     #[test]
     fn auto_comes_down_to_the_cpu_and_says_why() {
-        for (find, ask, why) in [
-            (&not_installed as Finds<'_>, &answers as Asks<'_>, "run `x`"),
-            (&found, &silent, "unplugged"),
+        for (find, ask, why, surprising) in [
+            (&not_installed as Finds<'_>, &answers as Asks<'_>, "run `x`", false),
+            (&found, &silent, "unplugged", true),
         ] {
             let choice = decide(Wish::Auto, find, ask).unwrap();
-            assert_eq!((choice.provider, choice.library.as_path()), (Provider::Cpu, Path::new(".runtime/cpu")));
+            assert_eq!(
+                (choice.provider, choice.library.as_path()),
+                (Provider::Cpu, Path::new(".runtime/cpu"))
+            );
             assert!(choice.why.as_ref().unwrap().contains(why), "{choice:?}");
+            assert_eq!(choice.surprising, surprising);
         }
     }
 

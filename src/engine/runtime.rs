@@ -140,7 +140,10 @@ pub fn exit_at_once(code: u8) -> ! {
 
 /// What to do where a provider is not there.
 fn fix(provider: Provider) -> String {
-    format!("run `{}` in the project, or give a library that has it by `--onnxruntime PATH`", provider.setup())
+    format!(
+        "run `{}` in the project, or give a library that has it by `--onnxruntime PATH`",
+        provider.setup()
+    )
 }
 
 /// The library for a provider, without opening any.
@@ -172,7 +175,9 @@ pub(super) fn find(provider: Provider, typed: Option<&Path>) -> Result<PathBuf, 
     let mut looked = Vec::new();
     for folder in folders(provider) {
         match in_folder(&folder) {
-            Some(library) if provider.file().is_none_or(|file| is_beside(&library, file)) => return Ok(library),
+            Some(library) if provider.file().is_none_or(|file| is_beside(&library, file)) => {
+                return Ok(library);
+            }
             _ => looked.push(folder.display().to_string()),
         }
     }

@@ -111,7 +111,9 @@ fn fill(slot: &mut Slot) {
     for index in 0..slot.capacity() {
         // SAFETY: the slot is borrowed exclusively, and one row is looked at at a time.
         match unsafe { slot.row(index) } {
-            RowMut::F32(row) => row.iter_mut().zip(pattern()).for_each(|(to, byte)| *to = f32::from(byte) / 255.0),
+            RowMut::F32(row) => {
+                row.iter_mut().zip(pattern()).for_each(|(to, byte)| *to = f32::from(byte) / 255.0)
+            }
             RowMut::F16(row) => {
                 row.iter_mut()
                     .zip(pattern())
@@ -228,7 +230,9 @@ mod tests {
     #[test]
     fn a_lack_of_memory_is_told_by_the_batch_size() {
         let error = told(EngineError::Run("Non-zero status code … std::bad_alloc".into()), 64);
-        assert!(error.to_string().contains("a batch of 64") && error.to_string().contains("`engine.batch_size`"));
+        assert!(
+            error.to_string().contains("a batch of 64") && error.to_string().contains("`engine.batch_size`")
+        );
         assert!(matches!(told(EngineError::Run("a bad node".into()), 64), EngineError::Run(_)));
     }
 }

@@ -68,7 +68,9 @@ pub(super) fn resolve(spec: &JobSpec, model: &LoadedModel) -> Result<Options, Jo
 fn device_ids(typed: Option<&[u32]>) -> Result<Vec<u32>, JobError> {
     let ids = typed.unwrap_or(&[0]);
     if ids.is_empty() {
-        return Err(JobError::Mismatch("`engine.device_ids` is empty; leave the key out for device 0".into()));
+        return Err(JobError::Mismatch(
+            "`engine.device_ids` is empty; leave the key out for device 0".into(),
+        ));
     }
     if let Some(again) = ids.iter().enumerate().find(|(at, id)| ids[..*at].contains(id)) {
         return Err(JobError::Mismatch(format!("`engine.device_ids` names device {} twice", again.1)));

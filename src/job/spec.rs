@@ -203,6 +203,7 @@ pub enum Decode {
 /// Where it is computed.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
 pub struct Engine {
     /// Device.
     #[serde(default)]
@@ -215,17 +216,12 @@ pub struct Engine {
     pub threads: Option<usize>,
     /// Whether these spin while they wait.
     pub spinning: Option<bool>,
-    /// CUDA: what ONNX Runtime's arena may take of the device's memory.
+    // the rest is for CUDA only; `engine::CudaOptions` says what each does
     pub memory_limit: Option<Quantity>,
-    /// CUDA: keep maps interleaved.
     pub nhwc: Option<bool>,
-    /// CUDA: how convolution algorithms are chosen.
     pub conv_search: Option<ConvSearch>,
-    /// CUDA: launch a batch as one captured graph.
     pub cuda_graph: Option<bool>,
-    /// CUDA: add biases inside convolutions.
     pub fuse_conv_bias: Option<bool>,
-    /// CUDA: let tensor cores multiply.
     pub tf32: Option<bool>,
 }
 

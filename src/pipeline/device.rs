@@ -1,12 +1,10 @@
 //! The devices of a run: chosen, loaded and warmed up, with the batch size that suits them.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use crate::engine::{
-    Batch, Choice, CudaEngine, CudaOptions, Engine, EngineError, GraphNames, OrtCpu, Options, Provider, Runtime,
-    Trial, available_memory, best_size, choose, next_size, room_for, try_size, warm_up,
+    Batch, Choice, CudaEngine, CudaOptions, Engine, EngineError, GraphNames, Options, OrtCpu, Provider,
+    Runtime, Trial, Wish, available_memory, best_size, choose, next_size, room_for, try_size, warm_up,
 };
 use crate::failure::Failure;
 use crate::job::JobError;
@@ -91,7 +89,13 @@ impl Loader<'_> {
             Provider::Cuda => {
                 let device_id = i32::try_from(device).unwrap_or(i32::MAX);
                 let options = CudaOptions { device_id, ..self.options.cuda.clone() };
-                Box::new(CudaEngine::load(self.runtime, self.graph, self.names.clone(), batch_size, &options)?)
+                Box::new(CudaEngine::load(
+                    self.runtime,
+                    self.graph,
+                    self.names.clone(),
+                    batch_size,
+                    &options,
+                )?)
             }
         })
     }
@@ -100,8 +104,7 @@ impl Loader<'_> {
     async fn try_sizes(&self, device: u32) -> Result<Vec<Trial>, EngineError> {
         let mut trials = Vec::new();
         while let Some(size) = next_size(self.provider, &trials, available_memory()) {
-            let tried =
-                self.load(device, size).and_then(|mut engine| try_size(engine.as_mut(), size));
+            let tried = self.load(device, size).and_then(|mut engine| try_size(engine.as_mut(), size));
             match tried {
                 Ok(trial) => {
                     tracing::info!(batch_size = size, images_per_s = trial.images_per_s, "tried");
@@ -122,20 +125,19 @@ impl Loader<'_> {
 }
 
 impl Opened {
-    /// What will compute, as far as this machine can tell now.
-    pub fn choice(&self) -> &Result<Choice, EngineError> {
-        &self.choice
-    }
-
     /// The devices with the model on them, each after one full batch.
-    pub(super) async fn devices(&mut self) -> Result<Devices, Failure> {
+    pub(super) async fn devices(&self) -> Result<Devices, Failure> {
         let choice = match &self.choice {
             Ok(choice) => choice.clone(),
             // errors cannot be cloned, and what was missing may be there by now
             Err(_) => choose(self.job.engine.device, self.onnxruntime.as_deref())?,
         };
-        if let Some(why) = &choice.why {
-            tracing::info!("`engine.device = \"auto\"` takes the CPU: {why}");
+        match &choice.why {
+            Some(why) if choice.surprising => {
+                tracing::warn!("`engine.device = \"auto\"` takes the CPU: {why}")
+            }
+            Some(why) => tracing::info!("`engine.device = \"auto\"` takes the CPU: {why}"),
+            None => {}
         }
         let options = &self.job.engine;
         let ids = match choice.provider {
@@ -146,8 +148,13 @@ impl Opened {
         let runtime = Runtime::for_choice(&choice)?;
         let job = &self.job;
         let graph = self.model.graph(job.precision, job.image.image_size, &job.metadata())?;
-        let loader =
-            Loader { runtime: &runtime, provider: choice.provider, options, graph: &graph, names: self.model.names() };
+        let loader = Loader {
+            runtime: &runtime,
+            provider: choice.provider,
+            options,
+            graph: &graph,
+            names: self.model.names(),
+        };
         let (size, trials) = match options.batch {
             Batch::Fixed(size) => (size, Vec::new()),
             Batch::Auto => {
@@ -183,8 +190,6 @@ impl Opened {
                 })
                 .collect(),
         };
-        drop(graph);
-        self.job.limits.batch_size = size;
         Ok(Devices { engines, ran })
     }
 
@@ -204,11 +209,11 @@ impl Opened {
 
 /// The provider that decides a job's defaults: the one asked for by name, whether this machine has it or not, or the
 /// one that was found.
-pub(super) fn for_defaults(wish: crate::engine::Wish, choice: &Result<Choice, EngineError>) -> Provider {
+pub(super) fn for_defaults(wish: Wish, choice: &Result<Choice, EngineError>) -> Provider {
     match (wish, choice) {
-        (crate::engine::Wish::Only(provider), _) => provider,
-        (crate::engine::Wish::Auto, Ok(choice)) => choice.provider,
-        (crate::engine::Wish::Auto, Err(_)) => Provider::Cpu,
+        (Wish::Only(provider), _) => provider,
+        (Wish::Auto, Ok(choice)) => choice.provider,
+        (Wish::Auto, Err(_)) => Provider::Cpu,
     }
 }
 
