@@ -214,7 +214,7 @@ fn main() {
     let (mut engine, mut decode, mut whole, mut peak) = (vec![], vec![], vec![], vec![]);
     let batches = (images / settings.batch).clamp(2, 12);
     let runtime = Runtime::load(None).unwrap();
-    let mut session = OrtCpu::load(&runtime, &graph, model.names(), OrtOptions { threads: 0 }).unwrap();
+    let mut session = OrtCpu::load(&runtime, &graph, model.names(), OrtOptions::default()).unwrap();
     for round in 0..settings.runs {
         engine.push(engine_alone(&mut session, settings.batch, batches));
         decode.push(decode_alone(&bytes, settings.size, settings.copies, threads));

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod decode;
+mod device;
 mod doctor;
 mod export;
 mod files;

@@ -12,10 +12,12 @@ use super::session::{GraphNames, describe};
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
 
 /// How a CPU session is set up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OrtOptions {
     /// Threads of one operator; 0 leaves it to ONNX Runtime.
     pub threads: usize,
+    /// Let threads that wait for work spin: they answer sooner, and take the cores from the decoders meanwhile.
+    pub spinning: bool,
 }
 
 /// One session on the CPU. Computes in `submit`.
@@ -38,12 +40,11 @@ impl OrtCpu {
         options: OrtOptions,
     ) -> Result<OrtCpu, EngineError> {
         let load = |error: ort::Error| EngineError::Load(error.to_string());
-        // spinning threads would take the cores from the decoders while no batch is there
         let mut builder = Session::builder(&runtime.environment)
             .map_err(load)?
             .with_optimization_level(GraphOptimizationLevel::All)
             .map_err(|error| EngineError::Load(error.to_string()))?
-            .with_intra_op_spinning(false)
+            .with_intra_op_spinning(options.spinning)
             .map_err(|error| EngineError::Load(error.to_string()))?
             .with_intra_threads(options.threads)
             .map_err(|error| EngineError::Load(error.to_string()))?;

@@ -161,6 +161,14 @@ impl LoadedModel {
         }
     }
 
+    /// The batch that cannot be chosen any more.
+    pub fn fixed_batch(&self) -> Option<usize> {
+        match &self.content {
+            Content::Checkpoint { .. } => None,
+            Content::Graph { model, .. } => model.fixed_batch,
+        }
+    }
+
     /// What identifies the function that is computed, beside precision and image size.
     pub(super) fn identity(&self, components: &mut Components) {
         components.insert("model.sha256".into(), self.sha256().into());

@@ -8,6 +8,7 @@ mod budget;
 mod canary;
 mod compare;
 mod decode;
+mod device;
 mod engine_thread;
 mod exclude;
 mod finish;
@@ -40,6 +41,7 @@ pub use bench::{
 };
 pub use compare::compare;
 pub use decode::{Decoding, Fault};
+pub use device::{Ran, Tried};
 pub use finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now, totals};
 pub use isolate::child::serve as serve_decoding;
 pub use isolate::{COMMAND as DECODE_COMMAND, Isolation};

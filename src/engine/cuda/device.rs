@@ -146,7 +146,8 @@ impl Device {
             Dtype::F16 => TensorElementType::Float16,
             Dtype::U8 => TensorElementType::Uint8,
         };
-        let input = DynTensor::new(&allocator, element, Shape::new(spec.input_shape(batch))).map_err(refused)?;
+        let input =
+            DynTensor::new(&allocator, element, Shape::new(spec.input_shape(batch))).map_err(refused)?;
         let output = Tensor::<f32>::new(&allocator, [block.floats]).map_err(refused)?;
         let results = host_memory(&self._context, block.bytes(), options.pinned).map_err(too_large)?;
 
