@@ -49,7 +49,7 @@ pub use provider::{Choice, Provider, Survey, Wish, choose};
 pub use runtime::{Runtime, RuntimeError, exit_at_once};
 pub use session::GraphNames;
 pub use slot::{Outputs, Slot};
-pub use trial::{Trial, best_size, next_size, try_size, warm_up};
+pub use trial::{Repeated, Trial, best_size, next_size, try_size, warm_up};
 
 use crate::failure::{Exit, Failure};
 use crate::tensor::{Dtype, Layout};
