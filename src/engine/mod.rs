@@ -4,14 +4,19 @@
 //! [`Outputs`]. The only room that names `ort`.
 
 mod cuda;
-mod describe;
+mod machine;
 mod noise;
+mod nvidia;
+mod options;
 mod ort_cpu;
 #[allow(clippy::duplicate_mod)]
 mod owners;
 mod pool;
+mod provider;
 mod runtime;
+mod session;
 mod slot;
+mod trial;
 
 /// What `owners.rs` is built from, here the standard library's.
 mod sync {
@@ -34,12 +39,17 @@ mod sync {
 mod owners_model;
 
 pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
-pub use describe::GraphNames;
+pub use machine::{available_memory, has_int8_dot, processor, resident_memory, room_for};
 pub use noise::NoiseEngine;
+pub use nvidia::{Driver, Gpu};
+pub use options::{Batch, Options};
 pub use ort_cpu::{OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};
+pub use provider::{Choice, Provider, Survey, Wish, choose};
 pub use runtime::{Runtime, RuntimeError, exit_at_once};
+pub use session::GraphNames;
 pub use slot::{Outputs, Slot};
+pub use trial::{Repeated, Trial, best_size, next_size, try_size, warm_up};
 
 use crate::failure::{Exit, Failure};
 use crate::tensor::{Dtype, Layout};
@@ -122,6 +132,9 @@ pub enum EngineError {
     /// No device answers.
     #[error("no CUDA device answers: {0}")]
     NoDevice(String),
+    /// Settings that do not fit this machine.
+    #[error("{0}")]
+    Options(String),
     /// The device, or the memory held in place for it, is too small for a batch.
     #[error(
         "a batch of {batch_size} does not fit into the device's memory: {why}; lower `engine.batch_size`"
@@ -144,6 +157,7 @@ impl From<EngineError> for Failure {
             | EngineError::Load(_)
             | EngineError::Model(_)
             | EngineError::Provider { .. }
+            | EngineError::Options(_)
             | EngineError::OutOfMemory { .. } => Exit::Config,
             EngineError::NoDevice(_) => Exit::Unavailable,
             EngineError::Run(_) => Exit::TryAgain,

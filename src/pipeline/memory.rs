@@ -13,13 +13,18 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// How many slots there will be.
+    pub fn slots(engines: &[Box<dyn Engine>], requests: usize, batch_size: usize) -> usize {
+        let depth: usize = engines.iter().map(|engine| engine.spec().depth).sum();
+        depth + engines.len() + filling(requests, batch_size)
+    }
+
     /// For engines that run side by side. What one of them allocates, another may run.
     pub fn allocate(engines: &mut [&mut dyn Engine], limits: &Limits) -> Result<Memory, EngineError> {
         assert!(!engines.is_empty(), "a run without a device");
         let fixed = engines.first().and_then(|engine| engine.spec().fixed_batch);
         let batch_size = fixed.unwrap_or(limits.batch_size).max(1);
-        // enough batches being filled that one slow image idles nobody, one on each device, one waiting for it
-        let filling = 2.max(limits.requests.div_ceil(batch_size));
+        let filling = filling(limits.requests, batch_size);
         let depth: usize = engines.iter().map(|engine| engine.spec().depth).sum();
         let wanted = depth + engines.len() + filling;
         let (mut slots, mut outputs) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
@@ -33,6 +38,12 @@ impl Memory {
         outputs.truncate(depth + 1 + engines.len());
         Ok(Memory { pool: SlotPool::new(slots), outputs, filling })
     }
+}
+
+/// Enough batches being filled that one slow image idles nobody. Beside them there is one for each that a device has in
+/// flight, and one that waits for it.
+fn filling(requests: usize, batch_size: usize) -> usize {
+    2.max(requests.div_ceil(batch_size))
 }
 
 /// What the rows of all engines look like.

@@ -8,7 +8,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::{DynTensor, Shape, Tensor, TensorElementType, TensorRefMut};
 
-use crate::engine::describe::describe;
+use crate::engine::session::describe;
 use crate::engine::slot::HostMemory;
 use crate::engine::{EngineError, EngineSpec, GraphNames};
 use crate::tensor::Dtype;

@@ -69,6 +69,15 @@ impl Form {
         mean: Mean::GlobalPool,
         channel_multiple: 1,
     };
+
+    /// What ONNX Runtime's CPU provider runs fastest, as measured (docs/performance.md).
+    pub const FOR_CPU: Form = Form { blur: Blur::Pools, ..Form::PLAIN };
+
+    /// For ONNX Runtime's CUDA provider: rows come packed as its interleaved maps are laid out, so that only a
+    /// transposition in name is left; channels fill tensor cores, which take eight at a time; pools instead of a
+    /// depthwise convolution, which cuDNN is slow at in half precision.
+    pub const FOR_CUDA: Form =
+        Form { stem: Stem::Packed, blur: Blur::Pools, channel_multiple: 8, ..Form::PLAIN };
 }
 
 impl Default for Form {

@@ -68,7 +68,7 @@ impl<'a> Alone<'a> {
             admitting: Arc::new(Semaphore::new(1)),
             queue: queue.clone(),
             parts: Arc::new(OpenParts::default()),
-            context: context(job, self.bench.engine.provider()),
+            context: context(job, &self.bench.ran),
             output: self.plan.clone(),
             layout: job.layout(),
             progress: progress.clone(),
@@ -281,7 +281,7 @@ impl<'a> Alone<'a> {
                 batches
                     .extend(object.read_group(rows, group, None).await.map_err(output::OutputError::from)?);
             }
-            let context = context(&self.bench.job, self.bench.engine.provider());
+            let context = context(&self.bench.job, &self.bench.ran);
             let end = PartEnd { rows: object.rows() as u32, ..PartEnd::default() };
             let encode = move || {
                 let began = Instant::now();

@@ -1,4 +1,4 @@
-//! What a loaded session takes and gives, whatever its provider.
+//! What every session of ONNX Runtime shares, whatever its provider: the names of a graph, and its shapes.
 
 use ort::session::Session;
 use ort::value::TensorElementType;
@@ -7,19 +7,19 @@ use crate::tensor::{Dtype, Layout};
 
 use super::{EngineError, EngineSpec};
 
+/// Channels of a row that holds squares of 4×4 pixels of 3 channels.
+const SQUARES: i64 = 48;
+
 /// What a graph calls its input and outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GraphNames {
-    /// The images, `[batch, 3, height, width]`.
+    /// The images: `[batch, 3, height, width]`, or packed space-to-depth, `[batch, height / 4, width / 4, 48]`.
     pub input: String,
     /// The classifier's output, `[batch, C]`.
     pub logits: String,
     /// The pooled features, `[batch, D]`, where the graph gives them.
     pub embedding: Option<String>,
 }
-
-/// Channels of a row that holds squares of 4×4 pixels of 3 channels.
-const SQUARES: i64 = 48;
 
 /// Reads shapes and types off the session.
 pub(super) fn describe(session: &Session, names: &GraphNames) -> Result<EngineSpec, EngineError> {
