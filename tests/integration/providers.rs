@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -176,6 +177,11 @@ fn footers_and_the_last_line_say_what_ran() {
         assert_eq!((&footer["engine"], &footer["precision"]), (&engine["options"], &json!("fp32")));
         assert_eq!(footer["onnxruntime"], engine["onnxruntime"]);
     }
+    let report = std::fs::read_to_string(job.output().join("_report/report.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["provenance"]["devices"], engine["devices"]);
+    let markdown = std::fs::read_to_string(job.output().join("_report/report.md")).unwrap();
+    assert!(markdown.contains(&format!("cpu ({})", engine["devices"][0].as_str().unwrap())), "{markdown}");
 }
 
 #[test]
@@ -204,18 +210,29 @@ fn a_batch_that_memory_does_not_hold_is_78_and_names_its_key() {
     assert!(!job.output().exists());
 }
 
-struct Foreign {
-    folder: PathBuf,
+#[test]
+fn maps_that_memory_does_not_hold_are_found_out_before_the_first_image() {
+    let job = foreign("heavy.onnx").set("engine.batch_size=64");
+    let run = job.command("run");
+    // the slots are small, but one map of 64 images takes 4 GiB
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -v 3000000; exec \"$0\" \"$@\""]).arg(run.get_program()).args(run.get_args());
+    limited.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let words = ["a batch of 64 does not fit", "4294967296", "lower `engine.batch_size`"];
+    ended(&mut limited).fails(78, &words);
+    assert!(!job.output().exists());
+    job.set("engine.batch_size=1").set("input.limit=3").run().exits(0);
 }
 
-static FOREIGN: LazyLock<Foreign> = LazyLock::new(|| {
+static FOREIGN: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = scratch().join("foreign_models");
     run_python("foreign_models.py", &[folder.to_str().unwrap()]);
-    Foreign { folder }
+    folder
 });
 
 fn foreign(name: &str) -> Job {
-    Job::new(IMAGES.folder.to_str().unwrap(), &FOREIGN.folder.join(name))
+    Job::new(IMAGES.folder.to_str().unwrap(), &FOREIGN.join(name))
         .set("preprocess.image_size=64")
         .set("preprocess.crop_pct=0.875")
         .set("preprocess.interpolation=bilinear")
