@@ -38,7 +38,7 @@ mod sync {
 #[allow(clippy::duplicate_mod)]
 mod owners_model;
 
-pub use cuda::{ConvSearch, CudaEngine, CudaOptions};
+pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
 pub use machine::{available_memory, has_int8_dot, processor, resident_memory, room_for};
 pub use noise::NoiseEngine;
 pub use nvidia::{Driver, Gpu};
@@ -49,7 +49,7 @@ pub use provider::{Choice, Provider, Survey, Wish, choose};
 pub use runtime::{Runtime, RuntimeError, exit_at_once};
 pub use session::GraphNames;
 pub use slot::{Outputs, Slot};
-pub use trial::{Trial, best_size, next_size, try_size, warm_up};
+pub use trial::{Repeated, Trial, best_size, next_size, try_size, warm_up};
 
 use crate::failure::{Exit, Failure};
 use crate::tensor::{Dtype, Layout};

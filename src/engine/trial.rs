@@ -92,6 +92,40 @@ pub fn try_size(engine: &mut dyn Engine, batch_size: usize) -> Result<Trial, Eng
     })
 }
 
+/// Batches of ordinary numbers that run again and again, as many as the engine has in flight.
+#[derive(Debug)]
+pub struct Repeated {
+    free: Vec<(Slot, Outputs)>,
+    batch_size: usize,
+}
+
+impl Repeated {
+    /// Memory for full batches of a size.
+    ///
+    /// # Errors
+    /// As [`warm_up`].
+    pub fn new(engine: &mut dyn Engine, batch_size: usize) -> Result<Repeated, EngineError> {
+        let depth = engine.spec().depth.max(1);
+        Ok(Repeated { free: batches(engine, batch_size, depth)?, batch_size })
+    }
+
+    /// Runs `count` batches and gives their time.
+    ///
+    /// # Errors
+    /// As [`warm_up`].
+    pub fn run(&mut self, engine: &mut dyn Engine, count: usize) -> Result<Duration, EngineError> {
+        let began = Instant::now();
+        run(engine, &mut self.free, self.batch_size, count)?;
+        Ok(began.elapsed())
+    }
+
+    /// Whether every output of the last batches is a number.
+    pub fn is_finite(&self) -> bool {
+        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        self.free.iter().all(|(_, outputs)| finite(&outputs.logits) && finite(&outputs.embedding))
+    }
+}
+
 fn batches(
     engine: &mut dyn Engine,
     batch_size: usize,

@@ -60,6 +60,7 @@ pub(super) fn resolve(spec: &JobSpec, model: &LoadedModel) -> Result<Options, Jo
     let cpu = OrtOptions {
         threads: typed.threads.unwrap_or(0),
         spinning: typed.spinning.unwrap_or(OrtOptions::default().spinning),
+        ..OrtOptions::default()
     };
     let device_ids = device_ids(typed.device_ids.as_deref())?;
     Ok(Options { device: spec.device(), device_ids, batch: batch(spec, model)?, cpu, cuda })

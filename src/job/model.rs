@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::engine::GraphNames;
 use crate::failure::{Exit, Failure};
 use crate::model::{
-    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, INPUT, ImageModel,
+    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, Form, INPUT, ImageModel,
     LOGITS, Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing, build_onnx,
     default_class_names, load, read_class_file,
 };
@@ -102,6 +102,16 @@ impl LoadedModel {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Some(architecture.parameters()),
             Content::Graph { .. } => None,
+        }
+    }
+
+    /// Multiply-accumulates of one image; known where the network is.
+    pub fn macs(&self, image_size: u32) -> Option<u64> {
+        match &self.content {
+            Content::Checkpoint { architecture, .. } => Some(architecture.macs(image_size)),
+            Content::Graph { model, .. } => {
+                Some(Architecture::named(&self.arch(), model.classes?)?.macs(image_size))
+            }
         }
     }
 
@@ -202,12 +212,13 @@ impl LoadedModel {
         &self,
         precision: Precision,
         image_size: u32,
+        form: Form,
         metadata: &Metadata,
     ) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
         match &self.content {
             Content::Graph { bytes, .. } => Ok(bytes.into()),
             Content::Checkpoint { checkpoint, architecture } => {
-                let options = BuildOptions { precision, image_size };
+                let options = BuildOptions { precision, image_size, form };
                 Ok(build_onnx(checkpoint, architecture, &options, metadata)?.into())
             }
         }

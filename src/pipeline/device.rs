@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use crate::engine::{
-    Batch, Choice, CudaEngine, CudaOptions, Engine, EngineError, GraphNames, Options, OrtCpu, Provider,
-    Runtime, Trial, Wish, available_memory, best_size, choose, next_size, room_for, try_size, warm_up,
+    Batch, Choice, CudaEngine, CudaOptions, Engine, EngineError, GraphNames, Options, OrtCpu, OrtOptions,
+    Provider, Runtime, Trial, Wish, available_memory, best_size, choose, next_size, room_for, try_size,
+    warm_up,
 };
 use crate::failure::Failure;
 use crate::job::JobError;
+use crate::model::Form;
 
 use super::job_run::Opened;
 use super::memory::Memory;
@@ -70,6 +72,33 @@ impl Ran {
     }
 }
 
+/// How a provider likes the network drawn.
+pub(super) fn form_for(provider: Provider) -> Form {
+    match provider {
+        Provider::Cpu => Form::FOR_CPU,
+        Provider::Cuda => Form::FOR_CUDA,
+    }
+}
+
+/// The model on one device, for batches of a size.
+///
+/// # Errors
+/// As the provider's engine.
+pub(super) fn load(
+    runtime: &Runtime,
+    provider: Provider,
+    graph: &[u8],
+    names: GraphNames,
+    batch_size: usize,
+    cpu: OrtOptions,
+    cuda: &CudaOptions,
+) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(match provider {
+        Provider::Cpu => Box::new(OrtCpu::load(runtime, graph, names, cpu)?),
+        Provider::Cuda => Box::new(CudaEngine::load(runtime, graph, names, batch_size, cuda)?),
+    })
+}
+
 /// What is needed to load the model once more.
 struct Loader<'a> {
     runtime: &'a Runtime,
@@ -80,24 +109,11 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// The model on one device, for batches of a size.
     fn load(&self, device: u32, batch_size: usize) -> Result<Box<dyn Engine>, EngineError> {
-        Ok(match self.provider {
-            Provider::Cpu => {
-                Box::new(OrtCpu::load(self.runtime, self.graph, self.names.clone(), self.options.cpu)?)
-            }
-            Provider::Cuda => {
-                let device_id = i32::try_from(device).unwrap_or(i32::MAX);
-                let options = CudaOptions { device_id, ..self.options.cuda.clone() };
-                Box::new(CudaEngine::load(
-                    self.runtime,
-                    self.graph,
-                    self.names.clone(),
-                    batch_size,
-                    &options,
-                )?)
-            }
-        })
+        let device_id = i32::try_from(device).unwrap_or(i32::MAX);
+        let cuda = CudaOptions { device_id, ..self.options.cuda.clone() };
+        let Loader { runtime, provider, graph, ref names, .. } = *self;
+        load(runtime, provider, graph, names.clone(), batch_size, self.options.cpu, &cuda)
     }
 
     /// Tries batch sizes on one device, each with a session of its own, so that no larger one's memory stays.
@@ -147,7 +163,8 @@ impl Opened {
         let devices = choice.names(&ids)?;
         let runtime = Runtime::for_choice(&choice)?;
         let job = &self.job;
-        let graph = self.model.graph(job.precision, job.image.image_size, &job.metadata())?;
+        let form = form_for(choice.provider);
+        let graph = self.model.graph(job.precision, job.image.image_size, form, &job.metadata())?;
         let loader = Loader {
             runtime: &runtime,
             provider: choice.provider,

@@ -36,8 +36,8 @@ mod utilisation;
 mod work;
 
 pub use bench::{
-    BenchOptions, BenchReport, CommitRate, DecodeRate, EncodeRate, EngineRate, Expected, FetchRate, Together,
-    bench_job,
+    BenchOptions, BenchReport, CommitRate, DecodeRate, EncodeRate, EngineBenchOptions, EngineRate,
+    EngineReport, Expected, FetchRate, Measured, Table, Together, bench_engine, bench_job,
 };
 pub use compare::compare;
 pub use decode::{Decoding, Fault};

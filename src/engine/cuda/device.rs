@@ -146,7 +146,8 @@ impl Device {
             Dtype::F16 => TensorElementType::Float16,
             Dtype::U8 => TensorElementType::Uint8,
         };
-        let input = DynTensor::new(&allocator, element, input_shape(spec, batch)).map_err(refused)?;
+        let input =
+            DynTensor::new(&allocator, element, Shape::new(spec.input_shape(batch))).map_err(refused)?;
         let output = Tensor::<f32>::new(&allocator, [block.floats]).map_err(refused)?;
         let results = host_memory(&self._context, block.bytes(), options.pinned).map_err(too_large)?;
 
@@ -302,7 +303,7 @@ fn build(
     let cuda = unsafe { cuda.with_compute_stream(compute.as_ptr()) };
     let mut builder = Session::builder(&runtime.environment).map_err(load)?;
     if let Some(operators) = options.operators {
-        builder = set!(builder.with_operators(operators().map_err(load)?));
+        builder = set!(builder.with_operators((operators.0)().map_err(load)?));
     }
     // every node runs on the device, so the session's own threads would idle
     builder = set!(builder.with_intra_threads(1));
@@ -324,10 +325,6 @@ fn build(
             }
         })?;
     builder.commit_from_memory(graph).map_err(load)
-}
-
-fn input_shape(spec: &EngineSpec, batch: usize) -> Shape {
-    Shape::new([batch, spec.channels, spec.height, spec.width].map(|axis| axis as i64))
 }
 
 /// Memory for rows or results on the host.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use driver::Context;
 pub(in crate::engine) use driver::Pinned;
-pub use options::{ConvSearch, CudaOptions};
+pub use options::{ConvSearch, CudaOptions, Operators};
 use owner::{Command, Owner, Source};
 
 use super::slot::HostMemory;

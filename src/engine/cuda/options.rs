@@ -17,9 +17,21 @@ pub enum ConvSearch {
     Heuristic,
 }
 
+/// Makes a domain of operators of our own. Called once a session, on the thread that owns it, before the graph is read;
+/// the domain lives as long as the session. Its kernels are launched on [`ort`]'s stream and become part of the captured
+/// graph, so they neither allocate nor wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Operators(pub fn() -> ort::Result<OperatorDomain>);
+
+impl PartialEq for Operators {
+    fn eq(&self, other: &Operators) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
 /// How a CUDA session is set up. The defaults are what a run takes; what can be switched off is there so that a
 /// measurement can tell what it is worth.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CudaOptions {
     /// Number of the device; default 0.
     pub device_id: i32,
@@ -47,9 +59,8 @@ pub struct CudaOptions {
     pub memory_pattern: bool,
     /// Where ONNX Runtime writes its profile when the engine is dropped; it adds a time to the name. Default: nowhere.
     pub profile: Option<PathBuf>,
-    /// Operators of our own: called once, on the thread that owns the session, before the graph is read. The domain
-    /// lives as long as the session. Default: none.
-    pub operators: Option<fn() -> ort::Result<OperatorDomain>>,
+    /// Operators of our own. Default: none.
+    pub operators: Option<Operators>,
 }
 
 impl Default for CudaOptions {

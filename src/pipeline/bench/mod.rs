@@ -5,11 +5,13 @@
 //! folder of control data that no reader takes for rows, and takes away what it wrote.
 
 mod alone;
+mod engine;
 mod lent;
 mod report;
 mod scratch;
 mod some;
 
+pub use engine::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
 use report::Runs;
 pub use report::{
     BenchReport, CommitRate, DecodeRate, EncodeRate, EngineRate, Expected, FetchRate, Together,
