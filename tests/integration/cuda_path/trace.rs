@@ -45,12 +45,9 @@ impl Call {
         self.name.contains("Memcpy")
     }
 
+    /// The calling thread waits for the device.
     pub fn is_wait(&self) -> bool {
         self.name.contains("Synchronize")
-    }
-
-    pub fn is_launch(&self) -> bool {
-        self.name == "kernel" || self.name.ends_with("Launch") || self.name == "cudnnBackendExecute"
     }
 }
 
@@ -76,24 +73,20 @@ impl Trace {
         let pinned = self.0.iter().filter(|call| call.name == "cuMemHostAlloc");
         pinned.map(|call| call.address("at")..call.address("at") + call.bytes()).collect()
     }
-
-    pub fn count(&self, name: &str) -> usize {
-        self.0.iter().filter(|call| call.name == name).count()
-    }
 }
 
 /// Names of calls with the numbers that tell streams and events apart, in words of this test.
 pub fn story(calls: &[Call]) -> Vec<String> {
     let mut streams: Vec<String> = Vec::new();
     let mut events: Vec<String> = Vec::new();
-    let numbered =
-        |known: &mut Vec<String>, address: &str| match known.iter().position(|one| one == address) {
-            Some(number) => number,
-            None => {
-                known.push(address.to_owned());
-                known.len() - 1
-            }
-        };
+    let numbered = |known: &mut Vec<String>, address: &str| match known.iter().position(|one| one == address)
+    {
+        Some(number) => number,
+        None => {
+            known.push(address.to_owned());
+            known.len() - 1
+        }
+    };
     let tell = |call: &Call| {
         let stream = call.facts.get("stream").map(|stream| format!(" s{}", numbered(&mut streams, stream)));
         let event = call.facts.get("event").map(|event| format!(" e{}", numbered(&mut events, event)));
