@@ -17,6 +17,7 @@ mod hostile;
 mod image;
 mod jobs;
 mod model;
+mod providers;
 mod reading;
 mod report;
 mod report_figures;
