@@ -1,12 +1,15 @@
 # The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools python browser build demo test test-long check fuzz clean-runtime
+.PHONY: help setup setup-cuda tools python browser build demo test test-long check fuzz clean-runtime
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: tools ## check the build tools (as root on Debian: install them), fetch ONNX Runtime into .runtime/cpu
 	@infra/setup/onnxruntime.sh
+
+setup-cuda: tools ## fetch ONNX Runtime for CUDA and NVIDIA's libraries into .runtime/cuda (2 GB; the GPU's driver is yours)
+	@infra/setup/cuda.sh
 
 tools: ## the first half of setup: only the build tools
 	@infra/setup/tools.sh
@@ -42,5 +45,5 @@ SECONDS = 600
 fuzz: tools ## hostile bytes for one reader: make fuzz TARGET=decode SECONDS=1800; needs a nightly compiler
 	@infra/fuzz/run.sh "$(TARGET)" "$(SECONDS)"
 
-clean-runtime: ## remove what setup and python made: .runtime and .venv
+clean-runtime: ## remove what setup, setup-cuda and python made: .runtime and .venv
 	rm -rf .runtime .venv

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::job::{LoadedModel, read_labels};
-use crate::model::{Architecture, Metadata, OnnxInfo, Precision, Preprocessing, load};
+use crate::model::{
+    Architecture, Checkpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing, StemDesign, load,
+};
 
 use super::print::{count, line};
 use super::{Summary, files};
@@ -38,6 +40,21 @@ pub(super) enum ModelCommand {
         #[arg(long, value_name = "NAME")]
         arch: Option<String>,
     },
+    /// Write random weights of a network's true shapes, to measure a machine before real weights are there
+    New {
+        /// tresnet_m, tresnet_l, tresnet_xl or tresnet_v2_l
+        #[arg(long, value_name = "NAME")]
+        arch: String,
+        /// The .safetensors file to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Outputs of the classifier
+        #[arg(long, value_name = "C", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        classes: u32,
+        /// Equal seeds give equal weights
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// Say what a checkpoint or an ONNX file holds
     Inspect {
         /// A checkpoint or an .onnx file
@@ -52,6 +69,15 @@ pub(super) enum PrecisionArg {
     Fp16,
 }
 
+impl From<PrecisionArg> for Precision {
+    fn from(typed: PrecisionArg) -> Precision {
+        match typed {
+            PrecisionArg::Fp32 => Precision::Fp32,
+            PrecisionArg::Fp16 => Precision::Fp16,
+        }
+    }
+}
+
 pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
     match command {
         ModelCommand::Import { weights, output, precision, image_size, config, classes, arch } => {
@@ -64,12 +90,10 @@ pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
                 None => model.labels.clone(),
             };
             let size = image_size.or(model.preprocessing.image_size).unwrap_or(224);
-            let precision = match precision {
-                PrecisionArg::Fp32 => Precision::Fp32,
-                PrecisionArg::Fp16 => Precision::Fp16,
-            };
+            let precision = Precision::from(*precision);
             let preprocessing = Preprocessing { image_size: Some(size), ..model.preprocessing.clone() };
-            let graph = model.graph(precision, size, &Metadata { preprocessing, classes: labels })?;
+            let graph =
+                model.graph(precision, size, Form::PLAIN, &Metadata { preprocessing, classes: labels })?;
             files::write(output, &graph)?;
             line(format!(
                 "{}: {} {}, {size}×{size}, {} classes, {} bytes",
@@ -81,11 +105,32 @@ pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
             ));
             Ok(Summary::new(json!({ "file": output, "arch": model.arch(), "bytes": graph.len() })))
         }
+        ModelCommand::New { arch, output, classes, seed } => new(arch, output, *classes as usize, *seed),
         ModelCommand::Inspect { path } if path.extension().is_some_and(|extension| extension == "onnx") => {
             inspect_graph(path)
         }
         ModelCommand::Inspect { path } => inspect_checkpoint(path),
     }
+}
+
+fn new(arch: &str, output: &Path, classes: usize, seed: u64) -> Result<Summary, Failure> {
+    let architecture = Architecture::named(arch, classes).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("--arch `{arch}` is none of {}", Architecture::names().join(", ")))
+    })?;
+    let weights = Checkpoint::random(&architecture, StemDesign::SpaceToDepth, seed)?;
+    let bytes = weights.to_safetensors()?;
+    files::write(output, &bytes)?;
+    line(format!(
+        "{}: {arch} of {classes} classes with random weights, {} bytes; it has learnt nothing",
+        output.display(),
+        count(bytes.len() as u64)
+    ));
+    Ok(Summary::new(json!({
+        "file": output,
+        "arch": arch,
+        "bytes": bytes.len(),
+        "sha256": weights.sha256,
+    })))
 }
 
 fn inspect_checkpoint(path: &Path) -> Result<Summary, Failure> {

@@ -123,6 +123,11 @@ impl Architecture {
         name
     }
 
+    /// Names of the four published networks.
+    pub fn names() -> [&'static str; 4] {
+        KNOWN.map(|known| known.0)
+    }
+
     /// One of the four published networks with `classes` outputs, or `None` for another name.
     pub fn named(name: &str, classes: usize) -> Option<Self> {
         let (_, v2, depths, width) = KNOWN.into_iter().find(|known| known.0 == name)?;

@@ -13,6 +13,7 @@ mod datasets;
 mod doctor;
 mod export;
 mod fault_matrix;
+mod forms;
 mod hostile;
 mod image;
 mod jobs;
