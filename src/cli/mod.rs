@@ -12,6 +12,7 @@ mod model;
 mod plan;
 mod print;
 mod progress;
+mod quantize;
 mod report;
 mod run;
 mod signals;
@@ -166,7 +167,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, cli.progress)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Bench(bench::BenchCommand::Job(arguments)) => runtime.block_on(bench::bench(arguments, cli)),
-        Command::Model(command) => model::model(command),
+        Command::Model(command) => runtime.block_on(model::model(command, cli)),
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
         Command::DecodeProcess => {
             runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
@@ -190,6 +191,7 @@ impl Command {
             Command::Bench(bench::BenchCommand::Job(_)) => "bench job",
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
+            Command::Model(model::ModelCommand::Quantize(_)) => "model quantize",
             Command::Doctor(arguments) => arguments.name(),
             Command::DecodeProcess => DECODE_COMMAND,
         }

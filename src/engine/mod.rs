@@ -4,6 +4,7 @@
 //! [`Outputs`]. The only room that names `ort`.
 
 mod noise;
+mod observe;
 mod ort_cpu;
 #[allow(clippy::duplicate_mod)]
 mod owners;
@@ -32,6 +33,7 @@ mod sync {
 mod owners_model;
 
 pub use noise::NoiseEngine;
+pub use observe::Observer;
 pub use ort_cpu::{GraphNames, OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};
 pub use runtime::{Runtime, RuntimeError, exit_at_once};

@@ -27,6 +27,7 @@ mod layout;
 mod names;
 mod network;
 pub mod onnx;
+pub mod quantize;
 mod safetensors;
 mod tensors;
 #[cfg(test)]

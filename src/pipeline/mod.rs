@@ -5,6 +5,7 @@
 
 mod bench;
 mod budget;
+mod calibrate;
 mod canary;
 mod compare;
 mod decode;
@@ -37,6 +38,7 @@ pub use bench::{
     BenchOptions, BenchReport, CommitRate, DecodeRate, EncodeRate, EngineRate, Expected, FetchRate, Together,
     bench_job,
 };
+pub use calibrate::{Compared, Correct, Largest, Measuring, Quantized, largest, quantize};
 pub use compare::compare;
 pub use decode::{Decoding, Fault};
 pub use finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now, totals};

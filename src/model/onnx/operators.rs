@@ -165,7 +165,7 @@ impl Graph {
         let mean = self.global_mean(&format!("{name}.mean"), map);
         let axis = vec![integer("axis", 1)];
         match self.precision {
-            Precision::Fp32 => self.node("Flatten", name.to_owned(), &[&mean.name], axis),
+            Precision::Fp32 | Precision::Int8 => self.node("Flatten", name.to_owned(), &[&mean.name], axis),
             Precision::Fp16 => {
                 let flat = self.node("Flatten", format!("{name}.flat"), &[&mean.name], axis);
                 let to_single = vec![integer("to", i64::from(element::FLOAT))];
