@@ -9,6 +9,7 @@ mod bad_checkpoints;
 mod bench_job;
 mod checkpoints;
 mod compare;
+mod cuda_path;
 mod datasets;
 mod doctor;
 mod export;
