@@ -8,6 +8,7 @@ mod architecture;
 mod bench_job;
 mod checkpoints;
 mod compare;
+mod cuda_path;
 mod datasets;
 mod doctor;
 mod export;
