@@ -86,14 +86,14 @@ impl Trace {
 pub fn story(calls: &[Call]) -> Vec<String> {
     let mut streams: Vec<String> = Vec::new();
     let mut events: Vec<String> = Vec::new();
-    let numbered =
-        |known: &mut Vec<String>, address: &str| match known.iter().position(|one| one == address) {
-            Some(number) => number,
-            None => {
-                known.push(address.to_owned());
-                known.len() - 1
-            }
-        };
+    let numbered = |known: &mut Vec<String>, address: &str| match known.iter().position(|one| one == address)
+    {
+        Some(number) => number,
+        None => {
+            known.push(address.to_owned());
+            known.len() - 1
+        }
+    };
     let tell = |call: &Call| {
         let stream = call.facts.get("stream").map(|stream| format!(" s{}", numbered(&mut streams, stream)));
         let event = call.facts.get("event").map(|event| format!(" e{}", numbered(&mut events, event)));
