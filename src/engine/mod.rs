@@ -7,6 +7,7 @@ mod cuda;
 mod machine;
 mod noise;
 mod nvidia;
+mod observe;
 mod options;
 mod ort_cpu;
 #[allow(clippy::duplicate_mod)]
@@ -42,6 +43,7 @@ pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
 pub use machine::{available_memory, has_int8_dot, processor, resident_memory, room_for};
 pub use noise::NoiseEngine;
 pub use nvidia::{Driver, Gpu};
+pub use observe::Observer;
 pub use options::{Batch, Options};
 pub use ort_cpu::{OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};

@@ -12,8 +12,8 @@ use tresnet_batch::engine::{
 };
 use tresnet_batch::failure::Failure;
 use tresnet_batch::model::{
-    Architecture, BuildOptions, Checkpoint, EMBEDDING, Form, INPUT, LOGITS, Metadata, Precision, Stem,
-    StemDesign, build_onnx, load,
+    Architecture, BuildOptions, Checkpoint, EMBEDDING, Form, INPUT, LOGITS, Metadata, Precision, StemDesign,
+    build_onnx, load,
 };
 
 use super::trace::Trace;
@@ -27,7 +27,6 @@ const REPORT: &str = "CHILD ";
 pub struct Ran {
     pub report: Value,
     pub trace: Trace,
-    pub said: String,
 }
 
 /// Runs the engine on the recording libraries in `folder`, with planted failures.
@@ -41,6 +40,7 @@ pub fn run(folder: &Path, told: &Value, fail: &str) -> Ran {
         .env("ORT_DYLIB_PATH", folder)
         .env("CUDA_TRACE_FILE", &file)
         .env("CUDA_TRACE_FAIL", fail)
+        .env("CUDA_TRACE_DEVICES", told["devices"].as_u64().unwrap_or(1).to_string())
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -48,7 +48,7 @@ pub fn run(folder: &Path, told: &Value, fail: &str) -> Ran {
     assert!(output.status.success(), "{}: {said}", output.status);
     let report =
         said.lines().find_map(|line| line.split_once(REPORT)).unwrap_or_else(|| panic!("no report: {said}"));
-    Ran { report: serde_json::from_str(report.1).unwrap(), trace: Trace::read(&file), said }
+    Ran { report: serde_json::from_str(report.1).unwrap(), trace: Trace::read(&file) }
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn graph(told: &Value) -> Vec<u8> {
         None => load(&own_model("v1_odd.safetensors")).unwrap(),
     };
     let precision = told["precision"].as_str().unwrap_or("fp16").parse::<Precision>().unwrap();
-    let stem = if told["packed"] == false { Stem::SpaceToDepth } else { Stem::Packed };
+    let form = if told["planar"] == true { Form::PLAIN } else { Form::FOR_CUDA };
     let image_size = told["size"].as_u64().unwrap_or(64) as u32;
-    let options = BuildOptions { precision, image_size, form: Form { stem, ..Form::PLAIN } };
+    let options = BuildOptions { precision, image_size, form };
     let architecture = Architecture::infer(&checkpoint).unwrap();
     build_onnx(&checkpoint, &architecture, &options, &Metadata::default()).unwrap()
 }

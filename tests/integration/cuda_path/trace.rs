@@ -45,12 +45,9 @@ impl Call {
         self.name.contains("Memcpy")
     }
 
+    /// The calling thread waits for the device.
     pub fn is_wait(&self) -> bool {
         self.name.contains("Synchronize")
-    }
-
-    pub fn is_launch(&self) -> bool {
-        self.name == "kernel" || self.name.ends_with("Launch") || self.name == "cudnnBackendExecute"
     }
 }
 
@@ -75,10 +72,6 @@ impl Trace {
     pub fn pinned(&self) -> Vec<Range<usize>> {
         let pinned = self.0.iter().filter(|call| call.name == "cuMemHostAlloc");
         pinned.map(|call| call.address("at")..call.address("at") + call.bytes()).collect()
-    }
-
-    pub fn count(&self, name: &str) -> usize {
-        self.0.iter().filter(|call| call.name == name).count()
     }
 }
 
