@@ -1,5 +1,7 @@
 //! What computes: the provider that a job asks for, what is said where it is not there, and the sizes of batches.
 
+mod cuda_path;
+
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

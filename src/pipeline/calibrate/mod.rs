@@ -13,7 +13,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::engine::{Engine, EngineError, Observer, OrtCpu, Runtime};
+use crate::engine::{Engine, Observer, OrtCpu, Runtime};
 use crate::failure::{Exit, Failure};
 use crate::job::ResolvedJob;
 use crate::model::quantize::{Calibration, Histogram, Range, Ranges, Watched, to_int8, watch};
@@ -87,7 +87,7 @@ pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> 
     let fp32 = opened.fp32()?;
     // refuses what cannot become int8 before anything is read
     let (watching, names) = watch(&fp32, Watched::Int8)?;
-    let runtime = Runtime::load(measuring.onnxruntime).map_err(EngineError::from)?;
+    let runtime = Runtime::load(measuring.onnxruntime)?;
     tell("reading the sample");
     let wanted = Wanted { images: measuring.images, seed: measuring.seed };
     let (seen, others, mut left_out, no_targets) = match measuring.check {
@@ -143,7 +143,7 @@ pub async fn largest(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> R
     let opened = Opened::open(measuring, measuring.calibrate).await?;
     let fp32 = opened.fp32()?;
     let (watching, names) = watch(&fp32, Watched::All)?;
-    let runtime = Runtime::load(measuring.onnxruntime).map_err(EngineError::from)?;
+    let runtime = Runtime::load(measuring.onnxruntime)?;
     tell("reading the sample");
     let sample = opened.sample(Wanted { images: measuring.images, seed: measuring.seed }).await?;
     let mut engine = opened.engine(&runtime, &fp32)?;
