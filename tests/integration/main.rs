@@ -6,6 +6,7 @@
 
 mod architecture;
 mod bad_checkpoints;
+mod bench_engine;
 mod bench_job;
 mod checkpoints;
 mod compare;
