@@ -16,6 +16,7 @@ mod hostile;
 mod image;
 mod jobs;
 mod model;
+mod quantize;
 mod reading;
 mod report;
 mod report_figures;

@@ -92,7 +92,7 @@ impl<'a> Rewrite<'a> {
             // what they give are values of what they read
             "SpaceToDepth" | "Pad" | "Transpose" => {
                 let input = self.in_eight(&node.input[0])?;
-                self.copy(node, Some(&[input.name.clone()]));
+                self.copy(node, Some(std::slice::from_ref(&input.name)));
                 self.rounded(result(node), result(node), &input.scale, input.step);
                 Ok(())
             }
