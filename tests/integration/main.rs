@@ -21,6 +21,7 @@ mod image;
 mod jobs;
 mod model;
 mod providers;
+mod quantize;
 mod reading;
 mod report;
 mod report_figures;
