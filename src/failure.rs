@@ -63,6 +63,11 @@ impl Failure {
         Failure { exit, message: message.into(), source: Some(source.into()) }
     }
 
+    /// The same failure with another exit code.
+    pub fn exiting(self, exit: Exit) -> Self {
+        Failure { exit, ..self }
+    }
+
     /// Says where it happened, in front of what happened.
     pub fn within(self, context: impl fmt::Display) -> Self {
         Failure { message: format!("{context}: {}", self.message), ..self }

@@ -17,11 +17,7 @@ if [ "$(cat "$target/ORIGIN" 2>/dev/null)" != "$identity" ]; then
   mkdir -p "$root/.runtime"
   work=$(mktemp -d "$root/.runtime/.new.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  python=$(find_python) || die "no Python from 3.11 to 3.13 on PATH" "run: make tools"
-  if ! "$python" -m pip --version >/dev/null 2>&1; then
-    "$python" -m venv "$work/venv" || die "$python cannot make a virtual environment" "run: make tools"
-    python=$work/venv/bin/python
-  fi
+  python=$(python_with_pip "$work")
   say "fetching ONNX Runtime for CUDA and CUDA's headers (about 200 MB)"
   # The tags are given, so that the same wheels come whatever Python runs this.
   "$python" -m pip download --quiet --disable-pip-version-check --no-input --require-hashes --no-deps \

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::{Batch, Choice, EngineError, Options, Provider, has_int8_dot};
+use crate::engine::{Batch, Choice, EngineError, Options, Provider};
 use crate::pipeline::Ran;
 
 use super::print::line;
@@ -45,12 +45,4 @@ pub(super) fn show_choice(choice: &Result<Choice, EngineError>, options: &Option
             json!({ "provider": null, "why": error.to_string() })
         }
     }
-}
-
-/// What an int8 model would come to on this machine's processor; `None` where all is well.
-pub(super) fn int8_warning() -> Option<&'static str> {
-    (!has_int8_dot()).then_some(
-        "this processor has no instructions that add products of bytes in 32 bits (VNNI): an int8 model gives other \
-         numbers here than where it was made, and is slow",
-    )
 }

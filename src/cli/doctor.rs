@@ -98,6 +98,6 @@ fn show_cuda(survey: &Survey) {
                 line(format!("  device {number}: {}, {} MiB", device.name, device.memory >> 20));
             }
         }
-        Err(why) => line(format!("NVIDIA driver: no device answers: {why}")),
+        Err(why) => line(format!("NVIDIA driver: {why}")),
     }
 }

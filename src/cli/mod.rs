@@ -14,6 +14,7 @@ mod model;
 mod plan;
 mod print;
 mod progress;
+mod quantize;
 mod report;
 mod run;
 mod signals;
@@ -169,7 +170,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Bench(bench::BenchCommand::Job(arguments)) => runtime.block_on(bench::bench(arguments, cli)),
         Command::Bench(bench::BenchCommand::Engine(arguments)) => bench_engine::bench(arguments, cli),
-        Command::Model(command) => model::model(command),
+        Command::Model(command) => runtime.block_on(model::model(command, cli)),
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
         Command::DecodeProcess => {
             runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
@@ -195,6 +196,7 @@ impl Command {
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
             Command::Model(model::ModelCommand::New { .. }) => "model new",
+            Command::Model(model::ModelCommand::Quantize(_)) => "model quantize",
             Command::Doctor(arguments) => arguments.name(),
             Command::DecodeProcess => DECODE_COMMAND,
         }

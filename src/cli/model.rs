@@ -10,9 +10,11 @@ use crate::job::{LoadedModel, read_labels};
 use crate::model::{
     Architecture, Checkpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing, StemDesign, load,
 };
+use crate::pipeline::Measuring;
 
 use super::print::{count, line};
-use super::{Summary, files};
+use super::quantize::{Half, QuantizeArgs, measure_half};
+use super::{Cli, Summary, files};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
@@ -39,10 +41,16 @@ pub(super) enum ModelCommand {
         /// Fail unless the weights are this architecture, such as tresnet_m
         #[arg(long, value_name = "NAME")]
         arch: Option<String>,
+        /// With fp16: keep in fp32 what is larger than 32,000 on any image of a job's input or a folder
+        #[arg(long, value_name = "JOB|FOLDER")]
+        calibrate: Option<String>,
+        /// Images of that sample, spread evenly over the input
+        #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        images: u64,
     },
     /// Write random weights of a network's true shapes, to measure a machine before real weights are there
     New {
-        /// tresnet_m, tresnet_l, tresnet_xl or tresnet_v2_l
+        /// tresnet_m, tresnet_l, tresnet_xl, tresnet_v2_l, or a description such as tresnet[1,1,1,1]x16
         #[arg(long, value_name = "NAME")]
         arch: String,
         /// The .safetensors file to write
@@ -55,6 +63,8 @@ pub(super) enum ModelCommand {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
+    /// Write an int8 graph for CPUs, with ranges measured on images, and hold it against fp32
+    Quantize(QuantizeArgs),
     /// Say what a checkpoint or an ONNX file holds
     Inspect {
         /// A checkpoint or an .onnx file
@@ -78,9 +88,19 @@ impl From<PrecisionArg> for Precision {
     }
 }
 
-pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
+pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, Failure> {
     match command {
-        ModelCommand::Import { weights, output, precision, image_size, config, classes, arch } => {
+        ModelCommand::Import {
+            weights,
+            output,
+            precision,
+            image_size,
+            config,
+            classes,
+            arch,
+            calibrate,
+            images,
+        } => {
             if let Some(arch) = arch {
                 Architecture::infer(&load(weights)?)?.check_name(arch)?;
             }
@@ -92,8 +112,40 @@ pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
             let size = image_size.or(model.preprocessing.image_size).unwrap_or(224);
             let precision = Precision::from(*precision);
             let preprocessing = Preprocessing { image_size: Some(size), ..model.preprocessing.clone() };
-            let graph =
-                model.graph(precision, size, Form::PLAIN, &Metadata { preprocessing, classes: labels })?;
+            let metadata = Metadata { preprocessing, classes: labels };
+            let measured = match (calibrate, precision) {
+                (None, Precision::Fp16) => {
+                    tracing::warn!(
+                        "no map was looked at: one beyond 65,504 becomes infinite in fp16 (`--calibrate FOLDER` keeps \
+                         such maps in fp32)"
+                    );
+                    None
+                }
+                (None, _) => None,
+                (Some(calibrate), Precision::Fp16) => {
+                    let measuring = Measuring {
+                        model: weights,
+                        config: config.as_deref(),
+                        image_size: Some(size),
+                        calibrate,
+                        check: None,
+                        images: *images as usize,
+                        checks: 0,
+                        seed: 0,
+                        onnxruntime: cli.onnxruntime.as_deref(),
+                    };
+                    Some(measure_half(&measuring, cli).await?)
+                }
+                (Some(_), _) => {
+                    let why = "--calibrate goes with `--precision fp16`; int8 is made by `model quantize`";
+                    return Err(Failure::new(Exit::Usage, why));
+                }
+            };
+            let mut graph = model.graph(precision, size, Form::PLAIN, &metadata)?.into_owned();
+            if let Some(half) = &measured {
+                graph = half.graph(&model.graph(Precision::Fp32, size, Form::PLAIN, &metadata)?, &graph)?;
+                half.show();
+            }
             files::write(output, &graph)?;
             line(format!(
                 "{}: {} {}, {size}×{size}, {} classes, {} bytes",
@@ -103,9 +155,15 @@ pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
                 model.classes()?,
                 count(graph.len() as u64)
             ));
-            Ok(Summary::new(json!({ "file": output, "arch": model.arch(), "bytes": graph.len() })))
+            let mut summary =
+                Summary::new(json!({ "file": output, "arch": model.arch(), "bytes": graph.len() }));
+            if let Some(Half { calibration, most: (_, most) }) = &measured {
+                summary.add([("calibration", json!(calibration)), ("largest", json!(most))]);
+            }
+            Ok(summary)
         }
         ModelCommand::New { arch, output, classes, seed } => new(arch, output, *classes as usize, *seed),
+        ModelCommand::Quantize(arguments) => super::quantize::run(arguments, cli).await,
         ModelCommand::Inspect { path } if path.extension().is_some_and(|extension| extension == "onnx") => {
             inspect_graph(path)
         }
@@ -113,10 +171,18 @@ pub(super) fn model(command: &ModelCommand) -> Result<Summary, Failure> {
     }
 }
 
+/// The network that `--arch` asks for.
+pub(super) fn architecture(typed: &str, classes: usize) -> Result<Architecture, Failure> {
+    Architecture::described(typed, classes).ok_or_else(|| {
+        let names = Architecture::names().join(", ");
+        let why =
+            format!("--arch `{typed}` is neither {names} nor a description such as tresnet[1,1,1,1]x16");
+        Failure::new(Exit::Usage, why)
+    })
+}
+
 fn new(arch: &str, output: &Path, classes: usize, seed: u64) -> Result<Summary, Failure> {
-    let architecture = Architecture::named(arch, classes).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("--arch `{arch}` is none of {}", Architecture::names().join(", ")))
-    })?;
+    let architecture = architecture(arch, classes)?;
     let weights = Checkpoint::random(&architecture, StemDesign::SpaceToDepth, seed)?;
     let bytes = weights.to_safetensors()?;
     files::write(output, &bytes)?;

@@ -7,6 +7,7 @@ mod cuda;
 mod machine;
 mod noise;
 mod nvidia;
+mod observe;
 mod options;
 mod ort_cpu;
 #[allow(clippy::duplicate_mod)]
@@ -39,9 +40,10 @@ mod sync {
 mod owners_model;
 
 pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
-pub use machine::{available_memory, has_int8_dot, processor, resident_memory, room_for};
+pub use machine::{available_memory, give_back_memory, has_int8_dot, processor, resident_memory, room_for};
 pub use noise::NoiseEngine;
 pub use nvidia::{Driver, Gpu};
+pub use observe::Observer;
 pub use options::{Batch, Options};
 pub use ort_cpu::{OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
+use super::runtime::loader_words;
 use super::{EngineError, Provider};
 
 /// The CUDA for which the libraries below are.
@@ -166,7 +167,11 @@ pub(super) fn driver() -> Result<Driver, String> {
     let library = Path::new("libcuda.so.1");
     // SAFETY: loading runs the library's constructors; it is the driver that the system's loader finds.
     let library = unsafe { Library::open(Some(library), RTLD_NOW) }.map_err(|error| {
-        format!("NVIDIA's driver is not installed, or not visible in this container ({error})")
+        format!(
+            "NVIDIA's driver is not installed ({}); install driver {OLDEST_DRIVER} or newer, or hand the device into the \
+             container",
+            loader_words(&error)
+        )
     })?;
     let driver = ask(&library);
     // a driver that was started is not taken out of a process

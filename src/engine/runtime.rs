@@ -239,6 +239,11 @@ fn in_folder(folder: &Path) -> Option<PathBuf> {
     versioned.max().map(|(_, name)| folder.join(name))
 }
 
+/// What the system's loader says: the error itself only names the call.
+pub(super) fn loader_words(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 /// The first two fields of ONNX Runtime's `OrtApiBase`, which never change.
 #[repr(C)]
 struct ApiBase {
@@ -250,7 +255,7 @@ struct ApiBase {
 fn version_of(path: &Path) -> Result<String, String> {
     // SAFETY: loading runs the library's constructors; it is the file that the user or the installation names,
     // and it stays loaded for the life of the process anyway.
-    let library = unsafe { libloading::Library::new(path) }.map_err(|error| error.to_string())?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| loader_words(&error))?;
     // SAFETY: the symbol's type is that of ONNX Runtime's public C header in every version.
     let base = unsafe { library.get::<extern "C" fn() -> *const ApiBase>(b"OrtGetApiBase\0") }
         .map_err(|_| "it does not export `OrtGetApiBase`".to_owned())?;

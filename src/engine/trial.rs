@@ -188,8 +188,13 @@ fn told(error: EngineError, batch_size: usize) -> EngineError {
     const WORDS: [&str; 5] =
         ["bad_alloc", "failed to allocate", "out of memory", "cannot allocate", "alloc_failed"];
     match error {
-        EngineError::Run(why) if WORDS.iter().any(|word| why.to_lowercase().contains(word)) => {
-            EngineError::OutOfMemory { batch_size, why }
+        EngineError::Run(why) => {
+            let found = WORDS.iter().find_map(|word| why.to_lowercase().find(word));
+            // what stands before it is where in ONNX Runtime's source that happened
+            match found.and_then(|at| why.get(at..)) {
+                Some(words) => EngineError::OutOfMemory { batch_size, why: words.trim().to_owned() },
+                None => EngineError::Run(why),
+            }
         }
         other => other,
     }

@@ -156,9 +156,10 @@ impl LoadedModel {
     pub fn fixed_precision(&self) -> Option<Precision> {
         match &self.content {
             Content::Checkpoint { .. } => None,
-            Content::Graph { model, .. } => Some(match model.element {
-                ElementType::F16 => Precision::Fp16,
-                _ => Precision::Fp32,
+            Content::Graph { model, info, .. } => Some(match (&info.card, model.element) {
+                (Some(card), _) => card.precision,
+                (None, ElementType::F16) => Precision::Fp16,
+                (None, _) => Precision::Fp32,
             }),
         }
     }

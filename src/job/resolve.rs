@@ -261,6 +261,7 @@ fn precision(
     let typed = spec.model.precision.map(|typed| match typed {
         spec::Precision::Fp32 => Precision::Fp32,
         spec::Precision::Fp16 => Precision::Fp16,
+        spec::Precision::Int8 => Precision::Int8,
     });
     if let Some(fixed) = model.fixed_precision() {
         return match typed {
@@ -272,7 +273,16 @@ fn precision(
             _ => Ok(fixed),
         };
     }
+    if typed == Some(Precision::Int8) {
+        return Err(JobError::Mismatch(
+            "`model.precision` is int8, which takes ranges measured on images: make a graph with `tresnet-batch model \
+             quantize WEIGHTS --calibrate JOB -o int8.onnx`, and let `model.path` name it"
+                .into(),
+        ));
+    }
     let frozen = earlier.value::<String>("model.precision").and_then(|name| name.parse().ok());
+    // an int8 graph stood there before: its ranges are not in the weights, and the fingerprint will say the difference
+    let frozen = frozen.filter(|frozen| *frozen != Precision::Int8);
     Ok(typed.or(frozen).unwrap_or_else(|| default_precision(provider)))
 }
 

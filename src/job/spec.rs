@@ -147,6 +147,7 @@ pub struct Model {
 pub enum Precision {
     Fp32,
     Fp16,
+    Int8,
 }
 
 /// From image to input; each default is the model's own.

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `tresnet.format` | `1`: the meaning of these keys |
 //! | `tresnet.arch` | name or description of the network |
-//! | `tresnet.precision` | `fp32`, `fp16` |
+//! | `tresnet.precision` | `fp32`, `fp16`, `int8` |
 //! | `tresnet.input` | `nchw`: how a row of the input is laid out |
 //! | `tresnet.image_size` | pixels a side |
 //! | `tresnet.crop_pct`, `tresnet.interpolation` | a number, a name; absent when unknown |
 //! | `tresnet.mean`, `tresnet.std` | JSON array of three numbers; absent when unknown |
 //! | `tresnet.classes` | JSON array of names; absent when unknown |
 //! | `tresnet.weights_sha256` | the checkpoint's file, 64 hexadecimal digits |
+//! | `tresnet.calibration` | JSON: method and images of the ranges, maps left in fp32; absent where none were measured |
 //! | `tresnet.builder` | version of the graph's function |
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use super::config::Preprocessing;
 use super::error::{ModelError, shorten};
 use super::network::BuildOptions;
 use super::onnx::Precision;
+use super::quantize::Calibration;
 
 const FORMAT: u32 = 1;
 const NCHW: &str = "nchw";
@@ -50,6 +52,8 @@ pub struct ModelCard {
     pub classes: Option<Vec<String>>,
     /// SHA-256 of the checkpoint.
     pub weights_sha256: String,
+    /// How ranges of its maps were measured, where they were.
+    pub calibration: Option<Calibration>,
     /// [`BUILDER_VERSION`] of the builder that drew it.
     pub builder: u32,
 }
@@ -74,6 +78,7 @@ impl ModelCard {
             },
             classes,
             weights_sha256: checkpoint.sha256.clone(),
+            calibration: None,
             builder: BUILDER_VERSION,
         })
     }
@@ -95,6 +100,10 @@ impl ModelCard {
             ("std", std.as_ref().map(triple)),
             ("classes", self.classes.as_ref().map(names)),
             ("weights_sha256", Some(self.weights_sha256.clone())),
+            (
+                "calibration",
+                self.calibration.as_ref().map(|calibration| serde_json::json!(calibration).to_string()),
+            ),
             ("builder", Some(self.builder.to_string())),
         ];
         let known = entries.into_iter().filter_map(|(key, value)| Some((format!("{PREFIX}{key}"), value?)));
@@ -130,6 +139,7 @@ impl ModelCard {
             },
             classes: optional(properties, "tresnet.classes", json)?,
             weights_sha256: sha256,
+            calibration: optional(properties, "tresnet.calibration", json)?,
             builder: required(properties, "tresnet.builder")?,
         }))
     }
@@ -178,6 +188,11 @@ mod tests {
             },
             classes: Some(vec!["a \"quoted\", name".to_owned(), "größe\n".to_owned()]),
             weights_sha256: "0".repeat(64),
+            calibration: Some(Calibration {
+                method: "max".to_owned(),
+                images: 3,
+                fp32_maps: vec!["a.conv".to_owned()],
+            }),
             builder: BUILDER_VERSION,
         }
     }
@@ -186,6 +201,7 @@ mod tests {
     fn a_card_reads_what_it_wrote() {
         let bare = ModelCard {
             classes: None,
+            calibration: None,
             preprocessing: Preprocessing { image_size: Some(224), ..Default::default() },
             ..card()
         };
@@ -201,7 +217,8 @@ mod tests {
         for (key, value) in [
             ("tresnet.format", "2"),
             ("tresnet.input", "nhwc"),
-            ("tresnet.precision", "int8"),
+            ("tresnet.precision", "int4"),
+            ("tresnet.calibration", "{}"),
             ("tresnet.image_size", "-1"),
             ("tresnet.mean", "[0, 1]"),
             ("tresnet.classes", "cat"),

@@ -118,7 +118,7 @@ pub enum ModelError {
     /// A weight beyond 65504 in fp16, or beyond what f32 holds.
     #[error("`{layer}` overflows {precision}: {}", match precision {
         Precision::Fp16 => "build this model as fp32",
-        Precision::Fp32 => "its batch norm's variance is nearly zero, the checkpoint is damaged",
+        Precision::Fp32 | Precision::Int8 => "its batch norm's variance is nearly zero, the checkpoint is damaged",
     })]
     Overflow {
         /// The weight or bias in the graph.
@@ -184,6 +184,17 @@ pub enum ModelError {
         /// What is missing or in excess.
         reason: String,
     },
+    /// A graph that no ranges can be measured of.
+    #[error("{reason}")]
+    NotForQuantizing {
+        /// What it is instead.
+        reason: String,
+    },
+    /// A graph was to be drawn in a precision that takes ranges.
+    #[error(
+        "int8 takes ranges measured on images: make the graph with `model quantize WEIGHTS --calibrate JOB`"
+    )]
+    NeedsRanges,
     /// A value under one of our metadata keys that we did not write.
     #[error("metadata `{key}` of the ONNX model is `{value}`, which this version cannot read")]
     OnnxMetadata {

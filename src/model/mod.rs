@@ -28,6 +28,7 @@ mod layout;
 mod names;
 mod network;
 pub mod onnx;
+pub mod quantize;
 mod random;
 mod safetensors;
 mod tensors;

@@ -67,6 +67,9 @@ pub fn build_design(
     if !size.is_multiple_of(4) || !(MIN_IMAGE_SIZE..=MAX_IMAGE_SIZE).contains(&size) {
         return Err(ModelError::ImageSize { size, least: MIN_IMAGE_SIZE, most: MAX_IMAGE_SIZE });
     }
+    if options.precision == Precision::Int8 {
+        return Err(ModelError::NeedsRanges);
+    }
     let card = ModelCard::of_build(checkpoint, architecture, options, metadata)?;
     let Preprocessing { mean, std, .. } = metadata.preprocessing;
     let image = Image {

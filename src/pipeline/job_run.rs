@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dataset::{Excluding, FolderTargets, LeftOut, Planner, PlannerOptions, Planning};
-use crate::engine::{Choice, EngineError, choose};
+use crate::engine::{Choice, EngineError, Provider, Wish, choose, has_int8_dot};
 use crate::failure::{Exit, Failure};
 use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
 use crate::output::{Layout, PartContext, Success};
 use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
 
-use super::device::{Devices, Ran, for_defaults};
+use super::device::{Devices, Ran, doubt, fit, for_defaults};
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
 use super::inputs::Input;
 use super::isolate::Isolation;
@@ -129,6 +129,12 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let job = ResolvedJob::resolve(&spec, invocation.file, &model, provider, frozen.as_ref(), observed)?;
     if let Some(frozen) = &frozen {
         job.check_against(frozen)?;
+    }
+    let on_cpu = || choose(Wish::Only(Provider::Cpu), invocation.onnxruntime);
+    let choice = fit(choice, spec.device(), &job.model.precision, on_cpu)?;
+    let provider = for_defaults(spec.device(), &choice);
+    if let Some(doubt) = doubt(provider, &job.model.precision, has_int8_dot()) {
+        tracing::warn!("{doubt}");
     }
     let onnxruntime = invocation.onnxruntime.map(Path::to_owned);
     Ok(Opened { spec, settings, model, choice, onnxruntime, job, input, output, frozen })

@@ -55,3 +55,58 @@ pub(super) fn common_spec(engines: &[Box<dyn Engine>]) -> Result<EngineSpec, Fai
         None => Err(Failure::new(Exit::Bug, "a run without a device")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::NoiseEngine;
+    use crate::tensor::{Dtype, Layout};
+
+    fn engine(classes: usize) -> NoiseEngine {
+        let spec = EngineSpec {
+            dtype: Dtype::F32,
+            layout: Layout::Nchw,
+            channels: 3,
+            height: 1,
+            width: 1,
+            classes,
+            dim: 1,
+            fixed_batch: None,
+            depth: 1,
+        };
+        NoiseEngine::new(spec, 1)
+    }
+
+    #[test]
+    fn every_device_has_a_batch_and_another_one_waits_for_it() {
+        let limits = Limits {
+            batch_size: 4,
+            requests: 12,
+            in_flight_bytes: 1,
+            decode_threads: 1,
+            max_error_fraction: 0.0,
+            max_damaged_inputs: 0,
+            grace: Duration::ZERO,
+        };
+        for (engines, slots, outputs) in [(1, 5, 3), (3, 9, 7)] {
+            let mut engines: Vec<NoiseEngine> = (0..engines).map(|_| engine(2)).collect();
+            let mut devices: Vec<&mut dyn Engine> =
+                engines.iter_mut().map(|engine| engine as &mut dyn Engine).collect();
+            let memory = Memory::allocate(&mut devices, &limits).unwrap();
+            assert_eq!((memory.filling, memory.outputs.len()), (3, outputs));
+            let boxed: Vec<Box<dyn Engine>> =
+                engines.into_iter().map(|engine| Box::new(engine) as Box<dyn Engine>).collect();
+            assert_eq!(Memory::slots(&boxed, limits.requests, limits.batch_size), slots);
+        }
+    }
+
+    #[test]
+    fn devices_must_agree_on_the_rows() {
+        let boxed = |classes| Box::new(engine(classes)) as Box<dyn Engine>;
+        assert!(common_spec(&[boxed(2), boxed(2)]).is_ok());
+        assert!(common_spec(&[boxed(2), boxed(3)]).is_err());
+        assert!(common_spec(&[]).is_err());
+    }
+}

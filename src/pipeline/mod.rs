@@ -5,6 +5,7 @@
 
 mod bench;
 mod budget;
+mod calibrate;
 mod canary;
 mod compare;
 mod decode;
@@ -39,6 +40,7 @@ pub use bench::{
     BenchOptions, BenchReport, CommitRate, DecodeRate, EncodeRate, EngineBenchOptions, EngineRate,
     EngineReport, Expected, FetchRate, Measured, Table, Together, bench_engine, bench_job,
 };
+pub use calibrate::{Compared, Correct, Largest, Measuring, Quantized, largest, quantize};
 pub use compare::compare;
 pub use decode::{Decoding, Fault};
 pub use device::{Ran, Tried};

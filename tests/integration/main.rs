@@ -6,9 +6,11 @@
 
 mod architecture;
 mod bad_checkpoints;
+mod bench_engine;
 mod bench_job;
 mod checkpoints;
 mod compare;
+mod cuda_path;
 mod datasets;
 mod doctor;
 mod export;
@@ -19,6 +21,8 @@ mod hostile;
 mod image;
 mod jobs;
 mod model;
+mod providers;
+mod quantize;
 mod reading;
 mod report;
 mod report_figures;

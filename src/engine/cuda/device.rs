@@ -28,6 +28,7 @@ struct Lane {
     options: RunOptions<NoSelectedOutputs>,
     input: Address,
     output: Address,
+    output_bytes: usize,
     /// Where the results arrive on the host.
     results: Arc<HostMemory>,
     copied: Event,
@@ -60,7 +61,7 @@ pub(super) struct Device {
     session: Session,
     streams: Streams,
     profiled: bool,
-    _context: Arc<Context>,
+    context: Arc<Context>,
 }
 
 /// How a batch's results lie in one block, so that one copy brings them.
@@ -105,13 +106,8 @@ impl Device {
         spec.fixed_batch = Some(batch);
         spec.depth = options.lanes;
         let block = Block::of(&spec, batch);
-        let mut device = Device {
-            lanes: Vec::new(),
-            session,
-            streams,
-            profiled: options.profile.is_some(),
-            _context: context,
-        };
+        let mut device =
+            Device { lanes: Vec::new(), session, streams, profiled: options.profile.is_some(), context };
         for number in 1..=options.lanes {
             let lane = device.lane(number, &spec, &names, batch, &block, &options)?;
             device.lanes.push(lane);
@@ -149,7 +145,7 @@ impl Device {
         let input =
             DynTensor::new(&allocator, element, Shape::new(spec.input_shape(batch))).map_err(refused)?;
         let output = Tensor::<f32>::new(&allocator, [block.floats]).map_err(refused)?;
-        let results = host_memory(&self._context, block.bytes(), options.pinned).map_err(too_large)?;
+        let results = host_memory(&self.context, block.bytes(), options.pinned).map_err(too_large)?;
 
         let mut binding = self.session.create_binding().map_err(refused)?;
         binding.bind_input(&names.input, &input).map_err(refused)?;
@@ -174,6 +170,7 @@ impl Device {
             options: run,
             input: Address::of(input.data_ptr()),
             output: start,
+            output_bytes: block.bytes(),
             results: Arc::new(results),
             copied: Event::new().map_err(too_large)?,
             computed: Event::new().map_err(too_large)?,
@@ -187,9 +184,13 @@ impl Device {
     fn warm_up(&mut self, spec: &EngineSpec, batch: usize) -> Result<(), EngineError> {
         let Device { lanes, session, streams, .. } = self;
         for lane in lanes {
-            // SAFETY: the range is the lane's input, which nothing uses yet.
-            unsafe { streams.compute.zero(lane.input, batch * spec.row_bytes()) }
-                .map_err(|refusal| too_large(refusal, batch))?;
+            for (memory, bytes) in [(lane.input, batch * spec.row_bytes()), (lane.output, lane.output_bytes)]
+            {
+                // what other work left there would be computed with, and copied to the host between two outputs
+                // SAFETY: the range is a tensor of the lane's, which nothing uses yet.
+                unsafe { streams.compute.zero(memory, bytes) }
+                    .map_err(|refusal| too_large(refusal, batch))?;
+            }
             session
                 .run_binding_with_options(&lane.binding, &lane.options)
                 .map_err(|error| refused(&error, batch))?;
@@ -230,7 +231,7 @@ impl Device {
         }
         let results = &lane.results;
         // SAFETY: block and results are equally long, and the holder has read what the last batch left in them.
-        unsafe { copy_out.copy_out(results.as_ptr(), lane.output, lane.bytes()) }.map_err(failed)?;
+        unsafe { copy_out.copy_out(results.as_ptr(), lane.output, lane.output_bytes) }.map_err(failed)?;
         lane.done.record(copy_out).map_err(failed)
     }
 
@@ -252,12 +253,6 @@ impl Device {
                 tracing::warn!("the device did not end its work: {refusal}");
             }
         }
-    }
-}
-
-impl Lane {
-    fn bytes(&self) -> usize {
-        self._output.shape().num_elements() * size_of::<f32>()
     }
 }
 
@@ -345,17 +340,43 @@ pub(super) fn too_large(refusal: Refusal, batch_size: usize) -> EngineError {
 
 /// An error of ONNX Runtime while memory is taken, which only its words tell.
 fn refused(error: &ort::Error, batch_size: usize) -> EngineError {
-    let why = error.to_string();
-    match says_out_of_memory(&why) {
-        true => EngineError::OutOfMemory { batch_size, why },
-        false => EngineError::Load(why),
+    let words = error.to_string();
+    match out_of_memory(&words) {
+        Some(why) => EngineError::OutOfMemory { batch_size, why: why.to_owned() },
+        None => EngineError::Load(words),
     }
 }
 
-/// The arena's, the runtime's, cuDNN's and cuBLAS's way to say it.
-fn says_out_of_memory(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
-    ["out of memory", "failed to allocate memory", "smaller than requested bytes", "alloc_failed"]
-        .iter()
-        .any(|sign| words.contains(sign))
+/// What the arena, the runtime, cuDNN or cuBLAS says when memory lacks, without the place in ONNX Runtime's source
+/// before it and the machine's name behind it.
+fn out_of_memory(words: &str) -> Option<&str> {
+    const SIGNS: [&str; 5] = [
+        "Available memory of",
+        "Failed to allocate memory",
+        "out of memory",
+        "CUDNN_STATUS_ALLOC_FAILED",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+    ];
+    let start = SIGNS.iter().find_map(|sign| words.find(sign))?;
+    let rest = &words[start..];
+    let end = rest.find(['\n', ';']).unwrap_or(rest.len());
+    Some(rest[..end].trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_known_by_its_words_and_told_without_the_rest() {
+        let arena = "/onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:360 void* AllocateRawInternal(size_t) \
+                     Available memory of 10 is smaller than requested bytes of 20\n";
+        assert_eq!(
+            out_of_memory(arena),
+            Some("Available memory of 10 is smaller than requested bytes of 20")
+        );
+        let runtime = "CUDA failure 2: out of memory ; GPU=0 ; hostname=a ; file=x.cc ; expr=cudaMalloc((void**)&p, n);";
+        assert_eq!(out_of_memory(runtime), Some("out of memory"));
+        assert_eq!(out_of_memory("CUDA failure 719: unspecified launch failure ; GPU=0"), None);
+    }
 }

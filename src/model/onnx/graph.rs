@@ -31,6 +31,9 @@ pub enum Precision {
     /// IEEE half precision from the input to the last map; pooled features and classifier in single precision,
     /// which costs nothing at their size and spares the logits a second rounding.
     Fp16,
+    /// Eight bits from the input to the last map, for CPUs. Such a graph is made of a drawn fp32 graph and of what its
+    /// maps held over a sample ([`to_int8`](crate::model::quantize::to_int8)); it is never drawn.
+    Int8,
 }
 
 impl Precision {
@@ -39,12 +42,13 @@ impl Precision {
         match self {
             Precision::Fp32 => "fp32",
             Precision::Fp16 => "fp16",
+            Precision::Int8 => "int8",
         }
     }
 
     pub(super) fn element(self) -> i32 {
         match self {
-            Precision::Fp32 => element::FLOAT,
+            Precision::Fp32 | Precision::Int8 => element::FLOAT,
             Precision::Fp16 => element::FLOAT16,
         }
     }
@@ -63,7 +67,8 @@ impl FromStr for Precision {
         match text {
             "fp32" => Ok(Precision::Fp32),
             "fp16" => Ok(Precision::Fp16),
-            other => Err(format!("`{other}` is no precision: take `fp32` or `fp16`")),
+            "int8" => Ok(Precision::Int8),
+            other => Err(format!("`{other}` is no precision: take `fp32`, `fp16` or `int8`")),
         }
     }
 }
@@ -180,7 +185,7 @@ impl Graph {
         #[allow(clippy::cast_possible_truncation)]
         let single = |value: &f64| *value as f32;
         let (bytes, overflow) = match precision {
-            Precision::Fp32 => (
+            Precision::Fp32 | Precision::Int8 => (
                 values.iter().flat_map(|value| single(value).to_le_bytes()).collect(),
                 values.iter().any(|value| single(value).is_infinite()),
             ),
@@ -306,9 +311,9 @@ mod tests {
 
     #[test]
     fn precision_reads_what_it_writes() {
-        for precision in [Precision::Fp32, Precision::Fp16] {
+        for precision in [Precision::Fp32, Precision::Fp16, Precision::Int8] {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
-        assert!("int8".parse::<Precision>().is_err());
+        assert!("int4".parse::<Precision>().is_err());
     }
 }

@@ -255,7 +255,7 @@ impl Graph {
         }
         let axis = vec![integer("axis", 1)];
         match self.precision {
-            Precision::Fp32 => self.node("Flatten", name.to_owned(), &[&mean], axis),
+            Precision::Fp32 | Precision::Int8 => self.node("Flatten", name.to_owned(), &[&mean], axis),
             Precision::Fp16 => {
                 let flat = self.node("Flatten", format!("{name}.flat"), &[&mean], axis);
                 self.cast(name.to_owned(), &flat, element::FLOAT)

@@ -137,7 +137,7 @@ impl Graph {
             value = self.node(operator, name.to_owned(), &[&value, &constant], vec![]);
         }
         Ok(match self.precision {
-            Precision::Fp32 => value,
+            Precision::Fp32 | Precision::Int8 => value,
             Precision::Fp16 => self.cast("pixels.half".to_owned(), &value, element::FLOAT16),
         })
     }

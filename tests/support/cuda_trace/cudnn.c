@@ -5,7 +5,8 @@ typedef void *Handle;
 typedef struct { int kind; } Backend;
 
 /* of cudnnBackendAttributeType_t and cudnnBackendAttributeName_t, what the answers below depend on */
-enum { TYPE_INT64 = 3, TYPE_NUMERICAL_NOTE = 11, TYPE_DESCRIPTOR = 15, TYPE_BEHAVIOR_NOTE = 19, ENGINE_KNOBS = 302 };
+enum { TYPE_INT64 = 3, TYPE_NUMERICAL_NOTE = 11, TYPE_DESCRIPTOR = 15, TYPE_BEHAVIOR_NOTE = 19 };
+enum { ENGINE_KNOBS = 302, PACKED_POINTERS = 1001 };
 
 EXPORT size_t cudnnGetVersion(void) { return 91500; }
 EXPORT size_t cudnnGetCudartVersion(void) { return 13000; }
@@ -30,7 +31,16 @@ EXPORT int cudnnBackendCreateDescriptor(int kind, Handle *made) {
   return status;
 }
 EXPORT int cudnnBackendDestroyDescriptor(Handle descriptor) { free(descriptor); return 0; }
-EXPORT int cudnnBackendSetAttribute(Handle descriptor, int name, int type, int64_t count, const void *values) { return 0; }
+/* Of all that is set, the memory that a plan is about to work on. */
+EXPORT int cudnnBackendSetAttribute(Handle descriptor, int name, int type, int64_t count, const void *values) {
+  if (name == PACKED_POINTERS) {
+    char text[512] = "";
+    for (int64_t i = 0; i < count && i < 16; i++)
+      snprintf(text + strlen(text), sizeof text - strlen(text), "%s%p", i ? "," : "", ((void *const *)values)[i]);
+    RECORD("cudnnWorksOn", "memory=%s", text);
+  }
+  return 0;
+}
 EXPORT int cudnnBackendFinalize(Handle descriptor) { return 0; }
 /* One engine without knobs or notes, whose every number is 0. */
 EXPORT int cudnnBackendGetAttribute(Handle descriptor, int name, int type, int64_t wanted, int64_t *count, void *values) {

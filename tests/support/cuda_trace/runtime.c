@@ -9,7 +9,11 @@ static uintptr_t handle(void) { return __atomic_add_fetch(&next_handle, 16, __AT
 static __thread int current;
 
 /* devices */
-EXPORT cudaError_t cudaGetDeviceCount(int *count) { *count = devices(); return 0; }
+EXPORT cudaError_t cudaGetDeviceCount(int *count) {
+  RECORD("cudaGetDeviceCount", "%s", "");
+  *count = devices();
+  return 0;
+}
 EXPORT cudaError_t cudaGetDevice(int *device) { *device = current; return 0; }
 EXPORT cudaError_t cudaSetDevice(int device) { current = device; return 0; }
 EXPORT cudaError_t cudaRuntimeGetVersion(int *version) { *version = 13000; return 0; }
@@ -224,25 +228,26 @@ EXPORT cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *s
   *(cudaStream_t *)stream = pushed[pushes].stream;
   return 0;
 }
-static cudaError_t launch(const void *kernel, cudaStream_t stream) {
-  RECORD("kernel", "stream=%p name=%.200s", (void *)stream, kernel_name(kernel));
+/* The first argument tells, where it is a pointer, what the kernel works on. */
+static cudaError_t launch(const void *kernel, void **arguments, cudaStream_t stream) {
+  RECORD("kernel", "stream=%p first=%p name=%.200s", (void *)stream, *(void **)arguments[0], kernel_name(kernel));
   return 0;
 }
 EXPORT cudaError_t cudaLaunchKernel(const void *kernel, dim3 grid, dim3 block, void **arguments, size_t shared,
                                     cudaStream_t stream) {
-  return launch(kernel, stream);
+  return launch(kernel, arguments, stream);
 }
 EXPORT cudaError_t __cudaGetKernel(void **kernel, const void *address) { *kernel = (void *)address; return 0; }
 EXPORT cudaError_t __cudaLaunchKernel(void *kernel, dim3 grid, dim3 block, void **arguments, size_t shared,
                                       cudaStream_t stream) {
-  return launch(kernel, stream);
+  return launch(kernel, arguments, stream);
 }
 EXPORT cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *launched, const void *kernel, void **arguments) {
-  return launch(kernel, launched->stream);
+  return launch(kernel, arguments, launched->stream);
 }
 EXPORT cudaError_t cudaLaunchCooperativeKernel(const void *kernel, dim3 grid, dim3 block, void **arguments, size_t shared,
                                                cudaStream_t stream) {
-  return launch(kernel, stream);
+  return launch(kernel, arguments, stream);
 }
 EXPORT cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *facts, const void *kernel) {
   memset(facts, 0, sizeof *facts);

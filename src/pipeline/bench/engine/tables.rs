@@ -56,6 +56,14 @@ impl Bench<'_> {
         if self.options.image_sizes.is_empty() { vec![224] } else { self.options.image_sizes.clone() }
     }
 
+    fn batches(&self) -> &[usize] {
+        match (self.options.batch_sizes.as_slice(), self.provider) {
+            ([], Provider::Cpu) => &[32],
+            ([], Provider::Cuda) => &[128],
+            (typed, _) => typed,
+        }
+    }
+
     fn subject<'a>(
         &self,
         name: String,
@@ -90,7 +98,7 @@ impl Bench<'_> {
         };
         let mut rows = Vec::new();
         for size in sizes {
-            for batch_size in &self.options.batch_sizes {
+            for batch_size in self.batches() {
                 let subjects: Vec<Subject<'_>> = models
                     .iter()
                     .map(|(name, model)| {
@@ -115,7 +123,7 @@ impl Bench<'_> {
             let subjects: Vec<Subject<'_>> = self
                 .sizes()
                 .into_iter()
-                .flat_map(|size| self.options.batch_sizes.iter().map(move |batch| (size, *batch)))
+                .flat_map(|size| self.batches().iter().map(move |batch| (size, *batch)))
                 .map(|(size, batch)| self.subject(name.clone(), weights.clone(), size, batch))
                 .collect();
             rows.extend(self.one_by_one(&subjects, tell)?);
@@ -135,7 +143,7 @@ impl Bench<'_> {
             let design = Design::TRESNET;
             let weights = Weights::Random { checkpoint: &checkpoint, architecture, design };
             for size in &sizes {
-                for batch in &self.options.batch_sizes {
+                for batch in self.batches() {
                     let subject = self.subject(name.into(), weights.clone(), *size, *batch);
                     let subject = Subject { paper: (*size == 224).then_some(paper), ..subject };
                     rows.extend(self.one_by_one(&[subject], tell)?);
@@ -157,7 +165,7 @@ impl Bench<'_> {
             let design = Design::TRESNET;
             let weights = Weights::Random { checkpoint: &checkpoint, architecture, design };
             for size in self.sizes() {
-                for batch in &self.options.batch_sizes {
+                for batch in self.batches() {
                     let control = self.subject(name.clone(), weights.clone(), size, *batch);
                     let variants = vary(&control);
                     let subjects: Vec<Subject<'_>> =
@@ -257,7 +265,7 @@ impl Bench<'_> {
             let whole = named(arch)?;
             let networks = ablated(arch, &whole)?;
             for size in self.sizes() {
-                for batch in &self.options.batch_sizes {
+                for batch in self.batches() {
                     let mut subjects = Vec::new();
                     for network in &networks {
                         let Ablated { checkpoint, architecture, design, .. } = network;
@@ -358,10 +366,8 @@ fn ablated(arch: &str, whole: &Architecture) -> Result<Vec<Ablated>, Failure> {
 }
 
 fn named(name: &str) -> Result<Architecture, Failure> {
-    Architecture::named(name, CLASSES).ok_or_else(|| {
-        let why = format!("`{name}` is none of {}", Architecture::names().join(", "));
-        Failure::new(Exit::Usage, why)
-    })
+    Architecture::described(name, CLASSES)
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("`{name}` is no network that is known")))
 }
 
 fn random(name: &str) -> Result<(Checkpoint, Architecture), Failure> {
