@@ -100,7 +100,7 @@ class Ours:
         seconds = time.perf_counter() - began
         if run.returncode != 0:
             sys.exit(f"our run ended with {run.returncode}:\n{run.stderr}")
-        return json.loads(run.stdout.splitlines()[-1])["rows"], seconds
+        return json.loads(run.stdout.splitlines()[-1])["rows"]["planned"], seconds
 
 
 @torch.no_grad()

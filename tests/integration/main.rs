@@ -16,6 +16,7 @@ mod doctor;
 mod export;
 mod fault_matrix;
 mod forms;
+mod gpu_check;
 mod hostile;
 mod image;
 mod jobs;

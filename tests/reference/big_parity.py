@@ -7,7 +7,7 @@ PHOTOGRAPHS is a folder of JPEGs, at any depth; 8 are classified, others calibra
 and references (2 GB), so that a second run only repeats the program's part.
 
 Weights are random, every scale, shift, mean and variance of batch norm among them: the statistics are measured on
-photographs in float64 and then moved, so that none is what the maps happen to have. Each network must fail to give
+photographs and then moved, so that none is what the maps happen to have. Each network must fail to give
 the same logits when any one of its blocks loses its branch. The reference is timm's model in float64 over pixels of
 timm's evaluation transform; beside ours stands PyTorch's own error in float32.
 
@@ -74,15 +74,15 @@ def randomise(model, images, generator):
     """Random weights of every kind; batch norm's statistics are measured on batches of all sizes, then moved."""
 
     def noise(like):
-        return torch.randn(like.shape, generator=generator, dtype=torch.float64)
+        return torch.randn(like.shape, generator=generator)
 
     def even(like):
-        return torch.rand(like.shape, generator=generator, dtype=torch.float64)
+        return torch.rand(like.shape, generator=generator)
 
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         # what the authors' file can hold to the bit, so that both files are one network
-        norm.weight.data = used_scale(authors_scale((0.5 + even(norm.weight)).float(), generator)).double()
+        norm.weight.data = used_scale(authors_scale(0.5 + even(norm.weight), generator))
         norm.bias.data = 0.4 * noise(norm.bias)
         norm.reset_running_stats()
         norm.momentum = None
@@ -141,10 +141,9 @@ def make_weights(name, work, files):
         return path, authors
     generator = torch.Generator().manual_seed(13630 + NETWORKS.index(name))
     torch.manual_seed(13630 + NETWORKS.index(name))
-    model = timm.create_model(name, pretrained=False).double()
+    model = timm.create_model(name, pretrained=False)
     assert isinstance(model, TResNet)
-    randomise(model, [pixels(files, size).double() for size in SIZES], generator)
-    model.float()
+    randomise(model, [pixels(files, size) for size in SIZES], generator)
     moved = assert_every_branch_counts(model, pixels(files[:2], 224))
     state = {key: value.contiguous() for key, value in model.state_dict().items()}
     bottlenecks = ("1", "2", "3", "4") if "v2" in name else ("3", "4")
