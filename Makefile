@@ -37,6 +37,7 @@ test-cuda: setup python ## the CUDA path without a GPU: the real provider over l
 test-long: setup python ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
 	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01
 	TRESNET_BATCH_SCALE=50000,1000000,10000000 cargo test --locked --test integration -- --nocapture scale::memory
+	TRESNET_BATCH_INT8=3000 cargo test --locked --test integration -- --nocapture quantize::
 	TRESNET_BATCH_SCHEDULES=50000 cargo test --locked --features failpoints --test faults -- --nocapture model::
 
 check: tools ## formatting and lints

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::engine::{ConvSearch, CudaOptions, OrtOptions, Provider, Wish};
 use crate::failure::{Exit, Failure};
-use crate::model::{Architecture, Precision};
+use crate::model::Precision;
 use crate::pipeline::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
 
-use super::model::PrecisionArg;
+use super::model::{PrecisionArg, architecture};
 use super::print::{line, note};
 use super::{Cli, ProgressStyle, Summary, files};
 
@@ -21,8 +21,9 @@ pub(super) struct EngineArgs {
     /// random weights of --arch)
     #[arg(value_name = "MODEL", conflicts_with_all = ["arch", "table"])]
     models: Vec<PathBuf>,
-    /// Networks with random weights of their true shapes
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "tresnet_m")]
+    /// Networks with random weights of their true shapes: tresnet_m, tresnet_l, tresnet_xl, tresnet_v2_l, or a
+    /// description such as tresnet[1,1,1,1]x16, as `model inspect` prints it; may be repeated
+    #[arg(long, value_name = "NAME", default_value = "tresnet_m")]
     arch: Vec<String>,
     /// Pixels a side (default: the first model's own, or 224; 224 and 448 for --table basic)
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
@@ -102,8 +103,8 @@ fn resolve(arguments: &EngineArgs, cli: &Cli) -> Result<EngineBenchOptions, Fail
     let usage = |why: String| Failure::new(Exit::Usage, why);
     let time = Duration::try_from_secs_f64(arguments.seconds).ok().filter(|time| !time.is_zero());
     let time = time.ok_or_else(|| usage("--seconds is a number above 0".into()))?;
-    if let Some(other) = arguments.arch.iter().find(|name| Architecture::named(name, 1000).is_none()) {
-        return Err(usage(format!("--arch `{other}` is none of {}", Architecture::names().join(", "))));
+    for name in &arguments.arch {
+        architecture(name, 1000)?;
     }
     let mut options = EngineBenchOptions {
         wish: match arguments.device {

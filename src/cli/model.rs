@@ -50,7 +50,7 @@ pub(super) enum ModelCommand {
     },
     /// Write random weights of a network's true shapes, to measure a machine before real weights are there
     New {
-        /// tresnet_m, tresnet_l, tresnet_xl or tresnet_v2_l
+        /// tresnet_m, tresnet_l, tresnet_xl, tresnet_v2_l, or a description such as tresnet[1,1,1,1]x16
         #[arg(long, value_name = "NAME")]
         arch: String,
         /// The .safetensors file to write
@@ -171,10 +171,18 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
     }
 }
 
+/// The network that `--arch` asks for.
+pub(super) fn architecture(typed: &str, classes: usize) -> Result<Architecture, Failure> {
+    Architecture::described(typed, classes).ok_or_else(|| {
+        let names = Architecture::names().join(", ");
+        let why =
+            format!("--arch `{typed}` is neither {names} nor a description such as tresnet[1,1,1,1]x16");
+        Failure::new(Exit::Usage, why)
+    })
+}
+
 fn new(arch: &str, output: &Path, classes: usize, seed: u64) -> Result<Summary, Failure> {
-    let architecture = Architecture::named(arch, classes).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("--arch `{arch}` is none of {}", Architecture::names().join(", ")))
-    })?;
+    let architecture = architecture(arch, classes)?;
     let weights = Checkpoint::random(&architecture, StemDesign::SpaceToDepth, seed)?;
     let bytes = weights.to_safetensors()?;
     files::write(output, &bytes)?;

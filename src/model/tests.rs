@@ -73,6 +73,34 @@ impl Layout {
 }
 
 #[test]
+fn a_description_is_read_back_as_the_network_that_it_describes() {
+    for text in [
+        "tresnet_xl",
+        "tresnet_v2_l",
+        "tresnet[1,1,1,1]x16",
+        "tresnet_v2[1,2,3,4]x8",
+        "tresnet_nbbn[1,1,2,1]x7+se[1,4]",
+        "tresnet[3,4,11,3]x64+se[]",
+    ] {
+        let architecture = Architecture::described(text, 5).unwrap();
+        assert_eq!((architecture.name().as_str(), architecture.classes), (text, 5));
+    }
+    for text in [
+        "resnet50",
+        "tresnet",
+        "tresnet[1,1,1]x16",
+        "tresnet[1,1,1,0]x16",
+        "tresnet[1,1,1,1]x0",
+        "tresnet[1,1,1,1]x16+se[5]",
+        "tresnet[1,1,1,1]x16+se[1",
+        "tresnet_bb[1,1,1,1]x16",
+        "tresnet[1,1,1,999999999]x16",
+    ] {
+        assert_eq!(Architecture::described(text, 5), None, "{text}");
+    }
+}
+
+#[test]
 fn the_published_networks_are_known_by_their_shapes() {
     // name, width, depths, second version, embedding, millions of parameters, GMACs at 224
     let table = [

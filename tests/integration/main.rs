@@ -6,6 +6,7 @@
 
 mod architecture;
 mod bad_checkpoints;
+mod bench_engine;
 mod bench_job;
 mod checkpoints;
 mod compare;
@@ -20,6 +21,7 @@ mod image;
 mod jobs;
 mod model;
 mod providers;
+mod quantize;
 mod reading;
 mod report;
 mod report_figures;

@@ -66,6 +66,15 @@ impl File {
     }
 }
 
+/// Whether ranges can be measured of a graph.
+///
+/// # Errors
+///
+/// [`ModelError::NotForQuantizing`] for a graph that is not ours, or not fp32.
+pub fn check(graph: &[u8]) -> Result<(), ModelError> {
+    File::open(graph, Precision::Fp32).map(|_| ())
+}
+
 /// A fp32 graph that gives its maps as outputs, too, and the names of those.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use file::watch;
+pub use file::{check, watch};
 pub use half::{HALF_LIMIT, to_half};
 pub use histogram::Histogram;
 pub use int8::to_int8;

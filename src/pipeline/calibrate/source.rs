@@ -9,6 +9,8 @@ use crate::dataset::FolderTargets;
 use crate::engine::Provider;
 use crate::failure::{Exit, Failure};
 use crate::job::{JobSpec, LoadedModel, ResolvedJob, Source, load};
+use crate::model::quantize::check;
+use crate::model::{Form, Metadata, Precision};
 use crate::pipeline::inputs::Input;
 
 use super::Measuring;
@@ -57,6 +59,9 @@ impl Opened {
             spec.preprocess.image_size = measuring.image_size;
         }
         let model = LoadedModel::read(measuring.model, spec.model.config.as_deref().map(Path::new))?;
+        if model.fixed_precision().is_some() {
+            check(&model.graph(Precision::Fp32, 0, Form::PLAIN, &Metadata::default())?)?;
+        }
         spec.input.check()?;
         let within = |failure: Failure| mistaken(failure, address);
         let input = Input::open(&spec, spec.storage_settings()?).await.map_err(within)?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::engine::resident_memory;
+use crate::engine::{give_back_memory, resident_memory};
 
 /// Begins anew to keep the most that the process holds.
 pub(super) struct Peak {
@@ -12,6 +12,7 @@ pub(super) struct Peak {
 impl Peak {
     /// `None` where the system keeps no such figure.
     pub fn begin() -> Option<Peak> {
+        give_back_memory();
         // proc(5): writing 5 sets the peak to what is held now
         fs::write("/proc/self/clear_refs", "5").ok()?;
         Some(Peak { before: resident_memory()? })

@@ -366,10 +366,8 @@ fn ablated(arch: &str, whole: &Architecture) -> Result<Vec<Ablated>, Failure> {
 }
 
 fn named(name: &str) -> Result<Architecture, Failure> {
-    Architecture::named(name, CLASSES).ok_or_else(|| {
-        let why = format!("`{name}` is none of {}", Architecture::names().join(", "));
-        Failure::new(Exit::Usage, why)
-    })
+    Architecture::described(name, CLASSES)
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("`{name}` is no network that is known")))
 }
 
 fn random(name: &str) -> Result<(Checkpoint, Architecture), Failure> {
