@@ -95,7 +95,8 @@ fn an_int8_model_stays_on_the_processor() {
     quantize.args(["--image-size", "64", "--calibrate"]).arg(&IMAGES.folder);
     ended(&mut quantize).exits(0);
     let model = format!("model.path={}", graph.display());
-    let summary = job.set(&model).run().exits(0);
+    let job = job.set(&model);
+    let summary = job.run().exits(0);
     assert_eq!((&summary["provider"], &summary["engine"]["precision"]), (&json!("cpu"), &json!("int8")));
     assert!(summary["engine"]["why"].as_str().unwrap().contains("int8"), "{summary}");
     let words = ["int8", "`engine.device` is \"cuda\""];
