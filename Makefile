@@ -1,12 +1,15 @@
 # The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools python browser build demo test test-long check fuzz clean-runtime
+.PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-long check fuzz clean-runtime
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: tools ## check the build tools (as root on Debian: install them), fetch ONNX Runtime into .runtime/cpu
 	@infra/setup/onnxruntime.sh
+
+setup-cuda: tools ## fetch ONNX Runtime for CUDA and NVIDIA's libraries into .runtime/cuda (2 GB; the GPU's driver is yours)
+	@infra/setup/cuda.sh
 
 tools: ## the first half of setup: only the build tools
 	@infra/setup/tools.sh
@@ -27,6 +30,10 @@ test: setup python browser ## all tests: unit, integration, documentation, and t
 	cargo test --locked
 	cargo test --locked --features failpoints --test faults
 
+test-cuda: setup python ## the CUDA path without a GPU: the real provider over libraries that record every call (Linux on x86_64)
+	@infra/setup/cuda_trace.sh
+	TRESNET_BATCH_CUDA_TRACE=$(CURDIR)/.runtime/cuda-trace cargo test --locked --test integration cuda_path:: -- --nocapture
+
 test-long: setup python ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
 	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01
 	TRESNET_BATCH_SCALE=50000,1000000,10000000 cargo test --locked --test integration -- --nocapture scale::memory
@@ -43,5 +50,5 @@ SECONDS = 600
 fuzz: tools ## hostile bytes for one reader: make fuzz TARGET=decode SECONDS=1800; needs a nightly compiler
 	@infra/fuzz/run.sh "$(TARGET)" "$(SECONDS)"
 
-clean-runtime: ## remove what setup and python made: .runtime and .venv
+clean-runtime: ## remove what setup, setup-cuda, test-cuda and python made: .runtime and .venv
 	rm -rf .runtime .venv

@@ -18,7 +18,7 @@ use std::time::Instant;
 use tresnet_batch::engine::{Engine, OrtCpu, OrtOptions, Runtime};
 use tresnet_batch::image::{Decoder, Options};
 use tresnet_batch::job::LoadedModel;
-use tresnet_batch::model::{Architecture, Metadata, Precision};
+use tresnet_batch::model::{Architecture, Form, Metadata, Precision};
 use tresnet_batch::tensor::{Layout, RowMut};
 
 struct Settings {
@@ -200,7 +200,10 @@ fn main() {
     )
     .unwrap();
     let model = LoadedModel::read(&weights, None).unwrap();
-    let graph = model.graph(Precision::Fp32, settings.size, &Metadata::default()).unwrap().into_owned();
+    let graph = model
+        .graph(Precision::Fp32, settings.size, Form::FOR_CPU, &Metadata::default())
+        .unwrap()
+        .into_owned();
     let images = files.len() * settings.copies;
     let threads = std::thread::available_parallelism().unwrap().get();
     println!(
@@ -214,7 +217,7 @@ fn main() {
     let (mut engine, mut decode, mut whole, mut peak) = (vec![], vec![], vec![], vec![]);
     let batches = (images / settings.batch).clamp(2, 12);
     let runtime = Runtime::load(None).unwrap();
-    let mut session = OrtCpu::load(&runtime, &graph, model.names(), OrtOptions { threads: 0 }).unwrap();
+    let mut session = OrtCpu::load(&runtime, &graph, model.names(), OrtOptions::default()).unwrap();
     for round in 0..settings.runs {
         engine.push(engine_alone(&mut session, settings.batch, batches));
         decode.push(decode_alone(&bytes, settings.size, settings.copies, threads));

@@ -33,6 +33,9 @@ pub enum Layout {
     Nchw,
     /// Interleaved: `[h, w, c]`.
     Nhwc,
+    /// Squares of 4×4 pixels as channels, as TResNet's stem reads them: `[h / 4, w / 4, 16 c]`, where channel
+    /// `(4 · y + x) · c + k` is channel `k` of the pixel in row `y`, column `x` of the square.
+    SpaceToDepth,
 }
 
 /// A mutable view of one row: `c * h * w` elements, in the engine's layout.

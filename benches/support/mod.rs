@@ -164,7 +164,7 @@ pub async fn run_with_noise_into(input: &Location, output: &Location, knobs: Kno
         dataset: Arc::new(FolderDataset::new(input.clone(), output.clone(), 64 << 20)),
         planner: Planner::new(&source, output, Names::segment, options),
         share: Share::WHOLE,
-        engine: Box::new(NoiseEngine::new(spec, 1)),
+        engines: vec![Box::new(NoiseEngine::new(spec, 1))],
         image: Options::new(knobs.size),
         isolation: Isolation::Off,
         context: PartContext { schema: rows.schema(), pairs: Vec::new(), compress: true },

@@ -30,3 +30,15 @@ find_python() {
 
 # A Python that can make a virtual environment needs pip's bundled copy, which Debian ships apart.
 can_make_venv() { "$1" -c 'import venv, ensurepip' 2>/dev/null; }
+
+# Prints an interpreter that has pip. A system Python without it still has the copy that fills virtual environments; one
+# is made in the folder that is given then.
+python_with_pip() {
+  local python
+  python=$(find_python) || die "no Python from 3.11 to 3.13 on PATH" "run: make tools"
+  if ! "$python" -m pip --version >/dev/null 2>&1; then
+    "$python" -m venv "$1/venv" || die "$python cannot make a virtual environment" "run: make tools"
+    python=$1/venv/bin/python
+  fi
+  printf '%s\n' "$python"
+}

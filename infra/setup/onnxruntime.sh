@@ -26,12 +26,7 @@ mkdir -p "$root/.runtime"
 work=$(mktemp -d "$root/.runtime/.new.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-python=$(find_python) || die "no Python from 3.11 to 3.13 on PATH" "run: make tools"
-if ! "$python" -m pip --version >/dev/null 2>&1; then
-  # a system Python without pip still has the copy that fills virtual environments
-  "$python" -m venv "$work/venv" || die "$python cannot make a virtual environment" "run: make tools"
-  python=$work/venv/bin/python
-fi
+python=$(python_with_pip "$work")
 
 say "fetching ONNX Runtime $version ($platform)"
 # The tags are given, so that the same wheel comes whatever Python runs this.

@@ -11,12 +11,14 @@ use crate::pipeline::{BenchOptions, BenchReport, CommitRate, bench_job};
 
 use super::job::JobArgs;
 use super::print::{line, note};
-use super::{Cli, ProgressStyle, Summary, utilisation};
+use super::{Cli, ProgressStyle, Summary, bench_engine, utilisation};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
     /// Measure each stage of a job alone and all together, on its own input and model; the job is not run
     Job(BenchArgs),
+    /// Measure the network alone: models against each other, the paper's networks, ways to draw and to run them
+    Engine(bench_engine::EngineArgs),
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::engine::{EngineError, Runtime};
+use crate::engine::{Runtime, Survey, Wish, choose, has_int8_dot, processor};
 use crate::failure::Failure;
 
 use super::print::line;
@@ -39,12 +39,65 @@ pub(super) async fn doctor(arguments: &DoctorArgs, cli: &Cli) -> Result<Summary,
 
 fn machine(cli: &Cli) -> Result<Summary, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    line(format!("tresnet-batch {} on {cores} cores", env!("CARGO_PKG_VERSION")));
-    let runtime = Runtime::load(cli.onnxruntime.as_deref()).map_err(EngineError::from)?;
+    line(format!("tresnet-batch {} on {cores} cores ({})", env!("CARGO_PKG_VERSION"), processor()));
+    let int8 = if has_int8_dot() { "exact (VNNI or its like)" } else { "neither exact nor fast (no VNNI)" };
+    line(format!("int8 on this processor: {int8}"));
+    let survey = Survey::of(cli.onnxruntime.as_deref());
+    show_cuda(&survey);
+    let mut summary = json!({
+        "cores": cores,
+        "processor": processor(),
+        "int8_dot": has_int8_dot(),
+        "cuda": {
+            "library": survey.cuda.as_ref().ok(),
+            "libraries": survey.libraries.iter().map(|(name, there)| json!({ "name": name, "there": there }))
+                .collect::<Vec<_>>(),
+            "driver": survey.driver.as_ref().ok().map(|driver| json!({ "version": driver.version, "cuda": driver.cuda })),
+            "devices": survey.driver.as_ref().map_or_else(|_| Vec::new(), |driver| {
+                driver.devices.iter()
+                    .map(|device| json!({ "name": device.name, "memory": device.memory }))
+                    .collect()
+            }),
+        },
+    });
+    // last, for it may fail
+    let choice = choose(Wish::Auto, cli.onnxruntime.as_deref())?;
+    let runtime = Runtime::for_choice(&choice)?;
     line(format!("ONNX Runtime {} at {}", runtime.version(), runtime.path().display()));
     line(format!("providers in it: {}", runtime.providers().join(", ")));
-    Ok(Summary::new(json!({
-        "onnxruntime": { "path": runtime.path(), "version": runtime.version(), "providers": runtime.providers() },
-        "cores": cores,
-    })))
+    line(match &choice.why {
+        Some(why) => format!("`engine.device = \"auto\"` takes the CPU here: {why}"),
+        None => format!("`engine.device = \"auto\"` takes {} here", choice.provider.as_str()),
+    });
+    summary["onnxruntime"] =
+        json!({ "path": runtime.path(), "version": runtime.version(), "providers": runtime.providers() });
+    summary["auto"] = json!({ "provider": choice.provider.as_str(), "why": choice.why });
+    Ok(Summary::new(summary))
+}
+
+fn show_cuda(survey: &Survey) {
+    match &survey.cuda {
+        Ok(library) => {
+            line(format!("CUDA provider: installed, with {}", library.display()));
+            let missing: Vec<&str> =
+                survey.libraries.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+            match missing.as_slice() {
+                [] => line(format!("CUDA libraries: all {} are there", survey.libraries.len())),
+                missing => {
+                    line(format!("CUDA libraries: {} missing; run `make setup-cuda`", missing.join(", ")))
+                }
+            }
+        }
+        Err(error) => line(format!("CUDA provider: {error}")),
+    }
+    match &survey.driver {
+        Ok(driver) => {
+            let version = driver.version.as_deref().unwrap_or("of unknown version");
+            line(format!("NVIDIA driver: {version}, for CUDA up to {}", driver.cuda));
+            for (number, device) in driver.devices.iter().enumerate() {
+                line(format!("  device {number}: {}, {} MiB", device.name, device.memory >> 20));
+            }
+        }
+        Err(why) => line(format!("NVIDIA driver: {why}")),
+    }
 }

@@ -1,8 +1,10 @@
 //! The commands. The only place that prints, and the only one that turns failures into exit codes.
 
 mod bench;
+mod bench_engine;
 mod compare;
 mod decode;
+mod device;
 mod doctor;
 mod export;
 mod files;
@@ -167,6 +169,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, cli.progress)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Bench(bench::BenchCommand::Job(arguments)) => runtime.block_on(bench::bench(arguments, cli)),
+        Command::Bench(bench::BenchCommand::Engine(arguments)) => bench_engine::bench(arguments, cli),
         Command::Model(command) => runtime.block_on(model::model(command, cli)),
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
         Command::DecodeProcess => {
@@ -189,8 +192,10 @@ impl Command {
             Command::Verify(_) => "verify",
             Command::Status(_) => "status",
             Command::Bench(bench::BenchCommand::Job(_)) => "bench job",
+            Command::Bench(bench::BenchCommand::Engine(_)) => "bench engine",
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
+            Command::Model(model::ModelCommand::New { .. }) => "model new",
             Command::Model(model::ModelCommand::Quantize(_)) => "model quantize",
             Command::Doctor(arguments) => arguments.name(),
             Command::DecodeProcess => DECODE_COMMAND,

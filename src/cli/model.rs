@@ -7,7 +7,9 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{LoadedModel, read_labels};
-use crate::model::{Architecture, Metadata, OnnxInfo, Precision, Preprocessing, load};
+use crate::model::{
+    Architecture, Checkpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing, StemDesign, load,
+};
 use crate::pipeline::Measuring;
 
 use super::print::{count, line};
@@ -46,6 +48,21 @@ pub(super) enum ModelCommand {
         #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
         images: u64,
     },
+    /// Write random weights of a network's true shapes, to measure a machine before real weights are there
+    New {
+        /// tresnet_m, tresnet_l, tresnet_xl, tresnet_v2_l, or a description such as tresnet[1,1,1,1]x16
+        #[arg(long, value_name = "NAME")]
+        arch: String,
+        /// The .safetensors file to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Outputs of the classifier
+        #[arg(long, value_name = "C", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        classes: u32,
+        /// Equal seeds give equal weights
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// Write an int8 graph for CPUs, with ranges measured on images, and hold it against fp32
     Quantize(QuantizeArgs),
     /// Say what a checkpoint or an ONNX file holds
@@ -60,6 +77,15 @@ pub(super) enum ModelCommand {
 pub(super) enum PrecisionArg {
     Fp32,
     Fp16,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(typed: PrecisionArg) -> Precision {
+        match typed {
+            PrecisionArg::Fp32 => Precision::Fp32,
+            PrecisionArg::Fp16 => Precision::Fp16,
+        }
+    }
 }
 
 pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, Failure> {
@@ -84,10 +110,7 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
                 None => model.labels.clone(),
             };
             let size = image_size.or(model.preprocessing.image_size).unwrap_or(224);
-            let precision = match precision {
-                PrecisionArg::Fp32 => Precision::Fp32,
-                PrecisionArg::Fp16 => Precision::Fp16,
-            };
+            let precision = Precision::from(*precision);
             let preprocessing = Preprocessing { image_size: Some(size), ..model.preprocessing.clone() };
             let metadata = Metadata { preprocessing, classes: labels };
             let measured = match (calibrate, precision) {
@@ -118,9 +141,9 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
                     return Err(Failure::new(Exit::Usage, why));
                 }
             };
-            let mut graph = model.graph(precision, size, &metadata)?.into_owned();
+            let mut graph = model.graph(precision, size, Form::PLAIN, &metadata)?.into_owned();
             if let Some(half) = &measured {
-                graph = half.graph(&model.graph(Precision::Fp32, size, &metadata)?, &graph)?;
+                graph = half.graph(&model.graph(Precision::Fp32, size, Form::PLAIN, &metadata)?, &graph)?;
                 half.show();
             }
             files::write(output, &graph)?;
@@ -139,12 +162,41 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
             }
             Ok(summary)
         }
+        ModelCommand::New { arch, output, classes, seed } => new(arch, output, *classes as usize, *seed),
         ModelCommand::Quantize(arguments) => super::quantize::run(arguments, cli).await,
         ModelCommand::Inspect { path } if path.extension().is_some_and(|extension| extension == "onnx") => {
             inspect_graph(path)
         }
         ModelCommand::Inspect { path } => inspect_checkpoint(path),
     }
+}
+
+/// The network that `--arch` asks for.
+pub(super) fn architecture(typed: &str, classes: usize) -> Result<Architecture, Failure> {
+    Architecture::described(typed, classes).ok_or_else(|| {
+        let names = Architecture::names().join(", ");
+        let why =
+            format!("--arch `{typed}` is neither {names} nor a description such as tresnet[1,1,1,1]x16");
+        Failure::new(Exit::Usage, why)
+    })
+}
+
+fn new(arch: &str, output: &Path, classes: usize, seed: u64) -> Result<Summary, Failure> {
+    let architecture = architecture(arch, classes)?;
+    let weights = Checkpoint::random(&architecture, StemDesign::SpaceToDepth, seed)?;
+    let bytes = weights.to_safetensors()?;
+    files::write(output, &bytes)?;
+    line(format!(
+        "{}: {arch} of {classes} classes with random weights, {} bytes; it has learnt nothing",
+        output.display(),
+        count(bytes.len() as u64)
+    ));
+    Ok(Summary::new(json!({
+        "file": output,
+        "arch": arch,
+        "bytes": bytes.len(),
+        "sha256": weights.sha256,
+    })))
 }
 
 fn inspect_checkpoint(path: &Path) -> Result<Summary, Failure> {

@@ -11,7 +11,7 @@ use crate::pipeline::{Opened, open_job, write_plan};
 
 use super::job::JobArgs;
 use super::print::{count, line};
-use super::{Cli, Summary};
+use super::{Cli, Summary, device};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -74,7 +74,8 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
         Format::Webdataset => "a shard each".to_owned(),
         Format::Parquet => "a row group each".to_owned(),
     };
-    line(format!("parts       {part}, batches of {}", job.limits.batch_size));
+    line(format!("parts       {part}"));
+    let device = device::show_choice(&opened.choice, &job.engine);
     line(format!(
         "limits      error rows up to {} of all, {} requests and {} MiB in flight, {} decode threads",
         job.limits.max_error_fraction,
@@ -104,6 +105,7 @@ pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Fai
         "begun": opened.frozen.is_some(),
         "fingerprint": job.fingerprint,
         "rows_per_part": job.rows_per_part,
+        "device": device,
     })))
 }
 

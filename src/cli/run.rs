@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Success;
-use crate::pipeline::{Ended, Finished, Isolation, Progress, Share, Shutdown, Snapshot, run_job};
+use crate::pipeline::{Ended, Finished, Isolation, Progress, Ran, Share, Shutdown, Snapshot, run_job};
 use crate::report::Verdict;
 use crate::store::Location;
 use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
@@ -17,7 +17,7 @@ use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 use super::job::JobArgs;
 use super::print::{count, line, seconds};
 use super::progress::Display;
-use super::{Cli, Summary, signals, utilisation};
+use super::{Cli, Summary, device, signals, utilisation};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -78,7 +78,7 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
             summary.exit = arguments.already_done_exit;
             summary
         }
-        Ended::Share { run, price_per_hour, missing, input, output } => {
+        Ended::Share { run, ran, price_per_hour, missing, input, output } => {
             let others = match missing {
                 Some(missing) => format!("{missing} parts of other shares are missing"),
                 None => "the plan is not whole yet".to_owned(),
@@ -90,6 +90,7 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 run.parts,
                 count(run.resumed)
             ));
+            device::show(ran);
             utilisation::show(&run.utilisation());
             utilisation::show_cost(run, *price_per_hour);
             let mut summary = Summary::new(json!({
@@ -103,12 +104,14 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "errors_by_kind": run.by_kind,
                 "images_per_s": rounded(run.rate()),
                 "requests": { "input": input.requests(), "output": output.requests() },
+                "provider": ran.provider,
+                "engine": ran,
             }));
             summary.add(utilisation::fields(run, *price_per_hour));
             summary
         }
-        Ended::Now { finished, run, rule, price_per_hour, provider, input, output } => {
-            show_run(finished, run, *price_per_hour, provider, output);
+        Ended::Now { finished, run, rule, price_per_hour, ran, input, output } => {
+            show_run(finished, run, *price_per_hour, ran, output);
             if let Some(rule) = rule {
                 line(format!("  targets by the rule {rule}"));
             }
@@ -129,7 +132,8 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
                 "working_seconds": rounded(run.working.as_secs_f64()),
                 "images_per_s": rounded(run.rate()),
                 "requests": { "input": input.requests(), "output": output.requests() },
-                "provider": provider,
+                "provider": ran.provider,
+                "engine": ran,
                 "fingerprint": success.fingerprint,
                 "metrics": success.metrics,
             }));
@@ -176,18 +180,20 @@ fn rounded(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, provider: &str, output: &Location) {
+fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Ran, output: &Location) {
     let success = &finished.success;
     let totals = &success.totals;
     line(format!(
-        "{} images: {} ok, {} errors, in {} ({:.1} images/s on {provider}{})",
+        "{} images: {} ok, {} errors, in {} ({:.1} images/s on {}{})",
         count(totals.planned),
         count(totals.ok),
         count(totals.error),
         seconds(run.elapsed),
         run.rate(),
+        ran.provider,
         if run.resumed > 0 { format!("; {} rows stood already", count(run.resumed)) } else { String::new() }
     ));
+    device::show(ran);
     utilisation::show(&run.utilisation());
     utilisation::show_cost(run, price);
     for (kind, rows) in &finished.report.counts.errors_by_kind {

@@ -3,14 +3,21 @@
 //! Knows nothing of images, jobs or storage: pixels come in through [`RowSlot`]s, numbers leave in
 //! [`Outputs`]. The only room that names `ort`.
 
+mod cuda;
+mod machine;
 mod noise;
+mod nvidia;
 mod observe;
+mod options;
 mod ort_cpu;
 #[allow(clippy::duplicate_mod)]
 mod owners;
 mod pool;
+mod provider;
 mod runtime;
+mod session;
 mod slot;
+mod trial;
 
 /// What `owners.rs` is built from, here the standard library's.
 mod sync {
@@ -32,12 +39,19 @@ mod sync {
 #[allow(clippy::duplicate_mod)]
 mod owners_model;
 
+pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
+pub use machine::{available_memory, give_back_memory, has_int8_dot, processor, resident_memory, room_for};
 pub use noise::NoiseEngine;
+pub use nvidia::{Driver, Gpu};
 pub use observe::Observer;
-pub use ort_cpu::{GraphNames, OrtCpu, OrtOptions};
+pub use options::{Batch, Options};
+pub use ort_cpu::{OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};
+pub use provider::{Choice, Provider, Survey, Wish, choose};
 pub use runtime::{Runtime, RuntimeError, exit_at_once};
+pub use session::GraphNames;
 pub use slot::{Outputs, Slot};
+pub use trial::{Repeated, Trial, best_size, next_size, try_size, warm_up};
 
 use crate::failure::{Exit, Failure};
 use crate::tensor::{Dtype, Layout};
@@ -109,6 +123,30 @@ pub enum EngineError {
     /// The graph takes or gives something else than was announced.
     #[error("the model {0}")]
     Model(String),
+    /// A provider that was asked for cannot be used.
+    #[error("the provider `{provider}` is not there: {why}")]
+    Provider {
+        /// Which.
+        provider: &'static str,
+        /// What is missing, and what to install.
+        why: String,
+    },
+    /// No device answers.
+    #[error("no CUDA device answers: {0}")]
+    NoDevice(String),
+    /// Settings that do not fit this machine.
+    #[error("{0}")]
+    Options(String),
+    /// The device, or the memory held in place for it, is too small for a batch.
+    #[error(
+        "a batch of {batch_size} does not fit into the device's memory: {why}; lower `engine.batch_size`"
+    )]
+    OutOfMemory {
+        /// Rows of the batch that was tried.
+        batch_size: usize,
+        /// Words of the runtime or the driver.
+        why: String,
+    },
     /// A batch failed.
     #[error("inference failed: {0}")]
     Run(String),
@@ -117,7 +155,13 @@ pub enum EngineError {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Failure {
         let exit = match &error {
-            EngineError::Runtime(_) | EngineError::Load(_) | EngineError::Model(_) => Exit::Config,
+            EngineError::Runtime(_)
+            | EngineError::Load(_)
+            | EngineError::Model(_)
+            | EngineError::Provider { .. }
+            | EngineError::Options(_)
+            | EngineError::OutOfMemory { .. } => Exit::Config,
+            EngineError::NoDevice(_) => Exit::Unavailable,
             EngineError::Run(_) => Exit::TryAgain,
         };
         Failure::new(exit, error.to_string())

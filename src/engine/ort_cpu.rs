@@ -4,35 +4,53 @@ use half::f16;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::value::{Shape, TensorElementType, TensorRefMut};
+use ort::value::{Shape, TensorRefMut};
 
-use crate::tensor::{Dtype, Layout};
+use crate::tensor::Dtype;
 
+use super::session::{GraphNames, describe};
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
 
-/// What a graph calls its input and outputs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GraphNames {
-    /// The images, `[batch, 3, height, width]`.
-    pub input: String,
-    /// The classifier's output, `[batch, C]`.
-    pub logits: String,
-    /// The pooled features, `[batch, D]`, where the graph gives them.
-    pub embedding: Option<String>,
-}
-
-/// How a CPU session is set up.
-#[derive(Debug, Clone, Copy)]
+/// How a CPU session is set up. The defaults are what a run takes; what can be switched off is there so that a
+/// measurement can tell what it is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrtOptions {
     /// Threads of one operator; 0 leaves it to ONNX Runtime.
     pub threads: usize,
+    /// Let threads that wait for work spin: they answer sooner, and take the cores from the decoders meanwhile.
+    pub spinning: bool,
+    /// Keep freed memory in an arena; default true.
+    pub arena: bool,
+    /// Plan the memory of a batch as one block once its shape has been seen; default true.
+    pub memory_pattern: bool,
+    /// Run by ONNX Runtime's I/O binding, which copies the input; default false: the workers' own memory is read.
+    pub io_binding: bool,
+    /// Let ONNX Runtime fold batch norm into convolutions, where a graph still has it; default true.
+    pub fold_batch_norm: bool,
 }
+
+impl Default for OrtOptions {
+    fn default() -> OrtOptions {
+        OrtOptions {
+            threads: 0,
+            spinning: false,
+            arena: true,
+            memory_pattern: true,
+            io_binding: false,
+            fold_batch_norm: true,
+        }
+    }
+}
+
+/// The optimiser's passes that make a batch norm vanish.
+const BATCH_NORM_PASSES: &str = "ConvBNFusion";
 
 /// One session on the CPU. Computes in `submit`.
 pub struct OrtCpu {
     session: Session,
     spec: EngineSpec,
     names: GraphNames,
+    io_binding: bool,
     done: Option<(Slot, Outputs, Result<(), EngineError>)>,
 }
 
@@ -48,18 +66,26 @@ impl OrtCpu {
         options: OrtOptions,
     ) -> Result<OrtCpu, EngineError> {
         let load = |error: ort::Error| EngineError::Load(error.to_string());
-        // spinning threads would take the cores from the decoders while no batch is there
+        let set = |error: ort::Error<_>| EngineError::Load(error.to_string());
+        let cpu = ort::ep::CPU::default().with_arena_allocator(options.arena).build().error_on_failure();
         let mut builder = Session::builder(&runtime.environment)
             .map_err(load)?
+            .with_execution_providers([cpu])
+            .map_err(set)?
             .with_optimization_level(GraphOptimizationLevel::All)
-            .map_err(|error| EngineError::Load(error.to_string()))?
-            .with_intra_op_spinning(false)
-            .map_err(|error| EngineError::Load(error.to_string()))?
+            .map_err(set)?
+            .with_intra_op_spinning(options.spinning)
+            .map_err(set)?
             .with_intra_threads(options.threads)
-            .map_err(|error| EngineError::Load(error.to_string()))?;
+            .map_err(set)?
+            .with_memory_pattern(options.memory_pattern)
+            .map_err(set)?;
+        if !options.fold_batch_norm {
+            builder = builder.with_disabled_optimizers(BATCH_NORM_PASSES).map_err(set)?;
+        }
         let session = builder.commit_from_memory(graph).map_err(load)?;
         let spec = describe(&session, &names)?;
-        Ok(OrtCpu { session, spec, names, done: None })
+        Ok(OrtCpu { session, spec, names, io_binding: options.io_binding, done: None })
     }
 
     fn run(&mut self, slot: &mut Slot, outputs: &mut Outputs, rows: usize) -> Result<(), EngineError> {
@@ -75,15 +101,27 @@ impl OrtCpu {
         T: ort::value::PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
     {
         let failed = |error: ort::Error| EngineError::Run(error.to_string());
-        let EngineSpec { channels, height, width, classes, dim, .. } = self.spec;
-        let shape = Shape::new([rows as i64, channels as i64, height as i64, width as i64]);
+        let EngineSpec { classes, dim, .. } = self.spec;
+        let shape = Shape::new(self.spec.input_shape(rows));
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
             .map_err(failed)?;
         let data = slot.bytes(rows).as_mut_ptr();
         // SAFETY: the slot holds `rows` rows of this type and shape, initialised, and is borrowed exclusively
         // until the session has run.
         let input = unsafe { TensorRefMut::<T>::from_raw(memory, data.cast(), shape) }.map_err(failed)?;
-        let results = self.session.run(ort::inputs![self.names.input.as_str() => input]).map_err(failed)?;
+        let mut binding;
+        let results = if self.io_binding {
+            binding = self.session.create_binding().map_err(failed)?;
+            binding.bind_input(self.names.input.as_str(), &input).map_err(failed)?;
+            let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
+                .map_err(failed)?;
+            for name in std::iter::once(&self.names.logits).chain(&self.names.embedding) {
+                binding.bind_output_to_device(name.as_str(), &host).map_err(failed)?;
+            }
+            self.session.run_binding(&binding).map_err(failed)?
+        } else {
+            self.session.run(ort::inputs![self.names.input.as_str() => input]).map_err(failed)?
+        };
         let logits = Some((&self.names.logits, classes, &mut outputs.logits));
         let embedding = self.names.embedding.as_ref().map(|name| (name, dim, &mut outputs.embedding));
         for (name, width, target) in logits.into_iter().chain(embedding) {
@@ -97,50 +135,6 @@ impl OrtCpu {
         }
         Ok(())
     }
-}
-
-/// Reads shapes and types off the session.
-fn describe(session: &Session, names: &GraphNames) -> Result<EngineSpec, EngineError> {
-    let Some(input) = session.inputs().iter().find(|input| input.name() == names.input) else {
-        return Err(EngineError::Model(format!("has no input `{}`", names.input)));
-    };
-    let shape = input.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
-    let [batch, channels, height, width] = shape[..] else {
-        return Err(EngineError::Model(format!(
-            "has an input of shape {shape:?}; [batch, 3, height, width] is needed"
-        )));
-    };
-    if channels != 3 || height < 1 || width < 1 {
-        return Err(EngineError::Model(format!(
-            "has an input of shape {shape:?}; [batch, 3, height, width] is needed"
-        )));
-    }
-    let dtype = match input.dtype().tensor_type() {
-        Some(TensorElementType::Float32) => Dtype::F32,
-        Some(TensorElementType::Float16) => Dtype::F16,
-        Some(TensorElementType::Uint8) => Dtype::U8,
-        other => return Err(EngineError::Model(format!("has an input of type {other:?}"))),
-    };
-    let columns = |name: &str| {
-        let output = session.outputs().iter().find(|output| output.name() == name);
-        let shape = output.and_then(|output| output.dtype().tensor_shape()).map(|shape| shape.to_vec());
-        match shape.as_deref() {
-            Some([_, columns]) if *columns > 0 => Ok(*columns as usize),
-            Some(other) => Err(EngineError::Model(format!("has an output `{name}` of shape {other:?}"))),
-            None => Err(EngineError::Model(format!("has no output `{name}`"))),
-        }
-    };
-    Ok(EngineSpec {
-        dtype,
-        layout: Layout::Nchw,
-        channels: 3,
-        height: height as usize,
-        width: width as usize,
-        classes: columns(&names.logits)?,
-        dim: names.embedding.as_deref().map_or(Ok(0), columns)?,
-        fixed_batch: (batch > 0).then_some(batch as usize),
-        depth: 1,
-    })
 }
 
 impl Engine for OrtCpu {

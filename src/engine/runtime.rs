@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::ep::ExecutionProvider;
 
+use super::{Choice, EngineError, Provider};
+
 /// The oldest ONNX Runtime whose interface is spoken here (the `ort` feature `api-24`).
 const OLDEST_MINOR: u32 = 24;
 const FIX: &str = "run `make setup` in the project, or give the library by `--onnxruntime PATH`";
@@ -60,10 +62,30 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Finds the library and loads it. `typed` is what `--onnxruntime` says; then come the variable
-    /// `ORT_DYLIB_PATH`, the executable's folder, a `.runtime/cpu` in it or in a folder above it, the system.
-    pub fn load(typed: Option<&Path>) -> Result<Runtime, RuntimeError> {
-        let path = find(typed)?;
+    /// Finds a library that computes on the CPU, and loads it. `typed` is what `--onnxruntime` says; then come the
+    /// variable `ORT_DYLIB_PATH`, the executable's folder, a `.runtime/cpu` in it or in a folder above it, the system.
+    pub fn load(typed: Option<&Path>) -> Result<Runtime, EngineError> {
+        Ok(Runtime::open(find(Provider::Cpu, typed)?)?)
+    }
+
+    /// Loads the library that was chosen, and before it what its provider needs.
+    ///
+    /// # Errors
+    /// [`EngineError::Provider`] where the library is built without the provider.
+    pub fn for_choice(choice: &Choice) -> Result<Runtime, EngineError> {
+        let provider = choice.provider;
+        provider.prepare(&choice.library)?;
+        let runtime = Runtime::open(choice.library.clone())?;
+        if runtime.providers().contains(&provider.as_str()) {
+            return Ok(runtime);
+        }
+        Err(EngineError::Provider {
+            provider: provider.as_str(),
+            why: format!("`{}` is built without it; {}", runtime.path.display(), fix(provider)),
+        })
+    }
+
+    fn open(path: PathBuf) -> Result<Runtime, RuntimeError> {
         let unusable = |why: String| RuntimeError::Unusable { path: path.display().to_string(), why };
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = loaded.as_ref() {
@@ -116,21 +138,62 @@ pub fn exit_at_once(code: u8) -> ! {
     unsafe { libc::_exit(code.into()) }
 }
 
-fn find(typed: Option<&Path>) -> Result<PathBuf, RuntimeError> {
+/// What to do where a provider is not there.
+fn fix(provider: Provider) -> String {
+    format!(
+        "run `{}` in the project, or give a library that has it by `--onnxruntime PATH`",
+        provider.setup()
+    )
+}
+
+/// The library for a provider, without opening any.
+///
+/// # Errors
+/// [`EngineError::Provider`] where libraries may be there, but none that carries the provider.
+pub(super) fn find(provider: Provider, typed: Option<&Path>) -> Result<PathBuf, EngineError> {
     let from_environment =
         std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
     let given =
         [(typed.map(Path::to_owned), "`--onnxruntime`"), (from_environment, "the variable ORT_DYLIB_PATH")];
     for (path, by) in given {
-        if let Some(path) = path {
-            let not_there = || RuntimeError::NotThere { path: path.display().to_string(), by };
-            let found = if path.is_dir() { in_folder(&path) } else { path.exists().then(|| path.clone()) };
-            return std::path::absolute(found.ok_or_else(not_there)?).map_err(|_| not_there());
-        }
+        let Some(path) = path else { continue };
+        let not_there = || RuntimeError::NotThere { path: path.display().to_string(), by };
+        let found = if path.is_dir() { in_folder(&path) } else { path.exists().then(|| path.clone()) };
+        let found = std::path::absolute(found.ok_or_else(not_there)?).map_err(|_| not_there())?;
+        return match provider.file() {
+            Some(file) if !is_beside(&found, file) => Err(EngineError::Provider {
+                provider: provider.as_str(),
+                why: format!(
+                    "`{}`, given by {by}, has no `{file}` beside it; {}",
+                    found.display(),
+                    fix(provider)
+                ),
+            }),
+            _ => Ok(found),
+        };
     }
     let mut looked = Vec::new();
+    for folder in folders(provider) {
+        match in_folder(&folder) {
+            Some(library) if provider.file().is_none_or(|file| is_beside(&library, file)) => {
+                return Ok(library);
+            }
+            _ => looked.push(folder.display().to_string()),
+        }
+    }
+    Err(match provider {
+        Provider::Cpu => RuntimeError::Missing { looked }.into(),
+        Provider::Cuda => EngineError::Provider {
+            provider: provider.as_str(),
+            why: format!("no ONNX Runtime with it is installed; {}", fix(provider)),
+        },
+    })
+}
+
+/// Where a library is looked for, nearest first.
+fn folders(provider: Provider) -> Vec<PathBuf> {
     let executable = std::env::current_exe().ok();
-    let mut folders: Vec<PathBuf> = Vec::new();
+    let (mut folders, mut others) = (Vec::new(), Vec::new());
     for (depth, folder) in executable.iter().flat_map(|exe| exe.ancestors().skip(1)).enumerate() {
         // where anybody may write (a program below /tmp), anybody could lay a library
         if anybody_may_write(folder) {
@@ -139,16 +202,21 @@ fn find(typed: Option<&Path>) -> Result<PathBuf, RuntimeError> {
         if depth == 0 {
             folders.push(folder.to_owned());
         }
-        folders.push(folder.join(".runtime/cpu"));
+        folders.push(folder.join(provider.folder()));
+        // every build computes on the CPU
+        if provider == Provider::Cpu {
+            others.push(folder.join(Provider::Cuda.folder()));
+        }
     }
     folders.extend(SYSTEM_FOLDERS.map(PathBuf::from));
-    for folder in folders {
-        if let Some(library) = in_folder(&folder) {
-            return Ok(library);
-        }
-        looked.push(folder.display().to_string());
-    }
-    Err(RuntimeError::Missing { looked })
+    folders.extend(others);
+    folders
+}
+
+/// True where a file lies beside a library, or beside the file that the library is a link to.
+fn is_beside(library: &Path, file: &str) -> bool {
+    let real = std::fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
+    [library.parent(), real.parent()].into_iter().flatten().any(|folder| folder.join(file).exists())
 }
 
 fn anybody_may_write(folder: &Path) -> bool {
@@ -171,6 +239,11 @@ fn in_folder(folder: &Path) -> Option<PathBuf> {
     versioned.max().map(|(_, name)| folder.join(name))
 }
 
+/// What the system's loader says: the error itself only names the call.
+pub(super) fn loader_words(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 /// The first two fields of ONNX Runtime's `OrtApiBase`, which never change.
 #[repr(C)]
 struct ApiBase {
@@ -182,7 +255,7 @@ struct ApiBase {
 fn version_of(path: &Path) -> Result<String, String> {
     // SAFETY: loading runs the library's constructors; it is the file that the user or the installation names,
     // and it stays loaded for the life of the process anyway.
-    let library = unsafe { libloading::Library::new(path) }.map_err(|error| error.to_string())?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| loader_words(&error))?;
     // SAFETY: the symbol's type is that of ONNX Runtime's public C header in every version.
     let base = unsafe { library.get::<extern "C" fn() -> *const ApiBase>(b"OrtGetApiBase\0") }
         .map_err(|_| "it does not export `OrtGetApiBase`".to_owned())?;
@@ -212,6 +285,20 @@ mod tests {
         assert!(in_folder(folder.path()).unwrap().ends_with("libonnxruntime.so.1.31.1"));
         std::fs::write(folder.path().join("libonnxruntime.so"), b"").unwrap();
         assert!(in_folder(folder.path()).unwrap().ends_with("libonnxruntime.so"));
+    }
+
+    #[test]
+    fn a_provider_is_there_where_its_file_lies_beside_the_library() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join("libonnxruntime.so");
+        std::fs::write(&library, b"").unwrap();
+        let error = find(Provider::Cuda, Some(folder.path())).unwrap_err().to_string();
+        for words in ["`cuda`", "libonnxruntime_providers_cuda.so", "`--onnxruntime`", "make setup-cuda"] {
+            assert!(error.contains(words), "no {words} in: {error}");
+        }
+        std::fs::write(folder.path().join("libonnxruntime_providers_cuda.so"), b"").unwrap();
+        assert_eq!(find(Provider::Cuda, Some(&library)).unwrap(), library);
+        assert_eq!(find(Provider::Cpu, Some(&library)).unwrap(), library);
     }
 
     #[test]

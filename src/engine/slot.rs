@@ -9,13 +9,14 @@ use half::f16;
 use crate::tensor::{Dtype, RowMut};
 
 use super::EngineSpec;
+use super::cuda::Pinned;
 
 /// Vector loads and page-friendly copies like 64 bytes.
 const ALIGNMENT: usize = 64;
 
 /// Host memory for the rows of one batch, contiguous, row 0 first.
 pub struct Slot {
-    memory: Heap,
+    memory: HostMemory,
     row_bytes: usize,
     capacity: usize,
     dtype: Dtype,
@@ -24,8 +25,14 @@ pub struct Slot {
 impl Slot {
     /// Zeroed memory on the heap for `capacity` rows of the engine's input.
     pub fn on_heap(spec: &EngineSpec, capacity: usize) -> Slot {
+        Slot::over(HostMemory::heap(spec.row_bytes() * capacity), spec, capacity)
+    }
+
+    /// The same over memory of any kind, zeroed and large enough.
+    pub(super) fn over(memory: HostMemory, spec: &EngineSpec, capacity: usize) -> Slot {
         let row_bytes = spec.row_bytes();
-        Slot { memory: Heap::zeroed((row_bytes * capacity).max(1)), row_bytes, capacity, dtype: spec.dtype }
+        assert!(memory.len() >= row_bytes * capacity, "a slot's memory is too small for its rows");
+        Slot { memory, row_bytes, capacity, dtype: spec.dtype }
     }
 
     /// Rows that fit.
@@ -33,9 +40,14 @@ impl Slot {
         self.capacity
     }
 
+    /// Bytes of one row.
+    pub fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
     /// Where row 0 begins.
     pub(super) fn as_ptr(&self) -> *mut u8 {
-        self.memory.pointer.as_ptr()
+        self.memory.as_ptr()
     }
 
     /// A typed view of one row.
@@ -47,7 +59,7 @@ impl Slot {
     pub(super) unsafe fn row(&self, index: usize) -> RowMut<'_> {
         assert!(index < self.capacity, "row {index} of a slot of {}", self.capacity);
         // SAFETY: index < capacity, so the row lies inside the allocation; it begins at a multiple of the
-        // element size because the allocation is 64-byte aligned and `row_bytes` is whole elements; the memory
+        // element size because every kind of memory is 64-byte aligned and `row_bytes` is whole elements; the memory
         // was zeroed, and every bit pattern is a value of f16, f32 and u8; the caller vouches for exclusivity.
         unsafe {
             let start = self.as_ptr().add(index * self.row_bytes);
@@ -70,12 +82,49 @@ impl Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Slot({} rows of {} bytes)", self.capacity, self.row_bytes)
+        let Slot { memory, row_bytes, capacity, .. } = self;
+        write!(f, "Slot({capacity} rows of {row_bytes} bytes, {})", memory.kind())
+    }
+}
+
+/// Memory that the host reads and writes, and that a device may copy from or to.
+pub(super) enum HostMemory {
+    /// The allocator's: the system may move it to disk, so a driver copies through a buffer of its own.
+    Heap(Heap),
+    /// Held in place for a device, which copies without the processor.
+    Pinned(Pinned),
+}
+
+impl HostMemory {
+    /// Zeroed memory of the allocator.
+    pub fn heap(bytes: usize) -> HostMemory {
+        HostMemory::Heap(Heap::zeroed(bytes.max(1)))
+    }
+
+    pub fn as_ptr(&self) -> *mut u8 {
+        match self {
+            HostMemory::Heap(heap) => heap.pointer.as_ptr(),
+            HostMemory::Pinned(pinned) => pinned.as_ptr(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            HostMemory::Heap(heap) => heap.memory.size(),
+            HostMemory::Pinned(pinned) => pinned.len(),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            HostMemory::Heap(_) => "heap",
+            HostMemory::Pinned(_) => "pinned",
+        }
     }
 }
 
 /// An aligned allocation.
-struct Heap {
+pub(super) struct Heap {
     pointer: NonNull<u8>,
     memory: Memory,
 }
@@ -91,7 +140,7 @@ impl Heap {
         let Ok(memory) = Memory::from_size_align(bytes, ALIGNMENT) else {
             handle_alloc_error(Memory::new::<u8>());
         };
-        // SAFETY: the size is not zero (see `on_heap`).
+        // SAFETY: the size is not zero (see `HostMemory::heap`).
         let pointer = unsafe { alloc_zeroed(memory) };
         match NonNull::new(pointer) {
             Some(pointer) => Heap { pointer, memory },

@@ -100,6 +100,25 @@ fn write<T>(square: &[u8], layout: Layout, row: &mut [T], element: impl Fn(usize
                 }
             }
         }
+        Layout::SpaceToDepth => {
+            let side = (square.len() / 4).isqrt();
+            assert!(
+                row.len() == side * side * 3 && side * side * 4 == square.len() && side.is_multiple_of(4),
+                "a row holds one square of a side that divides by four"
+            );
+            // four pixels of one line stand together in a square's 48 elements
+            for (y, line) in square.chunks_exact(side * 4).enumerate() {
+                let squares = row[y / 4 * side * 12..][..side * 12].chunks_exact_mut(48);
+                for (square, pixels) in squares.zip(line.chunks_exact(16)) {
+                    let to = square[y % 4 * 12..][..12].chunks_exact_mut(3);
+                    for (to, pixel) in to.zip(pixels.chunks_exact(4)) {
+                        for (channel, (to, &byte)) in to.iter_mut().zip(pixel).enumerate() {
+                            *to = element(channel, byte);
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -128,6 +147,20 @@ mod tests {
         assert_eq!(row, [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12]);
         packer.pack(&square, Layout::Nhwc, RowMut::U8(&mut row));
         assert_eq!(row, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    }
+
+    #[test]
+    fn squares_of_four_by_four_pixels_become_channels() {
+        let side = 8;
+        let square: Vec<u8> =
+            (0..side * side).flat_map(|pixel: u8| [pixel, pixel + 64, pixel + 128, 255]).collect();
+        let mut row = [0; 8 * 8 * 3];
+        Packer::new([0.0; 3], [1.0; 3]).pack(&square, Layout::SpaceToDepth, RowMut::U8(&mut row));
+        for (index, found) in row.into_iter().enumerate() {
+            let (place, channel) = (index / 48, index % 48);
+            let (y, x) = (place / 2 * 4 + channel / 12, place % 2 * 4 + channel % 12 / 3);
+            assert_eq!(usize::from(found), y * 8 + x + channel % 3 * 64, "element {index}");
+        }
     }
 
     #[test]

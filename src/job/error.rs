@@ -53,16 +53,6 @@ pub enum JobError {
         /// What is wrong with its value.
         why: String,
     },
-    /// A feature that is not built yet.
-    #[error("{place}: `{key} = {value}` is known, but not built yet in this version")]
-    NotBuilt {
-        /// File and line, or `--set`.
-        place: String,
-        /// The key with its table.
-        key: String,
-        /// Its value.
-        value: String,
-    },
     /// A variable without a value.
     #[error("{place}: the variable `{name}` is not set; set it or write `${{{name}:-default}}`")]
     Variable {

@@ -51,6 +51,13 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("device_ids", Operation),
             ("batch_size", Operation),
             ("threads", Operation),
+            ("spinning", Operation),
+            ("memory_limit", Operation),
+            ("nhwc", Operation),
+            ("conv_search", Operation),
+            ("cuda_graph", Operation),
+            ("fuse_conv_bias", Operation),
+            ("tf32", Operation),
         ],
     ),
     (

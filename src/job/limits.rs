@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::image;
 
 use super::JobError;
-use super::spec::{BatchSize, JobSpec};
+use super::spec::JobSpec;
 use super::units::Quantity;
 
 /// What a run holds at once, and when it gives up. None of it decides a row.
@@ -29,23 +29,13 @@ pub struct Limits {
 
 impl Limits {
     /// Resolves what is typed; `image` has the limits of one image.
-    pub(super) fn resolve(spec: &JobSpec, image: &image::Options) -> Result<Limits, JobError> {
+    pub(super) fn resolve(
+        spec: &JobSpec,
+        image: &image::Options,
+        batch_size: usize,
+    ) -> Result<Limits, JobError> {
         let typed = &spec.limits;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let batch_size = match &spec.engine.batch_size {
-            Some(BatchSize::Fixed(size)) if (1..=65_536).contains(size) => *size as usize,
-            Some(BatchSize::Fixed(size)) => {
-                return Err(JobError::Mismatch(format!(
-                    "`engine.batch_size` is {size}; it goes from 1 to 65536"
-                )));
-            }
-            Some(BatchSize::Named(name)) => {
-                return Err(JobError::Mismatch(format!(
-                    "`engine.batch_size` is \"{name}\"; give a number or \"auto\""
-                )));
-            }
-            None => 32,
-        };
         let limits = Limits {
             batch_size,
             requests: typed.requests.unwrap_or(64),

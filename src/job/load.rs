@@ -6,7 +6,6 @@ use std::path::Path;
 use toml::Value;
 use toml::de::DeTable;
 
-use super::built::first_missing;
 use super::keys::{KEYS, looks_like_credential, nearest, nearest_table};
 use super::{JobError, JobSpec};
 
@@ -62,7 +61,7 @@ pub fn parse_text(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec
     for (table, value) in &mut root {
         expand(value, table, &places, &source.date)?;
     }
-    let spec = serde_path_to_error::deserialize(Value::Table(root.clone())).map_err(|error| {
+    serde_path_to_error::deserialize(Value::Table(root)).map_err(|error| {
         let key = error.path().to_string();
         let why = error.inner().message().trim().to_owned();
         if key == "." || key.is_empty() {
@@ -70,11 +69,7 @@ pub fn parse_text(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec
         }
         let place = places.of(key.split('[').next().unwrap_or(&key));
         JobError::Value { place, key, why: format!("does not fit: {why}") }
-    })?;
-    match first_missing(&root) {
-        Some((key, value)) => Err(JobError::NotBuilt { place: places.of(&key), key, value }),
-        None => Ok(spec),
-    }
+    })
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -217,9 +212,10 @@ mod tests {
             ("[engine]\naws_secret_access_key = \"x\"\n", "looks like a credential"),
             ("[engine]\nbatch_size = [1]\n", "job.toml:8: `engine.batch_size` does not fit"),
             (
-                "[engine]\ndevice = \"cuda\"\n",
-                "job.toml:8: `engine.device = \"cuda\"` is known, but not built yet",
+                "[engine]\ndevice = \"tpu\"\n",
+                "job.toml:8: `engine.device` does not fit: unknown variant `tpu`, expected one of `auto`, `cpu`, `cuda`",
             ),
+            ("[engine]\nconv_search = \"default\"\n", "expected `exhaustive` or `heuristic`"),
             (
                 "[report]\nformats = [\"pdf\"]\n",
                 "job.toml:8: `report.formats[0]` does not fit: unknown variant `pdf`",

@@ -3,8 +3,8 @@
 //! Parse, then resolve, then act: nothing behind [`ResolvedJob`] knows a default, and nothing before it opens
 //! a store for writing.
 
-mod built;
 mod components;
+mod engine;
 mod error;
 mod fingerprint;
 mod frozen;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::engine::GraphNames;
 use crate::failure::{Exit, Failure};
 use crate::model::{
-    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, INPUT, ImageModel,
+    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, Form, INPUT, ImageModel,
     LOGITS, Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing, build_onnx,
     default_class_names, load, read_class_file,
 };
@@ -105,6 +105,16 @@ impl LoadedModel {
         }
     }
 
+    /// Multiply-accumulates of one image; known where the network is.
+    pub fn macs(&self, image_size: u32) -> Option<u64> {
+        match &self.content {
+            Content::Checkpoint { architecture, .. } => Some(architecture.macs(image_size)),
+            Content::Graph { model, .. } => {
+                Some(Architecture::named(&self.arch(), model.classes?)?.macs(image_size))
+            }
+        }
+    }
+
     /// C.
     pub fn classes(&self) -> Result<usize, JobError> {
         match &self.content {
@@ -162,6 +172,14 @@ impl LoadedModel {
         }
     }
 
+    /// The batch that cannot be chosen any more.
+    pub fn fixed_batch(&self) -> Option<usize> {
+        match &self.content {
+            Content::Checkpoint { .. } => None,
+            Content::Graph { model, .. } => model.fixed_batch,
+        }
+    }
+
     /// What identifies the function that is computed, beside precision and image size.
     pub(super) fn identity(&self, components: &mut Components) {
         components.insert("model.sha256".into(), self.sha256().into());
@@ -195,12 +213,13 @@ impl LoadedModel {
         &self,
         precision: Precision,
         image_size: u32,
+        form: Form,
         metadata: &Metadata,
     ) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
         match &self.content {
             Content::Graph { bytes, .. } => Ok(bytes.into()),
             Content::Checkpoint { checkpoint, architecture } => {
-                let options = BuildOptions { precision, image_size };
+                let options = BuildOptions { precision, image_size, form };
                 Ok(build_onnx(checkpoint, architecture, &options, metadata)?.into())
             }
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::dataset::{FolderRule, FolderTargets};
+use crate::engine::{self, Provider};
 use crate::failure::Failure;
 use crate::image;
 use crate::model::{Metadata, Precision, Preprocessing};
@@ -11,6 +12,7 @@ use crate::output::{self, Activation, Embedding, Layout};
 use crate::report::{Gate, GateError};
 use crate::store::Uri;
 
+use super::engine::{default_precision, default_rows_per_part};
 use super::fingerprint::{differences, fingerprint};
 use super::frozen::{Earlier, Excluded, Frozen, FrozenModel, FrozenTruth};
 use super::input::Observed;
@@ -57,8 +59,8 @@ pub struct ResolvedJob {
     pub image: image::Options,
     /// The same for the graph's metadata.
     pub preprocessing: Preprocessing,
-    /// Threads of the CPU provider; 0 leaves it to ONNX Runtime.
-    pub engine_threads: usize,
+    /// What computes, and how.
+    pub engine: engine::Options,
     /// What is held at once.
     pub limits: Limits,
     /// Where the rows go, as typed.
@@ -80,11 +82,13 @@ pub struct ResolvedJob {
 }
 
 impl ResolvedJob {
-    /// Resolves a job. `frozen` is what stands on the output, if anything does.
+    /// Resolves a job. `provider` is the one that will compute, as far as is known, and decides defaults; `frozen` is
+    /// what stands on the output, if anything does.
     pub fn resolve(
         spec: &JobSpec,
         file: &Path,
         model: &LoadedModel,
+        provider: Provider,
         frozen: Option<&Frozen>,
         observed: &Observed,
     ) -> Result<ResolvedJob, Failure> {
@@ -92,7 +96,7 @@ impl ResolvedJob {
         let earlier = Earlier(frozen);
         let classes = model.classes()?;
         let dim = model.dim()?;
-        let precision = precision(spec, model, &earlier)?;
+        let precision = precision(spec, model, provider, &earlier)?;
         let (image, preprocessing) = preprocess::resolve(spec, model, &earlier)?;
         let labels = match &spec.input.classes {
             Some(typed) => Some(read_labels(typed, classes)?),
@@ -104,19 +108,11 @@ impl ResolvedJob {
         rows.sets = truth.as_ref().is_some_and(|truth| truth.sets.is_some());
         check_truth(spec, classes, &rows)?;
         let wide = rows.embedding != Embedding::None || rows.logits;
-        // a part of 1024 rows takes half a minute on two cores: what a stop can lose
-        let default_rows = if runs_on_cpu() {
-            1024
-        } else if wide {
-            4096
-        } else {
-            32_768
-        };
         let rows_per_part = spec
             .output
             .rows_per_part
             .or_else(|| earlier.value("output.rows_per_part"))
-            .unwrap_or(default_rows);
+            .unwrap_or_else(|| default_rows_per_part(provider, wide));
         for (key, zero) in
             [("output.rows_per_part", rows_per_part == 0), ("input.limit", spec.input.limit == Some(0))]
         {
@@ -148,7 +144,8 @@ impl ResolvedJob {
             ))
             .into());
         }
-        let limits = Limits::resolve(spec, &image)?;
+        let engine = super::engine::resolve(spec, model)?;
+        let limits = Limits::resolve(spec, &image, engine.batch.for_now())?;
         let gates =
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
@@ -189,7 +186,7 @@ impl ResolvedJob {
             precision,
             image,
             preprocessing,
-            engine_threads: spec.engine.threads.unwrap_or(0),
+            engine,
             limits,
             output: spec.output.uri.clone(),
             rows,
@@ -255,12 +252,12 @@ impl ResolvedJob {
     }
 }
 
-/// Only the CPU provider is built; when another comes, it decides defaults here.
-fn runs_on_cpu() -> bool {
-    true
-}
-
-fn precision(spec: &JobSpec, model: &LoadedModel, earlier: &Earlier<'_>) -> Result<Precision, JobError> {
+fn precision(
+    spec: &JobSpec,
+    model: &LoadedModel,
+    provider: Provider,
+    earlier: &Earlier<'_>,
+) -> Result<Precision, JobError> {
     let typed = spec.model.precision.map(|typed| match typed {
         spec::Precision::Fp32 => Precision::Fp32,
         spec::Precision::Fp16 => Precision::Fp16,
@@ -286,7 +283,7 @@ fn precision(spec: &JobSpec, model: &LoadedModel, earlier: &Earlier<'_>) -> Resu
     let frozen = earlier.value::<String>("model.precision").and_then(|name| name.parse().ok());
     // an int8 graph stood there before: its ranges are not in the weights, and the fingerprint will say the difference
     let frozen = frozen.filter(|frozen| *frozen != Precision::Int8);
-    Ok(typed.or(frozen).unwrap_or(Precision::Fp32))
+    Ok(typed.or(frozen).unwrap_or_else(|| default_precision(provider)))
 }
 
 fn rows(

@@ -204,6 +204,7 @@ pub enum Decode {
 /// Where it is computed.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
 pub struct Engine {
     /// Device.
     #[serde(default)]
@@ -214,6 +215,24 @@ pub struct Engine {
     pub batch_size: Option<BatchSize>,
     /// Threads of the CPU provider; default: all cores.
     pub threads: Option<usize>,
+    /// Whether these spin while they wait.
+    pub spinning: Option<bool>,
+    // the rest is for CUDA only; `engine::CudaOptions` says what each does
+    pub memory_limit: Option<Quantity>,
+    pub nhwc: Option<bool>,
+    pub conv_search: Option<ConvSearch>,
+    pub cuda_graph: Option<bool>,
+    pub fuse_conv_bias: Option<bool>,
+    pub tf32: Option<bool>,
+}
+
+/// How convolution algorithms are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum ConvSearch {
+    Exhaustive,
+    Heuristic,
 }
 
 /// Device.

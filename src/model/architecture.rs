@@ -53,6 +53,11 @@ const KNOWN: [(&str, bool, [usize; 4], usize); 4] = [
     ("tresnet_v2_l", true, [3, 4, 23, 3], 64),
 ];
 
+/// The most that a description may ask for.
+const MOST_PLANES: usize = 1024;
+/// The most blocks a stage that a description may ask for.
+const MOST_BLOCKS: usize = 200;
+
 const USUAL_SE: [bool; 4] = [true, true, true, false];
 
 impl Architecture {
@@ -123,6 +128,11 @@ impl Architecture {
         name
     }
 
+    /// Names of the four published networks.
+    pub fn names() -> [&'static str; 4] {
+        KNOWN.map(|known| known.0)
+    }
+
     /// One of the four published networks with `classes` outputs, or `None` for another name.
     pub fn named(name: &str, classes: usize) -> Option<Self> {
         let (_, v2, depths, width) = KNOWN.into_iter().find(|known| known.0 == name)?;
@@ -133,6 +143,50 @@ impl Architecture {
             squeeze_excite: USUAL_SE[index],
         });
         Some(Self { width, stages, classes })
+    }
+
+    /// A network by its name or by the description that [`name`](Self::name) gives, such as `tresnet_v2[1,1,2,1]x16`;
+    /// `None` for another text.
+    pub fn described(text: &str, classes: usize) -> Option<Self> {
+        if let Some(known) = Self::named(text, classes) {
+            return Some(known);
+        }
+        let (family, rest) = text.split_once('[')?;
+        let (depths, rest) = rest.split_once("]x")?;
+        let (width, se) = match rest.split_once("+se[") {
+            Some((width, se)) => (width, Some(se.strip_suffix(']')?)),
+            None => (rest, None),
+        };
+        let kinds = match family.strip_prefix("tresnet")? {
+            "" => usual_kinds(false),
+            "_v2" => usual_kinds(true),
+            letters => {
+                let kinds: Option<Vec<BlockKind>> = letters
+                    .strip_prefix('_')?
+                    .chars()
+                    .map(|letter| match letter {
+                        'b' => Some(BlockKind::Basic),
+                        'n' => Some(BlockKind::Bottleneck),
+                        _ => None,
+                    })
+                    .collect();
+                kinds?.try_into().ok()?
+            }
+        };
+        let numbers = |text: &str| -> Option<Vec<usize>> {
+            text.split(',').filter(|text| !text.is_empty()).map(|text| text.parse().ok()).collect()
+        };
+        let depths: [usize; 4] = numbers(depths)?.try_into().ok()?;
+        let excited = se.map_or(Some(vec![1, 2, 3]), numbers)?;
+        let width = width.parse().ok().filter(|width| (1..=MOST_PLANES).contains(width))?;
+        let sound = depths.iter().all(|depth| (1..=MOST_BLOCKS).contains(depth))
+            && excited.iter().all(|stage| (1..=4).contains(stage));
+        let stages = std::array::from_fn(|index| Stage {
+            kind: kinds[index],
+            depth: depths[index],
+            squeeze_excite: excited.contains(&(index + 1)),
+        });
+        sound.then_some(Self { width, stages, classes })
     }
 
     /// Planes of stage `index` (0 to 3).

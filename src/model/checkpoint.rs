@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::error::ModelError;
+use super::error::{ModelError, shorten};
 use super::{layout, safetensors, torch};
 
 /// The most that is read of a checkpoint: three times what TResNet-XL takes in f64.
@@ -36,8 +36,8 @@ pub struct Checkpoint {
 /// # Errors
 ///
 /// Unreadable or oversized files, damaged ones, pickles that ask for more than tensors, formats of PyTorch before
-/// 1.6, tensors that hold something other than floating-point weights, and the authors' layout with names that it
-/// does not have.
+/// 1.6, tensors that hold something other than floating-point weights, values that no training leaves behind (NaN,
+/// infinity, a negative variance), and the authors' layout with names that it does not have.
 pub fn load(path: &Path) -> Result<Checkpoint, ModelError> {
     Checkpoint::parse(path, &read_capped(path, MAX_CHECKPOINT_BYTES)?)
 }
@@ -54,8 +54,25 @@ impl Checkpoint {
             }
             safetensors::read(path, bytes)?
         };
-        Ok(Self { tensors: layout::to_timm(tensors)?, sha256: sha256_hex(bytes) })
+        let tensors = layout::to_timm(tensors)?;
+        check_values(&tensors)?;
+        Ok(Self { tensors, sha256: sha256_hex(bytes) })
     }
+}
+
+/// No weight is NaN or infinite, and no variance negative: said when the file is read, before anybody plans with it.
+fn check_values(tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
+    for (name, tensor) in tensors {
+        if !tensor.values.iter().all(|value| value.is_finite()) {
+            return Err(ModelError::NonFinite { tensor: shorten(name) });
+        }
+        if name.ends_with(".running_var")
+            && let Some(value) = tensor.values.iter().find(|value| **value < 0.0)
+        {
+            return Err(ModelError::Variance { tensor: shorten(name), value: *value });
+        }
+    }
+    Ok(())
 }
 
 /// What is no safetensors file by its first bytes may be something that has a name.

@@ -14,6 +14,12 @@ const LISTED: usize = 8;
 /// Why a checkpoint, a configuration or a graph cannot be used.
 #[derive(Debug, Error)]
 pub enum ModelError {
+    /// Weights that cannot be written.
+    #[error("the weights do not make a safetensors file")]
+    Write {
+        /// What the format's own writer says.
+        source: safetensors::SafeTensorError,
+    },
     /// The file system said no.
     #[error("cannot read `{path}`")]
     Read {

@@ -11,27 +11,47 @@ use super::onnx::Kernel;
 /// PyTorch's default, which both timm and the authors use.
 const EPS: f64 = 1e-5;
 
+/// Batch norm as it stands in a checkpoint, one value a channel.
+pub(super) struct Norm {
+    pub scale: Vec<f64>,
+    pub shift: Vec<f64>,
+    pub mean: Vec<f64>,
+    pub variance: Vec<f64>,
+}
+
 /// The convolution at `body.{scope}` with its batch norm folded in.
 pub(super) fn conv(checkpoint: &Checkpoint, scope: &str) -> Result<Kernel, ModelError> {
-    let scale = finite(checkpoint, &format!("body.{scope}.bn.weight"))?;
-    let shift = finite(checkpoint, &format!("body.{scope}.bn.bias"))?;
-    let mean = finite(checkpoint, &format!("body.{scope}.bn.running_mean"))?;
-    let variance_name = format!("body.{scope}.bn.running_var");
-    let variance = finite(checkpoint, &variance_name)?;
-    if let Some(value) = variance.values.iter().find(|value| **value < 0.0) {
-        return Err(ModelError::Variance { tensor: variance_name, value: *value });
-    }
-    let mut kernel = kernel(finite(checkpoint, &format!("body.{scope}.conv.weight"))?, None);
+    let (mut kernel, norm) = apart(checkpoint, scope)?;
     let per_channel = kernel.weight.len() / kernel.outputs.max(1);
-    let statistics = scale.values.iter().zip(&shift.values).zip(&mean.values).zip(&variance.values);
+    let statistics = norm.scale.iter().zip(&norm.shift).zip(&norm.mean).zip(&norm.variance);
     for (channel, (((g, b), m), v)) in statistics.enumerate() {
-        let factor = f64::from(*g) / (f64::from(*v) + EPS).sqrt();
+        let factor = g / (v + EPS).sqrt();
         for weight in &mut kernel.weight[channel * per_channel..(channel + 1) * per_channel] {
             *weight *= factor;
         }
-        kernel.bias[channel] = f64::from(*b) - f64::from(*m) * factor;
+        kernel.bias[channel] = b - m * factor;
     }
     Ok(kernel)
+}
+
+/// The convolution at `body.{scope}`, whose bias is zero, and its batch norm beside it.
+pub(super) fn apart(checkpoint: &Checkpoint, scope: &str) -> Result<(Kernel, Norm), ModelError> {
+    let vector = |part: &str| {
+        let tensor = finite(checkpoint, &format!("body.{scope}.bn.{part}"))?;
+        Ok(tensor.values.iter().copied().map(f64::from).collect::<Vec<f64>>())
+    };
+    let norm = Norm {
+        scale: vector("weight")?,
+        shift: vector("bias")?,
+        mean: vector("running_mean")?,
+        variance: vector("running_var")?,
+    };
+    if let Some(value) = norm.variance.iter().find(|value| **value < 0.0) {
+        let tensor = format!("body.{scope}.bn.running_var");
+        #[allow(clippy::cast_possible_truncation)]
+        return Err(ModelError::Variance { tensor, value: *value as f32 });
+    }
+    Ok((kernel(finite(checkpoint, &format!("body.{scope}.conv.weight"))?, None), norm))
 }
 
 /// A layer with a bias of its own (squeeze-and-excitation, classifier), under its full name.

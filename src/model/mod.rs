@@ -19,6 +19,7 @@ mod blocks;
 mod card;
 mod checkpoint;
 mod config;
+mod design;
 mod error;
 mod floats;
 mod fold;
@@ -28,6 +29,7 @@ mod names;
 mod network;
 pub mod onnx;
 pub mod quantize;
+mod random;
 mod safetensors;
 mod tensors;
 #[cfg(test)]
@@ -38,11 +40,12 @@ pub use architecture::{Architecture, BlockKind, Stage};
 pub use card::{Metadata, ModelCard};
 pub use checkpoint::{Checkpoint, MAX_CHECKPOINT_BYTES, Tensor, load};
 pub use config::{ModelConfig, Preprocessing};
+pub use design::{Design, StemDesign};
 pub use error::{ModelError, TensorMismatch};
 pub use info::{Dim, ElementType, ImageModel, OnnxInfo, TensorInfo};
 pub use names::{default_class_names, read_class_file};
-pub use network::{BuildOptions, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, build_onnx};
-pub use onnx::Precision;
+pub use network::{BuildOptions, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, build_design, build_onnx};
+pub use onnx::{Blur, Form, Mean, Pixels, Precision, Stem};
 pub use torch::TorchError;
 
 /// Version of the function that a built graph computes. It is part of a model's identity, so it rises when the

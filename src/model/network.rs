@@ -4,9 +4,11 @@ use super::architecture::{Architecture, BlockKind};
 use super::blocks::{self, Block};
 use super::card::{Metadata, ModelCard};
 use super::checkpoint::Checkpoint;
+use super::config::Preprocessing;
+use super::design::{Design, StemDesign};
 use super::error::ModelError;
 use super::fold;
-use super::onnx::{Activation, Graph, Map, Precision};
+use super::onnx::{Activation, Form, Graph, Image, Map, Precision};
 use super::{EMBEDDING, INPUT, LOGITS};
 
 /// Slope of the stem's LeakyReLU: PyTorch's default, which timm and the authors left in place there.
@@ -26,11 +28,13 @@ pub struct BuildOptions {
     pub precision: Precision,
     /// Side of the square input in pixels: a multiple of 4.
     pub image_size: u32,
+    /// How the network is drawn; the function is the same in every form.
+    pub form: Form,
 }
 
 /// Draws a network with its weights and metadata, and gives the bytes of an `.onnx` file.
 ///
-/// Input [`INPUT`] `[batch, 3, size, size]` in the graph's precision; outputs [`LOGITS`] `[batch, classes]` and
+/// Input [`INPUT`] `[batch, 3, size, size]` in the graph's precision, unless the form says otherwise; outputs [`LOGITS`] `[batch, classes]` and
 /// [`EMBEDDING`] `[batch, dim]` in f32. The batch is free, everything else fixed.
 ///
 /// # Errors
@@ -44,6 +48,21 @@ pub fn build_onnx(
     metadata: &Metadata,
 ) -> Result<Vec<u8>, ModelError> {
     architecture.check(checkpoint)?;
+    build_design(checkpoint, architecture, options, metadata, Design::TRESNET)
+}
+
+/// As [`build_onnx`], with some refinements of the network taken away; `checkpoint` holds what is left.
+///
+/// # Errors
+///
+/// As [`build_onnx`], but tensors that the design does not read are not looked at.
+pub fn build_design(
+    checkpoint: &Checkpoint,
+    architecture: &Architecture,
+    options: &BuildOptions,
+    metadata: &Metadata,
+    design: Design,
+) -> Result<Vec<u8>, ModelError> {
     let size = options.image_size;
     if !size.is_multiple_of(4) || !(MIN_IMAGE_SIZE..=MAX_IMAGE_SIZE).contains(&size) {
         return Err(ModelError::ImageSize { size, least: MIN_IMAGE_SIZE, most: MAX_IMAGE_SIZE });
@@ -52,65 +71,99 @@ pub fn build_onnx(
         return Err(ModelError::NeedsRanges);
     }
     let card = ModelCard::of_build(checkpoint, architecture, options, metadata)?;
-
-    let mut graph = Graph::new(options.precision);
-    let images = graph.input(INPUT, 3, size as usize, size as usize);
-    let mut map = stem(&mut graph, checkpoint, &images, architecture)?;
+    let Preprocessing { mean, std, .. } = metadata.preprocessing;
+    let image = Image {
+        name: INPUT,
+        size: size as usize,
+        mean: mean.unwrap_or([0.0; 3]),
+        std: std.unwrap_or([1.0; 3]),
+    };
+    let mut drawing = Drawing { graph: Graph::new(options.precision, options.form), checkpoint, design };
+    let mut map = drawing.stem(&image, architecture)?;
     for block in blocks::blocks(architecture) {
-        map = residual(&mut graph, checkpoint, &block, &map)?;
+        map = drawing.residual(&block, &map)?;
     }
-    let embedding = graph.pooled(EMBEDDING, &map);
+    let mut graph = drawing.graph;
+    let embedding = graph.pooled(EMBEDDING, &map, architecture.embedding_dim());
     let logits = graph.linear(LOGITS, &embedding, &fold::plain(checkpoint, "head.fc")?)?;
     graph.output(&logits);
     graph.output(&embedding);
     graph.finish(&card.to_properties())
 }
 
-fn stem(
-    graph: &mut Graph,
-    checkpoint: &Checkpoint,
-    images: &Map,
-    architecture: &Architecture,
-) -> Result<Map, ModelError> {
-    let squares = graph.space_to_depth("stem", images);
-    let conv = blocks::stem(architecture);
-    graph.conv(&conv.scope, &squares, &fold::conv(checkpoint, &conv.scope)?, STEM)
+/// The graph so far, and where its weights come from.
+struct Drawing<'a> {
+    graph: Graph,
+    checkpoint: &'a Checkpoint,
+    design: Design,
 }
 
-fn residual(graph: &mut Graph, checkpoint: &Checkpoint, block: &Block, map: &Map) -> Result<Map, ModelError> {
-    let mut branch = map.clone();
-    let convs = block.convs();
-    let last = convs.len() - 1;
-    for (position, conv) in convs.iter().enumerate() {
-        if position == last && block.kind == BlockKind::Bottleneck {
-            branch = excite(graph, checkpoint, block, branch)?;
+impl Drawing<'_> {
+    fn stem(&mut self, image: &Image<'_>, architecture: &Architecture) -> Result<Map, ModelError> {
+        let scope = blocks::stem(architecture).scope;
+        if self.design.folded {
+            let kernel = fold::conv(self.checkpoint, &scope)?;
+            return match self.design.stem {
+                StemDesign::SpaceToDepth => self.graph.stem(&scope, image, &kernel, STEM),
+                StemDesign::Convolution7 => self.graph.stem_of_resnet(&scope, image, &kernel, STEM),
+            };
         }
-        let activation = if position == last { Activation::Identity } else { INNER };
-        branch = graph.conv(&conv.scope, &branch, &fold::conv(checkpoint, &conv.scope)?, activation)?;
-        if block.halves && position == block.blurred() {
-            branch = graph.blur(&format!("{}.blur", conv.scope), &branch)?;
-        }
+        let (kernel, norm) = fold::apart(self.checkpoint, &scope)?;
+        let map = match self.design.stem {
+            StemDesign::SpaceToDepth => self.graph.stem(&scope, image, &kernel, Activation::Identity)?,
+            StemDesign::Convolution7 => {
+                self.graph.stem_of_resnet(&scope, image, &kernel, Activation::Identity)?
+            }
+        };
+        self.graph.batch_norm(&scope, &map, &norm, STEM)
     }
-    if block.kind == BlockKind::Basic {
-        branch = excite(graph, checkpoint, block, branch)?;
-    }
-    let mut shortcut = map.clone();
-    if block.halves {
-        shortcut = graph.halve(&format!("{}.downsample.0", block.scope), &shortcut);
-    }
-    if let Some(conv) = block.shortcut_conv() {
-        let kernel = fold::conv(checkpoint, &conv.scope)?;
-        shortcut = graph.conv(&conv.scope, &shortcut, &kernel, Activation::Identity)?;
-    }
-    Ok(graph.add_relu(&block.scope, &branch, &shortcut))
-}
 
-fn excite(graph: &mut Graph, checkpoint: &Checkpoint, block: &Block, map: Map) -> Result<Map, ModelError> {
-    if block.se_hidden.is_none() {
-        return Ok(map);
+    fn conv(&mut self, scope: &str, map: &Map, stride: usize, after: Activation) -> Result<Map, ModelError> {
+        if self.design.folded {
+            let kernel = fold::conv(self.checkpoint, scope)?;
+            return self.graph.conv(scope, map, &kernel, stride, after);
+        }
+        let (kernel, norm) = fold::apart(self.checkpoint, scope)?;
+        let map = self.graph.conv(scope, map, &kernel, stride, Activation::Identity)?;
+        self.graph.batch_norm(scope, &map, &norm, after)
     }
-    let scope = format!("{}.se", block.scope);
-    let reduce = fold::plain(checkpoint, &format!("body.{scope}.fc1"))?;
-    let expand = fold::plain(checkpoint, &format!("body.{scope}.fc2"))?;
-    graph.squeeze_excite(&scope, &map, &reduce, &expand)
+
+    fn residual(&mut self, block: &Block, map: &Map) -> Result<Map, ModelError> {
+        let mut branch = map.clone();
+        let convs = block.convs();
+        let last = convs.len() - 1;
+        for (position, conv) in convs.iter().enumerate() {
+            if position == last && block.kind == BlockKind::Bottleneck {
+                branch = self.excite(block, branch)?;
+            }
+            let activation = if position == last { Activation::Identity } else { INNER };
+            let halves = block.halves && position == block.blurred();
+            let stride = if halves && !self.design.antialias { 2 } else { 1 };
+            branch = self.conv(&conv.scope, &branch, stride, activation)?;
+            if halves && self.design.antialias {
+                branch = self.graph.blur(&format!("{}.blur", conv.scope), &branch)?;
+            }
+        }
+        if block.kind == BlockKind::Basic {
+            branch = self.excite(block, branch)?;
+        }
+        let mut shortcut = map.clone();
+        if block.halves {
+            shortcut = self.graph.halve(&format!("{}.downsample.0", block.scope), &shortcut);
+        }
+        if let Some(conv) = block.shortcut_conv() {
+            shortcut = self.conv(&conv.scope, &shortcut, 1, Activation::Identity)?;
+        }
+        Ok(self.graph.add_relu(&block.scope, &branch, &shortcut))
+    }
+
+    fn excite(&mut self, block: &Block, map: Map) -> Result<Map, ModelError> {
+        if block.se_hidden.is_none() {
+            return Ok(map);
+        }
+        let scope = format!("{}.se", block.scope);
+        let reduce = fold::plain(self.checkpoint, &format!("body.{scope}.fc1"))?;
+        let expand = fold::plain(self.checkpoint, &format!("body.{scope}.fc2"))?;
+        self.graph.squeeze_excite(&scope, &map, &reduce, &expand)
+    }
 }

@@ -17,6 +17,9 @@ use super::floats::Float;
 /// Twenty times what TResNet-XL needs.
 const MAX_HEADER_BYTES: u64 = 4 << 20;
 
+/// What to do about a header that speaks of more than there is.
+const CUT: &str = "the file may be cut short, fetch it again";
+
 /// What a header says of one tensor, or of `__metadata__`, which has no offsets.
 #[derive(Deserialize)]
 struct Span {
@@ -50,7 +53,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>
 
 fn check_header(bytes: &[u8]) -> Result<(), String> {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(format!("the file has {} bytes and no room for one", bytes.len()));
+        return Err(format!("the file has {} bytes and no room for one; {CUT}", bytes.len()));
     };
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER_BYTES {
@@ -58,7 +61,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
     }
     let header = usize::try_from(length).ok().and_then(|length| rest.get(..length));
     let Some(header) = header else {
-        return Err(format!("it claims {length} bytes where {} follow", rest.len()));
+        return Err(format!("it claims {length} bytes where {} follow; {CUT}", rest.len()));
     };
     let spans: HashMap<String, Span> = serde_json::from_slice(header)
         .map_err(|error| format!("it is not the JSON that it should be: {error}"))?;
@@ -68,7 +71,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
             && (start > end || end > available)
         {
             let name = shorten(name);
-            return Err(format!("`{name}` lies at {start}..{end} of {available} bytes of data"));
+            return Err(format!("`{name}` lies at {start}..{end} of {available} bytes of data; {CUT}"));
         }
     }
     Ok(())

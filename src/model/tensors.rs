@@ -61,29 +61,57 @@ fn push_conv(list: &mut Vec<Expected>, conv: &ConvShape) {
     }
 }
 
-/// The network that a checkpoint's names and shapes come closest to. Depth counts blocks without a gap from 0 on;
-/// the first block of a stage tells the kind and the squeeze-and-excitation of all.
+/// The network that a checkpoint's names and shapes come closest to. The first block that a stage has tells the kind
+/// and the squeeze-and-excitation of all.
 pub(super) fn closest(checkpoint: &Checkpoint) -> Architecture {
     let axis = |name: &str| checkpoint.tensors.get(name).and_then(|tensor| tensor.shape.first().copied());
     let width = axis("body.conv1.conv.weight").or_else(|| axis("body.conv1.bn.weight")).unwrap_or(64);
     let classes = axis("head.fc.weight").or_else(|| axis("head.fc.bias")).unwrap_or(1000);
     let stages = std::array::from_fn(|index| {
-        let has = |position: usize, rest: &str| {
-            has_prefix(checkpoint, &format!("body.layer{}.{position}.{rest}", index + 1))
-        };
-        let depth = (0..).take_while(|position| has(*position, "")).count();
+        let blocks = tensors_by_block(checkpoint, index + 1);
+        let first = blocks.first_key_value().map_or(0, |(position, _)| *position);
+        let has = |rest: &str| has_prefix(checkpoint, &format!("body.layer{}.{first}.{rest}", index + 1));
         Stage {
             // no stage is empty: a lacking one is then listed as missing
-            depth: depth.max(1),
-            kind: if has(0, "conv3.") || (depth == 0 && index >= 2) {
+            depth: depth(&blocks).max(1),
+            kind: if has("conv3.") || (blocks.is_empty() && index >= 2) {
                 BlockKind::Bottleneck
             } else {
                 BlockKind::Basic
             },
-            squeeze_excite: has(0, "se."),
+            squeeze_excite: has("se."),
         }
     });
     Architecture { width: width.max(1), stages, classes: classes.max(1) }
+}
+
+/// How many tensors a stage has of each of its blocks.
+fn tensors_by_block(checkpoint: &Checkpoint, stage: usize) -> BTreeMap<usize, usize> {
+    let prefix = format!("body.layer{stage}.");
+    let names = checkpoint.tensors.range(prefix.clone()..).map(|(name, _)| name);
+    let rest = names.map_while(|name| name.strip_prefix(&prefix));
+    let mut counts = BTreeMap::new();
+    for position in rest.filter_map(|rest| rest.split('.').next()?.parse().ok()) {
+        *counts.entry(position).or_default() += 1;
+    }
+    counts
+}
+
+/// The depth that leaves the fewest tensors missing or in excess: a block that is lacking in the middle is a gap, and a
+/// stray tensor far behind the last block is no block. Bounded by the number of tensors, whatever their names are.
+fn depth(blocks: &BTreeMap<usize, usize>) -> usize {
+    let whole = blocks.values().copied().max().unwrap_or_default();
+    let total: usize = blocks.values().sum();
+    let (mut best, mut least, mut found) = (0, total, 0);
+    for (position, count) in blocks {
+        found += count;
+        let depth = position.saturating_add(1);
+        let wrong = (depth.saturating_mul(whole) - found).saturating_add(total - found);
+        if wrong <= least {
+            (best, least) = (depth, wrong);
+        }
+    }
+    best
 }
 
 fn has_prefix(checkpoint: &Checkpoint, prefix: &str) -> bool {
@@ -115,6 +143,8 @@ fn hint(checkpoint: &Checkpoint) -> Option<&'static str> {
         Some("the names carry a prefix of the training wrapper: save the inner model's state")
     } else if has_prefix(checkpoint, "body.") && !has_prefix(checkpoint, "head.") {
         Some("the classifier is missing: save the model with its head")
+    } else if !(checkpoint.tensors.is_empty() || has_prefix(checkpoint, "body.")) {
+        Some("no name of a TResNet is among them: these are the weights of another network")
     } else {
         None
     }

@@ -73,6 +73,34 @@ impl Layout {
 }
 
 #[test]
+fn a_description_is_read_back_as_the_network_that_it_describes() {
+    for text in [
+        "tresnet_xl",
+        "tresnet_v2_l",
+        "tresnet[1,1,1,1]x16",
+        "tresnet_v2[1,2,3,4]x8",
+        "tresnet_nbbn[1,1,2,1]x7+se[1,4]",
+        "tresnet[3,4,11,3]x64+se[]",
+    ] {
+        let architecture = Architecture::described(text, 5).unwrap();
+        assert_eq!((architecture.name().as_str(), architecture.classes), (text, 5));
+    }
+    for text in [
+        "resnet50",
+        "tresnet",
+        "tresnet[1,1,1]x16",
+        "tresnet[1,1,1,0]x16",
+        "tresnet[1,1,1,1]x0",
+        "tresnet[1,1,1,1]x16+se[5]",
+        "tresnet[1,1,1,1]x16+se[1",
+        "tresnet_bb[1,1,1,1]x16",
+        "tresnet[1,1,1,999999999]x16",
+    ] {
+        assert_eq!(Architecture::described(text, 5), None, "{text}");
+    }
+}
+
+#[test]
 fn the_published_networks_are_known_by_their_shapes() {
     // name, width, depths, second version, embedding, millions of parameters, GMACs at 224
     let table = [
@@ -132,6 +160,24 @@ fn wrong_tensors_are_listed() {
 }
 
 #[test]
+fn a_lacking_block_is_a_gap_and_a_stray_number_is_no_block() {
+    let mut layout = Layout::new(64, [3, 4, 11, 3], false, true, 1000);
+    layout.0.tensors.retain(|name, _| !name.starts_with("body.layer3.5."));
+    let mismatch = layout.mismatch();
+    assert_eq!(mismatch.expected, "tresnet_m");
+    assert_eq!((mismatch.missing.len(), mismatch.unexpected.len()), (19, 0));
+    assert!(mismatch.missing.iter().all(|name| name.starts_with("body.layer3.5.")));
+
+    let mut layout = Layout::new(64, [3, 4, 11, 3], false, true, 1000);
+    for stray in ["11", "18446744073709551615", "4000000000", "x"] {
+        layout.add(&format!("body.layer3.{stray}.conv1.conv.weight"), &[1]);
+    }
+    let mismatch = layout.mismatch();
+    assert_eq!(mismatch.expected, "tresnet_m");
+    assert_eq!((mismatch.missing.len(), mismatch.unexpected.len()), (0, 4));
+}
+
+#[test]
 fn a_message_is_short_whatever_the_file_holds() {
     let mut layout = Layout::new(16, [1, 1, 1, 1], false, true, 10);
     for number in 0..5000 {
@@ -154,6 +200,10 @@ fn what_gives_itself_away_gets_a_hint() {
     let mut wrapped = Layout(empty.0.clone());
     wrapped.add("module.body.conv1.conv.weight", &[64, 48, 3, 3]);
     assert!(wrapped.mismatch().to_string().contains("prefix"));
+
+    let mut other = Layout(empty.0.clone());
+    other.add("layer1.0.conv1.weight", &[64, 64, 1, 1]);
+    assert!(other.mismatch().to_string().contains("the weights of another network"));
 
     let mut headless = Layout::new(16, [1, 1, 1, 1], false, true, 10);
     headless.0.tensors.retain(|name, _| !name.starts_with("head."));

@@ -40,6 +40,9 @@ pub struct StandingPart {
     pub plan: String,
     /// Provider that computed it.
     pub provider: String,
+    /// Names of its devices; parts of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub devices: String,
     /// When it was made; parts of earlier versions do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<PartTime>,
@@ -186,9 +189,9 @@ pub(super) async fn footer(
             object.rows()
         )));
     }
-    let (plan, provider) = (value("plan").to_owned(), value("provider").to_owned());
+    let [plan, provider, devices] = ["plan", "provider", "devices"].map(|key| value(key).to_owned());
     let time = PartTime::of(&object);
-    Ok((StandingPart { id, size, rows, ok, damaged, skipped, plan, provider, time, name }, object))
+    Ok((StandingPart { id, size, rows, ok, damaged, skipped, plan, provider, devices, time, name }, object))
 }
 
 /// Hands the named columns of every part to `take`, part by part in plan order.

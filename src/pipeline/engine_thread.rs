@@ -40,9 +40,10 @@ struct InFlight {
 }
 
 impl EngineThread {
-    pub fn start(mut self) -> Result<JoinHandle<()>, Failure> {
+    /// Starts the thread of one engine of the run; all of them take from the same queue.
+    pub fn start(mut self, number: usize) -> Result<JoinHandle<()>, Failure> {
         std::thread::Builder::new()
-            .name("engine".into())
+            .name(format!("engine-{number}"))
             .spawn(move || {
                 match catch_unwind(AssertUnwindSafe(|| self.work())) {
                     Ok(Ok(())) => {}

@@ -1,17 +1,18 @@
 //! A job from its file to its `_SUCCESS`: resolve, freeze, load, run, finish.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dataset::{Excluding, FolderTargets, LeftOut, Planner, PlannerOptions, Planning};
-use crate::engine::{Engine, OrtCpu, OrtOptions, Runtime};
+use crate::engine::{Choice, EngineError, Provider, Wish, choose, has_int8_dot};
 use crate::failure::{Exit, Failure};
 use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
 use crate::output::{Layout, PartContext, Success};
 use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
 
+use super::device::{Devices, Ran, doubt, fit, for_defaults};
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
 use super::inputs::Input;
 use super::isolate::Isolation;
@@ -43,7 +44,10 @@ pub struct Invocation<'a> {
 pub struct Opened {
     spec: JobSpec,
     settings: Settings,
-    model: LoadedModel,
+    pub(super) model: LoadedModel,
+    /// What will compute, as far as this machine could tell when the job was opened.
+    pub choice: Result<Choice, EngineError>,
+    pub(super) onnxruntime: Option<PathBuf>,
     /// The resolved job.
     pub job: ResolvedJob,
     input: Input,
@@ -75,8 +79,8 @@ pub enum Ended {
         rule: Option<String>,
         /// What the machine costs an hour, as the job says.
         price_per_hour: Option<f64>,
-        /// The provider that ran; none where every part stood already.
-        provider: String,
+        /// What computed the rows of this run.
+        ran: Box<Ran>,
         /// Where the images are.
         input: Location,
         /// Where the rows are.
@@ -86,6 +90,8 @@ pub enum Ended {
     Share {
         /// The counters of this run.
         run: Snapshot,
+        /// What computed the rows of this run.
+        ran: Box<Ran>,
         /// What the machine costs an hour, as the job says.
         price_per_hour: Option<f64>,
         /// Parts of others that do not stand; none where the plan is not whole yet.
@@ -117,11 +123,21 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let input = Input::open(&spec, settings).await?;
     let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
     let frozen = Frozen::read(&output).await?;
-    let job = ResolvedJob::resolve(&spec, invocation.file, &model, frozen.as_ref(), input.observed())?;
+    let choice = choose(spec.device(), invocation.onnxruntime);
+    let provider = for_defaults(spec.device(), &choice);
+    let observed = input.observed();
+    let job = ResolvedJob::resolve(&spec, invocation.file, &model, provider, frozen.as_ref(), observed)?;
     if let Some(frozen) = &frozen {
         job.check_against(frozen)?;
     }
-    Ok(Opened { spec, settings, model, job, input, output, frozen })
+    let on_cpu = || choose(Wish::Only(Provider::Cpu), invocation.onnxruntime);
+    let choice = fit(choice, spec.device(), &job.model.precision, on_cpu)?;
+    let provider = for_defaults(spec.device(), &choice);
+    if let Some(doubt) = doubt(provider, &job.model.precision, has_int8_dot()) {
+        tracing::warn!("{doubt}");
+    }
+    let onnxruntime = invocation.onnxruntime.map(Path::to_owned);
+    Ok(Opened { spec, settings, model, choice, onnxruntime, job, input, output, frozen })
 }
 
 impl Opened {
@@ -163,24 +179,6 @@ impl Opened {
         (self.job, self.input, self.output)
     }
 
-    /// The device with the model on it.
-    pub(super) fn engine(&self, runtime: &Runtime) -> Result<Box<dyn Engine>, Failure> {
-        let job = &self.job;
-        let graph = self.model.graph(job.precision, job.image.image_size, &job.metadata())?;
-        let options = OrtOptions { threads: job.engine_threads };
-        let engine = OrtCpu::load(runtime, &graph, self.model.names(), options)?;
-        let spec = engine.spec();
-        let size = job.image.image_size as usize;
-        if (spec.height, spec.width, spec.classes, spec.dim) != (size, size, job.rows.classes, job.rows.dim) {
-            return Err(JobError::Mismatch(format!(
-                "the graph takes {}×{} pixels and gives {} classes and {} features; the job has {size}×{size}, {} and {}",
-                spec.height, spec.width, spec.classes, spec.dim, job.rows.classes, job.rows.dim
-            ))
-            .into());
-        }
-        Ok(Box::new(engine))
-    }
-
     /// Freezes the job on its output, or takes over what another process froze first.
     async fn freeze(&mut self, file: &Path) -> Result<Frozen, Failure> {
         if let Some(frozen) = &self.frozen {
@@ -190,8 +188,9 @@ impl Opened {
         let ours = self.job.freeze(now(), self.targets().await?, self.excluded().await?);
         let standing = ours.create(&self.output).await?;
         if standing != ours {
-            self.job =
-                ResolvedJob::resolve(&self.spec, file, &self.model, Some(&standing), self.input.observed())?;
+            let (spec, model, observed) = (&self.spec, &self.model, self.input.observed());
+            let provider = for_defaults(spec.device(), &self.choice);
+            self.job = ResolvedJob::resolve(spec, file, model, provider, Some(&standing), observed)?;
             self.job.check_against(&standing)?;
         }
         self.frozen = Some(standing.clone());
@@ -254,17 +253,19 @@ async fn run_to_end(
         return Ok(Ended::Before { success: Box::new(success), verdicts, output: opened.output });
     }
     let share = invocation.share;
-    let runtime = Runtime::load(invocation.onnxruntime).map_err(crate::engine::EngineError::from)?;
-    let mut engine = opened.engine(&runtime)?;
+    let mut devices = opened.devices().await?;
     let before = (opened.job.precision, opened.job.image.image_size);
     let frozen = opened.freeze(invocation.file).await?;
     if (opened.job.precision, opened.job.image.image_size) != before {
-        engine = opened.engine(&runtime)?;
+        // a device may not have room for both
+        drop(devices);
+        devices = opened.devices().await?;
     }
+    opened.job.limits.batch_size = devices.ran.batch_size;
     let _lock = lock::take(&opened.output, share)?;
     preflight(&opened.output, &frozen).await?;
 
-    let provider = engine.provider().to_owned();
+    let Devices { engines, ran } = devices;
     let (source, folders) = opened.source().await?;
     let Opened { job, input, output, settings, .. } = opened;
     let rule = job.rule(folders.as_ref());
@@ -278,8 +279,8 @@ async fn run_to_end(
         dataset,
         planner,
         share,
-        context: context(&job, &provider),
-        engine,
+        context: context(&job, &ran),
+        engines,
         image: job.image,
         isolation: invocation.isolation.clone(),
         rows: job.rows.clone(),
@@ -287,7 +288,7 @@ async fn run_to_end(
         layout: layout.clone(),
     };
     let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
-    let (run, price_per_hour) = (progress.snapshot(), job.price_per_hour);
+    let (run, ran, price_per_hour) = (progress.snapshot(), Box::new(ran), job.price_per_hour);
     check_range(share, &executed.plan)?;
     let wishes = Wishes {
         formats: &job.report_formats,
@@ -300,11 +301,11 @@ async fn run_to_end(
     match shutdown.until(job.limits.grace, finishing).await? {
         Outcome::Finished(finished) => {
             let input = input.location;
-            Ok(Ended::Now { finished, run, rule, price_per_hour, provider, input, output })
+            Ok(Ended::Now { finished, run, rule, price_per_hour, ran, input, output })
         }
         Outcome::PartsMissing { missing } if !share.is_whole() => {
             let input = input.location;
-            Ok(Ended::Share { run, price_per_hour, missing, input, output })
+            Ok(Ended::Share { run, ran, price_per_hour, missing, input, output })
         }
         Outcome::PartsMissing { missing } => {
             let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));
@@ -364,7 +365,7 @@ pub async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure
 }
 
 /// What every part's footer says.
-pub(super) fn context(job: &ResolvedJob, provider: &str) -> PartContext {
+pub(super) fn context(job: &ResolvedJob, ran: &Ran) -> PartContext {
     let pairs = [
         ("schema", "1"),
         ("version", env!("CARGO_PKG_VERSION")),
@@ -372,8 +373,12 @@ pub(super) fn context(job: &ResolvedJob, provider: &str) -> PartContext {
         ("fingerprint", &job.fingerprint),
         ("model_sha256", &job.model.sha256),
         ("arch", &job.model.arch),
-        ("precision", &job.model.precision),
-        ("provider", provider),
+        ("precision", &ran.precision),
+        ("provider", ran.provider),
+        ("devices", &ran.devices_text()),
+        ("batch_size", &ran.batch_size.to_string()),
+        ("engine", &ran.options),
+        ("onnxruntime", &ran.onnxruntime),
         ("preprocess", &job.preprocess_text()),
     ];
     PartContext {

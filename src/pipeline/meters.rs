@@ -46,6 +46,8 @@ pub struct Setup {
     pub workers: usize,
     /// Requests that may be in flight.
     pub requests: usize,
+    /// Devices.
+    pub engines: usize,
     /// The network computes on the cores that also decode.
     pub shares_cores: bool,
 }
@@ -55,6 +57,7 @@ pub struct Setup {
 pub(super) struct Meters {
     workers: AtomicUsize,
     requests: AtomicUsize,
+    engines: AtomicUsize,
     shares_cores: AtomicBool,
     /// From an image's admission until its bytes are there.
     pub fetch: Meter,
@@ -120,6 +123,7 @@ impl Meters {
     pub fn set_up(&self, setup: Setup) {
         self.workers.store(setup.workers, Relaxed);
         self.requests.store(setup.requests, Relaxed);
+        self.engines.store(setup.engines, Relaxed);
         self.shares_cores.store(setup.shares_cores, Relaxed);
     }
 
@@ -152,6 +156,7 @@ impl Meters {
             setup: Setup {
                 workers: self.workers.load(Relaxed),
                 requests: self.requests.load(Relaxed),
+                engines: self.engines.load(Relaxed),
                 shares_cores: self.shares_cores.load(Relaxed),
             },
             fetch: self.fetch.read(),

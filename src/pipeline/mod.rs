@@ -9,6 +9,7 @@ mod calibrate;
 mod canary;
 mod compare;
 mod decode;
+mod device;
 mod engine_thread;
 mod exclude;
 mod finish;
@@ -18,6 +19,7 @@ mod intake;
 mod isolate;
 mod job_run;
 mod lock;
+mod memory;
 mod meters;
 mod opening;
 mod other_truth;
@@ -35,12 +37,13 @@ mod utilisation;
 mod work;
 
 pub use bench::{
-    BenchOptions, BenchReport, CommitRate, DecodeRate, EncodeRate, EngineRate, Expected, FetchRate, Together,
-    bench_job,
+    BenchOptions, BenchReport, CommitRate, DecodeRate, EncodeRate, EngineBenchOptions, EngineRate,
+    EngineReport, Expected, FetchRate, Measured, Table, Together, bench_engine, bench_job,
 };
 pub use calibrate::{Compared, Correct, Largest, Measuring, Quantized, largest, quantize};
 pub use compare::compare;
 pub use decode::{Decoding, Fault};
+pub use device::{Ran, Tried};
 pub use finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now, totals};
 pub use isolate::child::serve as serve_decoding;
 pub use isolate::{COMMAND as DECODE_COMMAND, Isolation};

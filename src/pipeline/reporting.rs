@@ -60,14 +60,18 @@ impl Reported<'_> {
     /// Where the rows come from.
     pub(super) fn provenance(&self) -> Provenance {
         let Reported { output, frozen, parts, complete, .. } = *self;
-        let providers: BTreeSet<String> = parts.iter().map(|part| part.provider.clone()).collect();
+        let each = |of: fn(&StandingPart) -> &String| {
+            let named: BTreeSet<&String> = parts.iter().map(of).filter(|name| !name.is_empty()).collect();
+            named.into_iter().cloned().collect::<Vec<_>>()
+        };
         Provenance {
             job: frozen.name.clone(),
             tool_version: frozen.version.clone(),
             model_arch: frozen.model.arch.clone(),
             model_sha256: frozen.model.sha256.clone(),
             precision: frozen.model.precision.clone(),
-            providers: providers.into_iter().collect(),
+            providers: each(|part| &part.provider),
+            devices: each(|part| &part.devices),
             preprocess: frozen.preprocess.clone(),
             targets: match self.truth {
                 None => self.component("input.targets"),

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::dataset::{Dataset, Part, Planner, ReadError, Segment, Unit};
-use crate::engine::{Engine, EngineError, Outputs, SlotPool};
+use crate::engine::Engine;
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::job::Limits;
@@ -20,6 +20,7 @@ use super::canary::{self, FirstImages};
 use super::engine_thread::EngineThread;
 use super::intake::ByteBudget;
 use super::isolate::Isolation;
+use super::memory::{Memory, common_spec};
 use super::meters::Setup;
 use super::opening::{Opening, Plan};
 use super::part::{attempt, run_part};
@@ -42,8 +43,8 @@ pub struct Stages<'a> {
     pub planner: Planner<'a>,
     /// Which parts are run.
     pub share: Share,
-    /// The device, loaded.
-    pub engine: Box<dyn Engine>,
+    /// The devices, loaded: one or more, all with the same model.
+    pub engines: Vec<Box<dyn Engine>>,
     /// How images become rows of pixels.
     pub image: image::Options,
     /// Where that happens.
@@ -67,32 +68,6 @@ pub struct Executed {
     pub committed: Vec<PartFile>,
 }
 
-/// The batches of a run: what they are filled in, and what comes back.
-pub(super) struct Memory {
-    pub pool: SlotPool,
-    pub outputs: Vec<Outputs>,
-    /// Batches that are being filled at the same time.
-    pub filling: usize,
-}
-
-impl Memory {
-    pub fn allocate(engine: &mut dyn Engine, limits: &Limits) -> Result<Memory, EngineError> {
-        let (depth, fixed) = (engine.spec().depth, engine.spec().fixed_batch);
-        let batch_size = fixed.unwrap_or(limits.batch_size).max(1);
-        // enough batches being filled that one slow image idles nobody, one on the device, one waiting for it
-        let filling = 2.max(limits.requests.div_ceil(batch_size));
-        let (mut slots, mut outputs) = (Vec::new(), Vec::new());
-        for _ in 0..depth + 1 + filling {
-            let (slot, numbers) = engine.allocate(batch_size)?;
-            slots.push(slot);
-            outputs.push(numbers);
-        }
-        // outputs in flight, one whose rows are being made, one in hand
-        outputs.truncate(depth + 2);
-        Ok(Memory { pool: SlotPool::new(slots), outputs, filling })
-    }
-}
-
 /// Runs every part that does not stand yet.
 pub async fn execute(
     stages: Stages<'_>,
@@ -101,32 +76,37 @@ pub async fn execute(
     progress: Arc<Progress>,
     shutdown: Shutdown,
 ) -> Result<Executed, Failure> {
-    let Stages { dataset, planner, share, mut engine, image, isolation, rows, context, output, layout } =
+    let Stages { dataset, planner, share, mut engines, image, isolation, rows, context, output, layout } =
         stages;
-    let spec = engine.spec().clone();
+    let spec = common_spec(&engines)?;
     let setup = Setup {
         workers: limits.decode_threads.max(1),
         requests: limits.requests,
-        shares_cores: SHARES_CORES.contains(&engine.provider()),
+        engines: engines.len(),
+        shares_cores: engines.iter().any(|engine| SHARES_CORES.contains(&engine.provider())),
     };
-    let Memory { pool, outputs, filling } = Memory::allocate(engine.as_mut(), limits)?;
+    let mut devices: Vec<&mut dyn Engine> = engines.iter_mut().map(|engine| &mut **engine as _).collect();
+    let Memory { pool, outputs, filling } = Memory::allocate(&mut devices, limits)?;
     let (outputs_in, outputs_out) = async_channel::bounded(outputs.len());
     for outputs in outputs {
         drop(outputs_in.try_send(outputs));
     }
     let queue = Arc::new(WorkQueue::default());
     let parts = Arc::new(OpenParts::default());
-    let engine_thread = EngineThread {
-        engine,
-        pool: pool.clone(),
-        ready: pool.ready(),
-        outputs: outputs_out,
-        queue: queue.clone(),
-        parts: parts.clone(),
-        progress: progress.clone(),
-        shutdown: shutdown.clone(),
-    }
-    .start()?;
+    let start = |(number, engine)| {
+        EngineThread {
+            engine,
+            pool: pool.clone(),
+            ready: pool.ready(),
+            outputs: outputs_out.clone(),
+            queue: queue.clone(),
+            parts: parts.clone(),
+            progress: progress.clone(),
+            shutdown: shutdown.clone(),
+        }
+        .start(number)
+    };
+    let engine_threads: Vec<_> = engines.into_iter().enumerate().map(start).collect::<Result<_, _>>()?;
     let workers = Workshop {
         queue: queue.clone(),
         image,
@@ -169,8 +149,9 @@ pub async fn execute(
     pool.close();
     queue.close();
     let join = move || {
-        let ended = engine_thread.join().is_ok();
-        workers.into_iter().fold(ended, |all, worker| worker.join().is_ok() && all)
+        let threads = engine_threads.into_iter().chain(workers);
+        // every one of them is waited for, also behind one that panicked
+        threads.map(|thread| thread.join().is_err()).filter(|panicked| *panicked).count() == 0
     };
     if !tokio::task::spawn_blocking(join).await.unwrap_or(false) {
         shutdown.fail(Failure::new(Exit::Bug, "a worker thread panicked"));

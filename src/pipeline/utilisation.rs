@@ -197,6 +197,7 @@ impl Snapshot {
         let share = |seconds: f64| rounded(seconds / time);
         let per = |amount: f64, of: f64| if of > 0.0 { rounded(amount / of) } else { 0.0 };
         let workers = stages.setup.workers.max(1) as f64;
+        let engines = stages.setup.engines.max(1) as f64;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let cpu = stages.cpu.map(|busy| Cpu {
             cores,
@@ -227,9 +228,9 @@ impl Snapshot {
                 batches: stages.batches,
                 images_per_batch: per(stages.batch_rows as f64, stages.batches as f64),
                 busy_s: rounded(stages.engine.seconds),
-                busy: share(stages.engine.seconds),
-                waits_for_batch: share(stages.wait_batch.seconds),
-                waits_for_outputs: share(stages.wait_outputs.seconds),
+                busy: share(stages.engine.seconds / engines),
+                waits_for_batch: share(stages.wait_batch.seconds / engines),
+                waits_for_outputs: share(stages.wait_outputs.seconds / engines),
             },
             rows: Busy { busy_s: rounded(stages.rows.seconds), busy: share(stages.rows.seconds) },
             encode: Busy { busy_s: rounded(stages.encode.seconds), busy: share(stages.encode.seconds) },
@@ -259,7 +260,7 @@ impl Snapshot {
         }
         let workers = stages.setup.workers.max(1) as f64;
         let decode = share((stages.decode.seconds + stages.rows.seconds) / workers);
-        let engine = share(stages.engine.seconds);
+        let engine = share(stages.engine.seconds / stages.setup.engines.max(1) as f64);
         let busiest = if engine >= decode { Bottleneck::Engine } else { Bottleneck::Decode };
         Some(if engine.max(decode) >= BUSY {
             busiest
@@ -282,7 +283,7 @@ mod tests {
         let mut run = Progress::default().snapshot();
         run.working = Duration::from_secs(10);
         run.rows = 1000;
-        run.stages.setup = Setup { workers: 2, requests: 64, shares_cores: true };
+        run.stages.setup = Setup { workers: 2, requests: 64, engines: 1, shares_cores: true };
         run
     }
 

@@ -33,6 +33,9 @@ pub struct Provenance {
     pub precision: String,
     /// Execution providers that really ran; several when workers differed.
     pub providers: Vec<String>,
+    /// Names of their devices, where the rows' files say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
     /// Preprocessing on one line.
     pub preprocess: String,
     /// Where the ground truth comes from.
@@ -47,6 +50,14 @@ pub struct Provenance {
     pub fingerprint: String,
     /// Whether the output was finished (`_SUCCESS`) when it was read.
     pub complete: bool,
+}
+
+impl Provenance {
+    /// Providers and devices on one line.
+    pub fn computed_by(&self) -> String {
+        let providers = self.providers.join(", ");
+        if self.devices.is_empty() { providers } else { format!("{providers} ({})", self.devices.join("; ")) }
+    }
 }
 
 /// Everything that the rows say, in full precision.

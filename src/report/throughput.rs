@@ -99,6 +99,7 @@ mod tests {
             skipped: 0,
             plan: String::new(),
             provider: provider.to_owned(),
+            devices: String::new(),
             time: time.map(|(started, ended)| PartTime { started, ended }),
         }
     }

@@ -62,7 +62,7 @@ fn every_key_that_a_job_file_has_commented_out_is_known() {
             keys += 1;
             let source = Source { overrides: std::slice::from_ref(&assignment), date: "2026-11-24".into() };
             if let Err(error) = load(&file, &source) {
-                assert!(error.to_string().contains("not built yet"), "{assignment}: {error}");
+                panic!("{assignment}: {error}");
             }
         }
     }

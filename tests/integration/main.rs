@@ -5,17 +5,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod architecture;
+mod bad_checkpoints;
+mod bench_engine;
 mod bench_job;
 mod checkpoints;
 mod compare;
+mod cuda_path;
 mod datasets;
 mod doctor;
 mod export;
 mod fault_matrix;
+mod forms;
 mod hostile;
 mod image;
 mod jobs;
 mod model;
+mod providers;
 mod quantize;
 mod reading;
 mod report;

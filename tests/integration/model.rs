@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tresnet_batch::model::onnx::{Graph, Map};
 use tresnet_batch::model::{
-    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, Dim, ElementType, Metadata, ModelError,
-    OnnxInfo, Precision, Preprocessing, Tensor, build_onnx, load,
+    Architecture, BUILDER_VERSION, Blur, BuildOptions, Checkpoint, Dim, ElementType, Form, Metadata,
+    ModelError, OnnxInfo, Precision, Preprocessing, Tensor, build_onnx, load,
 };
 
 use super::support::{root, run_python, shared};
@@ -58,7 +58,7 @@ impl Runs {
 
 pub(super) fn build(checkpoint: &Checkpoint, precision: Precision, image_size: u32) -> Vec<u8> {
     let architecture = Architecture::infer(checkpoint).unwrap();
-    let options = BuildOptions { precision, image_size };
+    let options = BuildOptions { precision, image_size, form: Form::PLAIN };
     build_onnx(checkpoint, &architecture, &options, &Metadata::default()).unwrap()
 }
 
@@ -209,7 +209,11 @@ fn a_row_depends_on_its_image_alone() {
 
 /// A graph of what `draw` makes of an input `[channels, height, width]`.
 fn one_operator(shape: [usize; 3], draw: impl FnOnce(&mut Graph, &Map)) -> Vec<u8> {
-    let mut graph = Graph::new(Precision::Fp32);
+    one_operator_as(Form::PLAIN, shape, draw)
+}
+
+fn one_operator_as(form: Form, shape: [usize; 3], draw: impl FnOnce(&mut Graph, &Map)) -> Vec<u8> {
+    let mut graph = Graph::new(Precision::Fp32, form);
     let map = graph.input("x", shape[0], shape[1], shape[2]);
     draw(&mut graph, &map);
     graph.finish(&[]).unwrap()
@@ -233,7 +237,7 @@ fn the_seeds_own_modules_are_drawn_exactly() {
         runs.add(name, &blur, inputs(&format!("{name}_in")));
     }
     let mean = one_operator([6, 7, 7], |graph, map| {
-        let vectors = graph.pooled("y", map);
+        let vectors = graph.pooled("y", map, 6);
         graph.output(&vectors);
     });
     runs.add("mean", &mean, inputs("mean_in"));
@@ -274,22 +278,24 @@ fn a_blur_reflects_each_edge_by_its_own_parity() {
     let map = |height: usize, width: usize| -> Vec<f32> {
         (0..height * width).map(|i| ((i * i * 7919 + i * 31) % 101) as f32 / 50.0 - 1.0).collect()
     };
+    let forms = [Blur::Convolution, Blur::PaddedAround, Blur::Pools];
+    let cases = || forms.into_iter().flat_map(|blur| shapes.map(|shape| (blur, shape)));
     let mut runs = Runs::new();
-    for (height, width) in shapes {
-        let name = format!("{height}x{width}");
+    for (blur, (height, width)) in cases() {
+        let name = format!("{blur:?} {height}x{width}");
         let bytes: Vec<u8> = map(height, width).iter().flat_map(|value| value.to_le_bytes()).collect();
         let view = TensorView::new(Dtype::F32, vec![1, 1, height, width], &bytes).unwrap();
         let inputs = runs.path(&format!("{name}.inputs"));
         std::fs::write(&inputs, serialize([("x", view)], None).unwrap()).unwrap();
-        let graph = one_operator([1, height, width], |graph, map| {
+        let graph = one_operator_as(Form { blur, ..Form::PLAIN }, [1, height, width], |graph, map| {
             let blurred = graph.blur("y", map).unwrap();
             graph.output_map(&blurred);
         });
         runs.add(&name, &graph, json!({"inputs": inputs, "tensor": "x"}));
     }
     let outputs = runs.run();
-    for (height, width) in shapes {
-        let name = format!("{height}x{width}");
+    for (blur, (height, width)) in cases() {
+        let name = format!("{blur:?} {height}x{width}");
         let ours = outputs[&name].tensors.values().next().unwrap();
         let shape = vec![1, 1, height.div_ceil(2), width.div_ceil(2)];
         assert_close(
@@ -308,7 +314,7 @@ fn a_graph_says_what_it_is() {
     let classes: Vec<String> = (0..7).map(|index| format!("class \"{index}\"")).collect();
     let metadata = Metadata { preprocessing: Preprocessing::tresnet(), classes: Some(classes.clone()) };
     for (precision, element) in [(Precision::Fp32, ElementType::F32), (Precision::Fp16, ElementType::F16)] {
-        let options = BuildOptions { precision, image_size: 64 };
+        let options = BuildOptions { precision, image_size: 64, form: Form::PLAIN };
         let graph = build_onnx(&checkpoint, &architecture, &options, &metadata).unwrap();
         assert_eq!(
             graph,
@@ -344,7 +350,7 @@ fn a_graph_says_what_it_is() {
 fn what_cannot_be_built_says_why() {
     let checkpoint = load(&own("v1_odd.safetensors")).unwrap();
     let architecture = Architecture::infer(&checkpoint).unwrap();
-    let options = |image_size| BuildOptions { precision: Precision::Fp32, image_size };
+    let options = |image_size| BuildOptions { precision: Precision::Fp32, image_size, form: Form::PLAIN };
     for size in [0, 16, 18, 222, 4100, u32::MAX] {
         let error = build_onnx(&checkpoint, &architecture, &options(size), &Metadata::default()).unwrap_err();
         assert!(error.to_string().contains("take a multiple of 4 from 20 to 4096"), "{error}");
@@ -359,7 +365,7 @@ fn what_cannot_be_built_says_why() {
 
     let mut huge = checkpoint.clone();
     huge.tensors.get_mut("body.conv1.bn.weight").unwrap().values.fill(1e9);
-    let half = BuildOptions { precision: Precision::Fp16, image_size: 64 };
+    let half = BuildOptions { precision: Precision::Fp16, image_size: 64, form: Form::PLAIN };
     let error = build_onnx(&huge, &architecture, &half, &Metadata::default()).unwrap_err();
     assert!(error.to_string().contains("overflows fp16: build this model as fp32"), "{error}");
     build_onnx(&huge, &architecture, &options(64), &Metadata::default()).unwrap();

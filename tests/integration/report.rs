@@ -250,6 +250,7 @@ fn sample_report() -> Report {
         model_sha256: "00112233".repeat(8),
         precision: "fp32".to_owned(),
         providers: vec!["CPUExecutionProvider".to_owned()],
+        devices: Vec::new(),
         preprocess: "224 crop 0.875 bilinear mean 0,0,0 std 1,1,1".to_owned(),
         input_uri: "s3://datasets/imagenet/val/".to_owned(),
         output_uri: "s3://results/imagenet-val-tresnet-m/".to_owned(),

@@ -123,7 +123,7 @@ async fn run(places: &Places) {
         dataset: Arc::new(FolderDataset::new(input.clone(), output.clone(), 1 << 20)),
         planner,
         share: Share::WHOLE,
-        engine: Box::new(NoiseEngine::new(spec, 1)),
+        engines: vec![Box::new(NoiseEngine::new(spec, 1))],
         image,
         isolation: Isolation::Off,
         context: PartContext { schema: rows.schema(), pairs, compress: true },

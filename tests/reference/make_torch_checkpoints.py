@@ -12,25 +12,15 @@
 - `small_timm.safetensors`: the same in f32, as PyTorch itself reads `small_timm.pth`.
 """
 
-import re
 from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from authors_layout import authors_name, authors_scale, blur_filters
+
 DATA = Path(__file__).resolve().parent.parent / "data" / "model"
-
-
-def authors_name(name, bottlenecks):
-    """The authors' name of timm's; `bottlenecks` holds the stages that have them."""
-    found = re.fullmatch(r"(body\.(?:layer(\d)\.(\d+)\.)?(conv\d|downsample\.\d))\.(conv|bn)\.(\w+)", name)
-    if not found:
-        return name
-    scope, stage, block, layer, half, part = found.groups()
-    blurred = "conv2" if stage in bottlenecks else "conv1"
-    wrapped = stage in ("2", "3", "4") and block == "0" and layer == blurred
-    return f"{scope}{'.0' if wrapped else ''}.{'0' if half == 'conv' else '1'}.{part}"
 
 
 def make_authors(generator):
@@ -40,16 +30,11 @@ def make_authors(generator):
         spelled = "module." + authors_name(name, bottlenecks=("3", "4"))
         is_norm = ".bn." in name
         if is_norm and name.endswith(".weight"):
-            assert (value > 0).all(), name
-            sign = torch.randint(0, 2, value.shape, generator=generator) * 2 - 1
-            value = (sign * (value.double() - 1e-5)).float()
+            value = authors_scale(value, generator)
         elif is_norm and value.is_floating_point() or value.ndim < 4:
             value = value.float() if value.is_floating_point() else value
         state[spelled] = value
-    kernel = torch.tensor([1.0, 2.0, 1.0])
-    kernel = (kernel[:, None] * kernel / 16)[None, None]
-    for stage, conv in ((2, "conv1"), (3, "conv2"), (4, "conv2")):
-        state[f"module.body.layer{stage}.0.{conv}.1.filt"] = kernel
+    state |= blur_filters(("3", "4"), "module.")
     assert any((value < 0).any() for name, value in state.items() if name.endswith("0.1.weight"))
     torch.save({"epoch": 7, "state_dict": state, "best": 0.5}, DATA / "v1_odd_authors.pth")
 

@@ -5,6 +5,7 @@
     rows.py same A B [COLUMN ...]        equal rows, to the bit, in every column but those named
     rows.py others A B KEY               the same, but the row of KEY may differ in everything
     rows.py types OUT                    column names and Arrow types of every part, as JSON
+    rows.py footers OUT                  what every part's footer says of the run, as JSON
     rows.py lengths OUT                  the shortest and the longest embedding
 
 Fails with a sentence where something is wrong.
@@ -41,6 +42,14 @@ def dump(out):
 
 def types(out):
     print(json.dumps([[[field.name, str(field.type)] for field in pq.read_schema(file)] for file in part_files(out).values()]))
+
+
+def footers(out):
+    print(json.dumps([
+        {key.decode().removeprefix("tresnet."): value.decode() for key, value in pq.read_metadata(file).metadata.items()
+         if key.startswith(b"tresnet.")}
+        for file in part_files(out).values()
+    ]))
 
 
 def lengths(out):
@@ -179,7 +188,7 @@ def main():
     elif command == "others":
         others(*arguments)
     else:
-        {"dump": dump, "plan": plan, "types": types, "lengths": lengths}[command](*arguments)
+        {"dump": dump, "plan": plan, "types": types, "footers": footers, "lengths": lengths}[command](*arguments)
 
 
 if __name__ == "__main__":

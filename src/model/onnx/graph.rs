@@ -7,6 +7,7 @@ use std::str::FromStr;
 use half::f16;
 use prost::Message;
 
+use super::form::Form;
 use super::proto::{
     self, Attribute, Axis, AxisLength, Entry, GraphDef, Initializer, Model, Node, Opset, Shape, TensorType,
     Type, ValueInfo, element,
@@ -96,21 +97,26 @@ pub struct Features {
 #[derive(Debug)]
 pub struct Graph {
     pub(super) precision: Precision,
+    pub(super) form: Form,
     definition: GraphDef,
     named: BTreeSet<String>,
 }
 
 impl Graph {
     /// An empty graph.
-    pub fn new(precision: Precision) -> Self {
+    pub fn new(precision: Precision, form: Form) -> Self {
         let definition = GraphDef { name: Some("tresnet".to_owned()), ..GraphDef::default() };
-        Self { precision, definition, named: BTreeSet::new() }
+        Self { precision, form, definition, named: BTreeSet::new() }
+    }
+
+    /// Declares an input of `[batch, axes…]` in one of ONNX's element types.
+    pub(super) fn declare(&mut self, name: &str, element: i32, axes: &[usize]) {
+        self.definition.input.push(value_info(name, element, axes));
     }
 
     /// Declares an input of maps in the graph's precision.
     pub fn input(&mut self, name: &str, channels: usize, height: usize, width: usize) -> Map {
-        let axes = [channels, height, width];
-        self.definition.input.push(value_info(name, self.precision.element(), &axes));
+        self.declare(name, self.precision.element(), &[channels, height, width]);
         Map { name: name.to_owned(), channels, height, width }
     }
 
@@ -297,7 +303,7 @@ mod tests {
     #[test]
     fn a_weight_beyond_the_precision_is_an_error_not_an_infinity() {
         for (precision, value) in [(Precision::Fp16, 7e4), (Precision::Fp32, 1e39)] {
-            let mut graph = Graph::new(precision);
+            let mut graph = Graph::new(precision, Form::PLAIN);
             let error = graph.weights("w".to_owned(), &[1], precision, &[value]).unwrap_err();
             assert!(matches!(error, ModelError::Overflow { .. }), "{error}");
         }

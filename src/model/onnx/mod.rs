@@ -2,12 +2,16 @@
 //! axis.
 //!
 //! It knows shapes, so that a blur can tell on which edges it reads beyond the map; it knows nothing of
-//! checkpoints. Rewrites for one provider (a 12×12 stem, padded channels, another layout) start here: each
-//! operator is drawn in one place.
+//! checkpoints. What one provider likes better than another is a [`Form`]; each operator is drawn in one place, and
+//! asks the form there.
 
+mod form;
 mod graph;
 mod operators;
 pub(super) mod proto;
+mod stem;
 
+pub use form::{Blur, Form, Mean, Pixels, Stem};
 pub use graph::{Features, Graph, Map, Precision};
 pub use operators::{Activation, Kernel};
+pub use stem::Image;

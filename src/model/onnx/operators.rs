@@ -1,11 +1,10 @@
 //! The operators of the network, each drawn in one place. `scope` names what an operator gives; it must be new.
 
+use super::form::{Blur, Mean};
 use super::graph::{Features, Graph, Map, Precision, float, integer, integer_list, text};
-use super::proto::element;
+use super::proto::{Attribute, element};
 use crate::model::error::ModelError;
-
-/// Pixels a side that the stem moves into channels.
-const STEM_BLOCK: usize = 4;
+use crate::model::fold::Norm;
 
 /// Weights of a layer: `weight` is `[outputs, inputs, size, size]` (`[outputs, inputs]` where it is linear),
 /// row-major and not yet rounded; `bias` has one value an output.
@@ -23,6 +22,27 @@ pub struct Kernel {
     pub bias: Vec<f64>,
 }
 
+impl Kernel {
+    /// The same layer for `inputs` channels, of which its own come first, and with outputs that are zero up to a
+    /// multiple of `multiple`.
+    pub(super) fn filled(&self, inputs: usize, multiple: usize) -> Kernel {
+        debug_assert!(self.inputs <= inputs, "channels into a layer");
+        let outputs = self.outputs.next_multiple_of(multiple.max(1));
+        if (inputs, outputs) == (self.inputs, self.outputs) {
+            return self.clone();
+        }
+        let area = self.size * self.size;
+        let mut weight = vec![0.0; outputs * inputs * area];
+        let theirs = self.weight.chunks_exact(self.inputs * area);
+        for (to, from) in weight.chunks_exact_mut(inputs * area).zip(theirs) {
+            to[..from.len()].copy_from_slice(from);
+        }
+        let mut bias = self.bias.clone();
+        bias.resize(outputs, 0.0);
+        Kernel { outputs, inputs, size: self.size, weight, bias }
+    }
+}
+
 /// What follows a convolution. ONNX Runtime's CPU provider fuses all of them into it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
@@ -37,20 +57,8 @@ pub enum Activation {
 }
 
 impl Graph {
-    /// `[c, h, w]` to `[16 c, h/4, w/4]`, where channel `(4 · y + x) · c + k` holds channel `k` of row `y`, column
-    /// `x` of each 4×4 square: ONNX's `SpaceToDepth`, and the paper's stem. Sides must divide by four.
-    pub fn space_to_depth(&mut self, scope: &str, map: &Map) -> Map {
-        debug_assert!(map.height.is_multiple_of(STEM_BLOCK) && map.width.is_multiple_of(STEM_BLOCK));
-        let block = integer("blocksize", STEM_BLOCK as i64);
-        Map {
-            name: self.node("SpaceToDepth", scope.to_owned(), &[&map.name], vec![block]),
-            channels: map.channels * STEM_BLOCK * STEM_BLOCK,
-            height: map.height / STEM_BLOCK,
-            width: map.width / STEM_BLOCK,
-        }
-    }
-
-    /// A convolution of stride 1 that keeps the map's size (zeros beyond its edges), with bias and activation.
+    /// A convolution with bias and activation. Beyond the map's edges lie zeros, so that a stride of 1 keeps its size,
+    /// and one of 2 halves it, rounding up.
     ///
     /// # Errors
     ///
@@ -60,28 +68,78 @@ impl Graph {
         scope: &str,
         map: &Map,
         kernel: &Kernel,
+        stride: usize,
         activation: Activation,
     ) -> Result<Map, ModelError> {
-        debug_assert_eq!(kernel.inputs, map.channels, "channels into {scope}");
-        let precision = self.precision;
-        let axes = [kernel.outputs, kernel.inputs, kernel.size, kernel.size];
-        let weight = self.weights(format!("{scope}.weight"), &axes, precision, &kernel.weight)?;
-        let bias = self.weights(format!("{scope}.bias"), &[kernel.outputs], precision, &kernel.bias)?;
+        let kernel = &kernel.filled(map.channels, self.form.channel_multiple);
         let size = kernel.size as i64;
         let mut attributes = vec![integer_list("kernel_shape", &[size; 2])];
         if size > 1 {
             attributes.push(integer_list("pads", &[size / 2; 4]));
         }
-        let name = self.node("Conv", format!("{scope}.conv"), &[&map.name, &weight, &bias], attributes);
-        let name = match activation {
+        if stride > 1 {
+            attributes.push(integer_list("strides", &[stride as i64; 2]));
+        }
+        let name = self.convolution(scope, &map.name, kernel, attributes)?;
+        let name = self.activate(scope, name, activation);
+        let (height, width) = (map.height.div_ceil(stride), map.width.div_ceil(stride));
+        Ok(Map { name, channels: kernel.outputs, height, width })
+    }
+
+    /// Batch norm as a node of its own, and an activation. Channels that only fill up pass through as zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Overflow`] for a value beyond the graph's precision.
+    pub(in crate::model) fn batch_norm(
+        &mut self,
+        scope: &str,
+        map: &Map,
+        norm: &Norm,
+        activation: Activation,
+    ) -> Result<Map, ModelError> {
+        let mut inputs = vec![map.name.clone()];
+        let parts = [
+            ("scale", &norm.scale, 1.0),
+            ("shift", &norm.shift, 0.0),
+            ("mean", &norm.mean, 0.0),
+            ("variance", &norm.variance, 1.0),
+        ];
+        for (part, values, neutral) in parts {
+            let mut values = values.clone();
+            values.resize(map.channels, neutral);
+            let name = format!("{scope}.norm.{part}");
+            inputs.push(self.weights(name, &[map.channels], self.precision, &values)?);
+        }
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let name = self.node("BatchNormalization", format!("{scope}.norm"), &inputs, vec![]);
+        Ok(Map { name: self.activate(scope, name, activation), ..map.clone() })
+    }
+
+    /// A convolution with its weights and bias, as they are.
+    pub(super) fn convolution(
+        &mut self,
+        scope: &str,
+        input: &str,
+        kernel: &Kernel,
+        attributes: Vec<Attribute>,
+    ) -> Result<String, ModelError> {
+        let precision = self.precision;
+        let axes = [kernel.outputs, kernel.inputs, kernel.size, kernel.size];
+        let weight = self.weights(format!("{scope}.weight"), &axes, precision, &kernel.weight)?;
+        let bias = self.weights(format!("{scope}.bias"), &[kernel.outputs], precision, &kernel.bias)?;
+        Ok(self.node("Conv", format!("{scope}.conv"), &[input, &weight, &bias], attributes))
+    }
+
+    pub(super) fn activate(&mut self, scope: &str, name: String, activation: Activation) -> String {
+        match activation {
             Activation::Identity => name,
             Activation::Relu => self.node("Relu", format!("{scope}.relu"), &[&name], vec![]),
             Activation::LeakyRelu(slope) => {
                 self.node("LeakyRelu", format!("{scope}.leaky"), &[&name], vec![float("alpha", slope)])
             }
             Activation::Sigmoid => self.node("Sigmoid", format!("{scope}.sigmoid"), &[&name], vec![]),
-        };
-        Ok(Map { name, channels: kernel.outputs, ..map.clone() })
+        }
     }
 
     /// The anti-alias filter: each channel is weighted with `[1, 2, 1] ⊗ [1, 2, 1] / 16` and every second row and
@@ -93,7 +151,12 @@ impl Graph {
     /// None that this filter's weights can cause.
     pub fn blur(&mut self, scope: &str, map: &Map) -> Result<Map, ModelError> {
         debug_assert!(map.height > 1 && map.width > 1, "nothing to reflect in {scope}");
-        let (bottom, right) = (map.height % 2, map.width % 2);
+        let (mut bottom, mut right) = (map.height % 2, map.width % 2);
+        match self.form.blur {
+            Blur::Convolution => {}
+            Blur::PaddedAround => (bottom, right) = (1, 1),
+            Blur::Pools => return Ok(self.blur_pools(scope, map)),
+        }
         let pads = self
             .integers(format!("blur.pads.{bottom}{right}"), &[0, 0, 1, 1, 0, 0, bottom as i64, right as i64]);
         let padded =
@@ -111,6 +174,19 @@ impl Graph {
         ];
         let name = self.node("Conv", format!("{scope}.conv"), &[&padded, &weight], attributes);
         Ok(halved(name, map))
+    }
+
+    fn blur_pools(&mut self, scope: &str, map: &Map) -> Map {
+        let attributes = vec![integer_list("kernel_shape", &[2, 2])];
+        let pairs = self.node("AveragePool", format!("{scope}.pairs"), &[&map.name], attributes);
+        let (bottom, right) = ((map.height % 2) as i64, (map.width % 2) as i64);
+        let attributes = vec![
+            integer_list("kernel_shape", &[2, 2]),
+            integer_list("strides", &[2, 2]),
+            integer_list("pads", &[1, 1, bottom, right]),
+            integer("count_include_pad", 0),
+        ];
+        halved(self.node("AveragePool", format!("{scope}.every_second"), &[&pairs], attributes), map)
     }
 
     /// Mean of each 2×2 square, with stride 2; what lies beyond an odd edge does not count.
@@ -140,8 +216,8 @@ impl Graph {
         expand: &Kernel,
     ) -> Result<Map, ModelError> {
         let mean = self.global_mean(&format!("{scope}.mean"), map);
-        let hidden = self.conv(&format!("{scope}.fc1"), &mean, reduce, Activation::Relu)?;
-        let gate = self.conv(&format!("{scope}.fc2"), &hidden, expand, Activation::Sigmoid)?;
+        let hidden = self.conv(&format!("{scope}.fc1"), &mean, reduce, 1, Activation::Relu)?;
+        let gate = self.conv(&format!("{scope}.fc2"), &hidden, expand, 1, Activation::Sigmoid)?;
         let name = self.node("Mul", format!("{scope}.scale"), &[&map.name, &gate.name], vec![]);
         Ok(Map { name, ..map.clone() })
     }
@@ -156,23 +232,40 @@ impl Graph {
 
     /// Mean over space; the map keeps its rank, with sides of 1.
     pub fn global_mean(&mut self, scope: &str, map: &Map) -> Map {
-        let name = self.node("GlobalAveragePool", scope.to_owned(), &[&map.name], vec![]);
+        let scope = scope.to_owned();
+        let name = match self.form.mean {
+            Mean::GlobalPool => self.node("GlobalAveragePool", scope, &[&map.name], vec![]),
+            Mean::Reduce => self.node("ReduceMean", scope, &[&map.name], vec![integer_list("axes", &[2, 3])]),
+            Mean::Window => {
+                let window = integer_list("kernel_shape", &[map.height as i64, map.width as i64]);
+                self.node("AveragePool", scope, &[&map.name], vec![window])
+            }
+        };
         Map { name, channels: map.channels, height: 1, width: 1 }
     }
 
-    /// Mean over space as vectors in f32, called `name`.
-    pub fn pooled(&mut self, name: &str, map: &Map) -> Features {
-        let mean = self.global_mean(&format!("{name}.mean"), map);
+    /// Mean over space of the first `len` channels as vectors in f32, called `name`.
+    pub fn pooled(&mut self, name: &str, map: &Map, len: usize) -> Features {
+        let mut mean = self.global_mean(&format!("{name}.mean"), map).name;
+        if len < map.channels {
+            let bounds = [("start", 0), ("end", len as i64), ("axis", 1)]
+                .map(|(what, value)| self.integers(format!("{name}.{what}"), &[value]));
+            let inputs = [&mean, &bounds[0], &bounds[1], &bounds[2]].map(String::as_str);
+            mean = self.node("Slice", format!("{name}.without_filling"), &inputs, vec![]);
+        }
         let axis = vec![integer("axis", 1)];
         match self.precision {
-            Precision::Fp32 | Precision::Int8 => self.node("Flatten", name.to_owned(), &[&mean.name], axis),
+            Precision::Fp32 | Precision::Int8 => self.node("Flatten", name.to_owned(), &[&mean], axis),
             Precision::Fp16 => {
-                let flat = self.node("Flatten", format!("{name}.flat"), &[&mean.name], axis);
-                let to_single = vec![integer("to", i64::from(element::FLOAT))];
-                self.node("Cast", name.to_owned(), &[&flat], to_single)
+                let flat = self.node("Flatten", format!("{name}.flat"), &[&mean], axis);
+                self.cast(name.to_owned(), &flat, element::FLOAT)
             }
         };
-        Features { name: name.to_owned(), len: map.channels }
+        Features { name: name.to_owned(), len }
+    }
+
+    pub(super) fn cast(&mut self, name: String, input: &str, element: i32) -> String {
+        self.node("Cast", name, &[input], vec![integer("to", i64::from(element))])
     }
 
     /// A linear layer on vectors, in f32, giving vectors called `name`.

@@ -176,6 +176,7 @@ async fn check_file(
         skipped: rare("skipped"),
         plan: part.plan.clone(),
         provider: value("provider").to_owned(),
+        devices: value("devices").to_owned(),
         time: PartTime::of(&object),
     }))
 }

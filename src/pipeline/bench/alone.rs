@@ -18,9 +18,9 @@ use crate::store::{Location, ParquetObject};
 use crate::pipeline::intake::ByteBudget;
 use crate::pipeline::isolate::Isolation;
 use crate::pipeline::job_run::context;
+use crate::pipeline::memory::Memory;
 use crate::pipeline::part::read_part;
 use crate::pipeline::parts::OpenParts;
-use crate::pipeline::run::Memory;
 use crate::pipeline::shared::Shared;
 use crate::pipeline::work::{DecodeJob, Work, WorkQueue, Workshop};
 use crate::pipeline::{Progress, Shutdown};
@@ -56,7 +56,7 @@ pub(super) struct Alone<'a> {
 impl<'a> Alone<'a> {
     pub fn new(bench: &'a Bench, plan: &'a Location) -> Result<Self, Failure> {
         let mut engine = bench.engine.clone();
-        Ok(Alone { bench, plan, memory: Memory::allocate(&mut engine, &bench.job.limits)? })
+        Ok(Alone { bench, plan, memory: Memory::allocate(&mut [&mut engine], &bench.job.limits)? })
     }
 
     fn shared(&self, dataset: &Arc<SomeImages>, queue: &Arc<WorkQueue>, progress: &Arc<Progress>) -> Shared {
@@ -68,7 +68,7 @@ impl<'a> Alone<'a> {
             admitting: Arc::new(Semaphore::new(1)),
             queue: queue.clone(),
             parts: Arc::new(OpenParts::default()),
-            context: context(job, self.bench.engine.provider()),
+            context: context(job, &self.bench.ran),
             output: self.plan.clone(),
             layout: job.layout(),
             progress: progress.clone(),
@@ -281,7 +281,7 @@ impl<'a> Alone<'a> {
                 batches
                     .extend(object.read_group(rows, group, None).await.map_err(output::OutputError::from)?);
             }
-            let context = context(&self.bench.job, self.bench.engine.provider());
+            let context = context(&self.bench.job, &self.bench.ran);
             let end = PartEnd { rows: object.rows() as u32, ..PartEnd::default() };
             let encode = move || {
                 let began = Instant::now();

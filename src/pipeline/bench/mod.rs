@@ -5,11 +5,13 @@
 //! folder of control data that no reader takes for rows, and takes away what it wrote.
 
 mod alone;
+mod engine;
 mod lent;
 mod report;
 mod scratch;
 mod some;
 
+pub use engine::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
 use report::Runs;
 pub use report::{
     BenchReport, CommitRate, DecodeRate, EncodeRate, EngineRate, Expected, FetchRate, Together,
@@ -19,12 +21,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::dataset::{Part, PlanSource, Planner, Planning, Unit};
-use crate::engine::{Engine, EngineError, Runtime};
+use crate::engine::Engine;
 use crate::failure::{Exit, Failure};
 use crate::job::{Limits, ResolvedJob};
 use crate::output::Layout;
 use crate::store::Location;
 
+use super::device::{Devices, Ran};
 use super::inputs::{Input, any_row};
 use super::isolate::Isolation;
 use super::job_run::{Invocation, context, open_job, run_id};
@@ -57,13 +60,15 @@ pub async fn bench_job(
     tell: &mut dyn FnMut(&str),
 ) -> Result<BenchReport, Failure> {
     let opened = open_job(invocation).await?;
-    let runtime = Runtime::load(invocation.onnxruntime).map_err(EngineError::from)?;
     tell("loading the model");
-    let engine = Lent::new(opened.engine(&runtime)?);
+    let Devices { mut engines, ran } = opened.devices().await?;
+    // of several devices, the first
+    let engine = Lent::new(engines.swap_remove(0));
     let (source, _) = opened.source().await?;
     any_row(&source).await?;
-    let (job, input, output) = opened.into_parts();
-    let bench = Bench { job, input, engine, options };
+    let (mut job, input, output) = opened.into_parts();
+    job.limits.batch_size = ran.batch_size;
+    let bench = Bench { job, input, engine, ran, options };
 
     tell("listing the first images");
     let plan = Location::in_memory("plan")?;
@@ -97,6 +102,7 @@ struct Bench {
     job: ResolvedJob,
     input: Input,
     engine: Lent,
+    ran: Ran,
     options: BenchOptions,
 }
 
@@ -143,11 +149,11 @@ impl Bench {
             dataset: self.dataset(output).await?,
             planner: self.planner(source, output),
             share: Share::WHOLE,
-            engine: Box::new(self.engine.clone()),
+            engines: vec![Box::new(self.engine.clone())],
             image: self.job.image,
             isolation: Isolation::Off,
             rows: self.job.rows.clone(),
-            context: context(&self.job, self.engine.provider()),
+            context: context(&self.job, &self.ran),
             output: output.clone(),
             layout: layout.clone(),
         };

@@ -161,7 +161,7 @@ fn middle(values: &[f64]) -> Option<usize> {
     order.get(order.len().saturating_sub(1) / 2).copied()
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     middle(values).map_or(0.0, |position| values[position])
 }
 

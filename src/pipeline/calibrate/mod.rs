@@ -13,11 +13,11 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::engine::{Engine, EngineError, Observer, OrtCpu, OrtOptions, Runtime};
+use crate::engine::{Engine, Observer, OrtCpu, Runtime};
 use crate::failure::{Exit, Failure};
 use crate::job::ResolvedJob;
 use crate::model::quantize::{Calibration, Histogram, Range, Ranges, Watched, to_int8, watch};
-use crate::model::{INPUT, Metadata, Precision};
+use crate::model::{Form, INPUT, Metadata, Precision};
 
 pub use compared::{Compared, Correct};
 use feeder::Feeder;
@@ -84,10 +84,10 @@ pub struct Largest {
 /// A model that is no fp32 network of ours, an input without images, and what reading and running can meet.
 pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> Result<Quantized, Failure> {
     let opened = Opened::open(measuring, measuring.calibrate).await?;
-    let fp32 = opened.fp32()?;
+    let fp32 = opened.fp32(Form::PLAIN)?;
     // refuses what cannot become int8 before anything is read
     let (watching, names) = watch(&fp32, Watched::Int8)?;
-    let runtime = Runtime::load(measuring.onnxruntime).map_err(EngineError::from)?;
+    let runtime = Runtime::load(measuring.onnxruntime)?;
     tell("reading the sample");
     let wanted = Wanted { images: measuring.images, seed: measuring.seed };
     let (seen, others, mut left_out, no_targets) = match measuring.check {
@@ -118,7 +118,7 @@ pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> 
     let mut feeder = Feeder::new(job, &mut engine, OBSERVED_AT_ONCE)?;
     tell(&format!("measuring {} maps on {} images", names.len(), seen.len()));
     let observer =
-        Observer::load(&runtime, &watching, opened.model.names().input, names, job.engine_threads)?;
+        Observer::load(&runtime, &watching, opened.model.names().input, names, job.engine.cpu.threads)?;
     let (histograms, failed) = observe(observer, &mut feeder, &seen, &engine).await?;
     left_out += failed;
     let calibration =
@@ -128,6 +128,8 @@ pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> 
     tell(&format!("comparing on {} other images", others.len()));
     let mut int8 = opened.engine(&runtime, &graph)?;
     drop(feeder);
+    // against the form that a fp32 job on a CPU has
+    let mut engine = opened.engine(&runtime, &opened.fp32(Form::FOR_CPU)?)?;
     let rows = job.limits.batch_size.min(others.len());
     let mut feeder = Feeder::new(job, &mut engine, rows)?;
     let compared = compared::compare(&mut feeder, &others, rows, &mut engine, &mut int8).await?;
@@ -141,15 +143,15 @@ pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> 
 /// As [`quantize`].
 pub async fn largest(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> Result<Largest, Failure> {
     let opened = Opened::open(measuring, measuring.calibrate).await?;
-    let fp32 = opened.fp32()?;
+    let fp32 = opened.fp32(Form::PLAIN)?;
     let (watching, names) = watch(&fp32, Watched::All)?;
-    let runtime = Runtime::load(measuring.onnxruntime).map_err(EngineError::from)?;
+    let runtime = Runtime::load(measuring.onnxruntime)?;
     tell("reading the sample");
     let sample = opened.sample(Wanted { images: measuring.images, seed: measuring.seed }).await?;
     let mut engine = opened.engine(&runtime, &fp32)?;
     let mut feeder = Feeder::new(&opened.job, &mut engine, OBSERVED_AT_ONCE)?;
     tell(&format!("measuring {} maps on {} images", names.len(), sample.images.len()));
-    let threads = opened.job.engine_threads;
+    let threads = opened.job.engine.cpu.threads;
     let observer = Observer::load(&runtime, &watching, opened.model.names().input, names, threads)?;
     let (histograms, failed) = observe(observer, &mut feeder, &sample.images, &engine).await?;
     Ok(Largest {
@@ -160,15 +162,14 @@ pub async fn largest(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> R
 }
 
 impl Opened {
-    fn fp32(&self) -> Result<Vec<u8>, Failure> {
+    fn fp32(&self, form: Form) -> Result<Vec<u8>, Failure> {
         let metadata: Metadata = self.job.metadata();
-        Ok(self.model.graph(Precision::Fp32, self.job.image.image_size, &metadata)?.into_owned())
+        Ok(self.model.graph(Precision::Fp32, self.job.image.image_size, form, &metadata)?.into_owned())
     }
 
     /// The CPU with a graph on it.
     fn engine(&self, runtime: &Runtime, graph: &[u8]) -> Result<OrtCpu, Failure> {
-        let options = OrtOptions { threads: self.job.engine_threads };
-        Ok(OrtCpu::load(runtime, graph, self.model.names(), options)?)
+        Ok(OrtCpu::load(runtime, graph, self.model.names(), self.job.engine.cpu)?)
     }
 }
 

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::dataset::FolderTargets;
+use crate::engine::Provider;
 use crate::failure::{Exit, Failure};
 use crate::job::{JobSpec, LoadedModel, ResolvedJob, Source, load};
 use crate::model::quantize::check;
-use crate::model::{Metadata, Precision};
+use crate::model::{Form, Metadata, Precision};
 use crate::pipeline::inputs::Input;
 
 use super::Measuring;
@@ -59,12 +60,13 @@ impl Opened {
         }
         let model = LoadedModel::read(measuring.model, spec.model.config.as_deref().map(Path::new))?;
         if model.fixed_precision().is_some() {
-            check(&model.graph(Precision::Fp32, 0, &Metadata::default())?)?;
+            check(&model.graph(Precision::Fp32, 0, Form::PLAIN, &Metadata::default())?)?;
         }
         spec.input.check()?;
         let within = |failure: Failure| mistaken(failure, address);
         let input = Input::open(&spec, spec.storage_settings()?).await.map_err(within)?;
-        let job = ResolvedJob::resolve(&spec, Path::new(address), &model, None, input.observed())?;
+        let job =
+            ResolvedJob::resolve(&spec, Path::new(address), &model, Provider::Cpu, None, input.observed())?;
         let folders = match job.folder_targets {
             true => Some(input.folder_targets(&job).await.map_err(within)?),
             false => None,

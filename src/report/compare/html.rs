@@ -227,7 +227,7 @@ impl Compared {
             row("model", &a.model_arch, &b.model_arch),
             row("weights, SHA-256", &a.model_sha256, &b.model_sha256),
             row("precision", &a.precision, &b.precision),
-            row("providers", &a.providers.join(", "), &b.providers.join(", ")),
+            row("providers", &a.computed_by(), &b.computed_by()),
             row("tool", &a.tool_version, &b.tool_version),
             row("fingerprint", &a.fingerprint, &b.fingerprint),
         ];

@@ -229,7 +229,7 @@ impl Compared {
             ("model", a.model_arch.clone(), b.model_arch.clone()),
             ("weights, SHA-256", a.model_sha256.clone(), b.model_sha256.clone()),
             ("precision", a.precision.clone(), b.precision.clone()),
-            ("providers", a.providers.join(", "), b.providers.join(", ")),
+            ("providers", a.computed_by(), b.computed_by()),
             ("preprocessing", a.preprocess.clone(), b.preprocess.clone()),
             ("targets", a.targets.clone(), b.targets.clone()),
             ("tool", a.tool_version.clone(), b.tool_version.clone()),

@@ -232,7 +232,7 @@ fn provenance(report: &Report) -> Vec<Fact> {
         ("model", p.model_arch.clone()),
         ("weights, SHA-256", p.model_sha256.clone()),
         ("precision", p.precision.clone()),
-        ("providers", p.providers.join(", ")),
+        ("providers", p.computed_by()),
         ("preprocessing", p.preprocess.clone()),
         ("targets", p.targets.clone()),
         ("input", p.input_uri.clone()),

@@ -185,7 +185,7 @@ impl Markdown {
             ("model", &p.model_arch),
             ("weights, SHA-256", &p.model_sha256),
             ("precision", &p.precision),
-            ("providers", &p.providers.join(", ")),
+            ("providers", &p.computed_by()),
             ("preprocessing", &p.preprocess),
             ("targets", &p.targets),
             ("input", &p.input_uri),

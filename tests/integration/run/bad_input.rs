@@ -43,14 +43,6 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
 }
 
 #[test]
-fn a_key_that_is_not_built_yet_says_so() {
-    for assignment in ["engine.batch_size=auto", "engine.device=cuda"] {
-        let key = format!("`{}", assignment.split('=').next().unwrap());
-        refused(&job().set(assignment), 78, &[&key, "not built yet"]);
-    }
-}
-
-#[test]
 fn a_value_of_the_wrong_kind_is_named_with_its_key() {
     for (assignment, key) in [
         ("engine.batch_size=0", "`engine.batch_size`"),

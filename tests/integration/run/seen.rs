@@ -153,7 +153,7 @@ fn the_tracks_are_named_after_the_workers() {
         .filter(|event| event["ph"] == "M")
         .map(|event| event["args"]["name"].as_str().unwrap())
         .collect();
-    for name in ["decode-0", "engine", "fetch 0", "part 0", "device 0"] {
+    for name in ["decode-0", "engine-0", "fetch 0", "part 0", "device 0"] {
         assert!(names.contains(&name), "no `{name}` in {names:?}");
     }
 }

@@ -1,0 +1,141 @@
+"""A folder of images to predictions on this machine's CPU: `tresnet-batch run` beside a loop as timm's inference.py.
+
+    inference.py FOLDER WEIGHTS.safetensors [--copies 4] [--rounds 3] [--compile]
+
+Needs torch, torchvision and timm, installed by hand. Both read the same folder (--copies links every image so many
+times), resize as timm's evaluation does, run the same weights in batches of 32 and write the five best classes of each
+image, interleaved. timm's loop: a DataLoader of two workers, an eager model in channels-last order, or one that
+torch.compile made (a first batch outside the clock), a CSV at the end; its clock starts when the loader does. Ours is the
+whole process from its start to its end, the loading of weights and the report among it, with the embeddings written
+as well. Prints a Markdown table of medians.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file
+from timm.data import ImageDataset, create_loader
+
+EXTENSIONS = (".jpg", ".jpeg", ".png")
+
+
+def copy(folder, copies, into):
+    """Hard links where the disk allows them; a folder of classes, as timm wants it."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    (into / "all").mkdir(parents=True)
+    for number in range(copies):
+        for index, path in enumerate(files):
+            target = into / "all" / f"{number:03}_{index:06}{path.suffix.lower()}"
+            try:
+                os.link(path, target)
+            except OSError:
+                shutil.copyfile(path, target)
+    return len(files) * copies
+
+
+class Timm:
+    def __init__(self, arguments, folder):
+        self.arguments, self.folder = arguments, folder
+        model = timm.create_model(arguments.arch, pretrained=False).eval()
+        model.load_state_dict(load_file(arguments.weights))
+        self.model = model.to(memory_format=torch.channels_last)
+        if arguments.compile:
+            self.model = torch.compile(self.model)
+            size = arguments.size
+            images = torch.rand(arguments.batch, 3, size, size).contiguous(memory_format=torch.channels_last)
+            self.model(images)
+
+    def run(self, work):
+        size = self.arguments.size
+        began = time.perf_counter()
+        dataset = ImageDataset(str(self.folder))
+        loader = create_loader(
+            dataset, input_size=(3, size, size), batch_size=self.arguments.batch, is_training=False, use_prefetcher=False,
+            interpolation="bilinear", mean=(0, 0, 0), std=(1, 1, 1), crop_pct=0.875, num_workers=2,
+        )  # fmt: skip
+        rows = []
+        for images, _ in loader:
+            images = images.to(memory_format=torch.channels_last)
+            if self.arguments.compile and len(images) < self.arguments.batch:
+                # a last batch of another size would be compiled anew
+                short = len(images)
+                images = torch.cat([images, images[-1:].expand(self.arguments.batch - short, -1, -1, -1)])
+                best = self.model(images).softmax(1)[:short].topk(5)
+            else:
+                best = self.model(images).softmax(1).topk(5)
+            rows += zip(best.indices.tolist(), best.values.tolist())
+        with open(work / "timm.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            for name, (index, probability) in zip(dataset.filenames(basename=True), rows):
+                writer.writerow([name, index, probability])
+        return len(rows), time.perf_counter() - began
+
+
+class Ours:
+    def __init__(self, arguments, folder):
+        self.arguments, self.folder = arguments, folder
+
+    def run(self, work):
+        shutil.rmtree(work / "output", ignore_errors=True)
+        job = work / "job.toml"
+        job.write_text(
+            f"[input]\nuri = {json.dumps(str(self.folder))}\n[model]\npath = {json.dumps(str(self.arguments.weights))}\n"
+            f"[preprocess]\nimage_size = {self.arguments.size}\n"
+            f'[engine]\ndevice = "cpu"\nbatch_size = {self.arguments.batch}\n'
+            f"[output]\nuri = {json.dumps(str(work / 'output'))}\n"
+        )
+        began = time.perf_counter()
+        run = subprocess.run([self.arguments.binary, "run", job, "--progress", "none"], text=True, capture_output=True)
+        seconds = time.perf_counter() - began
+        if run.returncode != 0:
+            sys.exit(f"our run ended with {run.returncode}:\n{run.stderr}")
+        return json.loads(run.stdout.splitlines()[-1])["rows"], seconds
+
+
+@torch.no_grad()
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("weights", type=lambda path: Path(path).resolve())
+    parser.add_argument("--arch", default="tresnet_m")
+    parser.add_argument("--binary", default="target/release/tresnet-batch")
+    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--compile", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, work = Path(scratch) / "images", Path(scratch)
+        count = copy(arguments.folder, arguments.copies, folder)
+        how = "torch.compile" if arguments.compile else "eager"
+        peers = {
+            f"timm {timm.__version__}, as inference.py, {how}": Timm(arguments, folder),
+            "tresnet-batch run": Ours(arguments, folder),
+        }
+        rates = {name: [] for name in peers}
+        for _ in range(arguments.rounds):
+            for name, peer in peers.items():
+                rows, seconds = peer.run(work)
+                assert rows == count, f"{name} gave {rows} rows for {count} images"
+                rates[name].append(rows / seconds)
+        print(f"{count} images, {arguments.arch} at {arguments.size}, medians of {arguments.rounds} interleaved rounds\n")
+        print("| what | images/s | against timm |\n|---|---|---|")
+        control = next(iter(rates.values()))
+        for name, values in rates.items():
+            ratios = [value / base for value, base in zip(values, control)]
+            print(f"| {name} | {statistics.median(values):.1f} | {statistics.median(ratios):.2f} |")
+
+
+main()

@@ -1,0 +1,120 @@
+//! How a CUDA session and its data path are set up.
+
+use std::path::PathBuf;
+
+use ort::operator::OperatorDomain;
+
+use super::EngineError;
+
+/// How cuDNN's algorithm for a convolution is chosen. ONNX Runtime's third way, `DEFAULT`, takes a slow one unseen
+/// and is not offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConvSearch {
+    /// Every algorithm is tried at the first run.
+    #[default]
+    Exhaustive,
+    /// cuDNN's own guess.
+    Heuristic,
+}
+
+/// Makes a domain of operators of our own. Called once a session, on the thread that owns it, before the graph is read;
+/// the domain lives as long as the session. Its kernels are launched on [`ort`]'s stream and become part of the captured
+/// graph, so they neither allocate nor wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Operators(pub fn() -> ort::Result<OperatorDomain>);
+
+impl PartialEq for Operators {
+    fn eq(&self, other: &Operators) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+/// How a CUDA session is set up. The defaults are what a run takes; what can be switched off is there so that a
+/// measurement can tell what it is worth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CudaOptions {
+    /// Number of the device; default 0.
+    pub device_id: i32,
+    /// Bytes that ONNX Runtime's arena may hold on the device; default: as many as there are.
+    pub memory_limit: Option<usize>,
+    /// Keep maps interleaved (`[n, h, w, c]`), as tensor cores read them; default true.
+    pub prefer_nhwc: bool,
+    /// Let tensor cores multiply, in single precision by TF32; ONNX Runtime takes a no for half precision too. Default
+    /// true.
+    pub tf32: bool,
+    /// How convolution algorithms are chosen; default: by trying.
+    pub conv_search: ConvSearch,
+    /// Add a convolution's bias inside it. Only together with `prefer_nhwc`: in the other layout the second and later
+    /// runs add what the output held before. Default false.
+    pub fuse_conv_bias: bool,
+    /// Launch a batch as one captured graph and not kernel by kernel; default true.
+    pub cuda_graph: bool,
+    /// Slots and results in pinned memory, which the device copies from and to by itself; default true.
+    pub pinned: bool,
+    /// Batches in flight, 1 or 2; with 2, the copies of one go on beside the computing of the other. Default 2.
+    pub lanes: usize,
+    /// Copies on streams of their own, held together by events; default true.
+    pub copy_streams: bool,
+    /// Let ONNX Runtime plan a run's memory as one block; default true.
+    pub memory_pattern: bool,
+    /// Where ONNX Runtime writes its profile when the engine is dropped; it adds a time to the name. Default: nowhere.
+    pub profile: Option<PathBuf>,
+    /// Operators of our own. Default: none.
+    pub operators: Option<Operators>,
+}
+
+impl Default for CudaOptions {
+    fn default() -> CudaOptions {
+        CudaOptions {
+            device_id: 0,
+            memory_limit: None,
+            prefer_nhwc: true,
+            tf32: true,
+            conv_search: ConvSearch::Exhaustive,
+            fuse_conv_bias: false,
+            cuda_graph: true,
+            pinned: true,
+            lanes: 2,
+            copy_streams: true,
+            memory_pattern: true,
+            profile: None,
+            operators: None,
+        }
+    }
+}
+
+impl CudaOptions {
+    /// Refuses what would compute wrong numbers or nothing.
+    pub(super) fn check(&self) -> Result<(), EngineError> {
+        if self.fuse_conv_bias && !self.prefer_nhwc {
+            return Err(EngineError::Load(
+                "`fuse_conv_bias` without `prefer_nhwc` adds old outputs to new ones; switch both on or the former off"
+                    .into(),
+            ));
+        }
+        if !(1..=2).contains(&self.lanes) {
+            return Err(EngineError::Load(format!("{} batches in flight; 1 or 2 are", self.lanes)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_hold_and_what_would_go_wrong_is_refused() {
+        assert!(CudaOptions::default().check().is_ok());
+        let nchw = CudaOptions { prefer_nhwc: false, ..CudaOptions::default() };
+        assert!(nchw.check().is_ok());
+        let wrong = [
+            CudaOptions { fuse_conv_bias: true, ..nchw },
+            CudaOptions { lanes: 0, ..CudaOptions::default() },
+            CudaOptions { lanes: 3, ..CudaOptions::default() },
+        ];
+        for options in wrong {
+            assert!(options.check().is_err(), "{options:?}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the machine is made of, as far as an engine or its user wants to know.
+
+use std::fs;
+
+use super::EngineError;
+
+/// The processor's name; `cpu` where the system does not tell.
+pub fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    name.map_or("cpu", |(_, name)| name.trim()).to_owned()
+}
+
+/// True where the processor multiplies and adds bytes in 32 bits. Without that, ONNX Runtime adds pairs of products in
+/// 16 bits, where large ones are cut off: an int8 model then gives other numbers.
+pub fn has_int8_dot() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("dotprod");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
+}
+
+/// Bytes that the process can still take before the system or its container ends it; `None` where neither tells.
+pub fn available_memory() -> Option<u64> {
+    let info = fs::read_to_string("/proc/meminfo").ok()?;
+    let free = field(&info, "MemAvailable:")?;
+    Some(container_memory().map_or(free, |left| free.min(left)))
+}
+
+/// Bytes that the process holds in memory.
+pub fn resident_memory() -> Option<u64> {
+    field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
+/// Gives memory that was freed back to the system, so that what is measured next starts from what is held.
+pub fn give_back_memory() {
+    // SAFETY: glibc's own; it touches nothing but memory that nobody holds.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Refuses a batch size whose slots the machine has no room for, before any of them is taken: an allocation that fails
+/// ends the process, and one that succeeds may end it later.
+///
+/// # Errors
+/// [`EngineError::OutOfMemory`].
+pub fn room_for(bytes: usize, batch_size: usize) -> Result<(), EngineError> {
+    let too_large = |why: String| EngineError::OutOfMemory { batch_size, why };
+    let wanted = bytes >> 20;
+    if let Some(left) = available_memory().filter(|left| bytes as u64 > *left) {
+        return Err(too_large(format!(
+            "the images of all batches take {wanted} MiB of the machine's memory, {} MiB are left",
+            left >> 20
+        )));
+    }
+    // taken and given back, untouched: limits of the process are known to the allocator alone
+    let mut room: Vec<u8> = Vec::new();
+    room.try_reserve_exact(bytes)
+        .map_err(|error| too_large(format!("the images of all batches take {wanted} MiB ({error})")))
+}
+
+/// `Name:   123 kB`, in bytes.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+    value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// What the control group (v2, as containers mount it at its root) leaves. Its cache is given back when memory is
+/// short, so it does not count.
+fn container_memory() -> Option<u64> {
+    let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
+    let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
+    let (most, used) = (number("memory.max")?, number("memory.current")?);
+    let stat = read("memory.stat").unwrap_or_default();
+    let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok());
+    Some(most.saturating_sub(used.saturating_sub(cache.unwrap_or(0))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_the_system_are_read_in_bytes() {
+        let text = "MemTotal:  10 kB\nMemAvailable:    7 kB\nVmRSS: x kB\n";
+        assert_eq!(field(text, "MemAvailable:"), Some(7 << 10));
+        assert_eq!((field(text, "VmRSS:"), field(text, "Mem:")), (None, None));
+    }
+
+    #[test]
+    fn this_process_holds_memory_and_the_machine_has_some_left() {
+        if cfg!(target_os = "linux") {
+            assert!(resident_memory().unwrap() > 1 << 20);
+            assert!(available_memory().unwrap() > 1 << 20);
+            assert!(!processor().is_empty());
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! How a graph computes its network: choices that leave the function as it is, and that a provider may like or not.
+
+/// One way of drawing the network. Every form gives the same function; which is quickest depends on the provider,
+/// and is measured (`bench engine --table forms`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// How the stem reads the image.
+    pub stem: Stem,
+    /// How the image comes in.
+    pub pixels: Pixels,
+    /// How the anti-alias filter is drawn.
+    pub blur: Blur,
+    /// How a mean over space is drawn.
+    pub mean: Mean,
+    /// Channels are filled up with zeros to a multiple of this; 1 leaves them.
+    pub channel_multiple: usize,
+}
+
+/// The stem: squares of 4×4 pixels become channels, and a 3×3 convolution reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stem {
+    /// The operator `SpaceToDepth`, then the convolution.
+    SpaceToDepth,
+    /// One convolution of 12×12 pixels, stride 4 and padding 4, on the image itself.
+    Strided,
+    /// Rows come packed as [`Layout::SpaceToDepth`](crate::tensor::Layout::SpaceToDepth), `[h / 4, w / 4, 48]`: the
+    /// rearrangement costs nothing, and a transposition is what is left.
+    Packed,
+}
+
+/// The elements of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pixels {
+    /// Normalised, in the graph's precision.
+    Normalised,
+    /// Bytes; the graph divides by 255 and normalises, in f32.
+    Bytes,
+}
+
+/// The anti-alias filter `[1, 2, 1] ⊗ [1, 2, 1] / 16` of stride 2 over a reflected edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blur {
+    /// `Pad` on the edges that the filter reads beyond, then a depthwise convolution.
+    Convolution,
+    /// `Pad` on all four edges, then the convolution: a control.
+    PaddedAround,
+    /// Two average pools of 2×2, of stride 1 and then 2. The second counts no padding, and that is the reflection: the
+    /// mean of the first two pixels is what the reflected filter makes of them.
+    Pools,
+}
+
+/// A mean over all of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mean {
+    /// `GlobalAveragePool`.
+    GlobalPool,
+    /// `ReduceMean`.
+    Reduce,
+    /// `AveragePool` with a window as large as the map: the paper's slow way, a control.
+    Window,
+}
+
+impl Form {
+    /// Plain operators, for any reader of ONNX.
+    pub const PLAIN: Form = Form {
+        stem: Stem::SpaceToDepth,
+        pixels: Pixels::Normalised,
+        blur: Blur::Convolution,
+        mean: Mean::GlobalPool,
+        channel_multiple: 1,
+    };
+
+    /// What ONNX Runtime's CPU provider runs fastest, as measured (docs/performance.md).
+    pub const FOR_CPU: Form = Form { blur: Blur::Pools, ..Form::PLAIN };
+
+    /// For ONNX Runtime's CUDA provider: rows come packed as its interleaved maps are laid out, so that only a
+    /// transposition in name is left; channels fill tensor cores, which take eight at a time; pools instead of a
+    /// depthwise convolution, which cuDNN is slow at in half precision.
+    pub const FOR_CUDA: Form =
+        Form { stem: Stem::Packed, blur: Blur::Pools, channel_multiple: 8, ..Form::PLAIN };
+}
+
+impl Default for Form {
+    fn default() -> Form {
+        Form::PLAIN
+    }
+}
