@@ -71,6 +71,7 @@ class Timm:
                 # a last batch of another size would be compiled anew
                 short = len(images)
                 images = torch.cat([images, images[-1:].expand(self.arguments.batch - short, -1, -1, -1)])
+                images = images.contiguous(memory_format=torch.channels_last)
                 best = self.model(images).softmax(1)[:short].topk(5)
             else:
                 best = self.model(images).softmax(1).topk(5)
