@@ -43,6 +43,9 @@ pub(super) struct EngineArgs {
     /// What is compared, each row in turn with the first
     #[arg(long, value_enum)]
     table: Option<TableArg>,
+    /// Measure the rows of --table forms or optimisations in turn with this model, such as another exporter's graph
+    #[arg(long, value_name = "MODEL", requires = "table")]
+    against: Option<PathBuf>,
     /// Rounds; the median counts
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rounds: u64,
@@ -114,6 +117,7 @@ fn resolve(arguments: &EngineArgs, cli: &Cli) -> Result<EngineBenchOptions, Fail
         },
         onnxruntime: cli.onnxruntime.clone(),
         models: arguments.models.clone(),
+        against: arguments.against.clone(),
         archs: arguments.arch.clone(),
         image_sizes: arguments.image_size.clone(),
         batch_sizes: arguments.batch_size.iter().map(|size| *size as usize).collect(),

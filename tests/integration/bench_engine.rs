@@ -72,6 +72,28 @@ fn every_form_refinement_and_optimisation_has_a_row() {
 }
 
 #[test]
+fn a_graph_of_another_exporter_can_be_the_control() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = folder.path().join("other.onnx");
+    let (weights, graph) = (own_model("v2.safetensors"), graph.to_str().unwrap().to_owned());
+    let import = ["model", "import", weights.to_str().unwrap(), "--image-size", "64", "-o", &graph];
+    ended(program().args(import)).exits(0);
+    let summary = bench(&[
+        "--table",
+        "forms",
+        "--image-size",
+        "64",
+        "--arch",
+        "tresnet[1,1,1,1]x12",
+        "--against",
+        &graph,
+    ])
+    .exits(0);
+    assert_eq!((names(&summary)[0], names(&summary).len()), (graph.as_str(), 13));
+    hold(&summary, 1);
+}
+
+#[test]
 fn random_weights_are_the_network_that_was_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("l.safetensors");

@@ -36,6 +36,8 @@ pub struct EngineBenchOptions {
     pub onnxruntime: Option<PathBuf>,
     /// Models to measure, the first being the control of the others; none: random weights of `archs`.
     pub models: Vec<PathBuf>,
+    /// A model that takes the control's place in tables of forms and optimisations, such as another exporter's graph.
+    pub against: Option<PathBuf>,
     /// Networks with random weights.
     pub archs: Vec<String>,
     /// Pixels a side; none: the model's own, or 224.

@@ -1,5 +1,7 @@
 //! The tables: which subjects are compared.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::engine::{ConvSearch, CudaOptions, OrtOptions, Provider};
@@ -87,8 +89,7 @@ impl Bench<'_> {
 
     /// Models from files; the first is the control of those that have its image and batch size.
     fn models(&self, tell: &mut dyn FnMut(&str)) -> Result<Vec<Measured>, Failure> {
-        let read =
-            |path: &std::path::PathBuf| Ok((path.display().to_string(), LoadedModel::read(path, None)?));
+        let read = |path: &PathBuf| Ok((path.display().to_string(), LoadedModel::read(path, None)?));
         let models: Vec<(String, LoadedModel)> =
             self.options.models.iter().map(read).collect::<Result<_, Failure>>()?;
         let own = |model: &LoadedModel| model.preprocessing.image_size.unwrap_or(224);
@@ -159,6 +160,8 @@ impl Bench<'_> {
         tell: &mut dyn FnMut(&str),
         vary: &dyn Fn(&Subject<'_>) -> Vec<Variant>,
     ) -> Result<Vec<Measured>, Failure> {
+        let read = |path: &PathBuf| LoadedModel::read(path, None);
+        let against = self.options.against.as_ref().map(read).transpose()?;
         let mut rows = Vec::new();
         for name in &self.options.archs {
             let (checkpoint, architecture) = random(name)?;
@@ -167,9 +170,14 @@ impl Bench<'_> {
             for size in self.sizes() {
                 for batch in self.batches() {
                     let control = self.subject(name.clone(), weights.clone(), size, *batch);
-                    let variants = vary(&control);
-                    let subjects: Vec<Subject<'_>> =
-                        variants.into_iter().map(|variant| variant.of(&control)).collect();
+                    let variants = vary(&control).into_iter().map(|variant| variant.of(&control));
+                    let mut subjects: Vec<Subject<'_>> = variants.collect();
+                    if let (Some(model), Some(path)) = (&against, &self.options.against) {
+                        let name = path.display().to_string();
+                        let precision = model.fixed_precision().unwrap_or(control.precision);
+                        let other = self.subject(name, Weights::Model(model), size, *batch);
+                        subjects.insert(0, Subject { precision, ..other });
+                    }
                     rows.extend(self.against_the_first(&subjects, tell)?);
                 }
             }
