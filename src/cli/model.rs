@@ -141,9 +141,9 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
                     return Err(Failure::new(Exit::Usage, why));
                 }
             };
-            let mut graph = model.graph(precision, size, Form::PLAIN, &metadata)?.into_owned();
+            let mut graph = model.graph(precision, size, Form::FOR_CPU, &metadata)?.into_owned();
             if let Some(half) = &measured {
-                graph = half.graph(&model.graph(Precision::Fp32, size, Form::PLAIN, &metadata)?, &graph)?;
+                graph = half.graph(&model.graph(Precision::Fp32, size, Form::FOR_CPU, &metadata)?, &graph)?;
                 half.show();
             }
             files::write(output, &graph)?;

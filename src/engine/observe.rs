@@ -69,7 +69,7 @@ impl Observer {
         T: ort::value::PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static,
     {
         let failed = |error: ort::Error| EngineError::Run(error.to_string());
-        let shape = Shape::new([rows as i64, spec.channels as i64, spec.height as i64, spec.width as i64]);
+        let shape = Shape::new(spec.input_shape(rows));
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
             .map_err(failed)?;
         let bytes = slot.bytes(rows);

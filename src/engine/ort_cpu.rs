@@ -1,10 +1,10 @@
 //! ONNX Runtime's CPU provider behind [`Engine`].
 
 use half::f16;
-use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::value::{Shape, TensorRefMut};
+use ort::value::{Shape, Tensor, TensorRefMut};
 
 use crate::tensor::Dtype;
 
@@ -112,7 +112,11 @@ impl OrtCpu {
         let mut binding;
         let results = if self.io_binding {
             binding = self.session.create_binding().map_err(failed)?;
-            binding.bind_input(self.names.input.as_str(), &input).map_err(failed)?;
+            // what ONNX Runtime does not own would be copied by a session of `ort`'s own, which was seen to hang
+            let mut owned =
+                Tensor::<T>::new(&Allocator::default(), self.spec.input_shape(rows)).map_err(failed)?;
+            owned.extract_tensor_mut().1.clone_from_slice(input.extract_tensor().1);
+            binding.bind_input(self.names.input.as_str(), &owned).map_err(failed)?;
             let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
                 .map_err(failed)?;
             for name in std::iter::once(&self.names.logits).chain(&self.names.embedding) {

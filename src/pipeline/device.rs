@@ -9,7 +9,7 @@ use crate::engine::{
 };
 use crate::failure::Failure;
 use crate::job::JobError;
-use crate::model::Form;
+use crate::model::{Form, Precision};
 
 use super::job_run::Opened;
 use super::memory::Memory;
@@ -239,12 +239,12 @@ pub(super) fn for_defaults(wish: Wish, choice: &Result<Choice, EngineError>) -> 
 pub(super) fn fit(
     choice: Result<Choice, EngineError>,
     wish: Wish,
-    precision: &str,
+    fixed: Option<Precision>,
     on_cpu: impl FnOnce() -> Result<Choice, EngineError>,
 ) -> Result<Result<Choice, EngineError>, JobError> {
     const WHY: &str = "the model is int8, which is made for processors";
     match (wish, choice) {
-        (_, choice) if precision != "int8" => Ok(choice),
+        (_, choice) if fixed != Some(Precision::Int8) => Ok(choice),
         (Wish::Only(provider), _) if provider != Provider::Cpu => Err(JobError::Mismatch(format!(
             "{WHY}, but `engine.device` is \"{}\"; set it to \"cpu\", or let `model.path` name the weights",
             provider.as_str()
@@ -257,8 +257,8 @@ pub(super) fn fit(
 }
 
 /// What is wrong with a model of this arithmetic on this machine's processor.
-pub(super) fn doubt(provider: Provider, precision: &str, has_int8_dot: bool) -> Option<&'static str> {
-    (provider == Provider::Cpu && precision == "int8" && !has_int8_dot).then_some(
+pub(super) fn doubt(provider: Provider, precision: Precision, has_int8_dot: bool) -> Option<&'static str> {
+    (provider == Provider::Cpu && precision == Precision::Int8 && !has_int8_dot).then_some(
         "this processor cannot add products of bytes in 32 bits (it has no VNNI): sums are cut off at 16 bits, so the \
          int8 model gives other rows here than where it has that, and is slow; take the weights in fp32",
     )
@@ -275,13 +275,13 @@ mod tests {
 
     #[test]
     fn an_int8_model_stays_on_the_processor() {
-        let cuda = Wish::Only(Provider::Cuda);
-        let refused = fit(on(Provider::Cuda), cuda, "int8", || on(Provider::Cpu)).unwrap_err().to_string();
+        let (cuda, int8) = (Wish::Only(Provider::Cuda), Some(Precision::Int8));
+        let refused = fit(on(Provider::Cuda), cuda, int8, || on(Provider::Cpu)).unwrap_err().to_string();
         assert!(refused.contains("int8") && refused.contains("`engine.device` is \"cuda\""), "{refused}");
-        let taken = fit(on(Provider::Cuda), Wish::Auto, "int8", || on(Provider::Cpu)).unwrap().unwrap();
+        let taken = fit(on(Provider::Cuda), Wish::Auto, int8, || on(Provider::Cpu)).unwrap().unwrap();
         assert_eq!(taken.provider, Provider::Cpu);
         assert!(taken.why.unwrap().contains("int8"));
-        for (wish, precision) in [(cuda, "fp16"), (Wish::Auto, "fp32")] {
+        for (wish, precision) in [(cuda, Some(Precision::Fp16)), (Wish::Auto, None)] {
             let taken = fit(on(Provider::Cuda), wish, precision, || on(Provider::Cpu)).unwrap().unwrap();
             assert_eq!((taken.provider, taken.why), (Provider::Cuda, None));
         }
@@ -289,10 +289,12 @@ mod tests {
 
     #[test]
     fn int8_on_a_processor_that_cuts_sums_off_is_doubted() {
-        assert!(doubt(Provider::Cpu, "int8", false).unwrap().contains("VNNI"));
-        for (provider, precision, dot) in
-            [(Provider::Cpu, "int8", true), (Provider::Cpu, "fp32", false), (Provider::Cuda, "int8", false)]
-        {
+        assert!(doubt(Provider::Cpu, Precision::Int8, false).unwrap().contains("VNNI"));
+        for (provider, precision, dot) in [
+            (Provider::Cpu, Precision::Int8, true),
+            (Provider::Cpu, Precision::Fp32, false),
+            (Provider::Cuda, Precision::Int8, false),
+        ] {
             assert_eq!(doubt(provider, precision, dot), None);
         }
     }

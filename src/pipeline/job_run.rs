@@ -123,20 +123,19 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let input = Input::open(&spec, settings).await?;
     let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
     let frozen = Frozen::read(&output).await?;
-    let choice = choose(spec.device(), invocation.onnxruntime);
-    let provider = for_defaults(spec.device(), &choice);
+    let (wish, onnxruntime) = (spec.device(), invocation.onnxruntime);
+    let on_cpu = || choose(Wish::Only(Provider::Cpu), onnxruntime);
+    let choice = fit(choose(wish, onnxruntime), wish, model.fixed_precision(), on_cpu)?;
+    let provider = for_defaults(wish, &choice);
     let observed = input.observed();
     let job = ResolvedJob::resolve(&spec, invocation.file, &model, provider, frozen.as_ref(), observed)?;
     if let Some(frozen) = &frozen {
         job.check_against(frozen)?;
     }
-    let on_cpu = || choose(Wish::Only(Provider::Cpu), invocation.onnxruntime);
-    let choice = fit(choice, spec.device(), &job.model.precision, on_cpu)?;
-    let provider = for_defaults(spec.device(), &choice);
-    if let Some(doubt) = doubt(provider, &job.model.precision, has_int8_dot()) {
+    if let Some(doubt) = doubt(provider, job.precision, has_int8_dot()) {
         tracing::warn!("{doubt}");
     }
-    let onnxruntime = invocation.onnxruntime.map(Path::to_owned);
+    let onnxruntime = onnxruntime.map(Path::to_owned);
     Ok(Opened { spec, settings, model, choice, onnxruntime, job, input, output, frozen })
 }
 

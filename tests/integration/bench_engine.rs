@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::support::job::{Ended, ended, own_model, program};
 
 fn bench(arguments: &[&str]) -> Ended {
-    let quick =
-        ["bench", "engine", "--device", "cpu", "--rounds", "2", "--seconds", "0.01", "--batch-size", "2"];
-    ended(program().args(quick).args(arguments))
+    let quick = ["bench", "engine", "--device", "cpu", "--seconds", "0.01", "--batch-size", "2"];
+    let rounds: &[&str] = if arguments.contains(&"--rounds") { &[] } else { &["--rounds", "2"] };
+    ended(program().args(quick).args(rounds).args(arguments))
 }
 
 fn names(summary: &Value) -> Vec<&str> {

@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn every_channel_has_its_own_step_and_zero_stays_zero() {
-        let weights = quantize(&[1.0, -0.5, 0.0, 100.0, 50.3, -100.0], 2, Some(&[0.25, -3.0]), 0.1);
-        assert_eq!(weights.factors, [127, -64, 0, 127, 64, -127]);
+        let weights = quantize(&[1.0, -0.6, 0.0, 100.0, 50.3, -100.0], 2, Some(&[0.25, -3.0]), 0.1);
+        assert_eq!(weights.factors, [127, -76, 0, 127, 64, -127]);
         assert_eq!(weights.steps, [1.0 / 127.0, 100.0 / 127.0]);
         assert_eq!(weights.bias.unwrap(), [318, -38]);
     }

@@ -84,7 +84,7 @@ pub struct Largest {
 /// A model that is no fp32 network of ours, an input without images, and what reading and running can meet.
 pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> Result<Quantized, Failure> {
     let opened = Opened::open(measuring, measuring.calibrate).await?;
-    let fp32 = opened.fp32()?;
+    let fp32 = opened.fp32(Form::PLAIN)?;
     // refuses what cannot become int8 before anything is read
     let (watching, names) = watch(&fp32, Watched::Int8)?;
     let runtime = Runtime::load(measuring.onnxruntime)?;
@@ -128,6 +128,8 @@ pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> 
     tell(&format!("comparing on {} other images", others.len()));
     let mut int8 = opened.engine(&runtime, &graph)?;
     drop(feeder);
+    // against the form that a fp32 job on a CPU has
+    let mut engine = opened.engine(&runtime, &opened.fp32(Form::FOR_CPU)?)?;
     let rows = job.limits.batch_size.min(others.len());
     let mut feeder = Feeder::new(job, &mut engine, rows)?;
     let compared = compared::compare(&mut feeder, &others, rows, &mut engine, &mut int8).await?;
@@ -141,7 +143,7 @@ pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> 
 /// As [`quantize`].
 pub async fn largest(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> Result<Largest, Failure> {
     let opened = Opened::open(measuring, measuring.calibrate).await?;
-    let fp32 = opened.fp32()?;
+    let fp32 = opened.fp32(Form::PLAIN)?;
     let (watching, names) = watch(&fp32, Watched::All)?;
     let runtime = Runtime::load(measuring.onnxruntime)?;
     tell("reading the sample");
@@ -160,9 +162,9 @@ pub async fn largest(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> R
 }
 
 impl Opened {
-    fn fp32(&self) -> Result<Vec<u8>, Failure> {
+    fn fp32(&self, form: Form) -> Result<Vec<u8>, Failure> {
         let metadata: Metadata = self.job.metadata();
-        Ok(self.model.graph(Precision::Fp32, self.job.image.image_size, Form::PLAIN, &metadata)?.into_owned())
+        Ok(self.model.graph(Precision::Fp32, self.job.image.image_size, form, &metadata)?.into_owned())
     }
 
     /// The CPU with a graph on it.

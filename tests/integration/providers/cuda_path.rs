@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::plan;
-use crate::support::job::{Job, ended, program};
+use crate::support::job::{IMAGES, Job, ended, own_model, program};
 
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("TRESNET_BATCH_CUDA_TRACE").map(PathBuf::from);
@@ -84,6 +84,23 @@ fn a_provider_that_does_not_register_is_78_and_never_the_cpu() {
         job.run().fails(78, &["the provider `cuda`", "does not register"]);
         assert!(!job.output().exists());
     }
+}
+
+#[test]
+fn an_int8_model_stays_on_the_processor() {
+    let (Some(job), Some(by_name)) = (recorded(1), recorded(1)) else { return };
+    let graph = job.file().with_file_name("int8.onnx");
+    let mut quantize = program();
+    quantize.args(["model", "quantize"]).arg(own_model("v1_odd.safetensors")).arg("-o").arg(&graph);
+    quantize.args(["--image-size", "64", "--calibrate"]).arg(&IMAGES.folder);
+    ended(&mut quantize).exits(0);
+    let model = format!("model.path={}", graph.display());
+    let job = job.set(&model);
+    let summary = job.run().exits(0);
+    assert_eq!((&summary["provider"], &summary["engine"]["precision"]), (&json!("cpu"), &json!("int8")));
+    assert!(summary["engine"]["why"].as_str().unwrap().contains("int8"), "{summary}");
+    let words = ["int8", "`engine.device` is \"cuda\""];
+    by_name.set(&model).set("engine.device=cuda").run().fails(78, &words);
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! The inner loops of resampling and packing, for the vectors that the machine has.
+//! The inner loops of resampling and packing (`scale.rs`), for the vectors that the machine has.
 //!
 //! Everything that resampling does is arithmetic of integers, so every choice gives the same bytes. Which loops are taken
 //! is decided at run time: a build for any x86-64 is as fast as one for this machine. Elsewhere the portable loops are
 //! taken, which compilers vectorise. Vectors of 512 bits were tried and gained nothing.
 
-use half::f16;
+mod scale;
 
 use super::filter::FRACTION;
 
@@ -114,26 +114,6 @@ impl Simd {
             },
         }
     }
-
-    /// Writes `v·scale + offset` of each pixel's byte `v` of one channel, in double and then rounded to single precision.
-    pub(super) fn scale_f32(self, square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f32]) {
-        match self {
-            Simd::Portable => scale_f32(square, channel, scale, plane),
-            // SAFETY: `detect` found the features.
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { x86::scale_f32(square, channel, scale, plane) },
-        }
-    }
-
-    /// [`Simd::scale_f32`], and that rounded to half precision.
-    pub(super) fn scale_f16(self, square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f16]) {
-        match self {
-            Simd::Portable => scale_f16(square, channel, scale, plane),
-            // SAFETY: `detect` found the features.
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { x86::scale_f16(square, channel, scale, plane) },
-        }
-    }
 }
 
 /// The weights of one step as 16-bit factors: first their lower parts, then their upper ones. Each is repeated for the
@@ -181,27 +161,6 @@ fn blend(pixels: &[u8], starts: &[u32], taps: usize, table: &[i32], line: &mut [
     }
 }
 
-#[inline(always)]
-fn scaled(pixel: &[u8], channel: usize, [factor, offset]: [f64; 2]) -> f32 {
-    let pixel = u32::from_le_bytes([pixel[0], pixel[1], pixel[2], pixel[3]]);
-    // through i32, whose conversion has an instruction
-    (f64::from((pixel >> (8 * channel)) as i32 & 0xff) * factor + offset) as f32
-}
-
-#[inline(always)]
-fn scale_f32(square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f32]) {
-    for (to, pixel) in plane.iter_mut().zip(square.chunks_exact(4)) {
-        *to = scaled(pixel, channel, scale);
-    }
-}
-
-#[inline(always)]
-fn scale_f16(square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f16]) {
-    for (to, pixel) in plane.iter_mut().zip(square.chunks_exact(4)) {
-        *to = f16::from_f32(scaled(pixel, channel, scale));
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
@@ -226,46 +185,6 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     pub(super) fn blend(pixels: &[u8], starts: &[u32], taps: usize, table: &[i32], line: &mut [u8]) {
         super::blend(pixels, starts, taps, table, line);
-    }
-
-    /// [`super::scaled`] of eight pixels.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn scaled(pixels: &[u8; 32], channel: __m128i, factor: __m256d, offset: __m256d) -> __m256 {
-        // SAFETY: 32 bytes are read.
-        let pixels = unsafe { _mm256_loadu_si256(pixels.as_ptr().cast()) };
-        let bytes = _mm256_and_si256(_mm256_srl_epi32(pixels, channel), _mm256_set1_epi32(0xff));
-        let half = |bytes: __m128i| {
-            _mm256_cvtpd_ps(_mm256_add_pd(_mm256_mul_pd(_mm256_cvtepi32_pd(bytes), factor), offset))
-        };
-        _mm256_set_m128(half(_mm256_extracti128_si256::<1>(bytes)), half(_mm256_castsi256_si128(bytes)))
-    }
-
-    #[target_feature(enable = "avx2")]
-    pub(super) fn scale_f32(square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f32]) {
-        let (factor, offset) = (_mm256_set1_pd(scale[0]), _mm256_set1_pd(scale[1]));
-        let shift = _mm_cvtsi32_si128(8 * channel as i32);
-        let (groups, rest) = plane.as_chunks_mut::<8>();
-        let (eights, last) = square.as_chunks::<32>();
-        for (to, pixels) in groups.iter_mut().zip(eights) {
-            // SAFETY: eight floats are written.
-            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), scaled(pixels, shift, factor, offset)) };
-        }
-        super::scale_f32(last, channel, scale, rest);
-    }
-
-    #[target_feature(enable = "avx2,f16c")]
-    pub(super) fn scale_f16(square: &[u8], channel: usize, scale: [f64; 2], plane: &mut [f16]) {
-        let (factor, offset) = (_mm256_set1_pd(scale[0]), _mm256_set1_pd(scale[1]));
-        let shift = _mm_cvtsi32_si128(8 * channel as i32);
-        let (groups, rest) = plane.as_chunks_mut::<8>();
-        let (eights, last) = square.as_chunks::<32>();
-        for (to, pixels) in groups.iter_mut().zip(eights) {
-            let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(scaled(pixels, shift, factor, offset));
-            // SAFETY: eight halves are written.
-            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), halves) };
-        }
-        super::scale_f16(last, channel, scale, rest);
     }
 
     /// The sums of one output: four lanes over its even pairs of taps, four over its odd ones.
