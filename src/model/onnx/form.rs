@@ -70,12 +70,13 @@ impl Form {
         channel_multiple: 1,
     };
 
-    /// What ONNX Runtime's CPU provider runs fastest, as measured (docs/performance.md).
+    /// For ONNX Runtime's CPU provider: without `Pad`, which has no blocked layout there. No form has stood out of the
+    /// noise of a measurement yet (docs/performance.md).
     pub const FOR_CPU: Form = Form { blur: Blur::Pools, ..Form::PLAIN };
 
     /// For ONNX Runtime's CUDA provider: rows come packed as its interleaved maps are laid out, so that only a
     /// transposition in name is left; channels fill tensor cores, which take eight at a time; pools instead of a
-    /// depthwise convolution, which cuDNN is slow at in half precision.
+    /// depthwise convolution, which cuDNN is said to be slow at in half precision. Reasoned, not measured on a GPU.
     pub const FOR_CUDA: Form =
         Form { stem: Stem::Packed, blur: Blur::Pools, channel_multiple: 8, ..Form::PLAIN };
 }
