@@ -4,9 +4,11 @@
 
 Needs torch, timm, onnx, onnxscript, onnxruntime and, if it is to be in the table, openvino, installed by hand. WEIGHTS
 is a checkpoint of the network that --arch names, in timm's layout; `tresnet-batch model new` writes one. --also adds
-other files for our engine, such as an int8 graph. Every engine has all cores and gets the same batch of noise; in every
-round each runs for at least --seconds, one after another. Prints a Markdown table of medians, with ratios to
-PyTorch's own ONNX export in ONNX Runtime: absolute numbers say little on a machine that does other work.
+other files for our engine, such as an int8 graph. --export FILE only writes PyTorch's export, which
+`tresnet-batch bench engine --table forms --against FILE` then takes as its control. Every engine has all cores and gets
+the same batch of noise; in every round each runs for at least --seconds, one after another. Prints a Markdown table of
+medians, with ratios to PyTorch's own ONNX export in ONNX Runtime: absolute numbers say little on a machine that does
+other work.
 
 The others must give what PyTorch gives in float32 before they are timed. Whether ours does is shown by
 tests/reference/big_parity.py.
@@ -123,6 +125,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--export", metavar="FILE", help="write PyTorch's own ONNX export to FILE and measure nothing")
     arguments = parser.parse_args()
 
     def network():
@@ -131,6 +134,8 @@ def main():
         return model
 
     images = torch.rand(arguments.batch, 3, arguments.size, arguments.size, generator=torch.Generator().manual_seed(1))
+    if arguments.export:
+        return export(network(), images, arguments.export)
     expected = network()(images)
     base = f"ONNX Runtime {ort.__version__} on PyTorch's export"
     with tempfile.TemporaryDirectory() as folder:

@@ -199,10 +199,14 @@ fn show(report: &EngineReport) {
     };
     let width = report.rows.iter().map(|row| name(row).chars().count()).max().unwrap_or(0);
     let with_paper = report.rows.iter().any(|row| row.paper_images_per_s.is_some());
+    let on_device = report.rows.iter().any(|row| row.device_bytes.is_some());
     let mut head = format!(
         "{:width$}  {:>9}  {:>9}  {:>8}  {:>8}  {:>20}",
         "", "images/s", "ms/batch", "GFLOP/s", "peak MiB", "ratio (least–most)"
     );
+    if on_device {
+        head.push_str("  device MiB");
+    }
     if with_paper {
         head.push_str("  paper, V100");
     }
@@ -210,7 +214,7 @@ fn show(report: &EngineReport) {
     let number =
         |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
     for row in &report.rows {
-        let peak = row.peak_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20));
+        let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / f64::from(1 << 20));
         let ratio = match (row.ratio, row.ratio_range) {
             (Some(ratio), Some([least, most])) => format!("{ratio:.3} ({least:.3}–{most:.3})"),
             _ => "–".into(),
@@ -221,8 +225,11 @@ fn show(report: &EngineReport) {
             row.images_per_s,
             row.ms_per_batch,
             number(row.gflops, 0),
-            number(peak, 0),
+            number(mib(row.peak_bytes), 0),
         );
+        if on_device {
+            text.push_str(&format!("  {:>10}", number(mib(row.device_bytes), 0)));
+        }
         if with_paper {
             text.push_str(&format!("  {:>11}", number(row.paper_images_per_s, 0)));
         }

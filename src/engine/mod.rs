@@ -39,7 +39,7 @@ mod sync {
 #[allow(clippy::duplicate_mod)]
 mod owners_model;
 
-pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
+pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators, device_memory_in_use};
 pub use machine::{available_memory, give_back_memory, has_int8_dot, processor, resident_memory, room_for};
 pub use noise::NoiseEngine;
 pub use nvidia::{Driver, Gpu};

@@ -1,6 +1,7 @@
 //! Which TResNet a checkpoint holds, told by the names and shapes of its tensors.
 
 use super::checkpoint::Checkpoint;
+use super::design::Design;
 use super::error::ModelError;
 use super::tensors;
 
@@ -222,7 +223,12 @@ impl Architecture {
     /// squeeze-and-excitation and the classifier. Batch norm counts two for each value, as in the figures that timm
     /// publishes, though folding spares them (0.3 %).
     pub fn macs(&self, image_size: u32) -> u64 {
-        tensors::macs(self, image_size)
+        self.macs_of_design(image_size, Design::TRESNET)
+    }
+
+    /// As [`macs`](Self::macs), for the network with a part taken away or replaced.
+    pub fn macs_of_design(&self, image_size: u32, design: Design) -> u64 {
+        tensors::macs(self, image_size, design)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::architecture::{Architecture, BlockKind, Stage};
 use super::blocks::{ConvShape, blocks, stem};
 use super::checkpoint::Checkpoint;
+use super::design::{Design, StemDesign};
 use super::error::{TensorMismatch, shorten};
 
 /// One tensor of a network.
@@ -151,23 +152,32 @@ fn hint(checkpoint: &Checkpoint) -> Option<&'static str> {
 }
 
 /// Multiply-accumulates of one square image, counted as timm's table of results does.
-pub(super) fn macs(architecture: &Architecture, image_size: u32) -> u64 {
+pub(super) fn macs(architecture: &Architecture, image_size: u32, design: Design) -> u64 {
     let conv = |conv: &ConvShape, side: u64| {
         // the two are batch norm's scale and shift
         let each = conv.inputs as u64 * (conv.kernel * conv.kernel) as u64 + 2;
         conv.outputs as u64 * each * side * side
     };
     let mut side = u64::from(image_size) / 4;
-    let mut total = conv(&stem(architecture), side);
+    let mut total = match design.stem {
+        StemDesign::SpaceToDepth => conv(&stem(architecture), side),
+        StemDesign::Convolution7 => {
+            let shape = ConvShape { inputs: 3, kernel: 7, ..stem(architecture) };
+            conv(&shape, u64::from(image_size) / 2)
+        }
+    };
     for block in blocks(architecture) {
         let before = side;
         if block.halves {
             side = side.div_ceil(2);
-            total += 9 * block.planes as u64 * side * side;
+            if design.antialias {
+                total += 9 * block.planes as u64 * side * side;
+            }
         }
         for (position, shape) in block.convs().iter().enumerate() {
-            // the convolution in front of the blur still runs at full size
-            let full = block.halves && position <= block.blurred();
+            // the convolution in front of the blur still runs at full size; without a blur it strides
+            let last = block.blurred();
+            let full = block.halves && (position < last || design.antialias && position == last);
             total += conv(shape, if full { before } else { side });
         }
         if let Some(shape) = block.shortcut_conv() {

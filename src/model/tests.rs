@@ -101,6 +101,18 @@ fn a_description_is_read_back_as_the_network_that_it_describes() {
 }
 
 #[test]
+fn without_its_refinements_it_multiplies_as_often_as_a_resnet() {
+    let plain = Design { stem: StemDesign::Convolution7, antialias: false, ..Design::TRESNET };
+    // timm's table of results: resnet34 3.67 and resnet50 4.11 GMACs at 224
+    for (text, gmacs) in
+        [("tresnet_bbbb[3,4,6,3]x64+se[]", "3.67"), ("tresnet_nnnn[3,4,6,3]x64+se[]", "4.11")]
+    {
+        let found = Architecture::described(text, 1000).unwrap().macs_of_design(224, plain);
+        assert_eq!(format!("{:.2}", found as f64 / 1e9), gmacs, "{text}");
+    }
+}
+
+#[test]
 fn the_published_networks_are_known_by_their_shapes() {
     // name, width, depths, second version, embedding, millions of parameters, GMACs at 224
     let table = [

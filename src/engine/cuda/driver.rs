@@ -101,6 +101,13 @@ impl Context {
     }
 }
 
+/// Bytes of a device that are taken, by this process or any other; `None` where no device of that number answers.
+pub fn device_memory_in_use(device_id: i32) -> Option<u64> {
+    let context = Context::open(device_id).ok()?;
+    let (free, all) = context.within(cuda::mem_get_info).ok()?.ok()?;
+    Some(all.saturating_sub(free) as u64)
+}
+
 impl Drop for Context {
     fn drop(&mut self) {
         // SAFETY: retained once in `open`, released once.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use driver::Context;
 pub(in crate::engine) use driver::Pinned;
+pub use driver::device_memory_in_use;
 pub use options::{ConvSearch, CudaOptions, Operators};
 use owner::{Command, Owner, Source};
 

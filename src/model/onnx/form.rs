@@ -70,8 +70,8 @@ impl Form {
         channel_multiple: 1,
     };
 
-    /// For ONNX Runtime's CPU provider: without `Pad`, which has no blocked layout there. No form has stood out of the
-    /// noise of a measurement yet (docs/performance.md).
+    /// For ONNX Runtime's CPU provider: without `Pad`, which has no blocked layout there. No form is faster than another
+    /// beyond the noise, and this one takes the least memory (docs/performance.md).
     pub const FOR_CPU: Form = Form { blur: Blur::Pools, ..Form::PLAIN };
 
     /// For ONNX Runtime's CUDA provider: rows come packed as its interleaved maps are laid out, so that only a

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::engine::{
     CudaOptions, Engine, EngineError, OrtOptions, Provider, Repeated, Runtime, Wish, choose,
+    device_memory_in_use,
 };
 use crate::failure::{Exit, Failure};
 use crate::model::Precision;
@@ -78,6 +79,9 @@ pub struct Measured {
     /// Bytes of host memory that came on top while it was loaded and ran its first batches, at the most. On a CUDA
     /// device weights and maps lie elsewhere.
     pub peak_bytes: Option<u64>,
+    /// Bytes of a CUDA device that came on top after its first batches: ONNX Runtime's arena does not shrink. Other
+    /// programs on that device disturb it.
+    pub device_bytes: Option<u64>,
     /// Median of the rounds' ratios to the control measured in turn with it.
     pub ratio: Option<f64>,
     /// The least and the largest of these ratios.
@@ -147,7 +151,14 @@ struct Running {
     batches: Repeated,
     /// Batches of a round.
     count: usize,
-    peak_bytes: Option<u64>,
+    memory: Memory,
+}
+
+/// What a subject takes, in bytes.
+#[derive(Clone, Copy)]
+struct Memory {
+    peak: Option<u64>,
+    device: Option<u64>,
 }
 
 impl Bench<'_> {
@@ -172,7 +183,7 @@ impl Bench<'_> {
             }
             rates.extend(pairs.iter().map(|(_, control)| *control));
             let mut row = subject
-                .measured(median(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>()), running.peak_bytes);
+                .measured(median(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>()), running.memory);
             let ratios: Vec<f64> = pairs.iter().map(|(rate, control)| rate / control).collect();
             row.ratio = Some(rounded(median(&ratios), 1e4));
             row.ratio_range = Some(range(&ratios).map(|ratio| rounded(ratio, 1e4)));
@@ -182,7 +193,7 @@ impl Bench<'_> {
             tell(&first.name);
             rates.push(self.round(&mut control, first)?);
         }
-        rows.insert(0, first.measured(median(&rates), control.peak_bytes));
+        rows.insert(0, first.measured(median(&rates), control.memory));
         Ok(rows)
     }
 
@@ -201,6 +212,7 @@ impl Bench<'_> {
 
     fn start(&self, subject: &Subject<'_>) -> Result<Running, Failure> {
         let peak = Peak::begin();
+        let device_before = self.device_memory();
         let graph = subject.graph()?;
         let size = subject.batch_size;
         let within = |error: EngineError| Failure::from(error).within(subject.name.clone());
@@ -225,8 +237,18 @@ impl Bench<'_> {
         }
         let once = batches.run(engine.as_mut(), WARM_UP).map_err(within)?.as_secs_f64() / WARM_UP as f64;
         let count = (self.options.time.as_secs_f64() / once.max(1e-6)).ceil().clamp(1.0, 1e6) as usize;
-        let peak_bytes = peak.and_then(|peak| peak.grown());
-        Ok(Running { engine, batches, count, peak_bytes })
+        let memory = Memory {
+            peak: peak.and_then(|peak| peak.grown()),
+            device: device_before.and_then(|before| Some(self.device_memory()?.saturating_sub(before))),
+        };
+        Ok(Running { engine, batches, count, memory })
+    }
+
+    fn device_memory(&self) -> Option<u64> {
+        match self.provider {
+            Provider::Cpu => None,
+            Provider::Cuda => device_memory_in_use(self.options.cuda.device_id),
+        }
     }
 
     /// Images a second of one round.
@@ -238,7 +260,7 @@ impl Bench<'_> {
 }
 
 impl Subject<'_> {
-    fn measured(&self, images_per_s: f64, peak_bytes: Option<u64>) -> Measured {
+    fn measured(&self, images_per_s: f64, memory: Memory) -> Measured {
         Measured {
             name: self.name.clone(),
             precision: self.precision.to_string(),
@@ -247,7 +269,8 @@ impl Subject<'_> {
             images_per_s: rounded(images_per_s, 1e3),
             ms_per_batch: rounded(1e3 * self.batch_size as f64 / images_per_s, 1e3),
             gflops: self.operations().map(|operations| rounded(operations * images_per_s / 1e9, 10.0)),
-            peak_bytes,
+            peak_bytes: memory.peak,
+            device_bytes: memory.device,
             ratio: None,
             ratio_range: None,
             paper_images_per_s: self.paper,

@@ -72,13 +72,12 @@ impl Subject<'_> {
     }
 
     /// Floating-point operations of an image, two for each multiplication that is added; unknown for graphs of
-    /// others, and for networks that lack a part.
+    /// others.
     pub fn operations(&self) -> Option<f64> {
         let macs = match &self.weights {
-            Weights::Random { architecture, design, .. } if *design == Design::TRESNET => {
-                architecture.macs(self.image_size)
+            Weights::Random { architecture, design, .. } => {
+                architecture.macs_of_design(self.image_size, *design)
             }
-            Weights::Random { .. } => return None,
             Weights::Model(model) => model.macs(self.image_size)?,
         };
         Some(2.0 * macs as f64)
