@@ -16,16 +16,7 @@ fn main() {
     let (count, runs) = (arguments.number("count", 2000), arguments.number("runs", 5));
     let images = photographs(&arguments.images());
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("all")).unwrap();
-    for index in 0..count as usize {
-        let file = folder.path().join(format!("all/{index:07}.jpg"));
-        let first = folder.path().join(format!("all/{:07}.jpg", index % images.len()));
-        if index < images.len() {
-            std::fs::write(file, &images[index]).unwrap();
-        } else {
-            std::fs::hard_link(first, file).unwrap();
-        }
-    }
+    support::link_photographs(&images, folder.path(), count as usize);
     let input = Location::open(folder.path().to_str().unwrap(), Role::Input).unwrap();
     let knobs = Knobs { batch: arguments.number("batch", 32) as usize, ..Knobs::new(count) };
     println!(

@@ -68,6 +68,20 @@ pub fn photographs(folder: &Path) -> Vec<Bytes> {
     paths.iter().map(|path| std::fs::read(path).unwrap().into()).collect()
 }
 
+/// Writes `count` files of one class below a folder, the photographs over and over.
+pub fn link_photographs(images: &[Bytes], folder: &Path, count: usize) {
+    std::fs::create_dir(folder.join("all")).unwrap();
+    for index in 0..count {
+        let file = folder.join(format!("all/{index:07}.jpg"));
+        let first = folder.join(format!("all/{:07}.jpg", index % images.len()));
+        if index < images.len() {
+            std::fs::write(file, &images[index]).unwrap();
+        } else {
+            std::fs::hard_link(first, file).unwrap();
+        }
+    }
+}
+
 pub fn mean_kilobytes(images: &[Bytes]) -> f64 {
     images.iter().map(Bytes::len).sum::<usize>() as f64 / images.len() as f64 / 1000.0
 }
@@ -118,6 +132,16 @@ pub async fn run_with_noise(input: &Location, knobs: Knobs) -> Snapshot {
 }
 
 pub async fn run_with_noise_into(input: &Location, output: &Location, knobs: Knobs) -> Snapshot {
+    run_with_noise_observed(input, output, knobs, Arc::default()).await
+}
+
+/// As the others, while somebody looks at its progress.
+pub async fn run_with_noise_observed(
+    input: &Location,
+    output: &Location,
+    knobs: Knobs,
+    progress: Arc<Progress>,
+) -> Snapshot {
     let source = FolderSource::new(input.clone(), false, None);
     let options = PlannerOptions {
         fingerprint: "bench".into(),
@@ -173,7 +197,6 @@ pub async fn run_with_noise_into(input: &Location, output: &Location, knobs: Kno
         layout: layout.clone(),
     };
     let opening = Opening::begin(Share::WHOLE, output.clone(), layout).await.unwrap();
-    let progress = Arc::new(Progress::default());
     execute(stages, &limits, opening, progress.clone(), Shutdown::default()).await.unwrap();
     progress.snapshot()
 }

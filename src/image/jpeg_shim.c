@@ -16,12 +16,15 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "jpeg_memory.h"
+
 enum { STATUS_OK = 0, STATUS_SUSPENDED = 1, STATUS_ERROR = 2, STATUS_SCANS = 3, STATUS_MEMORY = 4 };
 
 /* Pillow's ImageFile.MAXBLOCK. */
 enum { BLOCK = 65536 };
 
 struct tresnet_jpeg {
+    struct tresnet_memory memory; /* first: jpeg_memory.c knows this alone */
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr errors;
     struct jpeg_source_mgr source;
@@ -123,6 +126,7 @@ void tresnet_jpeg_close(struct tresnet_jpeg *jpeg) {
 
 void tresnet_jpeg_free(struct tresnet_jpeg *jpeg) {
     tresnet_jpeg_close(jpeg);
+    tresnet_memory_free(&jpeg->memory);
     free(jpeg);
 }
 
