@@ -1,6 +1,7 @@
-//! What `infra/` has for schedulers, each file of it in use: Airflow's DAG, systemd's units, a crontab.
+//! What `infra/` has for schedulers, each file of it in use: Airflow's DAG, systemd's units, a crontab, container files.
 
 mod airflow;
+mod containers;
 mod cron;
 mod systemd;
 

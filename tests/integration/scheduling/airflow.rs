@@ -2,6 +2,7 @@
 //!
 //! `make test-airflow` installs Airflow and names its interpreter in [`PYTHON`].
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tresnet_batch::job::{Source, load};
 
 use super::{Pace, TOO_HIGH, job_file};
 use crate::support::job::{Ended, IMAGES, ended, own_model, parts, program, reaches, rows, send, wait};
@@ -227,6 +229,29 @@ fn the_second_day_classifies_only_what_is_new_and_the_third_has_nothing_to_do() 
     assert_eq!([third.ended("report")[0].0, third.ended("gate")[0].0], ["skipped"; 2]);
     // the day is finished, so that the next one may leave out what it has done
     assert!(results.join("dt=2026-11-26/_SUCCESS").exists());
+}
+
+#[test]
+fn the_page_names_every_variable_that_the_dag_reads() {
+    let dag = std::fs::read_to_string(root().join("infra/airflow/tresnet_batch_dag.py")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/scheduling.md")).unwrap();
+    let names = |text: &str, before: &str| -> BTreeSet<String> {
+        let name = |rest: &str| rest.split(|c: char| !c.is_ascii_uppercase() && c != '_').next().unwrap().to_owned();
+        text.split(before).skip(1).map(name).filter(|name| !name.is_empty()).collect()
+    };
+    let read = names(&dag, "setting(\"");
+    assert!(read.len() >= 8, "{read:?}");
+    assert_eq!(read, names(&page, "`TRESNET_BATCH_"));
+}
+
+#[test]
+fn the_job_file_beside_the_dag_loads_and_has_an_output_of_each_day() {
+    let file = root().join("infra/airflow/photos.toml");
+    let loaded = |date: &str| load(&file, &Source { overrides: &[], date: date.into() }).unwrap();
+    let (one, other) = (loaded("2026-11-24"), loaded("2026-11-25"));
+    assert!(one.output.uri.ends_with("dt=2026-11-24"), "{}", one.output.uri);
+    assert_ne!(one.output.uri, other.output.uri);
+    assert_eq!(one.input.uri, other.input.uri);
 }
 
 /// Runs `airflow_operator.py`.
