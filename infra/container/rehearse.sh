@@ -48,6 +48,7 @@ enter() {
   for name in http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_DEFAULT_TIMEOUT; do
     if [ -n "${!name:-}" ]; then passed+=("$name=${!name}"); fi
   done
+  # shellcheck disable=SC2016 # it is the inner shell that expands
   </dev/null unshare --mount --propagation private bash -euc '
     stage=$1 user=$2 folder=$3 command=$4 mounts=$5
     shift 5
@@ -76,7 +77,8 @@ begin() { # image [AS name]
   case $image in
     rust:*)
       local wanted found
-      wanted=$(sed 's/^rust:\([0-9.]*\).*/\1/' <<<"$image")
+      wanted=${image#rust:}
+      wanted=${wanted%%-*}
       found=$(rustc --version | cut -d' ' -f2)
       [ "$wanted" = "$found" ] || die "$image has Rust $wanted, this machine Rust $found" "run: rustup default $wanted"
       toolchain=$(rustc --print sysroot)=/usr/local/toolchain
