@@ -114,10 +114,10 @@ with DAG(
 
     @task
     def ranges(planned, params=None):
-        """`A-B` for every task, both inclusive."""
+        """`A-B` for every task, both inclusive. A plan without parts is finished by a run of the whole job."""
         parts = planned["parts"]
         size = max(params["parts_a_task"], math.ceil(parts / MOST_TASKS))
-        return [f"{first}-{min(first + size, parts) - 1}" for first in range(0, parts, size)]
+        return [f"{first}-{min(first + size, parts) - 1}" for first in range(0, parts, size)] or [""]
 
     # the range that ends the job would also judge its gates; that is the gate's task
     run = TresnetBatch.partial(

@@ -76,7 +76,8 @@ fn systemd_would_say_what_is_wrong_with_them() {
 fn the_service_has_few_rights() {
     let Some(folder) = installed(|service| service) else { return };
     // of 100, where services without any hardening have 96
-    let held = analyze(folder.path(), &["security", "--offline=yes", "--no-pager", "--threshold=20"], &[SERVICE]);
+    let held =
+        analyze(folder.path(), &["security", "--offline=yes", "--no-pager", "--threshold=20"], &[SERVICE]);
     assert!(held.status.success(), "{}", String::from_utf8_lossy(&held.stdout));
 }
 
@@ -88,7 +89,8 @@ fn table_of_exit_codes() -> (Vec<u8>, Vec<u8>) {
         Some((cells.first()?.parse::<u8>().ok()?, cells.last()?.contains("retry")))
     });
     let failures: Vec<(u8, bool)> = rows.filter(|(code, _)| *code != 0).collect();
-    let those = |wanted: bool| failures.iter().filter(|(_, retry)| *retry == wanted).map(|(code, _)| *code).collect();
+    let those =
+        |wanted: bool| failures.iter().filter(|(_, retry)| *retry == wanted).map(|(code, _)| *code).collect();
     (those(true), those(false))
 }
 
