@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Runs the steps of a Containerfile where there is no container engine: each stage in a Debian root of its own, entered
 # by chroot, in the order and with the user, the folder and the environment that the file says.
-#   rehearse.sh [FILE]     infra/container/Containerfile.cpu if none is named
+#   rehearse.sh [FILE]                     infra/container/Containerfile.cpu if none is named
+#   PROGRAM=target/release/tresnet-batch rehearse.sh [FILE]
+#                                          nothing is compiled: PROGRAM stands for what `cargo build` would make
 # Needs root on Debian, mmdebstrap and, for a `rust` image, a Rust of the same version on PATH. What it cannot show is
 # what the base images themselves hold: a root of the same release of Debian stands in for them, out of the package
 # sources of this machine, and this machine's Rust for that of the image.
@@ -106,6 +108,13 @@ run() {
     mkdir -p "$source"
     mounts+=("$source=$target")
   done
+  if [[ -n ${PROGRAM:-} && $command == "cargo build"* ]]; then
+    say "left out: ${command%% &&*}; $PROGRAM is taken instead"
+    mkdir -p "$stage$folder/target/release"
+    cp "$PROGRAM" "$stage$folder/target/release/"
+    command=${command#*&& }
+    mounts=()
+  fi
   [[ $command != --* ]] || die "an option of RUN that is not known here: $command"
   if [ -n "$toolchain" ]; then mounts+=("$toolchain"); fi
   enter "${mounts[@]}"
