@@ -30,6 +30,7 @@ mod report_html;
 mod run;
 mod s3;
 mod scale;
+mod scheduling;
 mod scripted_s3;
 mod status;
 mod support;

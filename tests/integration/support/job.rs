@@ -178,7 +178,8 @@ pub fn send(pid: u32, signal: &str) {
 
 /// How a command of the program ended.
 pub struct Ended {
-    code: Option<i32>,
+    /// The exit code, if no signal ended it.
+    pub code: Option<i32>,
     /// The signal that ended it, if one did.
     pub signal: Option<i32>,
     pub stdout: String,

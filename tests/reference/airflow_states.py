@@ -1,0 +1,29 @@
+"""What an Airflow database says of one day's run: airflow_states.py DATABASE YYYY-MM-DD.
+
+Prints a JSON object: `state` of the run, and `tasks`, a list of objects with `task`, `index` (-1 where it is not mapped),
+`state`, `tries` and `xcom` (what the task returned, if anything).
+"""
+
+import json
+import sqlite3
+import sys
+
+database, day = sys.argv[1:]
+with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    run, state = connection.execute(
+        "SELECT run_id, state FROM dag_run WHERE date(logical_date) = ?", (day,)
+    ).fetchone()
+    xcoms = {
+        (task, index): json.loads(value) if isinstance(value, (str, bytes)) else value
+        for task, index, value in connection.execute(
+            "SELECT task_id, map_index, value FROM xcom WHERE run_id = ? AND key = 'return_value'", (run,)
+        )
+    }
+    tasks = [
+        {"task": task, "index": index, "state": state, "tries": tries, "xcom": xcoms.get((task, index))}
+        for task, index, state, tries in connection.execute(
+            "SELECT task_id, map_index, state, try_number FROM task_instance WHERE run_id = ? ORDER BY task_id, map_index",
+            (run,),
+        )
+    ]
+print(json.dumps({"state": state, "tasks": tasks}))
