@@ -23,6 +23,7 @@ mod jobs;
 mod model;
 mod providers;
 mod quantize;
+mod ray;
 mod reading;
 mod report;
 mod report_figures;
