@@ -20,6 +20,7 @@ mod gpu_check;
 mod hostile;
 mod image;
 mod jobs;
+mod manifests;
 mod model;
 mod providers;
 mod quantize;
