@@ -77,9 +77,15 @@ fn a_job_fails_or_tries_again_by_the_exit_codes_of_the_program() {
         let pod = &spec["template"]["spec"];
         assert_eq!(rules[1]["onExitCodes"]["containerName"], pod["containers"][0]["name"]);
         // Kubernetes takes a podFailurePolicy only with these
-        assert_eq!((&pod["restartPolicy"], &spec["podReplacementPolicy"]), (&json!("Never"), &json!("Failed")));
+        assert_eq!(
+            (&pod["restartPolicy"], &spec["podReplacementPolicy"]),
+            (&json!("Never"), &json!("Failed"))
+        );
         assert!(spec["backoffLimitPerIndex"].as_u64().unwrap() > 0 && spec["completionMode"] == "Indexed");
-        assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > 25, "the program's grace is 25 seconds");
+        assert!(
+            pod["terminationGracePeriodSeconds"].as_u64().unwrap() > 25,
+            "the program's grace is 25 seconds"
+        );
     }
 }
 
@@ -200,9 +206,8 @@ impl Here {
 #[test]
 fn the_eight_pods_of_a_job_share_it_and_finish_it() {
     let here = Here::new();
-    let summaries: Vec<Value> = (0..8)
-        .map(|index| ended(&mut here.pod("overlays/once", index, &here.output())).exits(0))
-        .collect();
+    let summaries: Vec<Value> =
+        (0..8).map(|index| ended(&mut here.pod("overlays/once", index, &here.output())).exits(0)).collect();
     assert_eq!(summaries[3]["share"], "worker 3/8");
     assert!(summaries[..7].iter().all(|summary| summary["complete"] == false));
     here.is_whole(&here.output());
@@ -257,10 +262,14 @@ fn the_children_of_an_array_job_share_it_and_finish_it() {
     for index in 0..3 {
         let mut child = Command::new(&words[0]);
         // what the definition leaves out is typed behind `run` by the shell
-        let settings: Vec<String> = here.settings(&here.output()).iter().map(|word| format!("'{word}'")).collect();
+        let settings: Vec<String> =
+            here.settings(&here.output()).iter().map(|word| format!("'{word}'")).collect();
         let script = format!("{} {}", words[2], settings.join(" "));
         child.args([&words[1], &script]).args(&words[3..]).env_clear();
-        child.envs([("AWS_BATCH_JOB_ARRAY_INDEX", index.to_string()), ("AWS_BATCH_JOB_ARRAY_SIZE", "3".into())]);
+        child.envs([
+            ("AWS_BATCH_JOB_ARRAY_INDEX", index.to_string()),
+            ("AWS_BATCH_JOB_ARRAY_SIZE", "3".into()),
+        ]);
         let summary = ended(on_path(&mut child)).exits(0);
         assert_eq!(summary["complete"], index == 2, "{summary}");
     }
@@ -291,7 +300,14 @@ struct SlurmTask {
     asked: PathBuf,
 }
 
-fn slurm(here: &Here, index: usize, of: usize, restarts: usize, job: &Path, settings: &[String]) -> SlurmTask {
+fn slurm(
+    here: &Here,
+    index: usize,
+    of: usize,
+    restarts: usize,
+    job: &Path,
+    settings: &[String],
+) -> SlurmTask {
     let tools = here.folder.path().join("tools");
     fs::create_dir_all(&tools).unwrap();
     let asked = here.folder.path().join("asked");

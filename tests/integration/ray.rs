@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -135,7 +136,9 @@ fn a_killed_worker_a_killed_program_and_a_lost_node_cost_no_row() {
     let Some(mut cluster) = Cluster::get() else { return };
     let job = job();
     let mut driver = cluster.drive(&job, &["--parts-per-task", "5"]).spawn().unwrap();
-    for (order, after) in [("kill_worker", PARTS / 7), ("kill_program", PARTS / 4), ("remove_node", PARTS / 3)] {
+    for (order, after) in
+        [("kill_worker", PARTS / 7), ("kill_program", PARTS / 4), ("remove_node", PARTS / 3)]
+    {
         assert!(reaches(&mut driver, after, || stands(&job)), "{}", wait(driver).stderr);
         assert!(!cluster.order(order).is_empty());
         assert!(stands(&job) < PARTS, "it came after the end");
@@ -168,7 +171,8 @@ fn a_range_that_ends_with_another_code_stops_the_others_and_the_same_command_tak
     let Some(cluster) = Cluster::get() else { return };
     for code in [65, 78] {
         let job = short_job();
-        let script = format!("case \"$*\" in *'--parts 3-3'*) echo '{{\"error\": \"planted\"}}'; exit {code};; esac");
+        let script =
+            format!("case \"$*\" in *'--parts 3-3'*) echo '{{\"error\": \"planted\"}}'; exit {code};; esac");
         let program = program_that(&format!("ends-with-{code}"), &script);
         let arguments = ["--parts-per-task", "1", "--program", program.to_str().unwrap()];
         let ended = cluster.driven(&job, &arguments);
@@ -241,10 +245,28 @@ fn a_driver_that_is_stopped_ends_with_75_and_the_next_one_takes_up_there() {
     wait(driver).fails(75, &["SIGTERM"]);
     let stood = stands(&job);
     assert!((5..60).contains(&stood), "{stood} parts stood");
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(2));
     assert_eq!(stands(&job), stood, "programs go on without their driver");
     let again = cluster.driven(&job, &[]).exits(0);
     assert_eq!(again["resumed_parts"], json!(stood));
+    verify(&job);
+}
+
+#[test]
+fn a_driver_that_is_killed_leaves_no_program_behind() {
+    let Some(cluster) = Cluster::get() else { return };
+    let job = job().set("input.limit=240");
+    let mut driver = cluster.drive(&job, &["--parts-per-task", "20"]).spawn().unwrap();
+    assert!(reaches(&mut driver, 5, || stands(&job)), "{}", wait(driver).stderr);
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    let seconds = |seconds| std::thread::sleep(Duration::from_secs(seconds));
+    seconds(5);
+    let stood = stands(&job);
+    assert!(stood < 60, "it came after the end");
+    seconds(2);
+    assert_eq!(stands(&job), stood, "programs go on without their driver");
+    assert_eq!(cluster.driven(&job, &[]).exits(0)["resumed_parts"], json!(stood));
     verify(&job);
 }
 

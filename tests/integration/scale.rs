@@ -151,7 +151,8 @@ async fn run(places: &Places, share: Share) -> Outcome {
 async fn plan(places: &Places) -> u64 {
     places.frozen.create(&places.output).await.unwrap();
     let source = FolderSource::new(places.input.clone(), false, None);
-    let mut planner = Planner::new(&source, &places.output, Layout::segment, places.planner_options(Planning::Make));
+    let mut planner =
+        Planner::new(&source, &places.output, Layout::segment, places.planner_options(Planning::Make));
     let mut rows = 0;
     while let Some(segment) = planner.next_segment().await.unwrap() {
         rows += segment.head().rows();

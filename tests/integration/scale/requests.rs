@@ -20,7 +20,8 @@ fn scale(arguments: &[&str]) -> String {
 }
 
 fn said(images: u64, rows_per_part: u32, planned_first: bool, starts: usize) -> Value {
-    let (column, rows, starts) = (format!("{images}:{starts}"), rows_per_part.to_string(), starts.to_string());
+    let (column, rows, starts) =
+        (format!("{images}:{starts}"), rows_per_part.to_string(), starts.to_string());
     let mut arguments = vec![column.as_str(), "--json", "--rows-per-part", &rows];
     if planned_first {
         arguments.extend(["--starts", &starts]);
