@@ -116,7 +116,8 @@ def main():
         print(json.dumps(estimate(*arguments.columns[0], arguments)))
         return
     estimates = [estimate(*column, arguments) for column in arguments.columns]
-    print("| |" + "".join(f" {images:,} images, {workers} worker{'s' if workers > 1 else ''} |" for images, workers in arguments.columns))
+    heads = [f" {images:,} images, {workers} worker{'s' if workers > 1 else ''} |" for images, workers in arguments.columns]
+    print("| |" + "".join(heads))
     print("|---|" + "---|" * len(estimates))
     for name in estimates[0]:
         print(f"| {name} |" + "".join(f" {shown(each[name])} |" for each in estimates))

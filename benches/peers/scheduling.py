@@ -77,7 +77,8 @@ def main():
             for way in seconds:
                 output = work / f"rows-{round_}-{len(way)}"
                 job.write_text(
-                    f"[input]\nuri = {json.dumps(str(work / 'images'))}\n[model]\npath = {json.dumps(str(arguments.weights))}\n"
+                    f"[input]\nuri = {json.dumps(str(work / 'images'))}\n"
+                    f"[model]\npath = {json.dumps(str(arguments.weights))}\n"
                     f'[preprocess]\nimage_size = {arguments.size}\n[engine]\ndevice = "cpu"\nbatch_size = 16\n'
                     f"[output]\nuri = {json.dumps(str(output))}\nrows_per_part = {arguments.rows_per_part}\n"
                     "[report]\nformats = []\n"

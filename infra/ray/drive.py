@@ -37,8 +37,7 @@ RANGES_PER_SLOT = 8
 MOST_PARTS = 256
 # tasks that Ray is handed at once
 MOST_PENDING = 5000
-PROGRESS_SECONDS = 10
-LONGEST_PAUSE = 60.0
+PROGRESS_SECONDS, LONGEST_PAUSE = 10, 60.0
 # what the program takes to end after SIGTERM is its `limits.grace_seconds`, 25 by default
 GRACE_SECONDS = 35
 
@@ -71,10 +70,9 @@ def call(program, command, name, job, options, folder, variables):
         arguments = [program, command, file, "--progress", "none", *options]
         where = os.uname().nodename
         try:
-            process = subprocess.Popen(
-                arguments, cwd=folder, env={**os.environ, **variables}, stdin=subprocess.DEVNULL, stdout=printed,
-                preexec_fn=end_with_the_worker,
-            )  # fmt: skip
+            places = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": printed}
+            environment = {**os.environ, **variables}
+            process = subprocess.Popen(arguments, env=environment, preexec_fn=end_with_the_worker, **places)
         except OSError as error:
             return 78, {"error": f"`{program}` cannot be started in `{folder}` on {where}: {error}"}, where
         try:
@@ -136,17 +134,16 @@ class Job:
         self.arguments = arguments
         try:
             self.text = arguments.job.read_text(encoding="utf-8")
-            engine = tomllib.loads(self.text).get("engine", {})
-            limits = tomllib.loads(self.text).get("limits", {})
+            tables = tomllib.loads(self.text)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise Stop(CONFIG, f"the job file `{arguments.job}` cannot be read: {error}") from error
         # a run must not change its day at midnight, nor have another one on another node
         self.common = ["--date", arguments.date, *(word for key in arguments.set for word in ("--set", key))]
         typed = {key.split("=")[0].strip() for key in arguments.set}
         self.threads = []
-        for key, table in (("engine.threads", engine), ("limits.decode_threads", limits)):
-            if key not in typed and key.split(".")[1] not in table:
-                self.threads += ["--set", f"{key}={arguments.cpus}"]
+        for table, key in (("engine", "threads"), ("limits", "decode_threads")):
+            if f"{table}.{key}" not in typed and key not in tables.get(table, {}):
+                self.threads += ["--set", f"{table}.{key}={arguments.cpus}"]
         named = set(re.findall(r"\$\{(\w+)", "\n".join([self.text, *arguments.set])))
         self.variables = {name: os.environ[name] for name in named if name in os.environ}
         self.call = ray.remote(call)
@@ -310,19 +307,12 @@ class Drive:
             self.once("run", "--parts", "0-0")
         self.tell(last=True)
         report = self.once("report")
-        facts = {
-            "complete": report["complete"],
-            "output": plan["output"],
-            "parts": self.parts,
-            "rows": self.rows,
-            "resumed_parts": self.parts - missing,
-            "ranges": len(ranges),
-            "seconds": round(seconds, 2),
-            "images_per_s": round(self.rows * missing / max(self.parts, 1) / max(seconds, 1e-9), 2),
-            "metrics": report["metrics"],
-        }
+        rate = self.rows * missing / max(self.parts, 1) / max(seconds, 1e-9)
+        facts = {"complete": report["complete"], "output": plan["output"], "metrics": report["metrics"]}
+        facts |= {"parts": self.parts, "rows": self.rows, "resumed_parts": self.parts - missing}
+        facts |= {"ranges": len(ranges), "seconds": round(seconds, 2), "images_per_s": round(rate, 2)}
         if self.arguments.verify:
-            facts["verified"] = self.once("verify")["exit"] == 0
+            facts["verified"] = self.once("verify")["complete"]
         return facts
 
     def end_tasks(self):
@@ -401,7 +391,6 @@ def main():
         raise
     code, facts = drive(arguments)
     print(json.dumps({"command": "drive", "exit": code, **facts}), flush=True)
-    ray.shutdown()
     sys.exit(code)
 
 
