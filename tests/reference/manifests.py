@@ -40,6 +40,12 @@ def build(overlay):
             found = [item for item in objects if (item["kind"], item["metadata"]["name"]) == wanted]
             assert len(found) == 1, wanted
             objects[objects.index(found[0])] = jsonpatch.apply_patch(found[0], operations)
+        for label in spec.get("labels", []):
+            assert set(label) == {"pairs", "includeTemplates"}, label
+            for item in objects:
+                places = [item] if pod(item) is None else [item, template(item)]
+                for place in places:
+                    place.setdefault("metadata", {}).setdefault("labels", {}).update(label["pairs"])
         for image in spec.get("images", []):
             for container in (container for item in objects for container in containers(item)):
                 if container["image"].split(":")[0] == image["name"]:
@@ -49,10 +55,14 @@ def build(overlay):
     return of((INFRA / "kubernetes" / overlay).resolve())
 
 
-def pod(item):
-    """The pod template of a Job or a CronJob, or none."""
+def template(item):
+    """The pod template of a Job or a CronJob, or nothing."""
     job = item.get("spec", {}).get("jobTemplate", item)
-    return job.get("spec", {}).get("template", {}).get("spec")
+    return job.get("spec", {}).get("template", {})
+
+
+def pod(item):
+    return template(item).get("spec")
 
 
 def containers(item):
