@@ -218,7 +218,7 @@ class Drive:
         else:
             raise Stop(code, f"{what}: {why}")
         pause = self.pause(tries + losses)
-        say(f"{what} is tried again in {pause:.0f} s: {why}")
+        say(f"{what}: tried again in {pause:.0f} s, since {why}")
         return pause
 
     def once(self, command, *options):
