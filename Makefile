@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime
+.PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,6 +37,10 @@ test-cuda: setup python ## the CUDA path without a GPU: the real provider over l
 test-airflow: setup python ## the DAG of infra/airflow on a real Airflow, installed into .runtime/airflow
 	@infra/setup/airflow.sh
 	TRESNET_BATCH_AIRFLOW=$(CURDIR)/.runtime/airflow/bin/python cargo test --locked --test integration airflow:: -- --nocapture
+
+test-ray: setup python ## infra/ray on a real Ray cluster of several nodes on this machine, with workers and nodes killed
+	@infra/setup/ray.sh
+	TRESNET_BATCH_RAY=$(CURDIR)/.runtime/ray/bin/python cargo test --locked --test integration ray:: -- --nocapture
 
 test-long: setup python ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
 	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01

@@ -4,9 +4,11 @@
 //! The sizes are small here; `make test-long` sets `TRESNET_BATCH_SCALE=50000,1000000,10000000`: two runs and a
 //! plan.
 
+mod requests;
+
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -41,39 +43,41 @@ fn small_images() -> Vec<Bytes> {
 
 struct Places {
     bucket: Arc<VirtualBucket>,
+    rows_per_part: u32,
     input: Location,
     output: Location,
     frozen: Frozen,
 }
 
 impl Places {
-    fn new(keys: u64, images: Vec<Bytes>) -> Places {
+    fn new(keys: u64, images: Vec<Bytes>, rows_per_part: u32) -> Places {
         let bucket = Arc::new(VirtualBucket::new(keys, images));
         let open = |uri| Location::over(bucket.clone(), uri, Settings::default()).unwrap();
-        let components = Components::from([("rows_per_part".to_owned(), ROWS_PER_PART.into())]);
+        let components = Components::from([("rows_per_part".to_owned(), rows_per_part.into())]);
         let (input, output) = (open("s3://sim/in"), open("s3://sim/out"));
-        Places { bucket, input, output, frozen: frozen(components, DIM) }
+        Places { bucket, rows_per_part, input, output, frozen: frozen(components, DIM) }
     }
 
-    fn planner_options(&self) -> PlannerOptions {
+    fn planner_options(&self, planning: Planning) -> PlannerOptions {
         PlannerOptions {
             fingerprint: self.frozen.fingerprint.clone(),
-            rows_per_part: ROWS_PER_PART,
+            rows_per_part: self.rows_per_part,
             limit: None,
-            planning: Planning::Make,
+            planning,
             sorted: false,
             disorder: Layout::DISORDER,
         }
     }
 }
 
-/// The whole way: plan, read, decode, noise, rows, parts, report, `_SUCCESS`.
-async fn run(places: &Places) {
+/// The whole way of a share: plan, read, decode, noise, rows, parts; and where it is the last, report and `_SUCCESS`.
+async fn run(places: &Places, share: Share) -> Outcome {
     let Places { input, output, frozen, .. } = places;
     frozen.create(output).await.unwrap();
     preflight(output, frozen).await.unwrap();
     let source = FolderSource::new(input.clone(), false, None);
-    let planner = Planner::new(&source, output, Layout::segment, places.planner_options());
+    let planning = if share.plans() { Planning::Make } else { Planning::Follow(Duration::ZERO) };
+    let planner = Planner::new(&source, output, Layout::segment, places.planner_options(planning));
     let rows = output::Options {
         top_k: 1,
         embedding: Embedding::F32,
@@ -115,14 +119,14 @@ async fn run(places: &Places) {
         decode_threads: std::thread::available_parallelism().unwrap().get(),
         max_error_fraction: 0.0,
         max_damaged_inputs: 0,
-        grace: std::time::Duration::ZERO,
+        grace: Duration::ZERO,
     };
     let layout = Layout::new(&frozen.fingerprint);
     let pairs = vec![("tresnet.fingerprint".to_owned(), frozen.fingerprint.clone())];
     let stages = Stages {
         dataset: Arc::new(FolderDataset::new(input.clone(), output.clone(), 1 << 20)),
         planner,
-        share: Share::WHOLE,
+        share,
         engines: vec![Box::new(NoiseEngine::new(spec, 1))],
         image,
         isolation: Isolation::Off,
@@ -131,7 +135,7 @@ async fn run(places: &Places) {
         output: output.clone(),
         layout: layout.clone(),
     };
-    let opening = Opening::begin(Share::WHOLE, output.clone(), layout.clone()).await.unwrap();
+    let opening = Opening::begin(share, output.clone(), layout.clone()).await.unwrap();
     let progress = Arc::new(Progress::default());
     let executed = execute(stages, &limits, opening, progress, Shutdown::default()).await.unwrap();
     let wishes = Wishes {
@@ -141,14 +145,14 @@ async fn run(places: &Places) {
         max_damaged_inputs: 0,
         storage: Settings::default(),
     };
-    let ended = finish(output, &layout, frozen, executed.plan, &wishes).await.unwrap();
-    assert!(matches!(ended, Outcome::Finished(_)));
+    finish(output, &layout, frozen, executed.plan, &wishes).await.unwrap()
 }
 
 async fn plan(places: &Places) -> u64 {
     places.frozen.create(&places.output).await.unwrap();
     let source = FolderSource::new(places.input.clone(), false, None);
-    let mut planner = Planner::new(&source, &places.output, Layout::segment, places.planner_options());
+    let mut planner =
+        Planner::new(&source, &places.output, Layout::segment, places.planner_options(Planning::Make));
     let mut rows = 0;
     while let Some(segment) = planner.next_segment().await.unwrap() {
         rows += segment.head().rows();
@@ -169,14 +173,14 @@ fn a_child_of_the_tests_of_scale() {
     let Ok(what) = std::env::var("TRESNET_BATCH_SCALE_CHILD") else { return };
     let (kind, keys) = what.split_once(' ').unwrap();
     let keys: u64 = keys.parse().unwrap();
-    let places = Places::new(keys, small_images());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let places = Places::new(keys, small_images(), ROWS_PER_PART);
+    let runtime = runtime();
     let before = peak();
     let started = Instant::now();
     let mut facts = json!({ "keys": keys, "base_mib": before });
     match kind {
         "plan" => assert_eq!(runtime.block_on(plan(&places)), keys),
-        _ => runtime.block_on(run(&places)),
+        _ => assert!(matches!(runtime.block_on(run(&places, Share::WHOLE)), Outcome::Finished(_))),
     }
     facts["seconds"] = started.elapsed().as_secs_f64().into();
     facts["peak_mib"] = peak().into();
@@ -192,6 +196,10 @@ fn a_child_of_the_tests_of_scale() {
         facts["again_requests"] = json!(places.bucket.requests());
     }
     println!("\nFACTS {facts}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 fn stored(runtime: &tokio::runtime::Runtime, places: &Places) -> u64 {

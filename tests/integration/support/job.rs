@@ -94,6 +94,11 @@ impl Job {
         self
     }
 
+    /// What is given with every command.
+    pub fn overrides(&self) -> &[String] {
+        &self.overrides
+    }
+
     /// The output on local disk, unless another was set.
     pub fn output(&self) -> PathBuf {
         self.folder.path().join("out")

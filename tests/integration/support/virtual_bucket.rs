@@ -1,6 +1,8 @@
 //! A bucket in memory with any number of keys that are held by nobody: key `i` has the bytes of image `i mod n`.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
@@ -21,16 +23,38 @@ pub struct VirtualBucket {
     pub gets: AtomicU64,
     pub listings: AtomicU64,
     pub others: AtomicU64,
+    /// Requests by what they are for and their method, such as `plan HEAD`; a listing counts its pages.
+    kinds: Mutex<BTreeMap<String, u64>>,
 }
 
 impl VirtualBucket {
     pub fn new(keys: u64, images: Vec<Bytes>) -> VirtualBucket {
         let zero = || AtomicU64::new(0);
-        VirtualBucket { keys, images, rest: InMemory::new(), gets: zero(), listings: zero(), others: zero() }
+        let (rest, kinds) = (InMemory::new(), Mutex::default());
+        VirtualBucket { keys, images, rest, gets: zero(), listings: zero(), others: zero(), kinds }
     }
 
     pub fn requests(&self) -> [u64; 3] {
         [&self.gets, &self.listings, &self.others].map(|count| count.swap(0, Relaxed))
+    }
+
+    /// How many requests of a kind there were.
+    pub fn kind(&self, kind: &str) -> u64 {
+        self.kinds.lock().unwrap().get(kind).copied().unwrap_or_default()
+    }
+
+    fn count(&self, of: &str, method: &str, requests: u64) {
+        *self.kinds.lock().unwrap().entry(format!("{of} {method}")).or_default() += requests;
+    }
+
+    /// What an object below the output is for.
+    fn purpose(path: &Path) -> &'static str {
+        let key = path.as_ref();
+        match key.rsplit('/').next().unwrap_or_default() {
+            _ if key.contains("_tresnet/plan/") => "plan",
+            name if name.starts_with("part-") => "part",
+            _ => "control",
+        }
     }
 
     fn key(number: u64) -> Path {
@@ -53,7 +77,9 @@ impl VirtualBucket {
 
     /// A thousand keys a request, as a store's pages are.
     fn from(&self, first: u64) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.listings.fetch_add((self.keys - first.min(self.keys)).div_ceil(1000), Relaxed);
+        let pages = (self.keys - first.min(self.keys)).div_ceil(1000);
+        self.listings.fetch_add(pages, Relaxed);
+        self.count("input", "LIST", pages);
         let sizes: Vec<u64> = self.images.iter().map(|image| image.len() as u64).collect();
         let metas = (first..self.keys).map(move |number| {
             Ok(ObjectMeta {
@@ -84,15 +110,18 @@ impl fmt::Display for VirtualBucket {
 impl ObjectStore for VirtualBucket {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         self.others.fetch_add(1, Relaxed);
+        self.count(Self::purpose(path), "PUT", 1);
         self.rest.put_opts(path, payload, options).await
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         let Some(number) = Self::number(path).filter(|number| *number < self.keys) else {
             self.others.fetch_add(1, Relaxed);
+            self.count(Self::purpose(path), if options.head { "HEAD" } else { "GET" }, 1);
             return self.rest.get_opts(path, options).await;
         };
         self.gets.fetch_add(1, Relaxed);
+        self.count("image", "GET", 1);
         let meta = self.meta(number);
         options.check_preconditions(&meta)?;
         let image = self.images[(number % self.images.len() as u64) as usize].clone();
@@ -123,7 +152,10 @@ impl ObjectStore for VirtualBucket {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.listings.fetch_add(1, Relaxed);
-        self.rest.list_with_delimiter(prefix).await
+        let listing = self.rest.list_with_delimiter(prefix).await?;
+        let entries = (listing.objects.len() + listing.common_prefixes.len()) as u64;
+        self.count("output", "LIST", entries.div_ceil(1000).max(1));
+        Ok(listing)
     }
 
     async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {

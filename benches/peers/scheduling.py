@@ -1,0 +1,104 @@
+"""The same job in three ways on this machine: one process, plain processes under `xargs -P`, and Ray's tasks.
+
+    .runtime/ray/bin/python benches/peers/scheduling.py FOLDER WEIGHTS [--workers 2] [--copies 4] [--rounds 3]
+
+Needs Ray (infra/setup/ray.sh). FOLDER holds the images, which --copies links so many times. All three
+use the same cores: one process with a thread for each, or as many processes of one thread. They run in turn, each into an
+output of its own, and each time is that of the whole command, from its start to `_SUCCESS`: processes load the model each,
+ranges again and again. Ray itself is started before. Prints a Markdown table of medians, and the load of the machine.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+from ray.cluster_utils import Cluster  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ONE, PLAIN, TASKS = "one process", "processes under xargs -P", "Ray tasks (drive.py)"
+
+
+def copy(folder, copies, into):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    into.mkdir()
+    for number in range(copies):
+        for index, path in enumerate(files):
+            target = into / f"{number:03}_{index:06}{path.suffix}"
+            try:
+                os.link(path, target)
+            except OSError:
+                shutil.copyfile(path, target)
+    return len(files) * copies
+
+
+def command(way, arguments, job, address):
+    threads = ["--set", "engine.threads=1", "--set", "limits.decode_threads=1"]
+    if way == ONE:
+        many = [f"engine.threads={arguments.workers}", f"limits.decode_threads={arguments.workers}"]
+        return [arguments.program, "run", job, *(word for key in many for word in ("--set", key))]
+    if way == PLAIN:
+        words = " ".join([arguments.program, "run", str(job), "--worker", f"{{}}/{arguments.workers}", *threads])
+        return ["sh", "-c", f"seq 0 {arguments.workers - 1} | xargs -P {arguments.workers} -I{{}} {words}"]
+    drive = [sys.executable, ROOT / "infra/ray/drive.py", job, "--address", address, "--program", arguments.program]
+    return [*drive, "--cpus", "1", "--no-verify", "--parts-per-task", str(arguments.parts_per_task)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("weights", type=lambda path: Path(path).resolve())
+    parser.add_argument("--program", default=str(ROOT / "target/release/tresnet-batch"))
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--rows-per-part", type=int, default=16)
+    parser.add_argument("--parts-per-task", type=int, default=8)
+    arguments = parser.parse_args()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(arguments.workers):
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    seconds = {way: [] for way in (ONE, PLAIN, TASKS)}
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        count = copy(arguments.folder, arguments.copies, work / "images")
+        job = work / "job.toml"
+        for round_ in range(arguments.rounds):
+            for way in seconds:
+                output = work / f"rows-{round_}-{len(way)}"
+                job.write_text(
+                    f"[input]\nuri = {json.dumps(str(work / 'images'))}\n"
+                    f"[model]\npath = {json.dumps(str(arguments.weights))}\n"
+                    f'[preprocess]\nimage_size = {arguments.size}\n[engine]\ndevice = "cpu"\nbatch_size = 16\n'
+                    f"[output]\nuri = {json.dumps(str(output))}\nrows_per_part = {arguments.rows_per_part}\n"
+                    "[report]\nformats = []\n"
+                )
+                began = time.perf_counter()
+                words = command(way, arguments, job, cluster.address)
+                run = subprocess.run(words, text=True, capture_output=True)
+                seconds[way].append(time.perf_counter() - began)
+                if run.returncode != 0 or not (output / "_SUCCESS").exists():
+                    sys.exit(f"{way} ended with {run.returncode}:\n{run.stderr}{run.stdout}")
+    cluster.shutdown()
+    parts = -(-count // arguments.rows_per_part)
+    print(f"{count} images in {parts} parts at {arguments.size}, {arguments.workers} workers, medians of {arguments.rounds} "
+          f"rounds in turn; load before {load:.1f}, behind {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+    print("| what | seconds | images/s | of one process (least to most) |\n|---|---|---|---|")
+    for way, values in seconds.items():
+        ratios = sorted(one / value for one, value in zip(seconds[ONE], values))
+        middle, most = statistics.median(values), (ratios[0], statistics.median(ratios), ratios[-1])
+        print(f"| {way} | {middle:.1f} | {count / middle:.1f} | {most[1]:.2f} ({most[0]:.2f} to {most[2]:.2f}) |")
+
+
+if __name__ == "__main__":
+    main()
