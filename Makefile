@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-long check fuzz clean-runtime
+.PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-monitoring test-long check fuzz clean-runtime
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,10 @@ test-cuda: setup python ## the CUDA path without a GPU: the real provider over l
 	@infra/setup/cuda_trace.sh
 	TRESNET_BATCH_CUDA_TRACE=$(CURDIR)/.runtime/cuda-trace cargo test --locked --test integration cuda_path:: -- --nocapture
 
+test-monitoring: setup python ## metrics, dashboard and alerts on the real Prometheus and node_exporter (out of Debian's packages)
+	@infra/setup/prometheus.sh
+	TRESNET_BATCH_PROMETHEUS=$(CURDIR)/.runtime/prometheus cargo test --locked --test integration monitoring:: -- --nocapture
+
 test-long: setup python ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
 	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01
 	TRESNET_BATCH_SCALE=50000,1000000,10000000 cargo test --locked --test integration -- --nocapture scale::memory
@@ -50,5 +54,5 @@ SECONDS = 600
 fuzz: tools ## hostile bytes for one reader: make fuzz TARGET=decode SECONDS=1800; needs a nightly compiler
 	@infra/fuzz/run.sh "$(TARGET)" "$(SECONDS)"
 
-clean-runtime: ## remove what setup, setup-cuda, test-cuda and python made: .runtime and .venv
+clean-runtime: ## remove what setup, setup-cuda, test-cuda, test-monitoring and python made: .runtime and .venv
 	rm -rf .runtime .venv

@@ -21,6 +21,7 @@ mod hostile;
 mod image;
 mod jobs;
 mod model;
+mod monitoring;
 mod providers;
 mod quantize;
 mod reading;
