@@ -36,7 +36,7 @@ test-cuda: setup python ## the CUDA path without a GPU: the real provider over l
 
 test-monitoring: setup python ## metrics, dashboard and alerts on the real Prometheus and node_exporter (out of Debian's packages)
 	@infra/setup/prometheus.sh
-	TRESNET_BATCH_PROMETHEUS=$(CURDIR)/.runtime/prometheus cargo test --locked --test integration monitoring:: -- --nocapture
+	TRESNET_BATCH_PROMETHEUS=$(CURDIR)/.runtime/prometheus cargo test --locked --test integration monitoring::prometheus:: -- --nocapture
 
 test-long: setup python ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
 	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01

@@ -69,8 +69,9 @@ pub fn value(text: &str, name: &str, labels: Labels<'_>) -> Option<f64> {
 
 /// The first value of a label, in a text that a [`Page`] wrote.
 pub fn label(text: &str, name: &str) -> Option<String> {
-    let samples = text.lines().filter(|line| !line.starts_with('#'));
-    let (_, rest) = samples.filter_map(|line| line.split_once(&format!("{{{name}=\""))).next()?;
+    let head = format!("{{{name}=\"");
+    let mut samples = text.lines().filter(|line| !line.starts_with('#'));
+    let (_, rest) = samples.find_map(|line| line.split_once(&head))?;
     let mut value = String::new();
     let mut characters = rest.chars();
     loop {
