@@ -153,9 +153,9 @@ impl Metrics {
             [(&[("status", "ok")], *ok as f64), (&[("status", "error")], *error as f64)];
         page.metric("tresnet_batch_images_total", Counter, "Images classified by the latest run.", rows);
         let kinds = ErrorKind::ALL.map(|kind| [("kind", kind.as_str())]);
-        let rows = kinds.iter().map(|kind| {
-            (kind as Labels<'_>, by_kind.get(kind[0].1).copied().unwrap_or_default() as f64)
-        });
+        let rows = kinds
+            .iter()
+            .map(|kind| (kind as Labels<'_>, by_kind.get(kind[0].1).copied().unwrap_or_default() as f64));
         page.metric("tresnet_batch_image_errors_total", Counter, "Error rows by what is wrong.", rows);
         for (name, help, value) in [
             (
@@ -193,11 +193,7 @@ fn parts(page: &mut Page, now: &Snapshot) {
             "Parts of this run's share, as far as the plan is known.",
             now.planned_parts,
         ),
-        (
-            "tresnet_batch_parts_resumed",
-            "Parts among them that needed not be done again.",
-            now.resumed_parts,
-        ),
+        ("tresnet_batch_parts_resumed", "Parts among them that needed not be done again.", now.resumed_parts),
         (
             "tresnet_batch_plan_known",
             "1 once all parts of this run's share are known.",
@@ -299,9 +295,8 @@ fn stages(page: &mut Page, now: &Snapshot) {
             ("outputs", used.engine.waits_for_outputs),
         ],
     );
-    let named = Bottleneck::ALL.map(|stage| {
-        (stage.as_str(), f64::from(u8::from(used.bottleneck == Some(stage))))
-    });
+    let named =
+        Bottleneck::ALL.map(|stage| (stage.as_str(), f64::from(u8::from(used.bottleneck == Some(stage)))));
     let help = "1 for the stage that decides the rate; 0 for all where that cannot be told.";
     by_label("tresnet_batch_bottleneck", Gauge, help, "stage", &named);
     let help = "Processor time of the whole process since everything was loaded.";

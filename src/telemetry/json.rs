@@ -171,7 +171,14 @@ mod tests {
     #[test]
     fn an_event_is_one_line_with_its_fields_in_their_types() {
         let lines = logged(|| {
-            tracing::warn!(part = 7_u64, share = 0.5, key = "a\"\n\u{1}é", whole = true, left = -1_i64, "two\nlines");
+            tracing::warn!(
+                part = 7_u64,
+                share = 0.5,
+                key = "a\"\n\u{1}é",
+                whole = true,
+                left = -1_i64,
+                "two\nlines"
+            );
         });
         assert_eq!(lines.len(), 1, "{lines:?}");
         let line = &lines[0];

@@ -43,9 +43,7 @@ pub fn init(format: Format, run_id: Option<&str>) {
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     // an embedding program may have its own subscriber already
     drop(match format {
-        Format::Text => {
-            logs.with_writer(|| Redacting).with_ansi(io::stderr().is_terminal()).try_init()
-        }
+        Format::Text => logs.with_writer(|| Redacting).with_ansi(io::stderr().is_terminal()).try_init(),
         Format::Json => {
             std::panic::set_hook(Box::new(json::panicked));
             logs.with_writer(io::stderr).with_ansi(false).event_format(json::Lines).try_init()

@@ -9,9 +9,40 @@ use crate::support::{ask_python, root};
 
 /// Words of PromQL that stand where a metric may: operators, modifiers, aggregations without their parenthesis.
 const WORDS: [&str; 34] = [
-    "and", "or", "unless", "atan2", "bool", "by", "without", "on", "ignoring", "group_left", "group_right", "offset",
-    "inf", "nan", "start", "end", "sum", "min", "max", "avg", "group", "stddev", "stdvar", "count", "count_values",
-    "bottomk", "topk", "quantile", "limitk", "limit_ratio", "anchored", "smoothed", "fill", "fill_left",
+    "and",
+    "or",
+    "unless",
+    "atan2",
+    "bool",
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "offset",
+    "inf",
+    "nan",
+    "start",
+    "end",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "group",
+    "stddev",
+    "stdvar",
+    "count",
+    "count_values",
+    "bottomk",
+    "topk",
+    "quantile",
+    "limitk",
+    "limit_ratio",
+    "anchored",
+    "smoothed",
+    "fill",
+    "fill_left",
 ];
 /// Of these, a list of labels follows.
 const BEFORE_LABELS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
@@ -35,7 +66,9 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
             '[' => at = skip(at, ']'),
             '(' if BEFORE_LABELS.contains(&last.as_str()) => at = skip(at, ')'),
             letter if letter.is_ascii_alphabetic() || "_:".contains(letter) => {
-                let end = (at..characters.len()).find(|at| !is_of_word(characters[*at])).unwrap_or(characters.len());
+                let end = (at..characters.len())
+                    .find(|at| !is_of_word(characters[*at]))
+                    .unwrap_or(characters.len());
                 last = characters[at..end].iter().collect();
                 at = end;
                 let next = characters[at..].iter().find(|character| !character.is_whitespace());
@@ -108,7 +141,10 @@ fn holds(expressions: &[String]) {
 fn metrics_are_found_in_an_expression_and_nothing_else_is() {
     for (expression, expected) in [
         ("up", &["up"][..]),
-        ("sum by (job_name, share) (rate(a_total{x=\"b_total\"}[5m])) / on(share) group_left(x) c:d", &["a_total", "c:d"]),
+        (
+            "sum by (job_name, share) (rate(a_total{x=\"b_total\"}[5m])) / on(share) group_left(x) c:d",
+            &["a_total", "c:d"],
+        ),
         ("time() - max without(kind) (a_seconds) > 26 * 3600 and 1e9 < 0x1F", &["a_seconds"]),
         ("label_replace(a, \"x\", \"(b) or c\", \"y\", '') unless on () b offset 5m", &["a", "b"]),
         ("topk(3, a) or topk by (x) (3, b) == bool 1", &["a", "b"]),
@@ -148,7 +184,9 @@ fn the_dashboards_variables_ask_only_for_metrics_that_a_run_writes() {
 fn the_dashboard_can_be_imported_with_any_data_source() {
     let dashboard = dashboard();
     let variables = dashboard["templating"]["list"].as_array().unwrap();
-    assert!(variables.iter().any(|variable| variable["type"] == "datasource" && variable["name"] == "datasource"));
+    assert!(
+        variables.iter().any(|variable| variable["type"] == "datasource" && variable["name"] == "datasource")
+    );
     // what an import must not bring with it
     assert_eq!(dashboard["id"], Value::Null);
     let panels = dashboard["panels"].as_array().unwrap();
@@ -180,7 +218,8 @@ fn the_dashboard_can_be_imported_with_any_data_source() {
 fn the_alerts_ask_only_for_metrics_that_a_run_writes_and_say_what_to_do() {
     let rules = rules();
     assert!(rules.len() >= 3, "{rules:?}");
-    let expressions: Vec<String> = rules.iter().map(|rule| rule["expr"].as_str().unwrap().to_owned()).collect();
+    let expressions: Vec<String> =
+        rules.iter().map(|rule| rule["expr"].as_str().unwrap().to_owned()).collect();
     holds(&expressions);
     for rule in &rules {
         assert!(rule["labels"]["severity"].is_string(), "{rule}");
@@ -193,7 +232,8 @@ fn the_alerts_ask_only_for_metrics_that_a_run_writes_and_say_what_to_do() {
 #[test]
 fn the_page_describes_every_metric_that_a_run_writes_and_no_other() {
     let page = std::fs::read_to_string(root().join("docs/monitoring.md")).unwrap();
-    let cells = page.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|line| line.split_once('`'));
+    let cells =
+        page.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|line| line.split_once('`'));
     let described: BTreeSet<String> = cells
         .map(|(name, _)| name.split('{').next().unwrap().to_owned())
         .filter(|name| name.starts_with("tresnet_batch_"))

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::{Page, file_of};
+use crate::support::ask_python;
 use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, send, wait};
 use crate::support::process::children;
 use crate::support::s3::MOTO;
-use crate::support::ask_python;
 
 /// Standard error as objects; every line must be one, with all that is promised of it.
 #[track_caller]

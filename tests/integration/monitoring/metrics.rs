@@ -36,7 +36,11 @@ fn the_metrics_of_a_finished_run_say_what_its_last_line_says() {
         ("written_bytes_total", &[], &used["commit"]["bytes"]),
         ("stage_workers", &[("stage", "decode")], &used["decode"]["workers"]),
     ] {
-        assert_eq!(page.value(&format!("tresnet_batch_{name}"), labels), number(expected), "{name}{labels:?}");
+        assert_eq!(
+            page.value(&format!("tresnet_batch_{name}"), labels),
+            number(expected),
+            "{name}{labels:?}"
+        );
     }
     for (name, labels, expected) in [
         ("stage_busy_seconds_total", &[("stage", "decode")][..], &used["decode"]["busy_s"]),
@@ -46,9 +50,13 @@ fn the_metrics_of_a_finished_run_say_what_its_last_line_says() {
         let value = page.value(&format!("tresnet_batch_{name}"), labels);
         assert!((value - number(expected)).abs() < 1e-3, "{name}{labels:?}: {value}, {expected}");
     }
-    for (name, value) in
-        [("complete", 1.0), ("running", 0.0), ("plan_known", 1.0), ("last_exit_code", 0.0), ("remaining_seconds", 0.0)]
-    {
+    for (name, value) in [
+        ("complete", 1.0),
+        ("running", 0.0),
+        ("plan_known", 1.0),
+        ("last_exit_code", 0.0),
+        ("remaining_seconds", 0.0),
+    ] {
         assert_eq!(page.value(&format!("tresnet_batch_{name}"), &[]), value, "{name}");
     }
     for (label, expected) in [
@@ -70,7 +78,11 @@ fn errors_are_counted_by_kind_and_kinds_without_one_are_0() {
     for sample in LOCAL.page.samples() {
         if sample["name"] == "tresnet_batch_image_errors_total" {
             let kind = sample["labels"]["kind"].as_str().unwrap();
-            assert_eq!(sample["value"].as_f64(), by_kind.get(kind).map_or(Some(0.0), Value::as_f64), "{kind}");
+            assert_eq!(
+                sample["value"].as_f64(),
+                by_kind.get(kind).map_or(Some(0.0), Value::as_f64),
+                "{kind}"
+            );
         }
     }
     for kind in by_kind.keys().map(String::as_str).chain(["denied", "decoder_panic"]) {
@@ -85,7 +97,11 @@ fn requests_refusals_and_retries_are_counted_by_location() {
         let requests = &SERVED.summary["requests"][location];
         for (method, count) in requests["by_method"].as_object().unwrap() {
             let labels = [("location", location), ("method", method.as_str())];
-            assert_eq!(page.value("tresnet_batch_requests_total", &labels), number(count), "{location} {method}");
+            assert_eq!(
+                page.value("tresnet_batch_requests_total", &labels),
+                number(count),
+                "{location} {method}"
+            );
         }
         for (name, count) in [("throttled", &requests["throttled"]), ("retries", &requests["retried"])] {
             let value = page.value(&format!("tresnet_batch_{name}_total"), &[("location", location)]);
@@ -151,17 +167,20 @@ fn the_file_is_whole_whenever_it_is_read_and_no_counter_falls() {
     println!("{} texts seen", pages.len());
     let running: Vec<f64> = pages.iter().map(|page| page.value(RUNNING, &[])).collect();
     let (last, others) = running.split_last().unwrap();
-    assert!(*last == 0.0 && !others.is_empty() && others.iter().all(|running| *running == 1.0), "{running:?}");
+    assert!(
+        *last == 0.0 && !others.is_empty() && others.iter().all(|running| *running == 1.0),
+        "{running:?}"
+    );
     for pair in pages.windows(2) {
         for sample in pair[1].samples().iter().filter(|sample| sample["type"] == "counter") {
-            let same = |other: &&Value| other["name"] == sample["name"] && other["labels"] == sample["labels"];
+            let same =
+                |other: &&Value| other["name"] == sample["name"] && other["labels"] == sample["labels"];
             let earlier = pair[0].samples().iter().find(same).map_or(0.0, |other| number(&other["value"]));
             assert!(number(&sample["value"]) >= earlier, "{earlier} before {sample}");
         }
     }
     let beside = std::fs::read_dir(file.parent().unwrap()).unwrap();
-    let names: Vec<String> =
-        beside.map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
+    let names: Vec<String> = beside.map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
     assert!(names.iter().all(|name| !name.ends_with(".part")), "{names:?}");
 }
 
@@ -205,7 +224,8 @@ fn a_second_signal_still_leaves_75() {
     let mut child = job.command("run").arg("--metrics").arg(file_of(&job)).spawn().unwrap();
     let images = || {
         let text = std::fs::read_to_string(file_of(&job)).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with("tresnet_batch_images_total")).map(str::to_owned);
+        let line =
+            text.lines().find(|line| line.starts_with("tresnet_batch_images_total")).map(str::to_owned);
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
     };
     assert!(reaches(&mut child, 1, images));
@@ -262,13 +282,19 @@ fn the_files_of_several_workers_do_not_clash() {
         ended(job.command("run").args(["--worker", worker, "--metrics"]).arg(&file)).exits(0);
         texts += &std::fs::read_to_string(file).unwrap();
     }
-    let mut series: Vec<&str> =
-        texts.lines().filter(|line| !line.starts_with('#')).map(|line| line.rsplit_once(' ').unwrap().0).collect();
+    let mut series: Vec<&str> = texts
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').unwrap().0)
+        .collect();
     let all = series.len();
     series.sort_unstable();
     series.dedup();
     assert_eq!(series.len(), all);
-    assert!(texts.contains("share=\"worker-0-of-2\"") && texts.contains("share=\"worker-1-of-2\""), "{texts}");
+    assert!(
+        texts.contains("share=\"worker-0-of-2\"") && texts.contains("share=\"worker-1-of-2\""),
+        "{texts}"
+    );
 }
 
 #[test]

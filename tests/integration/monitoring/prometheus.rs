@@ -147,7 +147,10 @@ fn a_real_prometheus_has_an_answer_for_every_panel_of_the_dashboard() {
         // what compares itself may rightly find nothing: no errors in the last minute, no bottleneck in a short run
         let compares = expression.ends_with("> 0") || expression.ends_with("== 1");
         assert!(!answer.is_empty() || compares, "no sample for {expression}");
-        assert!(answer.iter().all(|sample| sample["value"].is_f64()), "no number from {expression}: {answer:?}");
+        assert!(
+            answer.iter().all(|sample| sample["value"].is_f64()),
+            "no number from {expression}: {answer:?}"
+        );
     }
 }
 
@@ -181,9 +184,10 @@ fn node_exporter_serves_every_sample_of_the_file_as_it_is() {
         std::thread::sleep(Duration::from_millis(100));
     }
     let ours = |page: &Page| {
-        let samples = page.samples().iter().filter(|sample| {
-            sample["name"].as_str().unwrap().starts_with("tresnet_batch_")
-        });
+        let samples = page
+            .samples()
+            .iter()
+            .filter(|sample| sample["name"].as_str().unwrap().starts_with("tresnet_batch_"));
         let mut samples: Vec<String> = samples.map(Value::to_string).collect();
         samples.sort();
         samples
