@@ -290,7 +290,7 @@ async fn run_to_end(
         layout: layout.clone(),
     };
     let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
-    let (run, ran, price_per_hour) = (progress.snapshot(), Box::new(ran), job.price_per_hour);
+    let (run, ran, price_per_hour) = (progress.end(), Box::new(ran), job.price_per_hour);
     check_range(share, &executed.plan)?;
     let wishes = Wishes {
         formats: &job.report_formats,

@@ -86,10 +86,10 @@ impl Metrics {
 
     /// The text of the file at this moment.
     pub fn page(&mut self, progress: &Progress) -> String {
-        let now = progress.snapshot();
+        let now = progress.latest();
         self.counted.up_to(&now);
         let mut page = Page::new(&[(JOB, self.job.as_str()), (SHARE, self.share.as_str())]);
-        self.run(&mut page, progress, &now);
+        self.run(&mut page, progress);
         self.images(&mut page, &now);
         parts(&mut page, &now);
         if let Some((input, output)) = progress.places() {
@@ -99,7 +99,7 @@ impl Metrics {
         page.text()
     }
 
-    fn run(&self, page: &mut Page, progress: &Progress, now: &Snapshot) {
+    fn run(&self, page: &mut Page, progress: &Progress) {
         let version: Labels<'_> = &[("version", env!("CARGO_PKG_VERSION"))];
         page.metric("tresnet_batch_build_info", Gauge, "The program.", [(version, 1.0)]);
         let (output, ran) = (progress.places().map(|(_, output)| output.uri()), progress.device());
@@ -127,7 +127,7 @@ impl Metrics {
             (
                 "tresnet_batch_run_duration_seconds",
                 "How long the latest run has gone on, or took.",
-                Some(now.elapsed.as_secs_f64()),
+                Some(self.began.elapsed().unwrap_or_default().as_secs_f64()),
             ),
             (
                 "tresnet_batch_updated_timestamp_seconds",

@@ -35,6 +35,7 @@ pub struct Progress {
     by_kind: Mutex<BTreeMap<String, u64>>,
     places: OnceLock<(Location, Location)>,
     ran: OnceLock<Ran>,
+    last: OnceLock<Snapshot>,
 }
 
 /// The counters at one moment.
@@ -97,6 +98,7 @@ impl Default for Progress {
             by_kind: Mutex::default(),
             places: OnceLock::new(),
             ran: OnceLock::new(),
+            last: OnceLock::new(),
         }
     }
 }
@@ -230,6 +232,16 @@ impl Progress {
     /// Error rows so far.
     pub fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
+    }
+
+    /// The last part stands: these are the figures of the work, however long what comes behind it takes.
+    pub(super) fn end(&self) -> Snapshot {
+        self.last.get_or_init(|| self.snapshot()).clone()
+    }
+
+    /// All counters, those of the end once it has come.
+    pub(super) fn latest(&self) -> Snapshot {
+        self.last.get().cloned().unwrap_or_else(|| self.snapshot())
     }
 
     /// All counters.
