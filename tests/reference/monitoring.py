@@ -23,7 +23,7 @@ def metrics(path):
     return {
         "families": {family.name: {"type": family.type, "help": family.documentation} for family in families},
         "samples": [
-            {"name": sample.name, "labels": sample.labels, "value": sample.value, "type": family.type}
+            {"name": sample.name, "labels": sample.labels, "value": float(sample.value), "type": family.type}
             for family in families
             for sample in family.samples
         ],
