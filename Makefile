@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray
+.PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,10 @@ test-airflow: setup python ## the DAG of infra/airflow on a real Airflow, instal
 test-ray: setup python ## infra/ray on a real Ray cluster of several nodes on this machine, with workers and nodes killed
 	@infra/setup/ray.sh
 	TRESNET_BATCH_RAY=$(CURDIR)/.runtime/ray/bin/python cargo test --locked --test integration ray:: -- --nocapture
+
+test-monitoring: setup python ## metrics, dashboard and alerts on the real Prometheus and node_exporter (out of Debian's packages)
+	@infra/setup/prometheus.sh
+	TRESNET_BATCH_PROMETHEUS=$(CURDIR)/.runtime/prometheus cargo test --locked --test integration monitoring::prometheus:: -- --nocapture
 
 test-long: setup python ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
 	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01

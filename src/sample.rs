@@ -106,6 +106,19 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [ErrorKind; 9] = [
+        ErrorKind::NotFound,
+        ErrorKind::Denied,
+        ErrorKind::Changed,
+        ErrorKind::Unsupported,
+        ErrorKind::Limit,
+        ErrorKind::Truncated,
+        ErrorKind::Corrupt,
+        ErrorKind::DecoderPanic,
+        ErrorKind::NonFinite,
+    ];
+
     /// The spelling in the output column `error_kind`.
     pub fn as_str(self) -> &'static str {
         match self {

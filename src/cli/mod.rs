@@ -10,6 +10,7 @@ mod export;
 mod files;
 mod flips;
 mod job;
+mod metrics;
 mod model;
 mod plan;
 mod print;
@@ -49,6 +50,9 @@ struct Cli {
     /// How progress is shown on standard error
     #[arg(long, global = true, value_enum, default_value_t)]
     progress: ProgressStyle,
+    /// How standard error is written; TRESNET_BATCH_LOG=info shows more of it
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -62,6 +66,15 @@ enum ProgressStyle {
     Plain,
     /// Nothing
     None,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For a person
+    #[default]
+    Text,
+    /// One JSON object a line, logs, progress and the error alike
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -90,7 +103,11 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Decodes for `--isolate`
     #[command(name = DECODE_COMMAND, hide = true)]
-    DecodeProcess,
+    DecodeProcess {
+        /// The run that it decodes for
+        #[arg(long)]
+        run_id: Option<String>,
+    },
 }
 
 /// What a command has to say at its end: fields of the last line, and its failure if it has both.
@@ -108,6 +125,11 @@ impl Summary {
             _ => Map::new(),
         };
         Summary { fields, failure: None, exit: None }
+    }
+
+    /// What the process ends with.
+    fn code(&self) -> u8 {
+        self.failure.as_ref().map_or(self.exit.unwrap_or_default(), |failure| failure.exit.code())
     }
 
     fn add(&mut self, fields: impl IntoIterator<Item = (&'static str, Value)>) {
@@ -133,7 +155,11 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    telemetry::init();
+    let format = match cli.log_format {
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    telemetry::init(format, cli.command.run_id());
     let _failpoints = failpoints::from_environment();
     let name = cli.command.name();
     let (mut fields, failure, success) = match catch_unwind(AssertUnwindSafe(|| dispatch(&cli))) {
@@ -145,8 +171,11 @@ pub fn main() -> ExitCode {
     let mut line = Map::new();
     line.insert("command".into(), json!(name));
     line.insert("exit".into(), json!(exit));
+    if matches!(cli.command, Command::Run(_)) {
+        line.insert("run_id".into(), json!(telemetry::run_id()));
+    }
     if let Some(failure) = &failure {
-        print::error(&failure.explain());
+        print::error(&failure.explain(), exit);
         line.insert("error".into(), json!(failure.explain()));
     }
     line.append(&mut fields);
@@ -172,7 +201,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Bench(bench::BenchCommand::Engine(arguments)) => bench_engine::bench(arguments, cli),
         Command::Model(command) => runtime.block_on(model::model(command, cli)),
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
-        Command::DecodeProcess => {
+        Command::DecodeProcess { .. } => {
             runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
         }
     };
@@ -182,6 +211,14 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
 }
 
 impl Command {
+    /// The id of the run that this process works for, if it is not its own.
+    fn run_id(&self) -> Option<&str> {
+        match self {
+            Command::DecodeProcess { run_id } => run_id.as_deref(),
+            _ => None,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Command::Run(_) => "run",
@@ -198,7 +235,7 @@ impl Command {
             Command::Model(model::ModelCommand::New { .. }) => "model new",
             Command::Model(model::ModelCommand::Quantize(_)) => "model quantize",
             Command::Doctor(arguments) => arguments.name(),
-            Command::DecodeProcess => DECODE_COMMAND,
+            Command::DecodeProcess { .. } => DECODE_COMMAND,
         }
     }
 }

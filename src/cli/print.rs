@@ -3,6 +3,10 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
+use serde_json::{Map, Value};
+
+use crate::telemetry::{self, Format};
+
 /// One line on standard output.
 pub(super) fn line(text: impl Display) {
     let mut out = std::io::stdout().lock();
@@ -17,7 +21,18 @@ pub(super) fn text(text: impl Display) {
 
 /// One line on standard error.
 pub(super) fn note(text: impl Display) {
-    drop(writeln!(std::io::stderr().lock(), "{text}"));
+    tell("INFO", text, Map::new());
+}
+
+/// One line on standard error: the text for a person, the text with its figures for a machine.
+pub(super) fn tell(level: &str, text: impl Display, figures: Map<String, Value>) {
+    let mut err = std::io::stderr().lock();
+    drop(match telemetry::format() {
+        Format::Text => writeln!(err, "{text}"),
+        Format::Json => {
+            writeln!(err, "{}", telemetry::json_line(level, "tresnet_batch", &text.to_string(), figures))
+        }
+    });
 }
 
 /// Text on standard error that brings its own line ends.
@@ -25,8 +40,11 @@ pub(super) fn error_text(text: impl Display) {
     drop(write!(std::io::stderr().lock(), "{text}"));
 }
 
-/// The one error of a command.
-pub(super) fn error(text: &str) {
+/// The one error of a command, which ends with this code.
+pub(super) fn error(text: &str, exit: u8) {
+    if telemetry::format() == Format::Json {
+        return tell("ERROR", text, Map::from_iter([("exit".to_owned(), exit.into())]));
+    }
     let red = std::io::stderr().is_terminal();
     let (on, off) = if red { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     note(format!("{on}error:{off} {text}"));

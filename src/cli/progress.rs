@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as Style};
+use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
 use crate::pipeline::{Progress, Snapshot};
+use crate::telemetry::{Format, format};
 
 use super::ProgressStyle;
-use super::print::{count, duration, note};
+use super::print::{count, duration, tell};
 
 const BAR_EVERY: Duration = Duration::from_millis(200);
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -25,7 +27,9 @@ impl Display {
     pub fn start(progress: Arc<Progress>, style: ProgressStyle) -> Display {
         match style {
             ProgressStyle::None => Display { task: None, bar: None },
-            ProgressStyle::Auto if std::io::stderr().is_terminal() => Self::bar(progress),
+            ProgressStyle::Auto if std::io::stderr().is_terminal() && format() == Format::Text => {
+                Self::bar(progress)
+            }
             _ => Self::lines(progress),
         }
     }
@@ -52,7 +56,8 @@ impl Display {
         let task = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LINE_EVERY).await;
-                note(message(&progress.snapshot()));
+                let now = progress.snapshot();
+                tell("INFO", message(&now), figures(&now));
             }
         });
         Display { task: Some(task), bar: None }
@@ -68,6 +73,19 @@ impl Drop for Display {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The same for a machine.
+fn figures(now: &Snapshot) -> Map<String, Value> {
+    let figures: [(&str, Value); 6] = [
+        ("images", (now.resumed + now.rows).into()),
+        ("planned", now.planned.into()),
+        ("plan_is_whole", now.plan_is_whole.into()),
+        ("images_per_s", now.rate().into()),
+        ("errors", now.errors.into()),
+        ("seconds_left", now.left().map(|left| left.as_secs()).into()),
+    ];
+    figures.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
 fn message(now: &Snapshot) -> String {

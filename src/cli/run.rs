@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Success;
-use crate::pipeline::{Ended, Finished, Isolation, Progress, Ran, Share, Shutdown, Snapshot, run_job};
+use crate::pipeline::{
+    Ended, Finished, Invocation, Isolation, Progress, Ran, RunEnd, Share, Shutdown, Snapshot, run_job,
+};
 use crate::report::Verdict;
 use crate::store::Location;
 use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 
 use super::job::JobArgs;
+use super::metrics::{MetricsFile, Writer};
 use super::print::{count, line, seconds};
 use super::progress::Display;
 use super::{Cli, Summary, device, signals, utilisation};
@@ -39,19 +42,58 @@ pub(super) struct RunArgs {
     /// is written over
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write the run's metrics to FILE every few seconds and at its end, for the textfile collector of Prometheus's
+    /// node_exporter; the name ends in .prom
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failure> {
     let overrides = arguments.job.overrides();
     let mut invocation = arguments.job.invocation(&overrides, cli)?;
     invocation.share = arguments.worker.or(arguments.parts).unwrap_or(Share::WHOLE);
+    let trace = arguments.trace.as_deref().map(begin_trace).transpose()?.unwrap_or_default();
+    let progress = Arc::new(Progress::traced(trace.clone()));
+    let writer = |path: &PathBuf| {
+        let (source, share) = (&invocation.source, invocation.share);
+        Writer::start(path, invocation.file, source, share, progress.clone())
+    };
+    let Some(writer) = arguments.metrics.as_ref().map(writer).transpose()? else {
+        return run_and_show(arguments, cli, invocation, progress, trace, None).await;
+    };
+    let file = writer.file();
+    let mut ran = run_and_show(arguments, cli, invocation, progress, trace, Some(file)).await;
+    let told = writer.end(how_it_ended(&ran));
+    if let Ok(summary) = &mut ran {
+        summary.add([("metrics", told)]);
+    }
+    ran
+}
+
+fn how_it_ended(ran: &Result<Summary, Failure>) -> RunEnd {
+    match ran {
+        Err(failure) => RunEnd { exit: failure.exit.code(), is_success: false, is_complete: false },
+        Ok(summary) => RunEnd {
+            exit: summary.code(),
+            is_success: summary.failure.is_none(),
+            is_complete: summary.fields.get("complete") == Some(&Value::Bool(true)),
+        },
+    }
+}
+
+async fn run_and_show(
+    arguments: &RunArgs,
+    cli: &Cli,
+    mut invocation: Invocation<'_>,
+    progress: Arc<Progress>,
+    trace: Tracer,
+    metrics: Option<Arc<MetricsFile>>,
+) -> Result<Summary, Failure> {
     if arguments.isolate {
         invocation.isolation = Isolation::on()?;
     }
-    let trace = arguments.trace.as_deref().map(begin_trace).transpose()?.unwrap_or_default();
-    let progress = Arc::new(Progress::traced(trace.clone()));
     let shutdown = Shutdown::default();
-    signals::listen(shutdown.clone())?;
+    signals::listen(shutdown.clone(), metrics)?;
     let display = Display::start(progress.clone(), cli.progress);
     let ended = run_job(&invocation, progress, shutdown).await;
     drop(display);

@@ -1,16 +1,20 @@
 //! SIGTERM and SIGINT: the first finishes what is open, the second ends the process at once.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::engine::exit_at_once;
 use crate::failure::{Exit, Failure};
 use crate::pipeline::Shutdown;
+use crate::telemetry;
 
+use super::metrics::MetricsFile;
 use super::print;
 
-/// Listens until the process ends.
-pub(super) fn listen(shutdown: Shutdown) -> Result<(), Failure> {
+/// Listens until the process ends. A second signal still leaves the metrics of an interrupted run.
+pub(super) fn listen(shutdown: Shutdown, metrics: Option<Arc<MetricsFile>>) -> Result<(), Failure> {
     let install = |kind| {
         signal(kind).map_err(|error| Failure::caused(Exit::Unavailable, "cannot listen for signals", error))
     };
@@ -27,7 +31,7 @@ pub(super) fn listen(shutdown: Shutdown) -> Result<(), Failure> {
                 _ = interrupt.recv() => {}
             }
             if asked {
-                leave();
+                leave(metrics.as_deref());
             }
             asked = true;
             print::note("stopping: open parts that can end soon are finished; a second signal ends at once");
@@ -37,8 +41,16 @@ pub(super) fn listen(shutdown: Shutdown) -> Result<(), Failure> {
     Ok(())
 }
 
-fn leave() -> ! {
-    let exit = Exit::TryAgain.code();
-    print::line(json!({ "command": "run", "exit": exit, "error": "ended by a second signal; run again" }));
-    exit_at_once(exit)
+fn leave(metrics: Option<&MetricsFile>) -> ! {
+    let exit = Exit::TryAgain;
+    if let Some(metrics) = metrics {
+        metrics.leave(exit);
+    }
+    print::line(json!({
+        "command": "run",
+        "exit": exit.code(),
+        "run_id": telemetry::run_id(),
+        "error": "ended by a second signal; run again",
+    }));
+    exit_at_once(exit.code())
 }

@@ -42,6 +42,18 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
     parse_text(&text, &file, source)
 }
 
+impl JobSpec {
+    /// What the job is called: as typed, or as its file.
+    pub fn name(&self, file: &Path) -> String {
+        self.job.name.clone().unwrap_or_else(|| name_of(file))
+    }
+}
+
+/// The name of a job whose file gives none.
+pub fn name_of(file: &Path) -> String {
+    file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
 /// What [`load`] makes of a file's text. `file` is for messages.
 pub fn parse_text(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobError> {
     // the parser's own text quotes the line, and a line may hold anything

@@ -24,7 +24,7 @@ pub use fingerprint::{Components, fingerprint};
 pub use frozen::{Excluded, Frozen, FrozenModel, FrozenTruth, Sets, TruthFile};
 pub use input::Observed;
 pub use limits::Limits;
-pub use load::{Source, load, parse_text};
+pub use load::{Source, load, name_of, parse_text};
 pub use model::{LoadedModel, read_labels};
 pub use resolve::ResolvedJob;
 pub use spec::{Format, JobSpec, Precision, ReportFormat, TargetsSpec};

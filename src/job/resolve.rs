@@ -159,7 +159,7 @@ impl ResolvedJob {
             .into());
         }
         let mut job = ResolvedJob {
-            name: spec.job.name.clone().unwrap_or_else(|| stem(file)),
+            name: spec.name(file),
             price_per_hour: spec.job.price_per_hour,
             input: match pattern {
                 Some(pattern) => format!("{input}/{pattern}"),
@@ -356,8 +356,4 @@ fn needs_targets(metric: &str) -> bool {
         || metric.starts_with("top5")
         || metric.starts_with("macro")
         || ["f1_macro", "ece", "nll", "brier"].contains(&metric)
-}
-
-fn stem(file: &Path) -> String {
-    file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned())
 }

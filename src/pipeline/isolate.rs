@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Exit, Failure};
 use crate::image::{self, Packer};
+use crate::telemetry;
 use crate::tensor::{Layout, RowMut};
 
 use super::decode::Fault;
@@ -36,7 +37,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Starting may fail because somebody signals the process before it can ignore that.
 const STARTS: usize = 3;
 /// What a decode process may know of the environment; credentials are not among it.
-const ENVIRONMENT: [&str; 3] = ["LD_LIBRARY_PATH", "RUST_BACKTRACE", crate::telemetry::FILTER];
+const ENVIRONMENT: [&str; 3] = ["LD_LIBRARY_PATH", "RUST_BACKTRACE", telemetry::FILTER];
 
 /// Where images are decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,6 +166,11 @@ impl Process {
         let mut command = Command::new(program);
         // a group of its own: what a terminal sends to ours is for us to act on
         command.arg0("tresnet-batch").arg(COMMAND).process_group(0);
+        // what it logs goes where ours goes, and is told apart by the same id
+        command.args(["--run-id", telemetry::run_id()]);
+        if telemetry::format() == telemetry::Format::Json {
+            command.args(["--log-format", "json"]);
+        }
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
         command.env_clear();
         let passed = ENVIRONMENT.iter().chain(cfg!(feature = "failpoints").then_some(&"FAILPOINTS"));

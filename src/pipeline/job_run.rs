@@ -11,6 +11,7 @@ use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, 
 use crate::output::{Layout, PartContext, Success};
 use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
+use crate::telemetry;
 
 use super::device::{Devices, Ran, doubt, fit, for_defaults};
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
@@ -247,6 +248,7 @@ async fn run_to_end(
     shutdown: Shutdown,
 ) -> Result<Ended, Failure> {
     let mut opened = open_job(invocation).await?;
+    progress.opened(&opened.input.location, &opened.output);
     if let Some(success) = opened.finished_before().await? {
         let (verdicts, _) = judge(&opened.job.gates, &success);
         return Ok(Ended::Before { success: Box::new(success), verdicts, output: opened.output });
@@ -265,6 +267,7 @@ async fn run_to_end(
     preflight(&opened.output, &frozen).await?;
 
     let Devices { engines, ran } = devices;
+    progress.loaded(&ran);
     let (source, folders) = opened.source().await?;
     let Opened { job, input, output, settings, .. } = opened;
     let rule = job.rule(folders.as_ref());
@@ -287,7 +290,7 @@ async fn run_to_end(
         layout: layout.clone(),
     };
     let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
-    let (run, ran, price_per_hour) = (progress.snapshot(), Box::new(ran), job.price_per_hour);
+    let (run, ran, price_per_hour) = (progress.end(), Box::new(ran), job.price_per_hour);
     check_range(share, &executed.plan)?;
     let wishes = Wishes {
         formats: &job.report_formats,
@@ -368,7 +371,7 @@ pub(super) fn context(job: &ResolvedJob, ran: &Ran) -> PartContext {
     let pairs = [
         ("schema", "1"),
         ("version", env!("CARGO_PKG_VERSION")),
-        ("run_id", &run_id()),
+        ("run_id", telemetry::run_id()),
         ("fingerprint", &job.fingerprint),
         ("model_sha256", &job.model.sha256),
         ("arch", &job.model.arch),
@@ -385,10 +388,4 @@ pub(super) fn context(job: &ResolvedJob, ran: &Ran) -> PartContext {
         pairs: pairs.map(|(key, value)| (format!("tresnet.{key}"), value.to_owned())).to_vec(),
         compress: job.compress,
     }
-}
-
-/// Tells runs apart in logs and footers; nothing depends on it.
-pub(super) fn run_id() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    format!("{:016x}", RandomState::new().hash_one((now(), std::process::id())))
 }

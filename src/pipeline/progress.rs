@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::store::Location;
 use crate::telemetry::trace::Tracer;
 
+use super::device::Ran;
 use super::meters::{Meters, Stages};
 
 /// Counters of one run.
@@ -19,6 +21,9 @@ pub struct Progress {
     planned: AtomicU64,
     plan_rows: AtomicU64,
     plan_is_whole: AtomicBool,
+    planned_parts: AtomicU64,
+    resumed_parts: AtomicU64,
+    parts_are_known: AtomicBool,
     resumed: AtomicU64,
     rows: AtomicU64,
     errors: AtomicU64,
@@ -28,6 +33,9 @@ pub struct Progress {
     /// When the last rows left the network, in nanoseconds since everything was loaded.
     last_rows: AtomicU64,
     by_kind: Mutex<BTreeMap<String, u64>>,
+    places: OnceLock<(Location, Location)>,
+    ran: OnceLock<Ran>,
+    last: OnceLock<Snapshot>,
 }
 
 /// The counters at one moment.
@@ -43,6 +51,12 @@ pub struct Snapshot {
     pub plan_rows: u64,
     /// True once the whole plan is known.
     pub plan_is_whole: bool,
+    /// Parts that are this process's to do, as far as the plan is known.
+    pub planned_parts: u64,
+    /// Parts that stood before this run, or that another process made meanwhile.
+    pub resumed_parts: u64,
+    /// True once the last of the own parts is known.
+    pub parts_are_known: bool,
     /// Rows that stood before this run.
     pub resumed: u64,
     /// Rows that left the network in this run.
@@ -71,6 +85,9 @@ impl Default for Progress {
             planned: AtomicU64::new(0),
             plan_rows: AtomicU64::new(0),
             plan_is_whole: AtomicBool::new(false),
+            planned_parts: AtomicU64::new(0),
+            resumed_parts: AtomicU64::new(0),
+            parts_are_known: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -79,6 +96,9 @@ impl Default for Progress {
             bytes: AtomicU64::new(0),
             last_rows: AtomicU64::new(0),
             by_kind: Mutex::default(),
+            places: OnceLock::new(),
+            ran: OnceLock::new(),
+            last: OnceLock::new(),
         }
     }
 }
@@ -87,6 +107,26 @@ impl Progress {
     /// Counters of a run whose spans are written down.
     pub fn traced(trace: Tracer) -> Self {
         Progress { trace, ..Progress::default() }
+    }
+
+    /// Where the images are and where the rows go.
+    pub(super) fn opened(&self, input: &Location, output: &Location) {
+        self.places.get_or_init(|| (input.clone(), output.clone()));
+    }
+
+    /// What computes.
+    pub(super) fn loaded(&self, ran: &Ran) {
+        self.ran.get_or_init(|| ran.clone());
+    }
+
+    /// Input and output, once they are opened.
+    pub(super) fn places(&self) -> Option<&(Location, Location)> {
+        self.places.get()
+    }
+
+    /// What computes, once it is loaded.
+    pub(super) fn device(&self) -> Option<&Ran> {
+        self.ran.get()
     }
 
     /// Everything is loaded: from here on images a second are counted.
@@ -109,6 +149,19 @@ impl Progress {
     /// The plan's end is known.
     pub fn plan_ends(&self) {
         self.plan_is_whole.store(true, Relaxed);
+    }
+
+    /// So many of the parts that are planned next are this process's; these are the last of the plan or not.
+    pub(super) fn plan_parts(&self, own: u64, last: bool) {
+        self.planned_parts.fetch_add(own, Relaxed);
+        if last {
+            self.parts_are_known.store(true, Relaxed);
+        }
+    }
+
+    /// Parts that need not be done any more.
+    pub(super) fn resume_parts(&self, parts: u64) {
+        self.resumed_parts.fetch_add(parts, Relaxed);
     }
 
     /// Rows of a part that an earlier run committed.
@@ -181,6 +234,16 @@ impl Progress {
         self.errors.load(Relaxed)
     }
 
+    /// The last part stands: these are the figures of the work, however long what comes behind it takes.
+    pub(super) fn end(&self) -> Snapshot {
+        self.last.get_or_init(|| self.snapshot()).clone()
+    }
+
+    /// All counters, those of the end once it has come.
+    pub(super) fn latest(&self) -> Snapshot {
+        self.last.get().cloned().unwrap_or_else(|| self.snapshot())
+    }
+
     /// All counters.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -189,6 +252,9 @@ impl Progress {
             planned: self.planned.load(Relaxed),
             plan_rows: self.plan_rows.load(Relaxed),
             plan_is_whole: self.plan_is_whole.load(Relaxed),
+            planned_parts: self.planned_parts.load(Relaxed),
+            resumed_parts: self.resumed_parts.load(Relaxed),
+            parts_are_known: self.parts_are_known.load(Relaxed),
             resumed: self.resumed.load(Relaxed),
             rows: self.rows.load(Relaxed),
             errors: self.errors.load(Relaxed),

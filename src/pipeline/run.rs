@@ -177,10 +177,11 @@ async fn plan(mut planner: Planner<'_>, share: Share, segments: mpsc::Sender<Arc
         match next {
             Ok(Some(segment)) => {
                 let head = segment.head();
+                let own = || (head.first_part..).zip(&head.parts).filter(|(id, _)| share.takes(*id));
+                shared.progress.plan_parts(own().count() as u64, head.last);
                 // what is in a shard is known when it has been read
                 if head.unit != Unit::Shard {
-                    let own = (head.first_part..).zip(&head.parts).filter(|(id, _)| share.takes(*id));
-                    shared.progress.plan(head.rows(), own.map(|(_, (rows, _))| u64::from(*rows)).sum());
+                    shared.progress.plan(head.rows(), own().map(|(_, (rows, _))| u64::from(*rows)).sum());
                     if head.last {
                         shared.progress.plan_ends();
                     }
@@ -212,6 +213,7 @@ async fn work(
     'segments: while let Some(segment) = segments.recv().await {
         let (missing, standing) = opening.segment(&segment);
         shared.progress.resume(standing.iter().map(|part| part.rows.map_or(0, u64::from)).sum());
+        shared.progress.resume_parts(standing.len() as u64);
         for part in missing {
             let permit = tokio::select! {
                 biased;
@@ -228,6 +230,7 @@ async fn work(
                 Ok(true) => {}
                 Ok(false) => {
                     shared.progress.resume(part.rows.map_or(0, u64::from));
+                    shared.progress.resume_parts(1);
                     continue;
                 }
                 Err(failure) => {

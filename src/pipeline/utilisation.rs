@@ -32,6 +32,16 @@ pub enum Bottleneck {
 }
 
 impl Bottleneck {
+    /// Every stage that can be one.
+    pub const ALL: [Bottleneck; 6] = [
+        Bottleneck::Plan,
+        Bottleneck::Fetch,
+        Bottleneck::Decode,
+        Bottleneck::Engine,
+        Bottleneck::Commit,
+        Bottleneck::Cores,
+    ];
+
     /// Its name in summaries.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,23 +1,80 @@
-//! Logs: to standard error, filtered by `TRESNET_BATCH_LOG`.
+//! What the program tells of itself: logs on standard error, filtered by `TRESNET_BATCH_LOG`, as text or as a JSON
+//! object a line; timelines ([`trace`]); the text format of metrics ([`prometheus`]).
 //!
-//! Standard output belongs to results; its last line is JSON for machines. [`trace`] writes timelines.
+//! Standard output belongs to results; its last line is JSON for machines.
 
+mod json;
+pub mod prometheus;
+mod redact;
 pub mod trace;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
+
+pub use json::line as json_line;
+pub use redact::redact;
 
 /// The variable that sets the filter, such as `debug` or `tresnet_batch::store=debug`.
 pub const FILTER: &str = "TRESNET_BATCH_LOG";
 
-/// Starts logging for the life of the process; a second call does nothing.
-pub fn init() {
+/// How standard error is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For a person.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+static FORMAT: OnceLock<Format> = OnceLock::new();
+static RUN_ID: OnceLock<String> = OnceLock::new();
+
+/// Starts logging for the life of the process; a second call does nothing. A process that works for another one is
+/// given that one's run id.
+pub fn init(format: Format, run_id: Option<&str>) {
+    let format = *FORMAT.get_or_init(|| format);
+    if let Some(id) = run_id {
+        RUN_ID.get_or_init(|| id.to_owned());
+    }
     let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter);
     // an embedding program may have its own subscriber already
-    drop(logs.try_init());
+    drop(match format {
+        Format::Text => logs.with_writer(|| Redacting).with_ansi(io::stderr().is_terminal()).try_init(),
+        Format::Json => {
+            std::panic::set_hook(Box::new(json::panicked));
+            logs.with_writer(io::stderr).with_ansi(false).event_format(json::Lines).try_init()
+        }
+    });
+}
+
+/// How standard error is written.
+pub fn format() -> Format {
+    FORMAT.get().copied().unwrap_or_default()
+}
+
+/// Tells runs apart in logs, metrics and footers; nothing depends on it. One process is one run.
+pub fn run_id() -> &'static str {
+    use std::hash::{BuildHasher, RandomState};
+    RUN_ID.get_or_init(|| {
+        let now = std::time::SystemTime::now();
+        format!("{:016x}", RandomState::new().hash_one((now, std::process::id())))
+    })
+}
+
+/// Standard error, a whole event at a time. Errors of stores come redacted; this is for what others log.
+struct Redacting;
+
+impl Write for Redacting {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(redact(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
 }

@@ -63,6 +63,24 @@ fn a_panic_is_a_row_with_isolation_and_without() {
 }
 
 #[test]
+fn a_panic_is_a_line_of_json_with_the_runs_id_in_the_run_and_in_a_decode_process() {
+    for apart in [&[][..], &["--isolate"]] {
+        let job = planted("decode.panic=return(WORD)");
+        let run = ended(job.command("run").args(["--log-format", "json"]).args(apart));
+        let id = run.exits(0)["run_id"].clone();
+        let lines = run.stderr.lines().map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<Value> = lines.collect();
+        let panics: Vec<&Value> = lines.iter().filter(|line| line["target"] == "panic").collect();
+        assert!(!panics.is_empty(), "{apart:?}: {lines:?}");
+        for panic in panics {
+            assert_eq!(panic["run_id"], id, "{apart:?}");
+            assert!(panic["message"].as_str().unwrap().starts_with("panicked: "), "{panic}");
+            assert!(panic["fields"]["place"].as_str().unwrap().contains(".rs:"), "{panic}");
+        }
+    }
+}
+
+#[test]
 fn an_abort_ends_the_run_by_its_signal_and_leaves_no_row_of_its_part() {
     let job = planted("decode.abort=return(WORD)").set("output.rows_per_part=90");
     let ended = job.run();

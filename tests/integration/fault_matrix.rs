@@ -27,7 +27,7 @@ static UNDISTURBED: LazyLock<Job> = LazyLock::new(|| {
 });
 
 /// A server with the test images below `images/`.
-fn server() -> ScriptedS3 {
+pub fn server() -> ScriptedS3 {
     let server = ScriptedS3::start();
     for path in files(&IMAGES.folder) {
         let key = path.strip_prefix(&IMAGES.folder).unwrap().to_str().unwrap();
@@ -37,7 +37,7 @@ fn server() -> ScriptedS3 {
 }
 
 /// The job of [`Job::own`] from a server to the same server.
-fn job(server: &ScriptedS3) -> Job {
+pub fn job(server: &ScriptedS3) -> Job {
     serve(server, Job::on("s3://test/images").set("output.uri=s3://test/out"))
 }
 

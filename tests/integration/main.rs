@@ -22,6 +22,7 @@ mod image;
 mod jobs;
 mod manifests;
 mod model;
+mod monitoring;
 mod providers;
 mod quantize;
 mod ray;

@@ -26,11 +26,12 @@ use crate::failure::{Exit, Failure};
 use crate::job::{Limits, ResolvedJob};
 use crate::output::Layout;
 use crate::store::Location;
+use crate::telemetry;
 
 use super::device::{Devices, Ran};
 use super::inputs::{Input, any_row};
 use super::isolate::Isolation;
-use super::job_run::{Invocation, context, open_job, run_id};
+use super::job_run::{Invocation, context, open_job};
 use super::opening::Opening;
 use super::run::{SHARES_CORES, Stages, execute};
 use super::{Progress, Share, Shutdown, Snapshot};
@@ -92,7 +93,8 @@ pub async fn bench_job(
         runs.together.push(bench.together(&source, &rows).await?);
         tell(&format!("{of}: encode and commit"));
         let files = alone.encode(&rows, &mut runs.encode).await?;
-        scratch::commit(&output, &run_id(), files, &mut runs.commit).await?;
+        let folder = format!("{}-{round}", telemetry::run_id());
+        scratch::commit(&output, &folder, files, &mut runs.commit).await?;
     }
     Ok(runs.report(&bench, kept.mean_bytes()))
 }

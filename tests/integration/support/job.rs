@@ -233,6 +233,14 @@ impl Ended {
         summary
     }
 
+    /// The exit code of a command that was not ended by a signal; its last line names it too.
+    #[track_caller]
+    pub fn exits_somehow(&self) -> i32 {
+        let code = self.code.unwrap_or_else(|| panic!("ended by signal {:?}", self.signal));
+        self.exits(code);
+        code
+    }
+
     /// As [`Ended::exits`], for a failure: standard error and the summary hold one error with these words.
     #[track_caller]
     pub fn fails(&self, code: i32, words: &[&str]) -> Value {

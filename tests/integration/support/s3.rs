@@ -110,7 +110,7 @@ pub static MOTO: LazyLock<Store> = LazyLock::new(|| {
 });
 
 /// The first of so many neighbouring ports that nobody listens on; no port is given twice.
-fn free_ports(many: u16) -> u16 {
+pub fn free_ports(many: u16) -> u16 {
     static NEXT: LazyLock<Mutex<u16>> =
         LazyLock::new(|| Mutex::new(20_000 + (std::process::id() % 500) as u16 * 20));
     let mut next = NEXT.lock().unwrap();
