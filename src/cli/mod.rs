@@ -6,6 +6,7 @@ mod compare;
 mod decode;
 mod device;
 mod doctor;
+mod doctor_job;
 mod export;
 mod files;
 mod flips;
@@ -86,7 +87,7 @@ enum Command {
     /// Look at models, or turn a checkpoint into an ONNX file
     #[command(subcommand)]
     Model(model::ModelCommand),
-    /// Say what this machine has to run with
+    /// Say what this machine has to run with; with a job: whether it can run, and what it will take
     Doctor(doctor::DoctorArgs),
     /// Decodes for `--isolate`
     #[command(name = DECODE_COMMAND, hide = true)]
