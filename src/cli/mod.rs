@@ -10,6 +10,7 @@ mod doctor_job;
 mod export;
 mod files;
 mod flips;
+mod init;
 mod job;
 mod model;
 mod plan;
@@ -38,8 +39,8 @@ use crate::telemetry;
 
 /// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.
 ///
-/// Start with `tresnet-batch doctor`, then `tresnet-batch plan JOB` and `tresnet-batch run JOB`. A job that was
-/// stopped goes on where it was when the same command is given again.
+/// Start with `tresnet-batch init INPUT --model MODEL`, which writes a job file, then `doctor JOB`, `run JOB` and
+/// `report JOB`. A job that was stopped goes on where it was when the same command is given again.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 struct Cli {
@@ -67,6 +68,8 @@ enum ProgressStyle {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at images and a model, and write a job file that fits them
+    Init(init::InitArgs),
     /// Run a job to its end, or take it up where it was stopped
     Run(run::RunArgs),
     /// Show the resolved job and the first rows of its plan; writes nothing
@@ -162,6 +165,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         .build()
         .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start the runtime", error))?;
     let ended = match &cli.command {
+        Command::Init(arguments) => runtime.block_on(init::init(arguments)),
         Command::Run(arguments) => runtime.block_on(run::run(arguments, cli)),
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, cli)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
@@ -185,6 +189,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
 impl Command {
     fn name(&self) -> &'static str {
         match self {
+            Command::Init(_) => "init",
             Command::Run(_) => "run",
             Command::Plan(_) => "plan",
             Command::Report(_) => "report",
