@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{Layout, Standing};
 use crate::pipeline::job_run::{Opened, run_id};
 use crate::pipeline::preflight::created_twice;
@@ -19,6 +19,10 @@ pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mu
         return found.fail("output", &other);
     }
     let uri = opened.output.uri();
+    if opened.output.local_path().is_some_and(|path| path.exists() && !path.is_dir()) {
+        let why = format!("`{uri}` is no folder");
+        return found.fail("output", &Failure::new(Exit::CannotCreate, why));
+    }
     match opened.finished_before().await {
         Err(failure) => return found.fail("output", &failure),
         Ok(Some(success)) => {

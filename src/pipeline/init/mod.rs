@@ -61,7 +61,7 @@ pub async fn start_job(start: &Start<'_>) -> Result<Draft, Failure> {
     };
     let plain = Try::of(&draft, start.file, &model).await?;
     let source = plain.input.source(&plain.job, None)?;
-    any_row(source.as_ref()).await?;
+    any_row(source.as_ref()).await.map_err(|failure| targets::of_a_list(failure, &draft))?;
     let (chosen, why) = targets::choose(&draft, &plain, &found, start.file, &model).await?;
     (draft.targets, draft.targets_why) = (chosen, why);
     // what was written is what was meant

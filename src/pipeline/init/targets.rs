@@ -6,6 +6,7 @@ use crate::dataset::FolderRule;
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, Format, LoadedModel, TargetsSpec};
 use crate::pipeline::calibrate::sampled::{First, first};
+use crate::sample::RowError;
 
 use super::{Found, Try};
 
@@ -22,18 +23,28 @@ pub(super) async fn choose(
     file: &Path,
     model: &LoadedModel,
 ) -> Result<(TargetsSpec, String), Failure> {
-    let (targets, tried) = match draft.format {
-        Format::Folder => (TargetsSpec::Folder, folders(draft, found, file, model).await),
-        Format::Manifest => (TargetsSpec::Manifest, beside(draft, plain, TargetsSpec::Manifest, file, model).await),
-        Format::Webdataset => {
-            (TargetsSpec::Webdataset, beside(draft, plain, TargetsSpec::Webdataset, file, model).await)
+    let targets = match draft.format {
+        Format::Folder => TargetsSpec::Folder,
+        Format::Manifest => TargetsSpec::Manifest,
+        Format::Webdataset => TargetsSpec::Webdataset,
+        Format::Parquet => TargetsSpec::Parquet,
+    };
+    let tried = match draft.format {
+        Format::Folder => folders(draft, found, file, model).await,
+        _ => {
+            let without = first(&plain.input, &plain.job, FIRST).await;
+            let tried = beside(draft, without.as_ref().ok(), targets, file, model).await;
+            // a line of a plain list is a key, or a key and a class: one of the two must be there
+            if tried.is_err() {
+                without.map_err(|failure| of_a_list(failure, draft))?;
+            }
+            tried
         }
-        Format::Parquet => (TargetsSpec::Parquet, beside(draft, plain, TargetsSpec::Parquet, file, model).await),
     };
     match tried {
         Ok(why) => Ok((targets, why)),
         // the input is as it is, and so are its targets
-        Err(failure) if failure.exit == Exit::Config => {
+        Err(failure) if matches!(failure.exit, Exit::Config | Exit::NoInput) => {
             let reason = failure.explain();
             let why = format!("No targets: {reason}. Without targets, images are classified and none is scored.");
             Ok((TargetsSpec::None, why))
@@ -83,16 +94,17 @@ async fn folders(draft: &Draft, found: &Found, file: &Path, model: &LoadedModel)
 /// Does something stand beside the images that names the model's classes?
 async fn beside(
     draft: &Draft,
-    plain: &Try,
+    without: Option<&First>,
     targets: TargetsSpec,
     file: &Path,
     model: &LoadedModel,
 ) -> Result<String, Failure> {
-    let without = first(&plain.input, &plain.job, FIRST).await.map_err(|failure| of_a_list(failure, draft))?;
     let Try { job, input } = Try::of(&with(draft, targets), file, model).await?;
     let First { images, refused } = first(&input, &job, FIRST).await?;
-    let lost = refused.iter().find(|(key, _)| without.refused.iter().all(|(other, _)| other != key));
-    if let Some((key, error)) = lost {
+    let is_new = |(key, _): &&(String, RowError)| {
+        without.is_some_and(|without| without.refused.iter().all(|(other, _)| other != key))
+    };
+    if let Some((key, error)) = refused.iter().find(is_new) {
         return Err(none(format!("`{key}`: {}", error.message)));
     }
     let many = images.iter().filter(|(sample, _)| sample.target.is_some()).count();
@@ -109,18 +121,12 @@ async fn beside(
     }
 }
 
-/// Images that are not where a list says are the list's folder's fault.
-fn of_a_list(failure: Failure, draft: &Draft) -> Failure {
-    match (&draft.manifest, failure.exit) {
-        (Some(list), Exit::Unavailable) => {
-            let why = format!("the images of `{list}` do not lie below `{}`; say where, with --images URI", draft.uri);
-            failure.within(why).exiting(Exit::NoInput)
-        }
-        (Some(list), Exit::Config) => {
-            failure.within(format!("`{list}` with `{}` (--images URI names another folder)", draft.uri)).exiting(Exit::NoInput)
-        }
-        _ => failure,
-    }
+/// What a list's images have wrong is mostly where they lie.
+pub(super) fn of_a_list(failure: Failure, draft: &Draft) -> Failure {
+    let Some(list) = &draft.manifest else { return failure };
+    let exit = if failure.exit == Exit::Unavailable { Exit::NoInput } else { failure.exit };
+    let place = format!("`{list}`, a list of images below `{}` (--images URI names another folder)", draft.uri);
+    failure.within(place).exiting(exit)
 }
 
 fn with(draft: &Draft, targets: TargetsSpec) -> Draft {
