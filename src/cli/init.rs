@@ -18,7 +18,7 @@ use super::print::line;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tresnet-batch init my/pictures --model models/tresnet_m/model.safetensors
-  tresnet-batch init s3://bucket/photos/ --model tresnet_m.pth --output s3://bucket/rows/ -o photos.toml
+  tresnet-batch init s3://bucket/photos/ --model tresnet_m.pth -o photos.toml
   tresnet-batch init 's3://bucket/train-{000..150}.tar' --model model.onnx --output rows
   tresnet-batch init list.csv --images /data/photos --model tresnet_m.pth
 

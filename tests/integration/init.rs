@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tresnet_batch::job::{Format, JobSpec, Source, TargetsSpec, load};
 
 use crate::support::job::{Ended, IMAGES, ended, own_model, program};
-use crate::support::s3::{MOTO, Store};
+use crate::support::s3::{MOTO, SEAWEEDFS, Store};
 use crate::support::{run_python, scratch};
 
 /// Good images only, in seven class folders, side by side, and packed.
@@ -167,12 +167,12 @@ fn a_list_whose_images_lie_elsewhere_is_66_and_says_what_to_give() {
 
 #[test]
 fn what_lies_on_a_store_goes_through_as_what_lies_on_a_disk() {
-    MOTO.put_folder(&INPUTS.folders, "init/folders");
-    MOTO.put_folder(&INPUTS.packs, "init/packs");
+    SEAWEEDFS.put_folder(&INPUTS.folders, "init/folders");
+    SEAWEEDFS.put_folder(&INPUTS.packs, "init/packs");
     for (input, format) in
         [("folders/", "folder"), ("packs/shards", "webdataset"), ("packs/parquet/train.parquet", "parquet")]
     {
-        let desk = Desk::at(&MOTO);
+        let desk = Desk::at(&SEAWEEDFS);
         let rows = format!("s3://test/init-rows/{format}");
         let (first, done) = desk.goes_through(&format!("s3://test/init/{input}"), &rows);
         assert_eq!((&first["format"], &first["targets"]), (&json!(format), &json!(format)));
@@ -243,14 +243,18 @@ fn a_bucket_has_nothing_beside_it_so_the_output_must_be_named() {
 #[test]
 fn the_help_of_both_is_enough_to_start() {
     let desk = Desk::new();
-    let init = desk.does(&["init", "--help"]).stdout;
+    let told = |arguments: &[&str]| {
+        let told = desk.does(arguments).stdout;
+        told.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let init = told(&["init", "--help"]);
     for words in ["init my/pictures --model", "s3://", "list.csv --images", "never written over"] {
         assert!(init.contains(words), "no `{words}` in:\n{init}");
     }
-    let doctor = desk.does(&["doctor", "--help"]).stdout;
+    let doctor = told(&["doctor", "--help"]);
     for words in ["[JOB]", "what will it take", "decode"] {
         assert!(doctor.contains(words), "no `{words}` in:\n{doctor}");
     }
-    let whole = desk.does(&["--help"]).stdout;
+    let whole = told(&["--help"]);
     assert!(whole.contains("tresnet-batch init INPUT --model MODEL"), "{whole}");
 }

@@ -136,7 +136,12 @@ pub(super) struct Places<'a> {
 }
 
 impl Estimate {
-    pub fn of(job: &ResolvedJob, counted: &Counted, measured: &BenchReport, places: &Places<'_>) -> Estimate {
+    pub(super) fn of(
+        job: &ResolvedJob,
+        counted: &Counted,
+        measured: &BenchReport,
+        places: &Places<'_>,
+    ) -> Estimate {
         let (images, images_are) = match counted.images {
             Some(images) if counted.is_whole => (images, Known::Exactly),
             Some(images) => (images, Known::AtLeast),

@@ -30,7 +30,7 @@ pub use estimate::{Asked, Estimate, Known};
 use whole::whole;
 
 /// One operation is not tried for longer: somebody waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// What was found.
 #[derive(Debug)]
 pub struct Examined {

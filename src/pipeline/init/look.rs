@@ -11,6 +11,8 @@ use crate::failure::{Exit, Failure};
 use crate::job::Format;
 use crate::store::{Entry, Location, Role};
 
+use super::impatient;
+
 /// Objects that are looked at: two pages of a listing.
 const OBJECTS: u64 = 2000;
 /// Time of the listing.
@@ -117,14 +119,14 @@ fn list(typed: &str, below: Option<&str>) -> Found {
 /// Is it one object and no folder? On a store only names that may be one are asked for.
 async fn is_file(typed: &str, extension: &str) -> Result<bool, Failure> {
     let Some((_, address)) = typed.split_once("://").filter(|(scheme, _)| *scheme != "file") else {
-        let location = Location::open(typed, Role::Input)?;
+        let location = Location::open_with(typed, Role::Input, impatient())?;
         return Ok(location.local_path().is_some_and(|path| path.is_file()));
     };
     let may_be = LISTS.contains(&extension) || ["tar", "parquet"].contains(&extension);
     let Some((folder, name)) = typed.rsplit_once('/').filter(|_| may_be && address.contains('/')) else {
         return Ok(false);
     };
-    Ok(Location::open(folder, Role::Input)?.stat(name).await?.is_some())
+    Ok(Location::open_with(folder, Role::Input, impatient())?.stat(name).await?.is_some())
 }
 
 /// Objects by what they are.
@@ -181,7 +183,7 @@ impl Seen {
 }
 
 async fn folder(typed: &str) -> Result<Found, Failure> {
-    let location = Location::open(typed, Role::Input)?;
+    let location = Location::open_with(typed, Role::Input, impatient())?;
     let mut seen = Seen::default();
     let (deadline, mut looked) = (Instant::now() + LISTING, 0);
     let mut entries = location.entries(None, Box::new(|_| {}));

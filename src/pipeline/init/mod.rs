@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::engine::Provider;
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, JobError, JobSpec, LoadedModel, ResolvedJob, Source, TargetsSpec, parse_text};
-use crate::store::Uri;
+use crate::store::{Settings, Uri};
 
+use super::doctor::PATIENCE;
 use super::inputs::{Input, any_row};
 
 use look::{Found, look};
@@ -83,11 +84,16 @@ impl Try {
             return Err(JobError::Mismatch(why).into());
         }
         spec.input.check()?;
-        let input = Input::open(&spec, spec.storage_settings()?).await?;
+        let input = Input::open(&spec, impatient()).await?;
         // what computes decides some defaults, and none that matters here
         let job = ResolvedJob::resolve(&spec, file, model, Provider::Cpu, None, input.observed())?;
         Ok(Try { job, input })
     }
+}
+
+/// For somebody who waits.
+fn impatient() -> Settings {
+    Settings { retry: PATIENCE, ..Settings::default() }
 }
 
 /// The file of weights that is meant.
