@@ -95,6 +95,8 @@ impl Draft {
         if !self.model.ends_with(".onnx") {
             choice(text, "precision = \"fp16\"", "the default on CUDA; fp32 on a CPU");
         }
+        line(text, format_args!("\n[preprocess]"));
+        choice(text, "exif = \"apply\"", "turn photographs as their camera says; default: as timm, which does not");
         line(text, format_args!("\n[engine]"));
         choice(text, "device = \"cpu\"", "default: CUDA where a device answers, else the CPU");
         choice(text, "batch_size = \"auto\"", "try several sizes before the run; default: 32");
@@ -202,6 +204,6 @@ mod tests {
             let spec = parsed(&text.replace(line, key));
             spec.input.check().unwrap();
         }
-        assert_eq!(choices, 12, "{text}");
+        assert_eq!(choices, 13, "{text}");
     }
 }
