@@ -87,7 +87,10 @@ pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
 }
 
 fn is_there(file: &Path) -> Failure {
-    let why = format!("`{}` is there already and is not written over; give another name with -o FILE", file.display());
+    let why = format!(
+        "`{}` is there already and is not written over; give another name with -o FILE",
+        file.display()
+    );
     Failure::new(Exit::CannotCreate, why)
 }
 

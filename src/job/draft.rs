@@ -67,7 +67,11 @@ impl Draft {
             line(text, format_args!("#     tresnet-batch {command:<24} # {what}"));
         }
         line(text, format_args!("\n[job]\nname = {}", quoted(&self.name)));
-        choice(text, "price_per_hour = 1.0", "what this machine costs an hour: doctor and run then tell the cost");
+        choice(
+            text,
+            "price_per_hour = 1.0",
+            "what this machine costs an hour: doctor and run then tell the cost",
+        );
     }
 
     fn input(&self, text: &mut String) {
@@ -79,7 +83,11 @@ impl Draft {
         comment(text, &self.targets_why);
         line(text, format_args!("targets = {}", quoted(self.targets.as_str())));
         if !self.has_names {
-            choice(text, "classes = \"classes.txt\"", "names of the model's classes, one a line; it brings none");
+            choice(
+                text,
+                "classes = \"classes.txt\"",
+                "names of the model's classes, one a line; it brings none",
+            );
         }
         if self.format != Format::Webdataset {
             choice(text, "limit = 1000", "only the first images; give a trial an output of its own");
@@ -96,7 +104,11 @@ impl Draft {
             choice(text, "precision = \"fp16\"", "the default on CUDA; fp32 on a CPU");
         }
         line(text, format_args!("\n[preprocess]"));
-        choice(text, "exif = \"apply\"", "turn photographs as their camera says; default: as timm, which does not");
+        choice(
+            text,
+            "exif = \"apply\"",
+            "turn photographs as their camera says; default: as timm, which does not",
+        );
         line(text, format_args!("\n[engine]"));
         choice(text, "device = \"cpu\"", "default: CUDA where a device answers, else the CPU");
         choice(text, "batch_size = \"auto\"", "try several sizes before the run; default: 32");
@@ -104,18 +116,26 @@ impl Draft {
         choice(text, "embedding = \"none\"", "or \"f16\"; default: \"f32\", the largest part of a row");
         choice(text, "logits = true", "all classes' numbers and not only the best");
         line(text, format_args!("\n[limits]"));
-        choice(text, "max_error_fraction = 0.05", "error rows by all, above which a run is refused; default: 0.01");
+        choice(
+            text,
+            "max_error_fraction = 0.05",
+            "error rows by all, above which a run is refused; default: 0.01",
+        );
         choice(text, "requests = 128", "in flight at once; default: 64");
         line(text, format_args!("\n[report]\nformats = [\"json\", \"markdown\", \"html\"]"));
         if self.targets != TargetsSpec::None {
-            choice(text, "require = [\"top1 >= 80\"]", "a gate: run and report end with 65 where it does not hold");
+            choice(
+                text,
+                "require = [\"top1 >= 80\"]",
+                "a gate: run and report end with 65 where it does not hold",
+            );
         }
     }
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     // writing to a text cannot fail
-    drop(writeln!(text, "{line}"));
+    let _ = writeln!(text, "{line}");
 }
 
 /// A key that is not taken, and what it would do.
@@ -186,11 +206,17 @@ mod tests {
             let draft = draft(format, targets);
             let text = draft.text();
             let spec = parsed(&text);
-            assert_eq!((&spec.input.uri, spec.input.format, spec.input.targets), (&draft.uri, format, targets));
+            assert_eq!(
+                (&spec.input.uri, spec.input.format, spec.input.targets),
+                (&draft.uri, format, targets)
+            );
             assert_eq!(spec.job.name.as_ref(), Some(&draft.name));
             assert_eq!((&spec.input.manifest, &spec.output.uri), (&draft.manifest, &draft.output));
             spec.input.check().unwrap();
-            assert!(text.lines().all(|line| line.chars().count() <= 120 && !line.contains('\u{1b}')), "{text}");
+            assert!(
+                text.lines().all(|line| line.chars().count() <= 120 && !line.contains('\u{1b}')),
+                "{text}"
+            );
         }
     }
 

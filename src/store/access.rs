@@ -120,7 +120,8 @@ mod tests {
             "AWS_ACCESS_KEY_ID with a session token, region eu-west-1, at https://***@store.example/"
         );
         assert_eq!(access.doubt, None);
-        let access = az(&with(&[("AZURE_STORAGE_ACCOUNT_KEY", "canary"), ("AZURE_STORAGE_ACCOUNT_NAME", "me")]));
+        let access =
+            az(&with(&[("AZURE_STORAGE_ACCOUNT_KEY", "canary"), ("AZURE_STORAGE_ACCOUNT_NAME", "me")]));
         assert_eq!(access.text, "AZURE_STORAGE_ACCOUNT_KEY, account me");
         assert_eq!(gs(&with(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "canary")])).text, "GOOGLE_SERVICE_ACCOUNT_KEY");
     }

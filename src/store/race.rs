@@ -26,7 +26,9 @@ impl Race {
         match (self.winners.as_slice(), self.standing) {
             ([], Some(_)) => None,
             ([winner], Some(standing)) if *winner == standing => None,
-            (_, None) => Some(format!("of {} who created one object at once, nobody's bytes stand", self.racers)),
+            (_, None) => {
+                Some(format!("of {} who created one object at once, nobody's bytes stand", self.racers))
+            }
             ([_], Some(_)) => Some(format!(
                 "of {} who created one object at once, one was told that it had, and another's bytes stand",
                 self.racers
@@ -86,7 +88,8 @@ mod tests {
 
     #[test]
     fn two_winners_anothers_bytes_and_nothing_at_all_are_faults() {
-        let race = |winners: &[usize], standing| Race { racers: 8, winners: winners.into(), refused: 0, standing };
+        let race =
+            |winners: &[usize], standing| Race { racers: 8, winners: winners.into(), refused: 0, standing };
         for (race, word) in [
             (race(&[1, 2], Some(2)), "2 were told"),
             (race(&[1], Some(2)), "another's bytes"),

@@ -29,7 +29,8 @@ fn text(summary: &Value, name: &str) -> String {
 }
 
 const ALL: [&str; 12] = [
-    "job", "model", "settings", "input", "plan", "listing", "images", "output", "writes", "device", "memory", "time",
+    "job", "model", "settings", "input", "plan", "listing", "images", "output", "writes", "device", "memory",
+    "time",
 ];
 
 #[test]
@@ -90,7 +91,10 @@ fn an_input_that_is_not_there_is_66_and_everything_else_is_looked_at_all_the_sam
     for name in ["model", "output", "writes", "device", "memory"] {
         assert_eq!(states(&summary, name), ["ok"], "{name} of {summary}");
     }
-    assert_eq!((states(&summary, "input"), states(&summary, "time")), (vec!["failed".into()], vec!["not_checked".into()]));
+    assert_eq!(
+        (states(&summary, "input"), states(&summary, "time")),
+        (vec!["failed".into()], vec!["not_checked".into()])
+    );
 }
 
 #[test]
@@ -106,9 +110,13 @@ fn a_model_that_cannot_be_read_is_78_and_input_and_output_are_looked_at_all_the_
     let job = Job::own();
     let broken = job.file().with_file_name("broken.safetensors");
     std::fs::write(&broken, "no weights").unwrap();
-    let summary = doctor(&job.set(format!("model.path={}", broken.display()))).fails(78, &["broken.safetensors"]);
+    let summary =
+        doctor(&job.set(format!("model.path={}", broken.display()))).fails(78, &["broken.safetensors"]);
     assert_eq!(states(&summary, "model"), ["failed"]);
-    assert_eq!((states(&summary, "input"), states(&summary, "writes")), (vec!["ok".into()], vec!["ok".into()]));
+    assert_eq!(
+        (states(&summary, "input"), states(&summary, "writes")),
+        (vec!["ok".into()], vec!["ok".into()])
+    );
 }
 
 #[test]

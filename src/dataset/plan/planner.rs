@@ -316,7 +316,8 @@ mod tests {
 
     #[test]
     fn segments_grow_up_to_256_parts_and_a_million_rows() {
-        for (parts, segments) in [(0, 1), (1, 1), (2, 2), (5, 2), (6, 3), (21, 3), (85, 4), (86, 5), (341, 5), (342, 6)]
+        for (parts, segments) in
+            [(0, 1), (1, 1), (2, 2), (5, 2), (6, 3), (21, 3), (85, 4), (86, 5), (341, 5), (342, 6)]
         {
             assert_eq!(segments_of(parts, 1024), segments, "{parts}");
         }

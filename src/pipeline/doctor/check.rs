@@ -87,7 +87,9 @@ fn advice(exit: Exit) -> Option<&'static str> {
         Exit::NoInput => Some("look at `input.uri`"),
         Exit::Unavailable => Some("look at the endpoint and the network, or try again later"),
         Exit::Io => Some("make room, or look at the disk"),
-        Exit::Denied => Some("look at the credentials in the environment, and at what they are allowed to do"),
+        Exit::Denied => {
+            Some("look at the credentials in the environment, and at what they are allowed to do")
+        }
         Exit::CannotCreate => Some("get the right to write there, or take another `output.uri`"),
         _ => None,
     }

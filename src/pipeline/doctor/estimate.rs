@@ -70,7 +70,9 @@ impl Counted {
         };
         let all = match self.is_whole {
             true => String::new(),
-            false => format!(" in the first {} seconds of the listing, and more behind them", LISTING.as_secs()),
+            false => {
+                format!(" in the first {} seconds of the listing, and more behind them", LISTING.as_secs())
+            }
         };
         let left_out = match self.left_out.is_empty() {
             true => String::new(),

@@ -65,7 +65,8 @@ fn judge(
     );
     let most = job.limits.max_error_fraction;
     if refused.len() >= looked {
-        let why = format!("{told}; is `input.uri` the folder of the images, and `input.format` how they lie?");
+        let why =
+            format!("{told}; is `input.uri` the folder of the images, and `input.format` how they lie?");
         found.fail("images", &Failure::new(Exit::Rejected, why));
         return false;
     }

@@ -181,7 +181,9 @@ fn resolve(
 async fn reachable(input: &Location, found: &mut Findings<'_>) {
     let first = input.entries(None, Box::new(|_| {})).try_next().await;
     match first {
-        Ok(Some(entry)) => found.ok("input", format!("`{}` can be listed; `{}` lies there", input.uri(), entry.key)),
+        Ok(Some(entry)) => {
+            found.ok("input", format!("`{}` can be listed; `{}` lies there", input.uri(), entry.key))
+        }
         Ok(None) => {
             let why = format!("`{}` is empty", input.uri());
             found.fail("input", &Failure::new(Exit::NoInput, why));

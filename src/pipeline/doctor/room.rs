@@ -56,7 +56,10 @@ pub(super) fn disk(output: &Location, estimate: &Estimate, found: &mut Findings<
     let Some(folder) = output.local_path() else { return };
     let standing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     let Some(free) = free_disk(standing) else {
-        return found.not_checked("disk", format!("the system does not tell how much is left for `{}`", folder.display()));
+        return found.not_checked(
+            "disk",
+            format!("the system does not tell how much is left for `{}`", folder.display()),
+        );
     };
     let or_more = if estimate.images_are == Known::AtLeast { " or more" } else { "" };
     let told = format!(

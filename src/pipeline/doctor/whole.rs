@@ -28,7 +28,13 @@ pub(super) async fn whole(
     let job = opened.job.clone();
     found.ok(
         "settings",
-        format!("{} {}; {}; top {}", job.model.arch, job.model.precision, job.preprocess_text(), job.rows.top_k),
+        format!(
+            "{} {}; {}; top {}",
+            job.model.arch,
+            job.model.precision,
+            job.preprocess_text(),
+            job.rows.top_k
+        ),
     );
     let source = plan(&opened, found).await;
     if source.is_none() {
@@ -134,7 +140,8 @@ async fn takes(
     let measured = measure(opened, devices, source, options, &mut |_| {}).await;
     let measured: BenchReport = match measured {
         Err(failure) if failure.exit == Exit::NoInput => {
-            let why = format!("no image came within {} s, which is too slow to be measured", MEASURING.as_secs());
+            let why =
+                format!("no image came within {} s, which is too slow to be measured", MEASURING.as_secs());
             found.warn("time", why);
             return None;
         }

@@ -218,7 +218,9 @@ async fn folder(typed: &str) -> Result<Found, Failure> {
         Seen { images, shards, parquet, .. } if images >= shards && images >= parquet => {
             let folders = match seen.folders.len() {
                 0 => "side by side".to_owned(),
-                folders if seen.in_folders == *images => format!("in {}", many(folders as u64, "folder", or_more)),
+                folders if seen.in_folders == *images => {
+                    format!("in {}", many(folders as u64, "folder", or_more))
+                }
                 folders => format!("in {} and beside them", many(folders as u64, "folder", or_more)),
             };
             (Format::Folder, format!("{} {folders}", many(*images, "image", or_more)))

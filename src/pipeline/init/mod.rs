@@ -105,7 +105,11 @@ fn weights(typed: &Path) -> Result<PathBuf, Failure> {
     there.ok_or_else(|| {
         Failure::new(
             Exit::Config,
-            format!("the folder `{}` has none of {}; name the model's file", typed.display(), WEIGHTS.join(", ")),
+            format!(
+                "the folder `{}` has none of {}; name the model's file",
+                typed.display(),
+                WEIGHTS.join(", ")
+            ),
         )
     })
 }

@@ -46,7 +46,8 @@ pub(super) async fn choose(
         // the input is as it is, and so are its targets
         Err(failure) if matches!(failure.exit, Exit::Config | Exit::NoInput) => {
             let reason = failure.explain();
-            let why = format!("No targets: {reason}. Without targets, images are classified and none is scored.");
+            let why =
+                format!("No targets: {reason}. Without targets, images are classified and none is scored.");
             Ok((TargetsSpec::None, why))
         }
         Err(failure) => Err(failure),
@@ -87,7 +88,9 @@ async fn folders(draft: &Draft, found: &Found, file: &Path, model: &LoadedModel)
             "An image's class is its first folder, counted in the order of the names: there are as many as the \
              model has classes ({count}). Is that how the model was trained? `plan` shows which folder is which class."
         ),
-        _ => format!("An image's class is its first folder: {count} folders bear names of the model's classes."),
+        _ => format!(
+            "An image's class is its first folder: {count} folders bear names of the model's classes."
+        ),
     })
 }
 
@@ -125,7 +128,8 @@ async fn beside(
 pub(super) fn of_a_list(failure: Failure, draft: &Draft) -> Failure {
     let Some(list) = &draft.manifest else { return failure };
     let exit = if failure.exit == Exit::Unavailable { Exit::NoInput } else { failure.exit };
-    let place = format!("`{list}`, a list of images below `{}` (--images URI names another folder)", draft.uri);
+    let place =
+        format!("`{list}`, a list of images below `{}` (--images URI names another folder)", draft.uri);
     failure.within(place).exiting(exit)
 }
 

@@ -210,7 +210,8 @@ impl Rules {
     pub fn add(&mut self, rule: Rule) -> RuleId {
         let id = RuleId(self.next);
         self.next += 1;
-        self.standing.insert(id, Standing { rule, matched: 0, by_key: HashMap::new(), in_a_row: HashMap::new() });
+        self.standing
+            .insert(id, Standing { rule, matched: 0, by_key: HashMap::new(), in_a_row: HashMap::new() });
         id
     }
 
