@@ -45,7 +45,8 @@ pub(super) async fn bench(arguments: &BenchArgs, cli: &Cli) -> Result<Summary, F
     let invocation = arguments.job.invocation(&overrides, cli)?;
     let time = Duration::try_from_secs_f64(arguments.seconds).ok().filter(|time| !time.is_zero());
     let time = time.ok_or_else(|| Failure::new(Exit::Usage, "--seconds is a number above 0"))?;
-    let options = BenchOptions { images: arguments.images, time, rounds: arguments.rounds as usize };
+    let options =
+        BenchOptions { images: arguments.images, time, rounds: arguments.rounds as usize, commit: true };
     let is_quiet = cli.progress == ProgressStyle::None;
     let mut tell = |doing: &str| {
         if !is_quiet {

@@ -15,7 +15,7 @@ use crate::pipeline::{Decoding, Fault, Isolation, open_job};
 use crate::sample::{ErrorKind, RowError};
 use crate::tensor::{Layout, RowMut};
 
-use super::job::JobArgs;
+use super::job::{Changes, JobArgs};
 use super::print::line;
 use super::{Cli, Summary};
 
@@ -48,7 +48,7 @@ pub(super) async fn decode(arguments: &DecodeArgs, cli: &Cli) -> Result<Summary,
     let options = match &arguments.job {
         None => image::Options::new(224),
         Some(file) => {
-            let job = JobArgs { file: file.clone(), set: Vec::new(), limit: None, date: None };
+            let job = JobArgs { file: file.clone(), changes: Changes::default() };
             open_job(&job.invocation(&[], cli)?).await?.job.image
         }
     };

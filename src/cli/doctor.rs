@@ -1,18 +1,27 @@
-//! `doctor`: what this machine has to run with.
+//! `doctor`: what this machine has to run with, or whether a job can run on it.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::engine::{Runtime, Survey, Wish, choose, has_int8_dot, processor};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
+use super::job::{Changes, JobArgs};
 use super::print::line;
-use super::{Cli, Summary, decode};
+use super::{Cli, Summary, decode, doctor_job};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     #[command(subcommand)]
     about: Option<About>,
+    /// A job file (TOML) to look at instead of the machine alone: is everything there that a run needs, and what will
+    /// it take? Objects that mean nothing are written to its output and taken away again
+    #[arg(value_name = "JOB")]
+    job: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,9 +40,21 @@ impl DoctorArgs {
 }
 
 pub(super) async fn doctor(arguments: &DoctorArgs, cli: &Cli) -> Result<Summary, Failure> {
-    match &arguments.about {
-        None => machine(cli),
-        Some(About::Decode(arguments)) => decode::decode(arguments, cli).await,
+    let Changes { set, limit, date } = &arguments.changes;
+    let changes = !set.is_empty() || limit.is_some() || date.is_some();
+    match (&arguments.about, &arguments.job) {
+        (None, None) if changes => {
+            Err(Failure::new(Exit::Usage, "--set, --limit and --date change a job: name its file"))
+        }
+        (None, None) => machine(cli),
+        (None, Some(file)) => {
+            let job = JobArgs { file: file.clone(), changes: arguments.changes.clone() };
+            doctor_job::doctor(&job, cli).await
+        }
+        (Some(About::Decode(decoding)), None) if !changes => decode::decode(decoding, cli).await,
+        (Some(About::Decode(_)), _) => {
+            Err(Failure::new(Exit::Usage, "`doctor decode` takes its job as `--job JOB`, behind `decode`"))
+        }
     }
 }
 

@@ -16,6 +16,13 @@ pub(super) struct JobArgs {
     /// The job file (TOML)
     #[arg(value_name = "JOB")]
     pub file: PathBuf,
+    #[command(flatten)]
+    pub changes: Changes,
+}
+
+/// What a command line changes in a job file.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Changes {
     /// Override a key of the job file, such as `engine.batch_size=64`; may be given several times
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
@@ -30,8 +37,9 @@ pub(super) struct JobArgs {
 impl JobArgs {
     /// All overrides: `--limit` is one of them.
     pub fn overrides(&self) -> Vec<String> {
-        let limit = self.limit.map(|limit| format!("input.limit={limit}"));
-        self.set.iter().cloned().chain(limit).collect()
+        let Changes { set, limit, .. } = &self.changes;
+        let limit = limit.map(|limit| format!("input.limit={limit}"));
+        set.iter().cloned().chain(limit).collect()
     }
 
     pub fn invocation<'a>(
@@ -39,7 +47,7 @@ impl JobArgs {
         overrides: &'a [String],
         cli: &'a Cli,
     ) -> Result<Invocation<'a>, Failure> {
-        let source = Source { overrides, date: date(self.date.as_deref())? };
+        let source = Source { overrides, date: date(self.changes.date.as_deref())? };
         let onnxruntime = cli.onnxruntime.as_deref();
         Ok(Invocation {
             file: &self.file,

@@ -6,9 +6,11 @@ mod compare;
 mod decode;
 mod device;
 mod doctor;
+mod doctor_job;
 mod export;
 mod files;
 mod flips;
+mod init;
 mod job;
 mod metrics;
 mod model;
@@ -38,8 +40,8 @@ use crate::telemetry;
 
 /// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.
 ///
-/// Start with `tresnet-batch doctor`, then `tresnet-batch plan JOB` and `tresnet-batch run JOB`. A job that was
-/// stopped goes on where it was when the same command is given again.
+/// Start with `tresnet-batch init INPUT --model MODEL`, which writes a job file, then `doctor JOB`, `run JOB` and
+/// `report JOB`. A job that was stopped goes on where it was when the same command is given again.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 struct Cli {
@@ -79,6 +81,8 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at images and a model, and write a job file that fits them
+    Init(init::InitArgs),
     /// Run a job to its end, or take it up where it was stopped
     Run(run::RunArgs),
     /// Show the resolved job and the first rows of its plan; writes nothing
@@ -99,7 +103,7 @@ enum Command {
     /// Look at models, or turn a checkpoint into an ONNX file
     #[command(subcommand)]
     Model(model::ModelCommand),
-    /// Say what this machine has to run with
+    /// Say what this machine has to run with; with a job: whether it can run, and what it will take
     Doctor(doctor::DoctorArgs),
     /// Decodes for `--isolate`
     #[command(name = DECODE_COMMAND, hide = true)]
@@ -190,6 +194,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         .build()
         .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start the runtime", error))?;
     let ended = match &cli.command {
+        Command::Init(arguments) => runtime.block_on(init::init(arguments)),
         Command::Run(arguments) => runtime.block_on(run::run(arguments, cli)),
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, cli)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
@@ -221,6 +226,7 @@ impl Command {
 
     fn name(&self) -> &'static str {
         match self {
+            Command::Init(_) => "init",
             Command::Run(_) => "run",
             Command::Plan(_) => "plan",
             Command::Report(_) => "report",

@@ -29,7 +29,7 @@ pub use named::{NameTruth, Truth};
 pub use objects::split_address;
 pub use plan::{
     DoneImage, DoneImages, Excluding, LeftOut, Part, PlanPosition, PlanRow, PlanSource, Planner,
-    PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key,
+    PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key, segments_of,
 };
 pub use targets::{FolderRule, FolderTargets};
 pub use truth::TargetNames;

@@ -1,6 +1,10 @@
 //! What the machine is made of, as far as an engine or its user wants to know.
 
+use std::ffi::CString;
 use std::fs;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::EngineError;
 
@@ -27,6 +31,24 @@ pub fn available_memory() -> Option<u64> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
     let free = field(&info, "MemAvailable:")?;
     Some(container_memory().map_or(free, |left| free.min(left)))
+}
+
+/// Bytes that can still be written to the disk of a folder, by those who may not use its reserve; `None` where the
+/// system does not tell.
+pub fn free_disk(folder: &Path) -> Option<u64> {
+    let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
+    let mut found = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends in a zero, and the structure is there to be written.
+    let answer = unsafe { libc::statvfs(folder.as_ptr(), found.as_mut_ptr()) };
+    if answer != 0 {
+        return None;
+    }
+    // SAFETY: after a good answer all of it was written.
+    let found = unsafe { found.assume_init() };
+    // their types differ from system to system
+    #[allow(clippy::unnecessary_cast)]
+    let (blocks, size) = (found.f_bavail as u64, found.f_frsize as u64);
+    blocks.checked_mul(size)
 }
 
 /// Bytes that the process holds in memory.
@@ -98,5 +120,11 @@ mod tests {
             assert!(available_memory().unwrap() > 1 << 20);
             assert!(!processor().is_empty());
         }
+    }
+
+    #[test]
+    fn a_disk_has_room_and_a_folder_that_is_not_there_has_no_disk() {
+        assert!(free_disk(&std::env::temp_dir()).unwrap() > 0);
+        assert_eq!(free_disk(Path::new("/no/such/folder")), None);
     }
 }

@@ -40,7 +40,9 @@ mod sync {
 mod owners_model;
 
 pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators, device_memory_in_use};
-pub use machine::{available_memory, give_back_memory, has_int8_dot, processor, resident_memory, room_for};
+pub use machine::{
+    available_memory, free_disk, give_back_memory, has_int8_dot, processor, resident_memory, room_for,
+};
 pub use noise::NoiseEngine;
 pub use nvidia::{Driver, Gpu};
 pub use observe::Observer;

@@ -4,6 +4,7 @@
 //! a store for writing.
 
 mod components;
+mod draft;
 mod engine;
 mod error;
 mod fingerprint;
@@ -19,6 +20,7 @@ mod spec;
 mod storage;
 mod units;
 
+pub use draft::Draft;
 pub use error::JobError;
 pub use fingerprint::{Components, fingerprint};
 pub use frozen::{Excluded, Frozen, FrozenModel, FrozenTruth, Sets, TruthFile};

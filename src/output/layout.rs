@@ -63,6 +63,11 @@ impl Layout {
         format!("_tresnet/bench-{run}")
     }
 
+    /// Where `doctor` tries what the store lets it do: control data, never rows.
+    pub fn probe(run: &str) -> String {
+        format!("_tresnet/doctor-{run}")
+    }
+
     /// A file of the report.
     pub fn report(extension: &str) -> String {
         format!("{}/report.{extension}", Self::REPORT)

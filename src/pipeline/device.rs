@@ -1,5 +1,8 @@
 //! The devices of a run: chosen, loaded and warmed up, with the batch size that suits them.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 
 use crate::engine::{
@@ -8,7 +11,7 @@ use crate::engine::{
     warm_up,
 };
 use crate::failure::Failure;
-use crate::job::JobError;
+use crate::job::{JobError, JobSpec, LoadedModel};
 use crate::model::{Form, Precision};
 
 use super::job_run::Opened;
@@ -20,6 +23,8 @@ pub(super) struct Devices {
     pub engines: Vec<Box<dyn Engine>>,
     /// What they are.
     pub ran: Ran,
+    /// Time of the one full batch that each has run, the first one's.
+    pub warm_up: Duration,
 }
 
 /// What computes a run's rows, for summaries and footers.
@@ -188,8 +193,11 @@ impl Opened {
         }
         let bytes = Memory::slots(&engines, job.limits.requests, size) * size * engines[0].spec().row_bytes();
         room_for(bytes, size)?;
+        let mut times = Vec::with_capacity(engines.len());
         for engine in &mut engines {
+            let began = Instant::now();
             warm_up(engine.as_mut(), size)?;
+            times.push(began.elapsed());
         }
         let ran = Ran {
             provider: choice.provider.as_str(),
@@ -207,7 +215,7 @@ impl Opened {
                 })
                 .collect(),
         };
-        Ok(Devices { engines, ran })
+        Ok(Devices { engines, ran, warm_up: times.first().copied().unwrap_or_default() })
     }
 
     fn check_shapes(&self, engine: &dyn Engine) -> Result<(), Failure> {
@@ -234,9 +242,20 @@ pub(super) fn for_defaults(wish: Wish, choice: &Result<Choice, EngineError>) -> 
     }
 }
 
+/// What will compute a model, as far as this machine can tell.
+pub(super) fn choice_for(
+    spec: &JobSpec,
+    model: &LoadedModel,
+    onnxruntime: Option<&Path>,
+) -> Result<Result<Choice, EngineError>, JobError> {
+    let wish = spec.device();
+    let on_cpu = || choose(Wish::Only(Provider::Cpu), onnxruntime);
+    fit(choose(wish, onnxruntime), wish, model.fixed_precision(), on_cpu)
+}
+
 /// Holds what was chosen against the model's arithmetic: int8 graphs are made for processors. `auto` takes the processor
 /// for one then.
-pub(super) fn fit(
+fn fit(
     choice: Result<Choice, EngineError>,
     wish: Wish,
     fixed: Option<Precision>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dataset::{Excluding, FolderTargets, LeftOut, Planner, PlannerOptions, Planning};
-use crate::engine::{Choice, EngineError, Provider, Wish, choose, has_int8_dot};
+use crate::engine::{Choice, EngineError, has_int8_dot};
 use crate::failure::{Exit, Failure};
 use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
 use crate::output::{Layout, PartContext, Success};
@@ -13,11 +13,12 @@ use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
 use crate::telemetry;
 
-use super::device::{Devices, Ran, doubt, fit, for_defaults};
+use super::device::{Devices, Ran, choice_for, doubt, for_defaults};
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
 use super::inputs::Input;
 use super::isolate::Isolation;
 use super::opening::{Opening, check_range};
+use super::preflight::preflight;
 use super::run::{Stages, execute};
 use super::{Progress, Share, Shutdown, Snapshot, exclude, lock};
 
@@ -43,15 +44,15 @@ pub struct Invocation<'a> {
 
 /// A job resolved against its output, before anything is written.
 pub struct Opened {
-    spec: JobSpec,
-    settings: Settings,
+    pub(super) spec: JobSpec,
+    pub(super) settings: Settings,
     pub(super) model: LoadedModel,
     /// What will compute, as far as this machine could tell when the job was opened.
     pub choice: Result<Choice, EngineError>,
     pub(super) onnxruntime: Option<PathBuf>,
     /// The resolved job.
     pub job: ResolvedJob,
-    input: Input,
+    pub(super) input: Input,
     /// Where the rows go.
     pub output: Location,
     /// What stands on the output already.
@@ -124,10 +125,9 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let input = Input::open(&spec, settings).await?;
     let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
     let frozen = Frozen::read(&output).await?;
-    let (wish, onnxruntime) = (spec.device(), invocation.onnxruntime);
-    let on_cpu = || choose(Wish::Only(Provider::Cpu), onnxruntime);
-    let choice = fit(choose(wish, onnxruntime), wish, model.fixed_precision(), on_cpu)?;
-    let provider = for_defaults(wish, &choice);
+    let onnxruntime = invocation.onnxruntime;
+    let choice = choice_for(&spec, &model, onnxruntime)?;
+    let provider = for_defaults(spec.device(), &choice);
     let observed = input.observed();
     let job = ResolvedJob::resolve(&spec, invocation.file, &model, provider, frozen.as_ref(), observed)?;
     if let Some(frozen) = &frozen {
@@ -198,7 +198,7 @@ impl Opened {
     }
 
     /// What stands where the job is finished.
-    async fn finished_before(&self) -> Result<Option<Success>, Failure> {
+    pub(super) async fn finished_before(&self) -> Result<Option<Success>, Failure> {
         let Some(success) = Success::read(&self.output).await? else { return Ok(None) };
         if success.fingerprint != self.job.fingerprint {
             let why = "the output is finished for another job; take another `output.uri`".into();
@@ -266,7 +266,7 @@ async fn run_to_end(
     let _lock = lock::take(&opened.output, share)?;
     preflight(&opened.output, &frozen).await?;
 
-    let Devices { engines, ran } = devices;
+    let Devices { engines, ran, .. } = devices;
     progress.loaded(&ran);
     let (source, folders) = opened.source().await?;
     let Opened { job, input, output, settings, .. } = opened;
@@ -344,26 +344,6 @@ pub async fn write_plan(opened: &mut Opened, file: &Path) -> Result<Planned, Fai
         planned.left_out.add(&segment.head().left_out);
     }
     Ok(planned)
-}
-
-/// A store that lets one create what already stands would let two workers write one part.
-pub async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure> {
-    if !output.conditional_put() {
-        tracing::warn!("conditional writes are switched off: only one process at a time may plan");
-        return Ok(());
-    }
-    if output.refuses_to_create_again(Layout::JOB, frozen.to_json()?.into()).await? {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Exit::CannotCreate,
-        format!(
-            "`{}` lets an object be created twice, so exactly-once writing is not safe there (a store without \
-             conditional writes, or a disk without hard links); take another `output.uri`, or set \
-             `[storage] conditional_put = \"off\"` and see to it that one process at a time plans",
-            output.uri()
-        ),
-    ))
 }
 
 /// What every part's footer says.

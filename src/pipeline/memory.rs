@@ -42,7 +42,7 @@ impl Memory {
 
 /// Enough batches being filled that one slow image idles nobody. Beside them there is one for each that a device has in
 /// flight, and one that waits for it.
-fn filling(requests: usize, batch_size: usize) -> usize {
+pub(super) fn filling(requests: usize, batch_size: usize) -> usize {
     2.max(requests.div_ceil(batch_size))
 }
 

@@ -77,7 +77,13 @@ impl Location {
     }
 
     /// One write within its time.
-    async fn put(&self, name: &str, what: &str, bytes: Bytes, mode: PutMode) -> Result<(), Refusal> {
+    pub(super) async fn put(
+        &self,
+        name: &str,
+        what: &str,
+        bytes: Bytes,
+        mode: PutMode,
+    ) -> Result<(), Refusal> {
         use object_store::Error as E;
         let path = self.path(name).map_err(Refusal::Error)?;
         let within = self.settings.write_time(bytes.len());
@@ -182,7 +188,7 @@ fn is_file_of_age(item: &std::fs::DirEntry, age: Duration) -> bool {
 }
 
 /// Why a write was not confirmed.
-enum Refusal {
+pub(super) enum Refusal {
     /// It exists, or somebody else is writing it; or it was our own try, whose reply was lost.
     Conflict,
     Error(StoreError),

@@ -3,6 +3,7 @@
 //! The rest of the program reads whole objects, lists in key order and creates objects that must not exist
 //! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
 
+mod access;
 mod create;
 mod dated;
 mod error;
@@ -10,6 +11,7 @@ mod listing;
 mod local;
 mod location;
 mod parquet;
+mod race;
 mod read;
 mod retry;
 mod scratch;
@@ -19,12 +21,14 @@ mod uri;
 mod window;
 
 pub use crate::telemetry::redact;
+pub use access::Access;
 pub use create::Created;
 pub use dated::Dated;
 pub use error::{FetchError, StoreError};
 pub use local::Unreadable;
 pub use location::{Entry, Location, Role};
 pub use parquet::{ParquetObject, ParquetReadError};
+pub use race::Race;
 pub use read::{Fetched, Planned};
 pub use scratch::Scratch;
 pub use settings::Settings;

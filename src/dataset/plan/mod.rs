@@ -8,7 +8,7 @@ mod planner;
 mod segment;
 
 pub use excluding::{DoneImage, DoneImages, Excluding, group_key};
-pub use planner::{Planner, PlannerOptions, Planning};
+pub use planner::{Planner, PlannerOptions, Planning, segments_of};
 pub use segment::{Segment, SegmentHead};
 
 use std::collections::BTreeMap;

@@ -49,6 +49,22 @@ pub struct PlannerOptions {
     pub disorder: &'static str,
 }
 
+/// How many segments a plan of so many parts has; a shard or row group is a part of one row.
+pub fn segments_of(parts: u64, rows_per_part: u32) -> u64 {
+    let most = (MOST_ROWS / rows_per_part.max(1) as usize).max(1);
+    let size = |parts: usize| parts.min(most) as u64;
+    let (mut left, mut segments) = (parts, 0);
+    for parts in PARTS_BY_SEGMENT {
+        if left == 0 {
+            break;
+        }
+        left = left.saturating_sub(size(parts));
+        segments += 1;
+    }
+    // a plan without a part has a segment that says so
+    (segments + left.div_ceil(size(PARTS_OF_LATER_SEGMENTS))).max(1)
+}
+
 /// Walks the chain: existing segments are read and believed, missing ones are listed, cut and created.
 pub struct Planner<'a> {
     source: &'a dyn PlanSource,
@@ -291,5 +307,21 @@ impl<'a> Planner<'a> {
             self.left_out.add(&source.take_left_out());
         }
         Ok(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segments_of;
+
+    #[test]
+    fn segments_grow_up_to_256_parts_and_a_million_rows() {
+        for (parts, segments) in
+            [(0, 1), (1, 1), (2, 2), (5, 2), (6, 3), (21, 3), (85, 4), (86, 5), (341, 5), (342, 6)]
+        {
+            assert_eq!(segments_of(parts, 1024), segments, "{parts}");
+        }
+        // 32 parts of 32,768 rows are a million
+        assert_eq!((segments_of(21, 32_768), segments_of(53, 32_768), segments_of(54, 32_768)), (3, 4, 5));
     }
 }

@@ -9,7 +9,7 @@ mod engine;
 mod lent;
 mod report;
 mod scratch;
-mod some;
+pub(super) mod some;
 
 pub use engine::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
 use report::Runs;
@@ -31,7 +31,7 @@ use crate::telemetry;
 use super::device::{Devices, Ran};
 use super::inputs::{Input, any_row};
 use super::isolate::Isolation;
-use super::job_run::{Invocation, context, open_job};
+use super::job_run::{Invocation, Opened, context, open_job};
 use super::opening::Opening;
 use super::run::{SHARES_CORES, Stages, execute};
 use super::{Progress, Share, Shutdown, Snapshot};
@@ -52,6 +52,8 @@ pub struct BenchOptions {
     pub time: Duration,
     /// Rounds, of which the medians are reported.
     pub rounds: usize,
+    /// Whether the commit is measured, which writes to the output.
+    pub commit: bool,
 }
 
 /// Measures a job. `tell` hears what is being done.
@@ -62,18 +64,30 @@ pub async fn bench_job(
 ) -> Result<BenchReport, Failure> {
     let opened = open_job(invocation).await?;
     tell("loading the model");
-    let Devices { mut engines, ran } = opened.devices().await?;
-    // of several devices, the first
-    let engine = Lent::new(engines.swap_remove(0));
+    let devices = opened.devices().await?;
     let (source, _) = opened.source().await?;
     any_row(&source).await?;
+    measure(opened, devices, &source, options, tell).await
+}
+
+/// As [`bench_job`], of a job whose devices are loaded and whose images, as `source` lists them, are there.
+pub(super) async fn measure(
+    opened: Opened,
+    devices: Devices,
+    source: &dyn PlanSource,
+    options: BenchOptions,
+    tell: &mut dyn FnMut(&str),
+) -> Result<BenchReport, Failure> {
+    let Devices { mut engines, ran, .. } = devices;
+    // of several devices, the first
+    let engine = Lent::new(engines.swap_remove(0));
     let (mut job, input, output) = opened.into_parts();
     job.limits.batch_size = ran.batch_size;
     let bench = Bench { job, input, engine, ran, options };
 
     tell("listing the first images");
     let plan = Location::in_memory("plan")?;
-    let (parts, dataset) = bench.plan(&source, &plan).await?;
+    let (parts, dataset) = bench.plan(source, &plan).await?;
     let alone = Alone::new(&bench, &plan)?;
     let mut runs = Runs::default();
     let mut kept = Kept::default();
@@ -90,11 +104,13 @@ pub async fn bench_job(
         runs.engine.push(alone.engine(&mut kept, round == 1).await?);
         tell(&format!("{of}: together"));
         let rows = Location::in_memory("rows")?;
-        runs.together.push(bench.together(&source, &rows).await?);
+        runs.together.push(bench.together(source, &rows).await?);
         tell(&format!("{of}: encode and commit"));
         let files = alone.encode(&rows, &mut runs.encode).await?;
-        let folder = format!("{}-{round}", telemetry::run_id());
-        scratch::commit(&output, &folder, files, &mut runs.commit).await?;
+        if options.commit {
+            let folder = format!("{}-{round}", telemetry::run_id());
+            scratch::commit(&output, &folder, files, &mut runs.commit).await?;
+        }
     }
     Ok(runs.report(&bench, kept.mean_bytes()))
 }

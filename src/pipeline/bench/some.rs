@@ -10,7 +10,7 @@ use crate::dataset::{Dataset, Intake, Part, PartEnd, ReadError};
 use crate::pipeline::canary::FirstImages;
 
 /// The first images of a dataset.
-pub(super) struct SomeImages {
+pub(in crate::pipeline) struct SomeImages {
     dataset: Arc<dyn Dataset>,
     most: u64,
     left: AtomicU64,

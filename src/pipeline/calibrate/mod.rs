@@ -7,7 +7,7 @@ mod chosen;
 mod compared;
 mod feeder;
 mod sample;
-mod sampled;
+pub(super) mod sampled;
 mod source;
 
 use std::collections::BTreeMap;

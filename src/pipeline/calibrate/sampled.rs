@@ -1,7 +1,7 @@
-//! Reads a sample of an input into memory, by the input's own reader.
+//! Reads some images of an input into memory, by the input's own reader: a sample spread over all, or the first.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -9,11 +9,13 @@ use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::dataset::{
-    Arrival, FolderTargets, Intake, PlanRow, PlanSource, Planner, Planning, ReadError, Stop, Ticket, Unit,
+    Arrival, Dataset, FolderTargets, Intake, PlanRow, PlanSource, Planner, PlannerOptions, Planning,
+    ReadError, Stop, Ticket, Unit,
 };
 use crate::failure::Failure;
 use crate::job::ResolvedJob;
 use crate::output::Layout;
+use crate::pipeline::bench::some::SomeImages;
 use crate::pipeline::inputs::{Input, any_row};
 use crate::sample::{RowError, Sample};
 use crate::store::Location;
@@ -27,7 +29,7 @@ const MOST_BYTES: u64 = 1 << 30;
 const SHARDS: usize = 8;
 
 /// An image of a sample, encoded.
-pub(super) type Image = (Sample, Bytes);
+pub(in crate::pipeline) type Image = (Sample, Bytes);
 
 /// How large a sample is, and which.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,14 @@ pub(super) struct Sampled {
     pub images: Vec<Image>,
     /// Images that could not be read.
     pub left_out: u64,
+}
+
+/// The first images of an input.
+pub(in crate::pipeline) struct First {
+    /// In the order of the plan.
+    pub images: Vec<Image>,
+    /// The keys of those that could not be read, and why.
+    pub refused: Vec<(String, RowError)>,
 }
 
 /// Reads a sample of a job's input.
@@ -59,14 +69,46 @@ pub(super) async fn read(
     let mut options = job.planner_options(Planning::Make);
     // the sample itself is the limit, and it is in order
     (options.limit, options.sorted) = (None, false);
-    let mut planner = Planner::new(&chosen, &plan, Layout::segment, options);
     let dataset = input.dataset(job, &plan).await?;
+    let read = gather(&chosen, options, &plan, dataset.as_ref(), wanted, job.limits.requests).await?;
+    for (key, error) in &read.refused {
+        tracing::warn!(key, "left out of the sample: {}", error.message);
+    }
+    Ok(Sampled { images: read.images, left_out: read.refused.len() as u64 })
+}
+
+/// Reads the first images of a job's input; of shards, of the first one only.
+pub(in crate::pipeline) async fn first(
+    input: &Input,
+    job: &ResolvedJob,
+    images: usize,
+) -> Result<First, Failure> {
+    let source = input.source(job, None)?;
+    let plan = Location::in_memory("first")?;
+    let mut options = job.planner_options(Planning::Make);
+    let most = if source.unit() == Unit::Shard { 1 } else { images as u64 };
+    options.limit = Some(options.limit.map_or(most, |limit| limit.min(most)));
+    let dataset = SomeImages::new(input.dataset(job, &plan).await?, images as u64);
+    let wanted = Wanted { images, seed: 0 };
+    gather(source.as_ref(), options, &plan, &dataset, wanted, job.limits.requests).await
+}
+
+/// Reads everything that is planned and keeps as much as is wanted.
+async fn gather(
+    source: &dyn PlanSource,
+    options: PlannerOptions,
+    plan: &Location,
+    dataset: &dyn Dataset,
+    wanted: Wanted,
+    requests: usize,
+) -> Result<First, Failure> {
+    let mut planner = Planner::new(source, plan, Layout::segment, options);
     let gather = Gather {
-        requests: Arc::new(Semaphore::new(job.limits.requests.max(1))),
+        requests: Arc::new(Semaphore::new(requests.max(1))),
         begun: AtomicU64::new(0),
         found: Arc::new(Found {
             images: Mutex::new(Evenly::new(wanted.images, MOST_BYTES)),
-            left_out: AtomicU64::new(0),
+            refused: Mutex::default(),
         }),
     };
     while let Some(segment) = planner.next_segment().await? {
@@ -74,18 +116,16 @@ pub(super) async fn read(
             match dataset.read(&part, &gather).await {
                 Ok(_) => {}
                 // what came of it before it broke is as good as the rest
-                Err(ReadError::Damaged { .. }) => {
-                    gather.found.left_out.fetch_add(1, SeqCst);
-                }
+                Err(ReadError::Damaged { row, error }) => lock(&gather.found.refused).push((row.key, error)),
                 Err(error) => return Err(error.into()),
             }
         }
     }
     // a ticket that was dropped without delivery may still be on its way out
     drop(gather.requests);
-    let left_out = gather.found.left_out.load(SeqCst);
-    let kept = std::mem::replace(&mut *gather.found.lock(), Evenly::new(1, 0));
-    Ok(Sampled { images: kept.take(wanted.seed), left_out })
+    let refused = std::mem::take(&mut *lock(&gather.found.refused));
+    let kept = std::mem::replace(&mut *lock(&gather.found.images), Evenly::new(1, 0));
+    Ok(First { images: kept.take(wanted.seed), refused })
 }
 
 /// The rows that are read: images, or the shards in which they are.
@@ -114,13 +154,11 @@ struct Gather {
 
 struct Found {
     images: Mutex<Evenly<Image>>,
-    left_out: AtomicU64,
+    refused: Mutex<Vec<(String, RowError)>>,
 }
 
-impl Found {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Evenly<Image>> {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Intake for Gather {
@@ -154,12 +192,9 @@ impl Ticket for Taken {
         match image {
             Ok(Arrival { bytes, .. }) => {
                 let weight = bytes.len() as u64;
-                self.found.lock().push(self.number, weight, (self.sample, bytes));
+                lock(&self.found.images).push(self.number, weight, (self.sample, bytes));
             }
-            Err(error) => {
-                tracing::warn!(key = self.sample.key, "left out of the sample: {}", error.message);
-                self.found.left_out.fetch_add(1, SeqCst);
-            }
+            Err(error) => lock(&self.found.refused).push((self.sample.key, error)),
         }
     }
 }

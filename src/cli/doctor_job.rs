@@ -1,0 +1,69 @@
+//! `doctor JOB`: can it run here, and what will it take?
+
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::pipeline::{Check, Estimate, Known, State, examine};
+
+use super::job::JobArgs;
+use super::print::{count, duration, line};
+use super::{Cli, Summary};
+
+pub(super) async fn doctor(job: &JobArgs, cli: &Cli) -> Result<Summary, Failure> {
+    let overrides = job.overrides();
+    let invocation = job.invocation(&overrides, cli)?;
+    let examined = examine(&invocation, &mut show).await;
+    if let Some(estimate) = &examined.estimate {
+        show_estimate(estimate, invocation.file.display());
+    }
+    let many = |state: State| examined.checks.iter().filter(|check| check.state == state).count();
+    let (ok, warnings, failed) = (many(State::Ok), many(State::Warning), many(State::Failed));
+    line(format!("{ok} ok, {warnings} warnings, {failed} failed"));
+    let mut summary = Summary::new(json!({
+        "ok": ok,
+        "warnings": warnings,
+        "failed": failed,
+        "checks": examined.checks,
+        "estimate": examined.estimate,
+    }));
+    summary.failure = examined.failure();
+    Ok(summary)
+}
+
+fn show(check: &Check) {
+    let state = match check.state {
+        State::Ok => "ok",
+        State::Warning => "warning",
+        State::Failed => "FAILED",
+        State::NotChecked => "not yet",
+    };
+    line(format!("{state:<8} {:<9} {}", check.check, check.text));
+}
+
+fn show_estimate(estimate: &Estimate, file: std::path::Display<'_>) {
+    let known = match estimate.images_are {
+        Known::Exactly => "",
+        Known::AtLeast => "at least ",
+        Known::About => "about ",
+    };
+    line(format!("all of it  {known}{} images in {} parts", count(estimate.images), count(estimate.parts)));
+    line(format!("  time     {known}{}", duration(estimate.seconds.ceil() as u64)));
+    line(format!("  rows     {known}{:.1} MB", estimate.output_bytes as f64 / 1e6));
+    let asked = &estimate.requests;
+    if asked.listings + asked.reads + asked.writes > 0 {
+        line(format!(
+            "  requests {known}{} pages of the listing, {} reads, {} writes",
+            count(asked.listings),
+            count(asked.reads),
+            count(asked.writes)
+        ));
+    }
+    match estimate.cost {
+        Some(cost) => line(format!("  cost     {known}{cost:.2}, at `job.price_per_hour`")),
+        None => line("  cost     unknown: `job.price_per_hour` is not set"),
+    }
+    line(format!(
+        "  slowest  {}; `tresnet-batch bench job {file}` measures longer",
+        estimate.bottleneck.as_str()
+    ));
+}

@@ -1,0 +1,107 @@
+//! `init INPUT --model MODEL`: a job file for images and a model that are there.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::failure::{Exit, Failure};
+use crate::job::TargetsSpec;
+use crate::pipeline::{Start, start_job};
+
+use super::Summary;
+use super::files::refused;
+use super::print::line;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tresnet-batch init my/pictures --model models/tresnet_m/model.safetensors
+  tresnet-batch init s3://bucket/photos/ --model tresnet_m.pth -o photos.toml
+  tresnet-batch init 's3://bucket/train-{000..150}.tar' --model model.onnx --output rows
+  tresnet-batch init list.csv --images /data/photos --model tresnet_m.pth
+
+Nothing is written but the job file. Credentials come from the environment.")]
+pub(super) struct InitArgs {
+    /// Where the images are: a folder or a bucket (s3://, gs://, az://) of images, of WebDataset shards or of Parquet
+    /// files with images; one such file; a pattern of them; or a list of images (.csv, .tsv, .jsonl, .txt)
+    #[arg(value_name = "INPUT")]
+    input: String,
+    /// The network: a checkpoint (.safetensors, .pth, .bin), an .onnx file, or the folder in which one lies
+    #[arg(long, value_name = "MODEL")]
+    model: PathBuf,
+    /// Where the rows go (default: beside the images, in a folder whose name ends in -rows)
+    #[arg(long, value_name = "URI")]
+    output: Option<String>,
+    /// The folder below which the images of a list lie (default: the list's own)
+    #[arg(long, value_name = "URI")]
+    images: Option<String>,
+    /// The job file to write; one that is there is never written over
+    #[arg(short = 'o', long = "job", value_name = "FILE", default_value = "job.toml")]
+    file: PathBuf,
+}
+
+pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
+    let file = &arguments.file;
+    if file.extension().is_none_or(|extension| extension != "toml") {
+        let why = format!("the job file is called `{}`; its name ends in .toml", file.display());
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    if file.exists() {
+        return Err(is_there(file));
+    }
+    let draft = start_job(&Start {
+        input: &arguments.input,
+        below: arguments.images.as_deref(),
+        model: &arguments.model,
+        output: arguments.output.as_deref(),
+        file,
+    })
+    .await?;
+    write(file, draft.text().as_bytes())?;
+    line(format!("found    {}", draft.found));
+    line(format!("model    {} ({})", draft.model, draft.model_text));
+    line(format!("targets  {}", draft.targets_why));
+    line(format!("rows to  {}", draft.output));
+    line(format!("written  {}; next:", file.display()));
+    let program = std::env::args().next().unwrap_or_else(|| "tresnet-batch".to_owned());
+    for (command, what) in [
+        ("doctor", "is everything there, and what will it take?"),
+        ("plan", "what will be done; writes nothing"),
+        ("run", "the same again after any interruption"),
+        ("report", "from the rows alone"),
+    ] {
+        let command = format!("{program} {command} {}", file.display());
+        line(format!("  {command:<40} # {what}"));
+    }
+    Ok(Summary::new(json!({
+        "job": file,
+        "found": draft.found,
+        "format": draft.format.as_str(),
+        "targets": (draft.targets != TargetsSpec::None).then(|| draft.targets.as_str()),
+        "targets_why": draft.targets_why,
+        "model": draft.model,
+        "output": draft.output,
+    })))
+}
+
+fn is_there(file: &Path) -> Failure {
+    let why = format!(
+        "`{}` is there already and is not written over; give another name with -o FILE",
+        file.display()
+    );
+    Failure::new(Exit::CannotCreate, why)
+}
+
+/// Writes a new file, and never an old one.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut file = File::create_new(path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => is_there(path),
+        _ => refused(path, error),
+    })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
+        drop(std::fs::remove_file(path));
+        refused(path, error)
+    })
+}

@@ -1,0 +1,235 @@
+//! A job file for somebody who has none: what was found is typed, what may be wanted stands behind a `#`.
+
+use std::fmt::Write;
+
+use super::spec::{Format, TargetsSpec};
+
+/// Columns of a comment.
+const WIDTH: usize = 100;
+
+/// What is known of a job that nobody has typed yet.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// How the file is called in commands.
+    pub file: String,
+    /// The job's name.
+    pub name: String,
+    /// What was found at the input, a sentence.
+    pub found: String,
+    /// `input.uri`
+    pub uri: String,
+    /// `input.format`
+    pub format: Format,
+    /// `input.manifest`
+    pub manifest: Option<String>,
+    /// `input.targets`
+    pub targets: TargetsSpec,
+    /// Why these, or why none: a sentence.
+    pub targets_why: String,
+    /// `model.path`
+    pub model: String,
+    /// What the model is, a sentence.
+    pub model_text: String,
+    /// Whether the model's classes have names.
+    pub has_names: bool,
+    /// `output.uri`
+    pub output: String,
+}
+
+impl Draft {
+    /// The job file.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.head(&mut text);
+        self.input(&mut text);
+        self.rest(&mut text);
+        text
+    }
+
+    fn head(&self, text: &mut String) {
+        comment(text, &format!("Made by `tresnet-batch init`, which found {}.", self.found));
+        comment(
+            text,
+            "Paths are relative to the folder in which tresnet-batch is started. Keys behind a `#` are choices that are \
+             not taken; docs/job.md has every key. Next:",
+        );
+        let file = &self.file;
+        let next = [
+            (format!("doctor {file}"), "is everything there, and what will it take?"),
+            (format!("plan {file}"), "what will be done; writes nothing"),
+            (format!("run {file}"), "the same again after any interruption"),
+            (format!("report {file}"), "from the rows alone"),
+        ];
+        text.push_str("#\n");
+        for (command, what) in next {
+            // a file's name may hold anything, and a comment ends with its line
+            let command: String = command.chars().filter(|letter| !letter.is_control()).collect();
+            line(text, format_args!("#     tresnet-batch {command:<24} # {what}"));
+        }
+        line(text, format_args!("\n[job]\nname = {}", quoted(&self.name)));
+        choice(
+            text,
+            "price_per_hour = 1.0",
+            "what this machine costs an hour: doctor and run then tell the cost",
+        );
+    }
+
+    fn input(&self, text: &mut String) {
+        line(text, format_args!("\n[input]\nuri = {}", quoted(&self.uri)));
+        line(text, format_args!("format = {}", quoted(self.format.as_str())));
+        if let Some(manifest) = &self.manifest {
+            line(text, format_args!("manifest = {}", quoted(manifest)));
+        }
+        comment(text, &self.targets_why);
+        line(text, format_args!("targets = {}", quoted(self.targets.as_str())));
+        if !self.has_names {
+            choice(
+                text,
+                "classes = \"classes.txt\"",
+                "names of the model's classes, one a line; it brings none",
+            );
+        }
+        if self.format != Format::Webdataset {
+            choice(text, "limit = 1000", "only the first images; give a trial an output of its own");
+        }
+        let done = format!("exclude_done = [{}]", quoted(&self.output));
+        choice(text, &done, "in a later job with another output: leave out what this one has done");
+    }
+
+    fn rest(&self, text: &mut String) {
+        line(text, format_args!("\n[model]"));
+        comment(text, &self.model_text);
+        line(text, format_args!("path = {}", quoted(&self.model)));
+        if !self.model.ends_with(".onnx") {
+            choice(text, "precision = \"fp16\"", "the default on CUDA; fp32 on a CPU");
+        }
+        line(text, format_args!("\n[preprocess]"));
+        choice(
+            text,
+            "exif = \"apply\"",
+            "turn photographs as their camera says; default: as timm, which does not",
+        );
+        line(text, format_args!("\n[engine]"));
+        choice(text, "device = \"cpu\"", "default: CUDA where a device answers, else the CPU");
+        choice(text, "batch_size = \"auto\"", "try several sizes before the run; default: 32");
+        line(text, format_args!("\n[output]\nuri = {}", quoted(&self.output)));
+        choice(text, "embedding = \"none\"", "or \"f16\"; default: \"f32\", the largest part of a row");
+        choice(text, "logits = true", "all classes' numbers and not only the best");
+        line(text, format_args!("\n[limits]"));
+        choice(
+            text,
+            "max_error_fraction = 0.05",
+            "error rows by all, above which a run is refused; default: 0.01",
+        );
+        choice(text, "requests = 128", "in flight at once; default: 64");
+        line(text, format_args!("\n[report]\nformats = [\"json\", \"markdown\", \"html\"]"));
+        if self.targets != TargetsSpec::None {
+            choice(
+                text,
+                "require = [\"top1 >= 80\"]",
+                "a gate: run and report end with 65 where it does not hold",
+            );
+        }
+    }
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // writing to a text cannot fail
+    let _ = writeln!(text, "{line}");
+}
+
+/// A key that is not taken, and what it would do.
+fn choice(text: &mut String, key: &str, what: &str) {
+    line(text, format_args!("# {key:<28} # {what}"));
+}
+
+/// Sentences as lines of a comment.
+fn comment(text: &mut String, sentences: &str) {
+    let mut width = 0;
+    for word in sentences.split_whitespace() {
+        // what came from an input may hold anything
+        let word: String = word.chars().filter(|letter| !letter.is_control()).collect();
+        let length = word.chars().count() + 1;
+        if width == 0 || width + length > WIDTH {
+            text.push_str(if width == 0 { "#" } else { "\n#" });
+            width = 1;
+        }
+        text.push(' ');
+        text.push_str(&word);
+        width += length;
+    }
+    if width > 0 {
+        text.push('\n');
+    }
+}
+
+/// A text as TOML has it, on one line: JSON's escapes are TOML's, but for one character.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{JobSpec, Source, parse_text};
+
+    fn draft(format: Format, targets: TargetsSpec) -> Draft {
+        Draft {
+            file: "job.toml".into(),
+            name: "it's \"odd\"\n\u{7f}".into(),
+            found: "400 images in `a\u{1b}[2J\nb`".into(),
+            uri: "C:\\odd \"folder\"/é".into(),
+            format,
+            manifest: (format == Format::Manifest).then(|| "list.csv".into()),
+            targets,
+            targets_why: "a long reason ".repeat(20),
+            model: "m.safetensors".into(),
+            model_text: "a network".into(),
+            has_names: false,
+            output: "odd\nrows".into(),
+        }
+    }
+
+    fn parsed(text: &str) -> JobSpec {
+        parse_text(text, "job.toml", &Source::default()).unwrap_or_else(|error| panic!("{error}:\n{text}"))
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_whatever_the_names_hold() {
+        for (format, targets) in [
+            (Format::Folder, TargetsSpec::Folder),
+            (Format::Folder, TargetsSpec::None),
+            (Format::Manifest, TargetsSpec::Manifest),
+            (Format::Webdataset, TargetsSpec::Webdataset),
+            (Format::Parquet, TargetsSpec::None),
+        ] {
+            let draft = draft(format, targets);
+            let text = draft.text();
+            let spec = parsed(&text);
+            assert_eq!(
+                (&spec.input.uri, spec.input.format, spec.input.targets),
+                (&draft.uri, format, targets)
+            );
+            assert_eq!(spec.job.name.as_ref(), Some(&draft.name));
+            assert_eq!((&spec.input.manifest, &spec.output.uri), (&draft.manifest, &draft.output));
+            spec.input.check().unwrap();
+            assert!(
+                text.lines().all(|line| line.chars().count() <= 120 && !line.contains('\u{1b}')),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_choice_is_a_key_that_can_be_taken() {
+        let text = draft(Format::Folder, TargetsSpec::Folder).text();
+        let mut choices = 0;
+        for line in text.lines() {
+            let Some(key) = line.strip_prefix("# ").filter(|key| key.contains(" = ")) else { continue };
+            choices += 1;
+            let spec = parsed(&text.replace(line, key));
+            spec.input.check().unwrap();
+        }
+        assert_eq!(choices, 13, "{text}");
+    }
+}

@@ -1,0 +1,136 @@
+//! How a store will be reached, as far as the environment says it: names of variables, and no secret's value.
+
+use super::{Location, Uri, redact};
+
+/// How a location is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// For a person: whose credentials, which region, which endpoint.
+    pub text: String,
+    /// What may be wrong with it, and what to set.
+    pub doubt: Option<&'static str>,
+}
+
+/// Reads one variable.
+type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Location {
+    /// How it is reached; `None` on a local disk.
+    pub fn access(&self) -> Option<Access> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match &self.uri {
+            Uri::Local(_) => None,
+            Uri::Remote { scheme: "s3", .. } => Some(s3(&variable)),
+            Uri::Remote { scheme: "gs", .. } => Some(gs(&variable)),
+            Uri::Remote { .. } => Some(az(&variable)),
+        }
+    }
+}
+
+fn is_true(value: Option<String>) -> bool {
+    value.is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"))
+}
+
+/// The first of these variables that is set.
+fn first_of(variable: Variable<'_>, names: &[&'static str]) -> Option<&'static str> {
+    names.iter().find(|name| variable(name).is_some()).copied()
+}
+
+/// In the order in which the client looks.
+fn s3(variable: Variable<'_>) -> Access {
+    let has = |name: &str| variable(name).is_some();
+    let who = if is_true(variable("AWS_SKIP_SIGNATURE")) {
+        "unsigned requests"
+    } else if has("AWS_ACCESS_KEY_ID") && has("AWS_SESSION_TOKEN") {
+        "AWS_ACCESS_KEY_ID with a session token"
+    } else if has("AWS_ACCESS_KEY_ID") {
+        "AWS_ACCESS_KEY_ID"
+    } else if has("AWS_WEB_IDENTITY_TOKEN_FILE") {
+        "the role of AWS_WEB_IDENTITY_TOKEN_FILE"
+    } else if has("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || has("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+        "the container's role"
+    } else {
+        "the machine's role (no credentials in the environment)"
+    };
+    let endpoint = first_of(variable, &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]);
+    let region = first_of(variable, &["AWS_REGION", "AWS_DEFAULT_REGION"]).and_then(variable);
+    let doubt = (region.is_none() && endpoint.is_none())
+        .then_some("no AWS_REGION is set, so us-east-1 is taken; set it where the bucket lies elsewhere");
+    let at = endpoint.and_then(variable).map_or_else(String::new, |url| format!(", at {}", redact(&url)));
+    Access { text: format!("{who}, region {}{at}", region.as_deref().unwrap_or("us-east-1")), doubt }
+}
+
+fn gs(variable: Variable<'_>) -> Access {
+    const KEYS: [&str; 6] = [
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_SERVICE_ACCOUNT_PATH",
+        "GOOGLE_SERVICE_ACCOUNT_KEY",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_BEARER_TOKEN",
+        "SERVICE_ACCOUNT",
+    ];
+    let who = match first_of(variable, &KEYS) {
+        _ if is_true(variable("GOOGLE_SKIP_SIGNATURE")) => "unsigned requests",
+        Some(name) => name,
+        None => "the application's default credentials, or the machine's account",
+    };
+    Access { text: who.to_owned(), doubt: None }
+}
+
+fn az(variable: Variable<'_>) -> Access {
+    const KEYS: [&str; 7] = [
+        "AZURE_STORAGE_TOKEN",
+        "AZURE_STORAGE_ACCOUNT_KEY",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "AZURE_STORAGE_CLIENT_ID",
+        "AZURE_CLIENT_ID",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_STORAGE_SAS_KEY",
+    ];
+    let who = match first_of(variable, &KEYS) {
+        _ if is_true(variable("AZURE_SKIP_SIGNATURE")) => "unsigned requests",
+        Some(name) => name,
+        None => "the machine's identity (no credentials in the environment)",
+    };
+    let account = variable("AZURE_STORAGE_ACCOUNT_NAME");
+    let account = account.map_or_else(String::new, |account| format!(", account {account}"));
+    Access { text: format!("{who}{account}"), doubt: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with<'a>(set: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| set.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn variables_are_named_and_no_secret_is_shown() {
+        let set = [
+            ("AWS_ACCESS_KEY_ID", "AKIA-canary"),
+            ("AWS_SECRET_ACCESS_KEY", "canary"),
+            ("AWS_SESSION_TOKEN", "canary"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ENDPOINT", "https://user:canary@store.example/"),
+        ];
+        let access = s3(&with(&set));
+        assert_eq!(
+            access.text,
+            "AWS_ACCESS_KEY_ID with a session token, region eu-west-1, at https://***@store.example/"
+        );
+        assert_eq!(access.doubt, None);
+        let access =
+            az(&with(&[("AZURE_STORAGE_ACCOUNT_KEY", "canary"), ("AZURE_STORAGE_ACCOUNT_NAME", "me")]));
+        assert_eq!(access.text, "AZURE_STORAGE_ACCOUNT_KEY, account me");
+        assert_eq!(gs(&with(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "canary")])).text, "GOOGLE_SERVICE_ACCOUNT_KEY");
+    }
+
+    #[test]
+    fn a_region_that_nobody_names_is_doubted_unless_an_endpoint_is() {
+        let access = s3(&with(&[]));
+        assert!(access.text.contains("machine's role") && access.doubt.unwrap().contains("us-east-1"));
+        assert_eq!(s3(&with(&[("AWS_ENDPOINT", "http://127.0.0.1:1")])).doubt, None);
+        assert_eq!(s3(&with(&[("AWS_DEFAULT_REGION", "x")])).doubt, None);
+    }
+}
