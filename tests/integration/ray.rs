@@ -135,7 +135,7 @@ fn program_that(name: &str, script: &str) -> PathBuf {
 fn a_killed_worker_a_killed_program_and_a_lost_node_cost_no_row() {
     let Some(mut cluster) = Cluster::get() else { return };
     let job = job();
-    let mut driver = cluster.drive(&job, &["--parts-per-task", "5"]).spawn().unwrap();
+    let mut driver = cluster.drive(&job, &["--parts-per-task", "10"]).spawn().unwrap();
     for (order, after) in
         [("kill_worker", PARTS / 7), ("kill_program", PARTS / 4), ("remove_node", PARTS / 3)]
     {

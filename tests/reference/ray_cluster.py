@@ -36,11 +36,12 @@ def processes():
 
 
 def at_work():
-    """A program that a Ray worker runs, that worker and its node's raylet; waits for one."""
+    """The latest program that a Ray worker runs, that worker and its node's raylet; waits for one."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         alive = processes()
-        for program, (worker, name) in alive.items():
+        for program in sorted(alive, reverse=True):
+            worker, name = alive[program]
             above = worker
             while name == PROGRAM and above in alive:
                 if alive[above][1] == "raylet":
@@ -51,7 +52,8 @@ def at_work():
 
 
 def wait_until_gone(pids):
-    deadline = time.monotonic() + 30
+    """At once: a program that nobody ends has seconds of work left."""
+    deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
         if not set(pids) & set(processes()):
             return
