@@ -1,16 +1,18 @@
 """The operator of infra/airflow outside a DAG's run, on Airflow's own interpreter.
 
     airflow_operator.py codes PROGRAM CODE…            PROGRAM ends with the code that is given to it as its job
-    airflow_operator.py timeout PROGRAM JOB SECONDS    as Airflow does when `execution_timeout` is over
-    airflow_operator.py kill PROGRAM JOB SECONDS       as Airflow does when a task is cleared or marked in mid-run
+    airflow_operator.py timeout PROGRAM JOB PARTS      as Airflow does when `execution_timeout` is over
+    airflow_operator.py kill PROGRAM JOB PARTS         as Airflow does when a task is cleared or marked in mid-run
 
-Prints one JSON value: for `codes` what became of each, else the exception and the program's exit code.
+The latter two come when PARTS parts stand in `out`, beside the job file. Prints one JSON value: for `codes` what became of each, else the exception and the program's exit code.
 """
 
 import importlib.util
 import json
+import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from airflow.sdk.execution_time.timeout import timeout
@@ -35,6 +37,12 @@ def ended(made):
         return None, error
 
 
+def when_parts_stand(output, parts, act):
+    while len(list(output.glob("part-*.parquet"))) < parts:
+        time.sleep(0.005)
+    act()
+
+
 mode, program, *rest = sys.argv[1:]
 if mode == "codes":
     answers = {}
@@ -43,12 +51,11 @@ if mode == "codes":
         answers[code] = [type(error).__name__, str(error)] if error else ["well", result]
     print(json.dumps(answers))
 else:
-    job, seconds = rest[0], float(rest[1])
+    job, parts = rest[0], int(rest[1])
     made = operator("run", program, job)
-    if mode == "timeout":
-        with timeout(seconds):
-            _, error = ended(made)
-    else:
-        threading.Timer(seconds, made.on_kill).start()
+    # the alarm of `timeout` is brought forward, since no number of seconds is mid-run on every machine
+    act = made.on_kill if mode == "kill" else lambda: signal.setitimer(signal.ITIMER_REAL, 0.001)
+    threading.Thread(target=when_parts_stand, args=(Path(job).parent / "out", parts, act), daemon=True).start()
+    with timeout(100):
         _, error = ended(made)
     print(json.dumps({"error": type(error).__name__, "says": str(error), "exit": made.process.returncode}))

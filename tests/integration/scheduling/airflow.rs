@@ -6,15 +6,18 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tresnet_batch::job::{Source, load};
 
 use super::{Pace, TOO_HIGH, job_file};
-use crate::support::job::{Ended, IMAGES, ended, own_model, parts, program, reaches, rows, send, wait};
+use crate::support::job::{
+    Ended, IMAGES, ended, own_model, parts, program, reaches, rows, send, wait_at_most,
+};
 use crate::support::process::children;
 use crate::support::{ask_python, root, scratch};
 
@@ -35,6 +38,11 @@ struct Airflow {
     python: PathBuf,
     home: TempDir,
     environment: Vec<(&'static str, OsString)>,
+}
+
+/// Airflow itself takes many seconds for each of its commands, and far more on a machine that has other work.
+fn wait(child: Child) -> Ended {
+    wait_at_most(child, Duration::from_secs(400))
 }
 
 /// The tables of an empty Airflow, which take a while to make.
@@ -94,7 +102,7 @@ impl Airflow {
     }
 
     fn run(&self, date: &str, code: i32) -> Day {
-        self.states(date, &ended(&mut self.day(date)), code)
+        self.states(date, &wait(self.day(date).spawn().unwrap()), code)
     }
 }
 

@@ -197,10 +197,15 @@ pub fn ended(command: &mut Command) -> Ended {
 
 /// Waits for the program; nothing here takes two minutes, and a hang must not take the test run with it.
 pub fn wait(child: Child) -> Ended {
+    wait_at_most(child, Duration::from_secs(120))
+}
+
+/// As [`wait`], for what takes longer.
+pub fn wait_at_most(child: Child, patience: Duration) -> Ended {
     let pid = child.id();
     let (done, waiting) = mpsc::channel::<()>();
     let guard = std::thread::spawn(move || {
-        if waiting.recv_timeout(Duration::from_secs(120)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if waiting.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
             send(pid, "KILL");
         }
     });
