@@ -46,9 +46,14 @@ fn show_estimate(estimate: &Estimate, file: std::path::Display<'_>) {
         Known::AtLeast => "at least ",
         Known::About => "about ",
     };
-    line(format!("all of it  {known}{} images in {} parts", count(estimate.images), count(estimate.parts)));
+    let plural = if estimate.parts == 1 { "" } else { "s" };
+    line(format!(
+        "all of it  {known}{} images in {} part{plural}",
+        count(estimate.images),
+        count(estimate.parts)
+    ));
     line(format!("  time     {known}{}", duration(estimate.seconds.ceil() as u64)));
-    line(format!("  rows     {known}{:.1} MB", estimate.output_bytes as f64 / 1e6));
+    line(format!("  rows     {known}{} kB", count(estimate.output_bytes.div_ceil(1000))));
     let asked = &estimate.requests;
     if asked.listings + asked.reads + asked.writes > 0 {
         line(format!(

@@ -15,8 +15,12 @@ use super::estimate::{Estimate, Known};
 /// Of what is left on a disk, the share above which it is called scarce.
 const SCARCE: f64 = 0.9;
 
-pub(super) fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
+pub(super) fn shown(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..10_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
 }
 
 /// What a run holds beside the loaded model: batches, encoded images, and the rows of open parts.
@@ -33,20 +37,20 @@ pub(super) fn memory(job: &ResolvedJob, devices: &Devices, found: &mut Findings<
     let wanted = batches + images + rows;
     let told = format!(
         "up to {} beside the model: {} of batches, {} of encoded images (`limits.in_flight_bytes`), {} of rows",
-        megabytes(wanted),
-        megabytes(batches),
-        megabytes(images),
-        megabytes(rows)
+        shown(wanted),
+        shown(batches),
+        shown(images),
+        shown(rows)
     );
     match available_memory() {
         Some(left) if wanted > left => found.warn(
             "memory",
             format!(
                 "{told}; {} are left: lower `limits.in_flight_bytes`, `engine.batch_size` or `output.rows_per_part`",
-                megabytes(left)
+                shown(left)
             ),
         ),
-        Some(left) => found.ok("memory", format!("{told}; {} are left", megabytes(left))),
+        Some(left) => found.ok("memory", format!("{told}; {} are left", shown(left))),
         None => found.ok("memory", told),
     }
 }
@@ -64,8 +68,8 @@ pub(super) fn disk(output: &Location, estimate: &Estimate, found: &mut Findings<
     let or_more = if estimate.images_are == Known::AtLeast { " or more" } else { "" };
     let told = format!(
         "the rows will take about {}{or_more}; {} are left for `{}`",
-        megabytes(estimate.output_bytes),
-        megabytes(free),
+        shown(estimate.output_bytes),
+        shown(free),
         folder.display()
     );
     let less = "write less (`output.embedding = \"f16\"` or \"none\", `output.logits = false`)";
