@@ -224,7 +224,11 @@ fn a_run_that_is_killed_still_says_that_it_runs_and_since_when_it_is_silent() {
 
 #[test]
 fn a_second_signal_still_leaves_75() {
-    let job = slow().set("output.rows_per_part=90").set("limits.grace_seconds=100");
+    // large enough to be at work for longer than the metrics' two seconds
+    let job = slow()
+        .set("preprocess.image_size=896")
+        .set("output.rows_per_part=90")
+        .set("limits.grace_seconds=100");
     let mut child = job.command("run").arg("--metrics").arg(file_of(&job)).spawn().unwrap();
     let images = || {
         let text = std::fs::read_to_string(file_of(&job)).unwrap_or_default();
