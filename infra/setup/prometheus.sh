@@ -12,8 +12,9 @@ for program in "${programs[@]}"; do
   "$target/$program" --version >/dev/null 2>&1 || missing=yes
 done
 if [ -n "${missing:-}" ]; then
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null \
-    || die "this takes Prometheus and node_exporter from Debian's packages, and there is no apt-get here" "put ${programs[*]} into $target yourself, then run 'make test-monitoring' again"
+  if ! { command -v apt-get && command -v dpkg-deb; } >/dev/null; then
+    die "this takes Prometheus and node_exporter from Debian's packages, and there is no apt-get here" "put ${programs[*]} into $target yourself, then run 'make test-monitoring' again"
+  fi
   mkdir -p "$root/.runtime"
   work=$(mktemp -d "$root/.runtime/.new.XXXXXX")
   trap 'rm -rf "$work"' EXIT
