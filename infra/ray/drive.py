@@ -303,8 +303,8 @@ class Drive:
         finished = self.run_ranges(ranges) or status["complete"]
         seconds = time.monotonic() - self.began
         if not finished:
-            # whoever wrote the last part died before it could finish the job
-            self.once("run", "--parts", "0-0")
+            # whoever wrote the last part died before it could finish the job, or nothing is new and there is no part
+            self.once("run", *(["--parts", "0-0"] if self.parts else []))
         self.tell(last=True)
         report = self.once("report")
         rate = self.rows * missing / max(self.parts, 1) / max(seconds, 1e-9)

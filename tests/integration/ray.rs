@@ -110,6 +110,11 @@ fn job() -> Job {
         .set("limits.requests=2")
 }
 
+/// 240 images in 60 parts, large enough to be at work for a while on a fast machine.
+fn long_job() -> Job {
+    job().set("input.limit=240").set("preprocess.image_size=896")
+}
+
 /// The first 40 images, in ten parts.
 fn short_job() -> Job {
     job().set("input.limit=40").set("preprocess.image_size=64")
@@ -238,7 +243,7 @@ fn a_finished_job_is_only_reported_on_and_verified() {
 #[test]
 fn a_driver_that_is_stopped_ends_with_75_and_the_next_one_takes_up_there() {
     let Some(cluster) = Cluster::get() else { return };
-    let job = job().set("input.limit=240");
+    let job = long_job();
     let mut driver: Child = cluster.drive(&job, &["--parts-per-task", "20"]).spawn().unwrap();
     assert!(reaches(&mut driver, 5, || stands(&job)), "{}", wait(driver).stderr);
     send(driver.id(), "TERM");
@@ -255,7 +260,7 @@ fn a_driver_that_is_stopped_ends_with_75_and_the_next_one_takes_up_there() {
 #[test]
 fn a_driver_that_is_killed_leaves_no_program_behind() {
     let Some(cluster) = Cluster::get() else { return };
-    let job = job().set("input.limit=240");
+    let job = long_job();
     let mut driver = cluster.drive(&job, &["--parts-per-task", "20"]).spawn().unwrap();
     assert!(reaches(&mut driver, 5, || stands(&job)), "{}", wait(driver).stderr);
     driver.kill().unwrap();
