@@ -2,8 +2,8 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // together: what the shim takes of the second file is linked before libjpeg's version of it
-    let shim = ["src/image/jpeg_shim.c", "src/image/jpeg_memory.c"];
-    for file in shim.into_iter().chain(["src/image/jpeg_memory.h"]) {
+    let shim = ["src/image/jpeg/shim.c", "src/image/jpeg/memory.c", "src/image/jpeg/entropy.c"];
+    for file in shim.into_iter().chain(["src/image/jpeg/memory.h", "src/image/jpeg/entropy.h"]) {
         println!("cargo::rerun-if-changed={file}");
     }
     // `turbojpeg-sys` builds libjpeg-turbo, links it, and tells its dependents where the headers are.

@@ -3,9 +3,9 @@
  * back, the next one takes, so that a worker that has seen its images' sizes allocates nothing any more.
  *
  * Linked before libjpeg's version of these functions, which is thereby left out. Every decompressor of the program is
- * made by jpeg_shim.c, whose `client_data` begins with the store; one of TurboJPEG's own interface has none.
+ * made by shim.c, whose `client_data` begins with the store; one of TurboJPEG's own interface has none.
  */
-#include "jpeg_memory.h"
+#include "memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-//! JPEG, by libjpeg-turbo through the shim in `jpeg_shim.c`.
+//! JPEG, by libjpeg-turbo through the shim in `shim.c`.
 //!
 //! What is decoded and what is refused follows Pillow: its colour conversions, its upsampling, and its rule for files
 //! that end too early (`truncated` when libjpeg asks for more bytes before the last row is out). Warnings are accepted as
@@ -8,17 +8,21 @@
 //! reach, and nothing below them is read: such a file cannot run out of bytes. Of all others every row is decoded, also
 //! those that nobody needs, because a cut would else go unseen.
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_uint};
+mod entropy;
+mod huffman;
+
+use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use turbojpeg_sys as _; // for its archive: the shim calls libjpeg's own functions in it
 
-use super::canvas::Canvas;
-use super::error::Error;
-use super::exif::Orientation;
-use super::filter::Region;
-use super::options::DecoderWarnings;
+use crate::image::canvas::Canvas;
+use crate::image::error::Error;
+use crate::image::exif::Orientation;
+use crate::image::filter::Region;
+use crate::image::options::DecoderWarnings;
+use huffman::Scan;
 
 /// The shim's context, known here by its address alone.
 #[repr(C)]
@@ -60,25 +64,35 @@ unsafe extern "C" {
         width: *mut c_uint,
         height: *mut c_uint,
     ) -> c_int;
-    fn tresnet_jpeg_columns(jpeg: *mut Context, left: *mut c_uint, width: *mut c_uint) -> c_int;
+    fn tresnet_jpeg_columns(
+        jpeg: *mut Context,
+        scan: *mut c_void,
+        left: *mut c_uint,
+        width: *mut c_uint,
+    ) -> c_int;
     fn tresnet_jpeg_skip(jpeg: *mut Context, count: c_uint) -> c_int;
     fn tresnet_jpeg_row(jpeg: *mut Context, row: *mut c_uchar) -> c_int;
     fn tresnet_jpeg_finish(jpeg: *mut Context) -> c_int;
 }
 
-/// libjpeg's context and the row in hand, kept from image to image.
+/// libjpeg's context, the decoder of its scans, and the row in hand, kept from image to image.
 pub(super) struct Jpeg {
     context: NonNull<Context>,
+    /// From a box, given back in `drop`. Touched by the shim alone, through `entropy.rs`.
+    scan: NonNull<Scan>,
     row: Vec<u8>,
 }
 
-// SAFETY: the context is one heap allocation that holds no thread's identity; it moves with its only owner.
+// SAFETY: both are heap allocations that hold no thread's identity; they move with their only owner.
 unsafe impl Send for Jpeg {}
 
 impl Drop for Jpeg {
     fn drop(&mut self) {
-        // SAFETY: `context` came from `tresnet_jpeg_new` and is freed here alone.
-        unsafe { tresnet_jpeg_free(self.context.as_ptr()) }
+        // SAFETY: `context` came from `tresnet_jpeg_new`, `scan` from a box, and both are freed here alone.
+        unsafe {
+            tresnet_jpeg_free(self.context.as_ptr());
+            drop(Box::from_raw(self.scan.as_ptr()));
+        }
     }
 }
 
@@ -87,7 +101,8 @@ impl Jpeg {
     pub(super) fn new() -> Option<Jpeg> {
         // SAFETY: no preconditions; a null result is handled.
         let context = NonNull::new(unsafe { tresnet_jpeg_new() })?;
-        Some(Jpeg { context, row: Vec::new() })
+        let scan = NonNull::from(Box::leak(Box::new(Scan::new())));
+        Some(Jpeg { context, scan, row: Vec::new() })
     }
 
     pub(super) fn decode(&mut self, bytes: &[u8], canvas: &mut Canvas<'_>) -> Result<(), Error> {
@@ -111,8 +126,9 @@ impl Jpeg {
         let height = image.start(divisor)?;
         let Region { columns, rows } = canvas.region();
         let (mut left, mut below) = (0, height);
-        if header.partial != 0 && limits.decoder_warnings == DecoderWarnings::Accept {
-            left = image.columns(columns.lo.saturating_sub(MARGIN), columns.hi.saturating_add(MARGIN))?;
+        let partial = header.partial != 0 && limits.decoder_warnings == DecoderWarnings::Accept;
+        if partial {
+            left = image.columns(self.scan, columns.lo.saturating_sub(MARGIN), columns.hi.saturating_add(MARGIN))?;
             image.skip(rows.lo)?;
             canvas.skip(rows.lo);
             below = rows.hi;
@@ -125,7 +141,8 @@ impl Jpeg {
             }
             canvas.row(left, &self.row);
         }
-        if below == height {
+        // in a partial decode an end marker is known to be there
+        if !partial {
             image.finish()?;
         }
         match image.warning() {
@@ -185,12 +202,14 @@ impl<'a> Image<'a> {
 
     /// Leaves out what is not between these columns, as far as libjpeg can; gives the first that is left. For images
     /// that may be partial, before the first row.
-    fn columns(&mut self, lo: u32, hi: u32) -> Result<u32, Error> {
+    fn columns(&mut self, scan: NonNull<Scan>, lo: u32, hi: u32) -> Result<u32, Error> {
         let mut left = lo;
         let mut width = hi.min(self.width) - lo;
         // SAFETY: as for `start`; both numbers are written before the call returns. Columns beyond the image are
-        // reported as an error.
-        let status = unsafe { tresnet_jpeg_columns(self.context.as_ptr(), &raw mut left, &raw mut width) };
+        // reported as an error. `scan` lives as long as the context, and nothing else touches it.
+        let status = unsafe {
+            tresnet_jpeg_columns(self.context.as_ptr(), scan.as_ptr().cast(), &raw mut left, &raw mut width)
+        };
         self.check(status, "before its first row")?;
         self.width = width;
         Ok(left)

@@ -1,5 +1,5 @@
 /*
- * What src/image/jpeg.rs needs of libjpeg, with libjpeg's non-local exits kept on this side.
+ * What mod.rs beside it needs of libjpeg, with libjpeg's non-local exits kept on this side.
  *
  * Every function below that can fail arms `escape` first, so no longjmp ever crosses a Rust frame. An image is read
  * from one buffer that holds all there is: running out of it suspends libjpeg, which here means that the file is cut.
@@ -16,7 +16,8 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
-#include "jpeg_memory.h"
+#include "entropy.h"
+#include "memory.h"
 
 enum { STATUS_OK = 0, STATUS_SUSPENDED = 1, STATUS_ERROR = 2, STATUS_SCANS = 3, STATUS_MEMORY = 4 };
 
@@ -24,7 +25,8 @@ enum { STATUS_OK = 0, STATUS_SUSPENDED = 1, STATUS_ERROR = 2, STATUS_SCANS = 3, 
 enum { BLOCK = 65536 };
 
 struct tresnet_jpeg {
-    struct tresnet_memory memory; /* first: jpeg_memory.c knows this alone */
+    struct tresnet_memory memory; /* first: memory.c knows this alone */
+    struct tresnet_entropy entropy;
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr errors;
     struct jpeg_source_mgr source;
@@ -45,6 +47,8 @@ struct tresnet_jpeg_header {
 };
 
 static struct tresnet_jpeg *owner(j_common_ptr info) { return info->client_data; }
+
+struct tresnet_entropy *tresnet_jpeg_entropy(j_decompress_ptr info) { return &owner((j_common_ptr)info)->entropy; }
 
 static void on_error(j_common_ptr info) {
     struct tresnet_jpeg *jpeg = owner(info);
@@ -199,13 +203,15 @@ int tresnet_jpeg_start(struct tresnet_jpeg *jpeg, unsigned divisor, unsigned *wi
 
 /*
  * Once, before the first row, of an image that `may_be_partial`: from here on rows hold `width` columns from `left` on.
- * Both are widened to where libjpeg can begin. All bytes are shown, so nothing suspends any more.
+ * Both are widened to where libjpeg can begin. All bytes are shown, so nothing suspends any more, and `scan` may read
+ * ahead.
  */
-int tresnet_jpeg_columns(struct tresnet_jpeg *jpeg, unsigned *left, unsigned *width) {
+int tresnet_jpeg_columns(struct tresnet_jpeg *jpeg, struct tresnet_scan *scan, unsigned *left, unsigned *width) {
     if (setjmp(jpeg->escape)) return jpeg->status;
     while (source_feed(jpeg)) {
     }
     jpeg_crop_scanline(&jpeg->info, left, width);
+    tresnet_entropy_install(&jpeg->entropy, &jpeg->info, scan, *left, *width);
     return STATUS_OK;
 }
 
@@ -226,7 +232,7 @@ int tresnet_jpeg_row(struct tresnet_jpeg *jpeg, unsigned char *row) {
 }
 
 /*
- * Reads on to the end marker, as far as it is shown. A file that ends after its last row, but before its marker, is
+ * Not after `tresnet_jpeg_columns`. Reads on to the end marker, as far as it is shown. A file that ends after its last row, but before its marker, is
  * whole.
  */
 int tresnet_jpeg_finish(struct tresnet_jpeg *jpeg) {

@@ -1,0 +1,276 @@
+//! Huffman decoding of a baseline scan, the larger half of a decode's time (docs/performance.md).
+//!
+//! It stands in for libjpeg's own decoder where all is as it should be: libjpeg asks for an MCU, gets its coefficients, and
+//! goes on with them. Whatever is unusual is handed back at the MCU where it begins, with the exact place in the file:
+//! restart markers, codes that do not exist, runs that leave their block, the end of the data. What libjpeg then makes of it
+//! is what it would have made of it alone, so that not a byte differs.
+//!
+//! Faster than libjpeg's: code and value come out of one look-up ([`table`]), 56 bits are fetched at a time without a branch
+//! because the stuffed zeros are taken out beforehand ([`window`]), the tables of the last file are kept, and coefficients
+//! that nobody needs are not made.
+
+mod table;
+mod window;
+
+pub(in crate::image) use table::{Definition, Kind};
+use table::{END, Step, Table};
+use window::Window;
+
+/// A block's coefficients, row by row.
+pub(super) type Block = [i16; 64];
+
+/// Components of a scan, and tables of a kind, at most (T.81, B.2).
+pub(super) const COMPONENTS: usize = 4;
+
+/// Blocks of an MCU, at most (T.81, B.2.3).
+pub(super) const BLOCKS: usize = 10;
+
+/// Row-by-row place of each coefficient in zigzag order (T.81, figure A.6).
+const PLACES: [u8; 64] = places();
+
+const fn places() -> [u8; 64] {
+    let mut places = [0; 64];
+    let (mut row, mut column, mut at) = (0usize, 0usize, 0);
+    while at < 64 {
+        places[at] = (row * 8 + column) as u8;
+        let up = (row + column).is_multiple_of(2);
+        match (up, row, column) {
+            (true, _, 7) | (false, 7, _) => {
+                if up { row += 1 } else { column += 1 }
+            }
+            (true, 0, _) => column += 1,
+            (false, _, 0) => row += 1,
+            (true, _, _) => (row, column) = (row - 1, column + 1),
+            (false, _, _) => (row, column) = (row + 1, column - 1),
+        }
+        at += 1;
+    }
+    places
+}
+
+/// Which component a block of an MCU belongs to, and its tables.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(super) struct Member {
+    pub component: u8,
+    pub dc: u8,
+    pub ac: u8,
+}
+
+/// Where a scan stands between two MCUs.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Position {
+    /// Bytes of the input that are used up.
+    pub read: usize,
+    /// Of them, the last `left` bits were not.
+    pub bits: u64,
+    pub left: u32,
+    /// The last DC coefficient of each component.
+    pub dc: [i32; COMPONENTS],
+}
+
+/// What is wanted of an MCU.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Nothing,
+    Dc,
+    All,
+}
+
+/// libjpeg has to look at this MCU. The scan stands where it began; its blocks hold anything.
+#[derive(Debug)]
+pub(super) struct Unusual;
+
+/// Bits in hand, and where they come from.
+#[derive(Clone, Copy, Default)]
+struct Bits {
+    /// From the top. Below those that are in hand stand some that will be read again.
+    buffer: u64,
+    /// How many, in the lowest six bits; the others are anything.
+    count: u32,
+    /// The byte of the window that is read next.
+    at: usize,
+}
+
+impl Bits {
+    /// Makes them 56 or more.
+    #[inline(always)]
+    fn refill(&mut self, window: &Window) {
+        let count = self.count & 63;
+        self.buffer |= window.load(self.at) >> count;
+        self.at += ((63 - count) >> 3) as usize;
+        self.count = count | 56;
+    }
+
+    #[inline(always)]
+    fn take(&mut self, step: Step) {
+        self.buffer <<= step.bits() & 63;
+        self.count = self.count.wrapping_sub(step.bits());
+    }
+
+    /// Takes what `table` says that they begin with. Afterwards there are at most [`table::LOOK`] bits fewer.
+    #[inline(always)]
+    fn next(&mut self, table: &Table, window: &Window) -> Option<Step> {
+        let mut step = table.look(self.buffer);
+        if step.is_half() {
+            self.refill(window);
+            step = table.long(self.buffer)?;
+            self.take(step);
+            self.refill(window);
+            step = step.taken();
+        }
+        self.take(step);
+        Some(step)
+    }
+
+    /// Bits of the window that are taken.
+    fn position(&self) -> usize {
+        self.at * 8 - (self.count & 63) as usize
+    }
+}
+
+/// The decoder of a scan. Kept from image to image for its buffers and tables.
+pub(super) struct Scan {
+    window: Window,
+    bits: Bits,
+    last: [i32; COMPONENTS],
+    members: [Member; BLOCKS],
+    blocks: usize,
+    dc: [Table; COMPONENTS],
+    ac: [Table; COMPONENTS],
+    #[cfg(target_arch = "x86_64")]
+    bmi2: bool,
+}
+
+impl Scan {
+    pub fn new() -> Scan {
+        Scan {
+            window: Window::new(),
+            bits: Bits::default(),
+            last: [0; COMPONENTS],
+            members: [Member::default(); BLOCKS],
+            blocks: 0,
+            dc: std::array::from_fn(|_| Table::new(Kind::Dc)),
+            ac: std::array::from_fn(|_| Table::new(Kind::Ac)),
+            #[cfg(target_arch = "x86_64")]
+            bmi2: is_x86_feature_detected!("bmi2"),
+        }
+    }
+
+    /// The blocks of an MCU, at most [`BLOCKS`].
+    pub fn consists_of(&mut self, members: &[Member]) {
+        self.members[..members.len()].copy_from_slice(members);
+        self.blocks = members.len();
+    }
+
+    /// Table `number`, below [`COMPONENTS`], of the DC coefficients or of the others.
+    pub fn define(&mut self, kind: Kind, number: usize, definition: &Definition) {
+        match kind {
+            Kind::Dc => self.dc[number].define(definition),
+            Kind::Ac => self.ac[number].define(definition),
+        }
+    }
+
+    /// Goes on from a position whose bytes are read; the input of the next calls begins behind them.
+    pub fn take_over(&mut self, position: &Position) {
+        let bytes = position.bits.to_be_bytes();
+        let before = &bytes[8 - (position.left as usize).div_ceil(8)..];
+        self.window.restart(before);
+        self.bits = Bits::default();
+        let taken = before.len() as u32 * 8 - position.left;
+        if taken > 0 {
+            self.bits = Bits { buffer: u64::from(before[0]) << 56 << taken, count: 8 - taken, at: 1 };
+        }
+        self.last = position.dc;
+    }
+
+    /// The position before the next MCU.
+    pub fn hand_back(&self) -> Position {
+        let (read, bits, left) = self.window.position(self.bits.position());
+        Position { read, bits, left, dc: self.last }
+    }
+
+    /// Decodes an MCU into its blocks, which are zero before; `input` is the same for all calls since `take_over`. Blocks
+    /// are left alone, and may be none, where nothing is wanted.
+    pub fn mcu(&mut self, input: &[u8], wanted: Wanted, blocks: &mut [Block]) -> Result<(), Unusual> {
+        self.bits.at = self.window.advance(input, self.bits.at);
+        let before = (self.bits, self.last);
+        #[cfg(target_arch = "x86_64")]
+        let decoded = if self.bmi2 {
+            // SAFETY: the feature was found.
+            unsafe { self.decode_bmi2(wanted, blocks) }
+        } else {
+            self.decode(wanted, blocks)
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let decoded = self.decode(wanted, blocks);
+        if decoded.is_some() && self.window.holds(self.bits.position()) {
+            return Ok(());
+        }
+        (self.bits, self.last) = before;
+        Err(Unusual)
+    }
+
+    /// Shifts by a variable number of bits are one instruction with it.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "bmi2")]
+    fn decode_bmi2(&mut self, wanted: Wanted, blocks: &mut [Block]) -> Option<()> {
+        self.decode(wanted, blocks)
+    }
+
+    #[inline(always)]
+    fn decode(&mut self, wanted: Wanted, blocks: &mut [Block]) -> Option<()> {
+        let Scan { window, bits, last, members, dc, ac, .. } = self;
+        let mut hand = *bits;
+        for (number, member) in members[..self.blocks].iter().enumerate() {
+            let (dc, ac) = (&dc[usize::from(member.dc) % COMPONENTS], &ac[usize::from(member.ac) % COMPONENTS]);
+            hand.refill(window);
+            let step = hand.next(dc, window)?;
+            let last = &mut last[usize::from(member.component) % COMPONENTS];
+            *last = last.wrapping_add(i32::from(step.value()));
+            if wanted == Wanted::All {
+                let block = blocks.get_mut(number)?;
+                block[0] = *last as i16;
+                coefficients(window, &mut hand, ac, |place, value| block[usize::from(PLACES[place & 63] & 63)] = value)?;
+            } else {
+                if wanted == Wanted::Dc {
+                    blocks.get_mut(number)?[0] = *last as i16;
+                }
+                coefficients(window, &mut hand, ac, |_, _| ())?;
+            }
+        }
+        *bits = hand;
+        Some(())
+    }
+}
+
+/// Reads all coefficients of a block but the first. A run that leaves the block is as unusual as a code that is none.
+#[inline(always)]
+fn coefficients(
+    window: &Window,
+    bits: &mut Bits,
+    table: &Table,
+    mut put: impl FnMut(usize, i16),
+) -> Option<()> {
+    /// Look-ups for which the bits of one fetch suffice, and one more.
+    const STEPS: u32 = 56 / table::LOOK;
+    let mut place = 0;
+    let last = 'block: loop {
+        bits.refill(window);
+        for _ in 0..STEPS {
+            let step = bits.next(table, window)?;
+            place += step.advance();
+            if place >= 63 {
+                break 'block step;
+            }
+            put(place, step.value());
+        }
+    };
+    match place {
+        63 => put(place, last.value()),
+        _ if last.advance() != END => return None,
+        _ => (),
+    }
+    Some(())
+}

@@ -1,0 +1,169 @@
+//! A Huffman table made into one that answers with code and value together.
+
+/// Bits that one look-up sees. A table of them takes 8 KiB, so that luma's and chroma's stay in the first cache.
+pub(super) const LOOK: u32 = 11;
+
+/// What an entry adds to the coefficient's number where the block ends.
+pub(super) const END: usize = 64;
+
+/// The definition, as a JPEG gives it (T.81, B.2.4.2): how many codes there are of each length, and what they mean.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::image) struct Definition {
+    /// `counts[n]` codes are `n` bits long; `counts[0]` means nothing.
+    pub counts: [u8; 17],
+    /// In the order of the codes.
+    pub symbols: [u8; 256],
+}
+
+/// What the next bits begin with, packed: bits of the code and of its value, the value, and how far the coefficient's
+/// number moves, which is [`END`] where the block ends. The value is 0 where 16 zeros are passed over.
+///
+/// Where code and value together are longer than the look-up, the first are 0, and in place of the others stand the code's
+/// symbol and its length (0 where it alone is too long).
+#[derive(Clone, Copy, Default)]
+pub(super) struct Step(u32);
+
+impl Step {
+    fn whole(bits: u32, value: i16, advance: usize) -> Step {
+        Step(bits | u32::from(value.cast_unsigned()) << 8 | (advance as u32) << 24)
+    }
+
+    fn half(symbol: u8, length: u32) -> Step {
+        Step(u32::from(symbol) << 8 | length << 24)
+    }
+
+    /// Whether [`Table::long`] has to look.
+    #[inline(always)]
+    pub fn is_half(self) -> bool {
+        self.0 & 63 == 0
+    }
+
+    /// In the lowest six bits; the others are anything.
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub fn value(self) -> i16 {
+        ((self.0 >> 8) as u16).cast_signed()
+    }
+
+    #[inline(always)]
+    pub fn advance(self) -> usize {
+        (self.0 >> 24) as usize
+    }
+
+    /// The same, when its bits have been taken.
+    pub fn taken(self) -> Step {
+        Step(self.0 & !63)
+    }
+}
+
+/// Which coefficients a table is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::image) enum Kind {
+    /// A symbol is the size of a difference.
+    Dc,
+    /// A symbol is a run of zeros and a size.
+    Ac,
+}
+
+impl Kind {
+    /// Advance and size of a symbol. An AC symbol of size 0 ends the block, unless its run is 15 (T.81, F.2.2.2).
+    #[inline(always)]
+    fn meaning(self, symbol: u8) -> (usize, u32) {
+        let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+        match self {
+            Kind::Dc => (0, size),
+            Kind::Ac if size == 0 && run < 15 => (END, 0),
+            Kind::Ac => (run + 1, size),
+        }
+    }
+}
+
+/// The number that `size` bits stand for (T.81, figure F.12).
+#[inline(always)]
+fn extend(bits: u32, size: u32) -> i16 {
+    let low = bits < (1 << size) >> 1;
+    (bits.cast_signed() - if low { (1 << size) - 1 } else { 0 }) as i16
+}
+
+pub(super) struct Table {
+    kind: Kind,
+    definition: Definition,
+    look: Box<[Step; 1 << LOOK]>,
+    /// Codes of at most so many bits, filled up to 16 bits, lie below this.
+    below: [u32; 17],
+    /// Place among the symbols of the first code of a length, less that code.
+    offset: [i32; 17],
+}
+
+impl Table {
+    pub fn new(kind: Kind) -> Table {
+        let definition = Definition { counts: [0; 17], symbols: [0; 256] };
+        Table { kind, definition, look: Box::new([Step::default(); 1 << LOOK]), below: [0; 17], offset: [0; 17] }
+    }
+
+    /// Nothing is done where the table is already the defined one: most files have the tables of the file before.
+    pub fn define(&mut self, definition: &Definition) {
+        if self.definition == *definition {
+            return;
+        }
+        self.definition.clone_from(definition);
+        self.look.fill(Step::default());
+        let (mut code, mut place) = (0u32, 0usize);
+        for length in 1..=16u32 {
+            self.offset[length as usize] = place as i32 - code.cast_signed();
+            for _ in 0..definition.counts[length as usize] {
+                let symbol = definition.symbols[place & 255];
+                if length <= LOOK {
+                    self.enter(code, length, symbol);
+                }
+                (code, place) = (code + 1, place + 1);
+            }
+            self.below[length as usize] = code << (16 - length);
+            code <<= 1;
+        }
+    }
+
+    fn enter(&mut self, code: u32, length: u32, symbol: u8) {
+        let (advance, size) = self.kind.meaning(symbol);
+        let first = (code << (LOOK - length)) as usize;
+        let Some(entries) = self.look.get_mut(first..first + (1 << (LOOK - length))) else {
+            return; // no prefix code; libjpeg has refused such a table
+        };
+        if length + size > LOOK {
+            entries.fill(Step::half(symbol, length));
+            return;
+        }
+        let each = 1 << (LOOK - length - size);
+        for (bits, entries) in entries.chunks_exact_mut(each).enumerate() {
+            let value = extend(bits as u32, size);
+            entries.fill(Step::whole(length + size, value, advance));
+        }
+    }
+
+    /// By the first bits of `buffer`, which is filled from the top.
+    #[inline(always)]
+    pub fn look(&self, buffer: u64) -> Step {
+        self.look[(buffer >> (64 - LOOK)) as usize]
+    }
+
+    /// Where code and value are longer than the look-up; 31 bits are looked at. `None` where no code is so.
+    #[cold]
+    #[inline(never)]
+    pub fn long(&self, buffer: u64) -> Option<Step> {
+        let found = self.look(buffer);
+        let (mut symbol, mut length) = (found.value() as u8, found.advance() as u32);
+        if length == 0 {
+            let bits = (buffer >> 48) as u32;
+            length = (LOOK + 1..=16).find(|length| bits < self.below[*length as usize])?;
+            let place = (bits >> (16 - length)).cast_signed() + self.offset[length as usize];
+            symbol = self.definition.symbols[place as usize & 255];
+        }
+        let (advance, size) = self.kind.meaning(symbol);
+        let value = extend((buffer << length >> 1 >> (63 - size)) as u32, size);
+        Some(Step::whole(length + size, value, advance))
+    }
+}
