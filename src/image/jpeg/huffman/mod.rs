@@ -103,24 +103,21 @@ impl Bits {
         self.count = count | 56;
     }
 
+    /// By their number in the lowest six bits.
     #[inline(always)]
-    fn take(&mut self, step: Step) {
-        self.buffer <<= step.bits() & 63;
-        self.count = self.count.wrapping_sub(step.bits());
+    fn take(&mut self, count: u32) {
+        self.buffer <<= count & 63;
+        self.count = self.count.wrapping_sub(count);
     }
 
-    /// Takes what `table` says that they begin with. Afterwards there are at most [`table::LOOK`] bits fewer.
+    /// What `table` says that they begin with; not taken yet. 31 bits are in hand if they are needed.
     #[inline(always)]
     fn next(&mut self, table: &Table, window: &Window) -> Option<Step> {
-        let mut step = table.look(self.buffer);
+        let step = table.look(self.buffer);
         if step.is_half() {
             self.refill(window);
-            step = table.long(self.buffer)?;
-            self.take(step);
-            self.refill(window);
-            step = step.taken();
+            return table.long(self.buffer);
         }
-        self.take(step);
         Some(step)
     }
 
@@ -227,6 +224,7 @@ impl Scan {
             let (dc, ac) = (&dc[usize::from(member.dc) % COMPONENTS], &ac[usize::from(member.ac) % COMPONENTS]);
             hand.refill(window);
             let step = hand.next(dc, window)?;
+            hand.take(step.bits());
             let last = &mut last[usize::from(member.component) % COMPONENTS];
             *last = last.wrapping_add(i32::from(step.value()));
             if wanted == Wanted::All {
@@ -253,24 +251,49 @@ fn coefficients(
     table: &Table,
     mut put: impl FnMut(usize, i16),
 ) -> Option<()> {
-    /// Look-ups for which the bits of one fetch suffice, and one more.
+    /// Look-ups for which the bits of one fetch suffice.
     const STEPS: u32 = 56 / table::LOOK;
     let mut place = 0;
-    let last = 'block: loop {
+    'block: loop {
         bits.refill(window);
         for _ in 0..STEPS {
-            let step = bits.next(table, window)?;
-            place += step.advance();
-            if place >= 63 {
-                break 'block step;
+            let mut step = table.look(bits.buffer);
+            let long = step.is_half();
+            if long {
+                bits.refill(window);
+                step = table.long(bits.buffer)?;
             }
-            put(place, step.value());
+            let first = place + step.advance();
+            let second = first + step.second_advance();
+            if second >= 63 {
+                return end(bits, step, first, second, put);
+            }
+            bits.take(step.bits());
+            put(first, step.value());
+            put(second, step.second_value());
+            place = second;
+            if long {
+                continue 'block;
+            }
         }
+    }
+}
+
+/// The last step of a block, of which the second code may be the next block's.
+#[inline(always)]
+fn end(bits: &mut Bits, step: Step, first: usize, second: usize, mut put: impl FnMut(usize, i16)) -> Option<()> {
+    let (last, advance, value) = if first >= 63 {
+        bits.take(step.first_bits());
+        (first, step.advance(), step.value())
+    } else {
+        bits.take(step.bits());
+        put(first, step.value());
+        (second, step.second_advance(), step.second_value())
     };
-    match place {
-        63 => put(place, last.value()),
-        _ if last.advance() != END => return None,
-        _ => (),
+    if last == 63 {
+        put(last, value);
+    } else if advance != END {
+        return None;
     }
     Some(())
 }

@@ -1,6 +1,6 @@
 //! A Huffman table made into one that answers with code and value together.
 
-/// Bits that one look-up sees. A table of them takes 8 KiB, so that luma's and chroma's stay in the first cache.
+/// Bits that one look-up sees. A table of them takes 16 KiB.
 pub(super) const LOOK: u32 = 11;
 
 /// What an entry adds to the coefficient's number where the block ends.
@@ -15,21 +15,32 @@ pub(in crate::image) struct Definition {
     pub symbols: [u8; 256],
 }
 
-/// What the next bits begin with, packed: bits of the code and of its value, the value, and how far the coefficient's
-/// number moves, which is [`END`] where the block ends. The value is 0 where 16 zeros are passed over.
+/// What the next bits begin with: one code with its value, or two where both fit the look-up.
 ///
-/// Where code and value together are longer than the look-up, the first are 0, and in place of the others stand the code's
-/// symbol and its length (0 where it alone is too long).
+/// Packed, from the lowest bit: bits of both (8), bits of the first (8), its value (16), its advance (8), the second's
+/// advance (8) and value (16). An advance is how far the coefficient's number moves, [`END`] where the block ends; a value
+/// is 0 where 16 zeros are passed over. Where there is no second, its advance is 0 and its value the first's, so that it can
+/// be written all the same.
+///
+/// Where code and value together are longer than the look-up, the bits are 0, and the first's value and advance are the
+/// code's symbol and its length (0 where it alone is too long).
 #[derive(Clone, Copy, Default)]
-pub(super) struct Step(u32);
+pub(super) struct Step(u64);
 
 impl Step {
-    fn whole(bits: u32, value: i16, advance: usize) -> Step {
-        Step(bits | u32::from(value.cast_unsigned()) << 8 | (advance as u32) << 24)
+    fn one(bits: u32, value: i16, advance: usize) -> Step {
+        let (bits, value) = (u64::from(bits), u64::from(value.cast_unsigned()));
+        Step(bits | bits << 8 | value << 16 | (advance as u64) << 32 | value << 48)
     }
 
     fn half(symbol: u8, length: u32) -> Step {
-        Step(u32::from(symbol) << 8 | length << 24)
+        Step(u64::from(symbol) << 16 | u64::from(length) << 32)
+    }
+
+    /// With `second` behind it, which is one.
+    fn and(self, second: Step) -> Step {
+        let bits = self.0 + (second.0 & 0xff);
+        Step(bits & 0xff_ffff_ffff | (second.0 >> 32 & 0xff) << 40 | (second.0 >> 16 & 0xffff) << 48)
     }
 
     /// Whether [`Table::long`] has to look.
@@ -38,25 +49,35 @@ impl Step {
         self.0 & 63 == 0
     }
 
-    /// In the lowest six bits; the others are anything.
+    /// Of both, in the lowest six bits; the others are anything.
     #[inline(always)]
     pub fn bits(self) -> u32 {
-        self.0
+        self.0 as u32
+    }
+
+    /// Of the first, in the lowest six bits.
+    pub fn first_bits(self) -> u32 {
+        (self.0 >> 8 & 0xff) as u32
     }
 
     #[inline(always)]
     pub fn value(self) -> i16 {
-        ((self.0 >> 8) as u16).cast_signed()
+        ((self.0 >> 16) as u16).cast_signed()
     }
 
     #[inline(always)]
     pub fn advance(self) -> usize {
-        (self.0 >> 24) as usize
+        (self.0 >> 32 & 0xff) as usize
     }
 
-    /// The same, when its bits have been taken.
-    pub fn taken(self) -> Step {
-        Step(self.0 & !63)
+    #[inline(always)]
+    pub fn second_value(self) -> i16 {
+        ((self.0 >> 48) as u16).cast_signed()
+    }
+
+    #[inline(always)]
+    pub fn second_advance(self) -> usize {
+        (self.0 >> 40 & 0xff) as usize
     }
 }
 
@@ -125,6 +146,24 @@ impl Table {
             self.below[length as usize] = code << (16 - length);
             code <<= 1;
         }
+        if self.kind == Kind::Ac {
+            self.pair();
+        }
+    }
+
+    /// Puts a second code behind each first that leaves room for one in the look-up.
+    fn pair(&mut self) {
+        let single = self.look.clone();
+        for (bits, step) in self.look.iter_mut().enumerate() {
+            let taken = step.first_bits();
+            if step.is_half() || step.advance() == END {
+                continue;
+            }
+            let second = single[bits << taken & ((1 << LOOK) - 1)];
+            if !second.is_half() && second.first_bits() + taken <= LOOK {
+                *step = step.and(second);
+            }
+        }
     }
 
     fn enter(&mut self, code: u32, length: u32, symbol: u8) {
@@ -140,7 +179,7 @@ impl Table {
         let each = 1 << (LOOK - length - size);
         for (bits, entries) in entries.chunks_exact_mut(each).enumerate() {
             let value = extend(bits as u32, size);
-            entries.fill(Step::whole(length + size, value, advance));
+            entries.fill(Step::one(length + size, value, advance));
         }
     }
 
@@ -164,6 +203,6 @@ impl Table {
         }
         let (advance, size) = self.kind.meaning(symbol);
         let value = extend((buffer << length >> 1 >> (63 - size)) as u32, size);
-        Some(Step::whole(length + size, value, advance))
+        Some(Step::one(length + size, value, advance))
     }
 }
