@@ -116,7 +116,7 @@ impl Bits {
         let step = table.look(self.buffer);
         if step.is_half() {
             self.refill(window);
-            return table.long(self.buffer);
+            return table.long(step, self.buffer);
         }
         Some(step)
     }
@@ -230,12 +230,12 @@ impl Scan {
             if wanted == Wanted::All {
                 let block = blocks.get_mut(number)?;
                 block[0] = *last as i16;
-                coefficients(window, &mut hand, ac, |place, value| block[usize::from(PLACES[place & 63] & 63)] = value)?;
+                coefficients(window, &mut hand, ac, block)?;
             } else {
                 if wanted == Wanted::Dc {
                     blocks.get_mut(number)?[0] = *last as i16;
                 }
-                coefficients(window, &mut hand, ac, |_, _| ())?;
+                pass_over(window, &mut hand, ac)?;
             }
         }
         *bits = hand;
@@ -243,57 +243,76 @@ impl Scan {
     }
 }
 
+/// Look-ups for which the bits of one fetch suffice.
+const LOOKS: u32 = 56 / table::LOOK;
+
 /// Reads all coefficients of a block but the first. A run that leaves the block is as unusual as a code that is none.
 #[inline(always)]
-fn coefficients(
-    window: &Window,
-    bits: &mut Bits,
-    table: &Table,
-    mut put: impl FnMut(usize, i16),
-) -> Option<()> {
-    /// Look-ups for which the bits of one fetch suffice.
-    const STEPS: u32 = 56 / table::LOOK;
-    let mut place = 0;
-    'block: loop {
-        bits.refill(window);
-        for _ in 0..STEPS {
-            let mut step = table.look(bits.buffer);
-            let long = step.is_half();
-            if long {
-                bits.refill(window);
-                step = table.long(bits.buffer)?;
+fn coefficients(window: &Window, bits: &mut Bits, table: &Table, block: &mut Block) -> Option<()> {
+    let mut hand = *bits;
+    let mut at = 0;
+    let last = 'block: loop {
+        hand.refill(window);
+        for _ in 0..LOOKS {
+            let mut step = table.look(hand.buffer);
+            let half = step.is_half();
+            if half {
+                hand.refill(window);
+                step = table.long(step, hand.buffer)?;
             }
-            let first = place + step.advance();
-            let second = first + step.second_advance();
-            if second >= 63 {
-                return end(bits, step, first, second, put);
+            hand.take(step.bits());
+            at += step.advance();
+            if at >= 63 {
+                break 'block step;
             }
-            bits.take(step.bits());
-            put(first, step.value());
-            put(second, step.second_value());
-            place = second;
-            if long {
+            block[usize::from(PLACES[at & 63] & 63)] = step.value();
+            if half {
                 continue 'block;
             }
+        }
+    };
+    *bits = hand;
+    if at == 63 {
+        block[63] = last.value();
+    } else if last.advance() != END {
+        return None;
+    }
+    Some(())
+}
+
+/// The same without the coefficients.
+#[inline(always)]
+fn pass_over(window: &Window, bits: &mut Bits, table: &Table) -> Option<()> {
+    let mut at = 0;
+    'block: loop {
+        bits.refill(window);
+        for _ in 0..LOOKS {
+            let leap = table.leap_at(bits.buffer);
+            let next = at + leap.advance();
+            if next >= 63 {
+                if leap.without_end().is_some_and(|advance| at + advance < 63) {
+                    bits.take(leap.bits());
+                    return Some(());
+                }
+                if special(window, bits, table, &mut at)?.is_none() || at == 63 {
+                    return Some(());
+                }
+                continue 'block;
+            }
+            bits.take(leap.bits());
+            at = next;
         }
     }
 }
 
-/// The last step of a block, of which the second code may be the next block's.
-#[inline(always)]
-fn end(bits: &mut Bits, step: Step, first: usize, second: usize, mut put: impl FnMut(usize, i16)) -> Option<()> {
-    let (last, advance, value) = if first >= 63 {
-        bits.take(step.first_bits());
-        (first, step.advance(), step.value())
-    } else {
-        bits.take(step.bits());
-        put(first, step.value());
-        (second, step.second_advance(), step.second_value())
-    };
-    if last == 63 {
-        put(last, value);
-    } else if advance != END {
-        return None;
+/// A step at a time: the value of the coefficient that it moves on to, or that there is none any more.
+#[inline]
+fn special(window: &Window, bits: &mut Bits, table: &Table, at: &mut usize) -> Option<Option<i16>> {
+    let step = bits.next(table, window)?;
+    bits.take(step.bits());
+    if step.advance() == END {
+        return Some(None);
     }
-    Some(())
+    *at += step.advance();
+    (*at <= 63).then_some(Some(step.value()))
 }

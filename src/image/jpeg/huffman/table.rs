@@ -1,10 +1,13 @@
 //! A Huffman table made into one that answers with code and value together.
 
-/// Bits that one look-up sees. A table of them takes 16 KiB.
+/// Bits that one look-up sees. A table of them takes 8 KiB, so that those of a scan stay in the first cache.
 pub(super) const LOOK: u32 = 11;
 
-/// What an entry adds to the coefficient's number where the block ends.
+/// What is added to the coefficient's number where the block ends: from no number on does it stay below this.
 pub(super) const END: usize = 64;
+
+/// The same where a look-up does not suffice.
+const HALF: usize = 128;
 
 /// The definition, as a JPEG gives it (T.81, B.2.4.2): how many codes there are of each length, and what they mean.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,71 +18,69 @@ pub(in crate::image) struct Definition {
     pub symbols: [u8; 256],
 }
 
-/// What the next bits begin with: one code with its value, or two where both fit the look-up.
+/// What the next bits begin with, packed: bits of the code and of its value (8), the value (16), and how far the
+/// coefficient's number moves (8), which is [`END`] where the block ends. The value is 0 where 16 zeros are passed over.
 ///
-/// Packed, from the lowest bit: bits of both (8), bits of the first (8), its value (16), its advance (8), the second's
-/// advance (8) and value (16). An advance is how far the coefficient's number moves, [`END`] where the block ends; a value
-/// is 0 where 16 zeros are passed over. Where there is no second, its advance is 0 and its value the first's, so that it can
-/// be written all the same.
-///
-/// Where code and value together are longer than the look-up, the bits are 0, and the first's value and advance are the
-/// code's symbol and its length (0 where it alone is too long).
+/// Where code and value together are longer than the look-up, the bits are 0, in place of the value stands the code's
+/// symbol, and the advance is [`HALF`] and the code's length (0 where it alone is too long).
 #[derive(Clone, Copy, Default)]
-pub(super) struct Step(u64);
+pub(super) struct Step(u32);
 
 impl Step {
-    fn one(bits: u32, value: i16, advance: usize) -> Step {
-        let (bits, value) = (u64::from(bits), u64::from(value.cast_unsigned()));
-        Step(bits | bits << 8 | value << 16 | (advance as u64) << 32 | value << 48)
-    }
-
-    fn half(symbol: u8, length: u32) -> Step {
-        Step(u64::from(symbol) << 16 | u64::from(length) << 32)
-    }
-
-    /// With `second` behind it, which is one.
-    fn and(self, second: Step) -> Step {
-        let bits = self.0 + (second.0 & 0xff);
-        Step(bits & 0xff_ffff_ffff | (second.0 >> 32 & 0xff) << 40 | (second.0 >> 16 & 0xffff) << 48)
+    fn new(bits: u32, value: i16, advance: usize) -> Step {
+        Step(bits | u32::from(value.cast_unsigned()) << 8 | (advance as u32) << 24)
     }
 
     /// Whether [`Table::long`] has to look.
     #[inline(always)]
     pub fn is_half(self) -> bool {
-        self.0 & 63 == 0
+        self.0 & 0xff == 0
     }
 
-    /// Of both, in the lowest six bits; the others are anything.
+    /// In the lowest six bits; the others are anything.
     #[inline(always)]
     pub fn bits(self) -> u32 {
-        self.0 as u32
-    }
-
-    /// Of the first, in the lowest six bits.
-    pub fn first_bits(self) -> u32 {
-        (self.0 >> 8 & 0xff) as u32
+        self.0
     }
 
     #[inline(always)]
     pub fn value(self) -> i16 {
-        ((self.0 >> 16) as u16).cast_signed()
+        ((self.0 >> 8) as u16).cast_signed()
     }
 
     #[inline(always)]
     pub fn advance(self) -> usize {
-        (self.0 >> 32 & 0xff) as usize
-    }
-
-    #[inline(always)]
-    pub fn second_value(self) -> i16 {
-        ((self.0 >> 48) as u16).cast_signed()
-    }
-
-    #[inline(always)]
-    pub fn second_advance(self) -> usize {
-        (self.0 >> 40 & 0xff) as usize
+        (self.0 >> 24) as usize
     }
 }
+
+/// As many whole steps as the look-up sees, without their values: their bits (8), and how far the coefficient's number
+/// moves in all (16). The last may be the block's end.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Leap(u32);
+
+impl Leap {
+    /// In the lowest six bits; the others are anything.
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub fn advance(self) -> usize {
+        (self.0 >> 8) as usize
+    }
+
+    /// With the block's end, which adds nothing to the advance.
+    #[inline(always)]
+    pub fn without_end(self) -> Option<usize> {
+        let advance = self.advance();
+        (advance & LEAP_END != 0).then_some(advance & !LEAP_END)
+    }
+}
+
+/// In place of [`END`] in a leap, whose other steps may add up to more.
+const LEAP_END: usize = 1 << 12;
 
 /// Which coefficients a table is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,10 +111,14 @@ fn extend(bits: u32, size: u32) -> i16 {
     (bits.cast_signed() - if low { (1 << size) - 1 } else { 0 }) as i16
 }
 
+/// No code of so few bits.
+const NONE: Step = Step((HALF as u32) << 24);
+
 pub(super) struct Table {
     kind: Kind,
     definition: Definition,
     look: Box<[Step; 1 << LOOK]>,
+    leaps: Box<[Leap; 1 << LOOK]>,
     /// Codes of at most so many bits, filled up to 16 bits, lie below this.
     below: [u32; 17],
     /// Place among the symbols of the first code of a length, less that code.
@@ -123,7 +128,7 @@ pub(super) struct Table {
 impl Table {
     pub fn new(kind: Kind) -> Table {
         let definition = Definition { counts: [0; 17], symbols: [0; 256] };
-        Table { kind, definition, look: Box::new([Step::default(); 1 << LOOK]), below: [0; 17], offset: [0; 17] }
+        Table { kind, definition, look: Box::new([NONE; 1 << LOOK]), leaps: Box::new([Leap::default(); 1 << LOOK]), below: [0; 17], offset: [0; 17] }
     }
 
     /// Nothing is done where the table is already the defined one: most files have the tables of the file before.
@@ -132,7 +137,7 @@ impl Table {
             return;
         }
         self.definition.clone_from(definition);
-        self.look.fill(Step::default());
+        self.look.fill(NONE);
         let (mut code, mut place) = (0u32, 0usize);
         for length in 1..=16u32 {
             self.offset[length as usize] = place as i32 - code.cast_signed();
@@ -147,22 +152,29 @@ impl Table {
             code <<= 1;
         }
         if self.kind == Kind::Ac {
-            self.pair();
+            self.leap();
         }
     }
 
-    /// Puts a second code behind each first that leaves room for one in the look-up.
-    fn pair(&mut self) {
-        let single = self.look.clone();
-        for (bits, step) in self.look.iter_mut().enumerate() {
-            let taken = step.first_bits();
-            if step.is_half() || step.advance() == END {
-                continue;
+    fn leap(&mut self) {
+        for (bits, leap) in self.leaps.iter_mut().enumerate() {
+            let (mut taken, mut advance) = (0, 0);
+            loop {
+                let step = self.look[bits << taken & ((1 << LOOK) - 1)];
+                let more = step.bits() & 0xff;
+                if step.is_half() || taken + more > LOOK {
+                    break;
+                }
+                taken += more;
+                if step.advance() == END {
+                    advance |= LEAP_END;
+                    break;
+                }
+                advance += step.advance();
             }
-            let second = single[bits << taken & ((1 << LOOK) - 1)];
-            if !second.is_half() && second.first_bits() + taken <= LOOK {
-                *step = step.and(second);
-            }
+            // a step that is not whole is no reason to go on
+            let advance = if taken == 0 { LEAP_END << 1 } else { advance };
+            *leap = Leap(taken | (advance as u32) << 8);
         }
     }
 
@@ -173,13 +185,13 @@ impl Table {
             return; // no prefix code; libjpeg has refused such a table
         };
         if length + size > LOOK {
-            entries.fill(Step::half(symbol, length));
+            entries.fill(Step::new(0, i16::from(symbol), HALF + length as usize));
             return;
         }
         let each = 1 << (LOOK - length - size);
         for (bits, entries) in entries.chunks_exact_mut(each).enumerate() {
             let value = extend(bits as u32, size);
-            entries.fill(Step::one(length + size, value, advance));
+            entries.fill(Step::new(length + size, value, advance));
         }
     }
 
@@ -189,20 +201,31 @@ impl Table {
         self.look[(buffer >> (64 - LOOK)) as usize]
     }
 
-    /// Where code and value are longer than the look-up; 31 bits are looked at. `None` where no code is so.
-    #[cold]
-    #[inline(never)]
-    pub fn long(&self, buffer: u64) -> Option<Step> {
-        let found = self.look(buffer);
-        let (mut symbol, mut length) = (found.value() as u8, found.advance() as u32);
-        if length == 0 {
-            let bits = (buffer >> 48) as u32;
-            length = (LOOK + 1..=16).find(|length| bits < self.below[*length as usize])?;
-            let place = (bits >> (16 - length)).cast_signed() + self.offset[length as usize];
-            symbol = self.definition.symbols[place as usize & 255];
-        }
+    /// The same for [`Leap`].
+    #[inline(always)]
+    pub fn leap_at(&self, buffer: u64) -> Leap {
+        self.leaps[(buffer >> (64 - LOOK)) as usize]
+    }
+
+    /// What [`Table::look`] has found, where it is a half; 31 bits are looked at. `None` where no code is so.
+    #[inline(always)]
+    pub fn long(&self, half: Step, buffer: u64) -> Option<Step> {
+        let (symbol, length) = match half.advance() - HALF {
+            0 => self.search(buffer)?,
+            length => (half.value() as u8, length as u32),
+        };
         let (advance, size) = self.kind.meaning(symbol);
         let value = extend((buffer << length >> 1 >> (63 - size)) as u32, size);
-        Some(Step::one(length + size, value, advance))
+        Some(Step::new(length + size, value, advance))
+    }
+
+    /// Symbol and length of a code that is longer than the look-up.
+    #[cold]
+    #[inline(never)]
+    fn search(&self, buffer: u64) -> Option<(u8, u32)> {
+        let bits = (buffer >> 48) as u32;
+        let length = (LOOK + 1..=16).find(|length| bits < self.below[*length as usize])?;
+        let place = (bits >> (16 - length)).cast_signed() + self.offset[length as usize];
+        Some((self.definition.symbols[place as usize & 255], length))
     }
 }
