@@ -91,21 +91,11 @@ impl Columns {
         self.pairs.clear();
     }
 
-    /// Whether two rows at a time are quicker than one after the other.
-    pub(super) fn takes_two(&self) -> bool {
-        !self.pairs.is_empty()
-    }
-
-    /// Resamples the needed pixels of two rows, where [`Columns::takes_two`] says so.
-    pub(super) fn apply_two(&self, rows: [&[u8]; 2], lines: [&mut [u8]; 2]) {
-        self.simd.blend_pairs(rows, &self.starts, self.taps, &self.pairs, lines);
-    }
-
     /// Resamples the needed pixels of a row.
     pub(super) fn apply(&mut self, pixels: &[u8], line: &mut [u8]) {
         let simd = self.simd;
         if !self.pairs.is_empty() {
-            return simd.blend_pairs([pixels], &self.starts, self.taps, &self.pairs, [line]);
+            return simd.blend_pairs(pixels, &self.starts, self.taps, &self.pairs, line);
         }
         if !self.table.is_empty() {
             return simd.blend(pixels, &self.starts, self.taps, &self.table, line);

@@ -34,11 +34,8 @@ pub(super) struct Resampler {
     open: VecDeque<Output>,
     done: u32,
     spare: Vec<Output>,
-    /// A row that waits for the next one, since two at a time share the weights of the horizontal pass; or nothing.
-    held: Vec<u8>,
-    /// The rows between the passes: one, or two at a time.
+    /// The one row between the passes.
     line: Vec<u8>,
-    second_line: Vec<u8>,
     square: Vec<u8>,
     real: Vec<f64>,
 }
@@ -68,9 +65,7 @@ impl Resampler {
             open: VecDeque::new(),
             done: 0,
             spare: Vec::new(),
-            held: Vec::new(),
             line: Vec::new(),
-            second_line: Vec::new(),
             square: Vec::new(),
             real: Vec::new(),
         }
@@ -95,9 +90,7 @@ impl Resampler {
         self.done = 0;
         self.spare.extend(self.open.drain(..));
         let between = if self.vertical_first { self.columns.needed().len() } else { to.size as usize };
-        self.held.clear();
         self.line.resize(between * 4, 0);
-        self.second_line.resize(between * 4, 0);
         self.square.resize(to.size as usize * to.size as usize * 4, 0);
     }
 
@@ -112,57 +105,26 @@ impl Resampler {
         debug_assert!(self.row < self.needed.rows.hi, "a needed row");
         let row = self.row;
         self.row += 1;
-        if self.vertical_first {
-            return self.add_rows(row, [pixels]);
-        }
-        let is_last = self.row == self.needed.rows.hi;
-        if self.held.is_empty() && !is_last && self.columns.takes_two() {
-            self.held.extend_from_slice(pixels);
-            return;
-        }
-        let mut line = std::mem::take(&mut self.line);
-        if self.held.is_empty() {
-            self.columns.apply(pixels, &mut line);
-            self.add_rows(row, [&line]);
+        self.open_outputs(row);
+        let line = if self.vertical_first {
+            pixels
         } else {
-            let mut second = std::mem::take(&mut self.second_line);
-            self.columns.apply_two([&self.held, pixels], [&mut line, &mut second]);
-            self.held.clear();
-            self.add_rows(row - 1, [&line, &second]);
-            self.second_line = second;
-        }
-        self.line = line;
-    }
-
-    /// Adds one row, or two that follow each other, to the sums of the outputs that they touch.
-    fn add_rows<const ROWS: usize>(&mut self, first: u32, lines: [&[u8]; ROWS]) {
-        let end = first + ROWS as u32;
-        self.open_outputs(lines[0].len(), end - 1);
+            self.columns.apply(pixels, &mut self.line);
+            self.line.as_slice()
+        };
         for output in &mut self.open {
-            let Window { lo, hi } = output.window;
-            // every open window has begun before `end`, and those that ended before `first` are gone
-            let touched = first.max(lo)..end.min(hi);
-            let weight = |row: u32| output.weights[(row - lo) as usize];
-            let line = |row: u32| lines[(row - first) as usize];
-            let (row, begins) = (touched.start, touched.start == lo);
-            if touched.end - row == 2 {
-                let (lines, weights) = ([line(row), line(row + 1)], [weight(row), weight(row + 1)]);
-                if begins {
-                    self.simd.begin_two(&mut output.sums, lines, weights);
-                } else {
-                    self.simd.add_two(&mut output.sums, lines, weights);
-                }
-            } else if begins {
-                self.simd.begin(&mut output.sums, line(row), weight(row));
+            // every open window has begun at `row` or before, and those that ended are gone
+            let weight = output.weights[(row - output.window.lo) as usize];
+            if row == output.window.lo {
+                self.simd.begin(&mut output.sums, line, weight);
             } else {
-                self.simd.add(&mut output.sums, line(row), weight(row));
+                self.simd.add(&mut output.sums, line, weight);
             }
         }
-        self.close_outputs(end);
+        self.close_outputs(row);
     }
 
-    /// Begins the outputs, of so many samples, whose windows begin at `row` or before.
-    fn open_outputs(&mut self, samples: usize, row: u32) {
+    fn open_outputs(&mut self, row: u32) {
         loop {
             let next = self.done + self.open.len() as u32;
             if next == self.size {
@@ -176,14 +138,13 @@ impl Resampler {
             output.window = window;
             output.weights.clear();
             self.rows.weights(next, &mut self.real, &mut output.weights);
-            output.sums.resize(samples, 0);
+            output.sums.resize(self.line.len(), 0);
             self.open.push_back(output);
         }
     }
 
-    /// Rounds the outputs whose windows end at `end` or before.
-    fn close_outputs(&mut self, end: u32) {
-        while self.open.front().is_some_and(|output| output.window.hi <= end) {
+    fn close_outputs(&mut self, row: u32) {
+        while self.open.front().is_some_and(|output| output.window.hi == row + 1) {
             let Some(output) = self.open.pop_front() else { return };
             let length = self.size as usize * 4;
             let to = &mut self.square[self.done as usize * length..][..length];

@@ -133,13 +133,13 @@ impl Jpeg {
             canvas.skip(rows.lo);
             below = rows.hi;
         }
-        self.row.resize(image.width as usize * 4, 0);
+        let row = unaligned(&mut self.row, image.width as usize * 4);
         for y in canvas.next_row()..below {
-            image.row(&mut self.row).map_err(|error| at_row(error, y, height))?;
+            image.row(row).map_err(|error| at_row(error, y, height))?;
             if header.components == 4 && rows.holds(y) {
-                cmyk_to_rgb(&mut self.row);
+                cmyk_to_rgb(row);
             }
-            canvas.row(left, &self.row);
+            canvas.row(left, row);
         }
         // in a partial decode an end marker is known to be there
         if !partial {
@@ -259,6 +259,15 @@ impl<'a> Image<'a> {
             _ => Err(Error::corrupt(self.message())),
         }
     }
+}
+
+/// `length` bytes that do not begin at a multiple of 16: libjpeg-turbo writes those that do past the caches (`movntdq` in its
+/// jdcolext), and they would be read back from memory at once.
+fn unaligned(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    const WIDEST: usize = 32;
+    buffer.resize(length + WIDEST + 4, 0);
+    let start = buffer.as_ptr().addr().wrapping_neg() % WIDEST + 4;
+    &mut buffer[start..start + length]
 }
 
 fn at_row(error: Error, row: u32, height: u32) -> Error {

@@ -64,26 +64,6 @@ impl Simd {
         }
     }
 
-    /// [`Simd::begin`] with a first line and [`Simd::add`] with a second one.
-    pub(super) fn begin_two(self, sums: &mut [i32], lines: [&[u8]; 2], weights: [i32; 2]) {
-        match self {
-            Simd::Portable => begin_two(sums, lines, weights),
-            // SAFETY: `detect` found the features.
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { x86::begin_two(sums, lines, weights) },
-        }
-    }
-
-    /// [`Simd::add`] of two lines.
-    pub(super) fn add_two(self, sums: &mut [i32], lines: [&[u8]; 2], weights: [i32; 2]) {
-        match self {
-            Simd::Portable => add_two(sums, lines, weights),
-            // SAFETY: `detect` found the features.
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { x86::add_two(sums, lines, weights) },
-        }
-    }
-
     /// Rounds sums to bytes.
     pub(super) fn round(self, sums: &[i32], bytes: &mut [u8]) {
         match self {
@@ -108,18 +88,17 @@ impl Simd {
         }
     }
 
-    /// [`Simd::blend`] of one row, or of several of as many pixels, each into a line of its own, with a table that
-    /// [`pair`] made. `taps` is a multiple of [`STEP`], at most [`MOST_PAIRED_TAPS`].
+    /// [`Simd::blend`] with a table that [`pair`] made. `taps` is a multiple of [`STEP`], at most [`MOST_PAIRED_TAPS`].
     ///
     /// # Panics
     /// If there are not that many pixels, or where [`Simd::pairs`] says no.
-    pub(super) fn blend_pairs<const ROWS: usize>(
+    pub(super) fn blend_pairs(
         self,
-        rows: [&[u8]; ROWS],
+        pixels: &[u8],
         starts: &[u32],
         taps: usize,
         table: &[[i16; 32]],
-        lines: [&mut [u8]; ROWS],
+        line: &mut [u8],
     ) {
         match self {
             Simd::Portable => unreachable!("no table of pairs is made"),
@@ -127,10 +106,10 @@ impl Simd {
             #[cfg(target_arch = "x86_64")]
             Simd::Avx2 => unsafe {
                 match taps / STEP {
-                    1 => x86::blend_pairs::<1, ROWS>(rows, starts, table, lines),
-                    2 => x86::blend_pairs::<2, ROWS>(rows, starts, table, lines),
-                    3 => x86::blend_pairs::<3, ROWS>(rows, starts, table, lines),
-                    steps => x86::blend_many_pairs(steps, rows, starts, table, lines),
+                    1 => x86::blend_pairs::<1>(pixels, starts, table, line),
+                    2 => x86::blend_pairs::<2>(pixels, starts, table, line),
+                    3 => x86::blend_pairs::<3>(pixels, starts, table, line),
+                    steps => x86::blend_many_pairs(steps, pixels, starts, table, line),
                 }
             },
         }
@@ -158,20 +137,6 @@ fn begin(sums: &mut [i32], line: &[u8], weight: i32) {
 fn add(sums: &mut [i32], line: &[u8], weight: i32) {
     for (sum, &sample) in sums.iter_mut().zip(line) {
         *sum += weight * i32::from(sample);
-    }
-}
-
-#[inline(always)]
-fn begin_two(sums: &mut [i32], [first, second]: [&[u8]; 2], weights: [i32; 2]) {
-    for ((sum, &a), &b) in sums.iter_mut().zip(first).zip(second) {
-        *sum = HALF + weights[0] * i32::from(a) + weights[1] * i32::from(b);
-    }
-}
-
-#[inline(always)]
-fn add_two(sums: &mut [i32], [first, second]: [&[u8]; 2], weights: [i32; 2]) {
-    for ((sum, &a), &b) in sums.iter_mut().zip(first).zip(second) {
-        *sum += weights[0] * i32::from(a) + weights[1] * i32::from(b);
     }
 }
 
@@ -213,16 +178,6 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn begin_two(sums: &mut [i32], lines: [&[u8]; 2], weights: [i32; 2]) {
-        super::begin_two(sums, lines, weights);
-    }
-
-    #[target_feature(enable = "avx2")]
-    pub(super) fn add_two(sums: &mut [i32], lines: [&[u8]; 2], weights: [i32; 2]) {
-        super::add_two(sums, lines, weights);
-    }
-
-    #[target_feature(enable = "avx2")]
     pub(super) fn round(sums: &[i32], bytes: &mut [u8]) {
         super::round(sums, bytes);
     }
@@ -232,39 +187,30 @@ mod x86 {
         super::blend(pixels, starts, taps, table, line);
     }
 
-    /// The sums of one output in each row: four lanes over its even pairs of taps, four over its odd ones.
+    /// The sums of one output: four lanes over its even pairs of taps, four over its odd ones.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn sums<const ROWS: usize>(rows: [&[u8]; ROWS], table: &[[i16; 32]]) -> [__m256i; ROWS] {
+    fn sums(pixels: &[u8], table: &[[i16; 32]]) -> __m256i {
         // of four pixels the first two to the lower half and the others to the upper one, channels side by side, widened
         let spread = _mm256_setr_epi8(
             0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1, 8, -1, 12, -1, 9, -1, 13, -1, 10, -1, 14,
             -1, 11, -1, 15, -1,
         );
-        let mut low = [_mm256_setzero_si256(); ROWS];
-        let mut high = low;
-        for (step, weights) in table.iter().enumerate() {
-            // SAFETY: 64 bytes of weights are read.
-            let (low_weights, high_weights) = unsafe {
+        let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+        for (pixels, weights) in pixels.chunks_exact(4 * STEP).zip(table) {
+            // SAFETY: 16 bytes of pixels and 64 of weights are read.
+            let (pixels, low_weights, high_weights) = unsafe {
                 (
+                    _mm_loadu_si128(pixels.as_ptr().cast()),
                     _mm256_loadu_si256(weights.as_ptr().cast()),
                     _mm256_loadu_si256(weights.as_ptr().add(16).cast()),
                 )
             };
-            for ((row, low), high) in rows.iter().zip(&mut low).zip(&mut high) {
-                let pixels = &row[step * 4 * STEP..][..4 * STEP];
-                // SAFETY: 16 bytes of pixels are read.
-                let pixels = unsafe { _mm_loadu_si128(pixels.as_ptr().cast()) };
-                let pixels = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(pixels), spread);
-                *low = _mm256_add_epi32(*low, _mm256_madd_epi16(pixels, low_weights));
-                *high = _mm256_add_epi32(*high, _mm256_madd_epi16(pixels, high_weights));
-            }
+            let pixels = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(pixels), spread);
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(pixels, low_weights));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(pixels, high_weights));
         }
-        let mut sums = low;
-        for (sum, high) in sums.iter_mut().zip(high) {
-            *sum = _mm256_add_epi32(*sum, _mm256_slli_epi32::<{ LOW_BITS as i32 }>(high));
-        }
-        sums
+        _mm256_add_epi32(low, _mm256_slli_epi32::<{ LOW_BITS as i32 }>(high))
     }
 
     /// The rounded sums of two outputs.
@@ -278,74 +224,54 @@ mod x86 {
         _mm256_srai_epi32::<{ FRACTION as i32 }>(_mm256_add_epi32(sums, _mm256_set1_epi32(HALF)))
     }
 
-    /// Writes four outputs, or as many as there is room for.
+    /// Four outputs at a time, so that their rounding and storing is shared.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn store([a, b, c, d]: [__m256i; 4], to: &mut [u8]) {
-        let words = _mm256_packs_epi32(two(a, b), two(c, d));
-        // pixels 0 and 2 are in the lower half, 1 and 3 in the upper one
-        let bytes = _mm256_packus_epi16(words, words);
-        let bytes = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
-        match <&mut [u8; 16]>::try_from(&mut *to) {
-            // SAFETY: 16 bytes are written.
-            Ok(to) => unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) },
-            Err(_) => {
-                let mut all = [0; 16];
-                // SAFETY: 16 bytes are written.
-                unsafe { _mm_storeu_si128(all.as_mut_ptr().cast(), bytes) };
-                to.copy_from_slice(&all[..to.len()]);
-            }
-        }
-    }
-
-    /// Four outputs at a time, so that their rounding and storing is shared; rows at the same time share the weights.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn blend_steps<const ROWS: usize>(
-        steps: usize,
-        rows: [&[u8]; ROWS],
-        starts: &[u32],
-        table: &[[i16; 32]],
-        mut lines: [&mut [u8]; ROWS],
-    ) {
-        let outputs = starts.len();
-        for i in (0..outputs).step_by(4) {
+    fn blend_steps(steps: usize, pixels: &[u8], starts: &[u32], table: &[[i16; 32]], line: &mut [u8]) {
+        let output = |i: usize| {
+            let from = &pixels[starts[i] as usize * 4..][..steps * STEP * 4];
+            sums(from, &table[i * steps..][..steps])
+        };
+        for (four, to) in line.chunks_mut(16).enumerate() {
+            let i = four * 4;
             // a last group of fewer repeats its first
-            let mut found = [[_mm256_setzero_si256(); 4]; ROWS];
-            for j in 0..4 {
-                let output = if i + j < outputs { i + j } else { i };
-                let start = starts[output] as usize * 4;
-                let pixels = rows.map(|row| &row[start..][..steps * STEP * 4]);
-                let sums = sums(pixels, &table[output * steps..][..steps]);
-                for (found, sum) in found.iter_mut().zip(sums) {
-                    found[j] = sum;
+            let at = |j: usize| output(if j * 4 < to.len() { i + j } else { i });
+            let words = _mm256_packs_epi32(two(at(0), at(1)), two(at(2), at(3)));
+            // pixels 0 and 2 are in the lower half, 1 and 3 in the upper one
+            let bytes = _mm256_packus_epi16(words, words);
+            let bytes =
+                _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
+            match <&mut [u8; 16]>::try_from(&mut *to) {
+                // SAFETY: 16 bytes are written.
+                Ok(to) => unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) },
+                Err(_) => {
+                    let mut all = [0; 16];
+                    // SAFETY: 16 bytes are written.
+                    unsafe { _mm_storeu_si128(all.as_mut_ptr().cast(), bytes) };
+                    to.copy_from_slice(&all[..to.len()]);
                 }
             }
-            for (line, found) in lines.iter_mut().zip(found) {
-                let end = line.len().min(i * 4 + 16);
-                store(found, &mut line[i * 4..end]);
-            }
         }
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn blend_pairs<const STEPS: usize, const ROWS: usize>(
-        rows: [&[u8]; ROWS],
+    pub(super) fn blend_pairs<const STEPS: usize>(
+        pixels: &[u8],
         starts: &[u32],
         table: &[[i16; 32]],
-        lines: [&mut [u8]; ROWS],
+        line: &mut [u8],
     ) {
-        blend_steps(STEPS, rows, starts, table, lines);
+        blend_steps(STEPS, pixels, starts, table, line);
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn blend_many_pairs<const ROWS: usize>(
+    pub(super) fn blend_many_pairs(
         steps: usize,
-        rows: [&[u8]; ROWS],
+        pixels: &[u8],
         starts: &[u32],
         table: &[[i16; 32]],
-        lines: [&mut [u8]; ROWS],
+        line: &mut [u8],
     ) {
-        blend_steps(steps, rows, starts, table, lines);
+        blend_steps(steps, pixels, starts, table, line);
     }
 }

@@ -48,6 +48,10 @@ const fn places() -> [u8; 64] {
     places
 }
 
+/// Bits that a look-up sees.
+const DC_LOOK: u32 = 8;
+const AC_LOOK: u32 = 10;
+
 /// Which component a block of an MCU belongs to, and its tables.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -112,7 +116,7 @@ impl Bits {
 
     /// What `table` says that they begin with; not taken yet. 31 bits are in hand if they are needed.
     #[inline(always)]
-    fn next(&mut self, table: &Table, window: &Window) -> Option<Step> {
+    fn next(&mut self, table: &Table<DC_LOOK>, window: &Window) -> Option<Step> {
         let step = table.look(self.buffer);
         if step.is_half() {
             self.refill(window);
@@ -134,8 +138,8 @@ pub(super) struct Scan {
     last: [i32; COMPONENTS],
     members: [Member; BLOCKS],
     blocks: usize,
-    dc: [Table; COMPONENTS],
-    ac: [Table; COMPONENTS],
+    dc: [Table<DC_LOOK>; COMPONENTS],
+    ac: [Table<AC_LOOK>; COMPONENTS],
     #[cfg(target_arch = "x86_64")]
     bmi2: bool,
 }
@@ -230,12 +234,14 @@ impl Scan {
             if wanted == Wanted::All {
                 let block = blocks.get_mut(number)?;
                 block[0] = *last as i16;
-                coefficients(window, &mut hand, ac, block)?;
+                coefficients(window, &mut hand, ac, |at, value| {
+                    block[usize::from(PLACES[at & 63] & 63)] = value;
+                })?;
             } else {
                 if wanted == Wanted::Dc {
                     blocks.get_mut(number)?[0] = *last as i16;
                 }
-                pass_over(window, &mut hand, ac)?;
+                coefficients(window, &mut hand, ac, |_, _| ())?;
             }
         }
         *bits = hand;
@@ -243,76 +249,57 @@ impl Scan {
     }
 }
 
-/// Look-ups for which the bits of one fetch suffice.
-const LOOKS: u32 = 56 / table::LOOK;
-
-/// Reads all coefficients of a block but the first. A run that leaves the block is as unusual as a code that is none.
+/// Reads all coefficients of a block but the first, and puts them to their numbers. A run that leaves the block is as
+/// unusual as a code that is none.
 #[inline(always)]
-fn coefficients(window: &Window, bits: &mut Bits, table: &Table, block: &mut Block) -> Option<()> {
+fn coefficients(
+    window: &Window,
+    bits: &mut Bits,
+    table: &Table<AC_LOOK>,
+    mut put: impl FnMut(usize, i16),
+) -> Option<()> {
+    /// Look-ups for which the bits of one fetch suffice.
+    const LOOKS: u32 = 56 / AC_LOOK;
     let mut hand = *bits;
     let mut at = 0;
-    let last = 'block: loop {
+    let (last, value) = 'block: loop {
         hand.refill(window);
         for _ in 0..LOOKS {
-            let mut step = table.look(hand.buffer);
-            let half = step.is_half();
-            if half {
+            let step = table.look(hand.buffer);
+            if step.is_half() {
                 hand.refill(window);
-                step = table.long(step, hand.buffer)?;
-            }
-            hand.take(step.bits());
-            at += step.advance();
-            if at >= 63 {
-                break 'block step;
-            }
-            block[usize::from(PLACES[at & 63] & 63)] = step.value();
-            if half {
+                let step = table.long(step, hand.buffer)?;
+                hand.take(step.bits());
+                at += step.advance();
+                if at >= 63 {
+                    break 'block (step.advance(), step.value());
+                }
+                put(at, step.value());
                 continue 'block;
             }
+            let (first, next) = (at + step.first_advance(), at + step.advance());
+            if next >= 63 {
+                if first >= 63 {
+                    hand.take(step.first_bits());
+                    at = first;
+                    break 'block (step.first_advance(), step.first_value());
+                }
+                hand.take(step.bits());
+                put(first, step.first_value());
+                at = next;
+                break 'block (next - first, step.value());
+            }
+            hand.take(step.bits());
+            put(first, step.first_value());
+            put(next, step.value());
+            at = next;
         }
     };
     *bits = hand;
     if at == 63 {
-        block[63] = last.value();
-    } else if last.advance() != END {
+        put(63, value);
+    } else if last != END {
         return None;
     }
     Some(())
-}
-
-/// The same without the coefficients.
-#[inline(always)]
-fn pass_over(window: &Window, bits: &mut Bits, table: &Table) -> Option<()> {
-    let mut at = 0;
-    'block: loop {
-        bits.refill(window);
-        for _ in 0..LOOKS {
-            let leap = table.leap_at(bits.buffer);
-            let next = at + leap.advance();
-            if next >= 63 {
-                if leap.without_end().is_some_and(|advance| at + advance < 63) {
-                    bits.take(leap.bits());
-                    return Some(());
-                }
-                if special(window, bits, table, &mut at)?.is_none() || at == 63 {
-                    return Some(());
-                }
-                continue 'block;
-            }
-            bits.take(leap.bits());
-            at = next;
-        }
-    }
-}
-
-/// A step at a time: the value of the coefficient that it moves on to, or that there is none any more.
-#[inline]
-fn special(window: &Window, bits: &mut Bits, table: &Table, at: &mut usize) -> Option<Option<i16>> {
-    let step = bits.next(table, window)?;
-    bits.take(step.bits());
-    if step.advance() == END {
-        return Some(None);
-    }
-    *at += step.advance();
-    (*at <= 63).then_some(Some(step.value()))
 }

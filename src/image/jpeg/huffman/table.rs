@@ -1,13 +1,7 @@
 //! A Huffman table made into one that answers with code and value together.
 
-/// Bits that one look-up sees. A table of them takes 8 KiB, so that those of a scan stay in the first cache.
-pub(super) const LOOK: u32 = 11;
-
 /// What is added to the coefficient's number where the block ends: from no number on does it stay below this.
 pub(super) const END: usize = 64;
-
-/// The same where a look-up does not suffice.
-const HALF: usize = 128;
 
 /// The definition, as a JPEG gives it (T.81, B.2.4.2): how many codes there are of each length, and what they mean.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,17 +12,37 @@ pub(in crate::image) struct Definition {
     pub symbols: [u8; 256],
 }
 
-/// What the next bits begin with, packed: bits of the code and of its value (8), the value (16), and how far the
-/// coefficient's number moves (8), which is [`END`] where the block ends. The value is 0 where 16 zeros are passed over.
+/// What the next bits begin with: one code with its value, or two where both fit the look-up. Packed, from the lowest bit:
 ///
-/// Where code and value together are longer than the look-up, the bits are 0, in place of the value stands the code's
-/// symbol, and the advance is [`HALF`] and the code's length (0 where it alone is too long).
+/// | bits | what |
+/// |---|---|
+/// | 8 | bits of all codes and values |
+/// | 8 | how far the coefficient's number moves with the first, which is [`END`] where the block ends |
+/// | 16 | its value, 0 where 16 zeros are passed over |
+/// | 16 | the value of the last |
+/// | 8 | bits of the first |
+/// | 8 | how far the number moves in all |
+///
+/// Where code and value together are longer than the look-up, the bits are 0, the first value is the code's symbol, and the
+/// first advance its length (0 where it alone is too long).
 #[derive(Clone, Copy, Default)]
-pub(super) struct Step(u32);
+pub(super) struct Step(u64);
 
 impl Step {
     fn new(bits: u32, value: i16, advance: usize) -> Step {
-        Step(bits | u32::from(value.cast_unsigned()) << 8 | (advance as u32) << 24)
+        let (bits, value, advance) = (u64::from(bits), u64::from(value.cast_unsigned()), advance as u64);
+        Step(bits | advance << 8 | value << 16 | value << 32 | bits << 48 | advance << 56)
+    }
+
+    fn half(symbol: u8, length: u32) -> Step {
+        Step(u64::from(length) << 8 | u64::from(symbol) << 16)
+    }
+
+    /// With one behind it.
+    fn and(self, last: Step) -> Step {
+        let first = self.0 & 0x00ff_0000_ffff_ff00;
+        let advance = (self.advance() + last.advance()) as u64;
+        Step(first | u64::from(self.bits() + last.bits()) & 0xff | last.0 & 0xffff_0000_0000 | advance << 56)
     }
 
     /// Whether [`Table::long`] has to look.
@@ -40,47 +54,35 @@ impl Step {
     /// In the lowest six bits; the others are anything.
     #[inline(always)]
     pub fn bits(self) -> u32 {
-        self.0
+        self.0 as u32
+    }
+
+    /// In the lowest six bits; the others are anything.
+    #[inline(always)]
+    pub fn first_bits(self) -> u32 {
+        (self.0 >> 48) as u32
+    }
+
+    #[inline(always)]
+    pub fn first_advance(self) -> usize {
+        (self.0 >> 8 & 0xff) as usize
+    }
+
+    #[inline(always)]
+    pub fn first_value(self) -> i16 {
+        ((self.0 >> 16) as u16).cast_signed()
     }
 
     #[inline(always)]
     pub fn value(self) -> i16 {
-        ((self.0 >> 8) as u16).cast_signed()
+        ((self.0 >> 32) as u16).cast_signed()
     }
 
     #[inline(always)]
     pub fn advance(self) -> usize {
-        (self.0 >> 24) as usize
+        (self.0 >> 56) as usize
     }
 }
-
-/// As many whole steps as the look-up sees, without their values: their bits (8), and how far the coefficient's number
-/// moves in all (16). The last may be the block's end.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Leap(u32);
-
-impl Leap {
-    /// In the lowest six bits; the others are anything.
-    #[inline(always)]
-    pub fn bits(self) -> u32 {
-        self.0
-    }
-
-    #[inline(always)]
-    pub fn advance(self) -> usize {
-        (self.0 >> 8) as usize
-    }
-
-    /// With the block's end, which adds nothing to the advance.
-    #[inline(always)]
-    pub fn without_end(self) -> Option<usize> {
-        let advance = self.advance();
-        (advance & LEAP_END != 0).then_some(advance & !LEAP_END)
-    }
-}
-
-/// In place of [`END`] in a leap, whose other steps may add up to more.
-const LEAP_END: usize = 1 << 12;
 
 /// Which coefficients a table is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,24 +113,22 @@ fn extend(bits: u32, size: u32) -> i16 {
     (bits.cast_signed() - if low { (1 << size) - 1 } else { 0 }) as i16
 }
 
-/// No code of so few bits.
-const NONE: Step = Step((HALF as u32) << 24);
-
-pub(super) struct Table {
+/// `LOOK` are the bits that one look-up sees.
+pub(super) struct Table<const LOOK: u32> {
     kind: Kind,
     definition: Definition,
-    look: Box<[Step; 1 << LOOK]>,
-    leaps: Box<[Leap; 1 << LOOK]>,
+    /// Of 2^LOOK.
+    look: Box<[Step]>,
     /// Codes of at most so many bits, filled up to 16 bits, lie below this.
     below: [u32; 17],
     /// Place among the symbols of the first code of a length, less that code.
     offset: [i32; 17],
 }
 
-impl Table {
-    pub fn new(kind: Kind) -> Table {
+impl<const LOOK: u32> Table<LOOK> {
+    pub fn new(kind: Kind) -> Self {
         let definition = Definition { counts: [0; 17], symbols: [0; 256] };
-        Table { kind, definition, look: Box::new([NONE; 1 << LOOK]), leaps: Box::new([Leap::default(); 1 << LOOK]), below: [0; 17], offset: [0; 17] }
+        Table { kind, definition, look: vec![Step::default(); 1 << LOOK].into(), below: [0; 17], offset: [0; 17] }
     }
 
     /// Nothing is done where the table is already the defined one: most files have the tables of the file before.
@@ -137,7 +137,7 @@ impl Table {
             return;
         }
         self.definition.clone_from(definition);
-        self.look.fill(NONE);
+        self.look.fill(Step::default());
         let (mut code, mut place) = (0u32, 0usize);
         for length in 1..=16u32 {
             self.offset[length as usize] = place as i32 - code.cast_signed();
@@ -152,29 +152,19 @@ impl Table {
             code <<= 1;
         }
         if self.kind == Kind::Ac {
-            self.leap();
+            self.pair();
         }
     }
 
-    fn leap(&mut self) {
-        for (bits, leap) in self.leaps.iter_mut().enumerate() {
-            let (mut taken, mut advance) = (0, 0);
-            loop {
-                let step = self.look[bits << taken & ((1 << LOOK) - 1)];
-                let more = step.bits() & 0xff;
-                if step.is_half() || taken + more > LOOK {
-                    break;
-                }
-                taken += more;
-                if step.advance() == END {
-                    advance |= LEAP_END;
-                    break;
-                }
-                advance += step.advance();
+    /// Puts a second code behind each first that leaves room for one in the look-up.
+    fn pair(&mut self) {
+        let single = self.look.clone();
+        for (bits, step) in self.look.iter_mut().enumerate() {
+            let taken = step.bits() & 63;
+            let next = single[bits << taken & ((1 << LOOK) - 1)];
+            if !step.is_half() && step.advance() != END && !next.is_half() && taken + (next.bits() & 63) <= LOOK {
+                *step = step.and(next);
             }
-            // a step that is not whole is no reason to go on
-            let advance = if taken == 0 { LEAP_END << 1 } else { advance };
-            *leap = Leap(taken | (advance as u32) << 8);
         }
     }
 
@@ -185,7 +175,7 @@ impl Table {
             return; // no prefix code; libjpeg has refused such a table
         };
         if length + size > LOOK {
-            entries.fill(Step::new(0, i16::from(symbol), HALF + length as usize));
+            entries.fill(Step::half(symbol, length));
             return;
         }
         let each = 1 << (LOOK - length - size);
@@ -201,18 +191,12 @@ impl Table {
         self.look[(buffer >> (64 - LOOK)) as usize]
     }
 
-    /// The same for [`Leap`].
-    #[inline(always)]
-    pub fn leap_at(&self, buffer: u64) -> Leap {
-        self.leaps[(buffer >> (64 - LOOK)) as usize]
-    }
-
     /// What [`Table::look`] has found, where it is a half; 31 bits are looked at. `None` where no code is so.
     #[inline(always)]
     pub fn long(&self, half: Step, buffer: u64) -> Option<Step> {
-        let (symbol, length) = match half.advance() - HALF {
+        let (symbol, length) = match half.first_advance() {
             0 => self.search(buffer)?,
-            length => (half.value() as u8, length as u32),
+            length => (half.first_value() as u8, length as u32),
         };
         let (advance, size) = self.kind.meaning(symbol);
         let value = extend((buffer << length >> 1 >> (63 - size)) as u32, size);
