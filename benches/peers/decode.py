@@ -2,7 +2,8 @@
 
     decode.py FOLDER_OF_JPEGS [ROUNDS] [COMMAND ...]
 
-Needs torch, torchvision, timm and Pillow, installed by hand. COMMAND makes one round of our own decoder and prints its
+Needs torch, torchvision, timm and Pillow, installed by hand, and takes DALI (nvidia-dali-cuda130) beside them where it is
+there: its CPU operators, one thread, batches of 25. COMMAND makes one round of our own decoder and prints its
 rates as JSON; the default is `cargo bench --bench decode`. Prints a Markdown table of medians.
 """
 
@@ -56,6 +57,33 @@ PEERS = {
 }
 
 
+def dali(paths):
+    """DALI's CPU pipeline over the files, as a function that runs all of them once; None where it is not installed."""
+    try:
+        from nvidia.dali import fn, pipeline_def, types
+    except ImportError:
+        return None
+
+    @pipeline_def(batch_size=25, num_threads=1, device_id=None)
+    def pipeline():
+        encoded, _ = fn.readers.file(files=paths, name="files", dont_use_mmap=True)
+        images = fn.decoders.image(encoded, device="cpu", output_type=types.RGB)
+        images = fn.resize(images, resize_shorter=256, interp_type=types.INTERP_TRIANGULAR)
+        return fn.crop_mirror_normalize(
+            images, crop=(224, 224), mean=[0.0] * 3, std=[255.0] * 3, output_layout="CHW", dtype=types.FLOAT
+        )
+
+    built = pipeline()
+    built.build()
+
+    def run():
+        for _ in range(len(paths) // 25):
+            built.run()
+        return len(paths) // 25 * 25
+
+    return run
+
+
 def rate(work, files):
     started = time.perf_counter()
     for data in files:
@@ -67,11 +95,16 @@ def main():
     folder = sys.argv[1]
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     command = sys.argv[3:] or ["cargo", "bench", "-q", "--bench", "decode", "--"]
-    files = [path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-    files = [data for data in files if data.startswith(b"\xff\xd8")]
+    paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    paths = [path for path in paths if path.read_bytes().startswith(b"\xff\xd8")]
+    files = [path.read_bytes() for path in paths]
+    all_by_dali = dali([str(path) for path in paths])
     rates = {}
     for number in range(rounds + 1):
         once = {name: rate(work, files) for name, work in PEERS.items()}
+        if all_by_dali:
+            started = time.perf_counter()
+            once["DALI, CPU pipeline"] = all_by_dali() / (time.perf_counter() - started)
         ours = subprocess.run(
             [*command, "--images", folder, "--rounds", "1", "--json"], check=True, stdout=subprocess.PIPE
         )

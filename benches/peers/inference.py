@@ -1,11 +1,11 @@
 """A folder of images to predictions on this machine's CPU: `tresnet-batch run` beside a loop as timm's inference.py.
 
-    inference.py FOLDER WEIGHTS.safetensors [--copies 4] [--rounds 3] [--compile]
+    inference.py FOLDER WEIGHTS.safetensors [--copies 4] [--rounds 3] [--compile] [--bf16]
 
 Needs torch, torchvision and timm, installed by hand. Both read the same folder (--copies links every image so many
 times), resize as timm's evaluation does, run the same weights in batches of 32 and write the five best classes of each
 image, interleaved. timm's loop: a DataLoader of two workers, an eager model in channels-last order, or one that
-torch.compile made (a first batch outside the clock), a CSV at the end; its clock starts when the loader does. Ours is the
+torch.compile made (a first batch outside the clock), in fp32 or, with --bf16, in bfloat16 by autocast, a CSV at the end; its clock starts when the loader does. Ours is the
 whole process from its start to its end, the loading of weights and the report among it, with the embeddings written
 as well. Prints a Markdown table of medians.
 """
@@ -54,7 +54,11 @@ class Timm:
             self.model = torch.compile(self.model)
             size = arguments.size
             images = torch.rand(arguments.batch, 3, size, size).contiguous(memory_format=torch.channels_last)
-            self.model(images)
+            with self.precision():
+                self.model(images)
+
+    def precision(self):
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.arguments.bf16)
 
     def run(self, work):
         size = self.arguments.size
@@ -72,15 +76,20 @@ class Timm:
                 short = len(images)
                 images = torch.cat([images, images[-1:].expand(self.arguments.batch - short, -1, -1, -1)])
                 images = images.contiguous(memory_format=torch.channels_last)
-                best = self.model(images).softmax(1)[:short].topk(5)
+                best = self.logits(images).softmax(1)[:short].topk(5)
             else:
-                best = self.model(images).softmax(1).topk(5)
+                best = self.logits(images).softmax(1).topk(5)
             rows += zip(best.indices.tolist(), best.values.tolist())
         with open(work / "timm.csv", "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             for name, (index, probability) in zip(dataset.filenames(basename=True), rows):
                 writer.writerow([name, index, probability])
         return len(rows), time.perf_counter() - began
+
+
+    def logits(self, images):
+        with self.precision():
+            return self.model(images).float()
 
 
 class Ours:
@@ -116,11 +125,12 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bf16", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder, work = Path(scratch) / "images", Path(scratch)
         count = copy(arguments.folder, arguments.copies, folder)
-        how = "torch.compile" if arguments.compile else "eager"
+        how = ("torch.compile" if arguments.compile else "eager") + (", bf16" if arguments.bf16 else "")
         peers = {
             f"timm {timm.__version__}, as inference.py, {how}": Timm(arguments, folder),
             "tresnet-batch run": Ours(arguments, folder),

@@ -128,7 +128,11 @@ impl Jpeg {
         let (mut left, mut below) = (0, height);
         let partial = header.partial != 0 && limits.decoder_warnings == DecoderWarnings::Accept;
         if partial {
-            left = image.columns(self.scan, columns.lo.saturating_sub(MARGIN), columns.hi.saturating_add(MARGIN))?;
+            left = image.columns(
+                self.scan,
+                columns.lo.saturating_sub(MARGIN),
+                columns.hi.saturating_add(MARGIN),
+            )?;
             image.skip(rows.lo)?;
             canvas.skip(rows.lo);
             below = rows.hi;

@@ -42,7 +42,7 @@ impl Step {
     fn and(self, last: Step) -> Step {
         let first = self.0 & 0x00ff_0000_ffff_ff00;
         let advance = (self.advance() + last.advance()) as u64;
-        Step(first | u64::from(self.bits() + last.bits()) & 0xff | last.0 & 0xffff_0000_0000 | advance << 56)
+        Step(first | (self.0 & 0xff) + (last.0 & 0xff) | last.0 & 0xffff_0000_0000 | advance << 56)
     }
 
     /// Whether [`Table::long`] has to look.
@@ -128,7 +128,13 @@ pub(super) struct Table<const LOOK: u32> {
 impl<const LOOK: u32> Table<LOOK> {
     pub fn new(kind: Kind) -> Self {
         let definition = Definition { counts: [0; 17], symbols: [0; 256] };
-        Table { kind, definition, look: vec![Step::default(); 1 << LOOK].into(), below: [0; 17], offset: [0; 17] }
+        Table {
+            kind,
+            definition,
+            look: vec![Step::default(); 1 << LOOK].into(),
+            below: [0; 17],
+            offset: [0; 17],
+        }
     }
 
     /// Nothing is done where the table is already the defined one: most files have the tables of the file before.
@@ -162,7 +168,11 @@ impl<const LOOK: u32> Table<LOOK> {
         for (bits, step) in self.look.iter_mut().enumerate() {
             let taken = step.bits() & 63;
             let next = single[bits << taken & ((1 << LOOK) - 1)];
-            if !step.is_half() && step.advance() != END && !next.is_half() && taken + (next.bits() & 63) <= LOOK {
+            if !step.is_half()
+                && step.advance() != END
+                && !next.is_half()
+                && taken + (next.bits() & 63) <= LOOK
+            {
                 *step = step.and(next);
             }
         }

@@ -29,15 +29,15 @@ impl Window {
         (self.end, self.kept, self.next, self.ended) = (before.len(), before.len(), 0, false);
     }
 
-    /// Moves on to `at`, which becomes place 0, where an MCU from there could run out of bytes; gives the new place of
-    /// `at`. Whatever an MCU then reads is the scan's, or zeros where it has ended.
-    pub fn advance(&mut self, input: &[u8], at: usize) -> usize {
-        if self.ended || self.end - at >= MOST {
-            return at;
+    /// Lets go of the bytes before `from` where an MCU from there could run out of bytes, and reads more; gives by how much
+    /// all places have become smaller. Whatever an MCU then reads is the scan's, or zeros where it has ended.
+    pub fn advance(&mut self, input: &[u8], from: usize) -> usize {
+        if self.ended || self.end - from >= MOST {
+            return 0;
         }
-        self.bytes.copy_within(at..self.end, 0);
-        self.end -= at;
-        self.kept = self.kept.saturating_sub(at);
+        self.bytes.copy_within(from..self.end, 0);
+        self.end -= from;
+        self.kept = self.kept.saturating_sub(from);
         while self.end < SIZE && !self.ended {
             let rest = &input[self.next..];
             let rest = &rest[..rest.len().min(SIZE - self.end)];
@@ -58,7 +58,7 @@ impl Window {
         if self.ended {
             self.bytes[self.end..self.end + MOST].fill(0);
         }
-        0
+        from
     }
 
     /// Whether all bits up to this one were there.
