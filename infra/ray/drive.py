@@ -56,6 +56,8 @@ def call(program, command, name, job, options, folder, variables):
     import subprocess
     import tempfile
 
+    # Ray cancels by Python's handler of SIGINT, which Python lacks where a shell started the node in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     libc, worker = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def end_with_the_worker():
