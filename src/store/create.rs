@@ -245,30 +245,43 @@ mod tests {
         assert!(output.refuses_to_create_again("a/b", Bytes::from("first")).await.unwrap());
     }
 
-    #[test]
-    fn a_report_whose_draft_another_process_sweeps_is_written_again() {
-        let (root, output) = output();
-        let (draft, report) = (root.path().join("report#1"), Bytes::from(vec![7; 1 << 20]));
+    /// Writes again and again until another thread has swept the draft of one.
+    fn swept<Fut>(draft: &std::path::Path, write: impl Fn() -> Fut)
+    where
+        Fut: Future<Output = Result<(), StoreError>>,
+    {
         let (swept, done) = (AtomicBool::new(false), AtomicBool::new(false));
         let sweep = || {
-            while !done.load(Ordering::SeqCst) && std::fs::remove_file(&draft).is_err() {}
+            while !done.load(Ordering::SeqCst) && std::fs::remove_file(draft).is_err() {}
             swept.store(true, Ordering::SeqCst);
         };
-        let write = async {
+        let writes = async {
             while !swept.load(Ordering::SeqCst) {
-                output.overwrite("report", report.clone()).await?;
+                write().await?;
             }
             Ok::<_, StoreError>(())
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let written = std::thread::scope(|scope| {
             scope.spawn(sweep);
-            let written = runtime.block_on(write);
+            let written = runtime.block_on(writes);
             done.store(true, Ordering::SeqCst);
             written
         });
         written.unwrap();
-        assert_eq!(std::fs::read(root.path().join("report")).unwrap(), report);
+    }
+
+    #[test]
+    fn a_write_whose_draft_another_process_sweeps_is_made_again() {
+        let (root, output) = output();
+        let bytes = Bytes::from(vec![7; 1 << 20]);
+        let draft = root.path().join("report#1");
+        swept(&draft, || output.overwrite("report", bytes.clone()));
+        assert_eq!(std::fs::read(root.path().join("report")).unwrap(), bytes);
+        swept(&draft, || async {
+            assert!(output.refuses_to_create_again("report", bytes.clone()).await?);
+            Ok(())
+        });
     }
 
     #[tokio::test]
