@@ -252,7 +252,9 @@ mod tests {
     {
         let (swept, done) = (AtomicBool::new(false), AtomicBool::new(false));
         let sweep = || {
-            while !done.load(Ordering::SeqCst) && std::fs::remove_file(draft).is_err() {}
+            while !done.load(Ordering::SeqCst) && std::fs::remove_file(draft).is_err() {
+                std::hint::spin_loop();
+            }
             swept.store(true, Ordering::SeqCst);
         };
         let writes = async {

@@ -265,7 +265,7 @@ fn a_plan_without_parts_is_finished_by_the_driver_too() {
 #[test]
 fn a_driver_that_is_stopped_ends_with_75_and_the_next_one_takes_up_there() {
     let Some(cluster) = Cluster::get() else { return };
-    // within a grace, all open parts may end
+    // within a grace, the open parts of a fast machine end, too
     let job = long_job().set("limits.grace_seconds=0");
     let mut driver: Child = cluster.drive(&job, &LONG_RANGES).spawn().unwrap();
     assert!(reaches(&mut driver, 5, || stands(&job)), "{}", wait(driver).stderr);
