@@ -66,9 +66,8 @@ def call(program, command, name, job, options, folder, variables):
             os._exit(75)
 
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as printed:
-        file = os.path.join(scratch, name)
-        with open(file, "w", encoding="utf-8") as out:
-            out.write(job)
+        file = Path(scratch, name)
+        file.write_text(job, encoding="utf-8")
         arguments = [program, command, file, "--progress", "none", *options]
         where = os.uname().nodename
         try:
