@@ -56,6 +56,8 @@ def call(program, command, name, job, options, folder, variables):
     import subprocess
     import tempfile
 
+    # Ray cancels by Python's handler of SIGINT, which Python lacks where a shell started the node in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     libc, worker = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def end_with_the_worker():
@@ -64,9 +66,8 @@ def call(program, command, name, job, options, folder, variables):
             os._exit(75)
 
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as printed:
-        file = os.path.join(scratch, name)
-        with open(file, "w", encoding="utf-8") as out:
-            out.write(job)
+        file = Path(scratch, name)
+        file.write_text(job, encoding="utf-8")
         arguments = [program, command, file, "--progress", "none", *options]
         where = os.uname().nodename
         try:

@@ -87,7 +87,8 @@ pub(super) fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
     let parts = plan.parts.len() as u32;
     if first >= parts && plan.is_whole {
         let why = format!("--parts {first}-{last}: the plan has the parts 0 to {}", parts.saturating_sub(1));
-        return Err(Failure::new(Exit::Usage, if parts == 0 { "the plan has no parts".into() } else { why }));
+        let none = "the plan has no parts: `run` without `--parts` finishes the job";
+        return Err(Failure::new(Exit::Usage, if parts == 0 { none.into() } else { why }));
     }
     if last >= parts && plan.is_whole {
         tracing::warn!("--parts {first}-{last}: the plan ends with part {}", parts - 1);

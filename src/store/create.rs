@@ -1,5 +1,6 @@
 //! The write primitive: create an object that must not exist yet, and know for certain whether it does.
 
+use std::future::Future;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -66,9 +67,7 @@ impl Location {
             let swept_for_long = swept && vanished.get_or_insert_with(Instant::now).elapsed() > SWEPT;
             if swept_for_long || !patience.wait().await {
                 return Err(match error {
-                    StoreError::Missing { what } => {
-                        StoreError::Unwritable { what, detail: "its draft vanishes again and again".into() }
-                    }
+                    StoreError::Missing { what } => vanishing(what),
                     error => error,
                 });
             }
@@ -101,9 +100,9 @@ impl Location {
 
     /// Writes an object that decides no rows (a report), over an older one if need be.
     pub async fn overwrite(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
-        let what = format!("writing `{}/{name}`", self.uri);
-        self.retry(|| async {
-            self.put(name, &what, bytes.clone(), PutMode::Overwrite).await.map_err(|refusal| match refusal {
+        let what = &format!("writing `{}/{name}`", self.uri);
+        self.unswept(|| async {
+            self.put(name, what, bytes.clone(), PutMode::Overwrite).await.map_err(|refusal| match refusal {
                 Refusal::Error(error) => error,
                 Refusal::Conflict => {
                     let detail = "the store refuses to write over an older one".into();
@@ -116,15 +115,36 @@ impl Location {
 
     /// True where the store refuses to create an object twice: without that, nothing here is safe.
     pub async fn refuses_to_create_again(&self, name: &str, bytes: Bytes) -> Result<bool, StoreError> {
-        let what = format!("checking conditional writes on `{}/{name}`", self.uri);
-        self.retry(|| async {
-            match self.put(name, &what, bytes.clone(), PutMode::Create).await {
+        let what = &format!("checking conditional writes on `{}/{name}`", self.uri);
+        self.unswept(|| async {
+            match self.put(name, what, bytes.clone(), PutMode::Create).await {
                 Ok(()) => Ok(false),
                 Err(Refusal::Conflict) => Ok(true),
                 Err(Refusal::Error(error)) => Err(error),
             }
         })
         .await
+    }
+
+    /// Retries a write, also where its draft on local disk vanishes: another process swept it, which finishes the job.
+    async fn unswept<T, F, Fut>(&self, write: F) -> Result<T, StoreError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, StoreError>>,
+    {
+        let has_drafts = matches!(self.uri, Uri::Local(_));
+        let mut vanished = None;
+        loop {
+            match self.retry(&write).await {
+                Err(StoreError::Missing { what }) if has_drafts => {
+                    if !vanished.get_or_insert_with(|| Patience::new(SWEPT)).wait().await {
+                        return Err(vanishing(what));
+                    }
+                    self.traffic.retried();
+                }
+                written => return written,
+            }
+        }
     }
 
     /// True where writes are conditional, as `[storage]` says.
@@ -194,6 +214,10 @@ pub(super) enum Refusal {
     Error(StoreError),
 }
 
+fn vanishing(what: String) -> StoreError {
+    StoreError::Unwritable { what, detail: "its draft vanishes again and again".into() }
+}
+
 fn is_draft(name: &str) -> bool {
     let digits = name.rsplit_once('#').map(|(_, digits)| digits);
     digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
@@ -201,6 +225,8 @@ fn is_draft(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::store::Role;
 
@@ -217,6 +243,47 @@ mod tests {
         assert_eq!(output.create_once("a/b", Bytes::from("second")).await.unwrap(), Created::Before);
         assert_eq!(output.read("a/b").await.unwrap().unwrap(), "first");
         assert!(output.refuses_to_create_again("a/b", Bytes::from("first")).await.unwrap());
+    }
+
+    /// Writes again and again until another thread has swept the draft of one.
+    fn swept<Fut>(draft: &std::path::Path, write: impl Fn() -> Fut)
+    where
+        Fut: Future<Output = Result<(), StoreError>>,
+    {
+        let (swept, done) = (AtomicBool::new(false), AtomicBool::new(false));
+        let sweep = || {
+            while !done.load(Ordering::SeqCst) && std::fs::remove_file(draft).is_err() {
+                std::hint::spin_loop();
+            }
+            swept.store(true, Ordering::SeqCst);
+        };
+        let writes = async {
+            while !swept.load(Ordering::SeqCst) {
+                write().await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let written = std::thread::scope(|scope| {
+            scope.spawn(sweep);
+            let written = runtime.block_on(writes);
+            done.store(true, Ordering::SeqCst);
+            written
+        });
+        written.unwrap();
+    }
+
+    #[test]
+    fn a_write_whose_draft_another_process_sweeps_is_made_again() {
+        let (root, output) = output();
+        let bytes = Bytes::from(vec![7; 1 << 20]);
+        let draft = root.path().join("report#1");
+        swept(&draft, || output.overwrite("report", bytes.clone()));
+        assert_eq!(std::fs::read(root.path().join("report")).unwrap(), bytes);
+        swept(&draft, || async {
+            assert!(output.refuses_to_create_again("report", bytes.clone()).await?);
+            Ok(())
+        });
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-"""What an Airflow database says of one day's run: airflow_states.py DATABASE YYYY-MM-DD.
+"""What an Airflow database says of one day's run, or of the only one: airflow_states.py DATABASE [YYYY-MM-DD].
 
 Prints a JSON object: `state` of the run, and `tasks`, a list of objects with `task`, `index` (-1 where it is not mapped),
 `state`, `tries` and `xcom` (what the task returned, if anything).
@@ -8,11 +8,12 @@ import json
 import sqlite3
 import sys
 
-database, day = sys.argv[1:]
+database, *days = sys.argv[1:]
 with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-    run, state = connection.execute(
-        "SELECT run_id, state FROM dag_run WHERE date(logical_date) = ?", (day,)
-    ).fetchone()
+    of_the_day = "WHERE date(logical_date) = ?" if days else ""
+    found = connection.execute(f"SELECT run_id, state FROM dag_run {of_the_day}", days).fetchone()
+    # a scheduler may not have begun it
+    run, state = found or (None, None)
     xcoms = {
         (task, index): json.loads(value) if isinstance(value, (str, bytes)) else value
         for task, index, value in connection.execute(

@@ -95,6 +95,8 @@ class Machines:
 
 
 def main():
+    # as on a node that a shell has started in the background, or nohup: Python then has no handler of its own
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     machines = Machines(int(sys.argv[1]))
     print(json.dumps({"address": machines.cluster.address}), flush=True)
     for line in sys.stdin:

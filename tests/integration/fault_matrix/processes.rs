@@ -45,6 +45,40 @@ fn row_02_workers_share_the_parts_and_the_last_one_finishes_the_job() {
 }
 
 #[test]
+fn row_02_a_plan_without_parts_is_finished_by_whoever_comes_one_by_one_or_all_at_once() {
+    let before = &*UNDISTURBED;
+    let nothing_new = || Job::own().set(format!("input.exclude_done=[\"{}\"]", before.output().display()));
+    let finished = |job: &Job, ended: Ended| {
+        let summary = ended.exits(0);
+        assert_eq!(
+            (&summary["complete"], &summary["rows"]["planned"]),
+            (&true.into(), &0.into()),
+            "{summary}"
+        );
+        assert!(job.output().join("_SUCCESS").exists() && parts(&job.output()).is_empty());
+        verify(job).exits(0);
+    };
+    let one_by_one = nothing_new();
+    for index in 0..3 {
+        finished(&one_by_one, run_share(&one_by_one, &["--worker", &format!("{index}/3")]));
+    }
+    // whoever finishes sweeps what others write just now
+    for _ in 0..5 {
+        let at_once = nothing_new();
+        let workers: Vec<Child> =
+            (0..3).map(|index| share(&at_once, &["--worker", &format!("{index}/3")])).collect();
+        for ended in workers.into_iter().map(wait).collect::<Vec<_>>() {
+            finished(&at_once, ended);
+        }
+    }
+    // a scheduler that has planned has no range to give
+    let planned = nothing_new();
+    assert_eq!(ended(planned.command("plan").arg("--write")).exits(0)["parts"], 0);
+    run_share(&planned, &["--parts", "0-0"]).fails(64, &["no parts", "without `--parts`"]);
+    finished(&planned, planned.run());
+}
+
+#[test]
 fn row_02_a_second_process_on_the_same_local_share_ends_with_75_and_names_the_first() {
     let job = Job::slow(IMAGES.folder.to_str().unwrap());
     let mut first = job.start();

@@ -2,6 +2,8 @@
 //!
 //! `make test-airflow` installs Airflow and names its interpreter in [`PYTHON`].
 
+mod scheduler;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
