@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::failure::{Exit, Failure};
 
 use super::Snapshot;
+use super::gallery::FailedImage;
 
 /// The first judgement on a share of all rows, before the plan's length is known.
 const FIRST_ROWS: u64 = 200;
@@ -44,15 +45,46 @@ pub(super) fn too_damaged(damaged: u64, most: u64) -> Failure {
     )
 }
 
-/// The failure of a run with too many error rows.
-pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeMap<String, u64>) -> Failure {
+/// The failure of a run that cannot be accepted any more, in its middle.
+fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeMap<String, u64>) -> Failure {
     Failure::new(
         Exit::Rejected,
         format!(
-            "{errors} of {planned} rows are errors ({}), more than `limits.max_error_fraction` = {most} allows; look at \
-             them with `tresnet-batch report JOB --partial` or in the rows (`error_kind`, `error_message`), and accept \
-             them with a higher limit",
+            "{errors} of {planned} rows are errors already ({}), more than `limits.max_error_fraction` = {most} allows; \
+             look at the images with `doctor JOB` and `doctor decode FILES`, or accept them with a higher limit and run \
+             again",
             kinds(by_kind)
+        ),
+    )
+}
+
+/// Images that are named in a message.
+const NAMED: usize = 3;
+
+/// The failure of a job whose rows all stand, too many of them errors.
+pub(super) fn refused(
+    errors: u64,
+    planned: u64,
+    most: f64,
+    by_kind: &BTreeMap<String, u64>,
+    failed: &[FailedImage],
+) -> Failure {
+    let mut named: Vec<String> =
+        failed.iter().take(NAMED).map(|image| format!("`{}`: {}", image.key, image.message)).collect();
+    if errors > named.len() as u64 {
+        named
+            .push(format!("and {} more, in the rows where `status` is `error`", errors - named.len() as u64));
+    }
+    // rounded up, so that it is enough
+    let enough = (1000.0 * errors as f64 / planned.max(1) as f64).ceil() / 1000.0;
+    Failure::new(
+        Exit::Rejected,
+        format!(
+            "{errors} of {planned} rows are errors ({}), more than `limits.max_error_fraction` = {most} allows. {}. Every \
+             row stands: to accept them, run again with `--set limits.max_error_fraction={enough}`, which classifies \
+             nothing again",
+            kinds(by_kind),
+            named.join("; ")
         ),
     )
 }

@@ -39,6 +39,40 @@ pub(super) struct Wanted {
     kind: Option<String>,
 }
 
+/// A row that failed, for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedImage {
+    /// The image.
+    pub key: String,
+    /// Why, by kind.
+    pub kind: String,
+    /// Why, in words.
+    pub message: String,
+}
+
+/// Some of the rows that failed: one of each kind first, at most so many.
+///
+/// # Errors
+/// The output cannot be read.
+pub(super) async fn failed_images(
+    output: &Location,
+    parts: &[StandingPart],
+    worst: &WorstRows,
+    most: usize,
+) -> Result<Vec<FailedImage>, Failure> {
+    let numbers: Vec<u64> = worst.failed.iter().take(most).map(|row| row.number).collect();
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = look_up(output, parts, &numbers).await?;
+    let told = numbers.iter().filter_map(|number| rows.remove(number)).map(|row| FailedImage {
+        key: row.key,
+        kind: row.kind.unwrap_or_default(),
+        message: row.message.unwrap_or_default(),
+    });
+    Ok(told.collect())
+}
+
 /// The bytes of an image, or an error kind.
 pub(super) type Found = Result<Bytes, String>;
 
