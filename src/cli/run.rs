@@ -258,8 +258,9 @@ fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Ran, 
     }
     for (kind, rows) in &finished.report.counts.errors_by_kind {
         let image = finished.failed.iter().find(|image| image.kind == *kind);
-        let image =
-            image.map_or_else(String::new, |image| format!(", such as `{}`: {}", image.key, image.message));
+        let image = image.map_or_else(String::new, |image| {
+            format!(", such as `{}`: {}", image.key.escape_debug(), image.message)
+        });
         line(format!("  {} {kind}{image}", count(*rows)));
     }
     for (count, what) in [

@@ -14,7 +14,8 @@ use crate::report::{Gate, Metrics, Report, ReportError, Verdict};
 use crate::store::{Location, Settings};
 
 use super::budget::{refused, too_damaged};
-use super::gallery::{FailedImage, failed_images};
+use super::failed::FailedImage;
+use super::gallery::failed_images;
 use super::opening::{Plan, PlannedPart};
 use super::reporting::Reported;
 
@@ -33,8 +34,8 @@ pub struct Finished {
     pub failed: Vec<FailedImage>,
 }
 
-/// Failed rows that are named; there are about ten kinds.
-const NAMED: usize = 10;
+/// Failed rows that are looked up; there are about ten kinds.
+const LOOKED_UP: usize = 10;
 
 /// How far a job is when a process has done its share of it.
 #[derive(Debug)]
@@ -122,7 +123,7 @@ pub async fn finish(
     if damaged > wishes.max_damaged_inputs {
         return Err(too_damaged(damaged, wishes.max_damaged_inputs));
     }
-    let failed = failed_images(output, &parts, &report.worst, NAMED).await?;
+    let failed = failed_images(output, &parts, &report.worst, LOOKED_UP).await?;
     if totals.error as f64 > wishes.max_error_fraction * totals.planned as f64 {
         let by_kind = &report.counts.errors_by_kind;
         return Err(refused(totals.error, totals.planned, wishes.max_error_fraction, by_kind, &failed));

@@ -20,6 +20,7 @@ use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject};
 
 use super::decode::guarded;
+use super::failed::FailedImage;
 use super::reporting::Reported;
 use super::sources::Sources;
 
@@ -37,17 +38,6 @@ pub(super) struct Wanted {
     pub size: Option<u64>,
     message: Option<String>,
     kind: Option<String>,
-}
-
-/// A row that failed, for a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedImage {
-    /// The image.
-    pub key: String,
-    /// Why, by kind.
-    pub kind: String,
-    /// Why, in words.
-    pub message: String,
 }
 
 /// Some of the rows that failed: one of each kind first, at most so many.
