@@ -16,7 +16,7 @@ use crate::sample::{ErrorKind, RowError};
 use crate::tensor::{Layout, RowMut};
 
 use super::job::{Changes, JobArgs};
-use super::print::line;
+use super::print::{count, line, note};
 use super::{Cli, Summary};
 
 #[derive(Debug, Args)]
@@ -64,6 +64,8 @@ pub(super) async fn decode(arguments: &DecodeArgs, cli: &Cli) -> Result<Summary,
         bench.look_at(path)?;
     }
     let findings = bench.findings;
+    let (files, ok) = (findings.files, findings.ok);
+    note(format!("{} files: {} ok, {} errors", count(files), count(ok), count(files.saturating_sub(ok))));
     let mut summary = Summary::new(json!({
         "files": findings.files,
         "ok": findings.ok,

@@ -15,7 +15,8 @@ pub(super) fn show(ran: &Ran) {
         let sizes = sizes.collect::<Vec<_>>().join(", ");
         line(format!("  batch sizes tried: {sizes}; the smallest that is as good as the fastest is taken"));
     }
-    if let Some(why) = &ran.why {
+    // what is no surprise is told by `doctor`, and in the last line
+    if let Some(why) = ran.why.as_ref().filter(|_| ran.is_surprising) {
         line(format!("  `auto` took the CPU: {why}"));
     }
 }
@@ -34,8 +35,10 @@ pub(super) fn show_choice(choice: &Result<Choice, EngineError>, options: &Option
             };
             let names = names.map_or_else(|error| format!("but {error}"), |names| names.join(", "));
             line(format!("device      {} ({names}), {batch}", choice.provider.as_str()));
-            if let Some(why) = &choice.why {
-                line(format!("  `auto` takes the CPU: {why}"));
+            match &choice.why {
+                Some(why) if choice.surprising => line(format!("  `auto` takes the CPU: {why}")),
+                Some(_) => line("  `tresnet-batch doctor` says what a GPU would need"),
+                None => {}
             }
             json!({ "provider": choice.provider.as_str(), "why": choice.why })
         }

@@ -87,7 +87,9 @@ fn machine(cli: &Cli) -> Result<Summary, Failure> {
     line(format!("ONNX Runtime {} at {}", runtime.version(), runtime.path().display()));
     line(format!("providers in it: {}", runtime.providers().join(", ")));
     line(match &choice.why {
-        Some(why) => format!("`engine.device = \"auto\"` takes the CPU here: {why}"),
+        Some(_) => {
+            "`engine.device = \"auto\"` takes the CPU here, as CUDA does not answer (above)".to_owned()
+        }
         None => format!("`engine.device = \"auto\"` takes {} here", choice.provider.as_str()),
     });
     summary["onnxruntime"] =

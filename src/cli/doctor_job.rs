@@ -47,10 +47,12 @@ fn show_estimate(estimate: &Estimate, file: std::path::Display<'_>) {
         Known::About => "about ",
     };
     let plural = if estimate.parts == 1 { "" } else { "s" };
+    let each = estimate.seconds / estimate.parts.max(1) as f64;
     line(format!(
-        "all of it  {known}{} images in {} part{plural}",
+        "all of it  {known}{} images in {} part{plural} of about {} each, which is what a stop may cost",
         count(estimate.images),
-        count(estimate.parts)
+        count(estimate.parts),
+        duration(each.ceil() as u64)
     ));
     line(format!("  time     {known}{}", duration(estimate.seconds.ceil() as u64)));
     line(format!("  rows     {known}{} kB", count(estimate.output_bytes.div_ceil(1000))));

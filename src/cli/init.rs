@@ -62,18 +62,28 @@ pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
     write(file, draft.text().as_bytes())?;
     line(format!("found    {}", draft.found));
     line(format!("model    {} ({})", draft.model, draft.model_text));
+    if draft.preprocessing.is_some() {
+        line(
+            "         no config.json is beside it: the usual preprocessing is typed in [preprocess], look at it",
+        );
+    }
+    if !draft.has_names {
+        line("         its classes have no names: `classes` in [input] takes a file with one name a line");
+    }
     line(format!("targets  {}", draft.targets_why));
     line(format!("rows to  {}", draft.output));
     line(format!("written  {}; next:", file.display()));
     let program = std::env::args().next().unwrap_or_else(|| "tresnet-batch".to_owned());
-    for (command, what) in [
+    let next = [
         ("doctor", "is everything there, and what will it take?"),
         ("plan", "what will be done; writes nothing"),
         ("run", "the same again after any interruption"),
         ("report", "from the rows alone"),
-    ] {
-        let command = format!("{program} {command} {}", file.display());
-        line(format!("  {command:<40} # {what}"));
+    ]
+    .map(|(command, what)| (format!("{program} {command} {}", file.display()), what));
+    let width = next.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
+    for (command, what) in next {
+        line(format!("  {command:<width$}  # {what}"));
     }
     Ok(Summary::new(json!({
         "job": file,
@@ -82,6 +92,7 @@ pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
         "targets": (draft.targets != TargetsSpec::None).then(|| draft.targets.as_str()),
         "targets_why": draft.targets_why,
         "model": draft.model,
+        "assumed_preprocessing": draft.preprocessing.is_some(),
         "output": draft.output,
     })))
 }

@@ -30,6 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
@@ -147,11 +148,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             print::error_text(error.render());
-            let text = error.render().to_string();
-            let text: Vec<&str> = text.split("\n\n").next().unwrap_or_default().split_whitespace().collect();
-            let text = text.join(" ");
-            let text = text.trim_start_matches("error: ");
-            print::line(json!({ "exit": Exit::Usage.code(), "error": text }));
+            print::last_line(json!({ "exit": Exit::Usage.code(), "error": usage(&error) }));
             return ExitCode::from(Exit::Usage.code());
         }
         Err(help) => {
@@ -183,8 +180,18 @@ pub fn main() -> ExitCode {
         line.insert("error".into(), json!(failure.explain()));
     }
     line.append(&mut fields);
-    print::line(Value::Object(line));
+    print::last_line(Value::Object(line));
     ExitCode::from(exit)
+}
+
+/// What is wrong with a command line, on one line.
+fn usage(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "no command is given; --help lists them".to_owned();
+    }
+    let text = error.render().to_string();
+    let text: Vec<&str> = text.split("\n\n").next().unwrap_or_default().split_whitespace().collect();
+    text.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 fn dispatch(cli: &Cli) -> Result<Summary, Failure> {

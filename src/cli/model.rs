@@ -105,6 +105,12 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
                 Architecture::infer(&load(weights)?)?.check_name(arch)?;
             }
             let model = LoadedModel::read(weights, config.as_deref())?;
+            if model.assumes_preprocessing {
+                tracing::warn!(
+                    "no whole config.json is beside `{}`: the graph carries TResNet's usual preprocessing",
+                    weights.display()
+                );
+            }
             let labels = match classes {
                 Some(typed) => Some(read_labels(typed, model.classes()?)?),
                 None => model.labels.clone(),
@@ -259,6 +265,9 @@ fn show_preprocessing(model: &LoadedModel) {
         text(mean.map(|mean| format!("{mean:?}"))),
         text(std.map(|std| format!("{std:?}"))),
     ));
+    if model.assumes_preprocessing {
+        line("             TResNet's usual ones: no whole config.json is beside the weights");
+    }
     if let Some([first, .., last]) = model.labels.as_deref() {
         line(format!("names        {first} … {last}"));
     }

@@ -2,15 +2,29 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::{Map, Value};
 
 use crate::telemetry::{self, Format};
 
+/// Something was told, on whatever stream.
+static SAID: AtomicBool = AtomicBool::new(false);
+
 /// One line on standard output.
 pub(super) fn line(text: impl Display) {
+    SAID.store(true, Relaxed);
     let mut out = std::io::stdout().lock();
     drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// The last line of standard output, for a machine. Where a person watches both, it would say once more what was just
+/// said, so it is left out, unless nothing else was said.
+pub(super) fn last_line(fields: Value) {
+    let is_watched = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    if !is_watched || !SAID.load(Relaxed) {
+        line(fields);
+    }
 }
 
 /// Text on standard output that brings its own line ends.
@@ -26,6 +40,7 @@ pub(super) fn note(text: impl Display) {
 
 /// One line on standard error: the text for a person, the text with its figures for a machine.
 pub(super) fn tell(level: &str, text: impl Display, figures: Map<String, Value>) {
+    SAID.store(true, Relaxed);
     let mut err = std::io::stderr().lock();
     drop(match telemetry::format() {
         Format::Text => writeln!(err, "{text}"),
@@ -37,6 +52,7 @@ pub(super) fn tell(level: &str, text: impl Display, figures: Map<String, Value>)
 
 /// Text on standard error that brings its own line ends.
 pub(super) fn error_text(text: impl Display) {
+    SAID.store(true, Relaxed);
     drop(write!(std::io::stderr().lock(), "{text}"));
 }
 

@@ -89,6 +89,9 @@ fn figures(now: &Snapshot) -> Map<String, Value> {
 }
 
 fn message(now: &Snapshot) -> String {
+    if now.planned == 0 && !now.plan_is_whole {
+        return "loading the model and listing the images".to_owned();
+    }
     let more = if now.plan_is_whole { "" } else { "+" };
     let left = now.left().map_or_else(String::new, |left| format!(", {} left", duration(left.as_secs())));
     format!(

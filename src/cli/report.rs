@@ -154,6 +154,11 @@ fn tell(report: &Report, verdicts: &[Verdict], complete: bool) {
             line(format!("  and {} more values, in the report's files", slices.values.len() - SLICES_TOLD));
         }
     }
+    if report.counts.rows > 0 && report.counts.with_target == 0 && report.multi_label.is_none() {
+        line(
+            "no row has a target, so there is no accuracy; `--targets FILE` holds the rows against a list of targets",
+        );
+    }
     let part = if complete { "" } else { " (of an output that is not finished)" };
     line(format!("{} rows, {} errors{part}", report.counts.rows, report.counts.errors));
     for verdict in verdicts {

@@ -18,7 +18,7 @@ use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 
 use super::job::JobArgs;
 use super::metrics::{MetricsFile, Writer};
-use super::print::{count, line, seconds};
+use super::print::{count, line, note, seconds};
 use super::progress::Display;
 use super::{Cli, Summary, device, signals, utilisation};
 
@@ -95,9 +95,13 @@ async fn run_and_show(
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone(), metrics)?;
     let display = Display::start(progress.clone(), cli.progress);
-    let ended = run_job(&invocation, progress, shutdown).await;
+    let ended = run_job(&invocation, progress.clone(), shutdown).await;
     drop(display);
+    let last = progress.snapshot();
     let traced = trace.finish();
+    if matches!(&ended, Err(failure) if failure.exit == Exit::TryAgain) {
+        show_parts(&last);
+    }
     let ended = ended?;
     let failure = ended.failure();
     let mut summary = match &ended {
@@ -190,6 +194,18 @@ async fn run_and_show(
     Ok(summary)
 }
 
+/// What an interruption leaves.
+fn show_parts(run: &Snapshot) {
+    if run.planned_parts > 0 {
+        let more = if run.parts_are_known { "" } else { "+" };
+        note(format!(
+            "{} of {}{more} parts stand; what was begun of the others begins again",
+            count(run.resumed_parts + run.parts),
+            count(run.planned_parts)
+        ));
+    }
+}
+
 fn begin_trace(path: &Path) -> Result<Tracer, Failure> {
     Tracer::create(path, MOST_EVENTS).map_err(|error| {
         Failure::caused(Exit::Io, format!("cannot write the trace `{}`", path.display()), error)
@@ -235,11 +251,17 @@ fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Ran, 
         ran.provider,
         if run.resumed > 0 { format!("; {} rows stood already", count(run.resumed)) } else { String::new() }
     ));
-    device::show(ran);
-    utilisation::show(&run.utilisation());
-    utilisation::show_cost(run, price);
+    if run.rows > 0 {
+        device::show(ran);
+        utilisation::show(&run.utilisation());
+        utilisation::show_cost(run, price);
+    }
     for (kind, rows) in &finished.report.counts.errors_by_kind {
-        line(format!("  {} rows: {kind}", count(*rows)));
+        let image = finished.failed.iter().find(|image| image.kind == *kind);
+        let image = image.map_or_else(String::new, |image| {
+            format!(", such as `{}`: {}", image.key.escape_debug(), image.message)
+        });
+        line(format!("  {} {kind}{image}", count(*rows)));
     }
     for (count, what) in [
         (success.parts.iter().map(|part| part.damaged).sum::<u64>(), "inputs could not be read to their end"),
@@ -256,6 +278,11 @@ fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Ran, 
         line(format!("  {}", success.left_out));
     }
     line(format!("  rows: {}/part-*.parquet", output.uri()));
+    // the one for people, where there are several
+    let page = ["html", "md"].iter().find_map(|kind| finished.files.iter().find(|name| name.ends_with(kind)));
+    if let Some(name) = page.or(finished.files.first()) {
+        line(format!("  report: {}/{name}", output.uri()));
+    }
 }
 
 fn show_accuracy(success: &Success, verdicts: &[Verdict]) {

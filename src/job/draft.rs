@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::model::Preprocessing;
+
 use super::spec::{Format, TargetsSpec};
 
 /// Columns of a comment.
@@ -32,6 +34,10 @@ pub struct Draft {
     pub model_text: String,
     /// Whether the model's classes have names.
     pub has_names: bool,
+    /// `[preprocess]`, where the model says nothing of it and something was assumed.
+    pub preprocessing: Option<Preprocessing>,
+    /// Few images, of which one that is broken is more than the default allows.
+    pub are_few: bool,
     /// `output.uri`
     pub output: String,
 }
@@ -104,6 +110,9 @@ impl Draft {
             choice(text, "precision = \"fp16\"", "the default on CUDA; fp32 on a CPU");
         }
         line(text, format_args!("\n[preprocess]"));
+        if let Some(assumed) = &self.preprocessing {
+            preprocess(text, assumed);
+        }
         choice(
             text,
             "exif = \"apply\"",
@@ -116,11 +125,13 @@ impl Draft {
         choice(text, "embedding = \"none\"", "or \"f16\"; default: \"f32\", the largest part of a row");
         choice(text, "logits = true", "all classes' numbers and not only the best");
         line(text, format_args!("\n[limits]"));
-        choice(
-            text,
-            "max_error_fraction = 0.05",
-            "error rows by all, above which a run is refused; default: 0.01",
-        );
+        const REFUSED: &str = "error rows by all, above which a run is refused";
+        match self.are_few {
+            true => {
+                key(text, "max_error_fraction = 0.1", &format!("{REFUSED}; default: 0.01, for many images"))
+            }
+            false => choice(text, "max_error_fraction = 0.05", &format!("{REFUSED}; default: 0.01")),
+        }
         choice(text, "requests = 128", "in flight at once; default: 64");
         line(text, format_args!("\n[report]\nformats = [\"json\", \"markdown\", \"html\"]"));
         if self.targets != TargetsSpec::None {
@@ -136,6 +147,29 @@ impl Draft {
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     // writing to a text cannot fail
     let _ = writeln!(text, "{line}");
+}
+
+/// What was assumed, typed, so that it can be seen and put right.
+fn preprocess(text: &mut String, assumed: &Preprocessing) {
+    comment(
+        text,
+        "No config.json is beside the weights: these are the values that TResNets are mostly trained with. Put in those of \
+         your training.",
+    );
+    let Preprocessing { image_size, crop_pct, interpolation, mean, std } = assumed;
+    let keys = [
+        image_size.map(|size| format!("image_size = {size}")),
+        crop_pct.map(|part| format!("crop_pct = {part:?}")),
+        interpolation.as_ref().map(|filter| format!("interpolation = {}", quoted(filter))),
+        mean.map(|mean| format!("mean = {mean:?}")),
+        std.map(|std| format!("std = {std:?}")),
+    ];
+    keys.into_iter().flatten().for_each(|typed| line(text, format_args!("{typed}")));
+}
+
+/// A key that is taken, and what it does.
+fn key(text: &mut String, key: &str, what: &str) {
+    line(text, format_args!("{key:<30} # {what}"));
 }
 
 /// A key that is not taken, and what it would do.
@@ -186,6 +220,8 @@ mod tests {
             model: "m.safetensors".into(),
             model_text: "a network".into(),
             has_names: false,
+            preprocessing: None,
+            are_few: false,
             output: "odd\nrows".into(),
         }
     }
@@ -218,6 +254,22 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_assumed_is_typed_and_few_images_may_have_a_broken_one() {
+        let assumed = Preprocessing::tresnet();
+        let draft = Draft {
+            preprocessing: Some(assumed.clone()),
+            are_few: true,
+            ..draft(Format::Folder, TargetsSpec::None)
+        };
+        let spec = parsed(&draft.text());
+        let typed = &spec.preprocess;
+        assert_eq!((typed.image_size, typed.crop_pct), (assumed.image_size, assumed.crop_pct));
+        assert_eq!((typed.mean, typed.std), (assumed.mean, assumed.std));
+        assert!(typed.interpolation.is_some());
+        assert_eq!(spec.limits.max_error_fraction, Some(0.1));
     }
 
     #[test]

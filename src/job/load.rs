@@ -1,6 +1,7 @@
 //! From a file to a [`JobSpec`]: variables, overrides, and errors that name a line.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use toml::Value;
@@ -37,8 +38,15 @@ impl Places {
 /// Reads a job file, expands variables and applies overrides.
 pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| JobError::Unreadable { path: file.clone(), why: error.to_string() })?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::IsADirectory => {
+                format!("{error}; `tresnet-batch init IMAGES --model MODEL` writes one")
+            }
+            _ => error.to_string(),
+        };
+        JobError::Unreadable { path: file.clone(), why }
+    })?;
     parse_text(&text, &file, source)
 }
 

@@ -23,6 +23,8 @@ pub struct LoadedModel {
     content: Content,
     /// Its own word on preprocessing.
     pub preprocessing: Preprocessing,
+    /// True where the weights come without a word on preprocessing, and TResNet's usual one is taken.
+    pub assumes_preprocessing: bool,
     /// Its own class names, or ImageNet's where it has 1000 classes.
     pub labels: Option<Vec<String>>,
 }
@@ -36,7 +38,16 @@ impl LoadedModel {
     /// Reads a model file; `config` is timm's `config.json`, by default the one beside a checkpoint.
     pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
         let read = Self::read_file(path, config);
-        read.map_err(|failure| failure.within(format!("the model `{}`", path.display())))
+        read.map_err(|failure| {
+            // a job file's paths do not count from where it lies
+            let from = match std::env::current_dir() {
+                Ok(folder) if path.is_relative() && !path.exists() => {
+                    format!(", looked for from `{}`, where this was started", folder.display())
+                }
+                _ => String::new(),
+            };
+            failure.within(format!("the model `{}`{from}", path.display()))
+        })
     }
 
     fn read_file(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
@@ -49,13 +60,6 @@ impl LoadedModel {
             Some(config) => Some(ModelConfig::read(config)?),
             None => ModelConfig::beside(path)?,
         };
-        if config.is_none() {
-            tracing::warn!(
-                "no config.json beside `{}`: TResNet's own preprocessing is taken (224 px, crop 0.875, bilinear), and \
-                 there are no class names unless there are 1000 classes",
-                path.display()
-            );
-        }
         let config = config.unwrap_or_default();
         if let Some(classes) = config.num_classes.filter(|classes| *classes != architecture.classes) {
             return Err(JobError::Mismatch(format!(
@@ -65,9 +69,10 @@ impl LoadedModel {
             .into());
         }
         let labels = config.classes.or_else(|| default_class_names(architecture.classes));
+        let assumes_preprocessing = !config.preprocessing.is_complete();
         let preprocessing = config.preprocessing.or(Preprocessing::tresnet());
         let content = Content::Checkpoint { checkpoint: Box::new(checkpoint), architecture };
-        Ok(LoadedModel { content, preprocessing, labels })
+        Ok(LoadedModel { content, preprocessing, assumes_preprocessing, labels })
     }
 
     fn read_graph(path: &Path) -> Result<LoadedModel, Failure> {
@@ -83,6 +88,7 @@ impl LoadedModel {
         Ok(LoadedModel {
             content: Content::Graph { bytes, info: Box::new(info), model },
             preprocessing,
+            assumes_preprocessing: false,
             labels,
         })
     }

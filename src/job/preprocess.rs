@@ -8,12 +8,22 @@ use super::frozen::Earlier;
 use super::model::LoadedModel;
 use super::spec::{self, JobSpec};
 
-/// The image stage's options, and the same in the words of the graph's metadata.
+/// What becomes of an image before the network.
+pub(super) struct Resolved {
+    /// The image stage's options.
+    pub image: image::Options,
+    /// The same in the words of the graph's metadata.
+    pub preprocessing: Preprocessing,
+    /// True where nobody has said it all, and TResNet's usual values fill the gaps.
+    pub is_assumed: bool,
+}
+
+/// Resolves it.
 pub(super) fn resolve(
     spec: &JobSpec,
     model: &LoadedModel,
     earlier: &Earlier<'_>,
-) -> Result<(image::Options, Preprocessing), JobError> {
+) -> Result<Resolved, JobError> {
     let typed = &spec.preprocess;
     let frozen = Preprocessing {
         image_size: earlier.value("preprocess.image_size"),
@@ -32,7 +42,9 @@ pub(super) fn resolve(
         mean: typed.mean,
         std: typed.std,
     };
-    let chosen = typed_values.or(frozen).or(model.preprocessing.clone());
+    let said = typed_values.or(frozen);
+    let is_assumed = model.assumes_preprocessing && !said.is_complete();
+    let chosen = said.or(model.preprocessing.clone());
     let Preprocessing {
         image_size: Some(image_size),
         crop_pct: Some(crop_pct),
@@ -103,5 +115,5 @@ pub(super) fn resolve(
         },
     };
     image::Decoder::new(options)?;
-    Ok((options, chosen))
+    Ok(Resolved { image: options, preprocessing: chosen, is_assumed })
 }

@@ -59,6 +59,8 @@ pub struct ResolvedJob {
     pub image: image::Options,
     /// The same for the graph's metadata.
     pub preprocessing: Preprocessing,
+    /// True where neither the model nor the job says all of it, and TResNet's usual values were taken.
+    pub assumes_preprocessing: bool,
     /// What computes, and how.
     pub engine: engine::Options,
     /// What is held at once.
@@ -97,7 +99,8 @@ impl ResolvedJob {
         let classes = model.classes()?;
         let dim = model.dim()?;
         let precision = precision(spec, model, provider, &earlier)?;
-        let (image, preprocessing) = preprocess::resolve(spec, model, &earlier)?;
+        let preprocess::Resolved { image, preprocessing, is_assumed } =
+            preprocess::resolve(spec, model, &earlier)?;
         let labels = match &spec.input.classes {
             Some(typed) => Some(read_labels(typed, classes)?),
             None => model.labels.clone(),
@@ -186,6 +189,7 @@ impl ResolvedJob {
             precision,
             image,
             preprocessing,
+            assumes_preprocessing: is_assumed,
             engine,
             limits,
             output: spec.output.uri.clone(),
@@ -244,6 +248,19 @@ impl ResolvedJob {
     /// The names of its files.
     pub fn layout(&self) -> Layout {
         Layout::new(&self.fingerprint)
+    }
+
+    /// What a person should look at before the images go through this network.
+    pub fn preprocess_doubt(&self) -> Option<String> {
+        self.assumes_preprocessing.then(|| {
+            format!(
+                "no whole config.json is beside `{}`, so TResNet's usual preprocessing is taken ({}); where the model was \
+                 trained so, type image_size, crop_pct, interpolation, mean and std in [preprocess], and this is not said \
+                 again",
+                self.model_path.display(),
+                self.preprocess_text()
+            )
+        })
     }
 
     /// What goes into the graph's metadata.

@@ -238,15 +238,14 @@ impl std::error::Error for TensorMismatch {}
 impl fmt::Display for TensorMismatch {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "the tensors are not those of a `{}` in timm's layout", self.expected)?;
+        if let Some(hint) = self.hint {
+            write!(out, ": {hint}")?;
+        }
         list(out, "missing", &self.missing, |out, name| write!(out, "`{name}`"))?;
         list(out, "unexpected", &self.unexpected, |out, name| write!(out, "`{name}`"))?;
         list(out, "wrong shape", &self.misshapen, |out, (name, wanted, found)| {
             write!(out, "`{name}` is {found:?}, expected {wanted:?}")
-        })?;
-        match self.hint {
-            Some(hint) => write!(out, "; {hint}"),
-            None => Ok(()),
-        }
+        })
     }
 }
 

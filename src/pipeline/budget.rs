@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::failure::{Exit, Failure};
 
 use super::Snapshot;
+use super::failed::{FailedImage, named};
 
 /// The first judgement on a share of all rows, before the plan's length is known.
 const FIRST_ROWS: u64 = 200;
@@ -12,7 +13,7 @@ const FIRST_ROWS: u64 = 200;
 /// Fails where errors exceed the budget of the whole plan, or are most of the first rows.
 pub(super) fn judge(now: &Snapshot, max_error_fraction: f64) -> Result<(), Failure> {
     if now.plan_is_whole && now.errors as f64 > max_error_fraction * now.plan_rows as f64 {
-        return Err(over_budget(now.errors, now.plan_rows, max_error_fraction, &now.by_kind));
+        return Err(over_budget(now, max_error_fraction));
     }
     if now.plan_is_whole || now.resumed > 0 {
         return Ok(());
@@ -44,15 +45,40 @@ pub(super) fn too_damaged(damaged: u64, most: u64) -> Failure {
     )
 }
 
-/// The failure of a run with too many error rows.
-pub(super) fn over_budget(errors: u64, planned: u64, most: f64, by_kind: &BTreeMap<String, u64>) -> Failure {
+/// The failure of a run that cannot be accepted any more, in its middle.
+fn over_budget(now: &Snapshot, most: f64) -> Failure {
+    // what is done says what share the whole may have
+    let share = now.errors as f64 / now.rows.clamp(1, now.plan_rows.max(1)) as f64;
+    rejected(now.errors, now.plan_rows, most, (&now.by_kind, &now.failed), (100.0 * share).ceil() / 100.0)
+}
+
+/// The failure of a job whose rows all stand, too many of them errors.
+pub(super) fn refused(
+    errors: u64,
+    planned: u64,
+    most: f64,
+    by_kind: &BTreeMap<String, u64>,
+    failed: &[FailedImage],
+) -> Failure {
+    let enough = (1000.0 * errors as f64 / planned.max(1) as f64).ceil() / 1000.0;
+    rejected(errors, planned, most, (by_kind, failed), enough)
+}
+
+fn rejected(
+    errors: u64,
+    planned: u64,
+    most: f64,
+    (by_kind, failed): (&BTreeMap<String, u64>, &[FailedImage]),
+    enough: f64,
+) -> Failure {
     Failure::new(
         Exit::Rejected,
         format!(
-            "{errors} of {planned} rows are errors ({}), more than `limits.max_error_fraction` = {most} allows; look at \
-             them with `tresnet-batch report JOB --partial` or in the rows (`error_kind`, `error_message`), and accept \
-             them with a higher limit",
-            kinds(by_kind)
+            "{errors} of {planned} rows are errors ({}), more than `limits.max_error_fraction` = {most} allows. {}. To \
+             accept them, run again with a higher limit, such as `--set limits.max_error_fraction={enough}`; rows that \
+             stand are not made again",
+            kinds(by_kind),
+            named(failed, errors)
         ),
     )
 }

@@ -45,6 +45,9 @@ pub struct Ran {
     /// Why `engine.device = "auto"` did not take a better provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// True where this machine is made for a better one.
+    #[serde(skip)]
+    pub is_surprising: bool,
     /// The batch sizes that were tried, where that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Tried>,
@@ -207,6 +210,7 @@ impl Opened {
             options: options.describe(choice.provider),
             onnxruntime: runtime.version().to_owned(),
             why: choice.why,
+            is_surprising: choice.surprising,
             tried: trials
                 .iter()
                 .map(|trial| Tried {
@@ -269,7 +273,7 @@ fn fit(
             provider.as_str()
         ))),
         (Wish::Auto, Ok(choice)) if choice.provider != Provider::Cpu => {
-            Ok(on_cpu().map(|choice| Choice { why: Some(WHY.to_owned()), ..choice }))
+            Ok(on_cpu().map(|choice| Choice { why: Some(WHY.to_owned()), surprising: true, ..choice }))
         }
         (_, choice) => Ok(choice),
     }
@@ -328,6 +332,7 @@ mod tests {
             options: String::new(),
             onnxruntime: String::new(),
             why: None,
+            is_surprising: false,
             tried: Vec::new(),
         };
         assert_eq!(ran.devices_text(), "2 × a, b");

@@ -13,7 +13,9 @@ use crate::output::{Layout, OutputError, Standing, StandingPart, Success, Totals
 use crate::report::{Gate, Metrics, Report, ReportError, Verdict};
 use crate::store::{Location, Settings};
 
-use super::budget::{over_budget, too_damaged};
+use super::budget::{refused, too_damaged};
+use super::failed::FailedImage;
+use super::gallery::failed_images;
 use super::opening::{Plan, PlannedPart};
 use super::reporting::Reported;
 
@@ -26,7 +28,14 @@ pub struct Finished {
     pub report: Report,
     /// The gates, judged.
     pub verdicts: Vec<Verdict>,
+    /// Names of the report's files.
+    pub files: Vec<String>,
+    /// Some of the rows that failed, each kind's first one among them.
+    pub failed: Vec<FailedImage>,
 }
+
+/// Failed rows that are looked up; there are about ten kinds.
+const LOOKED_UP: usize = 10;
 
 /// How far a job is when a process has done its share of it.
 #[derive(Debug)]
@@ -114,11 +123,12 @@ pub async fn finish(
     if damaged > wishes.max_damaged_inputs {
         return Err(too_damaged(damaged, wishes.max_damaged_inputs));
     }
+    let failed = failed_images(output, &parts, &report.worst, LOOKED_UP).await?;
     if totals.error as f64 > wishes.max_error_fraction * totals.planned as f64 {
         let by_kind = &report.counts.errors_by_kind;
-        return Err(over_budget(totals.error, totals.planned, wishes.max_error_fraction, by_kind));
+        return Err(refused(totals.error, totals.planned, wishes.max_error_fraction, by_kind, &failed));
     }
-    reported.write(&report, &verdicts, wishes.formats).await?;
+    let files = reported.write(&report, &verdicts, wishes.formats).await?;
     let success = Success {
         protocol: PROTOCOL,
         fingerprint: frozen.fingerprint.clone(),
@@ -129,7 +139,7 @@ pub async fn finish(
         parts,
     };
     let success = success.create(output).await?;
-    Ok(Outcome::Finished(Box::new(Finished { success, report, verdicts })))
+    Ok(Outcome::Finished(Box::new(Finished { success, report, verdicts, files, failed })))
 }
 
 /// Rows of these parts.

@@ -20,6 +20,7 @@ use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject};
 
 use super::decode::guarded;
+use super::failed::FailedImage;
 use super::reporting::Reported;
 use super::sources::Sources;
 
@@ -37,6 +38,29 @@ pub(super) struct Wanted {
     pub size: Option<u64>,
     message: Option<String>,
     kind: Option<String>,
+}
+
+/// Some of the rows that failed: one of each kind first, at most so many.
+///
+/// # Errors
+/// The output cannot be read.
+pub(super) async fn failed_images(
+    output: &Location,
+    parts: &[StandingPart],
+    worst: &WorstRows,
+    most: usize,
+) -> Result<Vec<FailedImage>, Failure> {
+    let numbers: Vec<u64> = worst.failed.iter().take(most).map(|row| row.number).collect();
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = look_up(output, parts, &numbers).await?;
+    let told = numbers.iter().filter_map(|number| rows.remove(number)).map(|row| FailedImage {
+        key: row.key,
+        kind: row.kind.unwrap_or_default(),
+        message: row.message.unwrap_or_default(),
+    });
+    Ok(told.collect())
 }
 
 /// The bytes of an image, or an error kind.

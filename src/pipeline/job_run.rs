@@ -136,6 +136,9 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     if let Some(doubt) = doubt(provider, job.precision, has_int8_dot()) {
         tracing::warn!("{doubt}");
     }
+    if let Some(doubt) = job.preprocess_doubt() {
+        tracing::warn!("{doubt}");
+    }
     let onnxruntime = onnxruntime.map(Path::to_owned);
     Ok(Opened { spec, settings, model, choice, onnxruntime, job, input, output, frozen })
 }

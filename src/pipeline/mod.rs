@@ -13,6 +13,7 @@ mod device;
 mod doctor;
 mod engine_thread;
 mod exclude;
+mod failed;
 mod finish;
 mod gallery;
 mod init;

@@ -9,6 +9,7 @@ use crate::store::Location;
 use crate::telemetry::trace::Tracer;
 
 use super::device::Ran;
+use super::failed::{FailedImage, NAMED};
 use super::meters::{Meters, Stages};
 
 /// Counters of one run.
@@ -33,6 +34,7 @@ pub struct Progress {
     /// When the last rows left the network, in nanoseconds since everything was loaded.
     last_rows: AtomicU64,
     by_kind: Mutex<BTreeMap<String, u64>>,
+    failed: Mutex<Vec<FailedImage>>,
     places: OnceLock<(Location, Location)>,
     ran: OnceLock<Ran>,
     last: OnceLock<Snapshot>,
@@ -73,6 +75,8 @@ pub struct Snapshot {
     pub stages: Stages,
     /// Error rows by kind.
     pub by_kind: BTreeMap<String, u64>,
+    /// The first images that failed.
+    pub failed: Vec<FailedImage>,
 }
 
 impl Default for Progress {
@@ -96,6 +100,7 @@ impl Default for Progress {
             bytes: AtomicU64::new(0),
             last_rows: AtomicU64::new(0),
             by_kind: Mutex::default(),
+            failed: Mutex::default(),
             places: OnceLock::new(),
             ran: OnceLock::new(),
             last: OnceLock::new(),
@@ -187,6 +192,14 @@ impl Progress {
         }
     }
 
+    /// Images that failed, of which the first are remembered.
+    pub(super) fn failed(&self, images: impl Iterator<Item = FailedImage>) {
+        if let Ok(mut failed) = self.failed.lock() {
+            let room = NAMED.saturating_sub(failed.len());
+            failed.extend(images.take(room));
+        }
+    }
+
     /// Rows that were counted belong to an attempt that was given up.
     pub(super) fn take_back(&self, rows: u64, errors: &BTreeMap<String, u64>) {
         self.rows.fetch_sub(rows, Relaxed);
@@ -263,6 +276,7 @@ impl Progress {
             until_last_rows: Duration::from_nanos(self.last_rows.load(Relaxed)),
             stages: self.meters.read(),
             by_kind: self.by_kind.lock().map(|map| map.clone()).unwrap_or_default(),
+            failed: self.failed.lock().map(|failed| failed.clone()).unwrap_or_default(),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::tensor::Layout;
 
 use super::budget;
 use super::decode::{Decoding, Fault};
+use super::failed::FailedImage;
 use super::isolate::Isolation;
 use super::parts::OpenParts;
 use super::{Progress, Shutdown};
@@ -189,6 +190,7 @@ impl Workshop {
                 Ok(Ok(batch)) => {
                     let (rows, errors) = (batch.num_rows() as u64, output::error_rows(&batch));
                     if open.counts() {
+                        self.progress.failed(FailedImage::of(&batch));
                         self.progress.batch(rows, &errors);
                         // a share of the parts says nothing of the whole
                         if self.is_whole

@@ -16,6 +16,7 @@ mod doctor;
 mod doctor_job;
 mod export;
 mod fault_matrix;
+mod first_steps;
 mod forms;
 mod gpu_check;
 mod hostile;

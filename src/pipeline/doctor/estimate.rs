@@ -177,7 +177,8 @@ impl Estimate {
             images,
             images_are,
             images_per_s: rate,
-            measured_on: measured.images,
+            // of fewer images some are measured several times
+            measured_on: measured.images.min(images),
             bottleneck: measured.bottleneck,
             seconds,
             parts,

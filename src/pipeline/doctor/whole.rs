@@ -36,6 +36,9 @@ pub(super) async fn whole(
             job.rows.top_k
         ),
     );
+    if let Some(doubt) = job.preprocess_doubt() {
+        found.warn("settings", doubt);
+    }
     let source = plan(&opened, found).await;
     if source.is_none() {
         found.not_checked("plan", "the input comes first");
@@ -111,8 +114,10 @@ fn device(devices: &Devices, found: &mut Findings<'_>) {
         warm_up.as_secs_f64()
     );
     match &ran.why {
-        Some(why) => found.ok("device", format!("{told}; `auto` takes the CPU: {why}")),
-        None => found.ok("device", told),
+        Some(why) if ran.is_surprising => {
+            found.warn("device", format!("{told}; `auto` takes the CPU: {why}"))
+        }
+        _ => found.ok("device", told),
     }
 }
 
@@ -151,7 +156,7 @@ async fn takes(
     found.ok(
         "time",
         format!(
-            "{:.1} images/s, as {} of them promise: reading {:.1}, decoding {:.1}, the network {:.1}",
+            "{:.1} images/s by a sample of {}: reading {:.1}, decoding {:.1}, the network {:.1} images/s",
             estimate.images_per_s,
             estimate.measured_on,
             measured.fetch.images_per_s,

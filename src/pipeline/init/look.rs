@@ -19,6 +19,8 @@ const OBJECTS: u64 = 2000;
 const LISTING: Duration = Duration::from_secs(5);
 /// Lists of images, by their names.
 const LISTS: [&str; 6] = ["csv", "tsv", "jsonl", "ndjson", "txt", "lst"];
+/// Fewer images are few.
+const FEW: u64 = 1000;
 /// Kinds of other files that are named.
 const SHOWN: usize = 5;
 
@@ -38,6 +40,8 @@ pub(super) struct Found {
     pub folders: BTreeSet<String>,
     /// The name of an image that was seen.
     pub example: Option<String>,
+    /// All images were seen, and they are few: one of them is much of all.
+    pub are_few: bool,
 }
 
 /// Looks at an address. Images of a list lie below `below`, or beside the list.
@@ -87,6 +91,7 @@ fn named(typed: &str, format: Format, text: String) -> Found {
         text,
         folders: BTreeSet::new(),
         example: None,
+        are_few: false,
     }
 }
 
@@ -112,6 +117,7 @@ fn list(typed: &str, below: Option<&str>) -> Found {
         text: format!("`{typed}`, a list of images below `{uri}`"),
         folders: BTreeSet::new(),
         example: None,
+        are_few: false,
         uri,
     }
 }
@@ -230,15 +236,26 @@ async fn folder(typed: &str) -> Result<Found, Failure> {
         }
         Seen { parquet, .. } => (Format::Parquet, many(*parquet, "Parquet file", or_more)),
     };
+    let taken = match format {
+        Format::Folder => seen.images,
+        Format::Webdataset => seen.shards,
+        Format::Parquet | Format::Manifest => seen.parquet,
+    };
+    let others = match looked - taken {
+        0 => String::new(),
+        others => format!(", and {}", many(others, "other file", or_more)),
+    };
+    let are_few = format == Format::Folder && seen.is_whole && seen.images < FEW;
     let Seen { folders, example, .. } = seen;
     Ok(Found {
         uri: typed.to_owned(),
         folder: typed.to_owned(),
         format,
         manifest: None,
-        text: format!("{text} in `{typed}`"),
+        text: format!("{text} in `{typed}`{others}"),
         folders,
         example,
+        are_few,
     })
 }
 
@@ -265,7 +282,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_is_what_most_of_its_files_are() {
         for (files, format, words) in [
-            (&["a/1.jpg", "b/2.PNG", "notes.txt"][..], Format::Folder, "2 images in 2 folders"),
+            (&["a/1.jpg", "b/2.PNG", "notes.txt"][..], Format::Folder, "2 images in 2 folders in "),
             (&["1.jpg", "b/2.jpg"], Format::Folder, "2 images in 1 folder and beside them"),
             (&["1.jpg"], Format::Folder, "1 image side by side"),
             (&["x/0.tar", "x/1.tar", "1.jpg"], Format::Webdataset, "2 shards"),
@@ -274,6 +291,18 @@ mod tests {
             let found = found(files).await.unwrap();
             assert_eq!(found.format, format, "{files:?}");
             assert!(found.text.starts_with(words), "{}", found.text);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_else_lies_there_is_counted() {
+        for (files, words) in [
+            (&["1.jpg"][..], "`"),
+            (&["1.jpg", "notes.txt"], "`, and 1 other file"),
+            (&["1.jpg", "2.jpg", "x.pdf", "0.tar"], "`, and 2 other files"),
+        ] {
+            let found = found(files).await.unwrap();
+            assert!(found.text.ends_with(words) && found.are_few, "{}", found.text);
         }
     }
 

@@ -58,6 +58,8 @@ pub async fn start_job(start: &Start<'_>) -> Result<Draft, Failure> {
         model: text(&path)?.to_owned(),
         model_text: format!("{}, {} classes{size}", model.arch(), model.classes()?),
         has_names: model.labels.is_some(),
+        preprocessing: model.assumes_preprocessing.then(|| model.preprocessing.clone()),
+        are_few: found.are_few,
         output,
     };
     let plain = Try::of(&draft, start.file, &model).await?;

@@ -46,8 +46,7 @@ pub(super) async fn choose(
         // the input is as it is, and so are its targets
         Err(failure) if matches!(failure.exit, Exit::Config | Exit::NoInput) => {
             let reason = failure.explain();
-            let why =
-                format!("No targets: {reason}. Without targets, images are classified and none is scored.");
+            let why = format!("None, so images are classified and none is scored: {reason}.");
             Ok((TargetsSpec::None, why))
         }
         Err(failure) => Err(failure),
@@ -78,7 +77,10 @@ async fn folders(draft: &Draft, found: &Found, file: &Path, model: &LoadedModel)
         )));
     }
     let Try { job, input } = Try::of(&with(draft, TargetsSpec::Folder), file, model).await?;
-    let targets = input.folder_targets(&job).await?;
+    let targets = input.folder_targets(&job).await.map_err(|failure| match failure.exit {
+        Exit::Config if !found.folders.is_empty() => none(other_folders(found, classes, draft.has_names)),
+        _ => failure,
+    })?;
     let count = targets.folders.len();
     Ok(match targets.rule {
         FolderRule::ImagenetWnid => {
@@ -92,6 +94,22 @@ async fn folders(draft: &Draft, found: &Found, file: &Path, model: &LoadedModel)
             "An image's class is its first folder: {count} folders bear names of the model's classes."
         ),
     })
+}
+
+/// Why these folders are no classes, and what would be.
+fn other_folders(found: &Found, classes: usize, has_names: bool) -> String {
+    const SHOWN: usize = 3;
+    let mut names: Vec<String> =
+        found.folders.iter().take(SHOWN).map(|folder| format!("`{}`", folder.escape_debug())).collect();
+    if found.folders.len() > SHOWN {
+        names.push(format!("{} more", found.folders.len() - SHOWN));
+    }
+    let named = if has_names { "" } else { ", which the file of `classes` gives" };
+    format!(
+        "the folders ({}) are not the model's {classes} classes. To score images, put them into folders that bear the \
+         names of classes{named}",
+        names.join(", ")
+    )
 }
 
 /// Does something stand beside the images that names the model's classes?

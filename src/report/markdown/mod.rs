@@ -80,6 +80,13 @@ impl Markdown {
     }
 
     fn headline(&mut self, report: &Report, metrics: &Metrics) {
+        let counts = &report.counts;
+        if counts.rows > 0 && counts.with_target == 0 && report.multi_label.is_none() {
+            return self.line(
+                "\nNo row has a target, so there is no accuracy. Targets come from class folders, a list or a truth file \
+                 (`[input] targets`), or afterwards from a list of keys and targets (`report --targets FILE`).",
+            );
+        }
         self.table(&["figure", ">value", ">95 % interval", "over"]);
         let mut figure = |name: &str, title: &str, cells: Option<[String; 3]>| {
             let missing = || {

@@ -67,6 +67,11 @@ impl Job {
         Job::new(input, &own_model("v1_odd.safetensors"))
             .set("input.targets=folder")
             .set("preprocess.image_size=64")
+            // the weights come without a word on them
+            .set("preprocess.crop_pct=0.875")
+            .set("preprocess.interpolation=bilinear")
+            .set("preprocess.mean=[0.0, 0.0, 0.0]")
+            .set("preprocess.std=[1.0, 1.0, 1.0]")
             .set("output.rows_per_part=8")
             .set("output.logits=true")
             .set("limits.max_error_fraction=0.2")
