@@ -45,6 +45,15 @@ impl Step {
         Step(first | (self.0 & 0xff) + (last.0 & 0xff) | last.0 & 0xffff_0000_0000 | advance << 56)
     }
 
+    /// Without the one behind it.
+    fn first(self) -> Step {
+        if self.is_half() {
+            self
+        } else {
+            Step::new(self.first_bits() & 63, self.first_value(), self.first_advance())
+        }
+    }
+
     /// Whether [`Table::long`] has to look.
     #[inline(always)]
     pub fn is_half(self) -> bool {
@@ -164,16 +173,17 @@ impl<const LOOK: u32> Table<LOOK> {
 
     /// Puts a second code behind each first that leaves room for one in the look-up.
     fn pair(&mut self) {
-        let single = self.look.clone();
-        for (bits, step) in self.look.iter_mut().enumerate() {
+        for bits in 0..self.look.len() {
+            let step = self.look[bits];
             let taken = step.bits() & 63;
-            let next = single[bits << taken & ((1 << LOOK) - 1)];
+            // paired already or not, its first is what it was
+            let next = self.look[bits << taken & (self.look.len() - 1)].first();
             if !step.is_half()
                 && step.advance() != END
                 && !next.is_half()
                 && taken + (next.bits() & 63) <= LOOK
             {
-                *step = step.and(next);
+                self.look[bits] = step.and(next);
             }
         }
     }
