@@ -116,7 +116,7 @@ impl Knobs {
             size: 224,
             batch: 32,
             workers: cores(),
-            requests: 64,
+            requests: (64 * cores()).min(512),
             in_flight_bytes: 512 << 20,
             dim: 2048,
             rows_per_part: 1024,

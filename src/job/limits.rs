@@ -35,12 +35,11 @@ impl Limits {
         batch_size: usize,
     ) -> Result<Limits, JobError> {
         let typed = &spec.limits;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = Limits {
             batch_size,
-            requests: typed.requests.unwrap_or(64),
+            requests: spec.requests(),
             in_flight_bytes: typed.in_flight_bytes.unwrap_or(Quantity(512 << 20)).0,
-            decode_threads: typed.decode_threads.unwrap_or(cores),
+            decode_threads: spec.decode_threads(),
             max_error_fraction: typed.max_error_fraction.unwrap_or(0.01),
             // below the 30 s that most schedulers wait before they kill
             grace: Duration::from_secs(typed.grace_seconds.unwrap_or(25)),
@@ -62,5 +61,21 @@ impl Limits {
             )));
         }
         Ok(limits)
+    }
+}
+
+impl JobSpec {
+    /// As typed, or one a core.
+    fn decode_threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.limits.decode_threads.unwrap_or_else(cores)
+    }
+
+    /// As typed, or as many as keep the decoders busy: one of them takes about a millisecond for an image, a store 20 to 60
+    /// for an answer.
+    pub(super) fn requests(&self) -> usize {
+        const FOR_EACH: usize = 64;
+        const MOST: usize = 512;
+        self.limits.requests.unwrap_or_else(|| (FOR_EACH * self.decode_threads()).clamp(FOR_EACH, MOST))
     }
 }

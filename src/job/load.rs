@@ -256,6 +256,15 @@ mod tests {
     }
 
     #[test]
+    fn requests_follow_the_decoders_unless_they_are_typed() {
+        for (threads, expected) in [("1", 64), ("3", 192), ("64", 512)] {
+            let threads = format!("limits.decode_threads={threads}");
+            assert_eq!(parsed(JOB, &[&threads]).unwrap().requests(), expected);
+            assert_eq!(parsed(JOB, &[&threads, "limits.requests=7"]).unwrap().requests(), 7);
+        }
+    }
+
+    #[test]
     fn variables_expand_and_a_missing_one_is_named() {
         assert_eq!(parsed(JOB, &[]).unwrap().input.uri, "in/2026-11-24");
         let error = parsed(JOB, &["input.uri=${TRESNET_TEST_NOT_SET}"]).unwrap_err().to_string();

@@ -31,7 +31,7 @@ impl JobSpec {
                 typed.write_timeout_seconds,
                 defaults.write_timeout,
             )?,
-            requests: self.limits.requests.unwrap_or(defaults.requests).max(1),
+            requests: self.requests().max(1),
             sort_listing: self.input.listing == Listing::Sort,
         })
     }
