@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::job::{Ended, IMAGES, Job, ended, own_model, program, send, wait};
+use crate::support::job::{Ended, IMAGES, Job, ended, own_model, parts, program, reaches, send, wait};
 use crate::support::scratch;
 
 /// A folder with 20 pictures in two albums, one of them cut in its middle and one empty, and a note.
@@ -141,9 +141,9 @@ fn no_command_is_64_and_is_told_as_that() {
 
 #[test]
 fn an_interrupted_run_says_how_much_stands() {
-    let job = Job::slow(IMAGES.folder.to_str().unwrap());
-    let child = job.start();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let job = Job::slow(IMAGES.folder.to_str().unwrap()).set("preprocess.image_size=896");
+    let mut child = job.start();
+    assert!(reaches(&mut child, 1, || parts(&job.output()).len()));
     send(child.id(), "TERM");
     let stopped = wait(child);
     stopped.exits(75);

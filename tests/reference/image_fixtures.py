@@ -72,8 +72,8 @@ def jpegs():
     yield "progressive.jpg", save(image, "JPEG", progressive=True)
     yield "progressive_gray.jpg", save(image.convert("L"), "JPEG", progressive=True, quality=30)
     yield "optimised_quality_5.jpg", save(image, "JPEG", optimize=True, quality=5)
-    # values of many bits, and codes of 16 for what is rare
-    yield "quality_100.jpg", save(image, "JPEG", quality=100, subsampling=0, optimize=True)
+    # values of many bits
+    yield "quality_100.jpg", save(image, "JPEG", quality=100, subsampling=0)
     yield "restarts_of_rows.jpg", save(rgb(640, 400, 26), "JPEG", quality=95, restart_marker_rows=1)
     yield "restarts.jpg", save(image, "JPEG", restart_marker_blocks=3)
     yield "restarts_progressive.jpg", save(image, "JPEG", restart_marker_rows=1, progressive=True)
