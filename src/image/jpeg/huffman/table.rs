@@ -42,7 +42,7 @@ impl Step {
     fn and(self, last: Step) -> Step {
         let first = self.0 & 0x00ff_0000_ffff_ff00;
         let advance = (self.advance() + last.advance()) as u64;
-        Step(first | (self.0 & 0xff) + (last.0 & 0xff) | last.0 & 0xffff_0000_0000 | advance << 56)
+        Step(first | ((self.0 & 0xff) + (last.0 & 0xff)) | last.0 & 0xffff_0000_0000 | advance << 56)
     }
 
     /// Without the one behind it.
