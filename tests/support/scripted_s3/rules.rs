@@ -20,7 +20,7 @@ pub enum Times {
 
 /// A rule with a chance spares a key after so many faults in a row: with independent chances of 60 % and a thousand
 /// requests, one in some thirty runs would meet more of them than any patience has tries.
-const MOST_IN_A_ROW: u32 = 8;
+const MOST_IN_A_ROW: u32 = 5;
 
 type So = Box<dyn Fn(&Seen) -> bool + Send>;
 
@@ -96,7 +96,7 @@ impl Rule {
         Rule { so: Some(Box::new(so)), ..self }
     }
 
-    /// With this probability, 0.0 to 1.0, but no more than eight times in a row for one key.
+    /// With this probability, 0.0 to 1.0, but no more than five times in a row for one key.
     pub fn chance(self, chance: f64) -> Rule {
         Rule { chance, ..self }
     }
