@@ -1,9 +1,9 @@
 """Peak memory of runs on the CPU, held against the formula in docs/performance.md.
 
-    memory.py FOLDER WEIGHTS.safetensors [--binary target/release/tresnet-batch] [--fit]
+    memory.py FOLDER WEIGHTS.safetensors [WEIGHTS …] [--binary target/release/tresnet-batch] [--fit]
 
-Runs a job over two batches and a half of the folder's images for several batch sizes, image sizes and numbers of decode
-workers, each as a process of its own, and prints what the kernel says its peak was beside what the formula says. --fit
+Runs a job over as many of the folder's images as touch every slot, for several batch sizes, image sizes and numbers of
+decode workers with the first weights and for two batch sizes with the others, each as a process of its own, and prints what the kernel says its peak was beside what the formula says. --fit
 (needs numpy) prints the constants that fit best. Ends with 1 where a peak is more than 15 % from the formula.
 """
 
@@ -19,18 +19,23 @@ from pathlib import Path
 
 MIB = 1 << 20
 
-# program and ONNX Runtime | times the weights' bytes | bytes a pixel of a batch, within the network | a decode worker
-CONSTANTS = (60.0, 2.0, 60.0, 8.0)
+# times the weights' bytes | bytes for each pixel of a batch, within the network
+CONSTANTS = (3.9, 226.0)
 
 # batch size, pixels a side, decode workers
-CASES = [(1, 224, 2), (8, 224, 2), (16, 224, 2), (32, 224, 2), (64, 224, 2), (16, 448, 2), (8, 320, 4), (16, 224, 8), (32, 224, 1)]
+CASES = [(1, 224, 2), (8, 224, 2), (32, 224, 2), (64, 224, 2), (8, 320, 2), (16, 224, 1), (16, 224, 4)]
+OF_OTHER_WEIGHTS = [(8, 224, 2), (32, 224, 2)]
+
+
+def slots_of(batch, workers):
+    """As `Memory::slots` has it for one engine of depth 1, with the default of `limits.requests`."""
+    return 2 + max(2, math.ceil(min(512, 64 * workers) / batch))
 
 
 def terms(weights, batch, side, workers):
     """What each constant is multiplied with, in MiB, and what is known without one: the slots."""
-    slots = 2 + max(2, math.ceil(64 / batch))
     slot = batch * 3 * side * side * 4
-    return (1.0, weights / MIB, batch * side * side / MIB, float(workers)), slots * slot / MIB
+    return (weights / MIB, batch * side * side / MIB), slots_of(batch, workers) * slot / MIB
 
 
 def predicted(weights, case):
@@ -38,18 +43,18 @@ def predicted(weights, case):
     return sum(constant * factor for constant, factor in zip(CONSTANTS, factors)) + slots
 
 
-def measured(arguments, case, work):
+def measured(arguments, weights, case, work):
     batch, side, workers = case
     images = work / "images"
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir()
     files = [path for path in sorted(arguments.folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
-    for number in range(max(batch * 5 // 2, 24)):
+    for number in range((slots_of(batch, workers) + 1) * batch):
         os.link(files[number % len(files)], images / f"{number:05}.jpg")
     shutil.rmtree(work / "output", ignore_errors=True)
     job = work / "job.toml"
     job.write_text(
-        f"[input]\nuri = {json.dumps(str(images))}\n[model]\npath = {json.dumps(str(arguments.weights))}\n"
+        f"[input]\nuri = {json.dumps(str(images))}\n[model]\npath = {json.dumps(str(weights))}\n"
         f"[preprocess]\nimage_size = {side}\n"
         f'[engine]\ndevice = "cpu"\nbatch_size = {batch}\n'
         f"[limits]\ndecode_threads = {workers}\n"
@@ -67,10 +72,10 @@ def measured(arguments, case, work):
     return usage.ru_maxrss / 1024
 
 
-def fit(weights, peaks):
+def fit(peaks):
     import numpy
 
-    rows = [terms(weights, *case) for case in peaks]
+    rows = [terms(weights, *case) for weights, case in peaks]
     left = numpy.array([factors for factors, _ in rows])
     right = numpy.array([peak - slots for peak, (_, slots) in zip(peaks.values(), rows)])
     # relative errors count
@@ -81,23 +86,24 @@ def fit(weights, peaks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("weights", type=lambda path: Path(path).resolve())
+    parser.add_argument("weights", nargs="+", type=lambda path: Path(path).resolve())
     parser.add_argument("--binary", default="target/release/tresnet-batch")
     parser.add_argument("--fit", action="store_true")
     arguments = parser.parse_args()
-    weights = arguments.weights.stat().st_size
     peaks, worst = {}, 0.0
-    print("| batch | pixels | decode workers | peak MiB | formula | difference |\n|---|---|---|---|---|---|")
+    print("| weights MiB | batch | pixels | decode workers | peak MiB | formula | difference |\n|---|---|---|---|---|---|---|")
     # beside the images, so that they can be linked
     with tempfile.TemporaryDirectory(dir=arguments.folder.parent) as scratch:
-        for case in CASES:
-            peaks[case] = peak = measured(arguments, case, Path(scratch))
-            formula = predicted(weights, case)
-            worst = max(worst, abs(formula / peak - 1))
-            batch, side, workers = case
-            print(f"| {batch} | {side} | {workers} | {peak:.0f} | {formula:.0f} | {formula / peak - 1:+.0%} |", flush=True)
+        for number, path in enumerate(arguments.weights):
+            weights = path.stat().st_size
+            for case in CASES if number == 0 else OF_OTHER_WEIGHTS:
+                peaks[weights, case] = peak = measured(arguments, path, case, Path(scratch))
+                formula = predicted(weights, case)
+                worst = max(worst, abs(formula / peak - 1))
+                numbers = " | ".join(f"{number:.0f}" for number in (weights / MIB, *case, peak, formula))
+                print(f"| {numbers} | {formula / peak - 1:+.0%} |", flush=True)
     if arguments.fit:
-        print("constants that fit best:", [round(float(value), 1) for value in fit(weights, peaks)])
+        print("constants that fit best:", [round(float(value), 1) for value in fit(peaks)])
     print(f"at most {worst:.0%} apart")
     sys.exit(worst > 0.15)
 
