@@ -104,9 +104,10 @@ impl Location {
         self.unswept(|| async {
             self.put(name, what, bytes.clone(), PutMode::Overwrite).await.map_err(|refusal| match refusal {
                 Refusal::Error(error) => error,
+                // nothing was asked of the older one: another write is in its way, and not for long
                 Refusal::Conflict => {
-                    let detail = "the store refuses to write over an older one".into();
-                    StoreError::Unwritable { what: what.clone(), detail }
+                    let detail = "it reports a conflict with another write".into();
+                    StoreError::Unavailable { what: what.clone(), detail }
                 }
             })
         })
