@@ -233,7 +233,7 @@ mod tests {
         let bare = moved("layer2.0.conv1.0.", "layer2.0.conv1.");
         assert!(bare.contains("5 missing: `body.layer2.0.conv1.conv.weight`"), "{bare}");
         assert!(bare.contains("5 unexpected: `body.layer2.0.conv1.0.weight`"), "{bare}");
-        assert!(bare.contains("`tresnet_m`") && bare.ends_with(HINT), "{bare}");
+        assert!(bare.contains("`tresnet_m`") && bare.contains(HINT), "{bare}");
         let extra = moved("layer2.1.conv1.", "layer2.1.conv1.0.");
         assert!(extra.contains("5 unexpected: `body.layer2.1.conv1.0.0.weight`"), "{extra}");
         // halves of both layouts in one file
