@@ -86,7 +86,6 @@ class Timm:
                 writer.writerow([name, index, probability])
         return len(rows), time.perf_counter() - began
 
-
     def logits(self, images):
         with self.precision():
             return self.model(images).float()

@@ -71,8 +71,8 @@ impl JobSpec {
         self.limits.decode_threads.unwrap_or_else(cores)
     }
 
-    /// As typed, or as many as keep the decoders busy: one of them takes about a millisecond for an image, a store 20 to 60
-    /// for an answer.
+    /// As typed, or as many as keep the decoders busy: one of them takes about a millisecond for an image, a store
+    /// some tens for an answer.
     pub(super) fn requests(&self) -> usize {
         const FOR_EACH: usize = 64;
         const MOST: usize = 512;

@@ -88,6 +88,7 @@ static void hand_back(struct tresnet_entropy *entropy, j_decompress_ptr info) {
     entropy->in_charge = 0;
 }
 
+/* Where a file of one scan is decoded, the blocks of an MCU lie one behind the other (jdcoefct.c). */
 static boolean decode_mcu(j_decompress_ptr info, JBLOCKROW *blocks) {
     struct tresnet_entropy *entropy = tresnet_jpeg_entropy(info);
     struct huffman_decoder *decoder = huffman(info);
@@ -129,6 +130,8 @@ void tresnet_entropy_install(struct tresnet_entropy *entropy, j_decompress_ptr i
     for (i = 0; i < info->comps_in_scan; i++) {
         const jpeg_component_info *component = info->cur_comp_info[i];
         if (!component->component_needed) return;
+        define(scan, 0, component->dc_tbl_no, info->dc_huff_tbl_ptrs[component->dc_tbl_no]);
+        define(scan, 1, component->ac_tbl_no, info->ac_huff_tbl_ptrs[component->ac_tbl_no]);
         if (component->DCT_scaled_size > 1) entropy->wanted = WANTED_ALL;
     }
     for (i = 0; i < info->blocks_in_MCU; i++) {
@@ -136,8 +139,6 @@ void tresnet_entropy_install(struct tresnet_entropy *entropy, j_decompress_ptr i
         members[i].component = (unsigned char)info->MCU_membership[i];
         members[i].dc = (unsigned char)component->dc_tbl_no;
         members[i].ac = (unsigned char)component->ac_tbl_no;
-        define(scan, 0, component->dc_tbl_no, info->dc_huff_tbl_ptrs[component->dc_tbl_no]);
-        define(scan, 1, component->ac_tbl_no, info->ac_huff_tbl_ptrs[component->ac_tbl_no]);
     }
     tresnet_scan_begin(scan, members, (size_t)info->blocks_in_MCU);
     entropy->scan = scan;
