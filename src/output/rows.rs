@@ -1,5 +1,6 @@
 //! From the network's outputs to rows: activation, top-k, rank of the target, finite or not.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -65,8 +66,7 @@ impl Options {
         for (position, (row, logits)) in rows.into_iter().zip(logits).enumerate() {
             let embedding = &predictions.embedding[position * self.dim..][..self.dim];
             let error = row.error.or_else(|| {
-                let finite = logits.iter().chain(embedding).all(|value| value.is_finite());
-                if !finite {
+                if !(are_finite(logits) && are_finite(embedding)) {
                     return Some(RowError::new(ErrorKind::NonFinite, "the network's outputs are not finite"));
                 }
                 // a length of 1 always fits
@@ -157,13 +157,7 @@ impl Options {
     /// the best one is looked at.
     fn rank(&self, logits: &[f32], target: Option<&Target>) -> Ranked {
         let odds = Odds::of(logits, self.activation);
-        let k = self.top_k.min(logits.len());
-        let mut classes: Vec<usize> = (0..logits.len()).collect();
-        if k > 0 && k < classes.len() {
-            classes.select_nth_unstable_by(k - 1, |a, b| odds.better(*a, *b));
-        }
-        classes.truncate(k);
-        classes.sort_unstable_by(|a, b| odds.better(*a, *b));
+        let classes = odds.best(self.top_k);
         let top = classes.into_iter().map(|class| (class as i32, odds.probability(class))).collect();
         Ranked { top, target: target.and_then(|target| odds.standing(target)) }
     }
@@ -172,9 +166,9 @@ impl Options {
         if self.embedding == Embedding::None {
             return Ok(None);
         }
-        let mut scaled = values.to_vec();
+        let mut values = Cow::Borrowed(values);
         if self.normalize_embedding {
-            for row in scaled.chunks_exact_mut(self.dim) {
+            for row in values.to_mut().chunks_exact_mut(self.dim) {
                 let length = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
                 if length > 0.0 {
                     row.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
@@ -183,8 +177,8 @@ impl Options {
         }
         let column = match self.embedding {
             Embedding::F16 => {
-                let mut builder = Float16Builder::with_capacity(scaled.len());
-                for (row, values) in scaled.chunks_exact(self.dim).enumerate() {
+                let mut builder = Float16Builder::with_capacity(values.len());
+                for (row, values) in values.chunks_exact(self.dim).enumerate() {
                     for value in values {
                         builder.append_value(if valid.is_valid(row) {
                             f16::from_f32(*value)
@@ -195,7 +189,7 @@ impl Options {
                 }
                 vectors(Arc::new(builder.finish()), self.dim, valid)?
             }
-            _ => vectors(f32_values(&scaled, self.dim, valid), self.dim, valid)?,
+            _ => vectors(f32_values(&values, self.dim, valid), self.dim, valid)?,
         };
         Ok(Some(column))
     }
@@ -226,6 +220,23 @@ impl<'a> Odds<'a> {
         Some((self.probability(class), ahead as i32 + 1))
     }
 
+    /// The best classes, at most `k`, the best first.
+    fn best(&self, k: usize) -> Vec<usize> {
+        let k = k.min(self.logits.len());
+        let mut best: Vec<usize> = (0..k).collect();
+        best.sort_unstable_by(|a, b| self.better(*a, *b));
+        let Some(mut last) = best.last().copied() else { return best };
+        for class in k..self.logits.len() {
+            if self.better(class, last).is_lt() {
+                let place = best.partition_point(|other| self.better(*other, class).is_lt());
+                best[place..].rotate_right(1);
+                best[place] = class;
+                last = best[k - 1];
+            }
+        }
+        best
+    }
+
     fn probability(&self, class: usize) -> f32 {
         let logit = f64::from(self.logits[class]);
         match self.activation {
@@ -237,6 +248,11 @@ impl<'a> Odds<'a> {
     fn better(&self, a: usize, b: usize) -> Ordering {
         self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b))
     }
+}
+
+/// Without a branch, so that many are looked at in a step.
+fn are_finite(values: &[f32]) -> bool {
+    values.iter().fold(true, |finite, value| finite & value.is_finite())
 }
 
 /// The values of valid rows; zeros under null rows, so that equal rows are equal bytes.

@@ -194,6 +194,7 @@ impl Workshop {
                         self.progress.batch(rows, &errors);
                         // a share of the parts says nothing of the whole
                         if self.is_whole
+                            && self.progress.errors() > 0
                             && let Err(failure) =
                                 budget::judge(&self.progress.snapshot(), self.max_error_fraction)
                         {

@@ -6,10 +6,12 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 
+use super::buffers::Buffers;
 use super::location::Entry;
 use super::{FetchError, StoreError};
 
@@ -199,7 +201,12 @@ pub(super) fn sort(error: &io::Error, path: &Path) -> FetchError {
 }
 
 /// Reads one file whole; the tag is taken from the opened file, so that it belongs to these bytes.
-pub(super) fn read(path: &Path, planned: Option<&str>, limit: u64) -> Result<(Bytes, String), FetchError> {
+pub(super) fn read(
+    path: &Path,
+    planned: Option<&str>,
+    limit: u64,
+    buffers: &Arc<Buffers>,
+) -> Result<(Bytes, String), FetchError> {
     let sort = |error: io::Error| sort(&error, path);
     let mut file = fs::File::open(path).map_err(sort)?;
     let found = file.metadata().map_err(sort)?;
@@ -210,12 +217,12 @@ pub(super) fn read(path: &Path, planned: Option<&str>, limit: u64) -> Result<(By
     if found.len() > limit {
         return Err(FetchError::TooLarge { size: found.len() });
     }
-    let mut bytes = Vec::with_capacity(found.len() as usize);
+    let mut bytes = buffers.lend(found.len() as usize);
     file.by_ref().take(found.len() + 1).read_to_end(&mut bytes).map_err(sort)?;
     if bytes.len() as u64 != found.len() {
         return Err(FetchError::Changed);
     }
-    Ok((bytes.into(), tag))
+    Ok((buffers.share(bytes), tag))
 }
 
 #[cfg(test)]
@@ -268,9 +275,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a.jpg");
         fs::write(&path, b"first").unwrap();
-        let (_, tag) = read(&path, None, 100).unwrap();
+        let buffers = Arc::default();
+        let (_, tag) = read(&path, None, 100, &buffers).unwrap();
         fs::write(&path, b"second!").unwrap();
-        assert!(matches!(read(&path, Some(&tag), 100), Err(FetchError::Changed)));
-        assert!(matches!(read(&path, None, 3), Err(FetchError::TooLarge { size: 7 })));
+        assert!(matches!(read(&path, Some(&tag), 100, &buffers), Err(FetchError::Changed)));
+        assert!(matches!(read(&path, None, 3, &buffers), Err(FetchError::TooLarge { size: 7 })));
     }
 }

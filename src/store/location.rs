@@ -11,6 +11,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
 
+use super::readers::Readers;
 use super::traffic::{Metered, Traffic};
 use super::{Requests, Settings, StoreError, Turn, Uri, local};
 
@@ -42,6 +43,7 @@ pub struct Location {
     pub(super) prefix: Path,
     pub(super) settings: Settings,
     pub(super) traffic: Arc<Traffic>,
+    pub(super) readers: Arc<Readers>,
 }
 
 impl Location {
@@ -108,7 +110,7 @@ impl Location {
         };
         let prefix = Path::parse(&prefix)
             .map_err(|error| StoreError::BadUri { uri: uri.to_string(), why: error.to_string() })?;
-        Ok(Location { uri, store, prefix, settings, traffic })
+        Ok(Location { uri, store, prefix, settings, traffic, readers: Arc::default() })
     }
 
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
@@ -119,7 +121,8 @@ impl Location {
             Uri::Remote { prefix, .. } => Path::parse(prefix)
                 .map_err(|error| StoreError::BadUri { uri: uri.to_string(), why: error.to_string() })?,
         };
-        Ok(Location { uri, store, prefix, settings, traffic: Traffic::new(settings.requests) })
+        let traffic = Traffic::new(settings.requests);
+        Ok(Location { uri, store, prefix, settings, traffic, readers: Arc::default() })
     }
 
     /// Waits until another request may be in flight.

@@ -4,6 +4,7 @@
 //! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
 
 mod access;
+mod buffers;
 mod create;
 mod dated;
 mod error;
@@ -13,6 +14,7 @@ mod location;
 mod parquet;
 mod race;
 mod read;
+mod readers;
 mod retry;
 mod scratch;
 mod settings;

@@ -8,7 +8,7 @@ use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 
 use super::location::strong;
 use super::traffic::is_error_document;
-use super::{FetchError, Location, StoreError, Uri, local};
+use super::{FetchError, Location, StoreError, Uri};
 
 /// One object's bytes and its entity tag.
 #[derive(Debug, Clone)]
@@ -32,12 +32,8 @@ impl Location {
     /// Reads one image, as it was `planned`; above `limit` bytes it is not read.
     pub async fn fetch(&self, key: &str, planned: Planned<'_>, limit: u64) -> Result<Fetched, FetchError> {
         if let Uri::Local(root) = &self.uri {
-            let (path, tag) = (root.join(key), planned.etag.map(str::to_owned));
-            let read = tokio::task::spawn_blocking(move || local::read(&path, tag.as_deref(), limit)).await;
-            let (bytes, etag) = read.map_err(|error| StoreError::Io {
-                what: format!("reading `{key}`"),
-                detail: error.to_string(),
-            })??;
+            let tag = planned.etag.map(str::to_owned);
+            let (bytes, etag) = self.readers.read(root.join(key), tag, limit).await?;
             return Ok(Fetched { bytes, etag: Some(etag) });
         }
         let path = self.path(key)?;

@@ -1,0 +1,156 @@
+//! The threads that read local files: as few as keep up, since each that is woken costs more than a small file
+//! that lies in the page cache; more of them as soon as the disk makes them wait.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::buffers::Buffers;
+use super::{FetchError, StoreError, local};
+
+/// A read that took longer waited for a disk.
+const SLOW: Duration = Duration::from_millis(1);
+/// Files that may wait for each reader, however fast it was.
+const WAITING: usize = 16;
+
+/// A file's bytes and its tag.
+type Read = Result<(Bytes, String), FetchError>;
+
+/// Reads whole files.
+#[derive(Debug, Default)]
+pub(super) struct Readers {
+    state: Mutex<State>,
+    buffers: Arc<Buffers>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Wanted>,
+    /// Threads that read, or are about to.
+    readers: usize,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    path: PathBuf,
+    tag: Option<String>,
+    limit: u64,
+    answer: oneshot::Sender<Read>,
+}
+
+impl Readers {
+    /// Reads one file as [`local::read`] does, in the order of asking.
+    pub async fn read(self: &Arc<Self>, path: PathBuf, tag: Option<String>, limit: u64) -> Read {
+        let what = format!("reading `{}`", path.display());
+        let (answer, answered) = oneshot::channel();
+        let begins = {
+            let mut state = self.state();
+            state.waiting.push_back(Wanted { path, tag, limit, answer });
+            state.begins(WAITING)
+        };
+        if begins {
+            self.begin();
+        }
+        let gone = || StoreError::Io { what, detail: "its thread is gone".into() };
+        answered.await.map_err(|_| gone())?
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(self: &Arc<Self>) {
+        let readers = self.clone();
+        tokio::task::spawn_blocking(move || readers.work());
+    }
+
+    fn work(self: &Arc<Self>) {
+        while let Some(Wanted { path, tag, limit, answer }) = self.next() {
+            if answer.is_closed() {
+                continue;
+            }
+            let began = Instant::now();
+            let read = || local::read(&path, tag.as_deref(), limit, &self.buffers);
+            let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+                let what = format!("reading `{}`", path.display());
+                Err(StoreError::Io { what, detail: "it panicked".into() }.into())
+            });
+            // whoever asked may have gone meanwhile
+            drop(answer.send(read));
+            if began.elapsed() > SLOW && self.state().begins(0) {
+                self.begin();
+            }
+        }
+    }
+
+    /// The next file for a reader; one that gets none is not counted any more.
+    fn next(&self) -> Option<Wanted> {
+        let mut state = self.state();
+        let next = state.waiting.pop_front();
+        if next.is_none() {
+            state.readers -= 1;
+        }
+        next
+    }
+}
+
+impl State {
+    /// Counts one more reader in where none reads, or more files wait than `waiting` for each.
+    fn begins(&mut self, waiting: usize) -> bool {
+        let begins = self.readers == 0 || self.waiting.len() > waiting * self.readers;
+        self.readers += usize::from(begins);
+        begins
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::join_all;
+
+    fn files(many: usize) -> (tempfile::TempDir, Vec<PathBuf>) {
+        let root = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..many).map(|number| root.path().join(number.to_string())).collect();
+        paths.iter().for_each(|path| std::fs::write(path, path.to_str().unwrap()).unwrap());
+        (root, paths)
+    }
+
+    async fn is_read(readers: &Arc<Readers>, path: &std::path::Path) -> bool {
+        let read = readers.read(path.to_owned(), None, 1000).await;
+        matches!(read, Ok((bytes, _)) if bytes == path.to_str().unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_asker_gets_its_own_file_and_the_readers_leave() {
+        let (_root, paths) = files(200);
+        let readers = Arc::default();
+        for _ in 0..3 {
+            let read = join_all(paths.iter().map(|path| is_read(&readers, path))).await;
+            assert!(read.into_iter().all(|read| read));
+        }
+        // one that found nothing to read leaves behind the answer to the last
+        while readers.state().readers > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_hangs_does_not_hold_up_the_others_for_ever() {
+        let (root, paths) = files(WAITING + 1);
+        let pipe = root.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let readers: Arc<Readers> = Arc::default();
+        let mut hangs = Box::pin(readers.read(pipe.clone(), None, 1000));
+        assert!(futures::poll!(&mut hangs).is_pending());
+        let read = join_all(paths.iter().map(|path| is_read(&readers, path))).await;
+        assert!(read.into_iter().all(|read| read));
+        assert!(futures::poll!(&mut hangs).is_pending());
+        drop(std::fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+        assert!(hangs.await.is_ok_and(|(bytes, _)| bytes.is_empty()));
+    }
+}
