@@ -38,9 +38,15 @@ fn main() {
         cpu.extend(run.utilisation().cpu.map(|cpu| cpu.ms_per_image));
         last = Some(run.utilisation());
     }
-    println!("| what | images/s | of decode alone |\n|---|---|---|");
+    ratio.sort_by(f64::total_cmp);
+    let spread = format!("{:.1}–{:.1}", ratio[0], ratio[ratio.len() - 1]);
+    println!("| what | images/s | of decode alone (least–most) |\n|---|---|---|");
     println!("| decode alone, all cores | {:.1} | 100 % |", median(alone));
-    println!("| the pipeline with the do-nothing engine | {:.1} | {:.1} % |", median(whole), median(ratio));
+    println!(
+        "| the pipeline with the do-nothing engine | {:.1} | {:.1} % ({spread}) |",
+        median(whole),
+        median(ratio)
+    );
     if !cpu.is_empty() {
         println!("processor time of the pipeline: {:.3} ms an image", median(cpu));
     }

@@ -17,13 +17,22 @@ impl NoiseEngine {
         NoiseEngine { spec: EngineSpec { depth: 1, ..spec }, state: seed, done: None }
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014), mapped to about −1…1.
-    fn next(&mut self) -> f32 {
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
+        z ^ (z >> 31)
+    }
+
+    /// Numbers of about −1…1, two of each draw.
+    fn fill(&mut self, values: &mut [f32]) {
+        let number = |bits: u64| (bits >> 40) as f32 / (1 << 23) as f32 - 1.0;
+        for pair in values.chunks_mut(2) {
+            let draw = self.next();
+            pair.iter_mut().zip([draw, draw << 32]).for_each(|(value, bits)| *value = number(bits));
+        }
     }
 }
 
@@ -41,12 +50,8 @@ impl Engine for NoiseEngine {
     }
 
     fn submit(&mut self, slot: Slot, mut outputs: Outputs, rows: usize) -> Result<(), Box<Failed>> {
-        for index in 0..rows * self.spec.classes {
-            outputs.logits[index] = self.next();
-        }
-        for index in 0..rows * self.spec.dim {
-            outputs.embedding[index] = self.next();
-        }
+        self.fill(&mut outputs.logits[..rows * self.spec.classes]);
+        self.fill(&mut outputs.embedding[..rows * self.spec.dim]);
         self.done = Some((slot, outputs));
         Ok(())
     }
