@@ -1,5 +1,6 @@
 //! The whole pipeline with the do-nothing engine against decoding alone, which is its control: what everything
-//! but decoding costs. Prints one table; nothing here is a test.
+//! but decoding costs. Prints one table; nothing here is a test. Many short rounds say more than a few long ones where
+//! neighbours disturb.
 //!
 //! `cargo bench --bench do_nothing -- [--images FOLDER] [--count N] [--runs N] [--batch N]`
 
@@ -13,7 +14,7 @@ use support::{Arguments, Knobs, cores, decode_alone, mean_kilobytes, median, pho
 
 fn main() {
     let arguments = Arguments::read(&["images", "count", "runs", "batch"]);
-    let (count, runs) = (arguments.number("count", 2000), arguments.number("runs", 5));
+    let (count, runs) = (arguments.number("count", 4000), arguments.number("runs", 21));
     let images = photographs(&arguments.images());
     let folder = tempfile::tempdir().unwrap();
     support::link_photographs(&images, folder.path(), count as usize);

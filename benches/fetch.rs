@@ -4,6 +4,7 @@
 //! `cargo bench --bench fetch -- [--images FOLDER] [--count N] [--runs N] [--latency MS] [--requests N] [--batch N]`
 //!
 //! The server has a thread of this process, so its work takes from the cores that decode, in both runs alike.
+//! Fewer images than some thousands show how a run begins and not how it goes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -20,7 +21,7 @@ use support::{Arguments, Knobs, cores, decode_alone, mean_kilobytes, median, pho
 
 fn main() {
     let arguments = Arguments::read(&["images", "count", "runs", "latency", "requests", "batch"]);
-    let (count, runs) = (arguments.number("count", 2000), arguments.number("runs", 5));
+    let (count, runs) = (arguments.number("count", 12_000), arguments.number("runs", 5));
     let added = Duration::from_millis(arguments.number("latency", 50));
     let images = photographs(&arguments.images());
     let server = ScriptedS3::start();

@@ -46,7 +46,6 @@ struct Wanted {
 impl Readers {
     /// Reads one file as [`local::read`] does, in the order of asking.
     pub async fn read(self: &Arc<Self>, path: PathBuf, tag: Option<String>, limit: u64) -> Read {
-        let what = format!("reading `{}`", path.display());
         let (answer, answered) = oneshot::channel();
         let begins = {
             let mut state = self.state();
@@ -56,7 +55,9 @@ impl Readers {
         if begins {
             self.begin();
         }
-        let gone = || StoreError::Io { what, detail: "its thread is gone".into() };
+        // every file that a reader takes is answered, so that this one was never taken
+        let gone =
+            || StoreError::Io { what: "reading a file".into(), detail: "no thread came for it".into() };
         answered.await.map_err(|_| gone())?
     }
 
