@@ -323,6 +323,18 @@ mod tests {
     }
 
     #[test]
+    fn the_best_classes_are_the_first_of_all_in_their_order() {
+        // few different values, so that ties are everywhere
+        let logits: Vec<f32> = (0..200_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 27) as f32).collect();
+        let odds = Odds::of(&logits, Activation::Softmax);
+        let mut all: Vec<usize> = (0..logits.len()).collect();
+        all.sort_by(|a, b| odds.better(*a, *b));
+        for k in [0, 1, 2, 5, 199, 200, 1000] {
+            assert_eq!(odds.best(k), all[..k.min(200)], "{k}");
+        }
+    }
+
+    #[test]
     fn a_row_that_is_not_finite_is_an_error_row_with_null_predictions() {
         let batch = options(Activation::Sigmoid)
             .record_batch(
