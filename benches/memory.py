@@ -3,8 +3,9 @@
     memory.py FOLDER WEIGHTS.safetensors [WEIGHTS …] [--binary target/release/tresnet-batch] [--fit]
 
 Runs a job over as many of the folder's images as touch every slot, for several batch sizes, image sizes and numbers of
-decode workers with the first weights and for two batch sizes with the others, each as a process of its own, and prints what the kernel says its peak was beside what the formula says. --fit
-(needs numpy) prints the constants that fit best. Ends with 1 where a peak is more than 15 % from the formula.
+decode workers with the first weights and for two batch sizes with the others, each as a process of its own, and prints
+what the kernel says its peak was beside what the formula says. --fit (needs numpy) prints the constants that fit best.
+Ends with 1 where a peak is more than 15 % from the formula.
 """
 
 import argparse

@@ -192,7 +192,7 @@ impl Workshop {
                     if open.counts() {
                         self.progress.failed(FailedImage::of(&batch));
                         self.progress.batch(rows, &errors);
-                        // a share of the parts says nothing of the whole
+                        // a share of the parts says nothing of the whole; a snapshot asks the kernel, so not for nothing
                         if self.is_whole
                             && self.progress.errors() > 0
                             && let Err(failure) =

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Buffers have a power of two of bytes, from this one on.
+/// The power of two of the smallest buffers: a page.
 const LEAST: u32 = 12;
-/// Those above this many bytes are not kept.
+/// That of the largest that are kept: a megabyte.
 const MOST: u32 = 20;
 /// Bytes that lie ready at most.
 const KEPT: usize = 16 << 20;
@@ -51,7 +51,7 @@ impl Buffers {
     fn take_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let room = buffer.capacity();
-        // one that grew, or came from elsewhere, has not the room that its list promises
+        // one that grew has not the room that its list promises
         let Some(class) = class(room).filter(|_| room.is_power_of_two()) else { return };
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if free.bytes + room <= KEPT {
