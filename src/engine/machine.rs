@@ -85,6 +85,13 @@ pub fn room_for(bytes: usize, batch_size: usize) -> Result<(), EngineError> {
         .map_err(|error| too_large(format!("the images of all batches take {wanted} MiB ({error})")))
 }
 
+/// True where `bytes` are no more than half of what the process can still take, as far as system and allocator tell.
+pub fn has_plenty(bytes: u64) -> bool {
+    let fits = available_memory().is_some_and(|left| bytes <= left / 2);
+    // limits of the process are known to the allocator alone
+    fits && usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok())
+}
+
 /// `Name:   123 kB`, in bytes.
 fn field(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;

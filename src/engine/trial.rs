@@ -1,5 +1,5 @@
-//! What runs before the first image: one full batch, so that memory is taken and a lack of it is told, and, on
-//! request, a few batch sizes against each other.
+//! What runs before the first image: a batch, so that memory is taken and a lack of it is told, and, on request, a few
+//! batch sizes against each other.
 
 use std::time::{Duration, Instant};
 

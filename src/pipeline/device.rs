@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::engine::{
     Batch, Choice, CudaEngine, CudaOptions, Engine, EngineError, GraphNames, Options, OrtCpu, OrtOptions,
-    Provider, Runtime, Trial, Wish, available_memory, best_size, choose, next_size, room_for, try_size,
-    warm_up,
+    Provider, Runtime, Trial, Wish, available_memory, best_size, choose, has_plenty, next_size, room_for,
+    try_size, warm_up,
 };
 use crate::failure::Failure;
 use crate::job::{JobError, JobSpec, LoadedModel};
@@ -23,9 +23,24 @@ pub(super) struct Devices {
     pub engines: Vec<Box<dyn Engine>>,
     /// What they are.
     pub ran: Ran,
-    /// Time of the one full batch that each has run, the first one's.
+    /// Time of the batch that each has run, the first one's.
     pub warm_up: Duration,
 }
+
+/// What each device computes before the first image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WarmUp {
+    /// A full batch: it is measured, or a lack of memory for it is to be told.
+    Full,
+    /// One image on a processor that surely has memory for a full batch, which takes seconds there; else as [`Full`].
+    ///
+    /// [`Full`]: WarmUp::Full
+    Short,
+}
+
+/// Bytes that the layers take for a pixel of a batch on a processor, four times what TResNet-M and L were seen to take
+/// (docs/performance.md, Memory): other networks are not measured.
+const LAYER_BYTES: u64 = 4 * 226;
 
 /// What computes a run's rows, for summaries and footers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -149,8 +164,8 @@ impl Loader<'_> {
 }
 
 impl Opened {
-    /// The devices with the model on them, each after one full batch.
-    pub(super) async fn devices(&self) -> Result<Devices, Failure> {
+    /// The devices with the model on them, warm.
+    pub(super) async fn devices(&self, warm: WarmUp) -> Result<Devices, Failure> {
         let choice = match &self.choice {
             Ok(choice) => choice.clone(),
             // errors cannot be cloned, and what was missing may be there by now
@@ -196,10 +211,15 @@ impl Opened {
         }
         let bytes = Memory::slots(&engines, job.limits.requests, size) * size * engines[0].spec().row_bytes();
         room_for(bytes, size)?;
+        let layers = LAYER_BYTES * size as u64 * u64::from(job.image.image_size).pow(2);
+        let rows = match (warm, choice.provider) {
+            (WarmUp::Short, Provider::Cpu) if has_plenty(layers) => 1,
+            _ => size,
+        };
         let mut times = Vec::with_capacity(engines.len());
         for engine in &mut engines {
-            let began = Instant::now();
-            warm_up(engine.as_mut(), size)?;
+            let (rows, began) = (engine.spec().fixed_batch.unwrap_or(rows), Instant::now());
+            warm_up(engine.as_mut(), rows)?;
             times.push(began.elapsed());
         }
         let ran = Ran {

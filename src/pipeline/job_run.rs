@@ -13,7 +13,7 @@ use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
 use crate::telemetry;
 
-use super::device::{Devices, Ran, choice_for, doubt, for_defaults};
+use super::device::{Devices, Ran, WarmUp, choice_for, doubt, for_defaults};
 use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge, now};
 use super::inputs::Input;
 use super::isolate::Isolation;
@@ -257,13 +257,13 @@ async fn run_to_end(
         return Ok(Ended::Before { success: Box::new(success), verdicts, output: opened.output });
     }
     let share = invocation.share;
-    let mut devices = opened.devices().await?;
+    let mut devices = opened.devices(WarmUp::Short).await?;
     let before = (opened.job.precision, opened.job.image.image_size);
     let frozen = opened.freeze(invocation.file).await?;
     if (opened.job.precision, opened.job.image.image_size) != before {
         // a device may not have room for both
         drop(devices);
-        devices = opened.devices().await?;
+        devices = opened.devices(WarmUp::Short).await?;
     }
     opened.job.limits.batch_size = devices.ran.batch_size;
     let _lock = lock::take(&opened.output, share)?;

@@ -28,7 +28,7 @@ use crate::output::Layout;
 use crate::store::Location;
 use crate::telemetry;
 
-use super::device::{Devices, Ran};
+use super::device::{Devices, Ran, WarmUp};
 use super::inputs::{Input, any_row};
 use super::isolate::Isolation;
 use super::job_run::{Invocation, Opened, context, open_job};
@@ -64,7 +64,7 @@ pub async fn bench_job(
 ) -> Result<BenchReport, Failure> {
     let opened = open_job(invocation).await?;
     tell("loading the model");
-    let devices = opened.devices().await?;
+    let devices = opened.devices(WarmUp::Full).await?;
     let (source, _) = opened.source().await?;
     any_row(&source).await?;
     measure(opened, devices, &source, options, tell).await

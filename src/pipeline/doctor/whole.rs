@@ -6,7 +6,7 @@ use crate::dataset::{FolderTargets, PlanSource};
 use crate::failure::{Exit, Failure};
 use crate::job::{Format, ResolvedJob};
 use crate::pipeline::bench::{BenchOptions, BenchReport, measure};
-use crate::pipeline::device::Devices;
+use crate::pipeline::device::{Devices, WarmUp};
 use crate::pipeline::inputs::any_row;
 use crate::pipeline::job_run::Opened;
 
@@ -56,7 +56,7 @@ pub(super) async fn whole(
     let has_images = source.is_some() && images::look(&opened, found).await;
     output::standing(&opened, other, found).await;
     output::writes(&opened.output, found).await;
-    let devices = found.take("device", opened.devices().await);
+    let devices = found.take("device", opened.devices(WarmUp::Full).await);
     if let Some(devices) = &devices {
         device(devices, found);
         room::memory(&job, devices, found);
