@@ -90,7 +90,10 @@ fn show(report: &BenchReport) {
         Some(encode) => row(
             "encode",
             encode.images_per_s,
-            format!("one thread, {:.0} bytes an image", encode.bytes_per_image),
+            format!(
+                "one thread, {:.0} bytes an image, parts of {:.0} rows",
+                encode.bytes_per_image, encode.rows_per_part
+            ),
         ),
         None => line("encode     not measured: no part was done in the time (raise --seconds)"),
     }
@@ -98,7 +101,10 @@ fn show(report: &BenchReport) {
         CommitRate::Measured { images_per_s, bytes_per_s, seconds_per_part } => row(
             "commit",
             *images_per_s,
-            format!("{seconds_per_part:.3} s a part, {:.1} MB/s, one after another", bytes_per_s / 1e6),
+            format!(
+                "{seconds_per_part:.3} s for each of these parts, {:.1} MB/s, one after another",
+                bytes_per_s / 1e6
+            ),
         ),
         CommitRate::Not { not_measured } => line(format!("commit     not measured: {not_measured}")),
     }

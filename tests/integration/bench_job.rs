@@ -46,6 +46,7 @@ fn every_stage_has_a_rate_of_its_own() {
         &["engine", "images_per_s"],
         &["encode", "images_per_s"],
         &["encode", "bytes_per_image"],
+        &["encode", "rows_per_part"],
         &["commit", "images_per_s"],
         &["commit", "seconds_per_part"],
         &["together", "images_per_s"],

@@ -2,7 +2,6 @@
 //! command in them run with the real program.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::job::{Ended, IMAGES, Job, ended, own_model, parts, program, reaches, send, wait};
+use crate::support::process::install_script;
 use crate::support::{ask_python, python, root, scratch};
 
 const OVERLAYS: [&str; 3] = ["overlays/once", "overlays/gpu", "overlays/nightly"];
@@ -312,8 +312,7 @@ fn slurm(
     fs::create_dir_all(&tools).unwrap();
     let asked = here.folder.path().join("asked");
     let scontrol = tools.join("scontrol");
-    fs::write(&scontrol, format!("#!/bin/sh\necho \"$@\" >>'{}'\n", asked.display())).unwrap();
-    fs::set_permissions(&scontrol, fs::Permissions::from_mode(0o755)).unwrap();
+    install_script(&format!("#!/bin/sh\necho \"$@\" >>'{}'\n", asked.display()), &scontrol);
     let mut command = Command::new("bash");
     command.arg(root().join("infra/slurm/array.sbatch")).arg(job).args(settings).env_clear();
     on_path(&mut command);

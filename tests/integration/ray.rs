@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::job::{Ended, Job, ended, own_model, parts, reaches, rows, send, wait};
-use crate::support::process::is_alive;
+use crate::support::process::{install_script, is_alive};
 use crate::support::{keep, root, run_python, scratch};
 
 /// Names the interpreter of an environment that has Ray.
@@ -137,8 +136,7 @@ fn verify(job: &Job) {
 /// A stand-in for the program that does something of its own for some calls, and else is the program.
 fn program_that(name: &str, script: &str) -> PathBuf {
     let path = scratch().join(name);
-    fs::write(&path, format!("#!/bin/sh\n{script}\nexec {PROGRAM} \"$@\"\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    install_script(&format!("#!/bin/sh\n{script}\nexec {PROGRAM} \"$@\"\n"), &path);
     path
 }
 

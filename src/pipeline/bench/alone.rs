@@ -294,6 +294,7 @@ impl<'a> Alone<'a> {
                 .await
                 .map_err(|error| Failure::caused(Exit::Bug, "encoding a part panicked", error))?;
             let bytes = encoded?.bytes;
+            measured.parts += 1;
             measured.rows += object.rows();
             measured.bytes += bytes.len() as u64;
             measured.seconds += seconds;

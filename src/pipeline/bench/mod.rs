@@ -20,7 +20,7 @@ pub use report::{
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::dataset::{Part, PlanSource, Planner, Planning, Unit};
+use crate::dataset::{Part, PlanSource, Planner, PlannerOptions, Planning, Unit};
 use crate::engine::Engine;
 use crate::failure::{Exit, Failure};
 use crate::job::{Limits, ResolvedJob};
@@ -42,6 +42,8 @@ use some::SomeImages;
 
 /// Shards whose images are taken, at most: how many each holds is known when it has been read.
 const SHARDS: u64 = 16;
+/// Parts that the whole pipeline is to finish in its time, where the job's own would take too long.
+const PARTS: usize = 4;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +106,9 @@ pub(super) async fn measure(
         runs.engine.push(alone.engine(&mut kept, round == 1).await?);
         tell(&format!("{of}: together"));
         let rows = Location::in_memory("rows")?;
-        runs.together.push(bench.together(source, &rows).await?);
+        let rows_in_time = runs.slower_rate() * options.time.as_secs_f64();
+        let part = bench.job.rows_per_part.min(short_part(rows_in_time, bench.job.limits.batch_size));
+        runs.together.push(bench.together(source, &rows, part).await?);
         tell(&format!("{of}: encode and commit"));
         let files = alone.encode(&rows, &mut runs.encode).await?;
         if options.commit {
@@ -134,8 +138,13 @@ impl Bench {
         SHARES_CORES.contains(&self.engine.provider())
     }
 
-    fn planner<'a>(&self, source: &'a dyn PlanSource, output: &'a Location) -> Planner<'a> {
-        let mut options = self.job.planner_options(Planning::Make);
+    fn planner<'a>(
+        &self,
+        source: &'a dyn PlanSource,
+        output: &'a Location,
+        rows_per_part: u32,
+    ) -> Planner<'a> {
+        let mut options = PlannerOptions { rows_per_part, ..self.job.planner_options(Planning::Make) };
         let most = if source.unit() == Unit::Shard { SHARDS } else { self.options.images };
         options.limit = Some(options.limit.map_or(most, |limit| limit.min(most)));
         Planner::new(source, output, Layout::segment, options)
@@ -152,7 +161,7 @@ impl Bench {
         source: &dyn PlanSource,
         output: &Location,
     ) -> Result<(Vec<Part>, Arc<SomeImages>), Failure> {
-        let mut planner = self.planner(source, output);
+        let mut planner = self.planner(source, output, self.job.rows_per_part);
         let mut parts = Vec::new();
         while let Some(segment) = planner.next_segment().await? {
             parts.extend(segment.parts());
@@ -161,11 +170,16 @@ impl Bench {
     }
 
     /// The whole pipeline, as a run has it, up to the time that is given to it.
-    async fn together(&self, source: &dyn PlanSource, output: &Location) -> Result<Snapshot, Failure> {
+    async fn together(
+        &self,
+        source: &dyn PlanSource,
+        output: &Location,
+        rows_per_part: u32,
+    ) -> Result<Snapshot, Failure> {
         let layout = self.job.layout();
         let stages = Stages {
             dataset: self.dataset(output).await?,
-            planner: self.planner(source, output),
+            planner: self.planner(source, output, rows_per_part),
             share: Share::WHOLE,
             engines: vec![Box::new(self.engine.clone())],
             image: self.job.image,
@@ -197,7 +211,27 @@ impl Bench {
     }
 }
 
+/// Rows of a part in full batches, of which a few are done while so many rows are: what is in an open part when the
+/// time is over cannot be encoded.
+fn short_part(rows_in_time: f64, batch: usize) -> u32 {
+    let batches = rows_in_time as usize / (PARTS * batch.max(1));
+    u32::try_from(batches.max(1) * batch).unwrap_or(u32::MAX)
+}
+
 /// True once the time that a stage has is over.
 fn is_over(began: Instant, time: Duration) -> bool {
     began.elapsed() >= time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_part_is_of_full_batches_and_a_few_of_them_fit_into_the_time() {
+        assert_eq!(short_part(400.0, 32), 96);
+        // a network that is slower than a batch in the time still gets one
+        assert_eq!(short_part(10.0, 32), 32);
+        assert_eq!(short_part(f64::INFINITY, 32), u32::MAX);
+    }
 }

@@ -20,6 +20,7 @@ pub(super) struct Measured {
 /// One round of encoding.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Encoded {
+    pub parts: u64,
     pub rows: u64,
     pub bytes: u64,
     pub seconds: f64,
@@ -114,6 +115,8 @@ pub struct EngineRate {
 pub struct EncodeRate {
     pub images_per_s: f64,
     pub bytes_per_image: f64,
+    /// Fewer than the job's where one of those would take too long.
+    pub rows_per_part: f64,
     pub runs: Vec<f64>,
 }
 
@@ -169,6 +172,10 @@ fn each<T>(runs: &[T], value: impl Fn(&T) -> f64) -> Vec<f64> {
     runs.iter().map(|run| rounded(value(run))).collect()
 }
 
+fn per_second(run: &Measured) -> f64 {
+    ratio(run.images as f64, run.seconds)
+}
+
 /// Images a second from the first request to the last rows, the canary's images among them.
 fn rate(run: &Snapshot) -> f64 {
     ratio(run.stages.batch_rows as f64, run.until_last_rows.as_secs_f64())
@@ -184,9 +191,14 @@ fn slowest(engine: f64, decode: f64, expected: &Expected) -> Bottleneck {
 }
 
 impl Runs {
+    /// Images a second of the slower of network and decoders, in the last round.
+    pub fn slower_rate(&self) -> f64 {
+        let last = [&self.decode, &self.engine].into_iter().filter_map(|runs| runs.last());
+        last.map(per_second).fold(f64::INFINITY, f64::min)
+    }
+
     pub fn report(self, bench: &Bench, bytes_per_image: f64) -> BenchReport {
         let Runs { fetch, decode, engine, together, encode, commit } = self;
-        let per_second = |run: &Measured| ratio(run.images as f64, run.seconds);
         let rates = each(&together, rate);
         let utilisation = middle(&rates).and_then(|position| together.get(position));
         let utilisation =
@@ -223,6 +235,7 @@ impl Runs {
             encode: (!encode.is_empty()).then(|| EncodeRate {
                 images_per_s: median(&each(&encode, |run| ratio(run.rows as f64, run.seconds))),
                 bytes_per_image: median(&each(&encode, |run| ratio(run.bytes as f64, run.rows as f64))),
+                rows_per_part: median(&each(&encode, |run| ratio(run.rows as f64, run.parts as f64))).round(),
                 runs: each(&encode, |run| ratio(run.rows as f64, run.seconds)),
             }),
             commit: written(commit),

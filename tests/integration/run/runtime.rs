@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::support::job::{Job, ended, program, program_at};
+use crate::support::process::install;
 use crate::support::root;
 
 /// The program in a folder with nothing around it that could be a runtime.
 fn alone() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let executable = folder.path().join("tresnet-batch");
-    std::fs::copy(env!("CARGO_BIN_EXE_tresnet-batch"), &executable).unwrap();
+    install(env!("CARGO_BIN_EXE_tresnet-batch").as_ref(), &executable);
     (folder, executable)
 }
 

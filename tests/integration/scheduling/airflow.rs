@@ -6,7 +6,6 @@ mod scheduler;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -20,7 +19,7 @@ use super::{Pace, TOO_HIGH, job_file};
 use crate::support::job::{
     Ended, IMAGES, ended, own_model, parts, program, reaches, rows, send, wait_at_most,
 };
-use crate::support::process::children;
+use crate::support::process::{children, install_script};
 use crate::support::{ask_python, root, scratch};
 
 /// Names the interpreter of an environment with Airflow.
@@ -291,8 +290,7 @@ fn exit_codes_that_another_try_may_mend_are_tried_again_and_no_other() {
     // stands in for the program, which cannot be brought to every end at will
     let stub = folder.path().join("stub");
     let text = "#!/bin/sh\necho '{\"error\": \"why\"}'\n[ \"$2\" = 137 ] && kill -9 $$\nexit \"$2\"\n";
-    std::fs::write(&stub, text).unwrap();
-    std::fs::set_permissions(&stub, std::fs::Permissions::from_mode(0o755)).unwrap();
+    install_script(text, &stub);
     let codes = ["0", "64", "65", "66", "69", "70", "73", "74", "75", "77", "78", "137"];
     let ends = operator(&python, &[&["codes", stub.to_str().unwrap()], &codes[..]].concat());
     for code in codes {

@@ -1,6 +1,23 @@
 //! Processes as the system shows them.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Copies a program. Another process writes it: what this one holds open for writing, a child that another test starts
+/// at that moment holds too, and a program that anybody may write cannot be run ("Text file busy").
+pub fn install(program: &Path, to: &Path) {
+    let installed = Command::new("install").args(["-m", "755"]).arg(program).arg(to).status();
+    assert!(installed.expect("install starts").success(), "{} is installed", to.display());
+}
+
+/// As [`install`], of a script.
+pub fn install_script(script: &str, to: &Path) {
+    let text = to.with_extension("text");
+    fs::write(&text, script).unwrap();
+    install(&text, to);
+    fs::remove_file(text).unwrap();
+}
 
 /// The processes that a process has started and that live, by their ids.
 pub fn children(parent: u32) -> Vec<u32> {
