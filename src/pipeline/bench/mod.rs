@@ -43,7 +43,7 @@ use some::SomeImages;
 /// Shards whose images are taken, at most: how many each holds is known when it has been read.
 const SHARDS: u64 = 16;
 /// Parts that the whole pipeline is to finish in its time, where the job's own would take too long.
-const PARTS: usize = 4;
+const PARTS: usize = 2;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -211,7 +211,7 @@ impl Bench {
     }
 }
 
-/// Rows of a part in full batches, of which a few are done while so many rows are: what is in an open part when the
+/// Rows of a part in full batches, of which two are done while so many rows are: what is in an open part when the
 /// time is over cannot be encoded.
 fn short_part(rows_in_time: f64, batch: usize) -> u32 {
     let batches = rows_in_time as usize / (PARTS * batch.max(1));
@@ -228,8 +228,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_part_is_of_full_batches_and_a_few_of_them_fit_into_the_time() {
-        assert_eq!(short_part(400.0, 32), 96);
+    fn a_short_part_is_of_full_batches_and_two_of_them_fit_into_the_time() {
+        assert_eq!(short_part(400.0, 32), 192);
         // a network that is slower than a batch in the time still gets one
         assert_eq!(short_part(10.0, 32), 32);
         assert_eq!(short_part(f64::INFINITY, 32), u32::MAX);

@@ -115,7 +115,7 @@ pub struct EngineRate {
 pub struct EncodeRate {
     pub images_per_s: f64,
     pub bytes_per_image: f64,
-    /// Fewer than the job's where one of those would take too long.
+    /// On average; fewer than the job's where one of those would take too long.
     pub rows_per_part: f64,
     pub runs: Vec<f64>,
 }
