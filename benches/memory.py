@@ -44,14 +44,32 @@ def predicted(weights, case):
     return sum(constant * factor for constant, factor in zip(CONSTANTS, factors)) + slots
 
 
+def link_images(folder, images, many):
+    """Fills a new folder with the images of `folder`, over and over."""
+    shutil.rmtree(images, ignore_errors=True)
+    images.mkdir()
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
+    for number in range(many):
+        os.link(files[number % len(files)], images / f"{number:07}.jpg")
+
+
+def peak_of(binary, job, work):
+    """Runs a job file and gives the most MiB that the process held at once."""
+    with open(work / "log", "w+", encoding="utf-8") as log:
+        command = [binary, "run", job, "--progress", "none"]
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+        if run.returncode != 0:
+            log.seek(0)
+            sys.exit(f"the run of {job} ended with {run.returncode}:\n{log.read()}")
+    return usage.ru_maxrss / 1024
+
+
 def measured(arguments, weights, case, work):
     batch, side, workers = case
     images = work / "images"
-    shutil.rmtree(images, ignore_errors=True)
-    images.mkdir()
-    files = [path for path in sorted(arguments.folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
-    for number in range((slots_of(batch, workers) + 1) * batch):
-        os.link(files[number % len(files)], images / f"{number:05}.jpg")
+    link_images(arguments.folder, images, (slots_of(batch, workers) + 1) * batch)
     shutil.rmtree(work / "output", ignore_errors=True)
     job = work / "job.toml"
     job.write_text(
@@ -61,16 +79,7 @@ def measured(arguments, weights, case, work):
         f"[limits]\ndecode_threads = {workers}\n"
         f"[output]\nuri = {json.dumps(str(work / 'output'))}\n"
     )
-    with open(work / "log", "w+", encoding="utf-8") as log:
-        run = subprocess.Popen(
-            [arguments.binary, "run", job, "--progress", "none"], stdout=subprocess.DEVNULL, stderr=log
-        )
-        _, status, usage = os.wait4(run.pid, 0)
-        run.returncode = os.waitstatus_to_exitcode(status)
-        if run.returncode != 0:
-            log.seek(0)
-            sys.exit(f"the run of {case} ended with {run.returncode}:\n{log.read()}")
-    return usage.ru_maxrss / 1024
+    return peak_of(arguments.binary, job, work)
 
 
 def fit(peaks):
@@ -109,4 +118,5 @@ def main():
     sys.exit(worst > 0.15)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -56,6 +56,25 @@ pub fn resident_memory() -> Option<u64> {
     field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
+/// Has all threads share a few of glibc's heaps; to be called before there are any. What is free in one heap serves no
+/// other: with one for each of the many threads that encode parts, memory grew part by part to many times what a part
+/// takes. A person's own setting stands.
+pub fn share_heaps() {
+    let is_set = |name| std::env::var_os(name).is_some();
+    if is_set("MALLOC_ARENA_MAX") || is_set("GLIBC_TUNABLES") {
+        return;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let heaps = (cores / 4).clamp(2, 8);
+    // SAFETY: glibc's own; it sets a number, which heaps that come later are held against.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, i32::try_from(heaps).unwrap_or(2));
+    }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = heaps;
+}
+
 /// Gives memory that was freed back to the system, so that what is measured next starts from what is held.
 pub fn give_back_memory() {
     // SAFETY: glibc's own; it touches nothing but memory that nobody holds.

@@ -42,7 +42,7 @@ mod owners_model;
 pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators, device_memory_in_use};
 pub use machine::{
     available_memory, free_disk, give_back_memory, has_int8_dot, has_plenty, processor, resident_memory,
-    room_for,
+    room_for, share_heaps,
 };
 pub use noise::NoiseEngine;
 pub use nvidia::{Driver, Gpu};

@@ -1,0 +1,48 @@
+"""Peak memory of runs against the number of images: it must not grow with it.
+
+    flat.py FOLDER WEIGHTS.safetensors [--images 10000,50000,100000] [--rows-per-part 2048] [--binary PATH]
+
+Runs the same job over so many of the folder's images, taken over and over, each as a process of its own, and prints what
+the kernel says its peak was. The fewest should fill some parts: rows lie in memory until their part is written.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from memory import link_images, peak_of
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("weights", type=lambda path: Path(path).resolve())
+    parser.add_argument("--images", default="10000,50000,100000")
+    parser.add_argument("--rows-per-part", type=int, default=2048)
+    parser.add_argument("--binary", default="target/release/tresnet-batch")
+    arguments = parser.parse_args()
+    print("| images | parts | seconds | peak MiB |\n|---|---|---|---|")
+    # beside the images, so that they can be linked
+    with tempfile.TemporaryDirectory(dir=arguments.folder.parent) as scratch:
+        work = Path(scratch)
+        for many in map(int, arguments.images.split(",")):
+            link_images(arguments.folder, work / "images", many)
+            shutil.rmtree(work / "output", ignore_errors=True)
+            job = work / "job.toml"
+            job.write_text(
+                f"[input]\nuri = {json.dumps(str(work / 'images'))}\n"
+                f"[model]\npath = {json.dumps(str(arguments.weights))}\n"
+                '[engine]\ndevice = "cpu"\n[report]\nformats = []\n'
+                f"[output]\nuri = {json.dumps(str(work / 'output'))}\nembedding = \"f32\"\n"
+                f"rows_per_part = {arguments.rows_per_part}\n"
+            )
+            began = time.monotonic()
+            peak = peak_of(arguments.binary, job, work)
+            parts = len(list((work / "output").glob("*.parquet")))
+            print(f"| {many} | {parts} | {time.monotonic() - began:.0f} | {peak:.0f} |", flush=True)
+
+
+main()
