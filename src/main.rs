@@ -7,6 +7,5 @@ fn main() -> ExitCode {
     // its makers, although its API says no (`with_telemetry(false)`) right after.
     // SAFETY: the process has no other thread yet.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
-    tresnet_batch::engine::share_heaps();
     tresnet_batch::cli::main()
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tresnet_batch::dataset::{FolderDataset, FolderSource, Planner, PlannerOptions, Planning};
-use tresnet_batch::engine::{EngineSpec, NoiseEngine};
+use tresnet_batch::engine::{EngineSpec, NoiseEngine, share_heaps};
 use tresnet_batch::image::{Decoder, Options};
 use tresnet_batch::job::Limits;
 use tresnet_batch::output::{self, Activation, Embedding, Layout as Names, PartContext};
@@ -22,8 +22,9 @@ use tresnet_batch::tensor::{Dtype, Layout, RowMut};
 pub struct Arguments(Vec<(String, String)>);
 
 impl Arguments {
-    /// Reads the command line; a name that is none of `known` ends the bench.
+    /// Reads the command line; a name that is none of `known` ends the bench. Memory is set up as the program has it.
     pub fn read(known: &[&str]) -> Arguments {
+        share_heaps();
         let mut given = std::env::args().skip(1).filter(|argument| argument != "--bench");
         let mut pairs = Vec::new();
         while let Some(name) = given.next() {

@@ -34,6 +34,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::engine::share_heaps;
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::pipeline::{DECODE_COMMAND, serve_decoding};
@@ -144,6 +145,7 @@ impl Summary {
 
 /// Parses the command line, runs the command, prints its last line, and gives the exit code.
 pub fn main() -> ExitCode {
+    share_heaps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
