@@ -32,7 +32,8 @@ pub(super) struct Devices {
 pub(super) enum WarmUp {
     /// A full batch: it is measured, or a lack of memory for it is to be told.
     Full,
-    /// One image on a processor that surely has memory for a full batch, which takes seconds there; else as [`Full`].
+    /// One image on a processor that surely has memory for a full batch of the network, which takes seconds there; else,
+    /// and for a graph that comes as it is, as [`Full`].
     ///
     /// [`Full`]: WarmUp::Full
     Short,
@@ -212,8 +213,10 @@ impl Opened {
         let bytes = Memory::slots(&engines, job.limits.requests, size) * size * engines[0].spec().row_bytes();
         room_for(bytes, size)?;
         let layers = LAYER_BYTES * size as u64 * u64::from(job.image.image_size).pow(2);
+        // what a graph of somebody else's takes, nobody knows
+        let is_ours = self.model.fixed_precision().is_none();
         let rows = match (warm, choice.provider) {
-            (WarmUp::Short, Provider::Cpu) if has_plenty(layers) => 1,
+            (WarmUp::Short, Provider::Cpu) if is_ours && has_plenty(layers) => 1,
             _ => size,
         };
         let mut times = Vec::with_capacity(engines.len());
