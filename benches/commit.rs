@@ -1,6 +1,6 @@
 //! Committing a part: one write that makes its rows count or does nothing, against a plain write of the same bytes
-//! (on a disk, one that is synced as ours), which is the control. The size of the part varies, on a local disk and on an S3 server on loopback. Prints one
-//! table; nothing here is a test.
+//! (on a disk, one that is synced as ours), which is the control. The size of the part varies, on a local disk and on
+//! an S3 server on loopback. Prints one table; nothing here is a test.
 //!
 //! `cargo bench --bench commit -- [--folder FOLDER] [--runs N]`
 //!
