@@ -38,8 +38,8 @@ MOST_PARTS = 256
 # tasks that Ray is handed at once
 MOST_PENDING = 5000
 PROGRESS_SECONDS, LONGEST_PAUSE = 10, 60.0
-# what the program takes to end after SIGTERM is its `limits.grace_seconds`, 25 by default
-GRACE_SECONDS = 35
+# the program ends by itself within `limits.grace_seconds` of SIGTERM
+DEFAULT_GRACE_SECONDS, MORE_SECONDS = 25.0, 10.0
 
 
 class Stop(Exception):
@@ -50,14 +50,16 @@ class Stop(Exception):
         self.code = code
 
 
-def call(program, command, name, job, options, folder, variables):
+def call(program, command, name, job, options, folder, variables, patience):
     """Runs on a node: one command of the program. Gives its exit code, its last line and where it ran."""
     import ctypes
     import subprocess
     import tempfile
 
-    # Ray cancels by Python's handler of SIGINT, which Python lacks where a shell started the node in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Ray cancels by Python's handler of SIGINT. An exception out of it could come when the program has begun and nobody
+    # waits for it yet
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
     libc, worker = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def end_with_the_worker():
@@ -76,18 +78,16 @@ def call(program, command, name, job, options, folder, variables):
             process = subprocess.Popen(arguments, env=environment, preexec_fn=end_with_the_worker, **places)
         except OSError as error:
             return 78, {"error": f"`{program}` cannot be started in `{folder}` on {where}: {error}"}, where
-        try:
-            # Ray interrupts a cancelled task between two statements, never inside a wait
-            while process.poll() is None:
-                time.sleep(0.05)
-        except KeyboardInterrupt:
+        while process.poll() is None and not interrupts:
+            time.sleep(0.05)
+        if interrupts:
             process.terminate()
             try:
-                process.wait(GRACE_SECONDS)
+                process.wait(patience)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            raise
+            raise KeyboardInterrupt
         printed.seek(0)
         lines = printed.read().decode(errors="replace").splitlines()
         try:
@@ -147,6 +147,12 @@ class Job:
                 self.threads += ["--set", f"{table}.{key}={arguments.cpus}"]
         named = set(re.findall(r"\$\{(\w+)", "\n".join([self.text, *arguments.set])))
         self.variables = {name: os.environ[name] for name in named if name in os.environ}
+        grace = [key.split("=", 1)[1] for key in arguments.set if key.split("=")[0].strip() == "limits.grace_seconds"]
+        grace = (grace or [tables.get("limits", {}).get("grace_seconds")])[-1]
+        try:
+            self.patience = float(grace) + MORE_SECONDS
+        except (TypeError, ValueError):  # not named, or nothing that the program takes
+            self.patience = DEFAULT_GRACE_SECONDS + MORE_SECONDS
         self.call = ray.remote(call)
 
     def start(self, command, *options):
@@ -161,8 +167,9 @@ class Job:
             scheduling_strategy="SPREAD",
         )
         given = [*options, *self.common, *(self.threads if command in ("plan", "run") else [])]
+        name, folder = arguments.job.name, arguments.folder
         return task.remote(
-            arguments.program, command, arguments.job.name, self.text, given, arguments.folder, self.variables
+            arguments.program, command, name, self.text, given, folder, self.variables, self.patience
         )
 
 
@@ -322,7 +329,7 @@ class Drive:
         for reference in left:
             ray.cancel(reference, force=False)
         if left:
-            _, late = ray.wait(left, num_returns=len(left), timeout=GRACE_SECONDS + 5)
+            _, late = ray.wait(left, num_returns=len(left), timeout=self.job.patience + 5)
             for reference in late:
                 ray.cancel(reference, force=True)
 

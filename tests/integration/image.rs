@@ -242,9 +242,13 @@ fn a_damaged_scan_gives_the_pixels_that_libjpeg_alone_makes_of_it() {
 /// far more.
 #[test]
 fn a_fast_decode_gives_nearly_the_square_and_all_of_it_where_nothing_is_reduced() {
-    for (name, size, most) in
-        [("420.jpg", 224, 0.0), ("420.jpg", 64, 5.0), ("420.jpg", 24, 5.0), ("gray.jpg", 24, 5.0)]
-    {
+    for (name, size, most) in [
+        ("420.jpg", 224, 0.0),
+        ("420.jpg", 64, 5.0),
+        ("420.jpg", 24, 5.0),
+        ("gray.jpg", 24, 5.0),
+        ("lossless.jpg", 24, 0.0),
+    ] {
         let mut squares = [Decode::Exact, Decode::Fast].map(|decode| {
             let options = Options { decode, ..Options::new(size) };
             Decoder::new(options).expect("good options").crop(&fixture(name)).expect("a JPEG").1.to_vec()
@@ -415,7 +419,15 @@ fn what_is_no_image_or_half_of_one_is_told_by_its_kind() {
         bytes[at] ^= 1;
         bytes
     };
+    // it calls the colours YCbCr, and nothing of a lossless file may be converted
+    let jfif = b"\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
+    let lossless_jfif = [b"\xff\xd8", &jfif[..], &fixture("lossless.jpg")[2..]].concat();
+    let mut hierarchical = fixture("444.jpg");
+    let frame = hierarchical.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a frame");
+    hierarchical[frame + 1] = 0xc5;
     let cases = [
+        ("a lossless JPEG of YCbCr", lossless_jfif, "unsupported"),
+        ("a hierarchical JPEG", hierarchical, "unsupported"),
         ("nothing", Vec::new(), "unsupported"),
         ("a web page", b"<!DOCTYPE html>".to_vec(), "unsupported"),
         ("a start of image alone", b"\xff\xd8".to_vec(), "corrupt"),

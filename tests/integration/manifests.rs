@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::job::{Ended, IMAGES, Job, ended, own_model, parts, program, reaches, send, wait};
+use crate::support::job::{
+    Ended, IMAGES, Job, ended, own_model, parts, program, reaches, send, wait, while_stopped,
+};
 use crate::support::process::install_script;
 use crate::support::{ask_python, python, root, scratch};
 
@@ -388,7 +390,7 @@ fn a_slurm_task_is_requeued_only_where_that_may_mend_it_and_not_for_ever() {
     let settings: Vec<String> =
         slow.overrides().iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]).collect();
     let mut last = slurm(&here, 0, 1, 6, &slow.file(), &settings);
-    last.run().exits(75);
+    while_stopped(&holder, || last.run().exits(75));
     assert_eq!(last.asked(), "");
     wait(holder).exits(0);
 }

@@ -5,7 +5,7 @@ mod outage;
 mod right;
 mod writes;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{BackoffConfig, ClientOptions, Error, RetryConfig};
@@ -32,6 +32,15 @@ fn client_with(server: &ScriptedS3, timeout: Duration, max_retries: usize) -> Am
         .with_client_options(ClientOptions::new().with_timeout(timeout).with_allow_http(true))
         .build()
         .unwrap()
+}
+
+/// Waits until something holds that is about to.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it has not come that {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// The name of an error's variant, and its text for the test's output.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches};
+use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, while_stopped};
 
 fn status(of: &Path) -> Ended {
     ended(program().arg("status").arg(of))
@@ -76,7 +76,7 @@ fn a_run_at_work_is_seen_from_outside_and_an_interrupted_one_too() {
     let whole = || usize::from(job.output().join("_tresnet/plan/000003").exists());
     assert!(reaches(&mut child, 1, whole));
     assert!(reaches(&mut child, 4, || parts(&job.output()).len()));
-    let at_work = status(&job.output()).exits(0);
+    let at_work = while_stopped(&child, || status(&job.output()).exits(0));
     assert!((4..=23).contains(&at_work["parts"].as_u64().unwrap()), "{at_work}");
     assert!(at_work["images_per_s"].as_f64().unwrap() > 0.0, "{at_work}");
     child.kill().unwrap();

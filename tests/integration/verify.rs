@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches};
+use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, while_stopped};
 use crate::support::s3::SEAWEEDFS;
 use crate::support::{ask_python, run_python, scratch};
 
@@ -259,7 +259,7 @@ fn an_output_that_was_killed_is_not_wrong_and_is_verified_once_it_was_taken_up()
     let mut child = job.start();
     assert!(reaches(&mut child, 3, || parts(&job.output()).len()));
     // a run at work is looked at as any other output
-    let at_work = verify(&job.output(), &["--partial"]).exits(0);
+    let at_work = while_stopped(&child, || verify(&job.output(), &["--partial"]).exits(0));
     assert_eq!(at_work["complete"], false);
     child.kill().unwrap();
     child.wait().unwrap();

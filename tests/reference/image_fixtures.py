@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 from baseline_jpeg import baseline_jpeg
+from lossless_jpeg import lossless_jpeg
 from PIL import Image
 
 
@@ -83,6 +84,11 @@ def jpegs():
     yield "ycck_adobe.jpg", with_transform(cmyk, 2)
     yield "cmyk_progressive.jpg", save(inks, "JPEG", progressive=True)
     yield "ycck_420.jpg", baseline_jpeg(planes + [planes[0][::-1]], [(2, 2), (1, 1), (1, 1), (2, 2)], adobe=2)
+    samples = [np.asarray(inks)[..., c] for c in range(4)]
+    yield "lossless.jpg", lossless_jpeg(samples[:3], 4)
+    yield "lossless_gray.jpg", lossless_jpeg(samples[:1], 7)
+    yield "lossless_cmyk.jpg", lossless_jpeg(samples, 1)
+    yield "lossless_apart.jpg", lossless_jpeg(samples[:3], 6, restart_rows=20, scans="apart")
 
 
 # ---- PNG of every colour type and depth, interlaced or not

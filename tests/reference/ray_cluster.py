@@ -51,9 +51,9 @@ def at_work():
     sys.exit("no worker runs the program")
 
 
-def wait_until_gone(pids):
-    """At once: a program that nobody ends has seconds of work left."""
-    deadline = time.monotonic() + 2
+def wait_until_gone(pids, seconds):
+    """At once: a program that nobody ends has some ten seconds of work left."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not set(pids) & set(processes()):
             return
@@ -81,7 +81,7 @@ class Machines:
         program, worker, _ = at_work()
         os.kill(worker, signal.SIGKILL)
         # the program dies with its worker
-        wait_until_gone([program, worker])
+        wait_until_gone([program, worker], 3)
         return [worker, program]
 
     def remove_node(self):
@@ -90,7 +90,8 @@ class Machines:
             for node in self.cluster.worker_nodes:
                 if node.all_processes["raylet"][0].process.pid == raylet:
                     self.cluster.remove_node(node, allow_graceful=False)
-                    wait_until_gone([program, worker])
+                    # a worker looks for its raylet once a second
+                    wait_until_gone([program, worker], 10)
                     return [raylet, worker, program]
 
 

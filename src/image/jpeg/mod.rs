@@ -38,6 +38,7 @@ struct Header {
     height: c_uint,
     components: c_int,
     precision: c_int,
+    lossless: c_int,
     partial: c_int,
 }
 
@@ -120,7 +121,7 @@ impl Jpeg {
         }
         let upright = !canvas.wants_orientation();
         let orientation = if upright { Orientation::Upright } else { Orientation::of_jpeg(bytes) };
-        let divisor = canvas.divisor(orientation);
+        let divisor = if header.lossless == 0 { canvas.divisor(orientation) } else { 1 };
         canvas.start_divided(orientation, divisor)?;
 
         let height = image.start(divisor)?;
@@ -260,6 +261,7 @@ impl<'a> Image<'a> {
             1 => Err(Error::truncated(place)),
             3 => Err(Error::limit("scans", u64::from(self.max_scans) + 1, u64::from(self.max_scans))),
             4 => Err(Error::corrupt("libjpeg found no memory for it")),
+            5 => Err(Error::unsupported(format!("a JPEG of a kind that is not read: {}", self.message()))),
             _ => Err(Error::corrupt(self.message())),
         }
     }

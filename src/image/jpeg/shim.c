@@ -19,7 +19,14 @@
 #include "entropy.h"
 #include "memory.h"
 
-enum { STATUS_OK = 0, STATUS_SUSPENDED = 1, STATUS_ERROR = 2, STATUS_SCANS = 3, STATUS_MEMORY = 4 };
+enum {
+    STATUS_OK = 0,
+    STATUS_SUSPENDED = 1,
+    STATUS_ERROR = 2,
+    STATUS_SCANS = 3,
+    STATUS_MEMORY = 4,
+    STATUS_UNSUPPORTED = 5
+};
 
 /* Pillow's ImageFile.MAXBLOCK. */
 enum { BLOCK = 65536 };
@@ -43,6 +50,7 @@ struct tresnet_jpeg {
 struct tresnet_jpeg_header {
     unsigned width, height;
     int components, precision;
+    int lossless; /* decoded whole and at its full size alone */
     int partial; /* rows and columns may be left out and nothing that is refused goes unseen: see `may_be_partial` */
 };
 
@@ -50,10 +58,24 @@ static struct tresnet_jpeg *owner(j_common_ptr info) { return info->client_data;
 
 struct tresnet_entropy *tresnet_jpeg_entropy(j_decompress_ptr info) { return &owner((j_common_ptr)info)->entropy; }
 
+static int status_of(int error) {
+    switch (error) {
+    case JERR_OUT_OF_MEMORY:
+        return STATUS_MEMORY;
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+    case JERR_NOTIMPL:
+    case JERR_SOF_UNSUPPORTED:
+        return STATUS_UNSUPPORTED;
+    default:
+        return STATUS_ERROR;
+    }
+}
+
 static void on_error(j_common_ptr info) {
     struct tresnet_jpeg *jpeg = owner(info);
     info->err->format_message(info, jpeg->message);
-    jpeg->status = info->err->msg_code == JERR_OUT_OF_MEMORY ? STATUS_MEMORY : STATUS_ERROR;
+    jpeg->status = status_of(info->err->msg_code);
     longjmp(jpeg->escape, 1);
 }
 
@@ -102,6 +124,12 @@ static int source_feed(struct tresnet_jpeg *jpeg) {
 }
 
 /*
+ * A lossless file's first scan names its predictor where others have a zero. One of the others that has none is damaged
+ * and is decoded all the same, to the same pixels.
+ */
+static int is_lossless(const struct jpeg_decompress_struct *info) { return !info->progressive_mode && info->Ss != 0; }
+
+/*
  * Whether a decode that stops below the last row that is wanted refuses what a whole decode refuses. That is so where
  * one scan of Huffman codes is all there is between here and an end marker: a decoder that meets that marker has all
  * the bytes it will ever ask for, and no marker on the way can turn out to be malformed. `shown` is what follows the
@@ -110,7 +138,7 @@ static int source_feed(struct tresnet_jpeg *jpeg) {
 static int may_be_partial(const struct jpeg_decompress_struct *info, const unsigned char *shown, size_t length) {
     const unsigned char *end = shown + length;
 
-    if (info->progressive_mode || info->arith_code || info->comps_in_scan != info->num_components) return 0;
+    if (is_lossless(info) || info->progressive_mode || info->arith_code || info->comps_in_scan != info->num_components) return 0;
     while (shown < end && (shown = memchr(shown, 0xff, (size_t)(end - shown))) != NULL && end - shown >= 2) {
         unsigned char code = shown[1];
         if (code == 0xd9) return 1;
@@ -180,6 +208,7 @@ int tresnet_jpeg_open(struct tresnet_jpeg *jpeg, const unsigned char *bytes, siz
     header->height = jpeg->info.image_height;
     header->components = jpeg->info.num_components;
     header->precision = jpeg->info.data_precision;
+    header->lossless = is_lossless(&jpeg->info);
     header->partial = may_be_partial(&jpeg->info, jpeg->source.next_input_byte,
                                      jpeg->source.bytes_in_buffer + jpeg->unseen);
     return STATUS_OK;
@@ -194,6 +223,8 @@ int tresnet_jpeg_start(struct tresnet_jpeg *jpeg, unsigned divisor, unsigned *wi
     jpeg->info.scale_num = 1;
     jpeg->info.scale_denom = divisor;
     jpeg->info.out_color_space = jpeg->info.num_components == 4 ? JCS_CMYK : JCS_EXT_RGBX;
+    /* libjpeg converts nothing of a lossless file: `tresnet_jpeg_row` widens its grey */
+    if (is_lossless(&jpeg->info) && jpeg->info.num_components == 1) jpeg->info.out_color_space = JCS_GRAYSCALE;
     while (!jpeg_start_decompress(&jpeg->info))
         if (!source_feed(jpeg)) return STATUS_SUSPENDED;
     *width = jpeg->info.output_width;
@@ -221,6 +252,11 @@ int tresnet_jpeg_skip(struct tresnet_jpeg *jpeg, unsigned count) {
     return jpeg_skip_scanlines(&jpeg->info, count) == count ? STATUS_OK : STATUS_SUSPENDED;
 }
 
+/* One byte a pixel to four, in place. */
+static void widen(unsigned char *row, size_t width) {
+    while (width-- > 0) memset(row + 4 * width, row[width], 4);
+}
+
 int tresnet_jpeg_row(struct tresnet_jpeg *jpeg, unsigned char *row) {
     JSAMPROW rows[1];
 
@@ -228,12 +264,13 @@ int tresnet_jpeg_row(struct tresnet_jpeg *jpeg, unsigned char *row) {
     rows[0] = row;
     while (jpeg_read_scanlines(&jpeg->info, rows, 1) != 1)
         if (!source_feed(jpeg)) return STATUS_SUSPENDED;
+    if (jpeg->info.out_color_components == 1) widen(row, jpeg->info.output_width);
     return STATUS_OK;
 }
 
 /*
- * Not after `tresnet_jpeg_columns`. Reads on to the end marker, as far as it is shown. A file that ends after its last row, but before its marker, is
- * whole.
+ * Not after `tresnet_jpeg_columns`. Reads on to the end marker, as far as it is shown. A file that ends after its last
+ * row, but before its marker, is whole.
  */
 int tresnet_jpeg_finish(struct tresnet_jpeg *jpeg) {
     if (setjmp(jpeg->escape)) return jpeg->status;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::job::{IMAGES, Job, ended, parts, reaches, send, wait};
+use crate::support::job::{IMAGES, Job, ended, parts, reaches, send, wait, while_stopped};
 use crate::support::s3::SEAWEEDFS;
 use crate::support::scripted_s3::{Kind, ScriptedS3};
 use crate::support::{ask_python, job::Ended};
@@ -83,9 +83,11 @@ fn row_02_a_second_process_on_the_same_local_share_ends_with_75_and_names_the_fi
     let job = Job::slow(IMAGES.folder.to_str().unwrap());
     let mut first = job.start();
     assert!(reaches(&mut first, 1, || parts(&job.output()).len()));
-    job.run().fails(75, &["worker 0/1", &format!("process {}", first.id())]);
-    // another share is another lock
-    run_share(&job, &["--parts", "22-22"]).exits(0);
+    while_stopped(&first, || {
+        job.run().fails(75, &["worker 0/1", &format!("process {}", first.id())]);
+        // another share is another lock
+        run_share(&job, &["--parts", "22-22"]).exits(0);
+    });
     wait(first).exits(0);
     verify(&job).exits(0);
 }

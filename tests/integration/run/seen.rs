@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::support::job::{IMAGES, Job, ended, send, wait};
+use crate::support::job::{IMAGES, Job, ended, parts, reaches, send, wait};
 
 /// A run with a timeline.
 struct Traced {
@@ -162,8 +162,8 @@ fn the_tracks_are_named_after_the_workers() {
 fn the_trace_of_a_run_that_is_stopped_is_whole() {
     let job = Job::slow(IMAGES.folder.to_str().unwrap());
     let path = job.output().with_file_name("trace.json");
-    let child = job.command("run").arg("--trace").arg(&path).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let mut child = job.command("run").arg("--trace").arg(&path).spawn().unwrap();
+    assert!(reaches(&mut child, 1, || parts(&job.output()).len()));
     send(child.id(), "TERM");
     let stopped = wait(child);
     assert!(stopped.stdout.lines().last().unwrap().contains("\"exit\""), "{}", stopped.stdout);

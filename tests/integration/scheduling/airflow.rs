@@ -16,9 +16,7 @@ use tempfile::TempDir;
 use tresnet_batch::job::{Source, load};
 
 use super::{Pace, TOO_HIGH, job_file};
-use crate::support::job::{
-    Ended, IMAGES, ended, own_model, parts, program, reaches, rows, send, wait_at_most,
-};
+use crate::support::job::{Ended, IMAGES, ended, own_model, parts, program, reaches, rows, send, wait};
 use crate::support::process::{children, install_script};
 use crate::support::{ask_python, root, scratch};
 
@@ -39,11 +37,6 @@ struct Airflow {
     python: PathBuf,
     home: TempDir,
     environment: Vec<(&'static str, OsString)>,
-}
-
-/// Airflow itself takes many seconds for each of its commands, and far more on a machine that has other work.
-fn wait(child: Child) -> Ended {
-    wait_at_most(child, Duration::from_secs(400))
 }
 
 /// The tables of an empty Airflow, which take a while to make.

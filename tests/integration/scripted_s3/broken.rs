@@ -90,7 +90,7 @@ async fn retry_after_is_sent_and_the_client_does_not_wait() {
     server.rule(Rule::any(Fault::Instead(Reply::Refusal(refusal))).times(1));
     let started = Instant::now();
     get(&client(&server), None).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test]

@@ -1,12 +1,17 @@
 //! Faults of writes: what the client makes of each, and what stands afterwards.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutResult};
 
-use super::{client, client_with, kind};
+use super::{client, client_with, kind, until};
 use crate::support::scripted_s3::{Fault, Kind, Refusal, Reply, Rule, ScriptedS3};
+
+/// Longer than what comes before it takes, also on a machine that has other work.
+const LATE: Duration = Duration::from_secs(3);
 
 async fn create(store: &impl ObjectStore, key: &str, bytes: &'static str) -> Result<PutResult, Error> {
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
@@ -34,8 +39,8 @@ async fn a_create_that_was_applied_and_not_answered_well_is_there() {
 #[tokio::test]
 async fn a_create_that_stalls_after_it_was_applied_is_a_timeout() {
     let server = ScriptedS3::start();
-    let store = client_with(&server, Duration::from_millis(200), 3);
-    server.rule(Rule::on(Kind::Put, Fault::Applied(Reply::Stall(Duration::from_secs(3)))).times(1));
+    let store = client_with(&server, Duration::from_secs(2), 3);
+    server.rule(Rule::on(Kind::Put, Fault::Applied(Reply::Stall(Duration::from_secs(60)))).times(1));
     assert_eq!(kind("create, applied, stalled", create(&store, "key", "mine").await), "Generic");
     assert_eq!(server.get("key").unwrap(), "mine");
     assert_eq!(server.count(|seen| seen.kind == Kind::Put && seen.status == 0), 1);
@@ -45,24 +50,21 @@ async fn a_create_that_stalls_after_it_was_applied_is_a_timeout() {
 async fn a_create_takes_effect_after_its_connection_was_closed() {
     let server = ScriptedS3::start();
     let store = client_with(&server, Duration::from_secs(5), 0);
-    let late = Duration::from_millis(300);
-    server.rule(Rule::on(Kind::Put, Fault::AppliedLater(late, Reply::Close)).times(1));
+    server.rule(Rule::on(Kind::Put, Fault::AppliedLater(LATE, Reply::Close)).times(1));
     assert_eq!(kind("create, closed, applied later", create(&store, "key", "mine").await), "Generic");
     assert_eq!(kind("  HEAD meanwhile", store.head(&Path::from("key")).await), "NotFound");
-    tokio::time::sleep(late + Duration::from_millis(100)).await;
+    until("the create takes effect", || server.get("key").is_some()).await;
     assert_eq!(server.get("key").unwrap(), "mine");
 }
 
 #[tokio::test]
 async fn a_late_effect_keeps_to_its_condition() {
     let server = ScriptedS3::start();
-    let store = client_with(&server, Duration::from_millis(100), 0);
-    let late = Duration::from_millis(300);
-    let stalled = Reply::Stall(Duration::from_secs(1));
-    server.rule(Rule::on(Kind::Put, Fault::AppliedLater(late, stalled)).times(1));
-    assert_eq!(kind("create, timeout, applied later", create(&store, "key", "first").await), "Generic");
+    server.rule(Rule::on(Kind::Put, Fault::AppliedLater(LATE, Reply::Close)).times(1));
+    let store = client_with(&server, Duration::from_secs(5), 0);
+    assert_eq!(kind("create, closed, applied later", create(&store, "key", "first").await), "Generic");
     create(&store, "key", "second").await.unwrap();
-    tokio::time::sleep(late).await;
+    tokio::time::sleep(LATE).await;
     assert_eq!(server.get("key").unwrap(), "second");
 }
 
@@ -126,15 +128,19 @@ async fn a_store_that_ignores_the_condition_overwrites() {
 async fn an_answer_held_back_comes_in_the_end() {
     let server = ScriptedS3::start();
     let store = client(&server);
-    server.rule(Rule::on(Kind::Put, Fault::Held(Duration::from_millis(300))));
-    let creating = create(&store, "key", "mine");
-    let looking = async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        server.get("key")
+    server.rule(Rule::on(Kind::Put, Fault::Held(LATE)));
+    let created = AtomicBool::new(false);
+    let creating = async {
+        create(&store, "key", "mine").await.unwrap();
+        created.store(true, Relaxed);
     };
-    let (created, early) = tokio::join!(creating, looking);
-    created.unwrap();
-    assert_eq!(early.unwrap(), "mine");
+    let looking = async {
+        until("the create takes effect", || server.get("key").is_some()).await;
+        created.load(Relaxed)
+    };
+    let ((), answered) = tokio::join!(creating, looking);
+    assert!(!answered, "the answer was not held back");
+    assert_eq!(server.get("key").unwrap(), "mine");
 }
 
 #[tokio::test]

@@ -152,14 +152,17 @@ pub fn parts(output: &Path) -> Vec<String> {
     names
 }
 
+/// A hang must not take the test run with it. Nothing here takes as long, also on a machine that has other work.
+const PATIENCE: Duration = Duration::from_secs(400);
+
 /// Waits until a count reaches `wanted`, or the process has ended; true for the former.
 pub fn reaches(child: &mut Child, wanted: usize, count: impl Fn() -> usize) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while count() < wanted {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
-        assert!(Instant::now() < deadline, "only {} of {wanted} came within a minute", count());
+        assert!(Instant::now() < deadline, "only {} of {wanted} came in {PATIENCE:?}", count());
         std::thread::sleep(Duration::from_millis(1));
     }
     true
@@ -186,6 +189,14 @@ pub fn send(pid: u32, signal: &str) {
     drop(Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status());
 }
 
+/// Gives what is seen while a process stands still.
+pub fn while_stopped<T>(child: &Child, look: impl FnOnce() -> T) -> T {
+    send(child.id(), "STOP");
+    let seen = look();
+    send(child.id(), "CONT");
+    seen
+}
+
 /// How a command of the program ended.
 pub struct Ended {
     /// The exit code, if no signal ended it.
@@ -200,17 +211,12 @@ pub fn ended(command: &mut Command) -> Ended {
     wait(command.spawn().unwrap())
 }
 
-/// Waits for the program; nothing here takes two minutes, and a hang must not take the test run with it.
+/// Waits for the program, or for one that runs it.
 pub fn wait(child: Child) -> Ended {
-    wait_at_most(child, Duration::from_secs(120))
-}
-
-/// As [`wait`], for what takes longer.
-pub fn wait_at_most(child: Child, patience: Duration) -> Ended {
     let pid = child.id();
     let (done, waiting) = mpsc::channel::<()>();
     let guard = std::thread::spawn(move || {
-        if waiting.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
             send(pid, "KILL");
         }
     });
