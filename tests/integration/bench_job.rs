@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::datasets::{local_shards, shard_job};
 use crate::support::job::{Ended, Job, ended, program};
+use crate::support::root;
 
 fn bench(job: &Job, arguments: &[&str]) -> Ended {
     let like = job.command("job");
@@ -160,4 +161,21 @@ fn an_input_without_images_fails_as_a_run_does() {
     std::fs::create_dir(&empty).unwrap();
     let job = job.set(format!("input.uri={}", empty.display()));
     bench(&job, &[]).fails(66, &["empty"]);
+}
+
+#[test]
+fn everything_that_is_measured_by_one_command_has_one_place_on_the_page() {
+    let script = std::fs::read_to_string(root().join("benches/measure.py")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/performance.md")).unwrap();
+    let keys = script
+        .lines()
+        .filter_map(|line| line.strip_prefix("    \"")?.split_once("\": [").map(|(key, _)| key));
+    let mut measures: Vec<&str> = keys.collect();
+    let marks = page.lines().filter_map(|line| line.strip_prefix("<!-- measured: ")?.strip_suffix(" -->"));
+    let mut places: Vec<&str> = marks.collect();
+    assert!(measures.len() > 8, "{measures:?}");
+    assert_eq!(page.matches("<!-- end -->").count(), places.len());
+    measures.sort_unstable();
+    places.sort_unstable();
+    assert_eq!(measures, places);
 }
