@@ -67,12 +67,12 @@ fn main() {
     println!("| S3, {} ms added | {:.1} | {:.1} % |", added.as_millis(), median(far), median(ratio));
     if let Some(used) = last {
         println!(
-            "the last run with latency: {:.1} images on their way, waited {:.1} % for a row, {:.1} % for bytes; {:?} \
+            "the last run with latency: {:.1} images on their way, waited {:.1} % for a row, {:.1} % for bytes; {} \
              is the bottleneck",
             used.fetch.in_flight,
             100.0 * used.fetch.waits_for_row,
             100.0 * used.fetch.waits_for_bytes,
-            used.bottleneck
+            used.bottleneck.map_or("nothing", |stage| stage.as_str())
         );
     }
 }
