@@ -124,8 +124,8 @@ static int source_feed(struct tresnet_jpeg *jpeg) {
 }
 
 /*
- * A lossless file's first scan names its predictor where others have a zero. One of the others that has none is damaged
- * and is decoded all the same, to the same pixels.
+ * A lossless scan names its predictor where a sequential one has a zero. A sequential file without that zero is damaged,
+ * and comes out of this way with the same pixels.
  */
 static int is_lossless(const struct jpeg_decompress_struct *info) { return !info->progressive_mode && info->Ss != 0; }
 
@@ -138,7 +138,8 @@ static int is_lossless(const struct jpeg_decompress_struct *info) { return !info
 static int may_be_partial(const struct jpeg_decompress_struct *info, const unsigned char *shown, size_t length) {
     const unsigned char *end = shown + length;
 
-    if (is_lossless(info) || info->progressive_mode || info->arith_code || info->comps_in_scan != info->num_components) return 0;
+    if (is_lossless(info) || info->progressive_mode || info->arith_code) return 0;
+    if (info->comps_in_scan != info->num_components) return 0;
     while (shown < end && (shown = memchr(shown, 0xff, (size_t)(end - shown))) != NULL && end - shown >= 2) {
         unsigned char code = shown[1];
         if (code == 0xd9) return 1;
