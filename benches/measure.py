@@ -11,6 +11,7 @@ torchvision, timm, Pillow; DALI if it is there). Ends with 1 where a command fai
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import re
@@ -141,8 +142,9 @@ def main():
         job = Path(scratch, "job.toml")
         link_images(arguments.photographs, Path(scratch, "images"), 800)
         job.write_text(
-            f"[input]\nuri = '{scratch}/images'\n[model]\npath = '{arguments.weights[0]}'\n"
-            f"[engine]\ndevice = 'cpu'\n[output]\nuri = '{scratch}/output'\n[report]\nformats = []\n",
+            f'[input]\nuri = {json.dumps(scratch + "/images")}\n'
+            f"[model]\npath = {json.dumps(str(arguments.weights[0]))}\n"
+            f'[engine]\ndevice = "cpu"\n[output]\nuri = {json.dumps(scratch + "/output")}\n[report]\nformats = []\n',
             encoding="utf-8",
         )
         given = {

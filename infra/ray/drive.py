@@ -20,6 +20,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import time
 import tomllib
@@ -53,13 +54,10 @@ class Stop(Exception):
 def call(program, command, name, job, options, folder, variables, patience):
     """Runs on a node: one command of the program. Gives its exit code, its last line and where it ran."""
     import ctypes
-    import subprocess
     import tempfile
 
-    # Ray cancels by Python's handler of SIGINT. An exception out of it could come when the program has begun and nobody
-    # waits for it yet
-    interrupts = []
-    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    # Ray cancels by Python's handler of SIGINT, which Python lacks where a shell started the node in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     libc, worker = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def end_with_the_worker():
@@ -72,22 +70,23 @@ def call(program, command, name, job, options, folder, variables, patience):
         file.write_text(job, encoding="utf-8")
         arguments = [program, command, file, "--progress", "none", *options]
         where = os.uname().nodename
+        # an exception could come when the program has begun and nobody waits for it yet
+        interrupts = []
+        signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
         try:
             places = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": printed}
             environment = {**os.environ, **variables}
             process = subprocess.Popen(arguments, env=environment, preexec_fn=end_with_the_worker, **places)
+            while process.poll() is None and not interrupts:
+                time.sleep(0.05)
+            if interrupts:
+                end(process, patience)
+                raise KeyboardInterrupt
         except OSError as error:
             return 78, {"error": f"`{program}` cannot be started in `{folder}` on {where}: {error}"}, where
-        while process.poll() is None and not interrupts:
-            time.sleep(0.05)
-        if interrupts:
-            process.terminate()
-            try:
-                process.wait(patience)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            raise KeyboardInterrupt
+        finally:
+            # Ray takes a worker for the next task, which may be cancelled before it comes here
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         printed.seek(0)
         lines = printed.read().decode(errors="replace").splitlines()
         try:
@@ -95,6 +94,16 @@ def call(program, command, name, job, options, folder, variables, patience):
         except (IndexError, json.JSONDecodeError):
             summary = {}
         return process.returncode, summary, where
+
+
+def end(process, patience):
+    """SIGTERM, and SIGKILL where that does not help in so many seconds."""
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def say(text):

@@ -189,12 +189,17 @@ pub fn send(pid: u32, signal: &str) {
     drop(Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status());
 }
 
-/// Gives what is seen while a process stands still.
+/// Gives what is seen while a process stands still; it goes on also where that fails.
 pub fn while_stopped<T>(child: &Child, look: impl FnOnce() -> T) -> T {
+    struct Stopped(u32);
+    impl Drop for Stopped {
+        fn drop(&mut self) {
+            send(self.0, "CONT");
+        }
+    }
     send(child.id(), "STOP");
-    let seen = look();
-    send(child.id(), "CONT");
-    seen
+    let _stopped = Stopped(child.id());
+    look()
 }
 
 /// How a command of the program ended.
