@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tresnet_batch::image::{Decoder, Options};
-use tresnet_batch::pipeline::Progress;
+use tresnet_batch::pipeline::progress::Progress;
 use tresnet_batch::store::{Location, Role};
 use tresnet_batch::tensor::{Layout, RowMut};
 

@@ -17,7 +17,10 @@
 //! | [`image`] | bytes in, one row of pixels out, to the bit of the reference |
 //! | [`model`] | TResNet: checkpoint → architecture → ONNX graph |
 //! | [`engine`] | batches on a device, one owner a session |
-//! | [`pipeline`] | joins the stages into a run |
+//! | [`pipeline`] | the data path of a run |
+//! | [`runner`] | a job from its file to `_SUCCESS` |
+//! | [`evaluation`] | what is made of an output's rows |
+//! | [`workbench`] | benchmarks, calibration, `doctor`, `init` |
 //! | [`output`] | rows, part files, the commit, the finish |
 //! | [`report`] | accuracy from the rows alone |
 //! | [`cli`] | the commands; the only place that prints |
@@ -26,6 +29,7 @@ pub mod classes;
 pub mod cli;
 pub mod dataset;
 pub mod engine;
+pub mod evaluation;
 pub mod failpoints;
 pub mod failure;
 pub mod image;
@@ -34,7 +38,9 @@ pub mod model;
 pub mod output;
 pub mod pipeline;
 pub mod report;
+pub mod runner;
 pub mod sample;
 pub mod store;
 pub mod telemetry;
 pub mod tensor;
+pub mod workbench;

@@ -14,7 +14,12 @@ use tresnet_batch::engine::{EngineSpec, NoiseEngine, share_heaps};
 use tresnet_batch::image::{Decoder, Options};
 use tresnet_batch::job::Limits;
 use tresnet_batch::output::{self, Activation, Embedding, Layout as Names, PartContext};
-use tresnet_batch::pipeline::{Isolation, Opening, Progress, Share, Shutdown, Snapshot, Stages, execute};
+use tresnet_batch::pipeline::decode::isolate::Isolation;
+use tresnet_batch::pipeline::opening::Opening;
+use tresnet_batch::pipeline::progress::{Progress, Snapshot};
+use tresnet_batch::pipeline::run::{Stages, execute};
+use tresnet_batch::pipeline::share::Share;
+use tresnet_batch::pipeline::shutdown::Shutdown;
 use tresnet_batch::store::Location;
 use tresnet_batch::tensor::{Dtype, Layout, RowMut};
 

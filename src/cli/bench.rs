@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
-use crate::pipeline::{BenchOptions, BenchReport, CommitRate, bench_job};
+use crate::workbench::bench::{BenchOptions, BenchReport, CommitRate, bench_job};
 
 use super::job::JobArgs;
 use super::print::{line, note};

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::engine::{ConvSearch, CudaOptions, OrtOptions, Provider, Wish};
 use crate::failure::{Exit, Failure};
 use crate::model::Precision;
-use crate::pipeline::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
+use crate::workbench::bench::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
 
 use super::model::{PrecisionArg, architecture};
 use super::print::{line, note};

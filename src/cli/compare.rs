@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::evaluation::compare::compare_outputs;
+use crate::evaluation::reporting::Reported;
+use crate::evaluation::target_override::OtherTruth;
 use crate::failure::Failure;
 use crate::job::JobError;
-use crate::pipeline::{self, OtherTruth, Reported, failed_gates};
 use crate::report::compare::{METRICS, Wanted};
 use crate::report::{Gate, GateError, Verdict};
+use crate::runner::finish::failed_gates;
 
 use crate::store::Settings;
 
@@ -71,7 +74,7 @@ pub(super) async fn compare(arguments: &CompareArgs) -> Result<Summary, Failure>
     let (a_side, b_side) = (side(&a, truth_a.as_ref()), side(&b, truth_b.as_ref()));
     let by = arguments.by.as_deref();
     let mut on_changes = |changed: Vec<_>| flips.as_mut().map_or(Ok(()), |file| file.add(&changed));
-    let compared = pipeline::compare(a_side, b_side, wanted, by, &mut on_changes).await?;
+    let compared = compare_outputs(a_side, b_side, wanted, by, &mut on_changes).await?;
     let metrics = compared.metrics();
     let verdicts: Vec<Verdict> = gates.iter().map(|gate| gate.check(&metrics)).collect();
     line(format!("A          {}{}", a.output.uri(), unfinished(&a)));

@@ -11,7 +11,10 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::image;
-use crate::pipeline::{Decoding, Fault, Isolation, open_job};
+use crate::pipeline::decode::Decoding;
+use crate::pipeline::decode::fault::Fault;
+use crate::pipeline::decode::isolate::Isolation;
+use crate::runner::job::open_job;
 use crate::sample::{ErrorKind, RowError};
 use crate::tensor::{Layout, RowMut};
 

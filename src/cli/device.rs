@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::engine::{Batch, Choice, EngineError, Options, Provider};
-use crate::pipeline::Ran;
+use crate::pipeline::device_summary::DeviceSummary;
 
 use super::print::line;
 
 /// What computed, behind a run.
-pub(super) fn show(ran: &Ran) {
+pub(super) fn show(ran: &DeviceSummary) {
     line(format!("  on {}, batches of {}, {}", ran.devices_text(), ran.batch_size, ran.precision));
     if !ran.tried.is_empty() {
         let sizes = ran.tried.iter().map(|tried| format!("{} {:.1}/s", tried.batch_size, tried.images_per_s));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::pipeline::{Check, Estimate, Known, State, examine};
+use crate::workbench::doctor::{Check, Estimate, Known, State, examine};
 
 use super::job::JobArgs;
 use super::print::{count, duration, line};

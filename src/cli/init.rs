@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::job::TargetsSpec;
-use crate::pipeline::{Start, start_job};
+use crate::workbench::init::{Start, start_job};
 
 use super::Summary;
 use super::files::refused;

@@ -7,7 +7,9 @@ use time::{Date, OffsetDateTime};
 
 use crate::failure::{Exit, Failure};
 use crate::job::Source;
-use crate::pipeline::{Invocation, Isolation, Share};
+use crate::pipeline::decode::isolate::Isolation;
+use crate::pipeline::share::Share;
+use crate::runner::job::Invocation;
 
 use super::Cli;
 

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Source, load, name_of};
-use crate::pipeline::{Metrics, Progress, RunEnd, Share, job_of_metrics};
+use crate::pipeline::progress::Progress;
+use crate::pipeline::share::Share;
+use crate::runner::metrics::{Metrics, RunEnd, job_of_metrics};
 
 use super::files;
 

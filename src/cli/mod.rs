@@ -37,7 +37,8 @@ use serde_json::{Map, Value, json};
 use crate::engine::share_heaps;
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
-use crate::pipeline::{DECODE_COMMAND, serve_decoding};
+use crate::pipeline::decode::child::serve as serve_decoding;
+use crate::pipeline::decode::isolate::COMMAND as DECODE_COMMAND;
 use crate::telemetry;
 
 /// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.

@@ -10,7 +10,7 @@ use crate::job::{LoadedModel, read_labels};
 use crate::model::{
     Architecture, Checkpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing, StemDesign, load,
 };
-use crate::pipeline::Measuring;
+use crate::workbench::calibrate::Measuring;
 
 use super::print::{count, line};
 use super::quantize::{Half, QuantizeArgs, measure_half};

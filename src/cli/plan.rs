@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::dataset::{FolderTargets, PlanSource};
 use crate::failure::Failure;
 use crate::job::{Format, FrozenTruth, ResolvedJob, Sets};
-use crate::pipeline::{Opened, open_job, write_plan};
+use crate::runner::job::{Opened, open_job, write_plan};
 
 use super::job::JobArgs;
 use super::print::{count, line};

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as Style};
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
-use crate::pipeline::{Progress, Snapshot};
+use crate::pipeline::progress::{Progress, Snapshot};
 use crate::telemetry::{Format, format};
 
 use super::ProgressStyle;

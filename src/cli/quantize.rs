@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::model::quantize::{Calibration, HALF_LIMIT, to_half};
-use crate::pipeline::{Compared, Largest, Measuring, Quantized, largest, quantize};
+use crate::workbench::calibrate::{Compared, Largest, Measuring, Quantized, largest, quantize};
 
 use super::print::{count, line, note};
 use super::{Cli, ProgressStyle, Summary, files};

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::evaluation::reporting::Reported;
+use crate::evaluation::target_override::OtherTruth;
 use crate::failure::{Exit, Failure};
 use crate::job::{JobError, JobSpec, ReportFormat};
 use crate::output::{Layout, Standing, Success};
-use crate::pipeline::{OtherTruth, Reported, failed_gates};
 use crate::report::{Gate, GateError, Report, SliceBy, Verdict};
+use crate::runner::finish::failed_gates;
 
 use super::Summary;
 use super::print::line;

@@ -9,10 +9,15 @@ use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Success;
-use crate::pipeline::{
-    Ended, Finished, Invocation, Isolation, Progress, Ran, RunEnd, Share, Shutdown, Snapshot, run_job,
-};
+use crate::pipeline::decode::isolate::Isolation;
+use crate::pipeline::device_summary::DeviceSummary;
+use crate::pipeline::progress::{Progress, Snapshot};
+use crate::pipeline::share::Share;
+use crate::pipeline::shutdown::Shutdown;
 use crate::report::Verdict;
+use crate::runner::finish::Finished;
+use crate::runner::job::{Ended, Invocation, run_job};
+use crate::runner::metrics::RunEnd;
 use crate::store::Location;
 use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 
@@ -238,7 +243,7 @@ fn rounded(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Ran, output: &Location) {
+fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &DeviceSummary, output: &Location) {
     let success = &finished.success;
     let totals = &success.totals;
     line(format!(

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::engine::exit_at_once;
 use crate::failure::{Exit, Failure};
-use crate::pipeline::Shutdown;
+use crate::pipeline::shutdown::Shutdown;
 use crate::telemetry;
 
 use super::metrics::MetricsFile;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::pipeline::{Snapshot, Utilisation};
+use crate::pipeline::progress::Snapshot;
+use crate::pipeline::utilisation::Utilisation;
 
 use super::print::{count, line};
 
@@ -91,7 +92,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::pipeline::Progress;
+    use crate::pipeline::progress::Progress;
 
     #[test]
     fn a_cost_is_that_of_the_time_and_by_the_images_of_this_run() {

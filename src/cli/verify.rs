@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, PROTOCOL, fingerprint};
 use crate::output::Layout;
 use crate::output::verify::{self, Defects, ExpectedJob, Step, Verified};
-use crate::pipeline::Progress;
+use crate::pipeline::progress::Progress;
 
 use super::print::{count, line};
 use super::progress::Display;

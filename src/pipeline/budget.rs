@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::failure::{Exit, Failure};
 
-use super::Snapshot;
 use super::failed::{FailedImage, named};
+use super::progress::Snapshot;
 
 /// The first judgement on a share of all rows, before the plan's length is known.
 const FIRST_ROWS: u64 = 200;
@@ -34,7 +34,7 @@ pub(super) fn judge(now: &Snapshot, max_error_fraction: f64) -> Result<(), Failu
 }
 
 /// The failure of a run over too many inputs that could not be read to their end.
-pub(super) fn too_damaged(damaged: u64, most: u64) -> Failure {
+pub(crate) fn too_damaged(damaged: u64, most: u64) -> Failure {
     Failure::new(
         Exit::Rejected,
         format!(
@@ -53,7 +53,7 @@ fn over_budget(now: &Snapshot, most: f64) -> Failure {
 }
 
 /// The failure of a job whose rows all stand, too many of them errors.
-pub(super) fn refused(
+pub(crate) fn refused(
     errors: u64,
     planned: u64,
     most: f64,
@@ -91,7 +91,7 @@ fn kinds(by_kind: &BTreeMap<String, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Progress;
+    use crate::pipeline::progress::Progress;
 
     fn after(rows: u64, errors: u64, planned: Option<u64>, fraction: f64) -> bool {
         let progress = Progress::default();

@@ -16,7 +16,7 @@ use crate::sample::{ErrorKind, RowError, Sample};
 pub(super) const IMAGES: u32 = 16;
 
 /// Lets the first images of a part through and ends the reading once each of them was delivered.
-pub(super) struct FirstImages<I> {
+pub(crate) struct FirstImages<I> {
     inner: I,
     most: u32,
     admitted: AtomicU32,

@@ -14,9 +14,10 @@ use crate::failure::{Exit, Failure};
 use crate::sample::RowOutcome;
 use crate::telemetry::trace::Lane;
 
-use super::parts::OpenParts;
+use super::open_parts::OpenParts;
+use super::progress::Progress;
+use super::shutdown::Shutdown;
 use super::work::{Done, WorkQueue, batch_facts};
-use super::{Progress, Shutdown};
 
 pub(super) struct EngineThread {
     pub engine: Box<dyn Engine>,

@@ -11,7 +11,7 @@ use crate::engine::{Filling, RowSlot, SlotPool};
 use crate::sample::{RowError, Sample};
 use crate::telemetry::trace::{Fact, Lane};
 
-use super::Progress;
+use super::progress::Progress;
 use super::work::{DecodeJob, WorkQueue};
 
 /// Bytes of one permit: a semaphore counts in 32 bits.
@@ -21,7 +21,7 @@ const UNKNOWN: u64 = 256 * 1024;
 
 /// The budget of encoded bytes in flight.
 #[derive(Debug, Clone)]
-pub(super) struct ByteBudget {
+pub(crate) struct ByteBudget {
     permits: Arc<Semaphore>,
     units: u32,
 }
@@ -44,7 +44,7 @@ impl ByteBudget {
 }
 
 /// The intake of one attempt at a part.
-pub(super) struct PartIntake {
+pub(crate) struct PartIntake {
     attempt: u32,
     rows: Option<u32>,
     pool: SlotPool,

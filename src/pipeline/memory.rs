@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::job::Limits;
 
 /// The batches of a run: what they are filled in, and what comes back.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     pub pool: SlotPool,
     pub outputs: Vec<Outputs>,
     /// Batches that are being filled at the same time.
@@ -42,7 +42,7 @@ impl Memory {
 
 /// Enough batches being filled that one slow image idles nobody. Beside them there is one for each that a device has in
 /// flight, and one that waits for it.
-pub(super) fn filling(requests: usize, batch_size: usize) -> usize {
+pub(crate) fn filling(requests: usize, batch_size: usize) -> usize {
     2.max(requests.div_ceil(batch_size))
 }
 

@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Layout, Standing};
 use crate::store::Location;
 
-use super::Share;
+use super::share::Share;
 
 /// The list of standing parts is read again before a part is opened when it is older than this: another
 /// process may be at work on the same share.
@@ -82,7 +82,7 @@ impl Opening {
 }
 
 /// A range of parts that lies behind the plan's end is a mistake; one that goes beyond it is cut.
-pub(super) fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
+pub(crate) fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
     let Share::Parts { first, last } = share else { return Ok(()) };
     let parts = plan.parts.len() as u32;
     if first >= parts && plan.is_whole {

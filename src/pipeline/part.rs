@@ -11,7 +11,7 @@ use crate::sample::{RowError, Sample};
 use crate::telemetry::trace::Fact;
 
 use super::intake::PartIntake;
-use super::parts::OpenGuard;
+use super::open_parts::OpenGuard;
 use super::shared::Shared;
 
 /// One part from its plan to its receipt.
@@ -56,19 +56,19 @@ pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Fa
 }
 
 /// A part that was read to its end and whose rows may still be under way.
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     open: OpenGuard,
     pub end: PartEnd,
 }
 
 /// A whole input that became one row.
-pub(super) struct Damaged {
+pub(crate) struct Damaged {
     row: Sample,
     error: RowError,
 }
 
 /// Reads a part. One that is damaged leaves nothing behind: its rows so far, made or under way, are given up.
-pub(super) async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
+pub(crate) async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
     let (open, intake) = attempt(shared, Some(part.id), part.rows).await?;
     // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
     match shared.dataset.read(part, &intake).await {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::store::Location;
 use crate::telemetry::trace::Tracer;
 
-use super::device::Ran;
+use super::device_summary::DeviceSummary;
 use super::failed::{FailedImage, NAMED};
 use super::meters::{Meters, Stages};
 
@@ -36,7 +36,7 @@ pub struct Progress {
     by_kind: Mutex<BTreeMap<String, u64>>,
     failed: Mutex<Vec<FailedImage>>,
     places: OnceLock<(Location, Location)>,
-    ran: OnceLock<Ran>,
+    ran: OnceLock<DeviceSummary>,
     last: OnceLock<Snapshot>,
 }
 
@@ -115,22 +115,22 @@ impl Progress {
     }
 
     /// Where the images are and where the rows go.
-    pub(super) fn opened(&self, input: &Location, output: &Location) {
+    pub(crate) fn opened(&self, input: &Location, output: &Location) {
         self.places.get_or_init(|| (input.clone(), output.clone()));
     }
 
     /// What computes.
-    pub(super) fn loaded(&self, ran: &Ran) {
+    pub(crate) fn loaded(&self, ran: &DeviceSummary) {
         self.ran.get_or_init(|| ran.clone());
     }
 
     /// Input and output, once they are opened.
-    pub(super) fn places(&self) -> Option<&(Location, Location)> {
+    pub(crate) fn places(&self) -> Option<&(Location, Location)> {
         self.places.get()
     }
 
     /// What computes, once it is loaded.
-    pub(super) fn device(&self) -> Option<&Ran> {
+    pub(crate) fn device(&self) -> Option<&DeviceSummary> {
         self.ran.get()
     }
 
@@ -141,7 +141,7 @@ impl Progress {
     }
 
     /// True once everything is loaded.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.working.get().is_some()
     }
 
@@ -201,7 +201,7 @@ impl Progress {
     }
 
     /// Rows that were counted belong to an attempt that was given up.
-    pub(super) fn take_back(&self, rows: u64, errors: &BTreeMap<String, u64>) {
+    pub(crate) fn take_back(&self, rows: u64, errors: &BTreeMap<String, u64>) {
         self.rows.fetch_sub(rows, Relaxed);
         self.errors.fetch_sub(errors.values().sum(), Relaxed);
         if let Ok(mut by_kind) = self.by_kind.lock() {
@@ -248,12 +248,12 @@ impl Progress {
     }
 
     /// The last part stands: these are the figures of the work, however long what comes behind it takes.
-    pub(super) fn end(&self) -> Snapshot {
+    pub(crate) fn end(&self) -> Snapshot {
         self.last.get_or_init(|| self.snapshot()).clone()
     }
 
     /// All counters, those of the end once it has come.
-    pub(super) fn latest(&self) -> Snapshot {
+    pub(crate) fn latest(&self) -> Snapshot {
         self.last.get().cloned().unwrap_or_else(|| self.snapshot())
     }
 

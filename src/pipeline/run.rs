@@ -17,23 +17,25 @@ use crate::store::Location;
 
 use super::budget::too_damaged;
 use super::canary::{self, FirstImages};
+use super::decode::isolate::Isolation;
 use super::engine_thread::EngineThread;
 use super::intake::ByteBudget;
-use super::isolate::Isolation;
 use super::memory::{Memory, common_spec};
 use super::meters::Setup;
+use super::open_parts::OpenParts;
 use super::opening::{Opening, Plan};
 use super::part::{attempt, run_part};
-use super::parts::OpenParts;
+use super::progress::Progress;
+use super::share::Share;
 use super::shared::Shared;
+use super::shutdown::Shutdown;
 use super::work::{WorkQueue, Workshop};
-use super::{Progress, Share, Shutdown};
 
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
 /// does; a segment's head and footer take about a megabyte.
 const SEGMENTS_AHEAD: usize = 128;
 /// Providers that compute on the cores that also decode.
-pub(super) const SHARES_CORES: [&str; 2] = ["cpu", "noise"];
+pub(crate) const SHARES_CORES: [&str; 2] = ["cpu", "noise"];
 
 /// Everything that a run is made of. The stages are built by the caller, from a resolved job.
 pub struct Stages<'a> {

@@ -12,12 +12,13 @@ use crate::output::{Layout, PartContext};
 use crate::store::Location;
 
 use super::intake::ByteBudget;
-use super::parts::OpenParts;
+use super::open_parts::OpenParts;
+use super::progress::Progress;
+use super::shutdown::Shutdown;
 use super::work::WorkQueue;
-use super::{Progress, Shutdown};
 
 /// What the tasks of all parts share.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub dataset: Arc<dyn Dataset>,
     pub pool: SlotPool,
     pub budget: ByteBudget,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Snapshot;
+use super::progress::Snapshot;
 
 /// A stage that is busy for this share of the time is what the others wait for.
 const BUSY: f64 = 0.75;
@@ -285,8 +285,8 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Progress;
     use crate::pipeline::meters::{Metered, Setup};
+    use crate::pipeline::progress::Progress;
 
     /// Ten seconds of two workers.
     fn ten_seconds() -> Snapshot {

@@ -19,14 +19,16 @@ use crate::telemetry::trace::Fact;
 use crate::tensor::Layout;
 
 use super::budget;
-use super::decode::{Decoding, Fault};
+use super::decode::Decoding;
+use super::decode::fault::Fault;
+use super::decode::isolate::Isolation;
 use super::failed::FailedImage;
-use super::isolate::Isolation;
-use super::parts::OpenParts;
-use super::{Progress, Shutdown};
+use super::open_parts::OpenParts;
+use super::progress::Progress;
+use super::shutdown::Shutdown;
 
 /// An image to decode into its row. The byte permit dies with it.
-pub(super) struct DecodeJob {
+pub(crate) struct DecodeJob {
     pub row: RowSlot,
     pub bytes: Bytes,
     pub permit: Option<OwnedSemaphorePermit>,
@@ -35,7 +37,7 @@ pub(super) struct DecodeJob {
 }
 
 /// A batch whose numbers are there.
-pub(super) struct Done {
+pub(crate) struct Done {
     pub part: u32,
     pub first_offset: u32,
     pub rows: Vec<RowOutcome>,
@@ -45,7 +47,7 @@ pub(super) struct Done {
 /// Work for the pool. It needs no bound of its own: a decode job holds a row of a slot and a finished batch
 /// holds outputs of a pool, so both lists are as short as those pools are small.
 #[derive(Default)]
-pub(super) struct WorkQueue {
+pub(crate) struct WorkQueue {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -57,7 +59,7 @@ struct State {
     closed: bool,
 }
 
-pub(super) enum Work {
+pub(crate) enum Work {
     Rows(Done),
     Decode(DecodeJob),
 }
@@ -108,7 +110,7 @@ impl WorkQueue {
 }
 
 /// What every worker needs.
-pub(super) struct Workshop {
+pub(crate) struct Workshop {
     pub queue: Arc<WorkQueue>,
     pub image: image::Options,
     pub isolation: Isolation,

@@ -3,6 +3,7 @@
 //!
 //! Standard output belongs to results; its last line is JSON for machines.
 
+pub mod clock;
 mod json;
 pub mod prometheus;
 mod redact;

@@ -8,6 +8,9 @@ use crate::support::root;
 /// Modules that hold plain types and know nobody.
 const LEAVES: [&str; 6] = ["tensor", "sample", "failure", "failpoints", "classes", "telemetry"];
 
+/// Rooms that a job is composed of.
+const STAGES: [&str; 7] = ["store", "dataset", "output", "image", "model", "engine", "report"];
+
 /// For each room, the rooms that it may name. Imports run one way; a stage never imports `job`.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let room = |name, others: &[&'static str]| (name, [&LEAVES, others].concat());
@@ -19,9 +22,12 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         room("model", &[]),
         room("engine", &[]),
         room("report", &["store", "output", "dataset"]),
-        room("job", &["store", "dataset", "output", "image", "model", "engine", "report"]),
-        room("pipeline", &["store", "dataset", "output", "image", "model", "engine", "report", "job"]),
-        room("cli", &["store", "dataset", "output", "image", "model", "engine", "report", "job", "pipeline"]),
+        room("job", &STAGES),
+        room("pipeline", &[&STAGES[..], &["job"]].concat()),
+        room("evaluation", &[&STAGES[..], &["job", "pipeline"]].concat()),
+        room("runner", &[&STAGES[..], &["job", "pipeline", "evaluation"]].concat()),
+        room("workbench", &[&STAGES[..], &["job", "pipeline", "evaluation", "runner"]].concat()),
+        room("cli", &[&STAGES[..], &["job", "pipeline", "evaluation", "runner", "workbench"]].concat()),
         room("main", &["cli", "failpoints"]),
     ])
 }

@@ -18,9 +18,14 @@ use tresnet_batch::engine::{EngineSpec, NoiseEngine};
 use tresnet_batch::image;
 use tresnet_batch::job::{Components, Frozen, Limits};
 use tresnet_batch::output::{self, Activation, Embedding, Layout, PartContext, Success};
-use tresnet_batch::pipeline::{
-    Isolation, Opening, Outcome, Progress, Share, Shutdown, Stages, Wishes, execute, finish, preflight,
-};
+use tresnet_batch::pipeline::decode::isolate::Isolation;
+use tresnet_batch::pipeline::opening::Opening;
+use tresnet_batch::pipeline::progress::Progress;
+use tresnet_batch::pipeline::run::{Stages, execute};
+use tresnet_batch::pipeline::share::Share;
+use tresnet_batch::pipeline::shutdown::Shutdown;
+use tresnet_batch::runner::finish::{Outcome, Wishes, finish};
+use tresnet_batch::runner::preflight::preflight;
 use tresnet_batch::store::{Location, Settings};
 use tresnet_batch::tensor::{self, Dtype};
 

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tresnet_batch::failure::{Exit, Failure};
-use tresnet_batch::pipeline::Share;
+use tresnet_batch::pipeline::share::Share;
 
 use worker::{Ended, Job};
 use world::{Client, World};

@@ -9,7 +9,10 @@ use tresnet_batch::job::{Components, Frozen};
 use tresnet_batch::output::{
     self, Activation, Embedding, Layout, Options, PartContext, PartTime, Predictions, Success,
 };
-use tresnet_batch::pipeline::{Opening, Outcome, Share, Wishes, finish, preflight};
+use tresnet_batch::pipeline::opening::Opening;
+use tresnet_batch::pipeline::share::Share;
+use tresnet_batch::runner::finish::{Outcome, Wishes, finish};
+use tresnet_batch::runner::preflight::preflight;
 use tresnet_batch::sample::RowOutcome;
 use tresnet_batch::store::{Location, Settings};
 

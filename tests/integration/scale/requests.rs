@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tresnet_batch::pipeline::Share;
+use tresnet_batch::pipeline::share::Share;
 
 use crate::support::{python, root};
 

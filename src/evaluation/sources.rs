@@ -1,0 +1,192 @@
+//! Single images of an input, read again by their rows: from a folder one GET each, from shards and row groups by the
+//! dataset's own reader, which stops where the last wanted image was.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::StreamExt;
+
+use crate::dataset::parquet::{ParquetDataset, ParquetOptions};
+use crate::dataset::webdataset::{ShardDataset, ShardOptions};
+use crate::dataset::{Arrival, Dataset, Intake, Part, Segment, Stop, Ticket, split_address};
+use crate::failure::Failure;
+use crate::output::Layout;
+use crate::sample::{RowError, Sample};
+use crate::store::{FetchError, Location, Planned, Role};
+
+use super::gallery::{Found, Wanted};
+use super::reporting::Reported;
+
+/// Images that are fetched at the same time.
+const AT_ONCE: usize = 8;
+/// One operation is not tried for longer: there are other images.
+const RETRY: Duration = Duration::from_secs(10);
+/// The largest image where the job says none.
+const MAX_ENCODED_BYTES: u64 = 64 << 20;
+
+/// The input of a job, and what came from it so far.
+pub(crate) struct Sources {
+    input: Location,
+    output: Location,
+    /// Reads parts, where images do not lie one by one.
+    dataset: Option<Box<dyn Dataset>>,
+    max_encoded_bytes: u64,
+    found: Arc<Mutex<HashMap<u64, Found>>>,
+}
+
+impl Sources {
+    /// Opens the input that stands in `job.json`.
+    pub fn open(of: &Reported<'_>) -> Result<Sources, Failure> {
+        let text =
+            |name: &str| of.frozen.components.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+        let limit = of.frozen.components.get("limits.max_encoded_bytes").and_then(|limit| limit.as_u64());
+        let max_encoded_bytes = limit.unwrap_or(MAX_ENCODED_BYTES);
+        let format = text("input.format");
+        let (folder, _) = match format {
+            "webdataset" => split_address(&of.frozen.input, "tar"),
+            "parquet" => split_address(&of.frozen.input, "parquet"),
+            _ => (of.frozen.input.as_str(), None),
+        };
+        let settings = crate::store::Settings { retry: of.storage.retry.min(RETRY), ..of.storage };
+        let input = Location::open_with(folder, Role::Input, settings)?;
+        let output = of.output.clone();
+        let dataset: Option<Box<dyn Dataset>> = match format {
+            "webdataset" => {
+                let options = ShardOptions {
+                    max_encoded_bytes,
+                    targets: None,
+                    carried: Vec::new(),
+                    most_rows: u32::MAX,
+                };
+                Some(Box::new(ShardDataset::new(input.clone(), output.clone(), options, Vec::new())))
+            }
+            "parquet" => {
+                let options = ParquetOptions { max_encoded_bytes, targets: None, carried: Vec::new() };
+                Some(Box::new(ParquetDataset::new(input.clone(), output.clone(), options, Vec::new())))
+            }
+            _ => None,
+        };
+        Ok(Sources { input, output, dataset, max_encoded_bytes, found: Arc::default() })
+    }
+
+    /// What came so far.
+    pub fn take(&self) -> HashMap<u64, Found> {
+        std::mem::take(&mut *lock(&self.found))
+    }
+
+    /// Reads these images; dropped half-way, it leaves what came.
+    pub async fn read(&self, rows: &[Wanted]) {
+        match &self.dataset {
+            None => {
+                let reads = futures::stream::iter(rows);
+                reads.for_each_concurrent(AT_ONCE, |row| self.one(row)).await;
+            }
+            Some(dataset) => self.parts(dataset.as_ref(), rows).await,
+        }
+    }
+
+    async fn one(&self, row: &Wanted) {
+        let planned = Planned { etag: row.etag.as_deref(), size: row.size };
+        let fetched = self.input.fetch(&row.key, planned, self.max_encoded_bytes).await;
+        let found = fetched.map(|fetched| fetched.bytes).map_err(|error| {
+            match error {
+                FetchError::NotFound => "not_found",
+                FetchError::Denied => "denied",
+                FetchError::Changed => "changed",
+                FetchError::TooLarge { .. } => "limit",
+                FetchError::Store(_) => "unreachable",
+            }
+            .to_owned()
+        });
+        lock(&self.found).insert(row.number, found);
+    }
+
+    async fn parts(&self, dataset: &dyn Dataset, rows: &[Wanted]) {
+        let mut by_part: BTreeMap<u32, Vec<&Wanted>> = BTreeMap::new();
+        rows.iter().for_each(|row| by_part.entry(row.part).or_default().push(row));
+        let mut index = 0;
+        while let Some(last) = by_part.keys().next_back().copied() {
+            let segment = match Segment::open(&self.output, &Layout::segment(index)).await {
+                Ok(Some(segment)) => Arc::new(segment),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the plan cannot be read: pictures are missing");
+                    return;
+                }
+            };
+            for part in segment.parts() {
+                if let Some(rows) = by_part.remove(&part.id) {
+                    self.part(dataset, &part, &rows).await;
+                }
+            }
+            if segment.head().last || segment.head().first_part > last {
+                return;
+            }
+            index += 1;
+        }
+    }
+
+    /// Reads one part as far as it is wanted. That reading was stopped is no fault, and every other fault leaves its
+    /// images out.
+    async fn part(&self, dataset: &dyn Dataset, part: &Part, rows: &[&Wanted]) {
+        let numbers = rows.iter().map(|row| (row.row_id, row.number)).collect();
+        let picker = Picker { numbers, left: Mutex::default(), found: self.found.clone() };
+        lock(&picker.left).extend(rows.iter().map(|row| row.row_id));
+        if let Err(error) = dataset.read(part, &picker).await
+            && !lock(&picker.left).is_empty()
+        {
+            tracing::debug!(%error, part = part.id, "pictures are missing");
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes some rows of a part and lets the others pass.
+struct Picker {
+    /// Wanted rows: row id → number.
+    numbers: HashMap<i64, u64>,
+    left: Mutex<HashSet<i64>>,
+    found: Arc<Mutex<HashMap<u64, Found>>>,
+}
+
+impl Intake for Picker {
+    fn admit(&self, sample: Sample, _: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
+        let admitted = {
+            let mut left = lock(&self.left);
+            if left.is_empty() {
+                Err(Stop)
+            } else {
+                left.remove(&sample.row_id);
+                let number = self.numbers.get(&sample.row_id).copied();
+                Ok(Box::new(Pick { number, found: self.found.clone() }) as Box<dyn Ticket>)
+            }
+        };
+        Box::pin(std::future::ready(admitted))
+    }
+}
+
+struct Pick {
+    number: Option<u64>,
+    found: Arc<Mutex<HashMap<u64, Found>>>,
+}
+
+impl Ticket for Pick {
+    fn fit(&mut self, _: u64) -> bool {
+        true
+    }
+
+    fn refit(&mut self, _: u64) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn deliver(self: Box<Self>, image: Result<Arrival, RowError>) {
+        let Some(number) = self.number else { return };
+        let found = image.map(|arrival| arrival.bytes).map_err(|error| error.kind.to_string());
+        lock(&self.found).insert(number, found);
+    }
+}

@@ -1,0 +1,58 @@
+//! Decodes one image into its row, in this process or in one apart. What an image does to its decoder is data.
+
+pub(crate) mod child;
+pub(crate) mod fault;
+mod frame;
+pub mod isolate;
+
+use crate::failure::Failure;
+use crate::image::{self, Decoder};
+use crate::job::JobError;
+use crate::tensor::{Layout, RowMut};
+
+use self::fault::{Fault, guarded};
+use self::isolate::{Apart, Isolation};
+
+/// The decoder of one worker. The rows are the same, to the bit, whichever it is.
+pub enum Decoding {
+    /// On the calling thread.
+    Here(Box<Decoder>),
+    /// In a process that may die.
+    Apart(Box<Apart>),
+}
+
+impl Decoding {
+    /// A decoder for these options.
+    pub fn new(options: image::Options, isolation: &Isolation) -> Result<Decoding, Failure> {
+        // the options are checked here in either case
+        let decoder = Decoder::new(options).map_err(JobError::from)?;
+        Ok(match isolation {
+            Isolation::Off => Decoding::Here(Box::new(decoder)),
+            Isolation::Process(program) => Decoding::Apart(Box::new(Apart::new(program.clone(), options)?)),
+        })
+    }
+
+    /// Decodes an image into `row`. Where the image fails, the row may hold anything.
+    ///
+    /// # Errors
+    /// No decoder can be had: nothing is said about the image.
+    pub fn decode(
+        &mut self,
+        bytes: &[u8],
+        layout: Layout,
+        row: RowMut<'_>,
+    ) -> Result<Result<image::Source, Fault>, Failure> {
+        match self {
+            Decoding::Here(decoder) => Ok(guarded(bytes, || decoder.decode_into(bytes, layout, row))),
+            Decoding::Apart(apart) => apart.decode(bytes, layout, row),
+        }
+    }
+
+    /// The process that decodes, if it is another one.
+    pub fn process(&self) -> Option<u32> {
+        match self {
+            Decoding::Here(_) => None,
+            Decoding::Apart(apart) => apart.process(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The parts that are open: whose rows are still being made.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+use tokio::sync::Notify;
+
+use crate::output::Assembler;
+
+/// One part between its first row and its last.
+pub(crate) struct OpenPart {
+    /// Its id, and how many rows it has where that is known; the first images of a run are no part.
+    part: Option<(u32, Option<u32>)>,
+    rows: Mutex<Rows>,
+    whole: Notify,
+}
+
+#[derive(Default)]
+enum Rows {
+    #[default]
+    None,
+    Some(Assembler),
+    /// Given up: what still comes is not counted.
+    Abandoned,
+}
+
+impl OpenPart {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True where its rows will be part of the output.
+    pub fn counts(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// Its number in the plan; the first images of a run have none.
+    pub fn id(&self) -> Option<u32> {
+        self.part.map(|(id, _)| id)
+    }
+
+    fn rows_left(&self) -> Option<(u32, u32)> {
+        let (id, rows) = self.part?;
+        let made = match &*self.rows() {
+            Rows::Some(assembler) => assembler.rows(),
+            Rows::None | Rows::Abandoned => 0,
+        };
+        Some((id, rows?.saturating_sub(made)))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Assembler)) -> bool {
+        let mut rows = self.rows();
+        if matches!(*rows, Rows::None) {
+            *rows = Rows::Some(Assembler::default());
+        }
+        let Rows::Some(assembler) = &mut *rows else { return false };
+        change(assembler);
+        if assembler.is_whole() {
+            self.whole.notify_one();
+        }
+        true
+    }
+
+    /// A batch's rows are made. False where the part has been given up.
+    pub fn add(&self, first_offset: u32, batch: RecordBatch) -> bool {
+        self.change(|assembler| assembler.add(first_offset, batch))
+    }
+
+    /// Reading ended well after so many rows.
+    pub fn expect(&self, rows: u32) {
+        self.change(|assembler| assembler.expect(rows));
+    }
+
+    /// Gives the part up, and gives back the batches that were counted.
+    pub fn abandon(&self) -> Vec<RecordBatch> {
+        match std::mem::replace(&mut *self.rows(), Rows::Abandoned) {
+            Rows::Some(assembler) => assembler.into_batches(),
+            Rows::None | Rows::Abandoned => Vec::new(),
+        }
+    }
+
+    /// Waits for the last row, and takes all in plan order.
+    pub async fn whole(&self) -> Vec<RecordBatch> {
+        loop {
+            {
+                let mut rows = self.rows();
+                if matches!(&*rows, Rows::Some(assembler) if assembler.is_whole())
+                    && let Rows::Some(assembler) = std::mem::take(&mut *rows)
+                {
+                    return assembler.into_batches();
+                }
+            }
+            self.whole.notified().await;
+        }
+    }
+}
+
+/// All open attempts at a part, by their number. One that is not here is given up: whatever still comes of it
+/// is dropped.
+#[derive(Default)]
+pub(crate) struct OpenParts(Mutex<HashMap<u32, Arc<OpenPart>>>);
+
+impl OpenParts {
+    fn map(&self) -> MutexGuard<'_, HashMap<u32, Arc<OpenPart>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens an attempt at a part (its id, and its rows where they are known), or at the first images of a run; it
+    /// closes when the guard is dropped.
+    pub fn open(self: &Arc<Self>, id: u32, part: Option<(u32, Option<u32>)>) -> OpenGuard {
+        let part = Arc::new(OpenPart { part, rows: Mutex::default(), whole: Notify::new() });
+        self.map().insert(id, part.clone());
+        OpenGuard { parts: self.clone(), id, part }
+    }
+
+    /// Ids of the open parts whose rows are known, in the order in which they were opened, and how many rows of each
+    /// are still to come.
+    pub fn rows_left(&self) -> Vec<(u32, u32)> {
+        let map = self.map();
+        let mut attempts: Vec<u32> = map.keys().copied().collect();
+        attempts.sort_unstable();
+        attempts.iter().filter_map(|attempt| map[attempt].rows_left()).collect()
+    }
+
+    /// The attempt, while it is open.
+    pub fn get(&self, id: u32) -> Option<Arc<OpenPart>> {
+        self.map().get(&id).cloned()
+    }
+}
+
+/// Keeps a part open.
+pub(crate) struct OpenGuard {
+    parts: Arc<OpenParts>,
+    id: u32,
+    pub part: Arc<OpenPart>,
+}
+
+impl Drop for OpenGuard {
+    fn drop(&mut self) {
+        self.parts.map().remove(&self.id);
+    }
+}

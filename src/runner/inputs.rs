@@ -1,0 +1,218 @@
+//! The input of a job by its format: what is seen of it before the job is resolved, its plan, and its reader.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+
+use crate::dataset::manifest::{Manifest, ManifestSource};
+use crate::dataset::parquet::{ParquetDataset, ParquetOptions, ParquetSource};
+use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardSource};
+use crate::dataset::{
+    CarriedColumn, Dataset, DatasetError, FolderDataset, FolderSource, FolderTargets, NameTruth, PlanRow,
+    PlanSource, Truth, ValidationTruth,
+};
+use crate::failure::{Exit, Failure};
+use crate::job::{Format, JobSpec, Observed, ResolvedJob, TargetsSpec, TruthFile};
+use crate::store::{Location, Role, Settings};
+
+/// Shards that are asked whether the input can still be read.
+const WITNESSES: usize = 16;
+
+/// Images that are looked at before the targets are taken for those of another dataset.
+const LOOKED_AT: usize = 1000;
+
+/// An input, opened.
+pub(crate) struct Input {
+    format: Format,
+    /// The folder below which all keys stand.
+    pub location: Location,
+    /// The shards of it that are meant, where the address names them.
+    pattern: Option<String>,
+    manifest: Option<Manifest>,
+    truth: Option<Arc<ValidationTruth>>,
+    observed: Observed,
+}
+
+impl Input {
+    /// Opens what the job names, and reads what decides the rows beside the job itself.
+    pub async fn open(spec: &JobSpec, settings: Settings) -> Result<Input, Failure> {
+        let (folder, pattern) = spec.input.address();
+        let location = Location::open_with(folder, Role::Input, settings)?;
+        let names = spec.input.carry_columns.as_deref().unwrap_or_default();
+        let mut carried: Vec<CarriedColumn> = names.iter().map(|name| CarriedColumn::text(name)).collect();
+        let manifest = match (&spec.input.manifest, spec.input.format) {
+            (Some(address), Format::Manifest) => {
+                let manifest = Manifest::open(address).await?;
+                carried = manifest.carried(names)?;
+                Some(manifest)
+            }
+            _ => None,
+        };
+        if spec.input.format == Format::Parquet {
+            let files = ParquetSource::new(location.clone(), pattern, None, Vec::new(), u32::MAX)?;
+            carried = files.types(names).await?;
+        }
+        let truth = match &spec.input.targets_file {
+            Some(address) => Some(Arc::new(open_truth(address, spec.input.targets, settings).await?)),
+            None => None,
+        };
+        let observed = Observed {
+            carried,
+            manifest: manifest.as_ref().map(Manifest::identity),
+            truth: truth.as_ref().map(|truth| TruthFile {
+                uri: truth.uri().to_owned(),
+                sha256: truth.sha256().to_owned(),
+                convention: truth.convention().as_str().to_owned(),
+                images: truth.images(),
+            }),
+        };
+        let pattern = pattern.map(str::to_owned);
+        Ok(Input { format: spec.input.format, location, pattern, manifest, truth, observed })
+    }
+
+    /// What was seen of it.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// Where targets come from; those of folders, as far as these are known.
+    fn truth(&self, job: &ResolvedJob, folders: Option<FolderTargets>) -> Option<Truth> {
+        if job.folder_targets {
+            return folders.map(|folders| Truth::Named(NameTruth::Folders(folders)));
+        }
+        if let Some(truth) = &self.truth {
+            return Some(Truth::Named(NameTruth::Validation(truth.clone())));
+        }
+        match job.targets {
+            TargetsSpec::None => None,
+            targets => Some(match targets.folder_rule() {
+                Some(rule) => Truth::Named(NameTruth::Rule(rule)),
+                None => Truth::Beside(job.target_names()),
+            }),
+        }
+    }
+
+    fn folder(&self, job: &ResolvedJob, truth: Option<NameTruth>) -> Result<FolderSource, DatasetError> {
+        FolderSource::new(self.location.clone(), job.any_extension, truth).matching(self.pattern.as_deref())
+    }
+
+    /// The classes that the folders of the input are.
+    pub async fn folder_targets(&self, job: &ResolvedJob) -> Result<FolderTargets, Failure> {
+        let (labels, classes) = (job.model.labels.as_deref(), job.model.classes);
+        let source = self.folder(job, None)?;
+        Ok(source.observe_targets(job.targets.folder_rule(), labels, classes).await?)
+    }
+
+    /// Fails where there is no image at all, or where the first of them show that the targets are of another
+    /// dataset.
+    pub async fn check(&self, job: &ResolvedJob, uri: &str) -> Result<(), Failure> {
+        let source = self.source(job, None)?;
+        any_row(source.as_ref()).await?;
+        let Some(Truth::Named(truth)) = self.truth(job, None) else { return Ok(()) };
+        // of shards and Parquet files, the names are known when they are read
+        if matches!(self.format, Format::Webdataset | Format::Parquet) {
+            return Ok(());
+        }
+        let first: Vec<PlanRow> = source.rows(None).take(LOOKED_AT).try_collect().await?;
+        match first.first() {
+            Some(row) if first.iter().all(|row| row.target.is_none()) => Err(DatasetError::NoTargets {
+                uri: uri.to_owned(),
+                looked: first.len(),
+                key: row.key.clone(),
+                expected: truth.expected(),
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn shards(&self) -> Result<ShardSource, DatasetError> {
+        ShardSource::new(self.location.clone(), self.pattern.as_deref())
+    }
+
+    fn files(&self, job: &ResolvedJob) -> Result<ParquetSource, DatasetError> {
+        let (location, pattern) = (self.location.clone(), self.pattern.as_deref());
+        let carried = job.rows.carried.clone();
+        ParquetSource::new(location, pattern, self.truth(job, None), carried, job.most_rows())
+    }
+
+    /// The planning side, with the folder targets that were frozen or seen.
+    pub fn source(
+        &self,
+        job: &ResolvedJob,
+        folders: Option<FolderTargets>,
+    ) -> Result<Box<dyn PlanSource>, Failure> {
+        let location = self.location.clone();
+        Ok(match (self.format, &self.manifest) {
+            (Format::Folder, _) => {
+                let truth = match self.truth(job, folders) {
+                    Some(Truth::Named(truth)) => Some(truth),
+                    Some(Truth::Beside(_)) | None => None,
+                };
+                Box::new(self.folder(job, truth)?)
+            }
+            (Format::Manifest, Some(manifest)) => {
+                let carried = job.rows.carried.clone();
+                Box::new(ManifestSource::new(manifest.clone(), location, self.truth(job, None), carried))
+            }
+            (Format::Webdataset, _) => Box::new(self.shards()?),
+            (Format::Parquet, _) => Box::new(self.files(job)?),
+            (Format::Manifest, None) => {
+                return Err(Failure::new(
+                    Exit::Config,
+                    "`input.format` is \"manifest\" without `input.manifest`",
+                ));
+            }
+        })
+    }
+
+    /// The reading side.
+    pub async fn dataset(&self, job: &ResolvedJob, output: &Location) -> Result<Arc<dyn Dataset>, Failure> {
+        let (input, output) = (self.location.clone(), output.clone());
+        let max_encoded_bytes = job.image.limits.max_encoded_bytes;
+        Ok(match self.format {
+            Format::Webdataset => {
+                let options = ShardOptions {
+                    max_encoded_bytes,
+                    targets: self.truth(job, None),
+                    carried: job.rows.carried.clone(),
+                    most_rows: job.most_rows(),
+                };
+                let others = self.shards()?.some(WITNESSES).await?;
+                Arc::new(ShardDataset::new(input, output, options, others))
+            }
+            Format::Parquet => {
+                let options = ParquetOptions {
+                    max_encoded_bytes,
+                    targets: self.truth(job, None),
+                    carried: job.rows.carried.clone(),
+                };
+                let others = self.files(job)?.some(WITNESSES).await?;
+                Arc::new(ParquetDataset::new(input, output, options, others))
+            }
+            Format::Folder | Format::Manifest => {
+                Arc::new(FolderDataset::new(input, output, max_encoded_bytes))
+            }
+        })
+    }
+}
+
+async fn open_truth(
+    address: &str,
+    targets: TargetsSpec,
+    settings: Settings,
+) -> Result<ValidationTruth, DatasetError> {
+    let truth = ValidationTruth::open(address, settings).await?;
+    match truth.convention().goes_with() == targets.as_str() {
+        true => Ok(truth),
+        false => Err(truth.not_for(targets.as_str())),
+    }
+}
+
+/// Fails where a source gives no row at all, saying what it holds instead.
+pub(crate) async fn any_row(source: &dyn PlanSource) -> Result<(), Failure> {
+    match source.rows(None).try_next().await? {
+        Some(_) => Ok(()),
+        None => Err(source.nothing_there().into()),
+    }
+}

@@ -1,0 +1,193 @@
+//! Looks at everything that a run of a job will need, and goes on after what it finds, so that one call tells all.
+//!
+//! It looks with the run's own eyes: the same opening, planning, reading, decoding, loading and creating. What it
+//! writes to the output means nothing and is taken away again.
+
+mod check;
+mod estimate;
+mod images;
+mod output;
+mod room;
+mod whole;
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+
+use crate::engine::{Choice, EngineError};
+use crate::failure::{Exit, Failure};
+use crate::job::{Frozen, JobSpec, LoadedModel, ResolvedJob, load};
+use crate::store::{Location, Role, Settings};
+
+use crate::runner::device::{choice_for, for_defaults};
+use crate::runner::inputs::Input;
+use crate::runner::job::{Invocation, Opened};
+
+use check::Findings;
+pub use check::{Check, State};
+pub use estimate::{Estimate, Known};
+use whole::whole;
+
+/// One operation is not tried for longer: somebody waits.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// What was found.
+#[derive(Debug)]
+pub struct Examined {
+    /// Everything that was looked at, in order.
+    pub checks: Vec<Check>,
+    /// What the job will take, where nothing was in the way of measuring.
+    pub estimate: Option<Estimate>,
+}
+
+impl Examined {
+    /// The first look that failed, as the failure of the command.
+    pub fn failure(&self) -> Option<Failure> {
+        let mut failed = self.checks.iter().filter(|check| check.state == State::Failed);
+        let first = failed.next()?;
+        let failure = Failure::new(first.exit.unwrap_or(Exit::Bug), &first.text);
+        Some(match failed.count() {
+            0 => failure.within(format!("the check `{}` failed", first.check)),
+            more => failure.within(format!("{} checks failed; the first, `{}`", more + 1, first.check)),
+        })
+    }
+}
+
+/// Looks at a job. `tell` hears of each look as soon as it is done.
+pub async fn examine(invocation: &Invocation<'_>, tell: &mut dyn FnMut(&Check)) -> Examined {
+    let mut found = Findings::new(tell);
+    let estimate = look(invocation, &mut found).await;
+    Examined { checks: found.checks, estimate }
+}
+
+async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<Estimate> {
+    let Some((spec, settings)) = found.take("job", read(invocation)) else {
+        found.not_checked("everything else", "the job file comes first");
+        return None;
+    };
+    found.ok("job", format!("`{}`: {} into {}", invocation.file.display(), spec.input.uri, spec.output.uri));
+    let model = found.take("model", model(&spec)).map(|(text, model)| {
+        found.ok("model", text);
+        model
+    });
+    let input = found.take("input", Input::open(&spec, settings).await);
+    let output = found.take("output", Location::open_with(&spec.output.uri, Role::Output, settings));
+    access(input.as_ref().map(|input| &input.location), output.as_ref(), found);
+    let standing = match &output {
+        Some(output) => found.take("output", Frozen::read(output).await),
+        None => None,
+    };
+    let resolved = match (&model, &input, &standing) {
+        (Some(model), Some(input), Some(standing)) => {
+            found.take("settings", resolve(&spec, invocation, model, input, standing.clone()))
+        }
+        _ => None,
+    };
+    match (resolved, model, input, output) {
+        (Some(resolved), Some(model), Some(input), Some(output)) => {
+            let Resolved { choice, job, frozen, other } = resolved;
+            let onnxruntime = invocation.onnxruntime.map(Path::to_owned);
+            let opened = Opened { spec, settings, model, choice, onnxruntime, job, input, output, frozen };
+            whole(opened, other, found).await
+        }
+        (_, _, input, output) => {
+            if let Some(input) = input {
+                reachable(&input.location, found).await;
+            }
+            if let (Some(output), Some(_)) = (output, standing) {
+                output::writes(&output, found).await;
+            }
+            found.not_checked("the rest", "targets, images, device, room and time come when this is mended");
+            None
+        }
+    }
+}
+
+/// The job as it is typed, for somebody who waits.
+fn read(invocation: &Invocation<'_>) -> Result<(JobSpec, Settings), Failure> {
+    let spec = load(invocation.file, &invocation.source)?;
+    spec.input.check()?;
+    let settings = spec.storage_settings()?;
+    Ok((spec, Settings { retry: settings.retry.min(PATIENCE), ..settings }))
+}
+
+fn model(spec: &JobSpec) -> Result<(String, LoadedModel), Failure> {
+    let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
+    let (classes, dim) = (model.classes()?, model.dim()?);
+    let names = if model.labels.is_some() { "with names" } else { "without names" };
+    let text = format!(
+        "`{}`: {}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…",
+        spec.model.path,
+        model.arch(),
+        model.sha256()
+    );
+    Ok((text, model))
+}
+
+/// Says how stores are reached.
+fn access(input: Option<&Location>, output: Option<&Location>, found: &mut Findings<'_>) {
+    let mut told = None;
+    for location in [input, output].into_iter().flatten() {
+        let Some(access) = location.access() else { continue };
+        // mostly one store has both
+        if told.as_ref() == Some(&access) {
+            continue;
+        }
+        match access.doubt {
+            None => found.ok("access", format!("`{}` with {}", location.uri(), access.text)),
+            Some(doubt) => {
+                found.warn("access", format!("`{}` with {}; {doubt}", location.uri(), access.text));
+            }
+        }
+        told = Some(access);
+    }
+}
+
+/// A job held against its model, input and output.
+struct Resolved {
+    choice: Result<Choice, EngineError>,
+    job: ResolvedJob,
+    /// What stands of this job.
+    frozen: Option<Frozen>,
+    /// Why what stands there is not this job; it is resolved as for an output of its own then.
+    other: Option<Failure>,
+}
+
+fn resolve(
+    spec: &JobSpec,
+    invocation: &Invocation<'_>,
+    model: &LoadedModel,
+    input: &Input,
+    standing: Option<Frozen>,
+) -> Result<Resolved, Failure> {
+    let choice = choice_for(spec, model, invocation.onnxruntime)?;
+    let provider = for_defaults(spec.device(), &choice);
+    let resolve = |frozen: Option<&Frozen>| {
+        ResolvedJob::resolve(spec, invocation.file, model, provider, frozen, input.observed())
+    };
+    let own = standing.as_ref().map(|frozen| {
+        let job = resolve(Some(frozen))?;
+        job.check_against(frozen)?;
+        Ok::<_, Failure>(job)
+    });
+    Ok(match own {
+        None => Resolved { choice, job: resolve(None)?, frozen: None, other: None },
+        Some(Ok(job)) => Resolved { choice, job, frozen: standing, other: None },
+        Some(Err(other)) => Resolved { choice, job: resolve(None)?, frozen: None, other: Some(other) },
+    })
+}
+
+/// An input that cannot be planned yet: can it be listed?
+async fn reachable(input: &Location, found: &mut Findings<'_>) {
+    let first = input.entries(None, Box::new(|_| {})).try_next().await;
+    match first {
+        Ok(Some(entry)) => {
+            found.ok("input", format!("`{}` can be listed; `{}` lies there", input.uri(), entry.key))
+        }
+        Ok(None) => {
+            let why = format!("`{}` is empty", input.uri());
+            found.fail("input", &Failure::new(Exit::NoInput, why));
+        }
+        Err(error) => found.fail("input", &Failure::from(error)),
+    }
+}

@@ -1,0 +1,108 @@
+//! The output: what stands there, and what the store lets one do there.
+
+use bytes::Bytes;
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Layout, Standing};
+use crate::runner::job::Opened;
+use crate::runner::preflight::created_twice;
+use crate::store::{Location, Race, StoreError};
+use crate::telemetry;
+
+use super::check::Findings;
+
+/// Creators of one object at the same time.
+const RACERS: usize = 8;
+
+/// Says whether the job begins, goes on or is done.
+pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mut Findings<'_>) {
+    if let Some(other) = other {
+        return found.fail("output", &other);
+    }
+    let uri = opened.output.uri();
+    if opened.output.local_path().is_some_and(|path| path.exists() && !path.is_dir()) {
+        let why = format!("`{uri}` is no folder");
+        return found.fail("output", &Failure::new(Exit::CannotCreate, why));
+    }
+    match opened.finished_before().await {
+        Err(failure) => return found.fail("output", &failure),
+        Ok(Some(success)) => {
+            return found.warn(
+                "output",
+                format!(
+                    "this job is complete at `{uri}` since {}: a run looks at nothing but its gates; for inputs added \
+                     later take another `output.uri` with `[input] exclude_done` on this one",
+                    success.finished
+                ),
+            );
+        }
+        Ok(None) => {}
+    }
+    let Some(standing) = found.take("output", Standing::list(&opened.output, &opened.job.layout()).await)
+    else {
+        return;
+    };
+    match &opened.frozen {
+        Some(frozen) => found.ok(
+            "output",
+            format!(
+                "this job was begun at `{uri}` on {}, {} parts stand: a run goes on there",
+                frozen.created,
+                standing.parts.len()
+            ),
+        ),
+        None => found.ok("output", format!("no job has begun at `{uri}`")),
+    }
+}
+
+/// What came of trying.
+struct Tried {
+    /// None where conditional writes are switched off.
+    race: Option<Race>,
+    is_safe: bool,
+}
+
+/// Creates objects that mean nothing, below a folder of control data, and takes them away.
+pub(super) async fn writes(output: &Location, found: &mut Findings<'_>) {
+    let folder = Layout::probe(telemetry::run_id());
+    let scratch = output.scratch(&folder);
+    let names = ["once", "race"].map(|name| format!("{folder}/{name}"));
+    let tried = attempt(output, &names).await;
+    let left = match scratch.remove(&names).await {
+        Ok(()) => "what was written for this is gone again".to_owned(),
+        Err(error) => {
+            format!("what was written for this stays below `{folder}` and does no harm: {error}")
+        }
+    };
+    let Some(Tried { race, is_safe }) = found.take("writes", tried) else { return };
+    let unsafe_race = race.as_ref().and_then(Race::fault);
+    match race {
+        None => found.warn(
+            "writes",
+            format!(
+                "objects can be created; conditional writes are switched off, so see to it that one process at a time \
+                 plans; {left}"
+            ),
+        ),
+        Some(_) if !is_safe => found.fail("writes", &created_twice(output)),
+        Some(Race { racers, .. }) => match unsafe_race {
+            Some(fault) => found.fail("writes", &created_twice(output).within(fault)),
+            None => found.ok(
+                "writes",
+                format!(
+                    "an object is created once and refused again, and of {racers} who create one at once one wins; {left}"
+                ),
+            ),
+        },
+    }
+}
+
+async fn attempt(output: &Location, [once, race]: &[String; 2]) -> Result<Tried, StoreError> {
+    let bytes = Bytes::from_static(b"tresnet-batch doctor\n");
+    output.create_once(once, bytes.clone()).await?;
+    if !output.conditional_put() {
+        return Ok(Tried { race: None, is_safe: true });
+    }
+    let is_safe = output.refuses_to_create_again(once, bytes).await?;
+    Ok(Tried { race: Some(output.race_to_create(race, RACERS).await?), is_safe })
+}

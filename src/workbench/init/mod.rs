@@ -1,0 +1,176 @@
+//! A first job file: the input and the model are looked at, and what fits them is typed.
+
+mod look;
+mod targets;
+
+use std::path::{Path, PathBuf};
+
+use crate::engine::Provider;
+use crate::failure::{Exit, Failure};
+use crate::job::{Draft, JobError, JobSpec, LoadedModel, ResolvedJob, Source, TargetsSpec, parse_text};
+use crate::store::{Settings, Uri};
+
+use super::doctor::PATIENCE;
+use crate::runner::inputs::{Input, any_row};
+
+use look::{Found, look};
+
+/// Files of weights that a folder is searched for, as they are published.
+const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.onnx"];
+
+/// What a person asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// Where the images are.
+    pub input: &'a str,
+    /// Below which folder a list's images lie.
+    pub below: Option<&'a str>,
+    /// The model's file, or the folder in which it lies.
+    pub model: &'a Path,
+    /// Where the rows go; default: beside the images.
+    pub output: Option<&'a str>,
+    /// The job file that will be written.
+    pub file: &'a Path,
+}
+
+/// Looks at input and model. Writes nothing.
+///
+/// # Errors
+/// No images, a model that cannot be read, an output that cannot be one, and what reading can meet.
+pub async fn start_job(start: &Start<'_>) -> Result<Draft, Failure> {
+    let path = weights(start.model)?;
+    let model = LoadedModel::read(&path, None)?;
+    let found = look(start.input, start.below).await?;
+    let output = match start.output {
+        Some(output) => output.to_owned(),
+        None => beside(&found.folder)?,
+    };
+    let size = model.preprocessing.image_size.map_or_else(String::new, |size| format!(", {size} px"));
+    let mut draft = Draft {
+        file: start.file.display().to_string(),
+        name: name(start.file),
+        found: found.text.clone(),
+        uri: found.uri.clone(),
+        format: found.format,
+        manifest: found.manifest.clone(),
+        targets: TargetsSpec::None,
+        targets_why: String::new(),
+        model: text(&path)?.to_owned(),
+        model_text: format!("{}, {} classes{size}", model.arch(), model.classes()?),
+        has_names: model.labels.is_some(),
+        preprocessing: model.assumes_preprocessing.then(|| model.preprocessing.clone()),
+        are_few: found.are_few,
+        output,
+    };
+    let plain = Try::of(&draft, start.file, &model).await?;
+    let source = plain.input.source(&plain.job, None)?;
+    any_row(source.as_ref()).await.map_err(|failure| targets::of_a_list(failure, &draft))?;
+    let (chosen, why) = targets::choose(&draft, &plain, &found, start.file, &model).await?;
+    (draft.targets, draft.targets_why) = (chosen, why);
+    // what was written is what was meant
+    Try::of(&draft, start.file, &model).await?;
+    Ok(draft)
+}
+
+/// A draft, read as a job file and held against input and model.
+struct Try {
+    job: ResolvedJob,
+    input: Input,
+}
+
+impl Try {
+    async fn of(draft: &Draft, file: &Path, model: &LoadedModel) -> Result<Try, Failure> {
+        let spec: JobSpec = parse_text(&draft.text(), &draft.file, &Source::default())?;
+        if spec.input.uri != draft.uri || spec.output.uri != draft.output || spec.model.path != draft.model {
+            let why = "a job file takes `${…}` in an address or a path for a variable; rename it".to_owned();
+            return Err(JobError::Mismatch(why).into());
+        }
+        spec.input.check()?;
+        let input = Input::open(&spec, impatient()).await?;
+        // what computes decides some defaults, and none that matters here
+        let job = ResolvedJob::resolve(&spec, file, model, Provider::Cpu, None, input.observed())?;
+        Ok(Try { job, input })
+    }
+}
+
+/// For somebody who waits.
+fn impatient() -> Settings {
+    Settings { retry: PATIENCE, ..Settings::default() }
+}
+
+/// The file of weights that is meant.
+fn weights(typed: &Path) -> Result<PathBuf, Failure> {
+    if !typed.is_dir() {
+        return Ok(typed.to_owned());
+    }
+    let there = WEIGHTS.iter().map(|name| typed.join(name)).find(|path| path.is_file());
+    there.ok_or_else(|| {
+        Failure::new(
+            Exit::Config,
+            format!(
+                "the folder `{}` has none of {}; name the model's file",
+                typed.display(),
+                WEIGHTS.join(", ")
+            ),
+        )
+    })
+}
+
+fn text(path: &Path) -> Result<&str, Failure> {
+    path.to_str().ok_or_else(|| {
+        Failure::new(Exit::Config, format!("the path `{}` is no UTF-8, which a job file is", path.display()))
+    })
+}
+
+/// A job's name by its file.
+fn name(file: &Path) -> String {
+    file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// Rows never go into the folder of the images.
+fn beside(folder: &str) -> Result<String, Failure> {
+    let refuse = || {
+        let why = format!("nothing lies beside `{folder}`: say where the rows go, with --output URI");
+        Err(Failure::new(Exit::Usage, why))
+    };
+    let typed = folder.trim_end_matches('/');
+    match Uri::parse(folder)? {
+        Uri::Remote { prefix, .. } if prefix.is_empty() => refuse(),
+        Uri::Local(path) if path.parent().is_none() => refuse(),
+        // `.` and `..` are names of no folder
+        Uri::Local(path) if typed.ends_with('.') => Ok(format!("{}-rows", path.display())),
+        _ => Ok(format!("{typed}-rows")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_beside_the_images_and_never_among_them() {
+        for (folder, output) in [
+            ("my/pictures/", "my/pictures-rows"),
+            ("/data/in", "/data/in-rows"),
+            ("s3://b/images/", "s3://b/images-rows"),
+        ] {
+            assert_eq!(beside(folder).unwrap(), output);
+            let [folder, output] = [folder, output].map(|uri| Uri::parse(uri).unwrap());
+            assert!(!output.is_within(&folder));
+        }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(beside(".").unwrap(), format!("{}-rows", here.display()));
+        for folder in ["s3://b", "s3://b/", "/"] {
+            assert_eq!(beside(folder).unwrap_err().exit, Exit::Usage, "{folder}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_weights_is_the_file_in_it() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(weights(root.path()).unwrap_err().exit, Exit::Config);
+        std::fs::write(root.path().join("pytorch_model.bin"), "").unwrap();
+        assert_eq!(weights(root.path()).unwrap(), root.path().join("pytorch_model.bin"));
+        assert_eq!(weights(Path::new("x.pth")).unwrap(), Path::new("x.pth"));
+    }
+}

@@ -1,0 +1,47 @@
+//! Some rows of an input, as an input of their own.
+
+use futures::stream::{self, BoxStream, StreamExt};
+
+use crate::dataset::{CarriedColumn, DatasetError, LeftOut, PlanPosition, PlanRow, PlanSource, Unit};
+
+/// Rows that were chosen, in the order of the plan.
+pub(crate) struct Chosen<'a> {
+    source: &'a dyn PlanSource,
+    rows: Vec<PlanRow>,
+}
+
+impl<'a> Chosen<'a> {
+    pub fn new(source: &'a dyn PlanSource, rows: Vec<PlanRow>) -> Self {
+        Chosen { source, rows }
+    }
+}
+
+impl PlanSource for Chosen<'_> {
+    fn unit(&self) -> Unit {
+        self.source.unit()
+    }
+
+    fn carried(&self) -> &[CarriedColumn] {
+        self.source.carried()
+    }
+
+    fn has_sets(&self) -> bool {
+        self.source.has_sets()
+    }
+
+    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
+        let is_after =
+            |row: &PlanRow| PlanPosition { key: row.key.clone(), group: row.group.map(|group| group.index) };
+        let begin = after.and_then(|after| self.rows.iter().position(|row| is_after(row) == *after));
+        let begin = begin.map_or(0, |last| last + 1);
+        stream::iter(self.rows[begin..].iter().cloned().map(Ok)).boxed()
+    }
+
+    fn take_left_out(&self) -> LeftOut {
+        self.source.take_left_out()
+    }
+
+    fn nothing_there(&self) -> DatasetError {
+        self.source.nothing_there()
+    }
+}

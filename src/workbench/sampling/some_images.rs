@@ -1,0 +1,51 @@
+//! A dataset that ends after so many images, also where the plan counts shards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use futures::future::BoxFuture;
+
+use crate::dataset::{Dataset, Intake, Part, PartEnd, ReadError};
+
+use crate::pipeline::canary::FirstImages;
+
+/// The first images of a dataset.
+pub(crate) struct SomeImages {
+    dataset: Arc<dyn Dataset>,
+    most: u64,
+    left: AtomicU64,
+}
+
+impl SomeImages {
+    pub fn new(dataset: Arc<dyn Dataset>, most: u64) -> SomeImages {
+        SomeImages { dataset, most, left: AtomicU64::new(most) }
+    }
+
+    /// Begins anew.
+    pub fn again(&self) {
+        self.left.store(self.most, SeqCst);
+    }
+}
+
+impl Dataset for SomeImages {
+    fn read<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+        // a plan of images is as long as it shall be
+        if part.rows.is_some() {
+            return self.dataset.read(part, intake);
+        }
+        Box::pin(async move {
+            // one part admits at a time, so what is left does not change meanwhile
+            let left = u32::try_from(self.left.load(SeqCst)).unwrap_or(u32::MAX);
+            let few = FirstImages::of(intake, left);
+            let read = self.dataset.read(part, &few).await;
+            let (skipped, damaged) = read.as_ref().map_or((0, 0), |end| (end.skipped, end.damaged));
+            let (_, rows) = few.end(read)?;
+            self.left.fetch_sub(u64::from(rows), SeqCst);
+            Ok(PartEnd { rows, skipped, damaged })
+        })
+    }
+}
