@@ -26,7 +26,7 @@ check() { # CHECK...
   for manifest in "${manifests[@]}"; do
     say "$manifest: cargo-deny checks $*"
     "$deny" --locked --manifest-path "$manifest" --config deny.toml check "$@" \
-      || die "cargo-deny refuses the dependencies of $manifest" "see above; CONTRIBUTING.md, 'How to add a dependency', says what to do"
+      || die "cargo-deny refuses the dependencies of $manifest" "the reason is above; what to do is in CONTRIBUTING.md, 'How to add a dependency'"
   done
 }
 
