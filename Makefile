@@ -1,4 +1,4 @@
-# The targets that people and CI use; what they do lies in infra/setup, infra/demo and cargo.
+# The targets that people and CI use; what they do is in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring
 
@@ -52,12 +52,13 @@ test-long: setup python ## the tests whose counts `make test` reduces, at full c
 	TRESNET_BATCH_INT8=3000 cargo test --locked --test integration -- --nocapture quantize::
 	TRESNET_BATCH_SCHEDULES=50000 cargo test --locked --features failpoints --test faults -- --nocapture model::
 
-check: tools ## formatting and lints
+check: tools ## formatting, spelling and lints
 	cargo fmt --check
+	@infra/setup/spelling.sh
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo clippy --all-targets --features failpoints --locked -- -D warnings
 
-lint-infra: ## hadolint over the container files, shellcheck over every script
+lint-infra: tools ## hadolint over the container files, shellcheck over every script, cargo-deny over the dependencies
 	@infra/setup/lint.sh
 
 TARGET = decode

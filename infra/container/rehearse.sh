@@ -82,7 +82,7 @@ begin() { # image [AS name]
       wanted=${image#rust:}
       wanted=${wanted%%-*}
       found=$(rustc --version | cut -d' ' -f2)
-      [ "$wanted" = "$found" ] || die "$image has Rust $wanted, this machine Rust $found" "run: rustup default $wanted"
+      [ "$wanted" = "$found" ] || die "$image has Rust $wanted, this machine Rust $found" "name the same version in $file and in rust-toolchain.toml"
       toolchain=$(rustc --print sysroot)=/usr/local/toolchain
       variables=("HOME=/root" "CARGO_HOME=/usr/local/cargo" "PATH=/usr/local/toolchain/bin:/usr/sbin:/usr/bin:/sbin:/bin")
       # what the slim image of Rust has beside it

@@ -37,9 +37,9 @@ fi
 
 has cargo || die "cargo is not on PATH" "install Rust with rustup (https://rustup.rs), open a new shell, then run 'make setup' again"
 needed=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$root/Cargo.toml")
-found=$(cd "$root" && cargo --version | cut -d' ' -f2) || die "cargo does not start" "run: rustup default stable"
+found=$(cd "$root" && cargo --version | cut -d' ' -f2) || die "cargo does not start" "run: rustup toolchain install, which reads rust-toolchain.toml"
 if [ "$(printf '%s\n%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ]; then
-  die "cargo $found is too old, this project needs $needed" "run: rustup update stable"
+  die "cargo $found is too old, this project needs $needed" "install Rust with rustup (https://rustup.rs), which reads rust-toolchain.toml"
 fi
 
 say "tools are there: cargo $found, $(cc --version | head -n 1), $(cmake --version | head -n 1), $(nasm -v | cut -d' ' -f1-3), $("$python" --version)"
