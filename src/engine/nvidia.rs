@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
-use super::runtime::loader_words;
+use super::library::loader_words;
 use super::{EngineError, Provider};
 
 /// The CUDA for which the libraries below are.

@@ -8,8 +8,8 @@ use half::f16;
 
 use crate::tensor::{Dtype, RowMut};
 
-use super::EngineSpec;
-use super::cuda::Pinned;
+use super::driver::Pinned;
+use super::spec::EngineSpec;
 
 /// Vector loads and page-friendly copies like 64 bytes.
 const ALIGNMENT: usize = 64;

@@ -10,17 +10,42 @@ use ort::value::{DynTensor, Shape, Tensor, TensorElementType, TensorRefMut};
 
 use crate::engine::session::describe;
 use crate::engine::slot::HostMemory;
-use crate::engine::{EngineError, EngineSpec, GraphNames};
+use crate::engine::{EngineError, EngineSpec, GraphNames, Runtime};
 use crate::tensor::Dtype;
 
-use super::driver::{Address, Context, Event, Pinned, Refusal, Stream};
-use super::owner::{Ready, Setup, Source};
 use super::{ConvSearch, CudaOptions};
+use crate::engine::driver::{Address, Context, Event, Pinned, Refusal, Stream};
 
 /// The name that our graphs give the free axis.
 const BATCH: &str = "batch";
 /// Floats to which the second output is aligned in its block: 256 bytes, as every allocation of the device is.
 const ALIGNED: usize = 64;
+
+/// What a session is made from.
+pub(super) struct Setup {
+    pub runtime: Runtime,
+    pub graph: Vec<u8>,
+    pub names: GraphNames,
+    pub batch: usize,
+    pub options: CudaOptions,
+    pub context: Arc<Context>,
+}
+
+/// What the holder needs to know of a session.
+pub(super) struct Ready {
+    pub spec: EngineSpec,
+    pub results: Vec<Arc<HostMemory>>,
+    pub embedding_at: usize,
+}
+
+/// The rows of a batch on the host.
+pub(super) struct Source {
+    pub pointer: *const u8,
+    pub bytes: usize,
+}
+
+// SAFETY: an address of memory that its sender keeps and leaves alone until the batch has ended.
+unsafe impl Send for Source {}
 
 /// What one batch in flight needs.
 struct Lane {

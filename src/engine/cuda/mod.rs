@@ -15,19 +15,17 @@
 //! with the holder: the thread sees addresses only, so nothing that happens to it can lose one.
 
 mod device;
-mod driver;
 mod options;
 mod owner;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use driver::Context;
-pub(in crate::engine) use driver::Pinned;
-pub use driver::device_memory_in_use;
+use device::{Setup, Source};
 pub use options::{ConvSearch, CudaOptions, Operators};
-use owner::{Command, Owner, Source};
+use owner::{Command, Owner};
 
+use super::driver::Context;
 use super::slot::HostMemory;
 use super::{Engine, EngineError, EngineSpec, Failed, GraphNames, Outputs, Runtime, Slot};
 
@@ -87,7 +85,7 @@ impl CudaEngine {
             });
         }
         let context = Context::open(options.device_id)?;
-        let (owner, ready) = Owner::start(owner::Setup {
+        let (owner, ready) = Owner::start(Setup {
             runtime: runtime.clone(),
             graph: graph.to_vec(),
             names,

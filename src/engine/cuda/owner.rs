@@ -1,41 +1,11 @@
 //! The thread that owns a session, and how the engine's holder speaks to it: one question, one answer.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::engine::slot::HostMemory;
-use crate::engine::{EngineError, EngineSpec, GraphNames, Runtime};
+use crate::engine::EngineError;
 
-use super::CudaOptions;
-use super::device::Device;
-use super::driver::Context;
-
-/// What a session is made from.
-pub(super) struct Setup {
-    pub runtime: Runtime,
-    pub graph: Vec<u8>,
-    pub names: GraphNames,
-    pub batch: usize,
-    pub options: CudaOptions,
-    pub context: Arc<Context>,
-}
-
-/// What the holder needs to know of a session.
-pub(super) struct Ready {
-    pub spec: EngineSpec,
-    pub results: Vec<Arc<HostMemory>>,
-    pub embedding_at: usize,
-}
-
-/// The rows of a batch on the host.
-pub(super) struct Source {
-    pub pointer: *const u8,
-    pub bytes: usize,
-}
-
-// SAFETY: an address of memory that its sender keeps and leaves alone until the batch has ended.
-unsafe impl Send for Source {}
+use super::device::{Device, Ready, Setup, Source};
 
 pub(super) enum Command {
     /// Start a batch on a lane that has none.

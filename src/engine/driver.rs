@@ -121,7 +121,7 @@ impl Drop for Context {
 /// Host memory that the system leaves in place. Outlives the session that it was made for, and may be freed by any
 /// thread.
 #[derive(Debug)]
-pub(in crate::engine) struct Pinned {
+pub(super) struct Pinned {
     pointer: NonNull<u8>,
     bytes: usize,
     context: Arc<Context>,

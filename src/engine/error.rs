@@ -1,0 +1,99 @@
+//! What can go wrong with an engine, and the exit code that follows.
+
+use crate::failure::{Exit, Failure};
+
+/// The oldest ONNX Runtime whose interface is spoken here (the `ort` feature `api-24`).
+pub(super) const OLDEST_MINOR: u32 = 24;
+const FIX: &str = "run `make setup` in the project, or give the library by `--onnxruntime PATH`";
+
+/// Why there is no ONNX Runtime.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// Nowhere.
+    #[error("no ONNX Runtime library was found; {FIX} (looked at: {})", looked.join(", "))]
+    Missing {
+        /// Places that were looked at.
+        looked: Vec<String>,
+    },
+    /// The one that was asked for is not there.
+    #[error("`{path}`, given by {by}, is not there; {FIX}")]
+    NotThere {
+        /// What was typed.
+        path: String,
+        /// Where it was typed.
+        by: &'static str,
+    },
+    /// It does not load.
+    #[error("`{path}` is no usable ONNX Runtime: {why}; {FIX}")]
+    Unusable {
+        /// The library.
+        path: String,
+        /// The loader's words.
+        why: String,
+    },
+    /// It is too old.
+    #[error("`{path}` is ONNX Runtime {version}, but at least 1.{OLDEST_MINOR} is needed; {FIX}")]
+    TooOld {
+        /// The library.
+        path: String,
+        /// Its version.
+        version: String,
+    },
+}
+
+/// What can go wrong with an engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// ONNX Runtime is missing or does not fit.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The graph was refused.
+    #[error("ONNX Runtime does not take the model: {0}")]
+    Load(String),
+    /// The graph takes or gives something else than was announced.
+    #[error("the model {0}")]
+    Model(String),
+    /// A provider that was asked for cannot be used.
+    #[error("the provider `{provider}` is not there: {why}")]
+    Provider {
+        /// Which.
+        provider: &'static str,
+        /// What is missing, and what to install.
+        why: String,
+    },
+    /// No device answers.
+    #[error("no CUDA device answers: {0}")]
+    NoDevice(String),
+    /// Settings that do not fit this machine.
+    #[error("{0}")]
+    Options(String),
+    /// The device, or the memory held in place for it, is too small for a batch.
+    #[error(
+        "a batch of {batch_size} does not fit into the device's memory: {why}; lower `engine.batch_size`"
+    )]
+    OutOfMemory {
+        /// Rows of the batch that was tried.
+        batch_size: usize,
+        /// Words of the runtime or the driver.
+        why: String,
+    },
+    /// A batch failed.
+    #[error("inference failed: {0}")]
+    Run(String),
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Failure {
+        let exit = match &error {
+            EngineError::Runtime(_)
+            | EngineError::Load(_)
+            | EngineError::Model(_)
+            | EngineError::Provider { .. }
+            | EngineError::Options(_)
+            | EngineError::OutOfMemory { .. } => Exit::Config,
+            EngineError::NoDevice(_) => Exit::Unavailable,
+            EngineError::Run(_) => Exit::TryAgain,
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
