@@ -21,6 +21,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use scripted_s3::ScriptedS3;
 use tresnet_batch::dataset::PartEnd;
+use tresnet_batch::ids::PartId;
 use tresnet_batch::output::{EncodedPart, Layout, commit};
 use tresnet_batch::store::{Location, Role};
 
@@ -48,7 +49,7 @@ fn bytes(size: usize) -> Bytes {
 /// Commits one part as a run does, and takes it away again.
 async fn committed(output: &Location, layout: &Layout, id: u32, bytes: &Bytes) -> f64 {
     let end = PartEnd { rows: 1, ..PartEnd::default() };
-    let part = EncodedPart { id, bytes: bytes.clone(), ok: 1, errors: BTreeMap::new(), end };
+    let part = EncodedPart { id: PartId(id), bytes: bytes.clone(), ok: 1, errors: BTreeMap::new(), end };
     let began = Instant::now();
     let receipt = commit(output, layout, part).await.unwrap();
     let took = milliseconds(began);
@@ -98,14 +99,14 @@ fn main() {
         let (mut on_disk, mut on_s3) = (vec![], vec![]);
         for id in 0..runs as u32 {
             let commit = runtime.block_on(committed(&disk, &layout, id, &bytes));
-            std::fs::remove_file(folder.path().join(layout.part(id))).unwrap();
+            std::fs::remove_file(folder.path().join(layout.part(PartId(id)))).unwrap();
             let other = folder.path().join("plain");
             let plain = plain_file(&other, &bytes);
             std::fs::remove_file(other).unwrap();
             on_disk.push((commit, plain));
 
             let commit = runtime.block_on(committed(&bucket, &layout, id, &bytes));
-            server.delete(&format!("out/{}", layout.part(id)));
+            server.delete(&format!("out/{}", layout.part(PartId(id))));
             let began = Instant::now();
             runtime.block_on(bucket.overwrite("plain", bytes.clone())).unwrap();
             on_s3.push((commit, milliseconds(began)));

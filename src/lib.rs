@@ -32,6 +32,7 @@ pub mod engine;
 pub mod evaluation;
 pub mod failpoints;
 pub mod failure;
+pub mod ids;
 pub mod image;
 pub mod job;
 pub mod model;

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::pipeline::decode::Decoding;
-use crate::pipeline::decode::fault::Fault;
+use crate::pipeline::decode::fault::{Decoded, Fault};
 use crate::pipeline::decode::isolate::Isolation;
 use crate::runner::job::open_job;
 use crate::sample::{ErrorKind, RowError};
@@ -155,7 +155,7 @@ impl Bench {
         };
         let decoded = match bytes {
             Ok(bytes) => self.decoding.decode(&bytes, Layout::Nchw, RowMut::F32(&mut self.row))?,
-            Err(error) => Err(Fault { source: None, error }),
+            Err(error) => Decoded::Fault(Fault { source: None, error }),
         };
         let time = started.elapsed();
         if let Some(process) = self.decoding.process() {
@@ -164,11 +164,11 @@ impl Bench {
         }
         self.findings.files += 1;
         let (source, error) = match decoded {
-            Ok(source) => {
+            Decoded::Pixels(source) => {
                 self.findings.ok += 1;
                 (Some(source), None)
             }
-            Err(Fault { source, error }) => {
+            Decoded::Fault(Fault { source, error }) => {
                 *self.findings.errors_by_kind.entry(error.kind.as_str()).or_default() += 1;
                 (source, Some(error))
             }

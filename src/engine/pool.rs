@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::{Receiver, Sender};
 
+use crate::ids::AttemptId;
 use crate::sample::{ErrorKind, ImageFacts, RowError, RowOutcome, Sample};
 use crate::tensor::RowMut;
 
@@ -19,9 +20,9 @@ use super::owners::Owner;
 pub struct Ready {
     /// Its memory.
     pub slot: Slot,
-    /// The part that it belongs to.
-    pub part: u32,
-    /// Offset of its first row in the part.
+    /// The attempt at a part that it belongs to.
+    pub attempt: AttemptId,
+    /// Offset of its first row in that part.
     pub first_offset: u32,
     /// How each row ended, in order.
     pub rows: Vec<RowOutcome>,
@@ -46,12 +47,12 @@ impl SlotPool {
     }
 
     /// Waits for a free slot and begins a batch; `None` once the pool is closed.
-    pub async fn acquire(&self, part: u32, first_offset: u32) -> Option<Filling> {
+    pub async fn acquire(&self, attempt: AttemptId, first_offset: u32) -> Option<Filling> {
         let slot = self.free.1.recv().await.ok()?;
         let capacity = slot.capacity();
         let batch = Batch {
             slot,
-            part,
+            attempt,
             first_offset,
             rows: Mutex::new(Vec::with_capacity(capacity)),
             abandoned: AtomicBool::new(false),
@@ -82,8 +83,12 @@ impl SlotPool {
         let whole: Option<Vec<RowOutcome>> = rows.into_iter().collect();
         match whole {
             Some(rows) if !batch.abandoned.into_inner() && !rows.is_empty() => {
-                let ready =
-                    Ready { slot: batch.slot, part: batch.part, first_offset: batch.first_offset, rows };
+                let ready = Ready {
+                    slot: batch.slot,
+                    attempt: batch.attempt,
+                    first_offset: batch.first_offset,
+                    rows,
+                };
                 drop(self.ready.0.try_send(ready));
             }
             _ => self.give_back(batch.slot),
@@ -94,7 +99,7 @@ impl SlotPool {
 /// What the owners of one batch share.
 struct Batch {
     slot: Slot,
-    part: u32,
+    attempt: AttemptId,
     first_offset: u32,
     rows: Mutex<Vec<Option<RowOutcome>>>,
     abandoned: AtomicBool,
@@ -261,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn rows_written_in_any_order_come_out_in_their_own() {
         let pool = pool(3);
-        let mut filling = pool.acquire(5, 7).await.unwrap();
+        let mut filling = pool.acquire(AttemptId(5), 7).await.unwrap();
         let rows: Vec<RowSlot> = (0..3).map(|id| filling.row(sample(id)).unwrap()).collect();
         assert!(filling.is_full() && filling.row(sample(9)).is_none());
         filling.seal();
@@ -274,7 +279,7 @@ mod tests {
         });
         threads.for_each(|thread| thread.join().unwrap());
         let mut ready = pool.ready().try_recv().unwrap();
-        assert_eq!((ready.part, ready.first_offset), (5, 7));
+        assert_eq!((ready.attempt, ready.first_offset), (AttemptId(5), 7));
         let ids: Vec<i64> = ready.rows.iter().map(|row| row.sample.row_id).collect();
         assert_eq!(ids, [0, 1, 2]);
         let floats: Vec<f32> =
@@ -285,7 +290,7 @@ mod tests {
     #[tokio::test]
     async fn a_row_dropped_by_a_panic_is_zeroed_and_an_error() {
         let pool = pool(1);
-        let mut filling = pool.acquire(0, 0).await.unwrap();
+        let mut filling = pool.acquire(AttemptId(0), 0).await.unwrap();
         let mut row = filling.row(sample(0)).unwrap();
         filling.seal();
         let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
@@ -302,7 +307,7 @@ mod tests {
     async fn an_abandoned_batch_gives_only_its_slot_back() {
         let pool = pool(2);
         for unsealed in [true, false] {
-            let mut filling = pool.acquire(0, 0).await.unwrap();
+            let mut filling = pool.acquire(AttemptId(0), 0).await.unwrap();
             let (first, second) = (filling.row(sample(0)).unwrap(), filling.row(sample(1)).unwrap());
             first.done(FACTS);
             if unsealed {
@@ -314,6 +319,6 @@ mod tests {
             }
             assert!(pool.ready().try_recv().is_err());
         }
-        assert!(pool.acquire(0, 0).await.is_some());
+        assert!(pool.acquire(AttemptId(0), 0).await.is_some());
     }
 }

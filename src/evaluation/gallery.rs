@@ -12,6 +12,7 @@ use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 
 use crate::failure::Failure;
+use crate::ids::PartId;
 use crate::image::{self, Decoder};
 use crate::output::{OutputError, StandingPart};
 use crate::report::WorstRows;
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Wanted {
     pub number: u64,
     pub row_id: i64,
-    pub part: u32,
+    pub part: PartId,
     pub key: String,
     pub etag: Option<String>,
     pub size: Option<u64>,

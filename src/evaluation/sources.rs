@@ -12,6 +12,7 @@ use crate::dataset::parquet::{ParquetDataset, ParquetOptions};
 use crate::dataset::webdataset::{ShardDataset, ShardOptions};
 use crate::dataset::{Arrival, Dataset, Intake, Part, Segment, Stop, Ticket, split_address};
 use crate::failure::Failure;
+use crate::ids::PartId;
 use crate::output::Layout;
 use crate::sample::{RowError, Sample};
 use crate::store::{FetchError, Location, Planned, Role};
@@ -104,7 +105,7 @@ impl Sources {
     }
 
     async fn parts(&self, dataset: &dyn Dataset, rows: &[Wanted]) {
-        let mut by_part: BTreeMap<u32, Vec<&Wanted>> = BTreeMap::new();
+        let mut by_part: BTreeMap<PartId, Vec<&Wanted>> = BTreeMap::new();
         rows.iter().for_each(|row| by_part.entry(row.part).or_default().push(row));
         let mut index = 0;
         while let Some(last) = by_part.keys().next_back().copied() {
@@ -137,7 +138,7 @@ impl Sources {
         if let Err(error) = dataset.read(part, &picker).await
             && !lock(&picker.left).is_empty()
         {
-            tracing::debug!(%error, part = part.id, "pictures are missing");
+            tracing::debug!(%error, part = part.id.0, "pictures are missing");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Every name below `output.uri`, spelled in one place.
 
+use crate::ids::PartId;
+
 /// Names of the objects of one job's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -38,13 +40,13 @@ impl Layout {
     }
 
     /// The file of one part.
-    pub fn part(&self, id: u32) -> String {
+    pub fn part(&self, id: PartId) -> String {
         format!("part-{id:06}-{}.parquet", self.short_fingerprint)
     }
 
     /// The part that a file name stands for; `None` where it is none of this job's.
-    pub fn part_id(&self, name: &str) -> Option<u32> {
-        let id = name.strip_prefix("part-")?.split('-').next()?.parse().ok()?;
+    pub fn part_id(&self, name: &str) -> Option<PartId> {
+        let id = name.strip_prefix("part-")?.split('-').next()?.parse().ok().map(PartId)?;
         (self.part(id) == name).then_some(id)
     }
 
@@ -76,14 +78,16 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
+    use crate::ids::PartId;
+
     use super::Layout;
 
     #[test]
     fn a_part_name_is_read_back_only_with_its_own_fingerprint() {
         let layout = Layout::new("0123456789abcdef");
-        assert_eq!(layout.part(7), "part-000007-01234567.parquet");
-        assert_eq!(layout.part_id("part-000007-01234567.parquet"), Some(7));
-        assert_eq!(layout.part_id("part-1234567-01234567.parquet"), Some(1234567));
+        assert_eq!(layout.part(PartId(7)), "part-000007-01234567.parquet");
+        assert_eq!(layout.part_id("part-000007-01234567.parquet"), Some(PartId(7)));
+        assert_eq!(layout.part_id("part-1234567-01234567.parquet"), Some(PartId(1234567)));
         for other in
             ["part-000007-89abcdef.parquet", "part-7-01234567.parquet", "part-x-01234567.parquet", "x"]
         {

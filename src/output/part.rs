@@ -14,6 +14,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::dataset::PartEnd;
 use crate::failpoints;
+use crate::ids::PartId;
 use crate::store::{Created, Location};
 
 use super::{Layout, OutputError, PartTime};
@@ -73,7 +74,7 @@ impl Assembler {
 #[derive(Debug)]
 pub struct EncodedPart {
     /// Part id.
-    pub id: u32,
+    pub id: PartId,
     /// The whole file.
     pub bytes: Bytes,
     /// Rows with status `ok`.
@@ -88,7 +89,7 @@ pub struct EncodedPart {
 #[derive(Debug, Clone)]
 pub struct PartFile {
     /// Part id.
-    pub id: u32,
+    pub id: PartId,
     /// Name below the output.
     pub name: String,
     /// Bytes of the file as we encoded it.
@@ -124,7 +125,7 @@ pub fn error_rows(batch: &RecordBatch) -> BTreeMap<String, u64> {
 /// reading it ended, `time` when it was made.
 pub fn encode(
     context: &PartContext,
-    id: u32,
+    id: PartId,
     first_row: i64,
     plan: &str,
     end: PartEnd,
@@ -223,7 +224,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("embedding", Arc::new(list) as ArrayRef)]).unwrap();
         let context = PartContext { schema: batch.schema(), pairs: Vec::new(), compress };
         let end = PartEnd { rows: 2, ..PartEnd::default() };
-        let part = encode(&context, 0, 0, "", end, PartTime::default(), &[batch]).unwrap();
+        let part = encode(&context, PartId(0), 0, "", end, PartTime::default(), &[batch]).unwrap();
         let reader = SerializedFileReader::new(part.bytes).unwrap();
         let column = reader.metadata().row_group(0).column(0);
         (column.encodings().collect(), column.compression())

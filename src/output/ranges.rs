@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use crate::ids::PartId;
+
 /// Ids as ranges, such as `3-7, 12`: all of them are counted, the first ranges are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ranges {
-    kept: Vec<(u32, u32)>,
+    kept: Vec<(PartId, PartId)>,
     count: u64,
     /// Ranges behind those that are kept, and the last id of the last of them.
     more: u64,
-    last: Option<u32>,
+    last: Option<PartId>,
 }
 
 /// Ranges that are kept and shown.
@@ -17,7 +19,7 @@ const MOST: usize = 10;
 
 impl Ranges {
     /// Takes the next id; ids come in ascending order.
-    pub fn push(&mut self, id: u32) {
+    pub fn push(&mut self, id: PartId) {
         let continues = self.last.is_some_and(|last| last.checked_add(1) == Some(id));
         self.count += 1;
         self.last = Some(id);
@@ -45,7 +47,7 @@ impl Ranges {
 
     /// The first ranges, each as `3-7` or `12`.
     pub fn texts(&self) -> Vec<String> {
-        let text = |&(first, last): &(u32, u32)| {
+        let text = |&(first, last): &(PartId, PartId)| {
             if first == last { first.to_string() } else { format!("{first}-{last}") }
         };
         self.kept.iter().map(text).collect()
@@ -68,7 +70,7 @@ mod tests {
 
     fn ranges(ids: impl IntoIterator<Item = u32>) -> Ranges {
         let mut ranges = Ranges::default();
-        ids.into_iter().for_each(|id| ranges.push(id));
+        ids.into_iter().for_each(|id| ranges.push(PartId(id)));
         ranges
     }
 

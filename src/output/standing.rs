@@ -10,6 +10,7 @@ use arrow::array::RecordBatch;
 use futures::stream::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
+use crate::ids::PartId;
 use crate::store::{Location, ParquetObject};
 
 use super::{Layout, OutputError};
@@ -21,7 +22,7 @@ pub(super) const FOOTERS_AT_ONCE: usize = 16;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingPart {
     /// Part id.
-    pub id: u32,
+    pub id: PartId,
     /// Name below the output.
     pub name: String,
     /// Bytes.
@@ -84,7 +85,7 @@ fn is_zero(count: &u64) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Sizes by part id.
-    pub parts: BTreeMap<u32, u64>,
+    pub parts: BTreeMap<PartId, u64>,
 }
 
 impl Standing {
@@ -116,9 +117,9 @@ impl Standing {
         layout: &Layout,
     ) -> Result<Vec<String>, OutputError> {
         let Some(root) = output.local_path().cloned() else { return Ok(Vec::new()) };
-        let files: Vec<(u32, String)> = self.parts.keys().map(|&id| (id, layout.part(id))).collect();
-        let look = move || -> Vec<(u32, String)> {
-            let torn = |(_, name): &(u32, String)| is_torn(&root.join(name)).unwrap_or(false);
+        let files: Vec<(PartId, String)> = self.parts.keys().map(|&id| (id, layout.part(id))).collect();
+        let look = move || -> Vec<(PartId, String)> {
+            let torn = |(_, name): &(PartId, String)| is_torn(&root.join(name)).unwrap_or(false);
             files.into_iter().filter(torn).collect()
         };
         let torn = tokio::task::spawn_blocking(look).await;
@@ -164,7 +165,7 @@ fn is_torn(path: &Path) -> io::Result<bool> {
 pub(super) async fn footer(
     output: &Location,
     layout: &Layout,
-    id: u32,
+    id: PartId,
     size: u64,
     fingerprint: &str,
 ) -> Result<(StandingPart, ParquetObject), OutputError> {
@@ -183,7 +184,7 @@ pub(super) async fn footer(
     let (damaged, skipped) = (rare("damaged")?, rare("skipped")?);
     let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
     let adds_up = ok.checked_add(errors) == Some(rows);
-    if !adds_up || rows != object.rows() || number("part")? != u64::from(id) {
+    if !adds_up || rows != object.rows() || number("part")? != u64::from(id.0) {
         return Err(wrong(format!(
             "says {rows} rows, {ok} ok and {errors} errors; it has {}",
             object.rows()

@@ -9,6 +9,7 @@ use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::dataset::{DatasetError, Segment, Unit};
 use crate::failure::Failure;
+use crate::ids::PartId;
 use crate::store::{Dated, Location, ParquetObject, StoreError};
 
 use super::standing::{FOOTERS_AT_ONCE, footer};
@@ -96,7 +97,7 @@ impl Status {
     }
 
     /// Counts the plan as far as it stands.
-    async fn plan(&mut self, output: &Location, standing: &BTreeMap<u32, Dated>) -> Result<(), Failure> {
+    async fn plan(&mut self, output: &Location, standing: &BTreeMap<PartId, Dated>) -> Result<(), Failure> {
         let files = output.files(Layout::PLAN).await.map_err(OutputError::from)?;
         let mut indices: Vec<u32> =
             files.iter().filter_map(|file| Layout::segment_index(&file.key)).collect();
@@ -117,7 +118,7 @@ impl Status {
             if head.unit != Unit::Shard {
                 self.planned_rows += head.rows();
             }
-            for id in (head.first_part..=u32::MAX).take(head.parts.len()) {
+            for id in head.first_part.and_after().take(head.parts.len()) {
                 if !standing.contains_key(&id) {
                     self.missing.push(id);
                 }
@@ -132,10 +133,10 @@ impl Status {
         output: &Location,
         layout: &Layout,
         fingerprint: &str,
-        standing: &BTreeMap<u32, Dated>,
+        standing: &BTreeMap<PartId, Dated>,
         success: Option<Success>,
     ) -> Result<(), Failure> {
-        let known: BTreeMap<u32, StandingPart> =
+        let known: BTreeMap<PartId, StandingPart> =
             success.into_iter().flat_map(|success| success.parts).map(|part| (part.id, part)).collect();
         let reads = standing.iter().map(|(&id, file)| {
             let known = known.get(&id).filter(|part| part.size == file.size && part.name == file.key);
@@ -185,7 +186,7 @@ async fn look(
     output: &Location,
     layout: &Layout,
     fingerprint: &str,
-    id: u32,
+    id: PartId,
     size: u64,
     known: Option<&StandingPart>,
 ) -> Result<(StandingPart, BTreeMap<String, u64>), OutputError> {

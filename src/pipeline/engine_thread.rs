@@ -11,13 +11,14 @@ use async_channel::Receiver;
 use crate::engine::{Engine, EngineError, Outputs, Ready, SlotPool};
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
+use crate::ids::{AttemptId, PartId};
 use crate::sample::RowOutcome;
 use crate::telemetry::trace::Lane;
 
 use super::open_parts::OpenParts;
 use super::progress::Progress;
 use super::shutdown::Shutdown;
-use super::work::{Done, WorkQueue, batch_facts};
+use super::work_queue::{Done, WorkQueue, batch_facts};
 
 pub(super) struct EngineThread {
     pub engine: Box<dyn Engine>,
@@ -32,12 +33,12 @@ pub(super) struct EngineThread {
 
 /// What is known of a batch while the device has it.
 struct InFlight {
-    part: u32,
+    attempt: AttemptId,
     first_offset: u32,
     rows: Vec<RowOutcome>,
     began: Instant,
     lane: Lane,
-    id: Option<u32>,
+    part: Option<PartId>,
 }
 
 impl EngineThread {
@@ -85,7 +86,7 @@ impl EngineThread {
                         Err(_) => break,
                     }
                 };
-                let Some(open) = self.parts.get(ready.part) else {
+                let Some(open) = self.parts.get(ready.attempt) else {
                     self.pool.give_back(ready.slot);
                     continue;
                 };
@@ -105,12 +106,12 @@ impl EngineThread {
                 }
                 self.progress.meters.engine.since(began);
                 in_flight.push_back(InFlight {
-                    part: ready.part,
+                    attempt: ready.attempt,
                     first_offset: ready.first_offset,
                     rows: ready.rows,
                     began,
                     lane,
-                    id: open.id(),
+                    part: open.part(),
                 });
             }
             let waited = Instant::now();
@@ -118,15 +119,15 @@ impl EngineThread {
             else {
                 continue;
             };
-            let InFlight { part, first_offset, rows, began, lane, id } = batch;
+            let InFlight { attempt, first_offset, rows, began, lane, part } = batch;
             self.progress.ran(waited, rows.len());
-            lane.span("infer", began, &batch_facts(id, rows.len()));
+            lane.span("infer", began, &batch_facts(part, rows.len()));
             self.pool.give_back(slot);
             if let Err(error) = result {
                 self.drain();
                 return Err(error);
             }
-            self.queue.rows(Done { part, first_offset, rows, outputs });
+            self.queue.rows(Done { attempt, first_offset, rows, outputs });
         }
     }
 

@@ -4,48 +4,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use crate::dataset::{Arrival, Intake, Stop, Ticket};
 use crate::engine::{Filling, RowSlot, SlotPool};
+use crate::ids::AttemptId;
 use crate::sample::{RowError, Sample};
 use crate::telemetry::trace::{Fact, Lane};
 
+use super::byte_budget::ByteBudget;
 use super::progress::Progress;
-use super::work::{DecodeJob, WorkQueue};
+use super::shared::Shared;
+use super::work_queue::{DecodeJob, WorkQueue};
 
-/// Bytes of one permit: a semaphore counts in 32 bits.
-const UNIT: u64 = 1024;
 /// Reserved where nothing is known of a size yet.
 const UNKNOWN: u64 = 256 * 1024;
 
-/// The budget of encoded bytes in flight.
-#[derive(Debug, Clone)]
-pub(crate) struct ByteBudget {
-    permits: Arc<Semaphore>,
-    units: u32,
-}
-
-impl ByteBudget {
-    pub fn new(bytes: u64) -> Self {
-        let units =
-            u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
-        ByteBudget { permits: Arc::new(Semaphore::new(units as usize)), units }
-    }
-
-    /// Never more than the whole budget, so that a large image waits for the others and not for ever.
-    fn units(&self, bytes: u64) -> u32 {
-        u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units)
-    }
-
-    async fn reserve(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        self.permits.clone().acquire_many_owned(self.units(bytes)).await.ok()
-    }
-}
-
 /// The intake of one attempt at a part.
 pub(crate) struct PartIntake {
-    attempt: u32,
+    attempt: AttemptId,
     rows: Option<u32>,
     pool: SlotPool,
     budget: ByteBudget,
@@ -64,18 +41,17 @@ struct Open {
 
 impl PartIntake {
     /// The intake of a part of `rows` rows, if that is known, that holds the turn to admit.
-    pub fn new(
-        attempt: u32,
-        rows: Option<u32>,
-        turn: OwnedSemaphorePermit,
-        pool: SlotPool,
-        budget: ByteBudget,
-        queue: Arc<WorkQueue>,
-        progress: Arc<Progress>,
-    ) -> Self {
-        progress.meters.part_opens();
-        let open = Mutex::new(Open { turn: Some(turn), ..Open::default() });
-        PartIntake { attempt, rows, pool, budget, queue, progress, open }
+    pub fn new(shared: &Shared, attempt: AttemptId, rows: Option<u32>, turn: OwnedSemaphorePermit) -> Self {
+        shared.progress.meters.part_opens();
+        PartIntake {
+            attempt,
+            rows,
+            pool: shared.pool.clone(),
+            budget: shared.budget.clone(),
+            queue: shared.queue.clone(),
+            progress: shared.progress.clone(),
+            open: Mutex::new(Open { turn: Some(turn), ..Open::default() }),
+        }
     }
 
     /// No more rows come: a batch that is not full is ready as it is. Without this, dropping the intake gives
@@ -163,13 +139,13 @@ impl Ticket for PartTicket {
             self.reserved = wanted;
             return true;
         }
-        match self.budget.permits.clone().try_acquire_many_owned(wanted - self.reserved) {
-            Ok(more) => {
+        match self.budget.try_more(wanted - self.reserved) {
+            Some(more) => {
                 permit.merge(more);
                 self.reserved = wanted;
                 true
             }
-            Err(_) => false,
+            None => false,
         }
     }
 

@@ -3,13 +3,15 @@
 //! Resources are taken in one order — part permit, slot row, bytes, request — and released without taking
 //! another, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
 
-pub(crate) mod budget;
+pub(crate) mod byte_budget;
 pub(crate) mod canary;
 pub mod decode;
+pub(crate) mod decode_pool;
 pub(crate) mod device_summary;
 mod engine_thread;
+pub(crate) mod error_budget;
 pub(crate) mod failed;
-pub(crate) mod intake;
+mod intake;
 pub(crate) mod memory;
 pub(crate) mod meters;
 pub(crate) mod open_parts;
@@ -21,4 +23,4 @@ pub mod share;
 pub(crate) mod shared;
 pub mod shutdown;
 pub(crate) mod utilisation;
-pub(crate) mod work;
+pub(crate) mod work_queue;

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use tokio::sync::Notify;
 
+use crate::ids::{AttemptId, PartId};
 use crate::output::Assembler;
 
 /// One part between its first row and its last.
 pub(crate) struct OpenPart {
     /// Its id, and how many rows it has where that is known; the first images of a run are no part.
-    part: Option<(u32, Option<u32>)>,
+    part: Option<(PartId, Option<u32>)>,
     rows: Mutex<Rows>,
     whole: Notify,
 }
@@ -35,12 +36,12 @@ impl OpenPart {
         self.part.is_some()
     }
 
-    /// Its number in the plan; the first images of a run have none.
-    pub fn id(&self) -> Option<u32> {
+    /// Its id in the plan; the first images of a run have none.
+    pub fn part(&self) -> Option<PartId> {
         self.part.map(|(id, _)| id)
     }
 
-    fn rows_left(&self) -> Option<(u32, u32)> {
+    fn rows_left(&self) -> Option<(PartId, u32)> {
         let (id, rows) = self.part?;
         let made = match &*self.rows() {
             Rows::Some(assembler) => assembler.rows(),
@@ -99,45 +100,45 @@ impl OpenPart {
 /// All open attempts at a part, by their number. One that is not here is given up: whatever still comes of it
 /// is dropped.
 #[derive(Default)]
-pub(crate) struct OpenParts(Mutex<HashMap<u32, Arc<OpenPart>>>);
+pub(crate) struct OpenParts(Mutex<HashMap<AttemptId, Arc<OpenPart>>>);
 
 impl OpenParts {
-    fn map(&self) -> MutexGuard<'_, HashMap<u32, Arc<OpenPart>>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<AttemptId, Arc<OpenPart>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens an attempt at a part (its id, and its rows where they are known), or at the first images of a run; it
     /// closes when the guard is dropped.
-    pub fn open(self: &Arc<Self>, id: u32, part: Option<(u32, Option<u32>)>) -> OpenGuard {
+    pub fn open(self: &Arc<Self>, attempt: AttemptId, part: Option<(PartId, Option<u32>)>) -> OpenGuard {
         let part = Arc::new(OpenPart { part, rows: Mutex::default(), whole: Notify::new() });
-        self.map().insert(id, part.clone());
-        OpenGuard { parts: self.clone(), id, part }
+        self.map().insert(attempt, part.clone());
+        OpenGuard { parts: self.clone(), attempt, part }
     }
 
     /// Ids of the open parts whose rows are known, in the order in which they were opened, and how many rows of each
     /// are still to come.
-    pub fn rows_left(&self) -> Vec<(u32, u32)> {
+    pub fn rows_left(&self) -> Vec<(PartId, u32)> {
         let map = self.map();
-        let mut attempts: Vec<u32> = map.keys().copied().collect();
+        let mut attempts: Vec<AttemptId> = map.keys().copied().collect();
         attempts.sort_unstable();
         attempts.iter().filter_map(|attempt| map[attempt].rows_left()).collect()
     }
 
     /// The attempt, while it is open.
-    pub fn get(&self, id: u32) -> Option<Arc<OpenPart>> {
-        self.map().get(&id).cloned()
+    pub fn get(&self, attempt: AttemptId) -> Option<Arc<OpenPart>> {
+        self.map().get(&attempt).cloned()
     }
 }
 
 /// Keeps a part open.
 pub(crate) struct OpenGuard {
     parts: Arc<OpenParts>,
-    id: u32,
+    attempt: AttemptId,
     pub part: Arc<OpenPart>,
 }
 
 impl Drop for OpenGuard {
     fn drop(&mut self) {
-        self.parts.map().remove(&self.id);
+        self.parts.map().remove(&self.attempt);
     }
 }

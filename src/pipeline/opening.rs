@@ -6,6 +6,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::dataset::{LeftOut, Part, Segment};
 use crate::failure::{Exit, Failure};
+use crate::ids::PartId;
 use crate::output::{Layout, Standing};
 use crate::store::Location;
 
@@ -41,7 +42,7 @@ pub struct Opening {
     share: Share,
     output: Location,
     layout: Layout,
-    standing: BTreeSet<u32>,
+    standing: BTreeSet<PartId>,
     listed: Instant,
     /// The plan so far.
     pub plan: Plan,
@@ -85,12 +86,12 @@ impl Opening {
 pub(crate) fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
     let Share::Parts { first, last } = share else { return Ok(()) };
     let parts = plan.parts.len() as u32;
-    if first >= parts && plan.is_whole {
+    if first.0 >= parts && plan.is_whole {
         let why = format!("--parts {first}-{last}: the plan has the parts 0 to {}", parts.saturating_sub(1));
         let none = "the plan has no parts: `run` without `--parts` finishes the job";
         return Err(Failure::new(Exit::Usage, if parts == 0 { none.into() } else { why }));
     }
-    if last >= parts && plan.is_whole {
+    if last.0 >= parts && plan.is_whole {
         tracing::warn!("--parts {first}-{last}: the plan ends with part {}", parts - 1);
     }
     Ok(())

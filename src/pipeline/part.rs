@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::dataset::{Intake, Part, PartEnd, ReadError};
 use crate::failure::{Exit, Failure};
+use crate::ids::{AttemptId, PartId};
 use crate::output::{self, PartFile, PartTime};
 use crate::sample::{RowError, Sample};
 use crate::telemetry::trace::Fact;
@@ -18,10 +19,10 @@ use super::shared::Shared;
 pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
     let started = PartTime::now();
     let (began, lane) = (Instant::now(), shared.progress.trace.lane("part"));
-    let facts = [("part", Fact::Number(i64::from(part.id)))];
+    let facts = [("part", Fact::Number(i64::from(part.id.0)))];
     let Attempt { open, end } = match read_part(shared, &part).await? {
-        Ok(attempt) => attempt,
-        Err(damaged) => damaged_part(shared, part.id, damaged).await?,
+        ReadPart::Whole(attempt) => attempt,
+        ReadPart::Damaged(damaged) => damaged_part(shared, part.id, damaged).await?,
     };
     lane.span("read", began, &facts);
     let is_read = Instant::now();
@@ -55,6 +56,12 @@ pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Fa
     Ok(receipt)
 }
 
+/// How the reading of a part ended.
+pub(crate) enum ReadPart {
+    Whole(Attempt),
+    Damaged(Damaged),
+}
+
 /// A part that was read to its end and whose rows may still be under way.
 pub(crate) struct Attempt {
     open: OpenGuard,
@@ -68,27 +75,27 @@ pub(crate) struct Damaged {
 }
 
 /// Reads a part. One that is damaged leaves nothing behind: its rows so far, made or under way, are given up.
-pub(crate) async fn read_part(shared: &Shared, part: &Part) -> Result<Result<Attempt, Damaged>, Failure> {
+pub(crate) async fn read_part(shared: &Shared, part: &Part) -> Result<ReadPart, Failure> {
     let (open, intake) = attempt(shared, Some(part.id), part.rows).await?;
     // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
     match shared.dataset.read(part, &intake).await {
         Ok(end) => {
             intake.seal();
-            Ok(Ok(Attempt { open, end }))
+            Ok(ReadPart::Whole(Attempt { open, end }))
         }
         Err(ReadError::Damaged { row, error }) => {
             tracing::warn!(key = row.key, kind = %error.kind, why = error.message, "an input is damaged");
             for batch in open.part.abandon() {
                 shared.progress.take_back(batch.num_rows() as u64, &output::error_rows(&batch));
             }
-            Ok(Err(Damaged { row: *row, error }))
+            Ok(ReadPart::Damaged(Damaged { row: *row, error }))
         }
         Err(error) => Err(Failure::from(error).within(format!("part {} was not read to its end", part.id))),
     }
 }
 
 /// The part of a damaged input: one row, which says why there are no others.
-async fn damaged_part(shared: &Shared, part: u32, damaged: Damaged) -> Result<Attempt, Failure> {
+async fn damaged_part(shared: &Shared, part: PartId, damaged: Damaged) -> Result<Attempt, Failure> {
     let (open, intake) = attempt(shared, Some(part), Some(1)).await?;
     let ticket = intake.admit(damaged.row, Some(0)).await;
     let ticket = ticket.map_err(|_| Failure::from(ReadError::Stopped))?;
@@ -100,7 +107,7 @@ async fn damaged_part(shared: &Shared, part: u32, damaged: Damaged) -> Result<At
 /// Begins an attempt at a part of `rows` rows, or (`part` is `None`) at the first images of a run.
 pub(super) async fn attempt(
     shared: &Shared,
-    part: Option<u32>,
+    part: Option<PartId>,
     rows: Option<u32>,
 ) -> Result<(OpenGuard, PartIntake), Failure> {
     let turn = tokio::select! {
@@ -110,16 +117,8 @@ pub(super) async fn attempt(
         turn = shared.admitting.clone().acquire_owned() => turn,
     };
     let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
-    let number = shared.attempts.fetch_add(1, Ordering::Relaxed);
+    let number = AttemptId(shared.attempts.fetch_add(1, Ordering::Relaxed));
     let open = shared.parts.open(number, part.map(|part| (part, rows)));
-    let intake = PartIntake::new(
-        number,
-        rows,
-        turn,
-        shared.pool.clone(),
-        shared.budget.clone(),
-        shared.queue.clone(),
-        shared.progress.clone(),
-    );
+    let intake = PartIntake::new(shared, number, rows, turn);
     Ok((open, intake))
 }

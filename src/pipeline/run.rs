@@ -10,16 +10,18 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::dataset::{Dataset, Part, Planner, ReadError, Segment, Unit};
 use crate::engine::Engine;
 use crate::failure::{Exit, Failure};
+use crate::ids::PartId;
 use crate::image;
 use crate::job::Limits;
 use crate::output::{self, Layout, PartContext, PartFile};
 use crate::store::Location;
 
-use super::budget::too_damaged;
+use super::byte_budget::ByteBudget;
 use super::canary::{self, FirstImages};
 use super::decode::isolate::Isolation;
+use super::decode_pool::DecodePool;
 use super::engine_thread::EngineThread;
-use super::intake::ByteBudget;
+use super::error_budget::too_damaged;
 use super::memory::{Memory, common_spec};
 use super::meters::Setup;
 use super::open_parts::OpenParts;
@@ -29,7 +31,7 @@ use super::progress::Progress;
 use super::share::Share;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
-use super::work::{WorkQueue, Workshop};
+use super::work_queue::WorkQueue;
 
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
 /// does; a segment's head and footer take about a megabyte.
@@ -109,7 +111,7 @@ pub async fn execute(
         .start(number)
     };
     let engine_threads: Vec<_> = engines.into_iter().enumerate().map(start).collect::<Result<_, _>>()?;
-    let workers = Workshop {
+    let workers = DecodePool {
         queue: queue.clone(),
         image,
         isolation,
@@ -167,7 +169,7 @@ pub async fn execute(
 /// Walks the plan ahead of the work.
 async fn plan(mut planner: Planner<'_>, share: Share, segments: mpsc::Sender<Arc<Segment>>, shared: &Shared) {
     loop {
-        if share.ends_before(planner.parts()) {
+        if share.ends_before(planner.next_part()) {
             // the own parts are known; the rest only tells whether the job can be finished
             planner.only_look();
         }
@@ -179,7 +181,7 @@ async fn plan(mut planner: Planner<'_>, share: Share, segments: mpsc::Sender<Arc
         match next {
             Ok(Some(segment)) => {
                 let head = segment.head();
-                let own = || (head.first_part..).zip(&head.parts).filter(|(id, _)| share.takes(*id));
+                let own = || head.first_part.and_after().zip(&head.parts).filter(|(id, _)| share.takes(*id));
                 shared.progress.plan_parts(own().count() as u64, head.last);
                 // what is in a shard is known when it has been read
                 if head.unit != Unit::Shard {
@@ -266,7 +268,7 @@ async fn work(
 /// Waits for the open parts; after a signal only for those that can end within the grace.
 async fn drain(
     mut tasks: Tasks,
-    handles: &BTreeMap<u32, AbortHandle>,
+    handles: &BTreeMap<PartId, AbortHandle>,
     committed: &mut Vec<PartFile>,
     shared: &Shared,
 ) {
@@ -295,7 +297,7 @@ async fn drain(
 
 /// Gives up the open parts that cannot end within the grace at the rate measured so far: what is done of them
 /// is lost either way.
-fn give_up_late_parts(handles: &BTreeMap<u32, AbortHandle>, shared: &Shared) {
+fn give_up_late_parts(handles: &BTreeMap<PartId, AbortHandle>, shared: &Shared) {
     let rate = shared.progress.snapshot().rate();
     if rate <= 0.0 {
         return;
@@ -307,7 +309,7 @@ fn give_up_late_parts(handles: &BTreeMap<u32, AbortHandle>, shared: &Shared) {
         if seconds > shared.grace.as_secs_f64()
             && let Some(handle) = handles.get(&id)
         {
-            tracing::info!(part = id, rows_left = left, "would not end within the grace and is given up");
+            tracing::info!(part = id.0, rows_left = left, "would not end within the grace and is given up");
             handle.abort();
         }
     }

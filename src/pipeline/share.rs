@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::ids::PartId;
+
 /// A share of the parts. Shares of several processes may overlap: that wastes work and does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
@@ -16,9 +18,9 @@ pub enum Share {
     /// The parts from `first` to `last`, both inclusive. Never plans.
     Parts {
         /// Id of the first part.
-        first: u32,
+        first: PartId,
         /// Id of the last part.
-        last: u32,
+        last: PartId,
     },
 }
 
@@ -38,13 +40,13 @@ impl Share {
         let wrong = || format!("`{text}` is no range of parts; write A-B with A <= B, such as 0-99");
         let (first, last) =
             pair(text, '-').or_else(|| Some((text.parse().ok()?, text.parse().ok()?))).ok_or_else(wrong)?;
-        (first <= last).then_some(Share::Parts { first, last }).ok_or_else(wrong)
+        (first <= last).then_some(Share::Parts { first: PartId(first), last: PartId(last) }).ok_or_else(wrong)
     }
 
     /// True where the part is this process's.
-    pub fn takes(&self, part: u32) -> bool {
+    pub fn takes(&self, part: PartId) -> bool {
         match *self {
-            Share::Worker { index, of } => part % of == index,
+            Share::Worker { index, of } => part.0 % of == index,
             Share::Parts { first, last } => (first..=last).contains(&part),
         }
     }
@@ -60,7 +62,7 @@ impl Share {
     }
 
     /// True where no part from `part` on can be this process's.
-    pub fn ends_before(&self, part: u32) -> bool {
+    pub fn ends_before(&self, part: PartId) -> bool {
         matches!(*self, Share::Parts { last, .. } if part > last)
     }
 
@@ -95,7 +97,7 @@ mod tests {
     fn every_part_is_one_workers_and_only_one() {
         let shares: Vec<Share> = (0..3).map(|index| Share::worker(&format!("{index}/3")).unwrap()).collect();
         for part in 0..100 {
-            assert_eq!(shares.iter().filter(|share| share.takes(part)).count(), 1);
+            assert_eq!(shares.iter().filter(|share| share.takes(PartId(part))).count(), 1);
         }
     }
 
@@ -107,6 +109,6 @@ mod tests {
         for text in ["5-3", "x", "-1-3", "1-2-3", ""] {
             assert!(Share::parts(text).is_err(), "{text}");
         }
-        assert_eq!(Share::parts("7").unwrap(), Share::Parts { first: 7, last: 7 });
+        assert_eq!(Share::parts("7").unwrap(), Share::Parts { first: PartId(7), last: PartId(7) });
     }
 }

@@ -11,11 +11,11 @@ use crate::engine::SlotPool;
 use crate::output::{Layout, PartContext};
 use crate::store::Location;
 
-use super::intake::ByteBudget;
+use super::byte_budget::ByteBudget;
 use super::open_parts::OpenParts;
 use super::progress::Progress;
 use super::shutdown::Shutdown;
-use super::work::WorkQueue;
+use super::work_queue::WorkQueue;
 
 /// What the tasks of all parts share.
 pub(crate) struct Shared {

@@ -87,10 +87,11 @@ fn rate<'a>(parts: impl Iterator<Item = &'a StandingPart>) -> (u64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::PartId;
 
     fn part(id: u32, provider: &str, time: Option<(u64, u64)>) -> StandingPart {
         StandingPart {
-            id,
+            id: PartId(id),
             name: format!("part-{id}"),
             size: 1,
             rows: 100,

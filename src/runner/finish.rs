@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
+use crate::ids::PartId;
 use crate::job::{Frozen, PROTOCOL, ReportFormat};
 use crate::output::{Layout, OutputError, Standing, StandingPart, Success, Totals};
 use crate::report::{Gate, Metrics, Report, ReportError, Verdict};
@@ -13,7 +14,7 @@ use crate::telemetry;
 
 use crate::evaluation::gallery::failed_images;
 use crate::evaluation::reporting::Reported;
-use crate::pipeline::budget::{refused, too_damaged};
+use crate::pipeline::error_budget::{refused, too_damaged};
 use crate::pipeline::failed::FailedImage;
 use crate::pipeline::opening::{Plan, PlannedPart};
 
@@ -83,8 +84,8 @@ pub async fn finish(
         return Ok(Outcome::PartsMissing { missing: None });
     }
     let standing = Standing::list(output, layout).await?;
-    let expected: BTreeSet<u32> = (0..planned.len() as u32).collect();
-    let found: BTreeSet<u32> = standing.parts.keys().copied().collect();
+    let expected: BTreeSet<PartId> = PartId(0).and_after().take(planned.len()).collect();
+    let found: BTreeSet<PartId> = standing.parts.keys().copied().collect();
     if let Some(extra) = found.difference(&expected).next() {
         let why = format!("is not in the plan, which ends before part {}", planned.len());
         return Err(OutputError::Foreign { name: layout.part(*extra), why }.into());

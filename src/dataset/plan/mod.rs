@@ -19,6 +19,7 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::ids::PartId;
 use crate::sample::{Sample, Target, Value};
 use crate::store::Location;
 
@@ -44,8 +45,8 @@ impl Unit {
 }
 
 /// The first row of shard `number` has this id; the shard's images count on from it.
-pub fn first_of_shard(number: u32) -> i64 {
-    i64::from(number) << 32
+pub fn first_of_shard(shard: PartId) -> i64 {
+    i64::from(shard.0) << 32
 }
 
 /// Where a listing goes on: behind this row.
@@ -175,8 +176,8 @@ pub trait PlanSource: Send + Sync {
 /// A range of the plan and the one output file that it becomes.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// Position in the plan, from 0.
-    pub id: u32,
+    /// Position in the plan.
+    pub id: PartId,
     /// Row id of its first row.
     pub first_row: i64,
     /// Images; of a shard they are known when it has been read.

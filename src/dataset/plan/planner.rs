@@ -7,6 +7,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::dataset::DatasetError;
 use crate::failpoints;
+use crate::ids::PartId;
 use crate::store::{Location, StoreError};
 
 use super::segment::{Segment, SegmentHead, encode, images_of};
@@ -92,7 +93,7 @@ impl<'a> Planner<'a> {
         let next = SegmentHead {
             fingerprint: options.fingerprint.clone(),
             index: 0,
-            first_part: 0,
+            first_part: PartId(0),
             first_row: 0,
             parts: Vec::new(),
             last_key: None,
@@ -128,8 +129,8 @@ impl<'a> Planner<'a> {
         self.done
     }
 
-    /// Parts of the segments seen so far.
-    pub fn parts(&self) -> u32 {
+    /// The first part after the segments seen so far.
+    pub fn next_part(&self) -> PartId {
         self.next.first_part
     }
 
@@ -164,7 +165,7 @@ impl<'a> Planner<'a> {
         self.done = head.last;
         self.next = SegmentHead {
             index: head.index + 1,
-            first_part: head.first_part + head.parts.len() as u32,
+            first_part: head.first_part.plus(head.parts.len()),
             first_row: head.next_row(),
             sorted: head.sorted,
             last_group: head.last_group.or(self.next.last_group),

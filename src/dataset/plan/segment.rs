@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetError;
 use crate::dataset::carried::{self, CarriedColumn};
+use crate::ids::PartId;
 use crate::sample::Target;
 use crate::store::{Location, ParquetObject};
 
@@ -33,7 +34,7 @@ pub struct SegmentHead {
     /// Position in the chain, from 0.
     pub index: u32,
     /// Id of its first part.
-    pub first_part: u32,
+    pub first_part: PartId,
     /// Row id of its first row.
     pub first_row: i64,
     /// Images (of a shard, whose number is not known: 1) and plan hash of each part.
@@ -70,7 +71,7 @@ impl SegmentHead {
     /// Row id of the first row behind it.
     pub fn next_row(&self) -> i64 {
         match self.unit {
-            Unit::Shard => first_of_shard(self.first_part + self.parts.len() as u32),
+            Unit::Shard => first_of_shard(self.first_part.plus(self.parts.len())),
             Unit::Image | Unit::Group => self.first_row + self.rows() as i64,
         }
     }
@@ -206,7 +207,7 @@ impl Segment {
         let unit = self.head.unit;
         let mut first_row = self.head.first_row;
         let parts = self.head.parts.iter().enumerate().map(|(group, (rows, plan))| {
-            let id = self.head.first_part + group as u32;
+            let id = self.head.first_part.plus(group);
             let part = Part {
                 id,
                 first_row: if unit == Unit::Shard { first_of_shard(id) } else { first_row },

@@ -1,6 +1,7 @@
 //! The chain of plan segments: each begins where the one before it ended, and the last one says so.
 
 use crate::dataset::{SegmentHead, Unit};
+use crate::ids::PartId;
 use crate::output::Layout;
 
 use super::defect::{Defects, shown};
@@ -9,7 +10,7 @@ use super::defect::{Defects, shown};
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     next_index: u32,
-    next_part: u32,
+    next_part: PartId,
     next_row: i64,
     /// A segment before the next one is missing or cannot be read: where that begins is not known.
     broken: bool,
@@ -18,8 +19,8 @@ pub(super) struct Chain {
     /// Parts and rows of all segments that can be read.
     pub parts: u64,
     pub rows: u64,
-    /// First and last id of parts whose segment is missing; the last is open at the chain's end.
-    lost: Vec<(u32, u32)>,
+    /// First and last of the parts whose segment is missing; the last is open at the chain's end.
+    lost: Vec<(PartId, PartId)>,
 }
 
 impl Chain {
@@ -65,7 +66,7 @@ impl Chain {
             d.add(name, "stands behind the segment that is flagged as the last", "nothing there");
             return false;
         }
-        let end_part = u32::try_from(head.parts.len()).ok().and_then(|n| head.first_part.checked_add(n));
+        let end_part = head.first_part.checked_add(head.parts.len());
         let rows = i64::try_from(head.rows()).ok().and_then(|rows| head.first_row.checked_add(rows));
         // the rows of shards are numbered by the shard
         let end_row = if head.unit == Unit::Shard { end_part.map(|_| head.next_row()) } else { rows };
@@ -90,7 +91,7 @@ impl Chain {
             return false;
         }
         if head.first_part > self.next_part {
-            self.lost.push((self.next_part, head.first_part - 1));
+            self.lost.push((self.next_part, PartId(head.first_part.0 - 1)));
         }
         (self.next_part, self.next_row, self.broken) = (end_part, end_row, false);
         self.ended |= head.last;
@@ -100,7 +101,7 @@ impl Chain {
     }
 
     /// True where the segment that plans this part is missing.
-    pub fn lost(&self, part: u32) -> bool {
+    pub fn lost(&self, part: PartId) -> bool {
         self.broken && part >= self.next_part
             || self.lost.iter().any(|(first, last)| (*first..=*last).contains(&part))
     }
@@ -115,7 +116,7 @@ mod tests {
         SegmentHead {
             fingerprint: "f".into(),
             index,
-            first_part,
+            first_part: PartId(first_part),
             first_row: i64::from(first_part) * 8,
             parts: vec![(8, "hash".into()); parts],
             last_key: None,
@@ -150,7 +151,7 @@ mod tests {
         let (chain, defects) = walk(&[head(0, 0, 1, false), head(2, 5, 4, true)]);
         assert_eq!(defects.len(), 1, "{defects:?}");
         assert!(defects[0].contains("`_tresnet/plan/000001` is missing"), "{defects:?}");
-        let lost: Vec<u32> = (0..12).filter(|part| chain.lost(*part)).collect();
+        let lost: Vec<u32> = (0..12).filter(|part| chain.lost(PartId(*part))).collect();
         assert_eq!(lost, [1, 2, 3, 4]);
     }
 

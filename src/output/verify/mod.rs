@@ -22,6 +22,7 @@ use std::sync::Arc;
 use futures::stream::StreamExt;
 
 use crate::dataset::{DatasetError, Part, Segment};
+use crate::ids::PartId;
 use crate::store::{Location, StoreError};
 
 use super::{Layout, Ranges, Totals};
@@ -130,7 +131,7 @@ async fn standing(
     output: &Location,
     layout: &Layout,
     defects: &mut Defects,
-) -> Result<BTreeMap<u32, u64>, StoreError> {
+) -> Result<BTreeMap<PartId, u64>, StoreError> {
     let mut parts = BTreeMap::new();
     for entry in output.files("").await? {
         match layout.part_id(&entry.key) {
@@ -138,7 +139,11 @@ async fn standing(
                 parts.insert(id, entry.size);
             }
             None if Layout::looks_like_part(&entry.key) => {
-                defects.add(&entry.key, "belongs to another job", format!("names like `{}`", layout.part(0)));
+                defects.add(
+                    &entry.key,
+                    "belongs to another job",
+                    format!("names like `{}`", layout.part(PartId(0))),
+                );
             }
             None if entry.key.ends_with(".parquet") => {
                 defects.add(&entry.key, "is no part, but readers take it for rows", "only parts");
@@ -161,7 +166,7 @@ async fn segments(output: &Location) -> Result<Vec<u32>, StoreError> {
 struct Walk {
     job: Job,
     /// Parts that stand and were not met in the plan yet.
-    standing: BTreeMap<u32, u64>,
+    standing: BTreeMap<PartId, u64>,
     claims: Option<Claims>,
     success: bool,
     /// The last key of the plan so far.
@@ -284,7 +289,8 @@ impl Walk {
     }
 
     fn finish(mut self, chain: &Chain) -> Verified {
-        let (lost, unplanned): (Vec<u32>, Vec<u32>) = self.standing.keys().partition(|id| chain.lost(**id));
+        let (lost, unplanned): (Vec<PartId>, Vec<PartId>) =
+            self.standing.keys().partition(|id| chain.lost(**id));
         if let Some(first) = lost.first() {
             let others = match lost.len() {
                 1 => String::new(),

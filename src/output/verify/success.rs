@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::ids::PartId;
 use crate::output::{Layout, OutputError, Ranges, StandingPart, Success, Totals};
 use crate::store::{Location, StoreError};
 
@@ -11,7 +12,7 @@ use super::defect::{Defects, shown};
 #[derive(Debug)]
 pub(super) struct Claims {
     totals: Totals,
-    parts: BTreeMap<u32, StandingPart>,
+    parts: BTreeMap<PartId, StandingPart>,
     /// Totals of the parts that it lists.
     sums: Totals,
 }
@@ -63,7 +64,7 @@ pub(super) async fn read(
 
 impl Claims {
     /// Holds what is claimed of a part against what stands; `None` where that cannot be told.
-    pub fn part(&mut self, id: u32, stands: Option<&StandingPart>, defects: &mut Defects) {
+    pub fn part(&mut self, id: PartId, stands: Option<&StandingPart>, defects: &mut Defects) {
         match (self.parts.remove(&id), stands) {
             (Some(claimed), Some(stands)) if claimed != *stands => {
                 let (claims, truth) = differences(&claimed, stands);
@@ -83,7 +84,7 @@ impl Claims {
 
     /// What is left when every part was held against it: parts of no plan (but not those whose plan is `lost`),
     /// and the totals. `truth` is what stands, where all of it could be read.
-    pub fn finish(self, truth: Option<Totals>, lost: impl Fn(u32) -> bool, defects: &mut Defects) {
+    pub fn finish(self, truth: Option<Totals>, lost: impl Fn(PartId) -> bool, defects: &mut Defects) {
         let mut unplanned = Ranges::default();
         self.parts.keys().filter(|id| !lost(**id)).for_each(|id| unplanned.push(*id));
         if !unplanned.is_empty() {

@@ -35,6 +35,24 @@ impl From<image::Error> for Fault {
     }
 }
 
+/// What became of one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded {
+    /// Its pixels are in the row.
+    Pixels(image::Source),
+    /// It gives none.
+    Fault(Fault),
+}
+
+impl From<Result<image::Source, Fault>> for Decoded {
+    fn from(result: Result<image::Source, Fault>) -> Decoded {
+        match result {
+            Ok(source) => Decoded::Pixels(source),
+            Err(fault) => Decoded::Fault(fault),
+        }
+    }
+}
+
 /// Lets `decode` work on an image; a panic becomes a fault. The decoder starts afresh with its next image.
 pub(crate) fn guarded<T>(bytes: &[u8], decode: impl FnOnce() -> Result<T, image::Error>) -> Result<T, Fault> {
     let caught = catch_unwind(AssertUnwindSafe(|| {

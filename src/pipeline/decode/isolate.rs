@@ -22,7 +22,7 @@ use crate::image::{self, Packer};
 use crate::telemetry;
 use crate::tensor::{Layout, RowMut};
 
-use super::fault::Fault;
+use super::fault::{Decoded, Fault};
 use super::frame;
 
 /// The hidden command that a decode process is started with.
@@ -89,7 +89,7 @@ impl Apart {
         bytes: &[u8],
         layout: Layout,
         row: RowMut<'_>,
-    ) -> Result<Result<image::Source, Fault>, Failure> {
+    ) -> Result<Decoded, Failure> {
         let expected = 4 * (self.options.image_size as usize).pow(2);
         let mut second = false;
         loop {
@@ -100,7 +100,7 @@ impl Apart {
             let lost = match process.ask(bytes, &mut self.square, expected) {
                 Ok(answer) => {
                     self.process = Some(process);
-                    if answer.is_ok() {
+                    if matches!(answer, Decoded::Pixels(_)) {
                         self.packer.pack(&self.square, layout, row);
                     }
                     return Ok(answer);
@@ -110,7 +110,9 @@ impl Apart {
             let how = process.end(lost);
             tracing::error!("a decode process {how}");
             if second {
-                return Ok(Err(Fault::fatal(format!("the decoder's process {how} on this image"))));
+                return Ok(Decoded::Fault(Fault::fatal(format!(
+                    "the decoder's process {how} on this image"
+                ))));
             }
             second = true;
         }
@@ -200,12 +202,7 @@ impl Process {
     }
 
     /// The answer for one image; its pixels, if it has any, are left in `square`.
-    fn ask(
-        &mut self,
-        bytes: &[u8],
-        square: &mut Vec<u8>,
-        expected: usize,
-    ) -> Result<Result<image::Source, Fault>, Lost> {
+    fn ask(&mut self, bytes: &[u8], square: &mut Vec<u8>, expected: usize) -> Result<Decoded, Lost> {
         frame::send(&mut self.stream, &(), bytes)?;
         let answer: Result<image::Source, Fault> =
             frame::receive(&mut self.stream, square, expected as u64)?.ok_or(Lost::Gone)?;
@@ -213,7 +210,7 @@ impl Process {
             Ok(_) if square.len() != expected => {
                 Err(Lost::Nonsense(format!("{} bytes of pixels instead of {expected}", square.len())))
             }
-            _ => Ok(answer),
+            _ => Ok(answer.into()),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::image::{self, Decoder};
 use crate::job::JobError;
 use crate::tensor::{Layout, RowMut};
 
-use self::fault::{Fault, guarded};
+use self::fault::{Decoded, guarded};
 use self::isolate::{Apart, Isolation};
 
 /// The decoder of one worker. The rows are the same, to the bit, whichever it is.
@@ -36,14 +36,9 @@ impl Decoding {
     ///
     /// # Errors
     /// No decoder can be had: nothing is said about the image.
-    pub fn decode(
-        &mut self,
-        bytes: &[u8],
-        layout: Layout,
-        row: RowMut<'_>,
-    ) -> Result<Result<image::Source, Fault>, Failure> {
+    pub fn decode(&mut self, bytes: &[u8], layout: Layout, row: RowMut<'_>) -> Result<Decoded, Failure> {
         match self {
-            Decoding::Here(decoder) => Ok(guarded(bytes, || decoder.decode_into(bytes, layout, row))),
+            Decoding::Here(decoder) => Ok(guarded(bytes, || decoder.decode_into(bytes, layout, row)).into()),
             Decoding::Apart(apart) => apart.decode(bytes, layout, row),
         }
     }

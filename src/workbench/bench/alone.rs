@@ -11,19 +11,21 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::dataset::{Part, PartEnd};
 use crate::engine::{Engine, EngineError, Outputs, Ready, Slot, SlotPool};
 use crate::failure::{Exit, Failure};
+use crate::ids::AttemptId;
 use crate::output::{self, PartTime};
 use crate::sample::{ImageFacts, Sample};
 use crate::store::{Location, ParquetObject};
 
+use crate::pipeline::byte_budget::ByteBudget;
 use crate::pipeline::decode::isolate::Isolation;
-use crate::pipeline::intake::ByteBudget;
+use crate::pipeline::decode_pool::DecodePool;
 use crate::pipeline::memory::Memory;
 use crate::pipeline::open_parts::OpenParts;
-use crate::pipeline::part::read_part;
+use crate::pipeline::part::{ReadPart, read_part};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::shared::Shared;
 use crate::pipeline::shutdown::Shutdown;
-use crate::pipeline::work::{DecodeJob, Work, WorkQueue, Workshop};
+use crate::pipeline::work_queue::{DecodeJob, Work, WorkQueue};
 use crate::runner::job::context;
 
 use super::report::{Encoded, Measured};
@@ -109,7 +111,10 @@ impl<'a> Alone<'a> {
                 let (shared, part) = (shared.clone(), part.clone());
                 tasks.spawn(async move {
                     let read = read_part(&shared, &part).await?;
-                    Ok::<_, Failure>(read.map_or(PartEnd::default(), |attempt| attempt.end))
+                    Ok::<_, Failure>(match read {
+                        ReadPart::Whole(attempt) => attempt.end,
+                        ReadPart::Damaged(_) => PartEnd::default(),
+                    })
                 });
             }
             while let Some(ended) = tasks.join_next().await {
@@ -156,7 +161,7 @@ impl<'a> Alone<'a> {
         let (queue, progress) = (Arc::new(WorkQueue::default()), Arc::new(Progress::default()));
         let shutdown = Shutdown::default();
         let (outputs, _none) = async_channel::bounded(1);
-        let workers = Workshop {
+        let workers = DecodePool {
             queue: queue.clone(),
             image: job.image,
             isolation: Isolation::Off,
@@ -179,7 +184,7 @@ impl<'a> Alone<'a> {
         let feed = async {
             let mut images = images.iter().cycle().take(most).peekable();
             while images.peek().is_some() && !is_over(began, options.time) {
-                let Some(mut filling) = pool.acquire(0, 0).await else { break };
+                let Some(mut filling) = pool.acquire(AttemptId::default(), 0).await else { break };
                 while let Some((sample, bytes)) = images.next_if(|_| !filling.is_full()) {
                     let Some(row) = filling.row(sample.clone()) else { break };
                     let since = Instant::now();

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use crate::engine::{Engine, EngineError, Ready, RowSlot, SlotPool};
 use crate::failure::{Exit, Failure};
+use crate::ids::AttemptId;
 use crate::job::ResolvedJob;
 use crate::pipeline::decode::Decoding;
-use crate::pipeline::decode::fault::Fault;
+use crate::pipeline::decode::fault::{Decoded, Fault};
 use crate::pipeline::decode::isolate::Isolation;
 use crate::sample::ImageFacts;
 use crate::tensor::Layout;
@@ -32,7 +33,7 @@ impl Feeder {
     /// Decodes images, no more than a batch. Those that fail are rows of zeros that say so.
     pub async fn fill(&mut self, images: &[Image]) -> Result<Ready, Failure> {
         let gone = || Failure::from(EngineError::Run("the batch was lost".to_owned()));
-        let mut filling = self.pool.acquire(0, 0).await.ok_or_else(gone)?;
+        let mut filling = self.pool.acquire(AttemptId::default(), 0).await.ok_or_else(gone)?;
         let many = self.decoders.len();
         let mut shares: Vec<Vec<(RowSlot, &Bytes)>> = (0..many).map(|_| Vec::new()).collect();
         for (position, (sample, bytes)) in images.iter().enumerate() {
@@ -68,11 +69,11 @@ impl Feeder {
 fn decode(decoder: &mut Decoding, layout: Layout, share: Vec<(RowSlot, &Bytes)>) -> Result<(), Failure> {
     for (mut row, bytes) in share {
         match row.write(|pixels| decoder.decode(bytes, layout, pixels)) {
-            Some(Ok(Ok(source))) => {
+            Some(Ok(Decoded::Pixels(source))) => {
                 let (width, height, format) = (source.width, source.height, source.format.as_str());
                 row.done(ImageFacts { width, height, format });
             }
-            Some(Ok(Err(Fault { error, .. }))) => {
+            Some(Ok(Decoded::Fault(Fault { error, .. }))) => {
                 let key = row.sample_mut().map(|sample| sample.key.clone());
                 tracing::warn!(key, "left out of the sample: {}", error.message);
                 row.fail(None, error);

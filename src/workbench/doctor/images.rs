@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::failure::{Exit, Failure};
 use crate::job::ResolvedJob;
 use crate::pipeline::decode::Decoding;
-use crate::pipeline::decode::fault::Fault;
+use crate::pipeline::decode::fault::{Decoded, Fault};
 use crate::pipeline::decode::isolate::Isolation;
 use crate::runner::job::Opened;
 use crate::sample::RowError;
@@ -37,7 +37,9 @@ fn decode(images: &[Image], job: &ResolvedJob) -> Result<Vec<(String, RowError)>
     let mut row = vec![0.0; 3 * (job.image.image_size as usize).pow(2)];
     let mut broken = Vec::new();
     for (sample, bytes) in images {
-        if let Err(Fault { error, .. }) = decoder.decode(bytes, Layout::Nchw, RowMut::F32(&mut row))? {
+        if let Decoded::Fault(Fault { error, .. }) =
+            decoder.decode(bytes, Layout::Nchw, RowMut::F32(&mut row))?
+        {
             broken.push((sample.key.clone(), error));
         }
     }

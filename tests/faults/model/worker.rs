@@ -104,7 +104,7 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
     let pairs = vec![("tresnet.fingerprint".to_owned(), frozen.fingerprint.clone())];
     let context = PartContext { schema: rows.schema(), pairs, compress: false };
     loop {
-        if job.share.ends_before(planner.parts()) {
+        if job.share.ends_before(planner.next_part()) {
             planner.only_look();
         }
         let Some(segment) = planner.next_segment().await? else { break };

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use serde_json::Value;
+use tresnet_batch::ids::PartId;
 use tresnet_batch::pipeline::share::Share;
 
 use crate::support::{python, root};
@@ -86,7 +87,8 @@ fn several_workers_ask_for_what_the_formulas_say() {
 #[test]
 fn ranges_behind_a_plan_ask_for_what_the_formulas_say() {
     // 313 parts
-    let ranges = [(0, 99), (100, 199), (200, 312)].map(|(first, last)| Share::Parts { first, last });
+    let ranges = [(0, 99), (100, 199), (200, 312)]
+        .map(|(first, last)| Share::Parts { first: PartId(first), last: PartId(last) });
     holds(20_000, 64, true, &ranges);
 }
 

@@ -1,116 +1,32 @@
-//! The CPU workers: one pool of threads decodes images and makes rows, rows first.
+//! The CPU workers: one pool of threads decodes images and makes rows.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use async_channel::Sender;
-use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::engine::{Outputs, RowSlot};
+use crate::engine::Outputs;
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::output::{self, Predictions};
-use crate::sample::{ImageFacts, RowOutcome};
+use crate::sample::ImageFacts;
 use crate::telemetry::trace::Fact;
 use crate::tensor::Layout;
 
-use super::budget;
 use super::decode::Decoding;
-use super::decode::fault::Fault;
+use super::decode::fault::{Decoded, Fault};
 use super::decode::isolate::Isolation;
+use super::error_budget;
 use super::failed::FailedImage;
 use super::open_parts::OpenParts;
 use super::progress::Progress;
 use super::shutdown::Shutdown;
-
-/// An image to decode into its row. The byte permit dies with it.
-pub(crate) struct DecodeJob {
-    pub row: RowSlot,
-    pub bytes: Bytes,
-    pub permit: Option<OwnedSemaphorePermit>,
-    /// Since when it waits for a worker.
-    pub since: Instant,
-}
-
-/// A batch whose numbers are there.
-pub(crate) struct Done {
-    pub part: u32,
-    pub first_offset: u32,
-    pub rows: Vec<RowOutcome>,
-    pub outputs: Outputs,
-}
-
-/// Work for the pool. It needs no bound of its own: a decode job holds a row of a slot and a finished batch
-/// holds outputs of a pool, so both lists are as short as those pools are small.
-#[derive(Default)]
-pub(crate) struct WorkQueue {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    rows: VecDeque<Done>,
-    decode: VecDeque<DecodeJob>,
-    closed: bool,
-}
-
-pub(crate) enum Work {
-    Rows(Done),
-    Decode(DecodeJob),
-}
-
-impl WorkQueue {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn decode(&self, job: DecodeJob) {
-        self.state().decode.push_back(job);
-        self.changed.notify_one();
-    }
-
-    pub fn rows(&self, done: Done) {
-        self.state().rows.push_back(done);
-        self.changed.notify_one();
-    }
-
-    /// Drops the images that wait: their parts are given up.
-    pub fn forget_images(&self) {
-        let images = std::mem::take(&mut self.state().decode);
-        drop(images);
-    }
-
-    /// No more work comes; what is queued is still done.
-    pub fn close(&self) {
-        self.state().closed = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits for the next piece of work; `None` once there is none and the queue is closed.
-    pub fn next(&self) -> Option<Work> {
-        let mut state = self.state();
-        loop {
-            if let Some(done) = state.rows.pop_front() {
-                return Some(Work::Rows(done));
-            }
-            if let Some(job) = state.decode.pop_front() {
-                return Some(Work::Decode(job));
-            }
-            if state.closed {
-                return None;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
+use super::work_queue::{DecodeJob, Done, Work, WorkQueue, batch_facts};
 
 /// What every worker needs.
-pub(crate) struct Workshop {
+pub(crate) struct DecodePool {
     pub queue: Arc<WorkQueue>,
     pub image: image::Options,
     pub isolation: Isolation,
@@ -125,16 +41,16 @@ pub(crate) struct Workshop {
     pub is_whole: bool,
 }
 
-impl Workshop {
+impl DecodePool {
     /// Starts the threads.
     pub fn open(self, threads: usize) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let workshop = Arc::new(self);
+        let pool = Arc::new(self);
         let start = |index| {
-            let workshop = workshop.clone();
-            let decoding = Decoding::new(workshop.image, &workshop.isolation)?;
+            let pool = pool.clone();
+            let decoding = Decoding::new(pool.image, &pool.isolation)?;
             std::thread::Builder::new()
                 .name(format!("decode-{index}"))
-                .spawn(move || workshop.work(decoding))
+                .spawn(move || pool.work(decoding))
                 .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start a decode thread", error))
         };
         (0..threads).map(start).collect()
@@ -160,8 +76,8 @@ impl Workshop {
             .is_on()
             .then(|| row.sample_mut().map(|sample| (sample.row_id, sample.key.clone())));
         match row.write(|pixels| decoding.decode(&bytes, self.layout, pixels)) {
-            Some(Ok(Ok(source))) => row.done(facts(source)),
-            Some(Ok(Err(Fault { source, error }))) => row.fail(source.map(facts), error),
+            Some(Ok(Decoded::Pixels(source))) => row.done(facts(source)),
+            Some(Ok(Decoded::Fault(Fault { source, error }))) => row.fail(source.map(facts), error),
             Some(Err(failure)) => {
                 row.abandon();
                 self.shutdown.fail_now(failure);
@@ -179,10 +95,10 @@ impl Workshop {
 
     fn make_rows(&self, done: Done) {
         let began = Instant::now();
-        let Done { part, first_offset, rows, outputs } = done;
-        let (mut id, count) = (None, rows.len());
-        if let Some(open) = self.parts.get(part) {
-            id = open.id();
+        let Done { attempt, first_offset, rows, outputs } = done;
+        let (mut part, count) = (None, rows.len());
+        if let Some(open) = self.parts.get(attempt) {
+            part = open.part();
             let predictions = Predictions {
                 logits: &outputs.logits[..rows.len() * self.output.classes],
                 embedding: &outputs.embedding[..rows.len() * self.output.dim],
@@ -198,7 +114,7 @@ impl Workshop {
                         if self.is_whole
                             && self.progress.errors() > 0
                             && let Err(failure) =
-                                budget::judge(&self.progress.snapshot(), self.max_error_fraction)
+                                error_budget::judge(&self.progress.snapshot(), self.max_error_fraction)
                         {
                             self.shutdown.fail(failure);
                         }
@@ -214,13 +130,8 @@ impl Workshop {
         // the pool has room for every `Outputs`; it is closed only when nobody needs them any more
         drop(self.outputs.try_send(outputs));
         self.progress.meters.rows.since(began);
-        self.progress.trace.span("rows", began, &batch_facts(id, count));
+        self.progress.trace.span("rows", began, &batch_facts(part, count));
     }
-}
-
-/// What a span says of a batch; that of the first images belongs to no part.
-pub(super) fn batch_facts(part: Option<u32>, rows: usize) -> [(&'static str, Fact<'static>); 2] {
-    [("part", Fact::Number(part.map_or(-1, i64::from))), ("rows", Fact::Number(rows as i64))]
 }
 
 fn facts(source: image::Source) -> ImageFacts {
