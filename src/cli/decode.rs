@@ -14,7 +14,7 @@ use crate::image;
 use crate::pipeline::decode::Decoding;
 use crate::pipeline::decode::fault::{Decoded, Fault};
 use crate::pipeline::decode::isolate::Isolation;
-use crate::runner::job::open_job;
+use crate::runner::opened::open_job;
 use crate::sample::{ErrorKind, RowError};
 use crate::tensor::{Layout, RowMut};
 

@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::job::Source;
 use crate::pipeline::decode::isolate::Isolation;
 use crate::pipeline::share::Share;
-use crate::runner::job::Invocation;
+use crate::runner::opened::Invocation;
 
 use super::Cli;
 

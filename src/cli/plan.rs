@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::dataset::{FolderTargets, PlanSource};
 use crate::failure::Failure;
 use crate::job::{Format, FrozenTruth, ResolvedJob, Sets};
-use crate::runner::job::{Opened, open_job, write_plan};
+use crate::runner::opened::{Opened, open_job};
+use crate::runner::plan::write_plan;
 
 use super::job::JobArgs;
 use super::print::{count, line};

@@ -16,8 +16,9 @@ use crate::pipeline::share::Share;
 use crate::pipeline::shutdown::Shutdown;
 use crate::report::Verdict;
 use crate::runner::finish::Finished;
-use crate::runner::job::{Ended, Invocation, run_job};
 use crate::runner::metrics::RunEnd;
+use crate::runner::opened::Invocation;
+use crate::runner::run::{Ended, run_job};
 use crate::store::Location;
 use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 

@@ -54,3 +54,26 @@ impl DeviceSummary {
         texts.collect::<Vec<_>>().join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_of_one_name_are_counted() {
+        let mut ran = DeviceSummary {
+            provider: "cuda",
+            devices: ["a", "b", "a"].map(str::to_owned).to_vec(),
+            batch_size: 1,
+            precision: String::new(),
+            options: String::new(),
+            onnxruntime: String::new(),
+            why: None,
+            is_surprising: false,
+            tried: Vec::new(),
+        };
+        assert_eq!(ran.devices_text(), "2 × a, b");
+        ran.devices.truncate(1);
+        assert_eq!(ran.devices_text(), "a");
+    }
+}

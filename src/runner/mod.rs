@@ -1,10 +1,14 @@
-//! A job from its file to its `_SUCCESS`: resolved, frozen, loaded, run, finished.
+//! A job from its file to its `_SUCCESS`: opened, planned, loaded, run, finished.
 
-pub(crate) mod device;
-pub(crate) mod exclude;
+pub(crate) mod devices;
+mod exclude;
 pub mod finish;
 pub(crate) mod inputs;
-pub(crate) mod job;
 mod lock;
 pub(crate) mod metrics;
+pub(crate) mod opened;
+pub(crate) mod plan;
 pub mod preflight;
+pub(crate) mod provider;
+pub(crate) mod run;
+pub(crate) mod session;

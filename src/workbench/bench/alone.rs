@@ -26,11 +26,11 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::shared::Shared;
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::work_queue::{DecodeJob, Work, WorkQueue};
-use crate::runner::job::context;
+use crate::runner::opened::context;
 
 use super::report::{Encoded, Measured};
 use super::scratch::File;
-use super::{Bench, is_over};
+use super::stages::{Bench, is_over};
 use crate::workbench::sampling::some_images::SomeImages;
 
 /// What one stage leaves for the next.

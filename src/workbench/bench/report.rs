@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::pipeline::progress::Snapshot;
 use crate::pipeline::utilisation::{Bottleneck, Utilisation};
 
-use super::Bench;
+use super::stages::Bench;
 
 /// One round of a stage.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,10 @@
 
 mod compared;
 mod feeder;
+mod options;
 mod source;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::engine::{Engine, Observer, OrtCpu, Runtime};
 use crate::failure::{Exit, Failure};
@@ -19,33 +19,11 @@ use crate::model::{Form, INPUT, Metadata, Precision};
 use super::sampling::images::{Image, Wanted};
 pub use compared::Compared;
 use feeder::Feeder;
+pub use options::Measuring;
 use source::Opened;
 
 /// Images of a batch whose maps are all looked at: 29 MB each for TResNet-M at 224.
 const OBSERVED_AT_ONCE: usize = 8;
-
-/// What a person asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Measuring<'a> {
-    /// A checkpoint, or a fp32 graph of ours.
-    pub model: &'a Path,
-    /// timm's configuration; default: the one beside the checkpoint.
-    pub config: Option<&'a Path>,
-    /// Pixels a side; default: the job's, or the model's own.
-    pub image_size: Option<u32>,
-    /// A job file, or a folder of images.
-    pub calibrate: &'a str,
-    /// Where the images of the comparison are; default: others of `calibrate`.
-    pub check: Option<&'a str>,
-    /// Images whose maps are looked at.
-    pub images: usize,
-    /// Images of the comparison.
-    pub checks: usize,
-    /// Which of the evenly spread samples is taken.
-    pub seed: u64,
-    /// `--onnxruntime`.
-    pub onnxruntime: Option<&'a Path>,
-}
 
 /// An int8 graph and what it is worth.
 #[derive(Debug)]

@@ -13,8 +13,9 @@ use crate::model::quantize::check;
 use crate::model::{Form, Metadata, Precision};
 use crate::runner::inputs::Input;
 
-use super::Measuring;
 use crate::workbench::sampling::images::{self, Sampled, Wanted};
+
+use super::options::Measuring;
 
 /// Nothing is written, but a job names where it would be.
 const NOWHERE: &str = "s3://nowhere/none";

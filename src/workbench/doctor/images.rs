@@ -7,7 +7,7 @@ use crate::job::ResolvedJob;
 use crate::pipeline::decode::Decoding;
 use crate::pipeline::decode::fault::{Decoded, Fault};
 use crate::pipeline::decode::isolate::Isolation;
-use crate::runner::job::Opened;
+use crate::runner::opened::Opened;
 use crate::sample::RowError;
 use crate::tensor::{Layout, RowMut};
 use crate::workbench::sampling::images::{First, Image, first};

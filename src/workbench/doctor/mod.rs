@@ -20,9 +20,9 @@ use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobSpec, LoadedModel, ResolvedJob, load};
 use crate::store::{Location, Role, Settings};
 
-use crate::runner::device::{choice_for, for_defaults};
 use crate::runner::inputs::Input;
-use crate::runner::job::{Invocation, Opened};
+use crate::runner::opened::{Invocation, Opened};
+use crate::runner::provider::{choice_for, for_defaults};
 
 use check::Findings;
 pub use check::{Check, State};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Layout, Standing};
-use crate::runner::job::Opened;
+use crate::runner::opened::Opened;
 use crate::runner::preflight::created_twice;
 use crate::store::{Location, Race, StoreError};
 use crate::telemetry;

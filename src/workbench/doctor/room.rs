@@ -6,7 +6,7 @@ use crate::engine::{available_memory, free_disk};
 use crate::failure::{Exit, Failure};
 use crate::job::ResolvedJob;
 use crate::pipeline::memory::{Memory, filling};
-use crate::runner::device::Devices;
+use crate::runner::devices::Devices;
 use crate::store::Location;
 
 use super::check::Findings;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::dataset::{FolderTargets, PlanSource};
 use crate::failure::{Exit, Failure};
 use crate::job::{Format, ResolvedJob};
-use crate::runner::device::{Devices, WarmUp};
+use crate::runner::devices::{Devices, WarmUp};
 use crate::runner::inputs::any_row;
-use crate::runner::job::Opened;
+use crate::runner::opened::Opened;
 use crate::workbench::bench::{BenchOptions, BenchReport, measure};
 
 use super::check::Findings;
@@ -56,7 +56,7 @@ pub(super) async fn whole(
     let has_images = source.is_some() && images::look(&opened, found).await;
     output::standing(&opened, other, found).await;
     output::writes(&opened.output, found).await;
-    let devices = found.take("device", opened.devices(WarmUp::Full).await);
+    let devices = found.take("device", Devices::load(&opened, WarmUp::Full).await);
     if let Some(devices) = &devices {
         device(devices, found);
         room::memory(&job, devices, found);

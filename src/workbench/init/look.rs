@@ -11,7 +11,7 @@ use crate::failure::{Exit, Failure};
 use crate::job::Format;
 use crate::store::{Entry, Location, Role};
 
-use super::impatient;
+use super::checked::impatient;
 
 /// Objects that are looked at: two pages of a listing.
 const OBJECTS: u64 = 2000;

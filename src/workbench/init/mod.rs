@@ -1,19 +1,18 @@
 //! A first job file: the input and the model are looked at, and what fits them is typed.
 
+mod checked;
 mod look;
 mod targets;
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::Provider;
 use crate::failure::{Exit, Failure};
-use crate::job::{Draft, JobError, JobSpec, LoadedModel, ResolvedJob, Source, TargetsSpec, parse_text};
-use crate::store::{Settings, Uri};
+use crate::job::{Draft, LoadedModel, TargetsSpec};
+use crate::runner::inputs::any_row;
+use crate::store::Uri;
 
-use super::doctor::PATIENCE;
-use crate::runner::inputs::{Input, any_row};
-
-use look::{Found, look};
+use checked::CheckedDraft;
+use look::look;
 
 /// Files of weights that a folder is searched for, as they are published.
 const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.onnx"];
@@ -62,40 +61,14 @@ pub async fn start_job(start: &Start<'_>) -> Result<Draft, Failure> {
         are_few: found.are_few,
         output,
     };
-    let plain = Try::of(&draft, start.file, &model).await?;
+    let plain = CheckedDraft::of(&draft, start.file, &model).await?;
     let source = plain.input.source(&plain.job, None)?;
     any_row(source.as_ref()).await.map_err(|failure| targets::of_a_list(failure, &draft))?;
     let (chosen, why) = targets::choose(&draft, &plain, &found, start.file, &model).await?;
     (draft.targets, draft.targets_why) = (chosen, why);
     // what was written is what was meant
-    Try::of(&draft, start.file, &model).await?;
+    CheckedDraft::of(&draft, start.file, &model).await?;
     Ok(draft)
-}
-
-/// A draft, read as a job file and held against input and model.
-struct Try {
-    job: ResolvedJob,
-    input: Input,
-}
-
-impl Try {
-    async fn of(draft: &Draft, file: &Path, model: &LoadedModel) -> Result<Try, Failure> {
-        let spec: JobSpec = parse_text(&draft.text(), &draft.file, &Source::default())?;
-        if spec.input.uri != draft.uri || spec.output.uri != draft.output || spec.model.path != draft.model {
-            let why = "a job file takes `${…}` in an address or a path for a variable; rename it".to_owned();
-            return Err(JobError::Mismatch(why).into());
-        }
-        spec.input.check()?;
-        let input = Input::open(&spec, impatient()).await?;
-        // what computes decides some defaults, and none that matters here
-        let job = ResolvedJob::resolve(&spec, file, model, Provider::Cpu, None, input.observed())?;
-        Ok(Try { job, input })
-    }
-}
-
-/// For somebody who waits.
-fn impatient() -> Settings {
-    Settings { retry: PATIENCE, ..Settings::default() }
 }
 
 /// The file of weights that is meant.

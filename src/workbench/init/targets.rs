@@ -8,7 +8,8 @@ use crate::job::{Draft, Format, LoadedModel, TargetsSpec};
 use crate::sample::RowError;
 use crate::workbench::sampling::images::{First, first};
 
-use super::{Found, Try};
+use super::checked::CheckedDraft;
+use super::look::Found;
 
 /// Images that are read to see what stands beside them.
 const FIRST: usize = 16;
@@ -18,7 +19,7 @@ const VALIDATION: &str = "ILSVRC2012_val_";
 /// The targets that fit, and why these or none: a sentence.
 pub(super) async fn choose(
     draft: &Draft,
-    plain: &Try,
+    plain: &CheckedDraft,
     found: &Found,
     file: &Path,
     model: &LoadedModel,
@@ -76,7 +77,8 @@ async fn folders(draft: &Draft, found: &Found, file: &Path, model: &LoadedModel)
             "the images lie in more folders than the model has classes ({classes}), so the folders are others"
         )));
     }
-    let Try { job, input } = Try::of(&with(draft, TargetsSpec::Folder), file, model).await?;
+    let CheckedDraft { job, input } =
+        CheckedDraft::of(&with(draft, TargetsSpec::Folder), file, model).await?;
     let targets = input.folder_targets(&job).await.map_err(|failure| match failure.exit {
         Exit::Config if !found.folders.is_empty() => none(other_folders(found, classes, draft.has_names)),
         _ => failure,
@@ -120,7 +122,7 @@ async fn beside(
     file: &Path,
     model: &LoadedModel,
 ) -> Result<String, Failure> {
-    let Try { job, input } = Try::of(&with(draft, targets), file, model).await?;
+    let CheckedDraft { job, input } = CheckedDraft::of(&with(draft, targets), file, model).await?;
     let First { images, refused } = first(&input, &job, FIRST).await?;
     let is_new = |(key, _): &&(String, RowError)| {
         without.is_some_and(|without| without.refused.iter().all(|(other, _)| other != key))

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use crate::engine::{ConvSearch, CudaOptions, OrtOptions, Provider};
 use crate::failure::{Exit, Failure};
 use crate::job::LoadedModel;
@@ -11,25 +9,12 @@ use crate::model::{
     Architecture, BlockKind, Blur, Checkpoint, Design, Form, Mean, Pixels, Precision, Stem, StemDesign,
 };
 
-use super::subject::{SEED, Subject, Weights};
-use super::{Bench, Measured};
-use crate::runner::device::form_for;
+use crate::runner::session::form_for;
 
-/// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Table {
-    /// The models or networks that were named.
-    Models,
-    /// TResNet-M, L and XL at 224 and 448, beside the paper's figures.
-    Basic,
-    /// Other ways of drawing the same network.
-    Forms,
-    /// The network without one of its refinements: the speed half of the paper's ablation.
-    Ablation,
-    /// The same graph run without one of the engine's optimisations.
-    Optimisations,
-}
+use super::measured::Measured;
+use super::options::Table;
+use super::rounds::Bench;
+use super::subject::{SEED, Subject, Weights};
 
 /// Images a second on one V100, mixed precision, 224 pixels (table 4-1 of the paper, as the authors publish it).
 const PAPER: [(&str, f64); 3] = [("tresnet_m", 2930.0), ("tresnet_l", 1390.0), ("tresnet_xl", 1060.0)];

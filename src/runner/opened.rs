@@ -1,0 +1,183 @@
+//! A job resolved against its output: what every command that takes a job file begins with.
+
+use std::path::{Path, PathBuf};
+
+use crate::dataset::{Excluding, FolderTargets, PlannerOptions, Planning};
+use crate::engine::{Choice, EngineError, has_int8_dot};
+use crate::failure::Failure;
+use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
+use crate::output::{Layout, PartContext, Success};
+use crate::pipeline::decode::isolate::Isolation;
+use crate::pipeline::device_summary::DeviceSummary;
+use crate::pipeline::share::Share;
+use crate::store::{Location, Role, Settings};
+use crate::telemetry;
+use crate::telemetry::clock::now;
+
+use super::exclude;
+use super::inputs::Input;
+use super::provider::{choice_for, doubt, for_defaults};
+
+/// What a person asked for.
+#[derive(Debug, Clone)]
+pub struct Invocation<'a> {
+    /// The job file.
+    pub file: &'a Path,
+    /// Overrides and date.
+    pub source: Source<'a>,
+    /// `--onnxruntime`.
+    pub onnxruntime: Option<&'a Path>,
+    /// `--worker` or `--parts`.
+    pub share: Share,
+    /// Where images are decoded.
+    pub isolation: Isolation,
+}
+
+/// A job resolved against its output, before anything is written.
+pub struct Opened {
+    pub(crate) spec: JobSpec,
+    pub(crate) settings: Settings,
+    pub(crate) model: LoadedModel,
+    /// What will compute, as far as this machine could tell when the job was opened.
+    pub choice: Result<Choice, EngineError>,
+    pub(crate) onnxruntime: Option<PathBuf>,
+    /// The resolved job.
+    pub job: ResolvedJob,
+    pub(crate) input: Input,
+    /// Where the rows go.
+    pub output: Location,
+    /// What stands on the output already.
+    pub frozen: Option<Frozen>,
+}
+
+/// Reads job file, model and what stands on the output, and resolves them. Writes nothing.
+pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
+    let spec = load(invocation.file, &invocation.source)?;
+    let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
+    spec.input.check()?;
+    let settings = spec.storage_settings()?;
+    let input = Input::open(&spec, settings).await?;
+    let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
+    let frozen = Frozen::read(&output).await?;
+    let onnxruntime = invocation.onnxruntime;
+    let choice = choice_for(&spec, &model, onnxruntime)?;
+    let provider = for_defaults(spec.device(), &choice);
+    let observed = input.observed();
+    let job = ResolvedJob::resolve(&spec, invocation.file, &model, provider, frozen.as_ref(), observed)?;
+    if let Some(frozen) = &frozen {
+        job.check_against(frozen)?;
+    }
+    if let Some(doubt) = doubt(provider, job.precision, has_int8_dot()) {
+        tracing::warn!("{doubt}");
+    }
+    if let Some(doubt) = job.preprocess_doubt() {
+        tracing::warn!("{doubt}");
+    }
+    let onnxruntime = onnxruntime.map(Path::to_owned);
+    Ok(Opened { spec, settings, model, choice, onnxruntime, job, input, output, frozen })
+}
+
+impl Opened {
+    /// The planning side of the input, with the targets that job.json holds or that the folders show, and
+    /// without what excluded outputs have done.
+    pub async fn source(&self) -> Result<(Excluding<'static>, Option<FolderTargets>), Failure> {
+        if self.frozen.is_none() {
+            self.input.check(&self.job, self.input_uri()).await?;
+        }
+        let targets = self.targets().await?;
+        let excluded = match &self.frozen {
+            Some(frozen) => frozen.excluded.clone(),
+            None => self.excluded().await?,
+        };
+        let done =
+            exclude::open(&excluded, self.input.location.uri(), self.job.format, self.settings).await?;
+        Ok((Excluding::new(self.input.source(&self.job, targets.clone())?, done), targets))
+    }
+
+    async fn targets(&self) -> Result<Option<FolderTargets>, Failure> {
+        Ok(match &self.frozen {
+            _ if !self.job.folder_targets => None,
+            Some(frozen) => frozen.folder_targets.clone(),
+            None => Some(self.input.folder_targets(&self.job).await?),
+        })
+    }
+
+    async fn excluded(&self) -> Result<Vec<Excluded>, Failure> {
+        exclude::discover(&self.job.exclude_done, &self.output, self.settings).await
+    }
+
+    /// Where the images are, for a person.
+    pub fn input_uri(&self) -> &str {
+        &self.job.input
+    }
+
+    /// The resolved job, its input and its output.
+    pub(crate) fn into_parts(self) -> (ResolvedJob, Input, Location) {
+        (self.job, self.input, self.output)
+    }
+
+    /// Freezes the job on its output, or takes over what another process froze first.
+    pub(crate) async fn freeze(&mut self, file: &Path) -> Result<Frozen, Failure> {
+        if let Some(frozen) = &self.frozen {
+            return Ok(frozen.clone());
+        }
+        self.input.check(&self.job, self.input_uri()).await?;
+        let ours = self.job.freeze(now(), self.targets().await?, self.excluded().await?);
+        let standing = ours.create(&self.output).await?;
+        if standing != ours {
+            let (spec, model, observed) = (&self.spec, &self.model, self.input.observed());
+            let provider = for_defaults(spec.device(), &self.choice);
+            self.job = ResolvedJob::resolve(spec, file, model, provider, Some(&standing), observed)?;
+            self.job.check_against(&standing)?;
+        }
+        self.frozen = Some(standing.clone());
+        Ok(standing)
+    }
+
+    /// What stands where the job is finished.
+    pub(crate) async fn finished_before(&self) -> Result<Option<Success>, Failure> {
+        let Some(success) = Success::read(&self.output).await? else { return Ok(None) };
+        if success.fingerprint != self.job.fingerprint {
+            let why = "the output is finished for another job; take another `output.uri`".into();
+            return Err(JobError::Mismatch(why).into());
+        }
+        Ok(Some(success))
+    }
+}
+
+impl ResolvedJob {
+    pub(crate) fn planner_options(&self, planning: Planning) -> PlannerOptions {
+        PlannerOptions {
+            fingerprint: self.fingerprint.clone(),
+            rows_per_part: self.rows_per_part,
+            limit: self.limit,
+            planning,
+            sorted: self.sorted_listing,
+            disorder: Layout::DISORDER,
+        }
+    }
+}
+
+/// What every part's footer says.
+pub(crate) fn context(job: &ResolvedJob, ran: &DeviceSummary) -> PartContext {
+    let pairs = [
+        ("schema", "1"),
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("run_id", telemetry::run_id()),
+        ("fingerprint", &job.fingerprint),
+        ("model_sha256", &job.model.sha256),
+        ("arch", &job.model.arch),
+        ("precision", &ran.precision),
+        ("provider", ran.provider),
+        ("devices", &ran.devices_text()),
+        ("batch_size", &ran.batch_size.to_string()),
+        ("engine", &ran.options),
+        ("onnxruntime", &ran.onnxruntime),
+        ("preprocess", &job.preprocess_text()),
+    ];
+    PartContext {
+        schema: job.rows.schema(),
+        pairs: pairs.map(|(key, value)| (format!("tresnet.{key}"), value.to_owned())).to_vec(),
+        compress: job.compress,
+    }
+}

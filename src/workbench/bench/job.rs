@@ -1,0 +1,99 @@
+//! The rounds of a job's measurement.
+
+use crate::dataset::PlanSource;
+use crate::failure::{Exit, Failure};
+use crate::runner::devices::{Devices, WarmUp};
+use crate::runner::inputs::any_row;
+use crate::runner::opened::{Invocation, Opened, open_job};
+use crate::store::Location;
+use crate::telemetry;
+
+use super::alone::{Alone, Kept};
+use super::lent::Lent;
+use super::report::{BenchReport, Runs};
+use super::scratch;
+use super::stages::{Bench, BenchOptions};
+
+/// Parts that the whole pipeline is to finish in its time, where the job's own would take too long.
+const PARTS: usize = 2;
+
+/// Measures a job. `tell` hears what is being done.
+pub async fn bench_job(
+    invocation: &Invocation<'_>,
+    options: BenchOptions,
+    tell: &mut dyn FnMut(&str),
+) -> Result<BenchReport, Failure> {
+    let opened = open_job(invocation).await?;
+    tell("loading the model");
+    let devices = Devices::load(&opened, WarmUp::Full).await?;
+    let (source, _) = opened.source().await?;
+    any_row(&source).await?;
+    measure(opened, devices, &source, options, tell).await
+}
+
+/// As [`bench_job`], of a job whose devices are loaded and whose images, as `source` lists them, are there.
+pub(crate) async fn measure(
+    opened: Opened,
+    devices: Devices,
+    source: &dyn PlanSource,
+    options: BenchOptions,
+    tell: &mut dyn FnMut(&str),
+) -> Result<BenchReport, Failure> {
+    let Devices { mut engines, ran, .. } = devices;
+    // of several devices, the first
+    let engine = Lent::new(engines.swap_remove(0));
+    let (mut job, input, output) = opened.into_parts();
+    job.limits.batch_size = ran.batch_size;
+    let bench = Bench { job, input, engine, ran, options };
+
+    tell("listing the first images");
+    let plan = Location::in_memory("plan")?;
+    let (parts, dataset) = bench.plan(source, &plan).await?;
+    let alone = Alone::new(&bench, &plan)?;
+    let mut runs = Runs::default();
+    let mut kept = Kept::default();
+    for round in 1..=options.rounds {
+        let of = format!("round {round} of {}", options.rounds);
+        tell(&format!("{of}: fetch"));
+        runs.fetch.push(alone.fetch(&dataset, &parts, &mut kept).await?);
+        if kept.images.is_empty() {
+            return Err(Failure::new(Exit::NoInput, "none of the first images could be read"));
+        }
+        tell(&format!("{of}: decode"));
+        runs.decode.push(alone.decode(&mut kept).await?);
+        tell(&format!("{of}: engine"));
+        runs.engine.push(alone.engine(&mut kept, round == 1).await?);
+        tell(&format!("{of}: together"));
+        let rows = Location::in_memory("rows")?;
+        let rows_in_time = runs.slower_rate() * options.time.as_secs_f64();
+        let part = bench.job.rows_per_part.min(short_part(rows_in_time, bench.job.limits.batch_size));
+        runs.together.push(bench.together(source, &rows, part).await?);
+        tell(&format!("{of}: encode and commit"));
+        let files = alone.encode(&rows, &mut runs.encode).await?;
+        if options.commit {
+            let folder = format!("{}-{round}", telemetry::run_id());
+            scratch::commit(&output, &folder, files, &mut runs.commit).await?;
+        }
+    }
+    Ok(runs.report(&bench, kept.mean_bytes()))
+}
+
+/// Rows of a part in full batches, of which two are done while so many rows are: what is in an open part when the
+/// time is over cannot be encoded.
+fn short_part(rows_in_time: f64, batch: usize) -> u32 {
+    let batches = rows_in_time as usize / (PARTS * batch.max(1));
+    u32::try_from(batches.max(1) * batch).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_part_is_of_full_batches_and_two_of_them_fit_into_the_time() {
+        assert_eq!(short_part(400.0, 32), 192);
+        // a network that is slower than a batch in the time still gets one
+        assert_eq!(short_part(10.0, 32), 32);
+        assert_eq!(short_part(f64::INFINITY, 32), u32::MAX);
+    }
+}
