@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::engine::{ConvSearch, CudaOptions, OrtOptions, Provider, Wish};
+use crate::engine::{ConvSearch, CudaOptions, DeviceRequest, OrtOptions, Provider};
 use crate::failure::{Exit, Failure};
 use crate::model::Precision;
 use crate::workbench::bench::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
@@ -111,9 +111,9 @@ fn resolve(arguments: &EngineArgs, cli: &Cli) -> Result<EngineBenchOptions, Fail
     }
     let mut options = EngineBenchOptions {
         wish: match arguments.device {
-            DeviceArg::Auto => Wish::Auto,
-            DeviceArg::Cpu => Wish::Only(Provider::Cpu),
-            DeviceArg::Cuda => Wish::Only(Provider::Cuda),
+            DeviceArg::Auto => DeviceRequest::Auto,
+            DeviceArg::Cpu => DeviceRequest::Only(Provider::Cpu),
+            DeviceArg::Cuda => DeviceRequest::Only(Provider::Cuda),
         },
         onnxruntime: cli.onnxruntime.clone(),
         models: arguments.models.clone(),

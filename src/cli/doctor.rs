@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::engine::{Runtime, Survey, Wish, choose, has_int8_dot, processor};
+use crate::engine::{DeviceRequest, Runtime, Survey, choose, has_int8_dot, processor};
 use crate::failure::{Exit, Failure};
 
 use super::job::{Changes, JobArgs};
@@ -82,7 +82,7 @@ fn machine(cli: &Cli) -> Result<Summary, Failure> {
         },
     });
     // last, for it may fail
-    let choice = choose(Wish::Auto, cli.onnxruntime.as_deref())?;
+    let choice = choose(DeviceRequest::Auto, cli.onnxruntime.as_deref())?;
     let runtime = Runtime::for_choice(&choice)?;
     line(format!("ONNX Runtime {} at {}", runtime.version(), runtime.path().display()));
     line(format!("providers in it: {}", runtime.providers().join(", ")));

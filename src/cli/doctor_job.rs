@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::workbench::doctor::{Check, Estimate, Known, State, examine};
+use crate::workbench::doctor::{Check, Estimate, Exactness, State, examine};
 
 use super::job::JobArgs;
 use super::print::{count, duration, line};
@@ -42,9 +42,9 @@ fn show(check: &Check) {
 
 fn show_estimate(estimate: &Estimate, file: std::path::Display<'_>) {
     let known = match estimate.images_are {
-        Known::Exactly => "",
-        Known::AtLeast => "at least ",
-        Known::About => "about ",
+        Exactness::Exactly => "",
+        Exactness::AtLeast => "at least ",
+        Exactness::About => "about ",
     };
     let plural = if estimate.parts == 1 { "" } else { "s" };
     let each = estimate.seconds / estimate.parts.max(1) as f64;

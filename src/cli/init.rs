@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::job::TargetsSpec;
-use crate::workbench::init::{Start, start_job};
+use crate::workbench::init::{InitOptions, start_job};
 
 use super::Summary;
 use super::files::refused;
@@ -51,7 +51,7 @@ pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
     if file.exists() {
         return Err(is_there(file));
     }
-    let draft = start_job(&Start {
+    let draft = start_job(&InitOptions {
         input: &arguments.input,
         below: arguments.images.as_deref(),
         model: &arguments.model,

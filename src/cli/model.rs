@@ -10,7 +10,7 @@ use crate::job::{LoadedModel, read_labels};
 use crate::model::{
     Architecture, Checkpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing, StemDesign, load,
 };
-use crate::workbench::calibrate::Measuring;
+use crate::workbench::calibrate::CalibrationOptions;
 
 use super::print::{count, line};
 use super::quantize::{Half, QuantizeArgs, measure_half};
@@ -129,7 +129,7 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
                 }
                 (None, _) => None,
                 (Some(calibrate), Precision::Fp16) => {
-                    let measuring = Measuring {
+                    let measuring = CalibrationOptions {
                         model: weights,
                         config: config.as_deref(),
                         image_size: Some(size),

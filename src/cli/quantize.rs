@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::model::quantize::{Calibration, HALF_LIMIT, to_half};
-use crate::workbench::calibrate::{Compared, Largest, Measuring, Quantized, largest, quantize};
+use crate::workbench::calibrate::{CalibrationOptions, Compared, Largest, Quantized, largest, quantize};
 
 use super::print::{count, line, note};
 use super::{Cli, ProgressStyle, Summary, files};
@@ -48,7 +48,7 @@ pub(super) struct QuantizeArgs {
 }
 
 pub(super) async fn run(arguments: &QuantizeArgs, cli: &Cli) -> Result<Summary, Failure> {
-    let measuring = Measuring {
+    let measuring = CalibrationOptions {
         model: &arguments.model,
         config: arguments.config.as_deref(),
         image_size: arguments.image_size,
@@ -142,7 +142,7 @@ pub(super) struct Half {
 }
 
 /// Measures which maps fp16 cannot be trusted to hold.
-pub(super) async fn measure_half(measuring: &Measuring<'_>, cli: &Cli) -> Result<Half, Failure> {
+pub(super) async fn measure_half(measuring: &CalibrationOptions<'_>, cli: &Cli) -> Result<Half, Failure> {
     let Largest { values, images, left_out } = largest(measuring, &mut teller(cli)).await?;
     if left_out > 0 {
         line(format!("{} images of the sample could not be read or decoded", count(left_out)));

@@ -77,7 +77,7 @@ impl ReportArgs {
 
 pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     let target = arguments.of.open()?;
-    let Wishes { mut gates, formats } = wishes(arguments, target.job.as_ref());
+    let FinishOptions { mut gates, formats } = wishes(arguments, target.job.as_ref());
     gates.extend(arguments.require.iter().cloned());
     let gates = gates.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
     let gates = gates.map_err(|error| JobError::Mismatch(format!("a gate cannot be read: {error}")))?;
@@ -177,12 +177,12 @@ fn shown(text: &str) -> String {
 }
 
 /// What a job file wants of its report; an address alone wants JSON and Markdown.
-struct Wishes {
+struct FinishOptions {
     gates: Vec<String>,
     formats: Vec<ReportFormat>,
 }
 
-fn wishes(arguments: &ReportArgs, job: Option<&JobSpec>) -> Wishes {
+fn wishes(arguments: &ReportArgs, job: Option<&JobSpec>) -> FinishOptions {
     let typed: Vec<ReportFormat> = arguments
         .format
         .iter()
@@ -203,5 +203,5 @@ fn wishes(arguments: &ReportArgs, job: Option<&JobSpec>) -> Wishes {
         (true, true) => usual(),
         (true, false) => Vec::new(),
     };
-    Wishes { gates: of_job.map(|report| report.require.clone()).unwrap_or_default(), formats }
+    FinishOptions { gates: of_job.map(|report| report.require.clone()).unwrap_or_default(), formats }
 }

@@ -130,7 +130,7 @@ async fn run_and_show(
             summary.exit = arguments.already_done_exit;
             summary
         }
-        Ended::Share { run, ran, price_per_hour, missing, input, output } => {
+        Ended::Share { run, device: ran, price_per_hour, missing, input, output } => {
             let others = match missing {
                 Some(missing) => format!("{missing} parts of other shares are missing"),
                 None => "the plan is not whole yet".to_owned(),
@@ -162,7 +162,7 @@ async fn run_and_show(
             summary.add(utilisation::fields(run, *price_per_hour));
             summary
         }
-        Ended::Now { finished, run, rule, price_per_hour, ran, input, output } => {
+        Ended::Now { finished, run, rule, price_per_hour, device: ran, input, output } => {
             show_run(finished, run, *price_per_hour, ran, output);
             if let Some(rule) = rule {
                 line(format!("  targets by the rule {rule}"));

@@ -14,7 +14,7 @@ use super::provider::Provider;
 
 /// What a job asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum DeviceRequest {
     /// The best that this machine has.
     Auto,
     /// This one and no other.
@@ -62,9 +62,9 @@ impl Choice {
 /// # Errors
 /// [`EngineError::Runtime`] and [`EngineError::Provider`] name what is not installed, [`EngineError::NoDevice`] says
 /// why none answers.
-pub fn choose(wish: Wish, typed: Option<&Path>) -> Result<Choice, EngineError> {
+pub fn choose(request: DeviceRequest, typed: Option<&Path>) -> Result<Choice, EngineError> {
     let find = |provider| library::find(provider, typed);
-    let mut choice = decide(wish, &find, &devices)?;
+    let mut choice = decide(request, &find, &devices)?;
     choice.surprising |= choice.why.is_some() && Path::new("/dev/nvidiactl").exists();
     Ok(choice)
 }
@@ -103,16 +103,16 @@ fn devices(provider: Provider, library: &Path) -> Result<Vec<Gpu>, EngineError> 
 type Finds<'a> = &'a dyn Fn(Provider) -> Result<PathBuf, EngineError>;
 type Asks<'a> = &'a dyn Fn(Provider, &Path) -> Result<Vec<Gpu>, EngineError>;
 
-fn decide(wish: Wish, find: Finds<'_>, ask: Asks<'_>) -> Result<Choice, EngineError> {
+fn decide(request: DeviceRequest, find: Finds<'_>, ask: Asks<'_>) -> Result<Choice, EngineError> {
     let take = |provider: Provider| {
         let library = find(provider)?;
         let devices = ask(provider, &library)?;
         Ok(Choice { provider, library, devices, why: None, surprising: false })
     };
     let (mut refused, mut surprising) = (Vec::new(), false);
-    match wish {
-        Wish::Only(provider) => return take(provider),
-        Wish::Auto => {
+    match request {
+        DeviceRequest::Only(provider) => return take(provider),
+        DeviceRequest::Auto => {
             for provider in Provider::ALL.into_iter().filter(|provider| *provider != Provider::Cpu) {
                 match take(provider) {
                     Ok(choice) => return Ok(choice),
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn auto_takes_cuda_where_it_is_installed_and_a_device_answers() {
-        let choice = decide(Wish::Auto, &found, &answers).unwrap();
+        let choice = decide(DeviceRequest::Auto, &found, &answers).unwrap();
         assert_eq!((choice.provider, choice.why), (Provider::Cuda, None));
         assert_eq!(choice.library, Path::new(".runtime/cuda"));
     }
@@ -167,7 +167,7 @@ mod tests {
             (&not_installed as Finds<'_>, &answers as Asks<'_>, "run `x`", false),
             (&found, &silent, "unplugged", true),
         ] {
-            let choice = decide(Wish::Auto, find, ask).unwrap();
+            let choice = decide(DeviceRequest::Auto, find, ask).unwrap();
             assert_eq!(
                 (choice.provider, choice.library.as_path()),
                 (Provider::Cpu, Path::new(".runtime/cpu"))
@@ -179,17 +179,17 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_by_name_is_never_replaced() {
-        let refused = decide(Wish::Only(Provider::Cuda), &not_installed, &answers).unwrap_err();
+        let refused = decide(DeviceRequest::Only(Provider::Cuda), &not_installed, &answers).unwrap_err();
         assert!(matches!(refused, EngineError::Provider { .. }), "{refused}");
-        let refused = decide(Wish::Only(Provider::Cuda), &found, &silent).unwrap_err();
+        let refused = decide(DeviceRequest::Only(Provider::Cuda), &found, &silent).unwrap_err();
         assert!(matches!(refused, EngineError::NoDevice(_)), "{refused}");
-        let choice = decide(Wish::Only(Provider::Cpu), &found, &answers).unwrap();
+        let choice = decide(DeviceRequest::Only(Provider::Cpu), &found, &answers).unwrap();
         assert_eq!((choice.provider, choice.why), (Provider::Cpu, None));
     }
 
     #[test]
     fn a_number_that_no_device_has_is_named() {
-        let choice = decide(Wish::Auto, &found, &answers).unwrap();
+        let choice = decide(DeviceRequest::Auto, &found, &answers).unwrap();
         assert_eq!(choice.names(&[1, 0]).unwrap().len(), 2);
         let error = choice.names(&[0, 2]).unwrap_err().to_string();
         assert!(error.contains("device 2") && error.contains("shows 2"), "{error}");

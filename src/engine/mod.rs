@@ -45,7 +45,7 @@ mod sync {
 #[allow(clippy::duplicate_mod)]
 mod owners_model;
 
-pub use choice::{Choice, Survey, Wish, choose};
+pub use choice::{Choice, DeviceRequest, Survey, choose};
 pub use contract::{Engine, Failed};
 pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
 pub use driver::device_memory_in_use;

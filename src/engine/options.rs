@@ -1,12 +1,12 @@
 //! How engines are set up: all that `[engine]` of a job says, with nothing left open.
 
-use super::{CudaOptions, OrtOptions, Provider, Wish};
+use super::{CudaOptions, DeviceRequest, OrtOptions, Provider};
 
 /// What computes, and how. Nothing here decides what is computed.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The provider that is wanted.
-    pub device: Wish,
+    pub device: DeviceRequest,
     /// Numbers of the devices, each once, at least one.
     pub device_ids: Vec<u32>,
     /// Rows of a batch.

@@ -1,6 +1,6 @@
 //! `[engine]`, resolved: what computes, and how. None of it decides a row.
 
-use crate::engine::{Batch, ConvSearch, CudaOptions, Options, OrtOptions, Provider, Wish};
+use crate::engine::{Batch, ConvSearch, CudaOptions, DeviceRequest, Options, OrtOptions, Provider};
 use crate::model::Precision;
 
 use super::JobError;
@@ -16,11 +16,11 @@ const SMALLEST_ARENA: u64 = 16 << 20;
 
 impl JobSpec {
     /// What is asked to compute.
-    pub fn device(&self) -> Wish {
+    pub fn device(&self) -> DeviceRequest {
         match self.engine.device {
-            spec::Device::Auto => Wish::Auto,
-            spec::Device::Cpu => Wish::Only(Provider::Cpu),
-            spec::Device::Cuda => Wish::Only(Provider::Cuda),
+            spec::Device::Auto => DeviceRequest::Auto,
+            spec::Device::Cpu => DeviceRequest::Only(Provider::Cpu),
+            spec::Device::Cuda => DeviceRequest::Only(Provider::Cuda),
         }
     }
 }

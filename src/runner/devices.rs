@@ -20,7 +20,7 @@ pub(crate) struct Devices {
     /// One or more, all with the same model.
     pub engines: Vec<Box<dyn Engine>>,
     /// What they are.
-    pub ran: DeviceSummary,
+    pub device: DeviceSummary,
     /// Time of the batch that each has run, the first one's.
     pub warm_up: Duration,
 }
@@ -144,7 +144,7 @@ impl Devices {
             warm_up(engine.as_mut(), rows)?;
             times.push(began.elapsed());
         }
-        let ran = DeviceSummary {
+        let device = DeviceSummary {
             provider: choice.provider.as_str(),
             devices,
             batch_size: size,
@@ -161,7 +161,7 @@ impl Devices {
                 })
                 .collect(),
         };
-        Ok(Devices { engines, ran, warm_up: times.first().copied().unwrap_or_default() })
+        Ok(Devices { engines, device, warm_up: times.first().copied().unwrap_or_default() })
     }
 }
 

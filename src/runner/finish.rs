@@ -50,7 +50,7 @@ pub enum Outcome {
 
 /// What a job wants at its end.
 #[derive(Debug, Clone)]
-pub struct Wishes<'a> {
+pub struct FinishOptions<'a> {
     /// Files of the report.
     pub formats: &'a [ReportFormat],
     /// Gates.
@@ -77,7 +77,7 @@ pub async fn finish(
     layout: &Layout,
     frozen: &Frozen,
     plan: Plan,
-    wishes: &Wishes<'_>,
+    options: &FinishOptions<'_>,
 ) -> Result<Outcome, Failure> {
     let Plan { parts: planned, left_out, is_whole } = plan;
     if !is_whole {
@@ -115,19 +115,19 @@ pub async fn finish(
         ));
     }
     let reported =
-        Reported { output, frozen, parts: &parts, complete: true, storage: wishes.storage, truth: None };
+        Reported { output, frozen, parts: &parts, complete: true, storage: options.storage, truth: None };
     let report = reported.report(&[]).await?;
     let metrics = report.metrics();
-    let verdicts: Vec<Verdict> = wishes.gates.iter().map(|gate| gate.check(&metrics)).collect();
-    if damaged > wishes.max_damaged_inputs {
-        return Err(too_damaged(damaged, wishes.max_damaged_inputs));
+    let verdicts: Vec<Verdict> = options.gates.iter().map(|gate| gate.check(&metrics)).collect();
+    if damaged > options.max_damaged_inputs {
+        return Err(too_damaged(damaged, options.max_damaged_inputs));
     }
     let failed = failed_images(output, &parts, &report.worst, LOOKED_UP).await?;
-    if totals.error as f64 > wishes.max_error_fraction * totals.planned as f64 {
+    if totals.error as f64 > options.max_error_fraction * totals.planned as f64 {
         let by_kind = &report.counts.errors_by_kind;
-        return Err(refused(totals.error, totals.planned, wishes.max_error_fraction, by_kind, &failed));
+        return Err(refused(totals.error, totals.planned, options.max_error_fraction, by_kind, &failed));
     }
-    let files = reported.write(&report, &verdicts, wishes.formats).await?;
+    let files = reported.write(&report, &verdicts, options.formats).await?;
     let success = Success {
         protocol: PROTOCOL,
         fingerprint: frozen.fingerprint.clone(),

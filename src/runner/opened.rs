@@ -159,7 +159,7 @@ impl ResolvedJob {
 }
 
 /// What every part's footer says.
-pub(crate) fn context(job: &ResolvedJob, ran: &DeviceSummary) -> PartContext {
+pub(crate) fn context(job: &ResolvedJob, device: &DeviceSummary) -> PartContext {
     let pairs = [
         ("schema", "1"),
         ("version", env!("CARGO_PKG_VERSION")),
@@ -167,12 +167,12 @@ pub(crate) fn context(job: &ResolvedJob, ran: &DeviceSummary) -> PartContext {
         ("fingerprint", &job.fingerprint),
         ("model_sha256", &job.model.sha256),
         ("arch", &job.model.arch),
-        ("precision", &ran.precision),
-        ("provider", ran.provider),
-        ("devices", &ran.devices_text()),
-        ("batch_size", &ran.batch_size.to_string()),
-        ("engine", &ran.options),
-        ("onnxruntime", &ran.onnxruntime),
+        ("precision", &device.precision),
+        ("provider", device.provider),
+        ("devices", &device.devices_text()),
+        ("batch_size", &device.batch_size.to_string()),
+        ("engine", &device.options),
+        ("onnxruntime", &device.onnxruntime),
         ("preprocess", &job.preprocess_text()),
     ];
     PartContext {

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use crate::engine::{Choice, EngineError, Provider, Wish, choose};
+use crate::engine::{Choice, DeviceRequest, EngineError, Provider, choose};
 use crate::job::{JobError, JobSpec, LoadedModel};
 use crate::model::Precision;
 
 /// The provider that decides a job's defaults: the one asked for by name, whether this machine has it or not, or the
 /// one that was found.
-pub(crate) fn for_defaults(wish: Wish, choice: &Result<Choice, EngineError>) -> Provider {
-    match (wish, choice) {
-        (Wish::Only(provider), _) => provider,
-        (Wish::Auto, Ok(choice)) => choice.provider,
-        (Wish::Auto, Err(_)) => Provider::Cpu,
+pub(crate) fn for_defaults(request: DeviceRequest, choice: &Result<Choice, EngineError>) -> Provider {
+    match (request, choice) {
+        (DeviceRequest::Only(provider), _) => provider,
+        (DeviceRequest::Auto, Ok(choice)) => choice.provider,
+        (DeviceRequest::Auto, Err(_)) => Provider::Cpu,
     }
 }
 
@@ -22,27 +22,27 @@ pub(crate) fn choice_for(
     model: &LoadedModel,
     onnxruntime: Option<&Path>,
 ) -> Result<Result<Choice, EngineError>, JobError> {
-    let wish = spec.device();
-    let on_cpu = || choose(Wish::Only(Provider::Cpu), onnxruntime);
-    fit(choose(wish, onnxruntime), wish, model.fixed_precision(), on_cpu)
+    let request = spec.device();
+    let on_cpu = || choose(DeviceRequest::Only(Provider::Cpu), onnxruntime);
+    fit(choose(request, onnxruntime), request, model.fixed_precision(), on_cpu)
 }
 
 /// Holds what was chosen against the model's arithmetic: int8 graphs are made for processors. `auto` takes the processor
 /// for one then.
 fn fit(
     choice: Result<Choice, EngineError>,
-    wish: Wish,
+    request: DeviceRequest,
     fixed: Option<Precision>,
     on_cpu: impl FnOnce() -> Result<Choice, EngineError>,
 ) -> Result<Result<Choice, EngineError>, JobError> {
     const WHY: &str = "the model is int8, which is made for processors";
-    match (wish, choice) {
+    match (request, choice) {
         (_, choice) if fixed != Some(Precision::Int8) => Ok(choice),
-        (Wish::Only(provider), _) if provider != Provider::Cpu => Err(JobError::Mismatch(format!(
+        (DeviceRequest::Only(provider), _) if provider != Provider::Cpu => Err(JobError::Mismatch(format!(
             "{WHY}, but `engine.device` is \"{}\"; set it to \"cpu\", or let `model.path` name the weights",
             provider.as_str()
         ))),
-        (Wish::Auto, Ok(choice)) if choice.provider != Provider::Cpu => {
+        (DeviceRequest::Auto, Ok(choice)) if choice.provider != Provider::Cpu => {
             Ok(on_cpu().map(|choice| Choice { why: Some(WHY.to_owned()), surprising: true, ..choice }))
         }
         (_, choice) => Ok(choice),
@@ -68,14 +68,15 @@ mod tests {
 
     #[test]
     fn an_int8_model_stays_on_the_processor() {
-        let (cuda, int8) = (Wish::Only(Provider::Cuda), Some(Precision::Int8));
+        let (cuda, int8) = (DeviceRequest::Only(Provider::Cuda), Some(Precision::Int8));
         let refused = fit(on(Provider::Cuda), cuda, int8, || on(Provider::Cpu)).unwrap_err().to_string();
         assert!(refused.contains("int8") && refused.contains("`engine.device` is \"cuda\""), "{refused}");
-        let taken = fit(on(Provider::Cuda), Wish::Auto, int8, || on(Provider::Cpu)).unwrap().unwrap();
+        let taken =
+            fit(on(Provider::Cuda), DeviceRequest::Auto, int8, || on(Provider::Cpu)).unwrap().unwrap();
         assert_eq!(taken.provider, Provider::Cpu);
         assert!(taken.why.unwrap().contains("int8"));
-        for (wish, precision) in [(cuda, Some(Precision::Fp16)), (Wish::Auto, None)] {
-            let taken = fit(on(Provider::Cuda), wish, precision, || on(Provider::Cpu)).unwrap().unwrap();
+        for (request, precision) in [(cuda, Some(Precision::Fp16)), (DeviceRequest::Auto, None)] {
+            let taken = fit(on(Provider::Cuda), request, precision, || on(Provider::Cpu)).unwrap().unwrap();
             assert_eq!((taken.provider, taken.why), (Provider::Cuda, None));
         }
     }

@@ -15,7 +15,7 @@ use crate::report::Verdict;
 use crate::store::Location;
 
 use super::devices::{Devices, WarmUp};
-use super::finish::{Finished, Outcome, Wishes, failed_gates, finish, judge};
+use super::finish::{FinishOptions, Finished, Outcome, failed_gates, finish, judge};
 use super::lock;
 use super::opened::{Invocation, Opened, context, open_job};
 use super::preflight::preflight;
@@ -48,7 +48,7 @@ pub enum Ended {
         /// What the machine costs an hour, as the job says.
         price_per_hour: Option<f64>,
         /// What computed the rows of this run.
-        ran: Box<DeviceSummary>,
+        device: Box<DeviceSummary>,
         /// Where the images are.
         input: Location,
         /// Where the rows are.
@@ -59,7 +59,7 @@ pub enum Ended {
         /// The counters of this run.
         run: Snapshot,
         /// What computed the rows of this run.
-        ran: Box<DeviceSummary>,
+        device: Box<DeviceSummary>,
         /// What the machine costs an hour, as the job says.
         price_per_hour: Option<f64>,
         /// Parts of others that do not stand; none where the plan is not whole yet.
@@ -123,12 +123,12 @@ async fn run_to_end(
         drop(devices);
         devices = Devices::load(&opened, WarmUp::Short).await?;
     }
-    opened.job.limits.batch_size = devices.ran.batch_size;
+    opened.job.limits.batch_size = devices.device.batch_size;
     let _lock = lock::take(&opened.output, share)?;
     preflight(&opened.output, &frozen).await?;
 
-    let Devices { engines, ran, .. } = devices;
-    progress.loaded(&ran);
+    let Devices { engines, device, .. } = devices;
+    progress.loaded(&device);
     let (source, folders) = opened.source().await?;
     let Opened { job, input, output, settings, .. } = opened;
     let rule = job.rule(folders.as_ref());
@@ -142,7 +142,7 @@ async fn run_to_end(
         dataset,
         planner,
         share,
-        context: context(&job, &ran),
+        context: context(&job, &device),
         engines,
         image: job.image,
         isolation: invocation.isolation.clone(),
@@ -151,24 +151,24 @@ async fn run_to_end(
         layout: layout.clone(),
     };
     let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
-    let (run, ran, price_per_hour) = (progress.end(), Box::new(ran), job.price_per_hour);
+    let (run, device, price_per_hour) = (progress.end(), Box::new(device), job.price_per_hour);
     check_range(share, &executed.plan)?;
-    let wishes = Wishes {
+    let options = FinishOptions {
         formats: &job.report_formats,
         gates: &job.gates,
         max_error_fraction: job.limits.max_error_fraction,
         max_damaged_inputs: job.limits.max_damaged_inputs,
         storage: settings,
     };
-    let finishing = finish(&output, &layout, &frozen, executed.plan, &wishes);
+    let finishing = finish(&output, &layout, &frozen, executed.plan, &options);
     match shutdown.until(job.limits.grace, finishing).await? {
         Outcome::Finished(finished) => {
             let input = input.location;
-            Ok(Ended::Now { finished, run, rule, price_per_hour, ran, input, output })
+            Ok(Ended::Now { finished, run, rule, price_per_hour, device, input, output })
         }
         Outcome::PartsMissing { missing } if !share.is_whole() => {
             let input = input.location;
-            Ok(Ended::Share { run, ran, price_per_hour, missing, input, output })
+            Ok(Ended::Share { run, device, price_per_hour, missing, input, output })
         }
         Outcome::PartsMissing { missing } => {
             let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));

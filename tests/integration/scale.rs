@@ -24,7 +24,7 @@ use tresnet_batch::pipeline::progress::Progress;
 use tresnet_batch::pipeline::run::{Stages, execute};
 use tresnet_batch::pipeline::share::Share;
 use tresnet_batch::pipeline::shutdown::Shutdown;
-use tresnet_batch::runner::finish::{Outcome, Wishes, finish};
+use tresnet_batch::runner::finish::{FinishOptions, Outcome, finish};
 use tresnet_batch::runner::preflight::preflight;
 use tresnet_batch::store::{Location, Settings};
 use tresnet_batch::tensor::{self, Dtype};
@@ -143,7 +143,7 @@ async fn run(places: &Places, share: Share) -> Outcome {
     let opening = Opening::begin(share, output.clone(), layout.clone()).await.unwrap();
     let progress = Arc::new(Progress::default());
     let executed = execute(stages, &limits, opening, progress, Shutdown::default()).await.unwrap();
-    let wishes = Wishes {
+    let wishes = FinishOptions {
         formats: &[],
         gates: &[],
         max_error_fraction: 0.0,

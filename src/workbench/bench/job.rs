@@ -8,10 +8,10 @@ use crate::runner::opened::{Invocation, Opened, open_job};
 use crate::store::Location;
 use crate::telemetry;
 
-use super::alone::{Alone, Kept};
-use super::lent::Lent;
 use super::report::{BenchReport, Runs};
 use super::scratch;
+use super::shared_engine::SharedEngine;
+use super::stage_bench::{KeptImages, StageBench};
 use super::stages::{Bench, BenchOptions};
 
 /// Parts that the whole pipeline is to finish in its time, where the job's own would take too long.
@@ -39,37 +39,37 @@ pub(crate) async fn measure(
     options: BenchOptions,
     tell: &mut dyn FnMut(&str),
 ) -> Result<BenchReport, Failure> {
-    let Devices { mut engines, ran, .. } = devices;
+    let Devices { mut engines, device, .. } = devices;
     // of several devices, the first
-    let engine = Lent::new(engines.swap_remove(0));
+    let engine = SharedEngine::new(engines.swap_remove(0));
     let (mut job, input, output) = opened.into_parts();
-    job.limits.batch_size = ran.batch_size;
-    let bench = Bench { job, input, engine, ran, options };
+    job.limits.batch_size = device.batch_size;
+    let bench = Bench { job, input, engine, device, options };
 
     tell("listing the first images");
     let plan = Location::in_memory("plan")?;
     let (parts, dataset) = bench.plan(source, &plan).await?;
-    let alone = Alone::new(&bench, &plan)?;
+    let stage_bench = StageBench::new(&bench, &plan)?;
     let mut runs = Runs::default();
-    let mut kept = Kept::default();
+    let mut kept = KeptImages::default();
     for round in 1..=options.rounds {
         let of = format!("round {round} of {}", options.rounds);
         tell(&format!("{of}: fetch"));
-        runs.fetch.push(alone.fetch(&dataset, &parts, &mut kept).await?);
+        runs.fetch.push(stage_bench.fetch(&dataset, &parts, &mut kept).await?);
         if kept.images.is_empty() {
             return Err(Failure::new(Exit::NoInput, "none of the first images could be read"));
         }
         tell(&format!("{of}: decode"));
-        runs.decode.push(alone.decode(&mut kept).await?);
+        runs.decode.push(stage_bench.decode(&mut kept).await?);
         tell(&format!("{of}: engine"));
-        runs.engine.push(alone.engine(&mut kept, round == 1).await?);
+        runs.engine.push(stage_bench.engine(&mut kept, round == 1).await?);
         tell(&format!("{of}: together"));
         let rows = Location::in_memory("rows")?;
         let rows_in_time = runs.slower_rate() * options.time.as_secs_f64();
         let part = bench.job.rows_per_part.min(short_part(rows_in_time, bench.job.limits.batch_size));
         runs.together.push(bench.together(source, &rows, part).await?);
         tell(&format!("{of}: encode and commit"));
-        let files = alone.encode(&rows, &mut runs.encode).await?;
+        let files = stage_bench.encode(&rows, &mut runs.encode).await?;
         if options.commit {
             let folder = format!("{}-{round}", telemetry::run_id());
             scratch::commit(&output, &folder, files, &mut runs.commit).await?;

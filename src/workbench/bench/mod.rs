@@ -4,12 +4,12 @@
 //! and commit. Plan and rows go to memory; only the commit, measured alone, writes to the job's output, below a
 //! folder of control data that no reader takes for rows, and takes away what it wrote.
 
-mod alone;
 mod engine;
 mod job;
-mod lent;
 mod report;
 mod scratch;
+mod shared_engine;
+mod stage_bench;
 mod stages;
 
 pub use engine::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};

@@ -20,7 +20,7 @@ use crate::runner::opened::context;
 use crate::store::Location;
 use crate::workbench::sampling::some_images::SomeImages;
 
-use super::lent::Lent;
+use super::shared_engine::SharedEngine;
 
 /// Shards whose images are taken, at most: how many each holds is known when it has been read.
 const SHARDS: u64 = 16;
@@ -42,8 +42,8 @@ pub struct BenchOptions {
 pub(super) struct Bench {
     pub job: ResolvedJob,
     pub input: Input,
-    pub engine: Lent,
-    pub ran: DeviceSummary,
+    pub engine: SharedEngine,
+    pub device: DeviceSummary,
     pub options: BenchOptions,
 }
 
@@ -104,7 +104,7 @@ impl Bench {
             image: self.job.image,
             isolation: Isolation::Off,
             rows: self.job.rows.clone(),
-            context: context(&self.job, &self.ran),
+            context: context(&self.job, &self.device),
             output: output.clone(),
             layout: layout.clone(),
         };

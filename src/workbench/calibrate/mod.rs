@@ -16,10 +16,10 @@ use crate::job::ResolvedJob;
 use crate::model::quantize::{Calibration, Histogram, Range, Ranges, Watched, to_int8, watch};
 use crate::model::{Form, INPUT, Metadata, Precision};
 
-use super::sampling::images::{Image, Wanted};
+use super::sampling::images::{Image, SampleSize};
 pub use compared::Compared;
 use feeder::Feeder;
-pub use options::Measuring;
+pub use options::CalibrationOptions;
 use source::Opened;
 
 /// Images of a batch whose maps are all looked at: 29 MB each for TResNet-M at 224.
@@ -57,24 +57,27 @@ pub struct Largest {
 ///
 /// # Errors
 /// A model that is no fp32 network of ours, an input without images, and what reading and running can meet.
-pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> Result<Quantized, Failure> {
+pub async fn quantize(
+    measuring: &CalibrationOptions<'_>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Quantized, Failure> {
     let opened = Opened::open(measuring, measuring.calibrate).await?;
     let fp32 = opened.fp32(Form::PLAIN)?;
     // refuses what cannot become int8 before anything is read
     let (watching, names) = watch(&fp32, Watched::Int8)?;
     let runtime = Runtime::load(measuring.onnxruntime)?;
     tell("reading the sample");
-    let wanted = Wanted { images: measuring.images, seed: measuring.seed };
+    let wanted = SampleSize { images: measuring.images, seed: measuring.seed };
     let (seen, others, mut left_out, no_targets) = match measuring.check {
         None => {
-            let both = Wanted { images: measuring.images + measuring.checks, ..wanted };
+            let both = SampleSize { images: measuring.images + measuring.checks, ..wanted };
             let sample = opened.sample(both).await?;
             let (seen, others) = split(sample.images, measuring.images);
             (seen, others, sample.left_out, opened.no_targets.clone())
         }
         Some(check) => {
             let (seen, apart) = (opened.sample(wanted).await?, Opened::open(measuring, check).await?);
-            let others = apart.sample(Wanted { images: measuring.checks, ..wanted }).await?;
+            let others = apart.sample(SampleSize { images: measuring.checks, ..wanted }).await?;
             let left_out = seen.left_out + others.left_out;
             (seen.images, others.images, left_out, apart.no_targets)
         }
@@ -116,13 +119,16 @@ pub async fn quantize(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> 
 ///
 /// # Errors
 /// As [`quantize`].
-pub async fn largest(measuring: &Measuring<'_>, tell: &mut dyn FnMut(&str)) -> Result<Largest, Failure> {
+pub async fn largest(
+    measuring: &CalibrationOptions<'_>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Largest, Failure> {
     let opened = Opened::open(measuring, measuring.calibrate).await?;
     let fp32 = opened.fp32(Form::PLAIN)?;
     let (watching, names) = watch(&fp32, Watched::All)?;
     let runtime = Runtime::load(measuring.onnxruntime)?;
     tell("reading the sample");
-    let sample = opened.sample(Wanted { images: measuring.images, seed: measuring.seed }).await?;
+    let sample = opened.sample(SampleSize { images: measuring.images, seed: measuring.seed }).await?;
     let mut engine = opened.engine(&runtime, &fp32)?;
     let mut feeder = Feeder::new(&opened.job, &mut engine, OBSERVED_AT_ONCE)?;
     tell(&format!("measuring {} maps on {} images", names.len(), sample.images.len()));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// What a person asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Measuring<'a> {
+pub struct CalibrationOptions<'a> {
     /// A checkpoint, or a fp32 graph of ours.
     pub model: &'a Path,
     /// timm's configuration; default: the one beside the checkpoint.

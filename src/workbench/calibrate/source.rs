@@ -13,9 +13,9 @@ use crate::model::quantize::check;
 use crate::model::{Form, Metadata, Precision};
 use crate::runner::inputs::Input;
 
-use crate::workbench::sampling::images::{self, Sampled, Wanted};
+use crate::workbench::sampling::images::{self, SampleSize, Sampled};
 
-use super::options::Measuring;
+use super::options::CalibrationOptions;
 
 /// Nothing is written, but a job names where it would be.
 const NOWHERE: &str = "s3://nowhere/none";
@@ -33,7 +33,7 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens `address` with the model that is measured, whatever model a job names.
-    pub async fn open(measuring: &Measuring<'_>, address: &str) -> Result<Opened, Failure> {
+    pub async fn open(measuring: &CalibrationOptions<'_>, address: &str) -> Result<Opened, Failure> {
         let is_job = Path::new(address).is_file();
         if is_job {
             let source = Source { overrides: &[], date: crate::telemetry::clock::now()[..10].to_owned() };
@@ -50,7 +50,11 @@ impl Opened {
         }
     }
 
-    async fn with(measuring: &Measuring<'_>, address: &str, mut spec: JobSpec) -> Result<Opened, Failure> {
+    async fn with(
+        measuring: &CalibrationOptions<'_>,
+        address: &str,
+        mut spec: JobSpec,
+    ) -> Result<Opened, Failure> {
         spec.model.path = measuring.model.display().to_string();
         spec.model.precision = None;
         if let Some(config) = measuring.config {
@@ -78,7 +82,7 @@ impl Opened {
     }
 
     /// Reads a sample.
-    pub async fn sample(&self, wanted: Wanted) -> Result<Sampled, Failure> {
+    pub async fn sample(&self, wanted: SampleSize) -> Result<Sampled, Failure> {
         let read = images::read(&self.input, &self.job, self.folders.clone(), wanted).await;
         read.map_err(|failure| mistaken(failure, &self.address))
     }

@@ -86,7 +86,7 @@ impl Counted {
 /// How well the number of images is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Known {
+pub enum Exactness {
     /// All were counted.
     Exactly,
     /// There are more.
@@ -97,7 +97,7 @@ pub enum Known {
 
 /// Requests, by what they are for; none for a local disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Asked {
+pub struct RequestCounts {
     /// Pages of the input's listing.
     pub listings: u64,
     /// Reads of the input.
@@ -112,7 +112,7 @@ pub struct Estimate {
     /// Images.
     pub images: u64,
     /// How well that is known.
-    pub images_are: Known,
+    pub images_are: Exactness,
     /// Images a second: what reading, decoding and the network promise, each measured alone.
     pub images_per_s: f64,
     /// Images that were measured with.
@@ -126,7 +126,7 @@ pub struct Estimate {
     /// Bytes of the rows.
     pub output_bytes: u64,
     /// Requests.
-    pub requests: Asked,
+    pub requests: RequestCounts,
     /// Its price, where `job.price_per_hour` is typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
@@ -146,11 +146,11 @@ impl Estimate {
         places: &Places<'_>,
     ) -> Estimate {
         let (images, images_are) = match counted.images {
-            Some(images) if counted.is_whole => (images, Known::Exactly),
-            Some(images) => (images, Known::AtLeast),
+            Some(images) if counted.is_whole => (images, Exactness::Exactly),
+            Some(images) => (images, Exactness::AtLeast),
             None => {
                 let images = counted.bytes as f64 / measured.bytes_per_image.max(1.0);
-                (images as u64, if counted.is_whole { Known::About } else { Known::AtLeast })
+                (images as u64, if counted.is_whole { Exactness::About } else { Exactness::AtLeast })
             }
         };
         let parts = match counted.unit {
@@ -164,7 +164,7 @@ impl Estimate {
         let rate = measured.expected.images_per_s;
         let seconds = if rate > 0.0 { images as f64 / rate } else { 0.0 };
         let remote = |location: &Location| location.local_path().is_none();
-        let mut requests = Asked::default();
+        let mut requests = RequestCounts::default();
         if remote(places.input) {
             requests.listings = counted.rows.div_ceil(PAGE);
             requests.reads = counted.reads;

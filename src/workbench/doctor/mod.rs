@@ -26,21 +26,21 @@ use crate::runner::provider::{choice_for, for_defaults};
 
 use check::Findings;
 pub use check::{Check, State};
-pub use estimate::{Estimate, Known};
+pub use estimate::{Estimate, Exactness};
 use whole::whole;
 
 /// One operation is not tried for longer: somebody waits.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// What was found.
 #[derive(Debug)]
-pub struct Examined {
+pub struct DoctorReport {
     /// Everything that was looked at, in order.
     pub checks: Vec<Check>,
     /// What the job will take, where nothing was in the way of measuring.
     pub estimate: Option<Estimate>,
 }
 
-impl Examined {
+impl DoctorReport {
     /// The first look that failed, as the failure of the command.
     pub fn failure(&self) -> Option<Failure> {
         let mut failed = self.checks.iter().filter(|check| check.state == State::Failed);
@@ -54,10 +54,10 @@ impl Examined {
 }
 
 /// Looks at a job. `tell` hears of each look as soon as it is done.
-pub async fn examine(invocation: &Invocation<'_>, tell: &mut dyn FnMut(&Check)) -> Examined {
+pub async fn examine(invocation: &Invocation<'_>, tell: &mut dyn FnMut(&Check)) -> DoctorReport {
     let mut found = Findings::new(tell);
     let estimate = look(invocation, &mut found).await;
-    Examined { checks: found.checks, estimate }
+    DoctorReport { checks: found.checks, estimate }
 }
 
 async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<Estimate> {

@@ -10,7 +10,7 @@ use crate::runner::devices::Devices;
 use crate::store::Location;
 
 use super::check::Findings;
-use super::estimate::{Estimate, Known};
+use super::estimate::{Estimate, Exactness};
 
 /// Of what is left on a disk, the share above which it is called scarce.
 const SCARCE: f64 = 0.9;
@@ -25,9 +25,9 @@ pub(super) fn shown(bytes: u64) -> String {
 
 /// What a run holds beside the loaded model: batches, encoded images, and the rows of open parts.
 pub(super) fn memory(job: &ResolvedJob, devices: &Devices, found: &mut Findings<'_>) {
-    let Devices { engines, ran, .. } = devices;
+    let Devices { engines, device, .. } = devices;
     let Some(first) = engines.first() else { return };
-    let (size, spec) = (ran.batch_size, first.spec());
+    let (size, spec) = (device.batch_size, first.spec());
     let slots = Memory::slots(engines, job.limits.requests, size);
     let outputs = slots * size * 4 * (spec.classes + spec.dim);
     let batches = (slots * size * spec.row_bytes() + outputs) as u64;
@@ -65,7 +65,7 @@ pub(super) fn disk(output: &Location, estimate: &Estimate, found: &mut Findings<
             format!("the system does not tell how much is left for `{}`", folder.display()),
         );
     };
-    let or_more = if estimate.images_are == Known::AtLeast { " or more" } else { "" };
+    let or_more = if estimate.images_are == Exactness::AtLeast { " or more" } else { "" };
     let told = format!(
         "the rows will take about {}{or_more}; {} are left for `{}`",
         shown(estimate.output_bytes),

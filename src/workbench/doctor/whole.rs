@@ -104,17 +104,17 @@ fn targets(job: &ResolvedJob, folders: Option<&FolderTargets>) -> String {
 }
 
 fn device(devices: &Devices, found: &mut Findings<'_>) {
-    let Devices { ran, warm_up, .. } = devices;
+    let Devices { device, warm_up, .. } = devices;
     let told = format!(
         "{} ({}), ONNX Runtime {}; a first batch of {} took {:.2} s",
-        ran.provider,
-        ran.devices_text(),
-        ran.onnxruntime,
-        ran.batch_size,
+        device.provider,
+        device.devices_text(),
+        device.onnxruntime,
+        device.batch_size,
         warm_up.as_secs_f64()
     );
-    match &ran.why {
-        Some(why) if ran.is_surprising => {
+    match &device.why {
+        Some(why) if device.is_surprising => {
             found.warn("device", format!("{told}; `auto` takes the CPU: {why}"))
         }
         _ => found.ok("device", told),
@@ -123,7 +123,7 @@ fn device(devices: &Devices, found: &mut Findings<'_>) {
 
 /// How many images are measured with.
 fn many(devices: &Devices) -> u64 {
-    let batch = devices.ran.batch_size as u64;
+    let batch = devices.device.batch_size as u64;
     // a device that takes full batches only is measured by them
     if devices.engines.iter().any(|engine| engine.spec().fixed_batch.is_some()) {
         return (2 * batch).max(*IMAGES.start());

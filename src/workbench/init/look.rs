@@ -26,7 +26,7 @@ const SHOWN: usize = 5;
 
 /// What was found.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct FoundInput {
     /// `input.uri`
     pub uri: String,
     /// The folder of it, beside which rows may go.
@@ -45,7 +45,7 @@ pub(super) struct Found {
 }
 
 /// Looks at an address. Images of a list lie below `below`, or beside the list.
-pub(super) async fn look(typed: &str, below: Option<&str>) -> Result<Found, Failure> {
+pub(super) async fn look(typed: &str, below: Option<&str>) -> Result<FoundInput, Failure> {
     let extension = extension(typed);
     if typed.contains(['*', '{']) {
         let format = match extension.as_str() {
@@ -81,9 +81,9 @@ fn extension(typed: &str) -> String {
 }
 
 /// What the address itself says.
-fn named(typed: &str, format: Format, text: String) -> Found {
+fn named(typed: &str, format: Format, text: String) -> FoundInput {
     let (folder, _) = split_address(typed, format_extension(format));
-    Found {
+    FoundInput {
         uri: typed.to_owned(),
         folder: folder.to_owned(),
         format,
@@ -103,14 +103,14 @@ fn format_extension(format: Format) -> &'static str {
     }
 }
 
-fn list(typed: &str, below: Option<&str>) -> Found {
+fn list(typed: &str, below: Option<&str>) -> FoundInput {
     let beside = match typed.rsplit_once('/') {
         Some(("", _)) => "/",
         Some((folder, _)) => folder,
         None => ".",
     };
     let uri = below.unwrap_or(beside).to_owned();
-    Found {
+    FoundInput {
         folder: uri.clone(),
         format: Format::Manifest,
         manifest: Some(typed.to_owned()),
@@ -188,7 +188,7 @@ impl Seen {
     }
 }
 
-async fn folder(typed: &str) -> Result<Found, Failure> {
+async fn folder(typed: &str) -> Result<FoundInput, Failure> {
     let location = Location::open_with(typed, Role::Input, impatient())?;
     let mut seen = Seen::default();
     let (deadline, mut looked) = (Instant::now() + LISTING, 0);
@@ -247,7 +247,7 @@ async fn folder(typed: &str) -> Result<Found, Failure> {
     };
     let are_few = format == Format::Folder && seen.is_whole && seen.images < FEW;
     let Seen { folders, example, .. } = seen;
-    Ok(Found {
+    Ok(FoundInput {
         uri: typed.to_owned(),
         folder: typed.to_owned(),
         format,
@@ -269,7 +269,7 @@ fn many(count: u64, what: &str, or_more: &str) -> String {
 mod tests {
     use super::*;
 
-    async fn found(files: &[&str]) -> Result<Found, Failure> {
+    async fn found(files: &[&str]) -> Result<FoundInput, Failure> {
         let root = tempfile::tempdir().unwrap();
         for file in files {
             let path = root.path().join(file);

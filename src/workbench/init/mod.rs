@@ -19,7 +19,7 @@ const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.onn
 
 /// What a person asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Start<'a> {
+pub struct InitOptions<'a> {
     /// Where the images are.
     pub input: &'a str,
     /// Below which folder a list's images lie.
@@ -36,7 +36,7 @@ pub struct Start<'a> {
 ///
 /// # Errors
 /// No images, a model that cannot be read, an output that cannot be one, and what reading can meet.
-pub async fn start_job(start: &Start<'_>) -> Result<Draft, Failure> {
+pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
     let model = LoadedModel::read(&path, None)?;
     let found = look(start.input, start.below).await?;

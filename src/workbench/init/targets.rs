@@ -9,7 +9,7 @@ use crate::sample::RowError;
 use crate::workbench::sampling::images::{First, first};
 
 use super::checked::CheckedDraft;
-use super::look::Found;
+use super::look::FoundInput;
 
 /// Images that are read to see what stands beside them.
 const FIRST: usize = 16;
@@ -20,7 +20,7 @@ const VALIDATION: &str = "ILSVRC2012_val_";
 pub(super) async fn choose(
     draft: &Draft,
     plain: &CheckedDraft,
-    found: &Found,
+    found: &FoundInput,
     file: &Path,
     model: &LoadedModel,
 ) -> Result<(TargetsSpec, String), Failure> {
@@ -59,7 +59,12 @@ fn none(why: impl Into<String>) -> Failure {
 }
 
 /// Are the folders the model's classes?
-async fn folders(draft: &Draft, found: &Found, file: &Path, model: &LoadedModel) -> Result<String, Failure> {
+async fn folders(
+    draft: &Draft,
+    found: &FoundInput,
+    file: &Path,
+    model: &LoadedModel,
+) -> Result<String, Failure> {
     let classes = model.classes()?;
     let name = found.example.as_deref().and_then(|key| key.rsplit('/').next()).unwrap_or_default();
     if name.starts_with(VALIDATION) && found.folders.is_empty() {
@@ -99,7 +104,7 @@ async fn folders(draft: &Draft, found: &Found, file: &Path, model: &LoadedModel)
 }
 
 /// Why these folders are no classes, and what would be.
-fn other_folders(found: &Found, classes: usize, has_names: bool) -> String {
+fn other_folders(found: &FoundInput, classes: usize, has_names: bool) -> String {
     const SHOWN: usize = 3;
     let mut names: Vec<String> =
         found.folders.iter().take(SHOWN).map(|folder| format!("`{}`", folder.escape_debug())).collect();

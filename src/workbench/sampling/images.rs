@@ -33,7 +33,7 @@ pub(crate) type Image = (Sample, Bytes);
 
 /// How large a sample is, and which.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
+pub(crate) struct SampleSize {
     pub images: usize,
     pub seed: u64,
 }
@@ -59,7 +59,7 @@ pub(crate) async fn read(
     input: &Input,
     job: &ResolvedJob,
     folders: Option<FolderTargets>,
-    wanted: Wanted,
+    wanted: SampleSize,
 ) -> Result<Sampled, Failure> {
     let source = input.source(job, folders)?;
     any_row(source.as_ref()).await?;
@@ -85,7 +85,7 @@ pub(crate) async fn first(input: &Input, job: &ResolvedJob, images: usize) -> Re
     let most = if source.unit() == Unit::Shard { 1 } else { images as u64 };
     options.limit = Some(options.limit.map_or(most, |limit| limit.min(most)));
     let dataset = SomeImages::new(input.dataset(job, &plan).await?, images as u64);
-    let wanted = Wanted { images, seed: 0 };
+    let wanted = SampleSize { images, seed: 0 };
     gather(source.as_ref(), options, &plan, &dataset, wanted, job.limits.requests).await
 }
 
@@ -95,7 +95,7 @@ async fn gather(
     options: PlannerOptions,
     plan: &Location,
     dataset: &dyn Dataset,
-    wanted: Wanted,
+    wanted: SampleSize,
     requests: usize,
 ) -> Result<First, Failure> {
     let mut planner = Planner::new(source, plan, Layout::segment, options);
@@ -125,7 +125,11 @@ async fn gather(
 }
 
 /// The rows that are read: images, or the shards in which they are.
-async fn choose(source: &dyn PlanSource, job: &ResolvedJob, wanted: Wanted) -> Result<Vec<PlanRow>, Failure> {
+async fn choose(
+    source: &dyn PlanSource,
+    job: &ResolvedJob,
+    wanted: SampleSize,
+) -> Result<Vec<PlanRow>, Failure> {
     let is_image = source.unit() == Unit::Image;
     let most = if is_image { wanted.images } else { SHARDS };
     let mut evenly = Evenly::new(most, u64::MAX);

@@ -11,7 +11,7 @@ use tresnet_batch::output::{
 };
 use tresnet_batch::pipeline::opening::Opening;
 use tresnet_batch::pipeline::share::Share;
-use tresnet_batch::runner::finish::{Outcome, Wishes, finish};
+use tresnet_batch::runner::finish::{FinishOptions, Outcome, finish};
 use tresnet_batch::runner::preflight::preflight;
 use tresnet_batch::sample::RowOutcome;
 use tresnet_batch::store::{Location, Settings};
@@ -133,14 +133,14 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
             output::commit(&output, &layout, encoded).await?;
         }
     }
-    let wishes = Wishes {
+    let options = FinishOptions {
         formats: &[],
         gates: &[],
         max_error_fraction: 1.0,
         max_damaged_inputs: 0,
         storage: Settings::default(),
     };
-    match finish(&output, &layout, &frozen, opening.plan, &wishes).await? {
+    match finish(&output, &layout, &frozen, opening.plan, &options).await? {
         Outcome::Finished(_) => Ok(Ended::Finished),
         Outcome::PartsMissing { .. } => Ok(Ended::ShareDone),
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::{CudaOptions, OrtOptions, Wish};
+use crate::engine::{CudaOptions, DeviceRequest, OrtOptions};
 use crate::model::Precision;
 
 /// What is measured, and how long.
 #[derive(Debug, Clone)]
 pub struct EngineBenchOptions {
     /// The provider.
-    pub wish: Wish,
+    pub wish: DeviceRequest,
     /// `--onnxruntime`.
     pub onnxruntime: Option<PathBuf>,
     /// Models to measure, the first being the control of the others; none: random weights of `archs`.

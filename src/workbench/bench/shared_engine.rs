@@ -6,16 +6,16 @@ use crate::engine::{Engine, EngineError, EngineSpec, Failed, Outputs, Slot};
 
 /// A handle on an engine. One user at a time has batches in flight.
 #[derive(Clone)]
-pub(super) struct Lent {
+pub(super) struct SharedEngine {
     engine: Arc<Mutex<Box<dyn Engine>>>,
     spec: EngineSpec,
     provider: String,
 }
 
-impl Lent {
-    pub fn new(engine: Box<dyn Engine>) -> Lent {
+impl SharedEngine {
+    pub fn new(engine: Box<dyn Engine>) -> SharedEngine {
         let (spec, provider) = (engine.spec().clone(), engine.provider().to_owned());
-        Lent { engine: Arc::new(Mutex::new(engine)), spec, provider }
+        SharedEngine { engine: Arc::new(Mutex::new(engine)), spec, provider }
     }
 
     fn engine(&self) -> MutexGuard<'_, Box<dyn Engine>> {
@@ -23,7 +23,7 @@ impl Lent {
     }
 }
 
-impl Engine for Lent {
+impl Engine for SharedEngine {
     fn spec(&self) -> &EngineSpec {
         &self.spec
     }

@@ -35,14 +35,14 @@ use crate::workbench::sampling::some_images::SomeImages;
 
 /// What one stage leaves for the next.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct KeptImages {
     /// The images that were read first, for the decoders.
     pub images: Vec<(Sample, Bytes)>,
     /// Decoded batches, for the engine.
     slots: Vec<(Slot, usize)>,
 }
 
-impl Kept {
+impl KeptImages {
     pub fn mean_bytes(&self) -> f64 {
         let bytes: usize = self.images.iter().map(|(_, bytes)| bytes.len()).sum();
         bytes as f64 / self.images.len().max(1) as f64
@@ -50,16 +50,16 @@ impl Kept {
 }
 
 /// Measures stages alone.
-pub(super) struct Alone<'a> {
+pub(super) struct StageBench<'a> {
     bench: &'a Bench,
     plan: &'a Location,
     memory: Memory,
 }
 
-impl<'a> Alone<'a> {
+impl<'a> StageBench<'a> {
     pub fn new(bench: &'a Bench, plan: &'a Location) -> Result<Self, Failure> {
         let mut engine = bench.engine.clone();
-        Ok(Alone { bench, plan, memory: Memory::allocate(&mut [&mut engine], &bench.job.limits)? })
+        Ok(StageBench { bench, plan, memory: Memory::allocate(&mut [&mut engine], &bench.job.limits)? })
     }
 
     fn shared(&self, dataset: &Arc<SomeImages>, queue: &Arc<WorkQueue>, progress: &Arc<Progress>) -> Shared {
@@ -71,7 +71,7 @@ impl<'a> Alone<'a> {
             admitting: Arc::new(Semaphore::new(1)),
             queue: queue.clone(),
             parts: Arc::new(OpenParts::default()),
-            context: context(job, &self.bench.ran),
+            context: context(job, &self.bench.device),
             output: self.plan.clone(),
             layout: job.layout(),
             progress: progress.clone(),
@@ -87,7 +87,7 @@ impl<'a> Alone<'a> {
         &self,
         dataset: &Arc<SomeImages>,
         parts: &[Part],
-        kept: &mut Kept,
+        kept: &mut KeptImages,
     ) -> Result<Measured, Failure> {
         dataset.again();
         let (queue, progress) = (Arc::new(WorkQueue::default()), Arc::new(Progress::default()));
@@ -156,7 +156,7 @@ impl<'a> Alone<'a> {
     }
 
     /// Decoding on the run's own workers, of images that are in memory.
-    pub async fn decode(&self, kept: &mut Kept) -> Result<Measured, Failure> {
+    pub async fn decode(&self, kept: &mut KeptImages) -> Result<Measured, Failure> {
         let (job, options) = (&self.bench.job, &self.bench.options);
         let (queue, progress) = (Arc::new(WorkQueue::default()), Arc::new(Progress::default()));
         let shutdown = Shutdown::default();
@@ -176,7 +176,7 @@ impl<'a> Alone<'a> {
         }
         .open(job.limits.decode_threads)?;
         let (pool, ready) = (&self.memory.pool, self.memory.pool.ready());
-        let Kept { images, slots } = kept;
+        let KeptImages { images, slots } = kept;
         // an input of few images is decoded several times
         let (depth, most) = (self.bench.engine.spec().depth, options.images as usize);
         let (mut decoded, mut seconds) = (0, 0.0);
@@ -232,7 +232,7 @@ impl<'a> Alone<'a> {
     }
 
     /// The network on batches that are decoded already, as many in flight as it takes.
-    pub async fn engine(&self, kept: &mut Kept, is_first: bool) -> Result<Measured, Failure> {
+    pub async fn engine(&self, kept: &mut KeptImages, is_first: bool) -> Result<Measured, Failure> {
         let mut engine = self.bench.engine.clone();
         let outputs = self.memory.outputs.iter().take(kept.slots.len()).cloned();
         let batches: Vec<(Slot, Outputs, usize)> =
@@ -287,7 +287,7 @@ impl<'a> Alone<'a> {
                 batches
                     .extend(object.read_group(rows, group, None).await.map_err(output::OutputError::from)?);
             }
-            let context = context(&self.bench.job, &self.bench.ran);
+            let context = context(&self.bench.job, &self.bench.device);
             let end = PartEnd { rows: object.rows() as u32, ..PartEnd::default() };
             let encode = move || {
                 let began = Instant::now();
