@@ -2,6 +2,7 @@
 //! names that a module re-exports are all resolved to the file that defines them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
@@ -20,6 +21,12 @@ pub struct Import {
     pub path: String,
     /// True if unit tests alone need it.
     pub in_tests: bool,
+}
+
+impl fmt::Display for Import {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {} by `{}`", self.from.display(), self.to.display(), self.path)
+    }
 }
 
 /// All modules of a crate, by their path.
@@ -143,9 +150,8 @@ impl Imports {
                 return self.definer(&[&import.path[..], behind].concat(), &module, depth + 1);
             }
             let mut globs = here.uses.iter().filter(|import| import.name == "*");
-            return globs.find_map(|glob| {
-                self.definer(&[&glob.path[..], &path[at..]].concat(), &module, depth + 1)
-            });
+            return globs
+                .find_map(|glob| self.definer(&[&glob.path[..], &path[at..]].concat(), &module, depth + 1));
         }
         None
     }
@@ -171,16 +177,20 @@ impl Imports {
 }
 
 /// Keywords that are followed by the name of an item.
-const DEFINE: [&str; 9] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static", "macro_rules"];
+const DEFINE: [&str; 9] =
+    ["fn", "struct", "enum", "union", "trait", "type", "const", "static", "macro_rules"];
 
 /// Tokens of the first item: up to its semicolon or its braces.
 fn item_length(tokens: &[TokenTree]) -> usize {
     let starts = item_words(tokens);
-    let ends_with_semicolon = matches!(starts.first().map(String::as_str), Some("use" | "const" | "static" | "type"));
+    let ends_with_semicolon =
+        matches!(starts.first().map(String::as_str), Some("use" | "const" | "static" | "type"));
     for (at, token) in tokens.iter().enumerate() {
         match token {
             TokenTree::Punct(punct) if punct.as_char() == ';' => return at + 1,
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && !ends_with_semicolon => return at + 1,
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && !ends_with_semicolon => {
+                return at + 1;
+            }
             _ => {}
         }
     }
@@ -255,8 +265,7 @@ impl Module {
                 TokenTree::Ident(word) => path.push(word.to_string()),
                 TokenTree::Group(list) => {
                     let list: Vec<TokenTree> = list.stream().into_iter().collect();
-                    let is_comma =
-                        |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+                    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
                     for branch in list.split(is_comma).filter(|branch| !branch.is_empty()) {
                         self.add_use_tree(branch, &path, is_public, in_tests);
                     }
@@ -345,13 +354,71 @@ pub fn circles(imports: &BTreeSet<Import>) -> Vec<Vec<&Import>> {
     for import in imports.iter().filter(|import| !import.in_tests) {
         let back = reached.get(&*import.to).is_some_and(|files| files.contains(&*import.from));
         if back {
-            let group = reached[&*import.from].iter().filter(|file| {
-                reached.get(*file).is_some_and(|files| files.contains(&*import.from))
-            });
+            let group = reached[&*import.from]
+                .iter()
+                .filter(|file| reached.get(*file).is_some_and(|files| files.contains(&*import.from)));
             groups.entry(group.copied().collect()).or_default().push(import);
         }
     }
     let mut circles: Vec<Vec<&Import>> = groups.into_values().collect();
     circles.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
     circles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn imports(files: &[(&str, &str)]) -> BTreeSet<Import> {
+        let mut imports = Imports { modules: BTreeMap::new() };
+        imports.read_source(Path::new("lib.rs"), "");
+        for (file, source) in files {
+            imports.read_source(Path::new(file), source);
+        }
+        imports.all()
+    }
+
+    fn pairs(files: &[(&str, &str)]) -> Vec<String> {
+        let pairs: BTreeSet<String> = imports(files)
+            .iter()
+            .map(|import| format!("{} -> {}", import.from.display(), import.to.display()))
+            .collect();
+        pairs.into_iter().collect()
+    }
+
+    const A: (&str, &str) = ("a/mod.rs", "mod b; mod c; pub use b::B;");
+    const B: (&str, &str) = ("a/b.rs", "pub struct B; pub fn make() -> B { B }");
+
+    #[test]
+    fn a_nested_list_is_read_to_its_leaves() {
+        let user = ("u.rs", "use crate::{a::{b::{make, B as Other}, c}, v::V};");
+        let files = [A, B, ("a/c.rs", ""), ("v.rs", "pub enum V { X }"), user];
+        assert_eq!(pairs(&files), ["u.rs -> a/b.rs", "u.rs -> v.rs"]);
+    }
+
+    #[test]
+    fn a_name_that_a_module_hands_on_counts_as_its_definers() {
+        let files = [A, B, ("a/c.rs", "use super::B; fn f(_: B) {}")];
+        assert_eq!(pairs(&files), ["a/c.rs -> a/b.rs"]);
+    }
+
+    #[test]
+    fn a_path_in_code_is_an_import_too() {
+        for code in ["crate::a::B", "crate::a::b::make()", "super::a::B"] {
+            let user = format!("fn f() {{ let _ = vec![{code}]; }}");
+            assert_eq!(pairs(&[A, B, ("a/c.rs", ""), ("u.rs", &user)]), ["u.rs -> a/b.rs"], "{code}");
+        }
+    }
+
+    #[test]
+    fn files_that_need_each_other_are_a_circle_and_unit_tests_do_not_count() {
+        let back = ("a/b.rs", "use super::c::C; pub struct B;");
+        let files = [A, back, ("a/c.rs", "pub struct C(super::B);")];
+        let all = imports(&files);
+        assert_eq!(circles(&all).len(), 1);
+        let tested = ("a/b.rs", "pub struct B; #[cfg(test)] mod tests { use crate::a::c::C; }");
+        let all = imports(&[A, tested, ("a/c.rs", "pub struct C(super::B);")]);
+        assert!(circles(&all).is_empty());
+        assert!(all.iter().any(|import| import.in_tests));
+    }
 }
