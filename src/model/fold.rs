@@ -6,18 +6,10 @@
 
 use super::checkpoint::{Checkpoint, Tensor};
 use super::error::{ModelError, TensorMismatch};
-use super::onnx::Kernel;
+use super::onnx::{Kernel, Norm};
 
 /// PyTorch's default, which both timm and the authors use.
 const EPS: f64 = 1e-5;
-
-/// Batch norm as it stands in a checkpoint, one value a channel.
-pub(super) struct Norm {
-    pub scale: Vec<f64>,
-    pub shift: Vec<f64>,
-    pub mean: Vec<f64>,
-    pub variance: Vec<f64>,
-}
 
 /// The convolution at `body.{scope}` with its batch norm folded in.
 pub(super) fn conv(checkpoint: &Checkpoint, scope: &str) -> Result<Kernel, ModelError> {

@@ -6,10 +6,11 @@ use std::path::Path;
 use prost::Message;
 
 use super::card::ModelCard;
-use super::checkpoint::{read_capped, sha256_hex};
-use super::error::{ModelError, shorten};
+use super::error::ModelError;
+use super::file::{read_capped, sha256_hex};
+use super::interface::{EMBEDDING, LOGITS};
 use super::onnx::proto::{self, AxisLength, ModelSkim, ValueInfo};
-use super::{EMBEDDING, LOGITS};
+use super::shorten::shorten;
 
 /// The most that an ONNX file holds: protobuf's limit.
 const MAX_ONNX_BYTES: u64 = 2 << 30;

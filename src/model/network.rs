@@ -2,14 +2,16 @@
 
 use super::architecture::{Architecture, BlockKind};
 use super::blocks::{self, Block};
+use super::build_options::BuildOptions;
 use super::card::{Metadata, ModelCard};
 use super::checkpoint::Checkpoint;
 use super::config::Preprocessing;
 use super::design::{Design, StemDesign};
 use super::error::ModelError;
 use super::fold;
-use super::onnx::{Activation, Form, Graph, Image, Map, Precision};
-use super::{EMBEDDING, INPUT, LOGITS};
+use super::interface::{EMBEDDING, INPUT, LOGITS};
+use super::onnx::{Activation, Graph, Image, Map};
+use super::precision::Precision;
 
 /// Slope of the stem's LeakyReLU: PyTorch's default, which timm and the authors left in place there.
 const STEM: Activation = Activation::LeakyRelu(1e-2);
@@ -20,17 +22,6 @@ const INNER: Activation = Activation::LeakyRelu(1e-3);
 pub const MIN_IMAGE_SIZE: u32 = 20;
 /// A hundred times the pixels of the largest published model.
 pub const MAX_IMAGE_SIZE: u32 = 4096;
-
-/// What is decided when a graph is built, besides its weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BuildOptions {
-    /// Arithmetic of the maps.
-    pub precision: Precision,
-    /// Side of the square input in pixels: a multiple of 4.
-    pub image_size: u32,
-    /// How the network is drawn; the function is the same in every form.
-    pub form: Form,
-}
 
 /// Draws a network with its weights and metadata, and gives the bytes of an `.onnx` file.
 ///

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
-use super::Watched;
+use super::range::Watched;
 use super::rewrite::Wiring;
 use crate::model::card::ModelCard;
 use crate::model::error::ModelError;
-use crate::model::onnx::Precision;
-use crate::model::onnx::proto::{Entry, GraphDef, Model, TensorType, Type, ValueInfo, element};
-
-/// Protobuf's own limit.
-const MAX_BYTES: usize = i32::MAX as usize;
+use crate::model::onnx::file::{encode, entries};
+use crate::model::onnx::proto::{GraphDef, Model, TensorType, Type, ValueInfo, element};
+use crate::model::precision::Precision;
 
 /// A file and its graph.
 pub(super) struct File {
@@ -50,19 +48,8 @@ impl File {
 
     /// The bytes of the file with this graph and this card.
     pub fn close(self, graph: GraphDef, card: &ModelCard) -> Result<Vec<u8>, ModelError> {
-        let properties = card.to_properties().into_iter();
-        let model = Model {
-            graph: Some(graph),
-            metadata_props: properties
-                .map(|(key, value)| Entry { key: Some(key), value: Some(value) })
-                .collect(),
-            ..self.model
-        };
-        let bytes = model.encoded_len();
-        if bytes > MAX_BYTES {
-            return Err(ModelError::GraphTooLarge { bytes });
-        }
-        Ok(model.encode_to_vec())
+        let metadata_props = entries(&card.to_properties());
+        encode(&Model { graph: Some(graph), metadata_props, ..self.model })
     }
 }
 

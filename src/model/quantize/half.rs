@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Calibration;
 use super::file::File;
-use super::rewrite::{Wiring, integer, node, operator, result};
+use super::rewrite::{Wiring, operator, result};
+use crate::model::calibration::Calibration;
 use crate::model::card::ModelCard;
 use crate::model::error::ModelError;
-use crate::model::onnx::Precision;
+use crate::model::onnx::nodes::{integer, node};
 use crate::model::onnx::proto::{GraphDef, Initializer, Node, element};
+use crate::model::precision::Precision;
 
 /// A map with a larger magnitude over the sample stays in fp32: half of what fp16 holds, since a sample does not show
 /// the largest value of all images.

@@ -10,14 +10,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::File;
-use super::rewrite::{Wiring, axes, floats, integer, node, operator, result, stored};
-use super::{Calibration, Range, Ranges, weights};
+use super::range::{LEVELS, Range, Ranges};
+use super::rewrite::{Wiring, axes, floats, operator, result};
+use super::weights;
+use crate::model::calibration::Calibration;
 use crate::model::card::ModelCard;
 use crate::model::error::ModelError;
-use crate::model::onnx::Precision;
+use crate::model::onnx::nodes::{self, initializer, integer, node};
 use crate::model::onnx::proto::{GraphDef, Initializer, Node, element};
+use crate::model::precision::Precision;
 
-const LEVELS: f64 = 255.0;
 /// What a gate between 0 and 1 is spread over.
 const UNIT: Range = Range { low: 0.0, high: 1.0 };
 
@@ -105,12 +107,7 @@ impl<'a> Rewrite<'a> {
             "GlobalAveragePool" | "ReduceMean" => {
                 let input = self.in_eight(&node.input[0])?.name;
                 // the one of the two that is computed in eight bits
-                self.nodes.push(super::rewrite::node(
-                    "GlobalAveragePool",
-                    result(node),
-                    &[&input],
-                    Vec::new(),
-                ));
+                self.nodes.push(nodes::node("GlobalAveragePool", result(node), &[&input], Vec::new()));
                 let gates = self.wiring.readers(result(node)).any(|reader| operator(reader) == "Conv");
                 if gates { self.round(result(node), result(node), self.range(result(node))?) } else { Ok(()) }
             }
@@ -160,9 +157,9 @@ impl<'a> Rewrite<'a> {
         if self.names.insert(numbers.clone()) {
             let step_bytes = steps.iter().flat_map(|step| step.to_le_bytes()).collect();
             let width = if kind == element::INT8 { 1 } else { 4 };
-            self.stored.push(stored(&integers, kind, axes, bytes));
-            self.stored.push(stored(&step, element::FLOAT, &[steps.len()], step_bytes));
-            self.stored.push(stored(&zero, kind, &[steps.len()], vec![0; steps.len() * width]));
+            self.stored.push(initializer(&integers, kind, axes, bytes));
+            self.stored.push(initializer(&step, element::FLOAT, &[steps.len()], step_bytes));
+            self.stored.push(initializer(&zero, kind, &[steps.len()], vec![0; steps.len() * width]));
             let inputs = [integers.as_str(), &step, &zero];
             self.nodes.push(node("DequantizeLinear", &numbers, &inputs, vec![integer("axis", 0)]));
         }
@@ -193,8 +190,8 @@ impl<'a> Rewrite<'a> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let zero = (-low / f64::from(step)).round().clamp(0.0, LEVELS) as u8;
         let scale = [format!("{name}.step"), format!("{name}.zero")];
-        self.stored.push(stored(&scale[0], element::FLOAT, &[], step.to_le_bytes().to_vec()));
-        self.stored.push(stored(&scale[1], element::UINT8, &[], vec![zero]));
+        self.stored.push(initializer(&scale[0], element::FLOAT, &[], step.to_le_bytes().to_vec()));
+        self.stored.push(initializer(&scale[1], element::UINT8, &[], vec![zero]));
         self.rounded(from, name, &scale, step);
         Ok(())
     }

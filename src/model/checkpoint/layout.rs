@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::checkpoint::{Checkpoint, Tensor};
-use super::error::{ModelError, shorten};
-use super::tensors;
+use super::inference::{closest, compare};
+use super::weights::{Checkpoint, Tensor};
+use crate::model::error::ModelError;
+use crate::model::shorten::shorten;
 
 /// What in-place ABN adds to the magnitude of its scale. It equals batch norm's epsilon by coincidence only.
 const ABN_EPS: f64 = 1e-5;
@@ -38,7 +39,7 @@ enum Meaning {
 /// # Errors
 ///
 /// [`ModelError::Tensors`] where the names are the authors' and do not make a network of theirs. Names in no known
-/// layout pass, and [`Architecture::infer`](super::Architecture::infer) lists them.
+/// layout pass, and [`Architecture::infer`](crate::model::Architecture::infer) lists them.
 pub(super) fn to_timm(mut tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>, ModelError> {
     if tensors.keys().all(|name| name.starts_with(PARALLEL)) {
         tensors =
@@ -69,8 +70,8 @@ pub(super) fn to_timm(mut tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<
         known.insert(name, tensor);
     }
     let known = Checkpoint { tensors: known, sha256: String::new() };
-    let architecture = tensors::closest(&known);
-    let mut mismatch = tensors::compare(&architecture, &known);
+    let architecture = closest(&known);
+    let mut mismatch = compare(&architecture, &known);
     mismatch.unexpected.extend(unknown);
     if mismatch.is_empty() {
         return Ok(known.tensors);

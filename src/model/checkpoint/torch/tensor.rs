@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::archive::Archive;
 use super::error::TorchError;
 use super::value::View;
-use crate::model::error::shorten;
-use crate::model::floats::Float;
+use crate::model::checkpoint::floats::Float;
+use crate::model::shorten::shorten;
 
 /// The storages of an archive, and how much may still be read of them.
 ///
