@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::dataset::{Excluding, FolderTargets, LeftOut, Planner, PlannerOptions, Planning};
 use crate::engine::{Choice, EngineError, has_int8_dot};
 use crate::failure::{Exit, Failure};
-use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
+use crate::job::{ExcludedOutput, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
 use crate::output::{Layout, PartContext, Success};
 use crate::report::Verdict;
 use crate::store::{Location, Role, Settings};
@@ -173,7 +173,7 @@ impl Opened {
         })
     }
 
-    async fn excluded(&self) -> Result<Vec<Excluded>, Failure> {
+    async fn excluded(&self) -> Result<Vec<ExcludedOutput>, Failure> {
         exclude::discover(&self.job.exclude_done, &self.output, self.settings).await
     }
 
