@@ -9,6 +9,7 @@ use super::card::ModelCard;
 use super::error::ModelError;
 use super::file::{read_capped, sha256_hex};
 use super::interface::{EMBEDDING, LOGITS};
+use super::onnx::file::properties;
 use super::onnx::proto::{self, AxisLength, ModelSkim, ValueInfo};
 use super::shorten::shorten;
 
@@ -116,11 +117,7 @@ impl OnnxInfo {
         let inputs = inputs.filter(|input| !stored.contains(input.name.as_str())).collect();
         let external =
             graph.initializer.iter().any(|initializer| initializer.data_location == Some(proto::EXTERNAL));
-        let properties: BTreeMap<String, String> = model
-            .metadata_props
-            .into_iter()
-            .map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default()))
-            .collect();
+        let properties = properties(&model.metadata_props);
         let own_operators = |domain: Option<&str>| matches!(domain, None | Some("" | "ai.onnx"));
         let opset = model.opset_import.iter().find(|set| own_operators(set.domain.as_deref()));
         Ok(Self {

@@ -23,7 +23,7 @@ const HINT: &str = "they were read as the authors' layout, and what is missing i
 
 /// What a name of the authors' stands for.
 #[derive(Debug, PartialEq)]
-enum Meaning {
+enum NameMeaning {
     /// The same tensor in timm's spelling.
     Weight(String),
     /// The scale of an in-place ABN.
@@ -56,13 +56,13 @@ pub(super) fn to_timm(mut tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<
     let mut known = BTreeMap::new();
     for (name, mut tensor) in tensors {
         let name = match meaning(&name, bottleneck) {
-            Meaning::Constant => continue,
-            Meaning::Unknown => {
+            NameMeaning::Constant => continue,
+            NameMeaning::Unknown => {
                 unknown.push(shorten(&name));
                 continue;
             }
-            Meaning::Weight(name) => name,
-            Meaning::Scale(name) => {
+            NameMeaning::Weight(name) => name,
+            NameMeaning::Scale(name) => {
                 tensor.values.iter_mut().for_each(|gamma| *gamma = abn_scale(*gamma));
                 name
             }
@@ -88,20 +88,20 @@ fn abn_scale(gamma: f32) -> f32 {
 /// Whether a name gives the authors' layout away.
 fn is_authors(name: &str, bottleneck: [bool; 4]) -> bool {
     match meaning(name, bottleneck) {
-        Meaning::Weight(timm) | Meaning::Scale(timm) => timm != name,
-        Meaning::Constant | Meaning::Unknown => false,
+        NameMeaning::Weight(timm) | NameMeaning::Scale(timm) => timm != name,
+        NameMeaning::Constant | NameMeaning::Unknown => false,
     }
 }
 
 /// Reads a name of the authors'; `bottleneck` tells the kind of block of each stage.
-fn meaning(name: &str, bottleneck: [bool; 4]) -> Meaning {
+fn meaning(name: &str, bottleneck: [bool; 4]) -> NameMeaning {
     let parts: Vec<&str> = name.split('.').collect();
     match parts.as_slice() {
-        ["head", "fc", "weight" | "bias"] => Meaning::Weight(name.to_owned()),
+        ["head", "fc", "weight" | "bias"] => NameMeaning::Weight(name.to_owned()),
         ["body", "conv1", half, part] => normalised("body.conv1", half, part),
         ["body", layer, block, rest @ ..] => {
             let stage = ["layer1", "layer2", "layer3", "layer4"].iter().position(|known| known == layer);
-            let Some(stage) = stage else { return Meaning::Unknown };
+            let Some(stage) = stage else { return NameMeaning::Unknown };
             let halves = stage > 0 && *block == "0";
             let blurred = match (halves, bottleneck[stage]) {
                 (false, _) => None,
@@ -110,8 +110,8 @@ fn meaning(name: &str, bottleneck: [bool; 4]) -> Meaning {
             };
             let scope = format!("body.{layer}.{block}");
             match rest {
-                [.., "filt"] if halves => Meaning::Constant,
-                ["se", "fc1" | "fc2", "weight" | "bias"] => Meaning::Weight(name.to_owned()),
+                [.., "filt"] if halves => NameMeaning::Constant,
+                ["se", "fc1" | "fc2", "weight" | "bias"] => NameMeaning::Weight(name.to_owned()),
                 ["downsample", position, half, part] => {
                     normalised(&format!("{scope}.downsample.{position}"), half, part)
                 }
@@ -121,20 +121,20 @@ fn meaning(name: &str, bottleneck: [bool; 4]) -> Meaning {
                 [conv @ ("conv1" | "conv2" | "conv3"), half, part] if blurred != Some(conv) => {
                     normalised(&format!("{scope}.{conv}"), half, part)
                 }
-                _ => Meaning::Unknown,
+                _ => NameMeaning::Unknown,
             }
         }
-        _ => Meaning::Unknown,
+        _ => NameMeaning::Unknown,
     }
 }
 
 /// One tensor of a convolution (`0`) with its norm (`1`).
-fn normalised(scope: &str, half: &str, part: &str) -> Meaning {
+fn normalised(scope: &str, half: &str, part: &str) -> NameMeaning {
     match (half, part) {
-        ("0", "weight") => Meaning::Weight(format!("{scope}.conv.weight")),
-        ("1", "weight") => Meaning::Scale(format!("{scope}.bn.weight")),
-        ("1", "bias" | "running_mean" | "running_var") => Meaning::Weight(format!("{scope}.bn.{part}")),
-        _ => Meaning::Unknown,
+        ("0", "weight") => NameMeaning::Weight(format!("{scope}.conv.weight")),
+        ("1", "weight") => NameMeaning::Scale(format!("{scope}.bn.weight")),
+        ("1", "bias" | "running_mean" | "running_var") => NameMeaning::Weight(format!("{scope}.bn.{part}")),
+        _ => NameMeaning::Unknown,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The bytes of an `.onnx` file, and its properties.
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 
 use super::proto::{Entry, Model};
@@ -13,6 +15,12 @@ pub(in crate::model) fn entries(properties: &[(String, String)]) -> Vec<Entry> {
     let entry =
         |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };
     properties.iter().map(entry).collect()
+}
+
+/// A file's properties, by key.
+pub(in crate::model) fn properties(entries: &[Entry]) -> BTreeMap<String, String> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    entries.iter().map(|entry| (text(&entry.key), text(&entry.value))).collect()
 }
 
 /// The bytes of a file.

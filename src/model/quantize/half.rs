@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file::File;
+use super::file::GraphFile;
 use super::rewrite::{Wiring, operator, result};
 use crate::model::calibration::Calibration;
 use crate::model::card::ModelCard;
@@ -22,15 +22,15 @@ pub const HALF_LIMIT: f32 = 32_000.0;
 ///
 /// [`ModelError::NotForQuantizing`] for graphs that are not ours or not of these precisions.
 pub fn to_half(single: &[u8], half: &[u8], calibration: Calibration) -> Result<Vec<u8>, ModelError> {
-    let file = File::open(half, Precision::Fp16)?;
-    let single = File::open(single, Precision::Fp32)?;
+    let file = GraphFile::open(half, Precision::Fp16)?;
+    let single = GraphFile::open(single, Precision::Fp32)?;
     let large = calibration.fp32_maps.iter().map(String::as_str).collect();
-    let rewritten = Mixed::new(&file.graph, &single.graph, large).run()?;
+    let rewritten = HalfRewrite::new(&file.graph, &single.graph, large).run()?;
     let card = ModelCard { calibration: Some(calibration), ..file.card.clone() };
     file.close(rewritten, &card)
 }
 
-struct Mixed<'a> {
+struct HalfRewrite<'a> {
     graph: &'a GraphDef,
     halves: BTreeMap<&'a str, &'a Initializer>,
     singles: Wiring<'a>,
@@ -44,9 +44,9 @@ struct Mixed<'a> {
     names: BTreeSet<String>,
 }
 
-impl<'a> Mixed<'a> {
+impl<'a> HalfRewrite<'a> {
     fn new(graph: &'a GraphDef, single: &'a GraphDef, large: BTreeSet<&'a str>) -> Self {
-        Mixed {
+        HalfRewrite {
             graph,
             halves: Wiring::of(graph).weights,
             singles: Wiring::of(single),
