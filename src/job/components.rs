@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::image;
 
+use super::fingerprint::{Components, hex};
 use super::model::LoadedModel;
-use super::{Components, ResolvedJob};
+use super::resolved::ResolvedJob;
 
 /// Version of the columns' meaning.
 const SCHEMA_VERSION: u32 = 1;
@@ -80,11 +81,24 @@ impl ResolvedJob {
             decode_name(image.decode),
         )
     }
+
+    /// What a person should look at before the images go through this network.
+    pub fn preprocess_doubt(&self) -> Option<String> {
+        self.assumes_preprocessing.then(|| {
+            format!(
+                "no whole config.json is beside `{}`, so TResNet's usual preprocessing is taken ({}); where the model was \
+                 trained so, type image_size, crop_pct, interpolation, mean and std in [preprocess], and this is not said \
+                 again",
+                self.model_path.display(),
+                self.preprocess_text()
+            )
+        })
+    }
 }
 
 fn labels_hash(labels: Option<&[String]>) -> Option<String> {
     use sha2::{Digest, Sha256};
-    labels.map(|labels| super::fingerprint::hex(&Sha256::digest(json!(labels).to_string())))
+    labels.map(|labels| hex(&Sha256::digest(json!(labels).to_string())))
 }
 
 fn decode_name(decode: image::Decode) -> &'static str {

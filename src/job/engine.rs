@@ -3,7 +3,7 @@
 use crate::engine::{Batch, ConvSearch, CudaOptions, DeviceRequest, Options, OrtOptions, Provider};
 use crate::model::Precision;
 
-use super::JobError;
+use super::error::JobError;
 use super::model::LoadedModel;
 use super::spec::{self, BatchSize, JobSpec};
 
@@ -109,7 +109,7 @@ fn batch(spec: &JobSpec, model: &LoadedModel) -> Result<Batch, JobError> {
 
 impl Batch {
     /// The number to go by before sizes were tried.
-    pub(super) fn for_now(self) -> usize {
+    pub(super) fn size_before_tuning(self) -> usize {
         match self {
             Batch::Fixed(size) => size,
             Batch::Auto => BATCH as usize,

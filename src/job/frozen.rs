@@ -8,8 +8,11 @@ use crate::failure::{Exit, Failure};
 use crate::output::Layout;
 use crate::store::Location;
 
+use super::error::JobError;
 use super::fingerprint::Components;
-use super::{JobError, PROTOCOL};
+
+/// Version of the commit protocol and of the files below `_tresnet`.
+pub const PROTOCOL: u32 = 1;
 
 /// What stands in `job.json`. Reports, later runs and other workers read it instead of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,12 +42,12 @@ pub struct Frozen {
     pub truth: Option<FrozenTruth>,
     /// Finished outputs whose images are left out of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub excluded: Vec<Excluded>,
+    pub excluded: Vec<ExcludedOutput>,
 }
 
 /// A finished output whose images are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Excluded {
+pub struct ExcludedOutput {
     /// Where it stands.
     pub uri: String,
     /// Fingerprint of its job.
@@ -147,9 +150,9 @@ impl Frozen {
 }
 
 /// What an earlier run froze: the default of keys that decide rows and are not typed.
-pub(super) struct Earlier<'a>(pub Option<&'a Frozen>);
+pub(super) struct EarlierRun<'a>(pub Option<&'a Frozen>);
 
-impl Earlier<'_> {
+impl EarlierRun<'_> {
     pub fn value<T: DeserializeOwned>(&self, component: &str) -> Option<T> {
         serde_json::from_value(self.0?.components.get(component)?.clone()).ok()
     }

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::dataset::{CarriedColumn, FolderRule, FolderTargets, TargetNames, split_address};
+use crate::dataset::{CarriedColumn, FolderRule, split_address};
 use crate::output::{self, Activation};
 
+use super::error::JobError;
+use super::fingerprint::Components;
 use super::frozen::{FrozenTruth, Sets, TruthFile};
-use super::resolve::MAX_PART_BYTES;
 use super::spec::{Format, Input, TargetsSpec};
-use super::{Components, JobError, ResolvedJob};
 
 /// What must be read of an input before its job can be resolved.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Observed {
+pub struct InputFacts {
     /// The columns of `input.carry_columns` with their types.
     pub carried: Vec<CarriedColumn>,
     /// What identifies the manifest: its hash, or its size and tag on a store.
@@ -93,7 +93,7 @@ impl Input {
     }
 
     /// How images get their targets.
-    pub(super) fn truth(&self, observed: &Observed, activation: Activation) -> Option<FrozenTruth> {
+    pub(super) fn truth(&self, observed: &InputFacts, activation: Activation) -> Option<FrozenTruth> {
         let sets = match self.targets {
             TargetsSpec::ImagenetReal => Some(Sets::AnyIsRight),
             _ if self.is_multi_label(activation) => Some(Sets::MultiLabel),
@@ -184,7 +184,7 @@ impl Input {
     }
 
     /// What of it decides the rows, beside address, format and targets. Nothing for a folder.
-    pub(super) fn name_components(&self, observed: &Observed, components: &mut Components) {
+    pub(super) fn name_components(&self, observed: &InputFacts, components: &mut Components) {
         if let Some(manifest) = &observed.manifest {
             components.insert("input.manifest".into(), manifest.clone());
         }
@@ -195,24 +195,5 @@ impl Input {
         if !observed.carried.is_empty() {
             components.insert("input.carry_columns".into(), json!(observed.carried));
         }
-    }
-}
-
-impl ResolvedJob {
-    /// Most rows of one part.
-    pub fn most_rows(&self) -> u32 {
-        u32::try_from(MAX_PART_BYTES / self.rows.row_bytes()).unwrap_or(u32::MAX)
-    }
-
-    /// The name of the rule that gives targets, if one does.
-    pub fn rule(&self, folders: Option<&FolderTargets>) -> Option<String> {
-        let of_folders = folders.map(|folders| folders.rule.as_str().to_owned());
-        of_folders.or_else(|| self.truth.as_ref().map(|truth| truth.rule.clone()))
-    }
-
-    /// The model's classes, as a target beside an image may name them.
-    pub fn target_names(&self) -> TargetNames {
-        let names = TargetNames::new(self.model.classes, self.model.labels.as_deref());
-        if self.rows.sets { names.with_sets() } else { names }
     }
 }

@@ -141,6 +141,7 @@ pub fn looks_like_credential(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::spec::{Engine, Input, Job, Limits, Model, Output, Preprocess, Report, Storage};
 
     #[test]
     fn typing_errors_find_the_key_that_was_meant() {
@@ -153,5 +154,32 @@ mod tests {
             assert_eq!(nearest(typed).as_deref(), Some(meant));
         }
         assert_eq!(nearest("engine.zzzzzz"), None);
+    }
+
+    /// The fields that serde knows, read off the error for a field that cannot exist.
+    fn fields<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
+        let error = toml::from_str::<T>("\"no such field\" = 1").unwrap_err().to_string();
+        let list = error.split("expected ").nth(1).unwrap();
+        list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_that_is_deserialised_is_marked_as_deciding_rows_or_operation() {
+        let tables = [
+            ("job", fields::<Job>()),
+            ("input", fields::<Input>()),
+            ("model", fields::<Model>()),
+            ("preprocess", fields::<Preprocess>()),
+            ("engine", fields::<Engine>()),
+            ("output", fields::<Output>()),
+            ("limits", fields::<Limits>()),
+            ("storage", fields::<Storage>()),
+            ("report", fields::<Report>()),
+        ];
+        let marked: Vec<(&str, Vec<String>)> = KEYS
+            .iter()
+            .map(|(table, keys)| (*table, keys.iter().map(|(key, _)| (*key).to_owned()).collect()))
+            .collect();
+        assert_eq!(tables.to_vec(), marked);
     }
 }

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use crate::image;
 
-use super::JobError;
+use super::error::JobError;
 use super::spec::JobSpec;
 use super::units::Quantity;
+
+/// A part is encoded in memory and written by one request.
+pub(super) const MAX_PART_BYTES: u64 = 512 << 20;
 
 /// What a run holds at once, and when it gives up. None of it decides a row.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,9 @@ use std::path::Path;
 use toml::Value;
 use toml::de::DeTable;
 
+use super::error::JobError;
 use super::keys::{KEYS, looks_like_credential, nearest, nearest_table};
-use super::{JobError, JobSpec};
+use super::spec::JobSpec;
 
 /// What a job is loaded from, beside the file.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +21,12 @@ pub struct Source<'a> {
 }
 
 /// Where each key stands, for errors.
-struct Places {
+struct KeyPlaces {
     file: String,
     lines: BTreeMap<String, usize>,
 }
 
-impl Places {
+impl KeyPlaces {
     fn of(&self, key: &str) -> String {
         match self.lines.get(key) {
             Some(0) => format!("--set {key}"),
@@ -72,7 +73,7 @@ pub fn parse_text(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec
         },
         why: error.message().to_owned(),
     };
-    let mut places = Places { file: file.to_owned(), lines: lines(text).map_err(syntax)? };
+    let mut places = KeyPlaces { file: file.to_owned(), lines: lines(text).map_err(syntax)? };
     let mut root: toml::Table = toml::from_str(text).map_err(syntax)?;
     for assignment in source.overrides {
         apply(&mut root, assignment, &mut places)?;
@@ -115,7 +116,7 @@ fn lines(text: &str) -> Result<BTreeMap<String, usize>, toml::de::Error> {
 }
 
 /// `engine.batch_size=64`: the value is TOML if it parses as such, else a text.
-fn apply(root: &mut toml::Table, assignment: &str, places: &mut Places) -> Result<(), JobError> {
+fn apply(root: &mut toml::Table, assignment: &str, places: &mut KeyPlaces) -> Result<(), JobError> {
     let wrong = |why: &str| JobError::Value {
         place: "--set".into(),
         key: assignment.split('=').next().unwrap_or_default().to_owned(),
@@ -136,7 +137,7 @@ fn apply(root: &mut toml::Table, assignment: &str, places: &mut Places) -> Resul
     Ok(())
 }
 
-fn check_keys(root: &toml::Table, places: &Places) -> Result<(), JobError> {
+fn check_keys(root: &toml::Table, places: &KeyPlaces) -> Result<(), JobError> {
     let unknown = |key: String, nearest: Option<String>| {
         let place = places.of(&key);
         if looks_like_credential(&key) {
@@ -164,7 +165,7 @@ fn check_keys(root: &toml::Table, places: &Places) -> Result<(), JobError> {
 }
 
 /// Expands `${NAME}` and `${NAME:-default}` in every text below `value`.
-fn expand(value: &mut Value, key: &str, places: &Places, date: &str) -> Result<(), JobError> {
+fn expand(value: &mut Value, key: &str, places: &KeyPlaces, date: &str) -> Result<(), JobError> {
     match value {
         Value::String(text) => {
             *text =

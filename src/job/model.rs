@@ -10,7 +10,8 @@ use crate::model::{
     default_class_names, load, read_class_file,
 };
 
-use super::{Components, JobError};
+use super::error::JobError;
+use super::fingerprint::Components;
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Failure {

@@ -3,13 +3,13 @@
 use crate::image;
 use crate::model::Preprocessing;
 
-use super::JobError;
-use super::frozen::Earlier;
+use super::error::JobError;
+use super::frozen::EarlierRun;
 use super::model::LoadedModel;
 use super::spec::{self, JobSpec};
 
 /// What becomes of an image before the network.
-pub(super) struct Resolved {
+pub(super) struct ResolvedPreprocess {
     /// The image stage's options.
     pub image: image::Options,
     /// The same in the words of the graph's metadata.
@@ -22,8 +22,8 @@ pub(super) struct Resolved {
 pub(super) fn resolve(
     spec: &JobSpec,
     model: &LoadedModel,
-    earlier: &Earlier<'_>,
-) -> Result<Resolved, JobError> {
+    earlier: &EarlierRun<'_>,
+) -> Result<ResolvedPreprocess, JobError> {
     let typed = &spec.preprocess;
     let frozen = Preprocessing {
         image_size: earlier.value("preprocess.image_size"),
@@ -115,5 +115,5 @@ pub(super) fn resolve(
         },
     };
     image::Decoder::new(options)?;
-    Ok(Resolved { image: options, preprocessing: chosen, is_assumed })
+    Ok(ResolvedPreprocess { image: options, preprocessing: chosen, is_assumed })
 }

@@ -1,87 +1,26 @@
 //! Every default resolved, once: what is typed wins, then what an earlier run froze, then the model's own word.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::dataset::{FolderRule, FolderTargets};
-use crate::engine::{self, Provider};
+use crate::dataset::FolderRule;
+use crate::engine::Provider;
 use crate::failure::Failure;
-use crate::image;
-use crate::model::{Metadata, Precision, Preprocessing};
-use crate::output::{self, Activation, Embedding, Layout};
+use crate::model::Precision;
+use crate::output::{self, Activation, Embedding};
 use crate::report::{Gate, GateError};
 use crate::store::Uri;
 
 use super::engine::{default_precision, default_rows_per_part};
-use super::fingerprint::{differences, fingerprint};
-use super::frozen::{Earlier, Excluded, Frozen, FrozenModel, FrozenTruth};
-use super::input::Observed;
-use super::limits::Limits;
+use super::error::JobError;
+use super::fingerprint::{Components, fingerprint};
+use super::frozen::{EarlierRun, Frozen, FrozenModel};
+use super::input::InputFacts;
+use super::limits::{Limits, MAX_PART_BYTES};
 use super::model::{LoadedModel, read_labels};
+use super::preprocess::{self, ResolvedPreprocess};
+use super::resolved::ResolvedJob;
 use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
-use super::{Components, JobError, PROTOCOL, preprocess};
-
-/// A part is encoded in memory and written by one request.
-pub(super) const MAX_PART_BYTES: u64 = 512 << 20;
-
-/// A job with nothing left open.
-#[derive(Debug, Clone)]
-pub struct ResolvedJob {
-    /// For logs and reports.
-    pub name: String,
-    /// What the machine costs an hour, in any currency.
-    pub price_per_hour: Option<f64>,
-    /// Where the images are, resolved.
-    pub input: String,
-    /// Take every file for an image.
-    pub any_extension: bool,
-    /// Images in all, at most.
-    pub limit: Option<u64>,
-    /// The input's whole listing is collected and sorted.
-    pub sorted_listing: bool,
-    /// Addresses of outputs whose images are left out.
-    pub exclude_done: Vec<String>,
-    /// How the images lie there.
-    pub format: Format,
-    /// Whether folders of the input are classes.
-    pub folder_targets: bool,
-    /// How images get their targets, if they get any.
-    pub truth: Option<FrozenTruth>,
-    /// Where ground truth comes from.
-    pub targets: TargetsSpec,
-    /// The model's file.
-    pub model_path: PathBuf,
-    /// Facts about the model.
-    pub model: FrozenModel,
-    /// Arithmetic of the graph.
-    pub precision: Precision,
-    /// From image to input.
-    pub image: image::Options,
-    /// The same for the graph's metadata.
-    pub preprocessing: Preprocessing,
-    /// True where neither the model nor the job says all of it, and TResNet's usual values were taken.
-    pub assumes_preprocessing: bool,
-    /// What computes, and how.
-    pub engine: engine::Options,
-    /// What is held at once.
-    pub limits: Limits,
-    /// Where the rows go, as typed.
-    pub output: String,
-    /// What they hold.
-    pub rows: output::Options,
-    /// Rows of a part.
-    pub rows_per_part: u32,
-    /// Compress part files.
-    pub compress: bool,
-    /// Files of the report.
-    pub report_formats: Vec<ReportFormat>,
-    /// Gates.
-    pub gates: Vec<Gate>,
-    /// What decides the rows.
-    pub components: Components,
-    /// Its hash.
-    pub fingerprint: String,
-}
 
 impl ResolvedJob {
     /// Resolves a job. `provider` is the one that will compute, as far as is known, and decides defaults; `frozen` is
@@ -92,20 +31,20 @@ impl ResolvedJob {
         model: &LoadedModel,
         provider: Provider,
         frozen: Option<&Frozen>,
-        observed: &Observed,
+        observed: &InputFacts,
     ) -> Result<ResolvedJob, Failure> {
         spec.input.check()?;
-        let earlier = Earlier(frozen);
+        let earlier = EarlierRun(frozen);
         let classes = model.classes()?;
         let dim = model.dim()?;
         let precision = precision(spec, model, provider, &earlier)?;
-        let preprocess::Resolved { image, preprocessing, is_assumed } =
+        let ResolvedPreprocess { image, preprocessing, is_assumed } =
             preprocess::resolve(spec, model, &earlier)?;
         let labels = match &spec.input.classes {
             Some(typed) => Some(read_labels(typed, classes)?),
             None => model.labels.clone(),
         };
-        let mut rows = rows(spec, classes, dim, labels.clone(), &earlier)?;
+        let mut rows = row_options(spec, classes, dim, labels.clone(), &earlier)?;
         rows.carried.clone_from(&observed.carried);
         let truth = spec.input.truth(observed, rows.activation);
         rows.sets = truth.as_ref().is_some_and(|truth| truth.sets.is_some());
@@ -148,7 +87,7 @@ impl ResolvedJob {
             .into());
         }
         let engine = super::engine::resolve(spec, model)?;
-        let limits = Limits::resolve(spec, &image, engine.batch.for_now())?;
+        let limits = Limits::resolve(spec, &image, engine.batch.size_before_tuning())?;
         let gates =
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
@@ -210,70 +149,13 @@ impl ResolvedJob {
         job.fingerprint = fingerprint(&job.components);
         Ok(job)
     }
-
-    /// Fails where the output belongs to another job, naming every difference.
-    pub fn check_against(&self, frozen: &Frozen) -> Result<(), JobError> {
-        if frozen.fingerprint == self.fingerprint {
-            return Ok(());
-        }
-        Err(JobError::OtherJob {
-            uri: self.output.clone(),
-            differences: differences(&frozen.components, &self.components).join("; "),
-        })
-    }
-
-    /// What its first process freezes on the output.
-    pub fn freeze(
-        &self,
-        created: String,
-        folder_targets: Option<FolderTargets>,
-        excluded: Vec<Excluded>,
-    ) -> Frozen {
-        Frozen {
-            protocol: PROTOCOL,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            created,
-            name: self.name.clone(),
-            fingerprint: self.fingerprint.clone(),
-            components: self.components.clone(),
-            input: self.input.clone(),
-            preprocess: self.preprocess_text(),
-            model: self.model.clone(),
-            folder_targets,
-            truth: self.truth.clone(),
-            excluded,
-        }
-    }
-
-    /// The names of its files.
-    pub fn layout(&self) -> Layout {
-        Layout::new(&self.fingerprint)
-    }
-
-    /// What a person should look at before the images go through this network.
-    pub fn preprocess_doubt(&self) -> Option<String> {
-        self.assumes_preprocessing.then(|| {
-            format!(
-                "no whole config.json is beside `{}`, so TResNet's usual preprocessing is taken ({}); where the model was \
-                 trained so, type image_size, crop_pct, interpolation, mean and std in [preprocess], and this is not said \
-                 again",
-                self.model_path.display(),
-                self.preprocess_text()
-            )
-        })
-    }
-
-    /// What goes into the graph's metadata.
-    pub fn metadata(&self) -> Metadata {
-        Metadata { preprocessing: self.preprocessing.clone(), classes: self.model.labels.clone() }
-    }
 }
 
 fn precision(
     spec: &JobSpec,
     model: &LoadedModel,
     provider: Provider,
-    earlier: &Earlier<'_>,
+    earlier: &EarlierRun<'_>,
 ) -> Result<Precision, JobError> {
     let typed = spec.model.precision.map(|typed| match typed {
         spec::Precision::Fp32 => Precision::Fp32,
@@ -303,12 +185,12 @@ fn precision(
     Ok(typed.or(frozen).unwrap_or_else(|| default_precision(provider)))
 }
 
-fn rows(
+fn row_options(
     spec: &JobSpec,
     classes: usize,
     dim: usize,
     labels: Option<Vec<String>>,
-    earlier: &Earlier<'_>,
+    earlier: &EarlierRun<'_>,
 ) -> Result<output::Options, JobError> {
     let typed = &spec.output;
     let top_k = typed.top_k.unwrap_or(5);
@@ -329,7 +211,7 @@ fn rows(
     }
     let activation = typed.activation.unwrap_or(Activation::Softmax);
     // what their figures are made of
-    let wants_logits = among(spec).is_some() || spec.input.is_multi_label(activation);
+    let wants_logits = scored_classes(spec).is_some() || spec.input.is_multi_label(activation);
     Ok(output::Options {
         top_k: top_k.min(classes),
         embedding,
@@ -345,7 +227,7 @@ fn rows(
 }
 
 /// The classes among which alone images are scored.
-fn among(spec: &JobSpec) -> Option<&'static [i32]> {
+fn scored_classes(spec: &JobSpec) -> Option<&'static [i32]> {
     spec.input.targets.folder_rule().and_then(FolderRule::among)
 }
 
@@ -358,7 +240,7 @@ fn check_truth(spec: &JobSpec, classes: usize, rows: &output::Options) -> Result
             targets.as_str()
         )));
     }
-    if among(spec).is_some() && !rows.logits {
+    if scored_classes(spec).is_some() && !rows.logits {
         return Err(JobError::Mismatch(format!(
             "`output.logits` is false, but images of `targets = \"{}\"` are scored among its 200 classes, which takes \
              logits; leave the key out",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::store::Settings;
 
-use super::JobError;
+use super::error::JobError;
 use super::spec::{ConditionalPut, JobSpec, Listing};
 
 /// A day: more is a typing error.

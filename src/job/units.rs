@@ -29,8 +29,8 @@ impl Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Seen;
-        impl Visitor<'_> for Seen {
+        struct QuantityVisitor;
+        impl Visitor<'_> for QuantityVisitor {
             type Value = Quantity;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for Quantity {
                     .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(value), &self))
             }
         }
-        deserializer.deserialize_any(Seen)
+        deserializer.deserialize_any(QuantityVisitor)
     }
 }
 

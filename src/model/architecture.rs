@@ -1,9 +1,7 @@
-//! Which TResNet a checkpoint holds, told by the names and shapes of its tensors.
+//! Which TResNet it is: blocks, depths, widths and classes, with a name for each combination.
 
-use super::checkpoint::Checkpoint;
-use super::design::Design;
 use super::error::ModelError;
-use super::tensors;
+use super::shorten::shorten;
 
 /// The two residual blocks of the paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,27 +60,6 @@ const MOST_BLOCKS: usize = 200;
 const USUAL_SE: [bool; 4] = [true, true, true, false];
 
 impl Architecture {
-    /// Reads the network off a checkpoint, and checks that the checkpoint has exactly its tensors.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Tensors`] lists what is missing, unexpected or wrongly shaped.
-    pub fn infer(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let architecture = tensors::closest(checkpoint);
-        architecture.check(checkpoint)?;
-        Ok(architecture)
-    }
-
-    /// Whether a checkpoint has exactly this network's tensors.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Tensors`], as in [`infer`](Self::infer).
-    pub fn check(&self, checkpoint: &Checkpoint) -> Result<(), ModelError> {
-        let mismatch = tensors::compare(self, checkpoint);
-        if mismatch.is_empty() { Ok(()) } else { Err(ModelError::Tensors(Box::new(mismatch))) }
-    }
-
     /// Holds the network against a name that a person gave, with or without timm's tag (`tresnet_m.miil_in1k`).
     ///
     /// # Errors
@@ -94,7 +71,7 @@ impl Architecture {
         if wanted == found || base == found {
             return Ok(());
         }
-        Err(ModelError::Architecture { wanted: super::error::shorten(wanted), found })
+        Err(ModelError::Architecture { wanted: shorten(wanted), found })
     }
 
     /// The paper's or timm's name where it is one of theirs, else a description such as `tresnet[1,1,1,1]x16`:
@@ -203,32 +180,6 @@ impl Architecture {
     /// Length of the embedding.
     pub fn embedding_dim(&self) -> usize {
         self.channels(3)
-    }
-
-    /// Names and shapes of all tensors of its checkpoint, in timm's layout.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        tensors::expected(self).into_iter().map(|tensor| (tensor.name, tensor.shape)).collect()
-    }
-
-    /// Trained values: weights, biases, and batch norm's scale and shift, without its running statistics.
-    pub fn parameters(&self) -> u64 {
-        tensors::expected(self)
-            .iter()
-            .filter(|tensor| tensor.is_trained())
-            .map(tensors::Expected::count)
-            .sum()
-    }
-
-    /// Multiply-accumulates of one image of `image_size` pixels a side: convolutions (the blur's too),
-    /// squeeze-and-excitation and the classifier. Batch norm counts two for each value, as in the figures that timm
-    /// publishes, though folding spares them (0.3 %).
-    pub fn macs(&self, image_size: u32) -> u64 {
-        self.macs_of_design(image_size, Design::TRESNET)
-    }
-
-    /// As [`macs`](Self::macs), for the network with a part taken away or replaced.
-    pub fn macs_of_design(&self, image_size: u32, design: Design) -> u64 {
-        tensors::macs(self, image_size, design)
     }
 }
 

@@ -17,14 +17,15 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::BUILDER_VERSION;
 use super::architecture::Architecture;
+use super::build_options::BuildOptions;
+use super::calibration::Calibration;
 use super::checkpoint::Checkpoint;
 use super::config::Preprocessing;
-use super::error::{ModelError, shorten};
-use super::network::BuildOptions;
-use super::onnx::Precision;
-use super::quantize::Calibration;
+use super::error::ModelError;
+use super::interface::BUILDER_VERSION;
+use super::precision::Precision;
+use super::shorten::shorten;
 
 const FORMAT: u32 = 1;
 const NCHW: &str = "nchw";

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::checkpoint::read_capped;
-use super::error::{ModelError, shorten};
+use super::error::ModelError;
+use super::file::read_capped;
+use super::shorten::shorten;
 
 /// The names of 21,000 classes fit in it ten times.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::onnx::Precision;
-use super::torch::TorchError;
+use super::checkpoint::torch::error::TorchError;
+use super::precision::Precision;
 
 /// Entries of each list that a message spells out; the rest is counted.
 const LISTED: usize = 8;
@@ -269,13 +269,4 @@ fn list<T>(
         write!(out, " and {} more", items.len() - LISTED)?;
     }
     Ok(())
-}
-
-/// A value for a message: at most 80 characters of it, control characters escaped.
-pub(super) fn shorten(value: &str) -> String {
-    let mut short: String = value.chars().take(80).collect::<String>().escape_debug().collect();
-    if value.chars().nth(80).is_some() {
-        short.push('…');
-    }
-    short
 }

@@ -6,22 +6,14 @@
 
 use super::checkpoint::{Checkpoint, Tensor};
 use super::error::{ModelError, TensorMismatch};
-use super::onnx::Kernel;
+use super::onnx::{Kernel, Norm};
 
 /// PyTorch's default, which both timm and the authors use.
 const EPS: f64 = 1e-5;
 
-/// Batch norm as it stands in a checkpoint, one value a channel.
-pub(super) struct Norm {
-    pub scale: Vec<f64>,
-    pub shift: Vec<f64>,
-    pub mean: Vec<f64>,
-    pub variance: Vec<f64>,
-}
-
 /// The convolution at `body.{scope}` with its batch norm folded in.
-pub(super) fn conv(checkpoint: &Checkpoint, scope: &str) -> Result<Kernel, ModelError> {
-    let (mut kernel, norm) = apart(checkpoint, scope)?;
+pub(super) fn folded_conv(checkpoint: &Checkpoint, scope: &str) -> Result<Kernel, ModelError> {
+    let (mut kernel, norm) = conv_and_norm(checkpoint, scope)?;
     let per_channel = kernel.weight.len() / kernel.outputs.max(1);
     let statistics = norm.scale.iter().zip(&norm.shift).zip(&norm.mean).zip(&norm.variance);
     for (channel, (((g, b), m), v)) in statistics.enumerate() {
@@ -35,7 +27,7 @@ pub(super) fn conv(checkpoint: &Checkpoint, scope: &str) -> Result<Kernel, Model
 }
 
 /// The convolution at `body.{scope}`, whose bias is zero, and its batch norm beside it.
-pub(super) fn apart(checkpoint: &Checkpoint, scope: &str) -> Result<(Kernel, Norm), ModelError> {
+pub(super) fn conv_and_norm(checkpoint: &Checkpoint, scope: &str) -> Result<(Kernel, Norm), ModelError> {
     let vector = |part: &str| {
         let tensor = finite(checkpoint, &format!("body.{scope}.bn.{part}"))?;
         Ok(tensor.values.iter().copied().map(f64::from).collect::<Vec<f64>>())
@@ -55,7 +47,7 @@ pub(super) fn apart(checkpoint: &Checkpoint, scope: &str) -> Result<(Kernel, Nor
 }
 
 /// A layer with a bias of its own (squeeze-and-excitation, classifier), under its full name.
-pub(super) fn plain(checkpoint: &Checkpoint, name: &str) -> Result<Kernel, ModelError> {
+pub(super) fn biased_layer(checkpoint: &Checkpoint, name: &str) -> Result<Kernel, ModelError> {
     let weight = finite(checkpoint, &format!("{name}.weight"))?;
     Ok(kernel(weight, Some(finite(checkpoint, &format!("{name}.bias"))?)))
 }
@@ -105,7 +97,7 @@ mod tests {
 
     #[test]
     fn scale_and_shift_move_into_the_convolution() {
-        let folded = conv(&checkpoint(2.0, 0.5, 7.0, 4.0), "c").unwrap();
+        let folded = folded_conv(&checkpoint(2.0, 0.5, 7.0, 4.0), "c").unwrap();
         let factor = 2.0 / (4.0f64 + 1e-5).sqrt();
         assert_eq!(folded.weight, [3.0 * factor, -5.0 * factor]);
         assert_eq!(folded.bias, [0.5 - 7.0 * factor]);
@@ -114,16 +106,16 @@ mod tests {
 
     #[test]
     fn a_dead_channel_stays_finite() {
-        let folded = conv(&checkpoint(1.0, 0.0, 0.0, 0.0), "c").unwrap();
+        let folded = folded_conv(&checkpoint(1.0, 0.0, 0.0, 0.0), "c").unwrap();
         assert!(folded.weight.iter().all(|weight| weight.is_finite()));
     }
 
     #[test]
     fn what_no_training_leaves_behind_is_refused() {
-        let negative = conv(&checkpoint(1.0, 0.0, 0.0, -1.0), "c").unwrap_err();
+        let negative = folded_conv(&checkpoint(1.0, 0.0, 0.0, -1.0), "c").unwrap_err();
         assert!(matches!(negative, ModelError::Variance { value: -1.0, .. }), "{negative}");
         for (scale, shift) in [(f32::NAN, 0.0), (1.0, f32::INFINITY)] {
-            let error = conv(&checkpoint(scale, shift, 0.0, 1.0), "c").unwrap_err();
+            let error = folded_conv(&checkpoint(scale, shift, 0.0, 1.0), "c").unwrap_err();
             assert!(matches!(error, ModelError::NonFinite { .. }), "{error}");
         }
     }

@@ -6,10 +6,12 @@ use std::path::Path;
 use prost::Message;
 
 use super::card::ModelCard;
-use super::checkpoint::{read_capped, sha256_hex};
-use super::error::{ModelError, shorten};
+use super::error::ModelError;
+use super::file::{read_capped, sha256_hex};
+use super::interface::{EMBEDDING, LOGITS};
+use super::onnx::file::properties;
 use super::onnx::proto::{self, AxisLength, ModelSkim, ValueInfo};
-use super::{EMBEDDING, LOGITS};
+use super::shorten::shorten;
 
 /// The most that an ONNX file holds: protobuf's limit.
 const MAX_ONNX_BYTES: u64 = 2 << 30;
@@ -115,11 +117,7 @@ impl OnnxInfo {
         let inputs = inputs.filter(|input| !stored.contains(input.name.as_str())).collect();
         let external =
             graph.initializer.iter().any(|initializer| initializer.data_location == Some(proto::EXTERNAL));
-        let properties: BTreeMap<String, String> = model
-            .metadata_props
-            .into_iter()
-            .map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default()))
-            .collect();
+        let properties = properties(&model.metadata_props);
         let own_operators = |domain: Option<&str>| matches!(domain, None | Some("" | "ai.onnx"));
         let opset = model.opset_import.iter().find(|set| own_operators(set.domain.as_deref()));
         Ok(Self {

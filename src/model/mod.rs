@@ -16,45 +16,39 @@
 
 mod architecture;
 mod blocks;
+mod build_options;
+mod calibration;
 mod card;
 mod checkpoint;
+mod class_names;
 mod config;
 mod design;
 mod error;
-mod floats;
+mod file;
 mod fold;
 mod info;
-mod layout;
-mod names;
+mod interface;
+mod macs;
 mod network;
 pub mod onnx;
+mod precision;
 pub mod quantize;
-mod random;
-mod safetensors;
+mod shorten;
 mod tensors;
 #[cfg(test)]
 mod tests;
-mod torch;
 
 pub use architecture::{Architecture, BlockKind, Stage};
+pub use build_options::BuildOptions;
 pub use card::{Metadata, ModelCard};
+pub use checkpoint::torch::error::TorchError;
 pub use checkpoint::{Checkpoint, MAX_CHECKPOINT_BYTES, Tensor, load};
+pub use class_names::{default_class_names, read_class_file};
 pub use config::{ModelConfig, Preprocessing};
 pub use design::{Design, StemDesign};
 pub use error::{ModelError, TensorMismatch};
 pub use info::{Dim, ElementType, ImageModel, OnnxInfo, TensorInfo};
-pub use names::{default_class_names, read_class_file};
-pub use network::{BuildOptions, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, build_design, build_onnx};
-pub use onnx::{Blur, Form, Mean, Pixels, Precision, Stem};
-pub use torch::TorchError;
-
-/// Version of the function that a built graph computes. It is part of a model's identity, so it rises when the
-/// same weights give other numbers, and stays when only the way of computing them changes.
-pub const BUILDER_VERSION: u32 = 1;
-
-/// Name of the graph's input: `[batch, 3, size, size]`, RGB.
-pub const INPUT: &str = "images";
-/// Name of the classifier's output: `[batch, classes]`, f32, before softmax.
-pub const LOGITS: &str = "logits";
-/// Name of the pooled features' output: `[batch, dim]`, f32, what the classifier reads.
-pub const EMBEDDING: &str = "embedding";
+pub use interface::{BUILDER_VERSION, EMBEDDING, INPUT, LOGITS};
+pub use network::{MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, build_design, build_onnx};
+pub use onnx::{Blur, Form, Mean, Pixels, Stem};
+pub use precision::Precision;

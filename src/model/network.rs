@@ -2,14 +2,16 @@
 
 use super::architecture::{Architecture, BlockKind};
 use super::blocks::{self, Block};
+use super::build_options::BuildOptions;
 use super::card::{Metadata, ModelCard};
 use super::checkpoint::Checkpoint;
 use super::config::Preprocessing;
 use super::design::{Design, StemDesign};
 use super::error::ModelError;
 use super::fold;
-use super::onnx::{Activation, Form, Graph, Image, Map, Precision};
-use super::{EMBEDDING, INPUT, LOGITS};
+use super::interface::{EMBEDDING, INPUT, LOGITS};
+use super::onnx::{Activation, Graph, Image, Kernel, Map, Norm};
+use super::precision::Precision;
 
 /// Slope of the stem's LeakyReLU: PyTorch's default, which timm and the authors left in place there.
 const STEM: Activation = Activation::LeakyRelu(1e-2);
@@ -20,17 +22,6 @@ const INNER: Activation = Activation::LeakyRelu(1e-3);
 pub const MIN_IMAGE_SIZE: u32 = 20;
 /// A hundred times the pixels of the largest published model.
 pub const MAX_IMAGE_SIZE: u32 = 4096;
-
-/// What is decided when a graph is built, besides its weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BuildOptions {
-    /// Arithmetic of the maps.
-    pub precision: Precision,
-    /// Side of the square input in pixels: a multiple of 4.
-    pub image_size: u32,
-    /// How the network is drawn; the function is the same in every form.
-    pub form: Form,
-}
 
 /// Draws a network with its weights and metadata, and gives the bytes of an `.onnx` file.
 ///
@@ -85,7 +76,7 @@ pub fn build_design(
     }
     let mut graph = drawing.graph;
     let embedding = graph.pooled(EMBEDDING, &map, architecture.embedding_dim());
-    let logits = graph.linear(LOGITS, &embedding, &fold::plain(checkpoint, "head.fc")?)?;
+    let logits = graph.linear(LOGITS, &embedding, &fold::biased_layer(checkpoint, "head.fc")?)?;
     graph.output(&logits);
     graph.output(&embedding);
     graph.finish(&card.to_properties())
@@ -101,31 +92,41 @@ struct Drawing<'a> {
 impl Drawing<'_> {
     fn stem(&mut self, image: &Image<'_>, architecture: &Architecture) -> Result<Map, ModelError> {
         let scope = blocks::stem(architecture).scope;
-        if self.design.folded {
-            let kernel = fold::conv(self.checkpoint, &scope)?;
-            return match self.design.stem {
-                StemDesign::SpaceToDepth => self.graph.stem(&scope, image, &kernel, STEM),
-                StemDesign::Convolution7 => self.graph.stem_of_resnet(&scope, image, &kernel, STEM),
-            };
-        }
-        let (kernel, norm) = fold::apart(self.checkpoint, &scope)?;
+        let (kernel, norm) = self.conv_weights(&scope)?;
+        let fused = fused_activation(norm.as_ref(), STEM);
         let map = match self.design.stem {
-            StemDesign::SpaceToDepth => self.graph.stem(&scope, image, &kernel, Activation::Identity)?,
-            StemDesign::Convolution7 => {
-                self.graph.stem_of_resnet(&scope, image, &kernel, Activation::Identity)?
-            }
+            StemDesign::SpaceToDepth => self.graph.stem(&scope, image, &kernel, fused)?,
+            StemDesign::Convolution7 => self.graph.stem_of_resnet(&scope, image, &kernel, fused)?,
         };
-        self.graph.batch_norm(&scope, &map, &norm, STEM)
+        self.normalised(&scope, map, norm.as_ref(), STEM)
     }
 
     fn conv(&mut self, scope: &str, map: &Map, stride: usize, after: Activation) -> Result<Map, ModelError> {
+        let (kernel, norm) = self.conv_weights(scope)?;
+        let map = self.graph.conv(scope, map, &kernel, stride, fused_activation(norm.as_ref(), after))?;
+        self.normalised(scope, map, norm.as_ref(), after)
+    }
+
+    /// A convolution's weights, and its batch norm where the design keeps that as a node.
+    fn conv_weights(&self, scope: &str) -> Result<(Kernel, Option<Norm>), ModelError> {
         if self.design.folded {
-            let kernel = fold::conv(self.checkpoint, scope)?;
-            return self.graph.conv(scope, map, &kernel, stride, after);
+            return Ok((fold::folded_conv(self.checkpoint, scope)?, None));
         }
-        let (kernel, norm) = fold::apart(self.checkpoint, scope)?;
-        let map = self.graph.conv(scope, map, &kernel, stride, Activation::Identity)?;
-        self.graph.batch_norm(scope, &map, &norm, after)
+        let (kernel, norm) = fold::conv_and_norm(self.checkpoint, scope)?;
+        Ok((kernel, Some(norm)))
+    }
+
+    fn normalised(
+        &mut self,
+        scope: &str,
+        map: Map,
+        norm: Option<&Norm>,
+        after: Activation,
+    ) -> Result<Map, ModelError> {
+        match norm {
+            Some(norm) => self.graph.batch_norm(scope, &map, norm, after),
+            None => Ok(map),
+        }
     }
 
     fn residual(&mut self, block: &Block, map: &Map) -> Result<Map, ModelError> {
@@ -162,8 +163,13 @@ impl Drawing<'_> {
             return Ok(map);
         }
         let scope = format!("{}.se", block.scope);
-        let reduce = fold::plain(self.checkpoint, &format!("body.{scope}.fc1"))?;
-        let expand = fold::plain(self.checkpoint, &format!("body.{scope}.fc2"))?;
+        let reduce = fold::biased_layer(self.checkpoint, &format!("body.{scope}.fc1"))?;
+        let expand = fold::biased_layer(self.checkpoint, &format!("body.{scope}.fc2"))?;
         self.graph.squeeze_excite(&scope, &map, &reduce, &expand)
     }
+}
+
+/// The activation that is drawn with a convolution: none if a batch norm comes between the two.
+fn fused_activation(norm: Option<&Norm>, after: Activation) -> Activation {
+    if norm.is_some() { Activation::Identity } else { after }
 }

@@ -5,7 +5,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, split_address};
 use crate::failure::{Exit, Failure};
-use crate::job::{Excluded, Format, Frozen, JobError};
+use crate::job::{ExcludedOutput, Format, Frozen, JobError};
 use crate::output::{StandingPart, Success};
 use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject, Role, Settings, Uri};
@@ -21,7 +21,7 @@ pub(crate) async fn discover(
     uris: &[String],
     own: &Location,
     settings: Settings,
-) -> Result<Vec<Excluded>, Failure> {
+) -> Result<Vec<ExcludedOutput>, Failure> {
     let mut found = Vec::new();
     for uri in uris {
         let mut to_see = vec![Location::open_with(uri, Role::Input, settings)?];
@@ -60,7 +60,7 @@ pub(crate) async fn discover(
             if success.fingerprint != frozen.fingerprint {
                 return Err(JobError::Mismatch(format!("`{}` holds two jobs", place.uri())).into());
             }
-            let excluded = Excluded { uri: place.uri(), fingerprint: frozen.fingerprint };
+            let excluded = ExcludedOutput { uri: place.uri(), fingerprint: frozen.fingerprint };
             if !found.contains(&excluded) {
                 found.push(excluded);
             }
@@ -112,13 +112,13 @@ impl DoneImages for Gone {
 
 /// Opens the outputs that a job froze, as far as they looked at the same images.
 pub(crate) async fn open(
-    excluded: &[Excluded],
+    excluded: &[ExcludedOutput],
     input: String,
     format: Format,
     settings: Settings,
 ) -> Result<Vec<Box<dyn DoneImages>>, Failure> {
     let mut outputs: Vec<Box<dyn DoneImages>> = Vec::new();
-    for Excluded { uri, fingerprint } in excluded {
+    for ExcludedOutput { uri, fingerprint } in excluded {
         let output = Location::open_with(uri, Role::Input, settings)?;
         let gone = |why| Box::new(Gone { uri: uri.clone(), why });
         let (Some(frozen), Some(success)) = (Frozen::read(&output).await?, Success::read(&output).await?)

@@ -12,7 +12,7 @@ use crate::dataset::{
     PlanSource, Truth, ValidationTruth,
 };
 use crate::failure::{Exit, Failure};
-use crate::job::{Format, JobSpec, Observed, ResolvedJob, TargetsSpec, TruthFile};
+use crate::job::{Format, InputFacts, JobSpec, ResolvedJob, TargetsSpec, TruthFile};
 use crate::store::{Location, Role, Settings};
 
 /// Shards that are asked whether the input can still be read.
@@ -30,7 +30,7 @@ pub(crate) struct Input {
     pattern: Option<String>,
     manifest: Option<Manifest>,
     truth: Option<Arc<ValidationTruth>>,
-    observed: Observed,
+    observed: InputFacts,
 }
 
 impl Input {
@@ -56,7 +56,7 @@ impl Input {
             Some(address) => Some(Arc::new(open_truth(address, spec.input.targets, settings).await?)),
             None => None,
         };
-        let observed = Observed {
+        let observed = InputFacts {
             carried,
             manifest: manifest.as_ref().map(Manifest::identity),
             truth: truth.as_ref().map(|truth| TruthFile {
@@ -71,7 +71,7 @@ impl Input {
     }
 
     /// What was seen of it.
-    pub fn observed(&self) -> &Observed {
+    pub fn observed(&self) -> &InputFacts {
         &self.observed
     }
 

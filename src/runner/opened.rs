@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::dataset::{Excluding, FolderTargets, PlannerOptions, Planning};
 use crate::engine::{Choice, EngineError, has_int8_dot};
 use crate::failure::Failure;
-use crate::job::{Excluded, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
+use crate::job::{ExcludedOutput, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
 use crate::output::{Layout, PartContext, Success};
 use crate::pipeline::decode::isolate::Isolation;
 use crate::pipeline::device_summary::DeviceSummary;
@@ -102,7 +102,7 @@ impl Opened {
         })
     }
 
-    async fn excluded(&self) -> Result<Vec<Excluded>, Failure> {
+    async fn excluded(&self) -> Result<Vec<ExcludedOutput>, Failure> {
         exclude::discover(&self.job.exclude_done, &self.output, self.settings).await
     }
 

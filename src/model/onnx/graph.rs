@@ -1,18 +1,17 @@
 //! The graph as it grows: nodes, weights, inputs, outputs, and the file in the end.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use half::f16;
-use prost::Message;
 
+use super::file::{encode, entries};
 use super::form::Form;
+use super::nodes::{self, length};
 use super::proto::{
-    self, Attribute, Axis, AxisLength, Entry, GraphDef, Initializer, Model, Node, Opset, Shape, TensorType,
-    Type, ValueInfo, element,
+    Attribute, Axis, AxisLength, GraphDef, Model, Opset, Shape, TensorType, Type, ValueInfo, element,
 };
 use crate::model::error::ModelError;
+use crate::model::precision::Precision;
 
 /// Operator set: the newest before `ReduceMean` and `Pad` changed, and read by ONNX Runtime since 1.12.
 const OPSET: i64 = 17;
@@ -20,58 +19,6 @@ const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 /// Name of the free axis.
 const BATCH: &str = "batch";
-/// Protobuf's own limit.
-const MAX_BYTES: usize = i32::MAX as usize;
-
-/// The arithmetic of a graph's maps and weights. Outputs are f32 in either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// IEEE single precision.
-    Fp32,
-    /// IEEE half precision from the input to the last map; pooled features and classifier in single precision,
-    /// which costs nothing at their size and spares the logits a second rounding.
-    Fp16,
-    /// Eight bits from the input to the last map, for CPUs. Such a graph is made of a drawn fp32 graph and of what its
-    /// maps held over a sample ([`to_int8`](crate::model::quantize::to_int8)); it is never drawn.
-    Int8,
-}
-
-impl Precision {
-    /// As job files and metadata spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Precision::Fp32 => "fp32",
-            Precision::Fp16 => "fp16",
-            Precision::Int8 => "int8",
-        }
-    }
-
-    pub(super) fn element(self) -> i32 {
-        match self {
-            Precision::Fp32 | Precision::Int8 => element::FLOAT,
-            Precision::Fp16 => element::FLOAT16,
-        }
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Precision {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "fp32" => Ok(Precision::Fp32),
-            "fp16" => Ok(Precision::Fp16),
-            "int8" => Ok(Precision::Int8),
-            other => Err(format!("`{other}` is no precision: take `fp32`, `fp16` or `int8`")),
-        }
-    }
-}
 
 /// A batch of feature maps in the graph: `[batch, channels, height, width]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +63,7 @@ impl Graph {
 
     /// Declares an input of maps in the graph's precision.
     pub fn input(&mut self, name: &str, channels: usize, height: usize, width: usize) -> Map {
-        self.declare(name, self.precision.element(), &[channels, height, width]);
+        self.declare(name, element_of(self.precision), &[channels, height, width]);
         Map { name: name.to_owned(), channels, height, width }
     }
 
@@ -128,7 +75,7 @@ impl Graph {
     /// Declares maps as an output, under the name that they have and in the graph's precision.
     pub fn output_map(&mut self, map: &Map) {
         let axes = [map.channels, map.height, map.width];
-        self.definition.output.push(value_info(&map.name, self.precision.element(), &axes));
+        self.definition.output.push(value_info(&map.name, element_of(self.precision), &axes));
     }
 
     /// The file's bytes, with `metadata` as its properties.
@@ -137,21 +84,15 @@ impl Graph {
     ///
     /// [`ModelError::GraphTooLarge`] beyond 2 GiB.
     pub fn finish(self, metadata: &[(String, String)]) -> Result<Vec<u8>, ModelError> {
-        let entry =
-            |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };
         let model = Model {
             ir_version: Some(IR_VERSION),
             opset_import: vec![Opset { domain: Some(String::new()), version: Some(OPSET) }],
             producer_name: Some("tresnet-batch".to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             graph: Some(self.definition),
-            metadata_props: metadata.iter().map(entry).collect(),
+            metadata_props: entries(metadata),
         };
-        let bytes = model.encoded_len();
-        if bytes > MAX_BYTES {
-            return Err(ModelError::GraphTooLarge { bytes });
-        }
-        Ok(model.encode_to_vec())
+        encode(&model)
     }
 
     /// Appends a node whose one output has the node's own name, and gives that name back.
@@ -163,13 +104,7 @@ impl Graph {
         attributes: Vec<Attribute>,
     ) -> String {
         debug_assert!(self.named.insert(name.clone()), "two values are called {name}");
-        self.definition.node.push(Node {
-            input: inputs.iter().map(|input| (*input).to_owned()).collect(),
-            output: vec![name.clone()],
-            name: Some(name.clone()),
-            op_type: Some(op.to_owned()),
-            attribute: attributes,
-        });
+        self.definition.node.push(nodes::node(op, &name, inputs, attributes));
         name
     }
 
@@ -197,7 +132,7 @@ impl Graph {
         if overflow {
             return Err(ModelError::Overflow { layer: name, precision });
         }
-        Ok(self.initializer(name, axes, precision.element(), bytes))
+        Ok(self.initializer(name, axes, element_of(precision), bytes))
     }
 
     /// Stores a vector of integers; the same name twice is the same vector.
@@ -215,13 +150,16 @@ impl Graph {
 
     fn initializer(&mut self, name: String, axes: &[usize], kind: i32, bytes: Vec<u8>) -> String {
         self.named.insert(name.clone());
-        self.definition.initializer.push(Initializer {
-            dims: axes.iter().map(|axis| length(*axis)).collect(),
-            data_type: Some(kind),
-            name: Some(name.clone()),
-            raw_data: Some(bytes),
-        });
+        self.definition.initializer.push(nodes::initializer(&name, kind, axes, bytes));
         name
+    }
+}
+
+/// ONNX's element type of a precision's maps and weights, as they are drawn.
+pub(super) fn element_of(precision: Precision) -> i32 {
+    match precision {
+        Precision::Fp32 | Precision::Int8 => element::FLOAT,
+        Precision::Fp16 => element::FLOAT16,
     }
 }
 
@@ -244,31 +182,6 @@ fn half(value: f64) -> f16 {
         single = f32::from_bits(toward_zero | 1);
     }
     f16::from_f32(single)
-}
-
-/// Lengths of axes come from memory, so they fit.
-fn length(axis: usize) -> i64 {
-    i64::try_from(axis).unwrap_or(i64::MAX)
-}
-
-pub(super) fn float(name: &str, value: f32) -> Attribute {
-    Attribute { f: Some(value), ..named(name, proto::attribute::FLOAT) }
-}
-
-pub(super) fn integer(name: &str, value: i64) -> Attribute {
-    Attribute { i: Some(value), ..named(name, proto::attribute::INT) }
-}
-
-pub(super) fn integer_list(name: &str, values: &[i64]) -> Attribute {
-    Attribute { ints: values.to_vec(), ..named(name, proto::attribute::INTS) }
-}
-
-pub(super) fn text(name: &str, value: &str) -> Attribute {
-    Attribute { s: Some(value.as_bytes().to_vec()), ..named(name, proto::attribute::STRING) }
-}
-
-fn named(name: &str, kind: i32) -> Attribute {
-    Attribute { name: Some(name.to_owned()), kind: Some(kind), ..Attribute::default() }
 }
 
 #[cfg(test)]
@@ -307,13 +220,5 @@ mod tests {
             let error = graph.weights("w".to_owned(), &[1], precision, &[value]).unwrap_err();
             assert!(matches!(error, ModelError::Overflow { .. }), "{error}");
         }
-    }
-
-    #[test]
-    fn precision_reads_what_it_writes() {
-        for precision in [Precision::Fp32, Precision::Fp16, Precision::Int8] {
-            assert_eq!(precision.to_string().parse(), Ok(precision));
-        }
-        assert!("int4".parse::<Precision>().is_err());
     }
 }

@@ -5,13 +5,17 @@
 //! checkpoints. What one provider likes better than another is a [`Form`]; each operator is drawn in one place, and
 //! asks the form there.
 
+pub(super) mod file;
 mod form;
 mod graph;
+mod layer;
+pub(super) mod nodes;
 mod operators;
 pub(super) mod proto;
 mod stem;
 
 pub use form::{Blur, Form, Mean, Pixels, Stem};
-pub use graph::{Features, Graph, Map, Precision};
-pub use operators::{Activation, Kernel};
+pub use graph::{Features, Graph, Map};
+pub(super) use layer::Norm;
+pub use layer::{Activation, Kernel};
 pub use stem::Image;

@@ -1,10 +1,12 @@
 //! From the image to the first map: the input as the form declares it, its normalisation, and the stem.
 
 use super::form::{Pixels, Stem};
-use super::graph::{Graph, Map, Precision, integer, integer_list};
-use super::operators::{Activation, Kernel};
+use super::graph::{Graph, Map, element_of};
+use super::layer::{Activation, Kernel};
+use super::nodes::{integer, integer_list};
 use super::proto::element;
 use crate::model::error::ModelError;
+use crate::model::precision::Precision;
 
 /// Pixels a side that the stem moves into channels.
 const BLOCK: usize = 4;
@@ -108,7 +110,7 @@ impl Graph {
         let axes = if is_packed { [side, side, 3 * BLOCK * BLOCK] } else { [3, image.size, image.size] };
         match self.form.pixels {
             Pixels::Normalised => {
-                self.declare(image.name, self.precision.element(), &axes);
+                self.declare(image.name, element_of(self.precision), &axes);
                 Ok(image.name.to_owned())
             }
             Pixels::Bytes => {

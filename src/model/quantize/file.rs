@@ -1,21 +1,17 @@
 //! A graph of ours as a file: opened to be rewritten, and closed with another card.
 
-use std::collections::BTreeMap;
-
 use prost::Message;
 
-use super::Watched;
+use super::range::Watched;
 use super::rewrite::Wiring;
 use crate::model::card::ModelCard;
 use crate::model::error::ModelError;
-use crate::model::onnx::Precision;
-use crate::model::onnx::proto::{Entry, GraphDef, Model, TensorType, Type, ValueInfo, element};
-
-/// Protobuf's own limit.
-const MAX_BYTES: usize = i32::MAX as usize;
+use crate::model::onnx::file::{encode, entries, properties};
+use crate::model::onnx::proto::{GraphDef, Model, TensorType, Type, ValueInfo, element};
+use crate::model::precision::Precision;
 
 /// A file and its graph.
-pub(super) struct File {
+pub(super) struct GraphFile {
     model: Model,
     /// What it says of itself.
     pub card: ModelCard,
@@ -23,15 +19,12 @@ pub(super) struct File {
     pub graph: GraphDef,
 }
 
-impl File {
+impl GraphFile {
     /// Opens a graph of ours that is of this precision.
-    pub fn open(bytes: &[u8], precision: Precision) -> Result<File, ModelError> {
+    pub fn open(bytes: &[u8], precision: Precision) -> Result<GraphFile, ModelError> {
         let mut model = Model::decode(bytes).map_err(ModelError::OnnxSyntax)?;
-        let entries = model.metadata_props.iter().cloned();
-        let properties: BTreeMap<String, String> =
-            entries.map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default())).collect();
         let wrong = |reason: String| ModelError::NotForQuantizing { reason };
-        let card = ModelCard::from_properties(&properties)?.ok_or_else(|| {
+        let card = ModelCard::from_properties(&properties(&model.metadata_props))?.ok_or_else(|| {
             wrong(
                 "the ONNX graph is not one that `model import` wrote; give the checkpoint itself".to_owned(),
             )
@@ -45,24 +38,13 @@ impl File {
         let Some(graph) = model.graph.take() else {
             return Err(ModelError::OnnxGraph { reason: "the file holds no graph".to_owned() });
         };
-        Ok(File { model, card, graph })
+        Ok(GraphFile { model, card, graph })
     }
 
     /// The bytes of the file with this graph and this card.
     pub fn close(self, graph: GraphDef, card: &ModelCard) -> Result<Vec<u8>, ModelError> {
-        let properties = card.to_properties().into_iter();
-        let model = Model {
-            graph: Some(graph),
-            metadata_props: properties
-                .map(|(key, value)| Entry { key: Some(key), value: Some(value) })
-                .collect(),
-            ..self.model
-        };
-        let bytes = model.encoded_len();
-        if bytes > MAX_BYTES {
-            return Err(ModelError::GraphTooLarge { bytes });
-        }
-        Ok(model.encode_to_vec())
+        let metadata_props = entries(&card.to_properties());
+        encode(&Model { graph: Some(graph), metadata_props, ..self.model })
     }
 }
 
@@ -72,7 +54,7 @@ impl File {
 ///
 /// [`ModelError::NotForQuantizing`] for a graph that is not ours, or not fp32.
 pub fn check(graph: &[u8]) -> Result<(), ModelError> {
-    File::open(graph, Precision::Fp32).map(|_| ())
+    GraphFile::open(graph, Precision::Fp32).map(|_| ())
 }
 
 /// A fp32 graph that gives its maps as outputs, too, and the names of those.
@@ -81,7 +63,7 @@ pub fn check(graph: &[u8]) -> Result<(), ModelError> {
 ///
 /// [`ModelError::NotForQuantizing`] for a graph that is not ours, or not fp32.
 pub fn watch(graph: &[u8], watched: Watched) -> Result<(Vec<u8>, Vec<String>), ModelError> {
-    let file = File::open(graph, Precision::Fp32)?;
+    let file = GraphFile::open(graph, Precision::Fp32)?;
     let mut drawn = file.graph.clone();
     let wiring = Wiring::of(&file.graph);
     let names: Vec<String> = wiring.watched(watched).into_iter().map(str::to_owned).collect();

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Calibration;
-use super::file::File;
-use super::rewrite::{Wiring, integer, node, operator, result};
+use super::file::GraphFile;
+use super::rewrite::{Wiring, operator, result};
+use crate::model::calibration::Calibration;
 use crate::model::card::ModelCard;
 use crate::model::error::ModelError;
-use crate::model::onnx::Precision;
+use crate::model::onnx::nodes::{integer, node};
 use crate::model::onnx::proto::{GraphDef, Initializer, Node, element};
+use crate::model::precision::Precision;
 
 /// A map with a larger magnitude over the sample stays in fp32: half of what fp16 holds, since a sample does not show
 /// the largest value of all images.
@@ -21,15 +22,15 @@ pub const HALF_LIMIT: f32 = 32_000.0;
 ///
 /// [`ModelError::NotForQuantizing`] for graphs that are not ours or not of these precisions.
 pub fn to_half(single: &[u8], half: &[u8], calibration: Calibration) -> Result<Vec<u8>, ModelError> {
-    let file = File::open(half, Precision::Fp16)?;
-    let single = File::open(single, Precision::Fp32)?;
+    let file = GraphFile::open(half, Precision::Fp16)?;
+    let single = GraphFile::open(single, Precision::Fp32)?;
     let large = calibration.fp32_maps.iter().map(String::as_str).collect();
-    let rewritten = Mixed::new(&file.graph, &single.graph, large).run()?;
+    let rewritten = HalfRewrite::new(&file.graph, &single.graph, large).run()?;
     let card = ModelCard { calibration: Some(calibration), ..file.card.clone() };
     file.close(rewritten, &card)
 }
 
-struct Mixed<'a> {
+struct HalfRewrite<'a> {
     graph: &'a GraphDef,
     halves: BTreeMap<&'a str, &'a Initializer>,
     singles: Wiring<'a>,
@@ -43,9 +44,9 @@ struct Mixed<'a> {
     names: BTreeSet<String>,
 }
 
-impl<'a> Mixed<'a> {
+impl<'a> HalfRewrite<'a> {
     fn new(graph: &'a GraphDef, single: &'a GraphDef, large: BTreeSet<&'a str>) -> Self {
-        Mixed {
+        HalfRewrite {
             graph,
             halves: Wiring::of(graph).weights,
             singles: Wiring::of(single),

@@ -1,13 +1,11 @@
 //! How often a map's values lie where, in one pass over values whose bounds are not known before.
 
-use super::Range;
+use super::range::{LEVELS, Range};
 
 /// Bins a side of zero, a power of two.
 const BINS: usize = 4096;
 /// Bounds that are tried for a range: these parts of the largest value.
 const SHRUNK: std::ops::RangeInclusive<u32> = 20..=100;
-/// Steps between the ends of a range.
-const LEVELS: f64 = 255.0;
 
 /// The values of one map over a sample. Zeros are only counted: every range holds zero exactly.
 #[derive(Debug, Clone)]

@@ -9,15 +9,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file::File;
-use super::rewrite::{Wiring, axes, floats, integer, node, operator, result, stored};
-use super::{Calibration, Range, Ranges, weights};
+use super::file::GraphFile;
+use super::range::{LEVELS, Range, Ranges};
+use super::rewrite::{Wiring, axes, floats, operator, result};
+use super::weights;
+use crate::model::calibration::Calibration;
 use crate::model::card::ModelCard;
 use crate::model::error::ModelError;
-use crate::model::onnx::Precision;
+use crate::model::onnx::nodes::{self, initializer, integer, node};
 use crate::model::onnx::proto::{GraphDef, Initializer, Node, element};
+use crate::model::precision::Precision;
 
-const LEVELS: f64 = 255.0;
 /// What a gate between 0 and 1 is spread over.
 const UNIT: Range = Range { low: 0.0, high: 1.0 };
 
@@ -28,15 +30,15 @@ const UNIT: Range = Range { low: 0.0, high: 1.0 };
 /// [`ModelError::NotForQuantizing`] for a graph that is not ours or not fp32, [`ModelError::OnnxGraph`] where a map
 /// has no range.
 pub fn to_int8(graph: &[u8], ranges: &Ranges, calibration: Calibration) -> Result<Vec<u8>, ModelError> {
-    let file = File::open(graph, Precision::Fp32)?;
+    let file = GraphFile::open(graph, Precision::Fp32)?;
     let card = ModelCard { precision: Precision::Int8, calibration: Some(calibration), ..file.card.clone() };
-    let rewritten = Rewrite::new(&file.graph, ranges).run()?;
+    let rewritten = Int8Rewrite::new(&file.graph, ranges).run()?;
     file.close(rewritten, &card)
 }
 
 /// How a map stands in eight bits.
 #[derive(Debug, Clone)]
-struct Eight {
+struct EightBitMap {
     /// The value behind `DequantizeLinear`.
     name: String,
     /// Names of step and zero.
@@ -44,21 +46,21 @@ struct Eight {
     step: f32,
 }
 
-struct Rewrite<'a> {
+struct Int8Rewrite<'a> {
     wiring: Wiring<'a>,
     ranges: &'a Ranges,
     nodes: Vec<Node>,
     stored: Vec<Initializer>,
     names: BTreeSet<String>,
     /// Maps of the old graph that stand in eight bits in the new one.
-    eight: BTreeMap<String, Eight>,
+    eight: BTreeMap<String, EightBitMap>,
     /// Values that are there already, because the node before gave them.
     given: BTreeSet<&'a str>,
 }
 
-impl<'a> Rewrite<'a> {
+impl<'a> Int8Rewrite<'a> {
     fn new(graph: &'a GraphDef, ranges: &'a Ranges) -> Self {
-        Rewrite {
+        Int8Rewrite {
             wiring: Wiring::of(graph),
             ranges,
             nodes: Vec::new(),
@@ -91,26 +93,21 @@ impl<'a> Rewrite<'a> {
             "Conv" if self.wiring.is_map_convolution(node) => self.convolution(node),
             // what they give are values of what they read
             "SpaceToDepth" | "Pad" | "Transpose" => {
-                let input = self.in_eight(&node.input[0])?;
+                let input = self.eight_bit(&node.input[0])?;
                 self.copy(node, Some(std::slice::from_ref(&input.name)));
                 self.rounded(result(node), result(node), &input.scale, input.step);
                 Ok(())
             }
             "Add" | "Mul" | "AveragePool" | "LeakyRelu" | "Relu" if !self.wiring.is_vector(result(node)) => {
-                let inputs = node.input.iter().map(|input| Ok(self.in_eight(input)?.name));
+                let inputs = node.input.iter().map(|input| Ok(self.eight_bit(input)?.name));
                 let inputs = inputs.collect::<Result<Vec<String>, ModelError>>()?;
                 self.copy(node, Some(&inputs));
                 self.round_result(node)
             }
             "GlobalAveragePool" | "ReduceMean" => {
-                let input = self.in_eight(&node.input[0])?.name;
+                let input = self.eight_bit(&node.input[0])?.name;
                 // the one of the two that is computed in eight bits
-                self.nodes.push(super::rewrite::node(
-                    "GlobalAveragePool",
-                    result(node),
-                    &[&input],
-                    Vec::new(),
-                ));
+                self.nodes.push(nodes::node("GlobalAveragePool", result(node), &[&input], Vec::new()));
                 let gates = self.wiring.readers(result(node)).any(|reader| operator(reader) == "Conv");
                 if gates { self.round(result(node), result(node), self.range(result(node))?) } else { Ok(()) }
             }
@@ -122,7 +119,7 @@ impl<'a> Rewrite<'a> {
     }
 
     fn convolution(&mut self, node: &'a Node) -> Result<(), ModelError> {
-        let input = self.in_eight(&node.input[0])?;
+        let input = self.eight_bit(&node.input[0])?;
         let name = &node.input[1];
         let Some(factors) = self.wiring.weights.get(name.as_str()) else {
             return Err(broken(format!("`{}` has no stored weights", result(node))));
@@ -160,9 +157,9 @@ impl<'a> Rewrite<'a> {
         if self.names.insert(numbers.clone()) {
             let step_bytes = steps.iter().flat_map(|step| step.to_le_bytes()).collect();
             let width = if kind == element::INT8 { 1 } else { 4 };
-            self.stored.push(stored(&integers, kind, axes, bytes));
-            self.stored.push(stored(&step, element::FLOAT, &[steps.len()], step_bytes));
-            self.stored.push(stored(&zero, kind, &[steps.len()], vec![0; steps.len() * width]));
+            self.stored.push(initializer(&integers, kind, axes, bytes));
+            self.stored.push(initializer(&step, element::FLOAT, &[steps.len()], step_bytes));
+            self.stored.push(initializer(&zero, kind, &[steps.len()], vec![0; steps.len() * width]));
             let inputs = [integers.as_str(), &step, &zero];
             self.nodes.push(node("DequantizeLinear", &numbers, &inputs, vec![integer("axis", 0)]));
         }
@@ -193,8 +190,8 @@ impl<'a> Rewrite<'a> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let zero = (-low / f64::from(step)).round().clamp(0.0, LEVELS) as u8;
         let scale = [format!("{name}.step"), format!("{name}.zero")];
-        self.stored.push(stored(&scale[0], element::FLOAT, &[], step.to_le_bytes().to_vec()));
-        self.stored.push(stored(&scale[1], element::UINT8, &[], vec![zero]));
+        self.stored.push(initializer(&scale[0], element::FLOAT, &[], step.to_le_bytes().to_vec()));
+        self.stored.push(initializer(&scale[1], element::UINT8, &[], vec![zero]));
         self.rounded(from, name, &scale, step);
         Ok(())
     }
@@ -204,11 +201,11 @@ impl<'a> Rewrite<'a> {
         let [step_name, zero] = scale;
         self.nodes.push(node("QuantizeLinear", &integers, &[from, step_name, zero], Vec::new()));
         self.nodes.push(node("DequantizeLinear", &numbers, &[&integers, step_name, zero], Vec::new()));
-        self.eight.insert(name.to_owned(), Eight { name: numbers, scale: scale.clone(), step });
+        self.eight.insert(name.to_owned(), EightBitMap { name: numbers, scale: scale.clone(), step });
     }
 
     /// A map of the old graph in eight bits; what was left in fp32 is rounded here.
-    fn in_eight(&mut self, name: &str) -> Result<Eight, ModelError> {
+    fn eight_bit(&mut self, name: &str) -> Result<EightBitMap, ModelError> {
         if !self.eight.contains_key(name) {
             let range = if self.wiring.is_vector(name) { UNIT } else { self.range(name)? };
             self.round(name, name, range)?;

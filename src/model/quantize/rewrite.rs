@@ -1,9 +1,9 @@
-//! What the rewrites share: who reads what in a graph, and nodes and weights of a new one.
+//! What the rewrites share: who reads what in a graph, and what its nodes and weights hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Watched;
-use crate::model::onnx::proto::{Attribute, GraphDef, Initializer, Node, attribute};
+use super::range::Watched;
+use crate::model::onnx::proto::{GraphDef, Initializer, Node};
 
 /// A slope at which what lies below zero counts as nothing in eight bits: a hundredth is at most three levels where a
 /// map reaches as far below zero as above.
@@ -102,37 +102,6 @@ pub(super) fn result(node: &Node) -> &str {
 fn number(node: &Node, name: &str) -> Option<f32> {
     let found = node.attribute.iter().find(|attribute| attribute.name.as_deref() == Some(name));
     found.and_then(|attribute| attribute.f)
-}
-
-/// A node that gives `name`.
-pub(super) fn node(operator: &str, name: &str, inputs: &[&str], attributes: Vec<Attribute>) -> Node {
-    Node {
-        input: inputs.iter().map(|input| (*input).to_owned()).collect(),
-        output: vec![name.to_owned()],
-        name: Some(name.to_owned()),
-        op_type: Some(operator.to_owned()),
-        attribute: attributes,
-    }
-}
-
-/// An attribute of one integer.
-pub(super) fn integer(name: &str, value: i64) -> Attribute {
-    Attribute {
-        name: Some(name.to_owned()),
-        i: Some(value),
-        kind: Some(attribute::INT),
-        ..Attribute::default()
-    }
-}
-
-/// Stored numbers; `dims` is empty for a single one.
-pub(super) fn stored(name: &str, kind: i32, dims: &[usize], bytes: Vec<u8>) -> Initializer {
-    Initializer {
-        dims: dims.iter().map(|axis| i64::try_from(*axis).unwrap_or(i64::MAX)).collect(),
-        data_type: Some(kind),
-        name: Some(name.to_owned()),
-        raw_data: Some(bytes),
-    }
 }
 
 /// The numbers of an f32 initialiser.

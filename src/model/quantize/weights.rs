@@ -6,7 +6,7 @@ const MOST: f32 = 127.0;
 const MOST_BIAS: f64 = (1_u32 << 30) as f64;
 
 /// Factors and bias as integers.
-pub(super) struct Weights {
+pub(super) struct QuantizedWeights {
     /// In steps of their channel.
     pub factors: Vec<i8>,
     /// The step of each output channel.
@@ -18,7 +18,12 @@ pub(super) struct Weights {
 }
 
 /// Rounds the factors of `outputs` channels; the input comes in steps of `input_step`.
-pub(super) fn quantize(factors: &[f32], outputs: usize, bias: Option<&[f32]>, input_step: f32) -> Weights {
+pub(super) fn quantize(
+    factors: &[f32],
+    outputs: usize,
+    bias: Option<&[f32]>,
+    input_step: f32,
+) -> QuantizedWeights {
     let length = (factors.len() / outputs.max(1)).max(1);
     let steps: Vec<f32> = factors
         .chunks(length)
@@ -38,7 +43,7 @@ pub(super) fn quantize(factors: &[f32], outputs: usize, bias: Option<&[f32]>, in
         let scaled = bias.iter().zip(&bias_steps).map(|(bias, step)| f64::from(*bias) / f64::from(*step));
         scaled.map(|steps| steps.round_ties_even() as i32).collect()
     });
-    Weights {
+    QuantizedWeights {
         factors: channels
             .flat_map(|(factors, step)| factors.iter().map(move |f| rounded(f, *step)))
             .collect(),

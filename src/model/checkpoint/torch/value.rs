@@ -1,6 +1,6 @@
 //! What a pickle's instructions may make: plain data, and descriptions of tensors. Nothing here can run.
 
-use crate::model::floats::Float;
+use crate::model::checkpoint::floats::Float;
 
 /// Index of a value in its [`Heap`](super::pickle::Heap). Values refer to each other by index, so a deep or circular
 /// structure costs no recursion, neither to build nor to drop.

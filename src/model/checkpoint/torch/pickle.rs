@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use super::error::TorchError;
 use super::value::{Global, Id, Storage, Value, View};
-use crate::model::error::shorten;
+use crate::model::shorten::shorten;
 
 /// Ten times what a training checkpoint of TResNet-XL with its optimizer takes.
 const MAX_STEPS: usize = 1 << 20;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::archive::Archive;
 use super::error::TorchError;
 use super::value::View;
-use crate::model::error::shorten;
-use crate::model::floats::Float;
+use crate::model::checkpoint::floats::Float;
+use crate::model::shorten::shorten;
 
 /// The storages of an archive, and how much may still be read of them.
 ///
@@ -21,19 +21,19 @@ pub(super) struct Storages<'a> {
 }
 
 /// What is wrong with a tensor whose name the caller knows.
-pub(super) enum Fault {
+pub(super) enum TensorFault {
     Entry(TorchError),
     Damaged(String),
     Limit(usize),
 }
 
-impl Fault {
+impl TensorFault {
     /// With the tensor's name.
     pub(super) fn of(self, tensor: &str) -> TorchError {
         match self {
-            Fault::Entry(error) => error,
-            Fault::Damaged(reason) => TorchError::Tensor { tensor: shorten(tensor), reason },
-            Fault::Limit(limit) => {
+            TensorFault::Entry(error) => error,
+            TensorFault::Damaged(reason) => TorchError::Tensor { tensor: shorten(tensor), reason },
+            TensorFault::Limit(limit) => {
                 TorchError::Limit { what: "values for a file of its size", limit: limit as u64 }
             }
         }
@@ -46,13 +46,13 @@ impl<'a> Storages<'a> {
     }
 
     /// All values of a view, row-major.
-    pub(super) fn values(&mut self, view: &View<'_>, float: Float) -> Result<Vec<f32>, Fault> {
+    pub(super) fn values(&mut self, view: &View<'_>, float: Float) -> Result<Vec<f32>, TensorFault> {
         let entry = format!("{}data/{}", self.root, view.storage.key);
-        let Some(data) = self.archive.get(&entry).map_err(Fault::Entry)? else {
-            return Err(Fault::Damaged(format!("the archive has no `{}`", shorten(&entry))));
+        let Some(data) = self.archive.get(&entry).map_err(TensorFault::Entry)? else {
+            return Err(TensorFault::Damaged(format!("the archive has no `{}`", shorten(&entry))));
         };
         if view.storage.length.checked_mul(float.size()) != Some(data.len()) {
-            return Err(Fault::Damaged(format!(
+            return Err(TensorFault::Damaged(format!(
                 "its storage has {} bytes where {} values of {float:?} should be",
                 data.len(),
                 view.storage.length
@@ -60,7 +60,7 @@ impl<'a> Storages<'a> {
         }
         let count = view.shape.iter().try_fold(1, |product: usize, axis| product.checked_mul(*axis));
         let left = count.and_then(|count| self.left.checked_sub(count));
-        let (Some(count), Some(left)) = (count, left) else { return Err(Fault::Limit(self.limit)) };
+        let (Some(count), Some(left)) = (count, left) else { return Err(TensorFault::Limit(self.limit)) };
         self.left = left;
         if count == 0 {
             return Ok(Vec::new());
@@ -70,7 +70,7 @@ impl<'a> Storages<'a> {
                 last.checked_add((axis - 1).checked_mul(*stride)?)
             });
         if last.is_none_or(|last| last >= view.storage.length) {
-            return Err(Fault::Damaged(format!(
+            return Err(TensorFault::Damaged(format!(
                 "shape {:?} with strides {:?} from {} on leaves its storage of {} values",
                 view.shape, view.strides, view.offset, view.storage.length
             )));

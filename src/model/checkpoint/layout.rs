@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::checkpoint::{Checkpoint, Tensor};
-use super::error::{ModelError, shorten};
-use super::tensors;
+use super::inference::{closest, compare};
+use super::weights::{Checkpoint, Tensor};
+use crate::model::error::ModelError;
+use crate::model::shorten::shorten;
 
 /// What in-place ABN adds to the magnitude of its scale. It equals batch norm's epsilon by coincidence only.
 const ABN_EPS: f64 = 1e-5;
@@ -22,7 +23,7 @@ const HINT: &str = "they were read as the authors' layout, and what is missing i
 
 /// What a name of the authors' stands for.
 #[derive(Debug, PartialEq)]
-enum Meaning {
+enum NameMeaning {
     /// The same tensor in timm's spelling.
     Weight(String),
     /// The scale of an in-place ABN.
@@ -38,7 +39,7 @@ enum Meaning {
 /// # Errors
 ///
 /// [`ModelError::Tensors`] where the names are the authors' and do not make a network of theirs. Names in no known
-/// layout pass, and [`Architecture::infer`](super::Architecture::infer) lists them.
+/// layout pass, and [`Architecture::infer`](crate::model::Architecture::infer) lists them.
 pub(super) fn to_timm(mut tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>, ModelError> {
     if tensors.keys().all(|name| name.starts_with(PARALLEL)) {
         tensors =
@@ -55,13 +56,13 @@ pub(super) fn to_timm(mut tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<
     let mut known = BTreeMap::new();
     for (name, mut tensor) in tensors {
         let name = match meaning(&name, bottleneck) {
-            Meaning::Constant => continue,
-            Meaning::Unknown => {
+            NameMeaning::Constant => continue,
+            NameMeaning::Unknown => {
                 unknown.push(shorten(&name));
                 continue;
             }
-            Meaning::Weight(name) => name,
-            Meaning::Scale(name) => {
+            NameMeaning::Weight(name) => name,
+            NameMeaning::Scale(name) => {
                 tensor.values.iter_mut().for_each(|gamma| *gamma = abn_scale(*gamma));
                 name
             }
@@ -69,8 +70,8 @@ pub(super) fn to_timm(mut tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<
         known.insert(name, tensor);
     }
     let known = Checkpoint { tensors: known, sha256: String::new() };
-    let architecture = tensors::closest(&known);
-    let mut mismatch = tensors::compare(&architecture, &known);
+    let architecture = closest(&known);
+    let mut mismatch = compare(&architecture, &known);
     mismatch.unexpected.extend(unknown);
     if mismatch.is_empty() {
         return Ok(known.tensors);
@@ -87,20 +88,20 @@ fn abn_scale(gamma: f32) -> f32 {
 /// Whether a name gives the authors' layout away.
 fn is_authors(name: &str, bottleneck: [bool; 4]) -> bool {
     match meaning(name, bottleneck) {
-        Meaning::Weight(timm) | Meaning::Scale(timm) => timm != name,
-        Meaning::Constant | Meaning::Unknown => false,
+        NameMeaning::Weight(timm) | NameMeaning::Scale(timm) => timm != name,
+        NameMeaning::Constant | NameMeaning::Unknown => false,
     }
 }
 
 /// Reads a name of the authors'; `bottleneck` tells the kind of block of each stage.
-fn meaning(name: &str, bottleneck: [bool; 4]) -> Meaning {
+fn meaning(name: &str, bottleneck: [bool; 4]) -> NameMeaning {
     let parts: Vec<&str> = name.split('.').collect();
     match parts.as_slice() {
-        ["head", "fc", "weight" | "bias"] => Meaning::Weight(name.to_owned()),
+        ["head", "fc", "weight" | "bias"] => NameMeaning::Weight(name.to_owned()),
         ["body", "conv1", half, part] => normalised("body.conv1", half, part),
         ["body", layer, block, rest @ ..] => {
             let stage = ["layer1", "layer2", "layer3", "layer4"].iter().position(|known| known == layer);
-            let Some(stage) = stage else { return Meaning::Unknown };
+            let Some(stage) = stage else { return NameMeaning::Unknown };
             let halves = stage > 0 && *block == "0";
             let blurred = match (halves, bottleneck[stage]) {
                 (false, _) => None,
@@ -109,8 +110,8 @@ fn meaning(name: &str, bottleneck: [bool; 4]) -> Meaning {
             };
             let scope = format!("body.{layer}.{block}");
             match rest {
-                [.., "filt"] if halves => Meaning::Constant,
-                ["se", "fc1" | "fc2", "weight" | "bias"] => Meaning::Weight(name.to_owned()),
+                [.., "filt"] if halves => NameMeaning::Constant,
+                ["se", "fc1" | "fc2", "weight" | "bias"] => NameMeaning::Weight(name.to_owned()),
                 ["downsample", position, half, part] => {
                     normalised(&format!("{scope}.downsample.{position}"), half, part)
                 }
@@ -120,20 +121,20 @@ fn meaning(name: &str, bottleneck: [bool; 4]) -> Meaning {
                 [conv @ ("conv1" | "conv2" | "conv3"), half, part] if blurred != Some(conv) => {
                     normalised(&format!("{scope}.{conv}"), half, part)
                 }
-                _ => Meaning::Unknown,
+                _ => NameMeaning::Unknown,
             }
         }
-        _ => Meaning::Unknown,
+        _ => NameMeaning::Unknown,
     }
 }
 
 /// One tensor of a convolution (`0`) with its norm (`1`).
-fn normalised(scope: &str, half: &str, part: &str) -> Meaning {
+fn normalised(scope: &str, half: &str, part: &str) -> NameMeaning {
     match (half, part) {
-        ("0", "weight") => Meaning::Weight(format!("{scope}.conv.weight")),
-        ("1", "weight") => Meaning::Scale(format!("{scope}.bn.weight")),
-        ("1", "bias" | "running_mean" | "running_var") => Meaning::Weight(format!("{scope}.bn.{part}")),
-        _ => Meaning::Unknown,
+        ("0", "weight") => NameMeaning::Weight(format!("{scope}.conv.weight")),
+        ("1", "weight") => NameMeaning::Scale(format!("{scope}.bn.weight")),
+        ("1", "bias" | "running_mean" | "running_var") => NameMeaning::Weight(format!("{scope}.bn.{part}")),
+        _ => NameMeaning::Unknown,
     }
 }
 

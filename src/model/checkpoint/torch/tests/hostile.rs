@@ -1,6 +1,7 @@
 //! Files that somebody made to exhaust memory, time or stack, or to be read in two ways.
 
 use super::*;
+use crate::model::checkpoint::torch::value::Value;
 
 #[test]
 fn a_small_file_cannot_ask_for_much_memory() {

@@ -1,35 +1,16 @@
-//! The common form of a checkpoint, whatever layout it came in, and the choice of its reader.
+//! From a file to a [`Checkpoint`]: the choice of the reader, the layout, and the checks that no reader makes.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
-use super::error::{ModelError, shorten};
+use super::weights::{Checkpoint, Tensor};
 use super::{layout, safetensors, torch};
+use crate::model::error::ModelError;
+use crate::model::file::{read_capped, sha256_hex};
+use crate::model::shorten::shorten;
 
 /// The most that is read of a checkpoint: three times what TResNet-XL takes in f64.
 pub const MAX_CHECKPOINT_BYTES: u64 = 2 << 30;
-
-/// One tensor of weights, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
-    /// Lengths of its axes, outermost first.
-    pub shape: Vec<usize>,
-    /// As many values as the shape says. Wider types were rounded to f32, narrower ones are exact.
-    pub values: Vec<f32>,
-}
-
-/// The tensors of a network under timm's names (the authors' were translated), without the counters that only training reads.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint {
-    /// By name.
-    pub tensors: BTreeMap<String, Tensor>,
-    /// SHA-256 of the file, 64 hexadecimal digits: the identity of the weights.
-    pub sha256: String,
-}
 
 /// Reads a checkpoint. The content decides how: a name ending in `.bin` proves nothing.
 ///
@@ -45,7 +26,7 @@ pub fn load(path: &Path) -> Result<Checkpoint, ModelError> {
 impl Checkpoint {
     /// What [`load`] makes of a file's bytes. `path` is for messages; its ending may tell what the bytes are not.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
-        let tensors = if bytes.starts_with(torch::ZIP) {
+        let tensors = if torch::is_zip(bytes) {
             torch::read(path, bytes)?
         } else {
             // a safetensors file is eight bytes of length, then JSON
@@ -77,7 +58,7 @@ fn check_values(tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
 
 /// What is no safetensors file by its first bytes may be something that has a name.
 fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    if let Some(what) = torch::legacy(bytes) {
+    if let Some(what) = torch::legacy_format(bytes) {
         return Err(ModelError::OldTorch { path: path.into(), what });
     }
     let what = match path.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
@@ -86,31 +67,4 @@ fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
         _ => return Ok(()),
     };
     Err(ModelError::NotACheckpoint { path: path.into(), what })
-}
-
-/// Reads a whole file, unless it holds more than `limit` bytes; also one that grows meanwhile, or is a device.
-pub(super) fn read_capped(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
-    let failed = |source| ModelError::Read { path: path.into(), source };
-    let file = File::open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    if length > limit {
-        return Err(ModelError::TooLarge { path: path.into(), limit });
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        return Err(ModelError::TooLarge { path: path.into(), limit });
-    }
-    Ok(bytes)
-}
-
-/// SHA-256 in hexadecimal.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digest = Sha256::digest(bytes);
-    digest
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
-        .collect()
 }

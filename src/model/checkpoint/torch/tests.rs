@@ -2,9 +2,13 @@
 
 mod hostile;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::*;
+use super::error::TorchError;
+use super::{pickle, read};
+use crate::model::checkpoint::weights::Tensor;
+use crate::model::error::ModelError;
 
 /// An entry of a zip, with what its headers claim.
 struct Entry {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::checkpoint::read_capped;
 use super::error::ModelError;
+use super::file::read_capped;
 use crate::classes::imagenet_1k;
 
 /// As for `config.json`.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::error::TorchError;
-use crate::model::error::shorten;
+use crate::model::shorten::shorten;
 
 const LOCAL: &[u8] = b"PK\x03\x04";
 const CENTRAL: &[u8] = b"PK\x01\x02";
@@ -18,6 +18,11 @@ const CENTRAL_BYTES: usize = 46;
 const END_BYTES: usize = 22;
 /// Longest comment after the end record, by the format.
 const MAX_COMMENT: usize = u16::MAX as usize;
+
+/// Whether a file is a zip archive, by its first bytes.
+pub(in crate::model::checkpoint) fn is_zip(bytes: &[u8]) -> bool {
+    bytes.starts_with(LOCAL)
+}
 
 /// Bytes of an entry, or what was done to them: scripts beside the pickle may be compressed, and are not asked for.
 type Content<'a> = Result<&'a [u8], &'static str>;

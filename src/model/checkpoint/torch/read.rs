@@ -1,32 +1,16 @@
-//! Reads what `torch.save` writes since PyTorch 1.6: a zip of one pickle and the raw numbers of each storage.
-//!
-//! A pickle can name any function and have it called, so a checkpoint from elsewhere is a program from elsewhere.
-//! Here it is only ever data: [`pickle`] refuses every name but those of tensors, storages and dictionaries, and
-//! calls nothing. A file that keeps more than weights (its optimizer is fine, its whole model or the arguments of
-//! its training are not) is refused with the name that gave it away.
-
-mod archive;
-mod error;
-mod pickle;
-mod tensor;
-#[cfg(test)]
-mod tests;
-mod value;
+//! From the bytes of a `.pth` to its tensors: the archive, its pickle, and the storages that the pickle describes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use error::TorchError;
-
-use self::archive::Archive;
-use self::pickle::Heap;
-use self::tensor::Storages;
-use self::value::{Element, Id, Value, View};
-use super::checkpoint::Tensor;
-use super::error::{ModelError, shorten};
-
-/// What every file of this kind begins with.
-pub(super) const ZIP: &[u8] = b"PK\x03\x04";
+use super::archive::Archive;
+use super::error::TorchError;
+use super::pickle::{self, Heap};
+use super::tensor::Storages;
+use super::value::{Element, Id, Value, View};
+use crate::model::checkpoint::weights::{Tensor, is_counter};
+use crate::model::error::ModelError;
+use crate::model::shorten::shorten;
 
 /// A hundred times the pickle of TResNet-XL's weights.
 const MAX_PICKLE_BYTES: usize = 16 << 20;
@@ -34,26 +18,11 @@ const MAX_PICKLE_BYTES: usize = 16 << 20;
 /// Keys under which training scripts put the weights among other things.
 const WRAPPERS: [&str; 3] = ["model", "state_dict", "state_dict_ema"];
 
-/// Counters that only training reads.
-const COUNTERS: &str = "num_batches_tracked";
-
-/// What kind of older file this is, which nothing here reads.
-pub(super) fn legacy(bytes: &[u8]) -> Option<&'static str> {
-    // the first pickle of such a file holds one number, which PyTorch calls its magic
-    const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
-    if bytes.get(257..262) == Some(b"ustar") {
-        Some("a tar archive, as PyTorch wrote before 0.2")
-    } else if bytes.starts_with(&[0x80]) && bytes.get(2..).is_some_and(|rest| rest.starts_with(MAGIC)) {
-        Some("a chain of pickles, as PyTorch wrote before 1.6")
-    } else if matches!(bytes, [0x80, 2..=5, ..]) {
-        Some("a bare pickle")
-    } else {
-        None
-    }
-}
-
 /// The floating-point tensors of a file; batch norm's counters are left out.
-pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, ModelError> {
+pub(in crate::model::checkpoint) fn read(
+    path: &Path,
+    bytes: &[u8],
+) -> Result<BTreeMap<String, Tensor>, ModelError> {
     let refused = |reason| ModelError::Torch { path: path.into(), reason };
     let archive = Archive::open(bytes).map_err(refused)?;
     let root = archive.root().map_err(refused)?;
@@ -68,7 +37,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>
     let mut storages = Storages::new(&archive, root, bytes.len());
     let mut tensors = BTreeMap::new();
     for (name, view) in views {
-        if name.rsplit('.').next() == Some(COUNTERS) {
+        if is_counter(name) {
             continue;
         }
         let float = match view.storage.element {

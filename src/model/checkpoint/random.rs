@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use safetensors::tensor::{Dtype, TensorView, serialize};
-
-use super::architecture::Architecture;
-use super::checkpoint::{Checkpoint, Tensor, sha256_hex};
-use super::design::StemDesign;
-use super::error::ModelError;
+use super::weights::{Checkpoint, Tensor};
+use crate::model::architecture::Architecture;
+use crate::model::design::StemDesign;
+use crate::model::error::ModelError;
+use crate::model::file::sha256_hex;
 
 impl Checkpoint {
     /// Random weights; equal seeds give equal ones. Convolutions keep the variance of what they read (He 2015), each
@@ -37,28 +36,6 @@ impl Checkpoint {
         let mut checkpoint = Checkpoint { tensors, sha256: String::new() };
         checkpoint.sha256 = sha256_hex(&checkpoint.to_safetensors()?);
         Ok(checkpoint)
-    }
-
-    /// The bytes of a safetensors file, f32, under timm's names.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Write`] where the tensors do not fit their shapes.
-    pub fn to_safetensors(&self) -> Result<Vec<u8>, ModelError> {
-        let bytes: Vec<(&String, &Tensor, Vec<u8>)> = self
-            .tensors
-            .iter()
-            .map(|(name, tensor)| {
-                (name, tensor, tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-            })
-            .collect();
-        let views: Result<Vec<_>, _> = bytes
-            .iter()
-            .map(|(name, tensor, bytes)| {
-                Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?))
-            })
-            .collect();
-        views.and_then(|views| serialize(views, None)).map_err(|source| ModelError::Write { source })
     }
 }
 

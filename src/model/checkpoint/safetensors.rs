@@ -1,4 +1,4 @@
-//! Reads safetensors files, such as timm's `model.safetensors`.
+//! Reads and writes safetensors files, such as timm's `model.safetensors`.
 //!
 //! The format's own crate checks that types, shapes and offsets agree. Two checks stand before it, since it sums
 //! offsets without looking for overflow and allows headers of 100 MB: the header has a cap of ours, and no
@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::Deserialize;
 
-use super::checkpoint::Tensor;
-use super::error::{ModelError, shorten};
 use super::floats::Float;
+use super::weights::{Checkpoint, Tensor, is_counter};
+use crate::model::error::ModelError;
+use crate::model::shorten::shorten;
 
 /// Twenty times what TResNet-XL needs.
 const MAX_HEADER_BYTES: u64 = 4 << 20;
@@ -33,7 +34,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>
         .map_err(|source| ModelError::Safetensors { path: path.into(), source })?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {
-        if name.rsplit('.').next() == Some("num_batches_tracked") {
+        if is_counter(name) {
             continue;
         }
         let float = match view.dtype() {
@@ -49,6 +50,30 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>
         tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), values });
     }
     Ok(tensors)
+}
+
+impl Checkpoint {
+    /// The bytes of a safetensors file, f32, under timm's names.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Write`] where the tensors do not fit their shapes.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>, ModelError> {
+        let bytes: Vec<(&String, &Tensor, Vec<u8>)> = self
+            .tensors
+            .iter()
+            .map(|(name, tensor)| {
+                (name, tensor, tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+            })
+            .collect();
+        let views: Result<Vec<_>, _> = bytes
+            .iter()
+            .map(|(name, tensor, bytes)| {
+                Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?))
+            })
+            .collect();
+        views.and_then(|views| serialize(views, None)).map_err(|source| ModelError::Write { source })
+    }
 }
 
 fn check_header(bytes: &[u8]) -> Result<(), String> {

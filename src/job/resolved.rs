@@ -1,0 +1,103 @@
+//! The job with nothing left open, as everything after it reads it.
+
+use std::path::PathBuf;
+
+use crate::dataset::{FolderTargets, TargetNames};
+use crate::engine;
+use crate::image;
+use crate::model::{Metadata, Precision, Preprocessing};
+use crate::output::{self, Layout};
+use crate::report::Gate;
+
+use super::fingerprint::Components;
+use super::frozen::{FrozenModel, FrozenTruth};
+use super::limits::{Limits, MAX_PART_BYTES};
+use super::spec::{Format, ReportFormat, TargetsSpec};
+
+/// A job with nothing left open.
+#[derive(Debug, Clone)]
+pub struct ResolvedJob {
+    /// For logs and reports.
+    pub name: String,
+    /// What the machine costs an hour, in any currency.
+    pub price_per_hour: Option<f64>,
+    /// Where the images are, resolved.
+    pub input: String,
+    /// Take every file for an image.
+    pub any_extension: bool,
+    /// Images in all, at most.
+    pub limit: Option<u64>,
+    /// The input's whole listing is collected and sorted.
+    pub sorted_listing: bool,
+    /// Addresses of outputs whose images are left out.
+    pub exclude_done: Vec<String>,
+    /// How the images lie there.
+    pub format: Format,
+    /// Whether folders of the input are classes.
+    pub folder_targets: bool,
+    /// How images get their targets, if they get any.
+    pub truth: Option<FrozenTruth>,
+    /// Where ground truth comes from.
+    pub targets: TargetsSpec,
+    /// The model's file.
+    pub model_path: PathBuf,
+    /// Facts about the model.
+    pub model: FrozenModel,
+    /// Arithmetic of the graph.
+    pub precision: Precision,
+    /// From image to input.
+    pub image: image::Options,
+    /// The same for the graph's metadata.
+    pub preprocessing: Preprocessing,
+    /// True where neither the model nor the job says all of it, and TResNet's usual values were taken.
+    pub assumes_preprocessing: bool,
+    /// What computes, and how.
+    pub engine: engine::Options,
+    /// What is held at once.
+    pub limits: Limits,
+    /// Where the rows go, as typed.
+    pub output: String,
+    /// What they hold.
+    pub rows: output::Options,
+    /// Rows of a part.
+    pub rows_per_part: u32,
+    /// Compress part files.
+    pub compress: bool,
+    /// Files of the report.
+    pub report_formats: Vec<ReportFormat>,
+    /// Gates.
+    pub gates: Vec<Gate>,
+    /// What decides the rows.
+    pub components: Components,
+    /// Its hash.
+    pub fingerprint: String,
+}
+
+impl ResolvedJob {
+    /// The names of its files.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.fingerprint)
+    }
+
+    /// What goes into the graph's metadata.
+    pub fn metadata(&self) -> Metadata {
+        Metadata { preprocessing: self.preprocessing.clone(), classes: self.model.labels.clone() }
+    }
+
+    /// Most rows of one part.
+    pub fn most_rows(&self) -> u32 {
+        u32::try_from(MAX_PART_BYTES / self.rows.row_bytes()).unwrap_or(u32::MAX)
+    }
+
+    /// The name of the rule that gives targets, if one does.
+    pub fn rule(&self, folders: Option<&FolderTargets>) -> Option<String> {
+        let of_folders = folders.map(|folders| folders.rule.as_str().to_owned());
+        of_folders.or_else(|| self.truth.as_ref().map(|truth| truth.rule.clone()))
+    }
+
+    /// The model's classes, as a target beside an image may name them.
+    pub fn target_names(&self) -> TargetNames {
+        let names = TargetNames::new(self.model.classes, self.model.labels.as_deref());
+        if self.rows.sets { names.with_sets() } else { names }
+    }
+}
