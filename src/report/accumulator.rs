@@ -5,44 +5,21 @@ use arrow::array::RecordBatch;
 use super::accuracy::{ClassCounts, MeanSum, mean};
 use super::bootstrap::mean_share_interval;
 use super::calibration::CalibrationSums;
+use super::classes::Classes;
 use super::confidence::ConfidenceSums;
 use super::confusion::ConfusionSums;
 use super::error::ReportError;
-use super::figures::{ClassFigures, Provenance, Report};
+use super::extras::Extras;
+use super::figures::Report;
 use super::inputs::InputSums;
 use super::judged::Judged;
+use super::provenance::Provenance;
 use super::rows::Columns;
 use super::shares::ShareSums;
-use super::slices::{SliceBy, SliceSums};
+use super::slice_by::SliceBy;
+use super::slices::SliceSums;
+use super::values::ClassFigures;
 use super::worst::WorstSums;
-
-/// The classes of the model that made the rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Classes {
-    /// Their names; the position is the index.
-    Named(Vec<String>),
-    /// Their number, where names are not known.
-    Count(usize),
-}
-
-impl Classes {
-    /// Number of classes.
-    pub fn count(&self) -> usize {
-        match self {
-            Self::Named(names) => names.len(),
-            Self::Count(count) => *count,
-        }
-    }
-}
-
-/// What a report says beyond what every report says. It costs columns that are else not read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Extras {
-    /// Columns that rows are told apart by.
-    pub slices: Vec<SliceBy>,
-    /// The rows keep the logits of a softmax: score all probabilities (Brier).
-    pub logits: bool,
-}
 
 /// Adds rows up: every row is held against the contract and judged once, and each part of the report takes from the
 /// judgement what it needs. A new figure is a file with its sums (`add` a row, `finish` into figures), a field

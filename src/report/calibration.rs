@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::accuracy::MeanSum;
 use super::error::ReportError;
-use super::figures::Mean;
 use super::judged::Judged;
 use super::proportion::Proportion;
+use super::values::Mean;
 
 /// Bins of the reliability diagram, all of one width.
 pub(super) const BINS: usize = 15;

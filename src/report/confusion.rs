@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::figures::ClassFigures;
 use super::judged::Judged;
+use super::values::ClassFigures;
 
 /// Pairs that are counted at the same time: all of up to 1,024 classes, and about 40 MB.
 const PAIRS: usize = 1 << 20;

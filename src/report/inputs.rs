@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::{Inputs, Range};
 use super::rows::Row;
+use super::values::{Inputs, Range};
 
 /// Different texts that a [`Tally`] keeps apart. Error kinds and formats are closed sets of about ten; the
 /// bound is there for files that somebody else wrote.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, FixedSizeListBuilder, Float32Builder, Int32Builder, ListBuilder, RecordBatch};
 use serde::Serialize;
 
-use super::accumulator::Extras;
 use super::error::ReportError;
+use super::extras::Extras;
 use super::judged::Judged;
 use super::proportion::Proportion;
 use super::rows::{Columns, Logits};
 use super::shares::ShareSums;
-use super::view::replaced;
+use super::with_columns::with_columns;
 
 /// Classes that are kept a row, where the rows keep fewer: what top-5 takes.
 const KEPT: usize = 5;
@@ -93,7 +93,7 @@ impl MaskedSums {
             ("target_rank", Arc::new(target_rank.finish())),
             ("logits", Arc::new(within.finish())),
         ];
-        replaced(batch, &columns)
+        with_columns(batch, &columns)
     }
 
     /// Logits that give the others no probability.
@@ -154,7 +154,7 @@ mod tests {
         let mut view = View::among(vec![1, 2, 4, 5, 6, 7], 8);
         assert_eq!(view.columns(), ["logits"]);
         let mut accumulator = Accumulator::new(Classes::Count(8));
-        let with = replaced(&plain, &[("logits", Arc::new(logits) as ArrayRef)])?;
+        let with = with_columns(&plain, &[("logits", Arc::new(logits) as ArrayRef)])?;
         accumulator.push(&view.of(&with)?)?;
         Ok(view.finish(accumulator.finish(Provenance::default())))
     }

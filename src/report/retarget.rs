@@ -9,7 +9,7 @@ use arrow::array::{
 
 use super::error::ReportError;
 use super::rows::{Lists, Logits, needed, optional};
-use super::view::replaced;
+use super::with_columns::with_columns;
 use crate::output::{Activation, Odds};
 use crate::sample::Target;
 
@@ -95,6 +95,6 @@ impl Retarget {
             ("target_prob", Arc::new(target_prob.finish())),
             ("target_rank", Arc::new(target_rank.finish())),
         ];
-        replaced(batch, &columns)
+        with_columns(batch, &columns)
     }
 }

@@ -1,9 +1,9 @@
 //! How many rows of which sort, and which share of them is right.
 
-use super::figures::Counts;
 use super::inputs::Tally;
 use super::judged::{Judged, Outcome};
 use super::proportion::Proportion;
+use super::values::Counts;
 
 /// Where an `error` row that names no kind is counted.
 const UNSPECIFIED: &str = "unspecified";

@@ -1,7 +1,7 @@
 //! Rows as a report takes them where their targets are not one class among all classes: every figure is then made of
 //! what the targets' convention asks for, by the code that makes it of plain rows.
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 
 use super::error::ReportError;
 use super::figures::Report;
@@ -77,19 +77,4 @@ impl View {
             View::Among(masked) => Report { masked: Some(masked.finish()), ..report },
         }
     }
-}
-
-/// The batch with other columns under these names.
-pub(super) fn replaced(
-    batch: &RecordBatch,
-    columns: &[(&str, ArrayRef)],
-) -> Result<RecordBatch, ReportError> {
-    let schema = batch.schema_ref();
-    let old = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
-        let new = columns.iter().find(|(name, _)| name == field.name());
-        (field.name().clone(), new.map_or_else(|| array.clone(), |(_, array)| array.clone()), true)
-    });
-    let absent = columns.iter().filter(|(name, _)| schema.field_with_name(name).is_err());
-    let absent = absent.map(|(name, array)| ((*name).to_owned(), array.clone(), true));
-    Ok(RecordBatch::try_from_iter_with_nullable(old.chain(absent))?)
 }

@@ -4,10 +4,11 @@ use arrow::array::{Array, AsArray, FixedSizeListArray, Int32Array, ListArray, Re
 use arrow::datatypes::{Float16Type, Float32Type};
 use half::slice::HalfFloatSliceExt;
 
+use super::super::error::ReportError;
+use super::super::extras::Extras;
 use super::super::rows::{Columns, Lists, optional};
-use super::super::slices::{Cell, SliceBy};
-use super::super::{Extras, ReportError};
-use super::CompareError;
+use super::super::slice_by::{Cell, SliceBy};
+use super::error::CompareError;
 
 /// The slice of a row that has no value.
 const NULL: &str = "(null)";

@@ -4,9 +4,9 @@
 
 use serde::Serialize;
 
-use super::super::figures::Provenance;
 use super::super::paired::{Drop, McNemar, Paired};
 use super::super::proportion::Proportion;
+use super::super::provenance::Provenance;
 use super::drift::Drift;
 
 /// Everything that the rows of two outputs say of their difference.

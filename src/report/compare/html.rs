@@ -1,19 +1,18 @@
 //! The comparison as a page: one file, which asks nothing of any network, in the style of the report's.
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 
 use super::super::error::ReportError;
-use super::super::figures::Provenance;
 use super::super::gate::Verdict;
+use super::super::html::gates::{GateRow, gate_rows};
+use super::super::html::page::render;
 use super::super::html::words::{NONE, count, decimal, name, percent};
-use super::super::html::{STYLE, policy};
 use super::super::proportion::Proportion;
+use super::super::provenance::Provenance;
 use super::drift::Drift;
 use super::figures::{ClassChange, Compared, Flip, Outcome};
 
-const PAGE: &str = include_str!("page.html");
+const TEMPLATE: &str = include_str!("page.html");
 /// Classes and images that are shown of each list; the JSON has all classes.
 const SHOWN: usize = 50;
 
@@ -22,15 +21,8 @@ struct View {
     a: String,
     b: String,
     notes: Vec<String>,
-    gates: Vec<GateView>,
+    gates: Vec<GateRow>,
     sections: Vec<Section>,
-}
-
-#[derive(Serialize)]
-struct GateView {
-    gate: String,
-    passed: bool,
-    found: String,
 }
 
 /// A table; its first column is text.
@@ -60,15 +52,7 @@ impl Compared {
     /// # Errors
     /// None is known: the template is part of the program and its tests.
     pub fn to_html(&self, verdicts: &[Verdict]) -> Result<String, ReportError> {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        environment.add_template("page", PAGE)?;
-        let page = environment.get_template("page")?.render(context! {
-            style => Value::from_safe_string(STYLE.to_owned()),
-            policy => Value::from_safe_string(policy()),
-            v => Value::from(Serde(self.view(verdicts))),
-        })?;
-        Ok(page)
+        render(TEMPLATE, self.view(verdicts))
     }
 
     fn view(&self, verdicts: &[Verdict]) -> View {
@@ -77,11 +61,6 @@ impl Compared {
             name(last)
         };
         let unfinished = [("A", &self.a), ("B", &self.b)].into_iter().filter(|(_, side)| !side.complete);
-        let gate = |verdict: &Verdict| GateView {
-            gate: verdict.gate.to_string(),
-            passed: verdict.passed,
-            found: verdict.found(),
-        };
         let mut sections = vec![self.accuracy(), self.rows_table(), self.drift_table()];
         sections.extend(self.slices_table());
         sections.extend(self.class_tables());
@@ -96,7 +75,7 @@ impl Compared {
             notes: unfinished
                 .map(|(side, _)| format!("{side} was not finished: these are the figures of a part of it."))
                 .collect(),
-            gates: verdicts.iter().map(gate).collect(),
+            gates: gate_rows(verdicts),
             sections,
         }
     }

@@ -4,11 +4,9 @@
 //! `metrics` (flat, name to number; a metric without value is left out), `gates`, and the fields of
 //! [`Compared`](super::Compared).
 
-use serde::Serialize;
-
+use super::super::envelope::Envelope;
 use super::super::error::ReportError;
 use super::super::gate::Verdict;
-use super::super::metrics::Metrics;
 use super::figures::Compared;
 
 /// What the object is.
@@ -17,30 +15,19 @@ pub const SCHEMA: &str = "tresnet-batch/compare";
 /// Raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    schema_version: u32,
-    metrics: Metrics,
-    gates: &'a [Verdict],
-    #[serde(flatten)]
-    compared: &'a Compared,
-}
-
 impl Compared {
     /// The comparison as indented JSON with a line feed at its end.
     ///
     /// # Errors
     /// None is known; serialisation to memory is only fallible by its signature.
     pub fn to_json(&self, verdicts: &[Verdict]) -> Result<String, ReportError> {
-        let mut text = serde_json::to_string_pretty(&Document {
+        let envelope = Envelope {
             schema: SCHEMA,
             schema_version: SCHEMA_VERSION,
             metrics: self.metrics(),
             gates: verdicts,
-            compared: self,
-        })?;
-        text.push('\n');
-        Ok(text)
+            body: self,
+        };
+        envelope.to_json()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::metrics::{MetricInfo, Metrics, metric};
+use super::super::metric_info::{MetricInfo, metric};
+use super::super::metrics::Metrics;
 use super::figures::{Compared, Outcome};
 
 /// Every metric that a gate of `compare` can name, in the order of its report.

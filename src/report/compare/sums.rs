@@ -5,21 +5,25 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arrow::array::{Array, RecordBatch};
 
+use super::super::accumulator::Accumulator;
 use super::super::accuracy::Score;
-use super::super::figures::Provenance;
+use super::super::classes::Classes;
+use super::super::error::ReportError;
 use super::super::judged::check_probability;
 use super::super::paired::Paired;
 use super::super::proportion::{Proportion, percent};
+use super::super::provenance::Provenance;
 use super::super::rows::Row;
-use super::super::slices::{SliceBy, VALUES};
-use super::super::{Accumulator, Classes, ReportError};
+use super::super::slice_by::SliceBy;
+use super::super::slices::VALUES;
+use super::classes::ClassMatch;
 use super::classes::shown;
 use super::columns::Side;
 use super::drift::{Spread, cosine};
+use super::error::CompareError;
 use super::figures::{
     ClassChange, Compared, Flip, FlipKind, Join, JoinMethod, PairCounts, SliceChange, Slices,
 };
-use super::{ClassMatch, CompareError};
 
 /// Where rows of further values are counted.
 pub(super) const OTHER: &str = "(other)";

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use arrow::array::{Array, RecordBatch};
 use sha2::{Digest, Sha256};
 
+use super::super::error::ReportError;
 use super::super::rows::Row;
-use super::super::slices::{SliceBy, VALUES};
-use super::CompareError;
+use super::super::slice_by::SliceBy;
+use super::super::slices::VALUES;
 use super::columns::Side;
+use super::error::CompareError;
 use super::sums::{OTHER, Sums};
 
 /// Classes kept of each row: as many as top-5 needs.
@@ -76,7 +78,7 @@ impl Table {
                 Some("error") => false,
                 other => {
                     let found = other.map(str::to_owned);
-                    let error = super::super::ReportError::Status { row: self.entries.len() as u64, found };
+                    let error = ReportError::Status { row: self.entries.len() as u64, found };
                     return Err(CompareError::Rows { side: 'A', error });
                 }
             };

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::super::figures::{ClassFigures, Report};
+use super::super::figures::Report;
 use super::super::slices::{Slice, Slices};
+use super::super::worst_classes::worst_classes_first;
 use super::plots::{class_name, interval};
 use super::words::{NONE, count, decimal, name, percent};
 
@@ -41,21 +42,8 @@ pub(super) struct ClassRow {
     bar: u32,
 }
 
-/// What classes are sorted by: recall; a class whose rows all failed is as bad as one that is always wrong.
-fn badness(class: &ClassFigures) -> f64 {
-    match class.recall {
-        Some(recall) => recall,
-        None if class.errors > 0 => 0.0,
-        None => 101.0,
-    }
-}
-
 pub(super) fn classes(report: &Report, most: usize) -> ClassTable {
-    let mut seen: Vec<&ClassFigures> =
-        report.classes.iter().filter(|c| c.support + c.errors + c.predicted > 0).collect();
-    seen.sort_by(|a, b| {
-        badness(a).total_cmp(&badness(b)).then((b.support, a.index).cmp(&(a.support, b.index)))
-    });
+    let seen = worst_classes_first(&report.classes);
     let all = seen.len();
     let cut = (all > most).then(|| {
         format!(

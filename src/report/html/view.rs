@@ -3,9 +3,11 @@
 use minijinja::Value;
 use serde::Serialize;
 
-use super::super::figures::{Counts, Range, Report};
+use super::super::figures::Report;
 use super::super::gate::Verdict;
+use super::super::values::{Counts, Range};
 use super::gallery::Gallery;
+use super::gates::{GateRow, gate_rows};
 use super::headline::{self, BothWays, Card, Fact};
 use super::pictures::{self, Shown};
 use super::tables::{self, ClassTable, PairRow, SliceTable};
@@ -22,7 +24,7 @@ pub(super) struct View {
     model: String,
     summary: String,
     complete: bool,
-    gates: Vec<Gate>,
+    gates: Vec<GateRow>,
     scoring: Option<String>,
     cards: Vec<Card>,
     facts: Vec<Fact>,
@@ -50,13 +52,6 @@ pub(super) struct View {
     gallery_note: Option<String>,
     provenance: Vec<Fact>,
     providers: Vec<Provider>,
-}
-
-#[derive(Debug, Serialize)]
-struct Gate {
-    gate: String,
-    passed: bool,
-    found: String,
 }
 
 /// A share of the rows as a bar.
@@ -96,10 +91,7 @@ impl View {
             model: clip(&p.model_arch, 120),
             summary: summary(report),
             complete: p.complete,
-            gates: verdicts
-                .iter()
-                .map(|v| Gate { gate: v.gate.to_string(), passed: v.passed, found: v.found() })
-                .collect(),
+            gates: gate_rows(verdicts),
             scoring: headline::scoring(report),
             cards: headline::cards(report),
             facts: headline::facts(report),

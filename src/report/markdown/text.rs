@@ -1,7 +1,9 @@
-//! Foreign text as Markdown.
+//! Foreign text and percentages as Markdown.
 
 use std::fmt::Write as _;
 
+/// Stands for what cannot be said.
+pub(in crate::report) const NONE: &str = "–";
 /// Characters of a foreign text that are shown in a table of figures; the JSON has the whole.
 const NAME_SHOWN: usize = 80;
 
@@ -35,4 +37,14 @@ pub(in crate::report) fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// A percentage with two digits, or a dash.
+pub(in crate::report) fn percent(value: Option<f64>) -> String {
+    value.map_or(NONE.to_owned(), |value| format!("{value:.2} %"))
+}
+
+/// Both ends of an interval, in percent.
+pub(super) fn ends(low: f64, high: f64) -> String {
+    format!("{low:.2} – {high:.2} %")
 }
