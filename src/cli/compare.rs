@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::evaluation::compare::compare_outputs;
-use crate::evaluation::reporting::Reported;
-use crate::evaluation::target_override::OtherTruth;
+use crate::evaluation::report_input::ReportInput;
+use crate::evaluation::target_override::TargetOverride;
 use crate::failure::Failure;
 use crate::job::JobError;
 use crate::report::compare::{METRICS, Wanted};
@@ -118,14 +118,14 @@ async fn open(arguments: &CompareArgs, of: &str, name: &str) -> Result<Standing,
     target.read(arguments.partial).await.map_err(|failure| failure.within(name))
 }
 
-async fn truth(arguments: &CompareArgs, of: &Standing) -> Result<Option<OtherTruth>, Failure> {
+async fn truth(arguments: &CompareArgs, of: &Standing) -> Result<Option<TargetOverride>, Failure> {
     let Some(file) = &arguments.targets else { return Ok(None) };
-    OtherTruth::open(file, &of.frozen, Settings::default()).await.map(Some)
+    TargetOverride::open(file, &of.frozen, Settings::default()).await.map(Some)
 }
 
-fn side<'a>(standing: &'a Standing, truth: Option<&'a OtherTruth>) -> Reported<'a> {
+fn side<'a>(standing: &'a Standing, target_override: Option<&'a TargetOverride>) -> ReportInput<'a> {
     let Standing { output, frozen, parts, complete } = standing;
-    Reported { output, frozen, parts, complete: *complete, storage: Settings::default(), truth }
+    ReportInput { output, frozen, parts, complete: *complete, storage: Settings::default(), target_override }
 }
 
 fn unfinished(standing: &Standing) -> &'static str {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::evaluation::reporting::Reported;
-use crate::evaluation::target_override::OtherTruth;
+use crate::evaluation::report_input::ReportInput;
+use crate::evaluation::target_override::TargetOverride;
 use crate::failure::{Exit, Failure};
 use crate::job::{JobError, JobSpec, ReportFormat};
 use crate::output::{Layout, Standing, Success};
@@ -100,12 +100,13 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
         }
     };
     let complete = success.is_some();
-    let truth = match &arguments.targets {
-        Some(file) => Some(OtherTruth::open(file, &frozen, storage).await?),
+    let target_override = match &arguments.targets {
+        Some(file) => Some(TargetOverride::open(file, &frozen, storage).await?),
         None => None,
     };
     let (output, frozen, parts) = (&output, &frozen, &parts);
-    let reported = Reported { output, frozen, parts, complete, storage, truth: truth.as_ref() };
+    let reported =
+        ReportInput { output, frozen, parts, complete, storage, target_override: target_override.as_ref() };
     let by = arguments.by.iter().map(|name| SliceBy::parse(name, reported.carried()));
     let by = by.collect::<Result<Vec<_>, String>>().map_err(|why| Failure::new(Exit::Usage, why))?;
     let report = reported.report(&by).await?;

@@ -8,8 +8,8 @@ use crate::output::{Cursor, StandingPart, schema_of};
 use crate::report::compare::{CompareError, Compared, Flip, JoinMethod, Sums, Table, Wanted};
 use crate::report::{ReportError, SliceBy};
 
-use super::reporting::Reported;
-use super::scoring::Look;
+use super::report_input::ReportInput;
+use super::row_view::RowView;
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
@@ -32,8 +32,8 @@ impl From<CompareError> for Failure {
 /// Memory does not grow with the number of rows, but where the outputs are in different orders and neither is in
 /// the order of its keys: then it is 64 bytes for each row of A.
 pub async fn compare_outputs<'a>(
-    a: Reported<'a>,
-    b: Reported<'a>,
+    a: ReportInput<'a>,
+    b: ReportInput<'a>,
     wanted: Wanted,
     by: Option<&str>,
     on_changes: &mut (dyn FnMut(Vec<Flip>) -> Result<(), Failure> + Send),
@@ -50,32 +50,32 @@ pub async fn compare_outputs<'a>(
     if no_vectors.is_none() {
         columns.push("embedding".into());
     }
-    let mut looks = [Look::at(a), Look::at(b)];
-    same_view(a, b, &looks)?;
-    let cursor = |side: Reported<'a>, look: &Look<'_>| {
-        let more = look.columns();
+    let mut views = [RowView::of(a), RowView::of(b)];
+    same_view(a, b, &views)?;
+    let cursor = |side: ReportInput<'a>, view: &RowView<'_>| {
+        let more = view.columns();
         let wide = no_vectors.is_none() || more.contains(&"logits");
         let more = more.into_iter().map(str::to_owned).filter(|column| !columns.contains(column));
         let columns = columns.iter().cloned().chain(more).collect();
         Cursor::new(side.output, side.parts, columns, if wide { VECTOR_BATCH } else { BATCH })
     };
-    let (mut left, mut right) = (cursor(a, &looks[0]), cursor(b, &looks[1]));
+    let (mut left, mut right) = (cursor(a, &views[0]), cursor(b, &views[1]));
     if method == JoinMethod::KeyTable {
         let mut table = Table::new(a.parts.iter().map(|part| part.rows).sum(), &sums);
         while left.fill().await? {
             if let Some(batch) = left.take(BATCH) {
-                table.add(&sums, &looks[0].of(&batch).map_err(of_side('A'))?)?;
+                table.add(&sums, &views[0].apply(&batch).map_err(of_side('A'))?)?;
             }
         }
         while right.fill().await? {
             if let Some(batch) = right.take(BATCH) {
-                table.join(&mut sums, &looks[1].of(&batch).map_err(of_side('B'))?)?;
+                table.join(&mut sums, &views[1].apply(&batch).map_err(of_side('B'))?)?;
             }
             on_changes(sums.take_changes())?;
         }
         table.finish(&mut sums);
     } else {
-        let mut merge = Merge { a, b, method, looks: &mut looks, last: [None, None] };
+        let mut merge = MergeJoin { a, b, method, views: &mut views, last: [None, None] };
         loop {
             let (more_a, more_b) = (left.fill().await?, right.fill().await?);
             if !more_a && !more_b {
@@ -85,8 +85,8 @@ pub async fn compare_outputs<'a>(
             on_changes(sums.take_changes())?;
         }
     }
-    looks[0].check(a)?;
-    looks[1].check(b)?;
+    views[0].check(a)?;
+    views[1].check(b)?;
     Ok(sums.finish(a.provenance(), b.provenance(), method, no_vectors))
 }
 
@@ -95,39 +95,39 @@ fn of_side(side: char) -> impl Fn(ReportError) -> CompareError {
 }
 
 /// Refuses outputs whose rows are held against different things: their accuracies are no two of a kind.
-fn same_view(a: Reported<'_>, b: Reported<'_>, looks: &[Look<'_>; 2]) -> Result<(), Failure> {
-    let [look_a, look_b] = looks;
-    if look_a.view().is_as(look_b.view()) {
+fn same_view(a: ReportInput<'_>, b: ReportInput<'_>, views: &[RowView<'_>; 2]) -> Result<(), Failure> {
+    let [view_a, view_b] = views;
+    if view_a.scoring().is_as(view_b.scoring()) {
         return Ok(());
     }
-    let side = |name: char, side: Reported<'_>, look: &Look<'_>| {
+    let side = |name: char, side: ReportInput<'_>, view: &RowView<'_>| {
         let (uri, targets) = (side.output.uri(), side.provenance().targets);
-        format!("{name} (`{uri}`, targets {targets}) is scored {}", look.view().described())
+        format!("{name} (`{uri}`, targets {targets}) is scored {}", view.scoring().described())
     };
     Err(Failure::new(
         Exit::Config,
         format!(
             "the two outputs cannot be compared: {}, {}; run both with the same `input.targets`",
-            side('A', a, look_a),
-            side('B', b, look_b)
+            side('A', a, view_a),
+            side('B', b, view_b)
         ),
     ))
 }
 
 /// How the rows of two outputs find each other.
-async fn method(a: Reported<'_>, b: Reported<'_>) -> Result<JoinMethod, Failure> {
+async fn method(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<JoinMethod, Failure> {
     let same = |(a, b): (&StandingPart, &StandingPart)| a.id == b.id && a.plan == b.plan && a.rows == b.rows;
     if a.parts.len() == b.parts.len() && a.parts.iter().zip(b.parts).all(same) {
         return Ok(JoinMethod::SamePlan);
     }
     // the keys of a folder are planned in byte order; a manifest has an order of its own
-    let ordered = |side: Reported<'_>| {
+    let ordered = |side: ReportInput<'_>| {
         side.frozen.components.get("input.format").is_none_or(|format| format == "folder")
     };
     if ordered(a) && ordered(b) {
         return Ok(JoinMethod::KeyOrder);
     }
-    let rows = |side: Reported<'_>| side.parts.iter().map(|part| part.rows).sum::<u64>();
+    let rows = |side: ReportInput<'_>| side.parts.iter().map(|part| part.rows).sum::<u64>();
     if rows(a) == rows(b) && same_keys(a, b).await? {
         return Ok(JoinMethod::SameKeys);
     }
@@ -135,7 +135,7 @@ async fn method(a: Reported<'_>, b: Reported<'_>) -> Result<JoinMethod, Failure>
 }
 
 /// Reads the keys of both, and nothing else.
-async fn same_keys(a: Reported<'_>, b: Reported<'_>) -> Result<bool, Failure> {
+async fn same_keys(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<bool, Failure> {
     let mut left = Cursor::new(a.output, a.parts, vec!["key".into()], BATCH);
     let mut right = Cursor::new(b.output, b.parts, vec!["key".into()], BATCH);
     loop {
@@ -151,16 +151,16 @@ async fn same_keys(a: Reported<'_>, b: Reported<'_>) -> Result<bool, Failure> {
     }
 }
 
-struct Merge<'a, 'b> {
-    a: Reported<'a>,
-    b: Reported<'a>,
+struct MergeJoin<'a, 'b> {
+    a: ReportInput<'a>,
+    b: ReportInput<'a>,
     method: JoinMethod,
-    looks: &'b mut [Look<'a>; 2],
+    views: &'b mut [RowView<'a>; 2],
     /// The last key of each side, to see that keys increase.
     last: [Option<String>; 2],
 }
 
-impl Merge<'_, '_> {
+impl MergeJoin<'_, '_> {
     /// Takes the next run of rows: of equal keys from both sides, or of keys that only one side has.
     fn step(
         &mut self,
@@ -214,8 +214,8 @@ impl Merge<'_, '_> {
     ) -> Result<(), Failure> {
         match (left.take(rows), right.take(rows)) {
             (Some(a), Some(b)) if rows > 0 => {
-                let a = self.looks[0].of(&a).map_err(of_side('A'))?;
-                let b = self.looks[1].of(&b).map_err(of_side('B'))?;
+                let a = self.views[0].apply(&a).map_err(of_side('A'))?;
+                let b = self.views[1].apply(&b).map_err(of_side('B'))?;
                 Ok(sums.push(&a, &b)?)
             }
             _ => Ok(()),
@@ -226,7 +226,7 @@ impl Merge<'_, '_> {
     fn increase(
         &mut self,
         which: usize,
-        side: Reported<'_>,
+        side: ReportInput<'_>,
         keys: &StringArray,
         rows: usize,
     ) -> Result<(), Failure> {
@@ -257,12 +257,12 @@ impl Merge<'_, '_> {
     }
 }
 
-fn damaged(side: Reported<'_>, what: String) -> Failure {
+fn damaged(side: ReportInput<'_>, what: String) -> Failure {
     let what = format!("the output `{}` {what}; look at it with `tresnet-batch verify`", side.output.uri());
     Failure::new(Exit::CannotCreate, what)
 }
 
-fn keys<'a>(side: Reported<'_>, batch: &'a RecordBatch) -> Result<&'a StringArray, Failure> {
+fn keys<'a>(side: ReportInput<'_>, batch: &'a RecordBatch) -> Result<&'a StringArray, Failure> {
     let keys = batch.column_by_name("key").and_then(|column| column.as_string_opt::<i32>());
     keys.ok_or_else(|| damaged(side, "has no column `key` of text".into()))
 }

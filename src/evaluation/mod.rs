@@ -3,7 +3,10 @@
 
 pub(crate) mod compare;
 pub(crate) mod gallery;
+mod image_row;
+mod multi_label;
+pub(crate) mod report_input;
 pub(crate) mod reporting;
-pub(crate) mod scoring;
+mod row_view;
 mod sources;
 pub(crate) mod target_override;

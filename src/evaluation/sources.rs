@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 
@@ -16,8 +17,8 @@ use crate::output::Layout;
 use crate::sample::{RowError, Sample};
 use crate::store::{FetchError, Location, Planned, Role};
 
-use super::gallery::{Found, Wanted};
-use super::reporting::Reported;
+use super::image_row::ImageRow;
+use super::report_input::ReportInput;
 
 /// Images that are fetched at the same time.
 const AT_ONCE: usize = 8;
@@ -26,19 +27,22 @@ const RETRY: Duration = Duration::from_secs(10);
 /// The largest image where the job says none.
 const MAX_ENCODED_BYTES: u64 = 64 << 20;
 
+/// The bytes of an image, or the kind of error that it ended with.
+pub(crate) type FetchedImage = Result<Bytes, String>;
+
 /// The input of a job, and what came from it so far.
-pub(crate) struct Sources {
+pub(crate) struct ImageSources {
     input: Location,
     output: Location,
     /// Reads parts, where images do not lie one by one.
     dataset: Option<Box<dyn Dataset>>,
     max_encoded_bytes: u64,
-    found: Arc<Mutex<HashMap<u64, Found>>>,
+    found: Arc<Mutex<HashMap<u64, FetchedImage>>>,
 }
 
-impl Sources {
+impl ImageSources {
     /// Opens the input that stands in `job.json`.
-    pub fn open(of: &Reported<'_>) -> Result<Sources, Failure> {
+    pub fn open(of: &ReportInput<'_>) -> Result<ImageSources, Failure> {
         let text =
             |name: &str| of.frozen.components.get(name).and_then(|value| value.as_str()).unwrap_or_default();
         let limit = of.frozen.components.get("limits.max_encoded_bytes").and_then(|limit| limit.as_u64());
@@ -68,16 +72,16 @@ impl Sources {
             }
             _ => None,
         };
-        Ok(Sources { input, output, dataset, max_encoded_bytes, found: Arc::default() })
+        Ok(ImageSources { input, output, dataset, max_encoded_bytes, found: Arc::default() })
     }
 
     /// What came so far.
-    pub fn take(&self) -> HashMap<u64, Found> {
+    pub fn take(&self) -> HashMap<u64, FetchedImage> {
         std::mem::take(&mut *lock(&self.found))
     }
 
     /// Reads these images; dropped half-way, it leaves what came.
-    pub async fn read(&self, rows: &[Wanted]) {
+    pub async fn read(&self, rows: &[ImageRow]) {
         match &self.dataset {
             None => {
                 let reads = futures::stream::iter(rows);
@@ -87,7 +91,7 @@ impl Sources {
         }
     }
 
-    async fn one(&self, row: &Wanted) {
+    async fn one(&self, row: &ImageRow) {
         let planned = Planned { etag: row.etag.as_deref(), size: row.size };
         let fetched = self.input.fetch(&row.key, planned, self.max_encoded_bytes).await;
         let found = fetched.map(|fetched| fetched.bytes).map_err(|error| {
@@ -103,8 +107,8 @@ impl Sources {
         lock(&self.found).insert(row.number, found);
     }
 
-    async fn parts(&self, dataset: &dyn Dataset, rows: &[Wanted]) {
-        let mut by_part: BTreeMap<u32, Vec<&Wanted>> = BTreeMap::new();
+    async fn parts(&self, dataset: &dyn Dataset, rows: &[ImageRow]) {
+        let mut by_part: BTreeMap<u32, Vec<&ImageRow>> = BTreeMap::new();
         rows.iter().for_each(|row| by_part.entry(row.part).or_default().push(row));
         let mut index = 0;
         while let Some(last) = by_part.keys().next_back().copied() {
@@ -130,7 +134,7 @@ impl Sources {
 
     /// Reads one part as far as it is wanted. That reading was stopped is no fault, and every other fault leaves its
     /// images out.
-    async fn part(&self, dataset: &dyn Dataset, part: &Part, rows: &[&Wanted]) {
+    async fn part(&self, dataset: &dyn Dataset, part: &Part, rows: &[&ImageRow]) {
         let numbers = rows.iter().map(|row| (row.row_id, row.number)).collect();
         let picker = Picker { numbers, left: Mutex::default(), found: self.found.clone() };
         lock(&picker.left).extend(rows.iter().map(|row| row.row_id));
@@ -148,10 +152,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Takes some rows of a part and lets the others pass.
 struct Picker {
-    /// Wanted rows: row id → number.
+    /// ImageRow rows: row id → number.
     numbers: HashMap<i64, u64>,
     left: Mutex<HashSet<i64>>,
-    found: Arc<Mutex<HashMap<u64, Found>>>,
+    found: Arc<Mutex<HashMap<u64, FetchedImage>>>,
 }
 
 impl Intake for Picker {
@@ -172,7 +176,7 @@ impl Intake for Picker {
 
 struct Pick {
     number: Option<u64>,
-    found: Arc<Mutex<HashMap<u64, Found>>>,
+    found: Arc<Mutex<HashMap<u64, FetchedImage>>>,
 }
 
 impl Ticket for Pick {

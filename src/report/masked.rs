@@ -55,7 +55,7 @@ impl MaskedSums {
         &self.among
     }
 
-    pub(super) fn view(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ReportError> {
+    pub(super) fn masked(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ReportError> {
         let columns = Columns::of(batch, self.classes, &Extras::default())?;
         let logits = Logits::of(batch, self.classes)?;
         let mut index = ListBuilder::new(Int32Builder::new());
@@ -143,7 +143,7 @@ mod tests {
     use arrow::array::types::Float32Type;
 
     use super::super::testing::{TestRow, batch};
-    use super::super::{Accumulator, Classes, Provenance, Report, View};
+    use super::super::{Accumulator, Classes, Provenance, Report, Scoring};
     use super::*;
 
     /// Rows with their logits over eight classes, scored among 1, 2, 4, 5, 6 and 7.
@@ -151,12 +151,12 @@ mod tests {
         let plain = batch(&rows.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>());
         let logits = rows.iter().map(|(_, logits)| logits.map(|logits| logits.map(Some)));
         let logits = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(logits, 8);
-        let mut view = View::among(vec![1, 2, 4, 5, 6, 7], 8);
-        assert_eq!(view.columns(), ["logits"]);
+        let mut scoring = Scoring::among(vec![1, 2, 4, 5, 6, 7], 8);
+        assert_eq!(scoring.columns(), ["logits"]);
         let mut accumulator = Accumulator::new(Classes::Count(8));
         let with = with_columns(&plain, &[("logits", Arc::new(logits) as ArrayRef)])?;
-        accumulator.push(&view.of(&with)?)?;
-        Ok(view.finish(accumulator.finish(Provenance::default())))
+        accumulator.push(&scoring.apply(&with)?)?;
+        Ok(scoring.finish(accumulator.finish(Provenance::default())))
     }
 
     #[test]

@@ -26,9 +26,9 @@
 //! which a row that failed counts as wrong. Rows without a target are in neither.
 //!
 //! # Targets that are not one class among all
-//! Where the rows' targets are sets ([`View::Sets`]) or are scored among some classes alone ([`View::among`]), a batch goes
-//! through a [`View`] first, and everything behind it counts as ever. Where another truth is asked for than the rows were
-//! written with, [`Retarget`] comes before the view.
+//! Where the rows' targets are sets ([`Scoring::Sets`]) or rows are scored among some classes alone ([`Scoring::among`]), a
+//! batch goes through [`Scoring`] first, and everything after it counts as usual. Where other targets are requested than
+//! the rows were written with, [`TargetReplacement`] comes before the scoring.
 //!
 //! # What it refuses to do
 //! It opens no storage, it decides no exit code, and it hides nothing of [`Provenance`]: a caller hands in
@@ -62,18 +62,18 @@ mod multilabel;
 mod paired;
 mod proportion;
 mod provenance;
-mod retarget;
 mod rows;
+mod scoring;
 mod sets;
 mod shares;
 mod slice_by;
 mod slices;
+mod target_replacement;
 #[cfg(test)]
 mod testing;
 mod throughput;
 mod timm;
 mod values;
-mod view;
 mod with_columns;
 mod worst;
 mod worst_classes;
@@ -98,11 +98,11 @@ pub use multilabel::{AveragePrecision, MultiLabel};
 pub use paired::{Drop, McNemar, Method, Paired};
 pub use proportion::Proportion;
 pub use provenance::Provenance;
-pub use retarget::Retarget;
+pub use scoring::Scoring;
 pub use slice_by::SliceBy;
 pub use slices::{Slice, Slices};
+pub use target_replacement::TargetReplacement;
 pub use throughput::{ProviderShare, Throughput};
 pub use timm::TimmRow;
 pub use values::{ClassFigures, Counts, Inputs, Mean, Range};
-pub use view::View;
 pub use worst::{FailedRow, Mistake, WorstRows};

@@ -1,4 +1,4 @@
-//! Rows held against another truth than they were written with: targets by key, and what follows from them made anew.
+//! Rows with other targets than they were written with: targets by key, and the columns that depend on them.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ const PROB: &str = "List(Float32)";
 /// Gives rows other targets. Their rank and probability are those in the row's own list; beyond its end they come from
 /// the logits, and where those were not kept nobody knows them.
 #[derive(Debug)]
-pub struct Retarget {
+pub struct TargetReplacement {
     classes: usize,
     logits: Option<Activation>,
     /// Rows that had a target in the new truth.
@@ -28,10 +28,10 @@ pub struct Retarget {
     pub first: Option<String>,
 }
 
-impl Retarget {
+impl TargetReplacement {
     /// For rows of this many classes; `logits` says how they became probabilities, where the rows keep them.
-    pub fn new(classes: usize, logits: Option<Activation>) -> Retarget {
-        Retarget { classes, logits, known: 0, first: None }
+    pub fn new(classes: usize, logits: Option<Activation>) -> TargetReplacement {
+        TargetReplacement { classes, logits, known: 0, first: None }
     }
 
     /// The columns that it reads beside those of the report.
@@ -43,7 +43,7 @@ impl Retarget {
     ///
     /// # Errors
     /// The rows break the output's contract.
-    pub fn of(
+    pub fn apply(
         &mut self,
         batch: &RecordBatch,
         truth: &dyn Fn(&str) -> Option<Target>,
