@@ -5,7 +5,9 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Cursor, StandingPart, schema_of};
-use crate::report::compare::{CompareError, Compared, Flip, JoinMethod, Sums, Table, Wanted};
+use crate::report::compare::{
+    CompareError, CompareOptions, ComparisonReport, Flip, JoinMethod, KeyTable, PairSums,
+};
 use crate::report::{ReportError, SliceBy};
 
 use super::report_input::ReportInput;
@@ -26,7 +28,7 @@ impl From<CompareError> for Failure {
     }
 }
 
-/// Compares B with A. Where [`Wanted::changes`] says so, changed rows go to `on_changes` as they are found.
+/// Compares B with A. Where [`CompareOptions::changes`] says so, changed rows go to `on_changes` as they are found.
 /// `by` is a name that [`SliceBy::parse`] knows.
 ///
 /// Memory does not grow with the number of rows, but where the outputs are in different orders and neither is in
@@ -34,17 +36,17 @@ impl From<CompareError> for Failure {
 pub async fn compare_outputs<'a>(
     a: ReportInput<'a>,
     b: ReportInput<'a>,
-    wanted: Wanted,
+    options: CompareOptions,
     by: Option<&str>,
     on_changes: &mut (dyn FnMut(Vec<Flip>) -> Result<(), Failure> + Send),
-) -> Result<Compared, Failure> {
+) -> Result<ComparisonReport, Failure> {
     let schemas = [schema_of(a.output, a.parts).await?, schema_of(b.output, b.parts).await?];
     let method = method(a, b).await?;
     let no_vectors = no_vectors(&schemas, method);
     let carried = [a.carried(), b.carried()].concat();
     let by = by.map(|name| SliceBy::parse(name, carried)).transpose();
     let by = by.map_err(|why| Failure::new(Exit::Usage, why))?;
-    let mut sums = Sums::new(a.classes(), b.classes(), Wanted { by, ..wanted })?;
+    let mut sums = PairSums::new(a.classes(), b.classes(), CompareOptions { by, ..options })?;
     let mut columns: Vec<String> = sums.columns().into_iter().map(str::to_owned).collect();
     columns.push("row_id".into());
     if no_vectors.is_none() {
@@ -61,7 +63,7 @@ pub async fn compare_outputs<'a>(
     };
     let (mut left, mut right) = (cursor(a, &views[0]), cursor(b, &views[1]));
     if method == JoinMethod::KeyTable {
-        let mut table = Table::new(a.parts.iter().map(|part| part.rows).sum(), &sums);
+        let mut table = KeyTable::new(a.parts.iter().map(|part| part.rows).sum(), &sums);
         while left.fill().await? {
             if let Some(batch) = left.take(BATCH) {
                 table.add(&sums, &views[0].apply(&batch).map_err(of_side('A'))?)?;
@@ -166,7 +168,7 @@ impl MergeJoin<'_, '_> {
         &mut self,
         left: &mut Cursor<'_>,
         right: &mut Cursor<'_>,
-        sums: &mut Sums,
+        sums: &mut PairSums,
     ) -> Result<(), Failure> {
         let rows = left.rest().min(right.rest());
         let (Some(x), Some(y)) = (left.peek(usize::MAX), right.peek(usize::MAX)) else {
@@ -210,7 +212,7 @@ impl MergeJoin<'_, '_> {
         left: &mut Cursor<'_>,
         right: &mut Cursor<'_>,
         rows: usize,
-        sums: &mut Sums,
+        sums: &mut PairSums,
     ) -> Result<(), Failure> {
         match (left.take(rows), right.take(rows)) {
             (Some(a), Some(b)) if rows > 0 => {

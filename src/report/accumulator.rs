@@ -12,7 +12,7 @@ use super::error::ReportError;
 use super::extras::Extras;
 use super::figures::Report;
 use super::inputs::InputSums;
-use super::judged::Judged;
+use super::judged::JudgedRow;
 use super::provenance::Provenance;
 use super::rows::Columns;
 use super::shares::ShareSums;
@@ -102,7 +102,7 @@ impl Accumulator {
         let columns = Columns::of(batch, self.per_class.len(), &self.extras)?;
         for i in 0..batch.num_rows() {
             let row = columns.row(i);
-            let judged = Judged::of(&row, self.rows, self.per_class.len())?;
+            let judged = JudgedRow::of(&row, self.rows, self.per_class.len())?;
             self.rows += 1;
             self.add(&judged)?;
             for (slice, column) in self.slices.iter_mut().zip(&columns.slices) {
@@ -112,7 +112,7 @@ impl Accumulator {
         Ok(())
     }
 
-    fn add(&mut self, judged: &Judged<'_>) -> Result<(), ReportError> {
+    fn add(&mut self, judged: &JudgedRow<'_>) -> Result<(), ReportError> {
         self.shares.add(judged);
         self.inputs.add(judged.row);
         self.confidence.add(judged);

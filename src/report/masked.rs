@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::ReportError;
 use super::extras::Extras;
-use super::judged::Judged;
+use super::judged::JudgedRow;
 use super::proportion::Proportion;
 use super::rows::{Columns, Logits};
 use super::shares::ShareSums;
@@ -65,7 +65,7 @@ impl MaskedSums {
         let mut within = FixedSizeListBuilder::new(Float32Builder::new(), self.classes as i32);
         for position in 0..batch.num_rows() {
             let row = columns.row(position);
-            let judged = Judged::of(&row, self.rows, self.classes)?;
+            let judged = JudgedRow::of(&row, self.rows, self.classes)?;
             self.unmasked.add(&judged);
             let values = logits.row(position).filter(|_| judged.is_ok());
             let ranked = match (judged.is_ok(), values) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::judged::Judged;
+use super::judged::JudgedRow;
 use super::proportion::Proportion;
 use super::slice_by::{Cell, SliceBy};
 
@@ -72,7 +72,7 @@ impl SliceSums {
         }
     }
 
-    pub fn add(&mut self, judged: &Judged<'_>, cell: Cell<'_>) {
+    pub fn add(&mut self, judged: &JudgedRow<'_>, cell: Cell<'_>) {
         let counts = match cell {
             Cell::Null => &mut self.null,
             Cell::Bucket(at) => &mut self.buckets[at],
@@ -106,7 +106,7 @@ impl SliceSums {
 }
 
 impl SliceCounts {
-    fn add(&mut self, judged: &Judged<'_>) {
+    fn add(&mut self, judged: &JudgedRow<'_>) {
         self.rows += 1;
         self.errors += u64::from(!judged.is_ok());
         self.with_target += u64::from(judged.target.is_some());

@@ -15,7 +15,7 @@ const NULL: &str = "(null)";
 const LIST: &str = "List(Int32)";
 
 /// One side of a batch.
-pub(super) struct Side<'a> {
+pub(super) struct SideColumns<'a> {
     pub rows: Columns<'a>,
     pub key: &'a StringArray,
     by: Option<&'a SliceBy>,
@@ -23,7 +23,7 @@ pub(super) struct Side<'a> {
     sets: Option<Lists<'a, Int32Array>>,
 }
 
-impl<'a> Side<'a> {
+impl<'a> SideColumns<'a> {
     /// `side` is `A` or `B`; the model has this many `classes`. A carried column may be one that only the other side
     /// has.
     pub fn of(
@@ -45,7 +45,7 @@ impl<'a> Side<'a> {
         let vectors = batch.column_by_name("embedding").and_then(|column| column.as_fixed_size_list_opt());
         let sets = optional::<ListArray>(batch, "targets", LIST).map_err(wrong)?;
         let sets = sets.map(|sets| Lists::of(sets, "targets", LIST)).transpose().map_err(wrong)?;
-        Ok(Side { rows, key, by, vectors, sets })
+        Ok(SideColumns { rows, key, by, vectors, sets })
     }
 
     /// The classes of which any is right; `None` where a row says none, or has one target and no set.

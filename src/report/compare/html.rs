@@ -10,14 +10,14 @@ use super::super::html::words::{NONE, count, decimal, name, percent};
 use super::super::proportion::Proportion;
 use super::super::provenance::Provenance;
 use super::drift::Drift;
-use super::figures::{ClassChange, Compared, Flip, Outcome};
+use super::figures::{ClassChange, ComparisonReport, Flip, PairedMeasure};
 
 const TEMPLATE: &str = include_str!("page.html");
 /// Classes and images that are shown of each list; the JSON has all classes.
 const SHOWN: usize = 50;
 
 #[derive(Serialize)]
-struct View {
+struct PageView {
     a: String,
     b: String,
     notes: Vec<String>,
@@ -45,7 +45,7 @@ fn section(
     Section { title: title.to_owned(), note: note.into(), columns: columns.to_vec(), cells: "n", rows }
 }
 
-impl Compared {
+impl ComparisonReport {
     /// The comparison as one HTML file. The template escapes all foreign text, and the page's policy lets nothing be
     /// loaded or run.
     ///
@@ -55,7 +55,7 @@ impl Compared {
         render(TEMPLATE, self.view(verdicts))
     }
 
-    fn view(&self, verdicts: &[Verdict]) -> View {
+    fn view(&self, verdicts: &[Verdict]) -> PageView {
         let called = |side: &Provenance| {
             let last = side.output_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             name(last)
@@ -69,7 +69,7 @@ impl Compared {
             self.flips_table("Gained: wrong in A, right in B", self.top1.pairs.only_b, &self.gained),
         ]);
         sections.push(self.origins());
-        View {
+        PageView {
             a: called(&self.a),
             b: called(&self.b),
             notes: unfinished
@@ -81,7 +81,7 @@ impl Compared {
     }
 
     fn accuracy(&self) -> Section {
-        let row = |title: &str, outcome: &Outcome| {
+        let row = |title: &str, outcome: &PairedMeasure| {
             let mut cells = vec![title.to_owned()];
             cells.extend(outcome_cells(outcome));
             cells.push(count(outcome.pairs.rows()));
@@ -215,7 +215,7 @@ impl Compared {
 }
 
 /// A, B, drop, its interval, p.
-fn outcome_cells(outcome: &Outcome) -> [String; 5] {
+fn outcome_cells(outcome: &PairedMeasure) -> [String; 5] {
     let share = |p: Option<Proportion>| percent(p.map(|p| p.percent));
     let dash = || NONE.to_owned();
     let (drop, test) = (outcome.drop, outcome.mcnemar);

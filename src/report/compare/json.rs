@@ -2,12 +2,12 @@
 //!
 //! One object; a reader checks `schema` and `schema_version` first. Within a version, fields are only added:
 //! `metrics` (flat, name to number; a metric without value is left out), `gates`, and the fields of
-//! [`Compared`](super::Compared).
+//! [`ComparisonReport`](super::ComparisonReport).
 
 use super::super::envelope::Envelope;
 use super::super::error::ReportError;
 use super::super::gate::Verdict;
-use super::figures::Compared;
+use super::figures::ComparisonReport;
 
 /// What the object is.
 pub const SCHEMA: &str = "tresnet-batch/compare";
@@ -15,7 +15,7 @@ pub const SCHEMA: &str = "tresnet-batch/compare";
 /// Raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
-impl Compared {
+impl ComparisonReport {
     /// The comparison as indented JSON with a line feed at its end.
     ///
     /// # Errors

@@ -4,12 +4,12 @@ use super::super::gate::Verdict;
 use super::super::markdown::page::Markdown;
 use super::super::markdown::text::{NONE, escape, percent, short};
 use super::super::proportion::Proportion;
-use super::figures::{ClassChange, Compared, Flip, Outcome};
+use super::figures::{ClassChange, ComparisonReport, Flip, PairedMeasure};
 
 /// Classes and images that are shown of each list; the JSON has all classes.
 const SHOWN: usize = 20;
 
-impl Compared {
+impl ComparisonReport {
     /// The main figures, a line each, in columns.
     pub fn summary(&self) -> Vec<String> {
         let c = &self.counts;
@@ -248,7 +248,7 @@ impl Compared {
 }
 
 /// A, B, their difference and whether it is chance.
-fn in_words(outcome: &Outcome) -> Option<String> {
+fn in_words(outcome: &PairedMeasure) -> Option<String> {
     let (a, b, drop, test) = (outcome.a?, outcome.b?, outcome.drop?, outcome.mcnemar?);
     Some(format!(
         "{:.2} % in A, {:.2} % in B: a drop of {:+.2} points ({:+.2} to {:+.2}), McNemar p {} ({}, {} discordant)",

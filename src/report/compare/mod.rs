@@ -1,15 +1,15 @@
-//! One output held against another: A is the baseline, B what is to be accepted.
+//! Compares two outputs: A is the baseline, B is the candidate.
 //!
 //! ```text
-//! aligned batches ─► Sums::push ──────────┐
-//! rows of one side ─► Sums::only_a/only_b ┼─► finish ─► Compared ─┬─► metrics() ─► Gate::check ─► Verdict
-//! Table (A) + batches of B ─► Table::join ┘                       └─► to_json / to_markdown / to_html / summary
+//! aligned batches ─► PairSums::push ────────────┐
+//! rows of one side ─► PairSums::only_a/only_b ──┼─► finish ─► ComparisonReport ─┬─► metrics() ─► Gate::check ─► Verdict
+//! KeyTable (A) + batches of B ─► KeyTable::join ┘                               └─► to_json / to_markdown / to_html
 //! ```
 //!
-//! Who reads the files brings rows of equal keys together; nothing here knows where they lie. A row is *scored*
-//! when it is `ok` in both and its target is known: accuracy, its difference and McNemar's test are over those,
-//! so that both outputs are judged by the same images. What failed in one only is counted beside, and counts as
-//! wrong in `top1_drop_all`.
+//! The caller that reads the files brings rows of equal keys together; nothing here knows where the files are. A row is
+//! *scored* when it is `ok` in both and its target is known. Accuracy, its difference and McNemar's test are over scored
+//! rows, so that both outputs are judged by the same images. A row that failed in one output only is counted beside, and
+//! counts as wrong in `top1_drop_all`.
 
 mod classes;
 mod columns;
@@ -20,18 +20,21 @@ mod html;
 mod json;
 mod markdown;
 mod metrics;
+mod options;
+mod row_pair;
 mod sums;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use classes::ClassMatch;
-pub use drift::{Drift, Spread};
+pub use drift::{Drift, DriftHistogram};
 pub use error::CompareError;
 pub use figures::{
-    ClassChange, Compared, Flip, FlipKind, Join, JoinMethod, Outcome, PairCounts, SliceChange,
+    ClassChange, ComparisonReport, Flip, FlipKind, Join, JoinMethod, PairCounts, PairedMeasure, SliceChange,
 };
 pub use json::{SCHEMA, SCHEMA_VERSION};
 pub use metrics::METRICS;
-pub use sums::{Sums, Wanted};
-pub use table::Table;
+pub use options::CompareOptions;
+pub use sums::PairSums;
+pub use table::KeyTable;

@@ -24,7 +24,7 @@ use super::error::ReportError;
 use super::figures::Report;
 use super::gate::Verdict;
 use page::render;
-use view::View;
+use view::PageView;
 
 /// A page is never larger.
 pub const MOST_BYTES: usize = 5_000_000;
@@ -61,6 +61,6 @@ impl Report {
         gallery: &Gallery,
         class_rows: usize,
     ) -> Result<String, ReportError> {
-        render(TEMPLATE, View::of(self, verdicts, gallery, class_rows))
+        render(TEMPLATE, PageView::of(self, verdicts, gallery, class_rows))
     }
 }
