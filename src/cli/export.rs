@@ -153,7 +153,7 @@ async fn predictions(
     Ok(())
 }
 
-/// Writes the embeddings, and gives the number of rows that have none.
+/// Writes the embeddings, and returns the number of rows that have none.
 async fn embeddings(
     arguments: &ExportArgs,
     of: &CommittedOutput,
@@ -180,7 +180,7 @@ async fn embeddings(
     for number in 0..writer.files {
         let mut file = clip::Clip::new(element, width, !arguments.keep_length);
         let last = number + 1 == writer.files;
-        // rows behind the last embedding are read, too: they are counted
+        // rows after the last embedding are read too: they are counted
         while ((file.rows() as u64) < per_file || last) && cursor.fill().await? {
             let wanted = (per_file - file.rows() as u64).clamp(1, BATCH as u64) as usize;
             if let Some(batch) = cursor.take(wanted) {
@@ -251,7 +251,7 @@ impl Writer {
         if self.overwrite {
             self.to.overwrite(&name, bytes).await?;
         } else if self.to.create_once(&name, bytes.clone()).await? == Created::Before
-            // ours, with the reply lost; or that of somebody who exports the same rows
+            // ours, with the reply lost; or that of another export of the same rows
             && self.to.read(&name).await? != Some(bytes)
         {
             let what = format!("`{}/{name}` was written by somebody else meanwhile", self.to.uri());

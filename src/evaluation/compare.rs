@@ -28,7 +28,7 @@ impl From<CompareError> for Failure {
     }
 }
 
-/// Compares B with A. Where [`CompareOptions::changes`] says so, changed rows go to `on_changes` as they are found.
+/// Compares B with A. With [`CompareOptions::changes`], changed rows go to `on_changes` as they are found.
 /// `by` is a name that [`SliceBy::parse`] knows.
 ///
 /// Memory does not grow with the number of rows, but where the outputs are in different orders and neither is in
@@ -96,7 +96,7 @@ fn of_side(side: char) -> impl Fn(ReportError) -> CompareError {
     move |error| CompareError::Rows { side, error }
 }
 
-/// Refuses outputs whose rows are held against different things: their accuracies are no two of a kind.
+/// Refuses outputs whose rows are scored by different rules: their accuracies cannot be compared.
 fn same_view(a: ReportInput<'_>, b: ReportInput<'_>, views: &[RowView<'_>; 2]) -> Result<(), Failure> {
     let [view_a, view_b] = views;
     if view_a.scoring().is_as(view_b.scoring()) {
@@ -122,7 +122,7 @@ async fn method(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<JoinMethod, Fa
     if a.parts.len() == b.parts.len() && a.parts.iter().zip(b.parts).all(same) {
         return Ok(JoinMethod::SamePlan);
     }
-    // the keys of a folder are planned in byte order; a manifest has an order of its own
+    // the keys of a folder are planned in byte order; a manifest has a separate order
     let ordered = |side: ReportInput<'_>| {
         side.frozen.components.get("input.format").is_none_or(|format| format == "folder")
     };
@@ -224,7 +224,7 @@ impl MergeJoin<'_, '_> {
         }
     }
 
-    /// Sees to it that the next keys of a side increase strictly, or a merge would miss rows.
+    /// Checks that the next keys of a side increase strictly: else a merge would miss rows.
     fn increase(
         &mut self,
         which: usize,

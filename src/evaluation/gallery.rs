@@ -1,7 +1,7 @@
-//! The pictures of a report: the sources of the rows that a person should look at, read once more and made small.
+//! The pictures of a report: the images of the worst rows, read again and made small.
 //!
-//! A picture is worth little waiting: what the input does not give within a minute stands as a placeholder, and no
-//! fault of the input keeps a report from being written.
+//! Pictures are worth little waiting: an image that does not come within a minute is a placeholder, and no fault of the
+//! input keeps a report from being written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use super::image_row::{ImageRow, image_rows};
 use super::report_input::ReportInput;
 use super::sources::{FetchedImage, ImageSources};
 
-/// All pictures together may take so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long all pictures together may take.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Some of the rows that failed: one of each kind first, at most so many.
+/// Lists at most `most` of the rows that failed, one of each kind first.
 ///
 /// # Errors
 /// The output cannot be read.
@@ -50,7 +50,7 @@ pub(crate) async fn failed_images(
 /// Makes the pictures of the worst rows.
 ///
 /// # Errors
-/// The output cannot be read. Where the input cannot, the gallery says so.
+/// The output cannot be read. If the input cannot, the gallery has a note.
 pub(crate) async fn gallery(of: &ReportInput<'_>, worst: &WorstRows) -> Result<Gallery, Failure> {
     let (mistakes, failed) = Gallery::room(worst.mistakes.len(), worst.failed.len());
     let mistakes = worst.mistakes[..mistakes].iter().map(|row| row.number);
@@ -68,7 +68,7 @@ pub(crate) async fn gallery(of: &ReportInput<'_>, worst: &WorstRows) -> Result<G
         Ok(sources) => sources,
         Err(why) => return Ok(none(format!("There are no pictures: `{uri}` is out of reach. {why}"))),
     };
-    let in_time = tokio::time::timeout(PATIENCE, sources.read(&asked)).await.is_ok();
+    let in_time = tokio::time::timeout(TIME_LIMIT, sources.read(&asked)).await.is_ok();
     let found = sources.take();
     let reached = found.values().any(Result::is_ok);
     let ok_rows = asked.iter().any(|row| row.kind.is_none());
@@ -95,7 +95,7 @@ pub(crate) async fn gallery(of: &ReportInput<'_>, worst: &WorstRows) -> Result<G
         mistakes: mistakes.filter_map(exhibit).collect(),
         failed: worst.failed[..failed].iter().filter_map(|row| exhibit(row.number)).collect(),
         note: (!in_time).then(|| {
-            format!("Some pictures are missing: `{uri}` gave no more within {} s.", PATIENCE.as_secs())
+            format!("Some pictures are missing: `{uri}` gave no more within {} s.", TIME_LIMIT.as_secs())
         }),
     })
 }

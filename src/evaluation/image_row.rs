@@ -22,8 +22,11 @@ pub(crate) struct ImageRow {
     pub kind: Option<String>,
 }
 
-/// What identifies the rows of these numbers. The report itself reads no keys; only parts that hold one of these rows
+/// Reads the rows of `numbers` from the output. The report itself reads no keys, so the parts that hold one of these rows
 /// are opened again.
+///
+/// # Errors
+/// The output cannot be read.
 pub(super) async fn image_rows(
     output: &Location,
     parts: &[StandingPart],

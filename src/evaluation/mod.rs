@@ -1,5 +1,5 @@
-//! What is made of the rows of an output: its report, another truth, the comparison of two outputs, the pictures of
-//! the worst mistakes.
+//! What is made of the rows of an output: its report, targets that override its own, the comparison of two outputs, the
+//! pictures of the worst mistakes.
 
 pub(crate) mod compare;
 pub(crate) mod gallery;

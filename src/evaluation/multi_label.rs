@@ -8,8 +8,8 @@ use crate::report::{AveragePrecision, MultiLabel, TargetReplacement};
 use super::report_input::ReportInput;
 use super::target_override::{TargetOverride, logits};
 
-/// Average precision, where an image of the job has several classes and its logits are kept. It reads them anew, as
-/// often as its memory asks for.
+/// Returns the average precision, if an image of the job has several classes and its logits are kept. It reads the logits
+/// again, in as many passes as its bound on memory needs.
 pub(crate) async fn multi_label(input: ReportInput<'_>) -> Result<Option<MultiLabel>, Failure> {
     let ReportInput { output, frozen, parts, target_override, .. } = input;
     let own = || frozen.truth.as_ref().and_then(|truth| truth.sets);

@@ -31,7 +31,7 @@ impl ReportInput<'_> {
         Ok(view.finish(report))
     }
 
-    /// The bytes of one file of the report. A page asks the input for pictures; what it cannot have it says.
+    /// Returns the text of one file of the report. A page reads pictures from the input; where it cannot, it has a note.
     pub async fn render(
         &self,
         report: &Report,
@@ -59,7 +59,7 @@ impl ReportInput<'_> {
         }
     }
 
-    /// Writes the report's files below `_report/`, and gives their names.
+    /// Writes the report's files below `_report/`, and returns their names.
     pub async fn write(
         &self,
         report: &Report,

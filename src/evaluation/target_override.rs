@@ -115,7 +115,7 @@ impl TargetOverride {
     pub fn target(&self, key: &str) -> Option<Target> {
         match &self.source {
             TargetSource::Manifest(targets) => targets.get(key).cloned(),
-            // of an image in a shard, the name behind the shard's
+            // of an image in a shard, the name after the shard's
             TargetSource::Validation(truth) => {
                 truth.target(key).or_else(|| truth.target(key.rsplit_once('!')?.1))
             }

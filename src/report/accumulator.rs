@@ -21,7 +21,7 @@ use super::slices::SliceSums;
 use super::values::ClassFigures;
 use super::worst::WorstSums;
 
-/// Adds rows up: every row is held against the contract and judged once, and each part of the report takes from the
+/// Adds rows up: every row is checked against the contract and judged once, and each part of the report takes from the
 /// judgement what it needs. A new figure is a file with its sums (`add` a row, `finish` into figures), a field
 /// here, and one in [`Report`].
 ///

@@ -32,7 +32,7 @@ pub enum ReportError {
     Status {
         /// The row.
         row: u64,
-        /// What stands there; `None` for null.
+        /// The value that was found; `None` for null.
         found: Option<String>,
     },
     /// A target that the model has no class for; scoring without it would flatter the model.
@@ -76,7 +76,7 @@ pub enum ReportError {
         column: &'static str,
         /// The row.
         row: u64,
-        /// What stands there.
+        /// The value that was found.
         value: f32,
     },
     /// A probability is below 0 or above 1.
@@ -86,7 +86,7 @@ pub enum ReportError {
         column: &'static str,
         /// The row.
         row: u64,
-        /// What stands there.
+        /// The value that was found.
         value: f32,
     },
     /// Logits that give no probabilities.

@@ -2,10 +2,10 @@
 
 use super::slice_by::SliceBy;
 
-/// What a report says beyond what every report says. It costs columns that are else not read.
+/// Figures that a report has only on request. They cost columns that are otherwise not read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extras {
-    /// Columns that rows are told apart by.
+    /// Columns that rows are grouped by.
     pub slices: Vec<SliceBy>,
     /// The rows keep the logits of a softmax: score all probabilities (Brier).
     pub logits: bool,

@@ -1,6 +1,6 @@
-//! What a report says: plain numbers, ready to be written in any form.
+//! The figures of a report: plain numbers, ready to be written in any form.
 //!
-//! Percentages run from 0 to 100, probabilities and `error_fraction` from 0 to 1. `None` is "cannot be said",
+//! Percentages run from 0 to 100, probabilities and `error_fraction` from 0 to 1. `None` is a value that is not known,
 //! which is another thing than 0.
 
 use serde::Serialize;
@@ -18,17 +18,17 @@ use super::throughput::Throughput;
 use super::values::{ClassFigures, Counts, Inputs, Mean};
 use super::worst::WorstRows;
 
-/// Everything that the rows say, in full precision.
+/// Every figure of the rows, in full precision.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Where the numbers come from.
     pub provenance: Provenance,
-    /// How many rows of which sort.
+    /// Counts of rows by their status and target.
     pub counts: Counts,
     /// Scored rows whose target is the predicted class.
     pub top1: Option<Proportion>,
     /// Scored rows whose target is among the five best classes; all of them where a model has no more. `None`
-    /// also where the rows keep fewer than five and say no rank ([`Counts::top5_unknown`]).
+    /// also where the rows keep fewer than five and have no rank ([`Counts::top5_unknown`]).
     pub top5: Option<Proportion>,
     /// As `top1`, over all rows with a target: a row that failed is wrong.
     pub top1_all: Option<Proportion>,
@@ -47,9 +47,9 @@ pub struct Report {
     pub macro_all_interval: Option<Interval>,
     /// Mean F1 of the classes that are the target or the prediction of a scored row, in percent.
     pub f1_macro: Option<f64>,
-    /// Probability of the target, over the scored rows that say one.
+    /// Probability of the target, over the scored rows that have one.
     pub target_prob: Mean,
-    /// Probability of the predicted class, over the scored rows that say one.
+    /// Probability of the predicted class, over the scored rows that have one.
     pub top1_prob: Mean,
     /// Whether the probabilities can be taken at their word.
     pub calibration: Calibration,
@@ -57,13 +57,13 @@ pub struct Report {
     pub confidence: Confidence,
     /// Which classes are taken for which.
     pub confusion: Confusion,
-    /// The columns that rows were told apart by, as they were asked for.
+    /// The columns that rows are grouped by, as they were requested.
     pub slices: Vec<Slices>,
     /// One entry a class, `classes[i].index == i`.
     pub classes: Vec<ClassFigures>,
     /// What the images were.
     pub inputs: Inputs,
-    /// How long the rows took, where the parts say it. The rows themselves do not: the caller sets it.
+    /// How long the rows took, where the parts record it. The rows do not: the caller sets it.
     pub throughput: Option<Throughput>,
     /// The figures among all classes, where all others are among some of them.
     #[serde(skip_serializing_if = "Option::is_none")]

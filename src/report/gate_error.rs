@@ -3,7 +3,7 @@
 use super::comparison::Comparison;
 use super::metric_info::MetricInfo;
 
-/// A gate that cannot be understood; all of them are the job file's fault.
+/// A gate that cannot be read: an error of the job file or of the command line.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GateError {

@@ -6,7 +6,7 @@ use super::rows::Row;
 use super::values::{Inputs, Range};
 
 /// Different texts that a [`TextCounts`] keeps apart. Error kinds and formats are closed sets of about ten; the
-/// bound is there for files that somebody else wrote.
+/// bound is for files that another program wrote.
 const TALLY_LIMIT: usize = 64;
 
 /// Where a full [`TextCounts`] counts texts that it has not seen before.

@@ -1,4 +1,4 @@
-//! One row, held against the output's contract and judged once: every part of a report sees the same judgement.
+//! One row, checked against the output's contract and judged once: every part of a report sees the same judgement.
 
 use super::accuracy::Score;
 use super::error::ReportError;

@@ -7,7 +7,7 @@ pub struct MetricInfo {
     pub name: &'static str,
     /// Follows the number where people read it: ` %` or nothing.
     pub unit: &'static str,
-    /// What it says.
+    /// What it measures.
     pub meaning: &'static str,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn find(
     }
     let typed = name.to_lowercase().replace(['-', ' '], "_");
     let nearest = known.iter().map(|m| (distance(&typed, m.name), m.name)).min();
-    // Near: three fifths of the name stand as typed.
+    // Near: three fifths of the name are as typed.
     Err(nearest.filter(|(edits, name)| edits * 5 <= name.len() * 2).map(|(_, name)| name))
 }
 

@@ -1,21 +1,21 @@
-//! How good the predictions are, told from the output's rows and nothing else.
+//! How good the predictions are, computed from the output's rows alone.
 //!
 //! ```text
 //! RecordBatch ─► Accumulator::push ─► finish(Provenance) ─► Report ─┬─► metrics() ─► Gate::check ─► Verdict
 //!                (sums and counts)                                  └─► to_json / to_markdown (with the verdicts)
 //! ```
 //!
-//! A row is held against the contract and judged once (`judged.rs`); each part of the report is a file of its own that
+//! A row is checked against the contract and judged once (`judged.rs`); each part of the report is a separate file that
 //! takes the judgement: `shares.rs` counts and accuracy, `calibration.rs`, `confidence.rs`, `confusion.rs`, `slices.rs`,
 //! `inputs.rs`, `worst.rs`. `docs/report.md` has the formula and the source of every figure.
 //!
-//! The model is never loaded and no image is read: whoever has the Parquet files can repeat every figure, and
+//! The model is never loaded and no image is read: every figure can be repeated from the Parquet files, and
 //! `tests/reference/accuracy.py` does so with other tools. Memory grows with the number of classes and never
 //! with the number of rows.
 //!
 //! # What a rank is
 //! A writer orders all classes by probability and keeps the first k of them in `index`; `target_rank` is
-//! where the target stands in that order, from 1. As far as the list reaches **the list decides**, because it
+//! the position of the target in that order, from 1. As far as the list reaches **the list decides**, because it
 //! is the answer that readers of the output see; `target_rank` decides beyond its end. On tied probabilities
 //! this matters: by a rank computed as "classes that are strictly better, plus one", a model that gives every
 //! class the same probability would be perfect. Rows where the two contradict each other are counted

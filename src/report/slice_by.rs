@@ -1,6 +1,6 @@
 //! The columns that rows are grouped by, and the buckets of the numeric ones.
 
-/// Upper ends of the buckets of pixels, and what they are called.
+/// Upper ends and names of the buckets of pixels.
 const PIXELS: [(i64, &str); 9] = [
     (10_000, "up to 0.01 MP"),
     (50_000, "0.01 – 0.05 MP"),
@@ -13,7 +13,7 @@ const PIXELS: [(i64, &str); 9] = [
     (i64::MAX, "above 16 MP"),
 ];
 
-/// Upper ends of the buckets of bytes, and what they are called.
+/// Upper ends and names of the buckets of bytes.
 const BYTES: [(i64, &str); 9] = [
     (5_000, "up to 5 kB"),
     (10_000, "5 – 10 kB"),
@@ -26,7 +26,7 @@ const BYTES: [(i64, &str); 9] = [
     (i64::MAX, "above 5 MB"),
 ];
 
-/// What rows are told apart by.
+/// The column that rows are grouped by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SliceBy {
     /// `format`: that of the source image.
@@ -43,7 +43,7 @@ impl SliceBy {
     /// Reads a name as it is typed: `format`, `pixels`, `size`, or one of the `carried` columns.
     ///
     /// # Errors
-    /// A sentence that says what there is.
+    /// A sentence that lists the columns there are.
     pub fn parse<'a>(name: &str, carried: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let carried: Vec<&str> = carried.into_iter().collect();
         match name {
@@ -105,7 +105,7 @@ fn bucket(buckets: &[(i64, &str)], value: i64) -> usize {
     buckets.iter().position(|(end, _)| value <= *end).unwrap_or(buckets.len() - 1)
 }
 
-/// What a row says of a column.
+/// The value of a column in one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Cell<'a> {
     Null,

@@ -17,19 +17,19 @@ const INDEX: &str = "List(Int32)";
 const PROB: &str = "List(Float32)";
 
 /// Gives rows other targets. Their rank and probability are those in the row's own list; beyond its end they come from
-/// the logits, and where those were not kept nobody knows them.
+/// the logits, and where those were not kept they are not known.
 #[derive(Debug)]
 pub struct TargetReplacement {
     classes: usize,
     logits: Option<Activation>,
-    /// Rows that had a target in the new truth.
+    /// Rows that have a new target.
     pub known: u64,
     /// The first key that was seen.
     pub first: Option<String>,
 }
 
 impl TargetReplacement {
-    /// For rows of this many classes; `logits` says how they became probabilities, where the rows keep them.
+    /// For rows of this many classes; `logits` is how they became probabilities, where the rows keep them.
     pub fn new(classes: usize, logits: Option<Activation>) -> TargetReplacement {
         TargetReplacement { classes, logits, known: 0, first: None }
     }
@@ -39,7 +39,7 @@ impl TargetReplacement {
         if self.logits.is_some() { &["key", "logits"] } else { &["key"] }
     }
 
-    /// The batch with the targets that `truth` gives its keys.
+    /// Returns the batch with the targets that `truth` gives its keys.
     ///
     /// # Errors
     /// The rows break the output's contract.

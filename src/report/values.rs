@@ -1,12 +1,12 @@
 //! The plain values that a report is made of. They import nothing of the report, so that every sum can return them.
 //!
-//! Percentages run from 0 to 100. `None` is "cannot be said", which is another thing than 0.
+//! Percentages run from 0 to 100. `None` is a value that is not known, which differs from 0.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// How many rows of which sort. `rows = ok + errors = with_target + unknown_target`.
+/// Counts of rows by their status and target. `rows = ok + errors = with_target + unknown_target`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
     /// All rows.
@@ -23,7 +23,7 @@ pub struct Counts {
     pub unknown_target: u64,
     /// Rows that are `ok` and have a target: what accuracy is computed over.
     pub scored: u64,
-    /// Scored rows that do not tell whether the target is among the best five.
+    /// Scored rows that do not show whether the target is among the best five.
     pub top5_unknown: u64,
     /// Scored rows whose `target_rank` contradicts their own `index`: expected of no writer but on tied
     /// probabilities.
@@ -35,7 +35,7 @@ pub struct Counts {
 pub struct Mean {
     /// `None` over no rows.
     pub mean: Option<f64>,
-    /// Rows that said a value.
+    /// Rows that have a value.
     pub rows: u64,
 }
 
@@ -85,6 +85,6 @@ pub struct Range {
     pub mean: f64,
     /// The largest.
     pub max: i32,
-    /// Rows that say one.
+    /// Rows that have one.
     pub rows: u64,
 }

@@ -14,7 +14,7 @@ use super::error::CompareError;
 const NULL: &str = "(null)";
 const LIST: &str = "List(Int32)";
 
-/// One side of a batch.
+/// One output's columns of a batch.
 pub(super) struct SideColumns<'a> {
     pub rows: Columns<'a>,
     pub key: &'a StringArray,
@@ -48,7 +48,7 @@ impl<'a> SideColumns<'a> {
         Ok(SideColumns { rows, key, by, vectors, sets })
     }
 
-    /// The classes of which any is right; `None` where a row says none, or has one target and no set.
+    /// The classes of which any is right; `None` where a row has no target, or one target and no set.
     pub fn set(&self, row: usize) -> Option<&[i32]> {
         let sets = self.sets.as_ref().filter(|sets| sets.list.is_valid(row))?;
         Some(&sets.items.values()[sets.range(row)])

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-/// Bits of the mantissa that tell bins apart: within one, numbers differ by less than 1 in 65,536.
+/// Bits of the mantissa that distinguish bins: within one, numbers differ by less than 1 in 65,536.
 const MANTISSA: u32 = 16;
-/// Exponents of the smallest and largest numbers that are told apart: 2⁻⁴⁰ to 4.
+/// Exponents of the smallest and largest numbers that have separate bins: 2⁻⁴⁰ to 4.
 const LOWEST: u64 = 1023 - 40;
 const HIGHEST: u64 = 1023 + 2;
 
@@ -18,10 +18,10 @@ pub struct DriftHistogram {
     max: f64,
 }
 
-/// What a [`DriftHistogram`] says: of absolute differences of a probability, or of cosines.
+/// The summary of a [`DriftHistogram`]: of absolute differences of a probability, or of cosines.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Drift {
-    /// Rows that were looked at.
+    /// Rows that were compared.
     pub rows: u64,
     /// The arithmetic mean.
     pub mean: Option<f64>,
@@ -45,7 +45,7 @@ impl Default for DriftHistogram {
 }
 
 impl DriftHistogram {
-    /// Counts a number; what lies outside of 0 to 4 counts as the nearer end.
+    /// Counts a number; a number outside 0 to 4 counts as the nearer end.
     pub fn add(&mut self, value: f64) {
         let value = value.clamp(0.0, 4.0);
         let last = self.bins.len() - 1;

@@ -6,7 +6,7 @@ use super::super::error::ReportError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompareError {
-    /// The models do not tell the same classes apart.
+    /// The models have different classes.
     #[error("the two outputs cannot be compared: {0}")]
     Classes(String),
     /// The ground truth of a row is not the same.

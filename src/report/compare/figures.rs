@@ -1,6 +1,6 @@
-//! What a comparison says: plain numbers, ready to be written in any form.
+//! The figures of a comparison: plain numbers, ready to be written in any form.
 //!
-//! Percentages and points run from 0 to 100, probabilities and cosines from 0 to 1. `None` is "cannot be said".
+//! Percentages and points run from 0 to 100, probabilities and cosines from 0 to 1. `None` is a value that is not known.
 
 use serde::Serialize;
 
@@ -9,12 +9,12 @@ use super::super::proportion::Proportion;
 use super::super::provenance::Provenance;
 use super::drift::Drift;
 
-/// Everything that the rows of two outputs say of their difference.
+/// Every figure of the difference between two outputs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ComparisonReport {
     /// The baseline.
     pub a: Provenance,
-    /// What is held against it.
+    /// The candidate.
     pub b: Provenance,
     /// How rows found each other.
     pub join: Join,
@@ -24,7 +24,7 @@ pub struct ComparisonReport {
     pub agreement: Option<Proportion>,
     /// The predicted class is the target, over scored rows.
     pub top1: PairedMeasure,
-    /// The target is among the best five, over the scored rows of which both outputs tell it.
+    /// The target is among the best five, over the scored rows where both outputs show it.
     pub top5: PairedMeasure,
     /// As `top1`, over the joined rows with a target; a row that failed is wrong.
     pub top1_all: PairedMeasure,
@@ -41,7 +41,7 @@ pub struct ComparisonReport {
     pub names: Vec<String>,
     /// Every class that is the target of a scored row.
     pub classes: Vec<ClassChange>,
-    /// Rows told apart by a column.
+    /// Rows grouped by a column.
     pub slices: Option<SliceChanges>,
     /// The first images that B gets wrong and A right.
     pub lost: Vec<Flip>,
@@ -88,7 +88,7 @@ impl JoinMethod {
     }
 }
 
-/// How many rows of which sort.
+/// Counts of rows by their status in both outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct PairCounts {
     /// Rows of A.
@@ -113,7 +113,7 @@ pub struct PairCounts {
     pub with_target: u64,
     /// Joined rows that are ok in both and have a target: what accuracy is computed over.
     pub scored: u64,
-    /// Scored rows of which an output does not tell whether the target is among the best five.
+    /// Scored rows where an output does not show whether the target is among the best five.
     pub top5_unknown: u64,
     /// Rows that are ok in both and predict different classes.
     pub changed: u64,
@@ -166,7 +166,7 @@ pub struct ClassChange {
     pub drop: f64,
 }
 
-/// Rows told apart by a column.
+/// Rows grouped by a column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SliceChanges {
     /// The column.
@@ -178,7 +178,7 @@ pub struct SliceChanges {
 /// The rows of one value of a column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SliceChange {
-    /// The value; `(null)` where there is none, `(other)` behind the first thousand values.
+    /// The value; `(null)` where there is none, `(other)` after the first thousand values.
     pub value: String,
     /// Joined rows.
     pub rows: u64,

@@ -76,7 +76,7 @@ impl PairSums {
     /// Nothing counted yet.
     ///
     /// # Errors
-    /// The models do not tell the same classes apart.
+    /// The models have different classes.
     pub fn new(a: Classes, b: Classes, options: CompareOptions) -> Result<Self, CompareError> {
         let classes = ClassMatch::of(&a, &b)?;
         let count = a.count();
@@ -155,8 +155,8 @@ impl PairSums {
         std::mem::take(&mut self.changes)
     }
 
-    /// Two bytes by which a set of targets is told from another; 0 where there is none. One pair of sets in 65,536 is
-    /// not told apart, which two truths do not live by.
+    /// Returns two bytes that identify a set of targets; 0 where there is none. One pair of different sets in 65,536 has
+    /// the same sign, so outputs whose targets differ are detected by their other rows.
     pub(super) fn sign(&self, side: char, set: Option<&[i32]>) -> u16 {
         let Some(set) = set else { return 0 };
         let mapped = |&class: &i32| if side == 'B' { self.classes.index(class) } else { class };
@@ -276,7 +276,7 @@ impl PairSums {
         Ok(())
     }
 
-    /// What each side of a row is held against. A class, which one of the two outputs may not know, is the same for
+    /// Returns the target of each side of a row. A class, which one of the two outputs may not know, is the same for
     /// both; of a set each side is credited with the best that it lists.
     fn targets(&self, pair: &RowPair<'_>, row: u64) -> Result<Option<(usize, usize)>, CompareError> {
         let RowPair { key, a, b, sets, .. } = *pair;
@@ -302,7 +302,7 @@ impl PairSums {
         Ok(Some((index(a)?, index(b)?)))
     }
 
-    /// The figures of everything counted so far. `no_vectors` says why embeddings were not read.
+    /// The figures of everything counted so far. `no_vectors` is the reason why embeddings were not read.
     pub fn finish(
         self,
         a: Provenance,

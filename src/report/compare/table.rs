@@ -46,7 +46,7 @@ pub struct KeyTable {
     slices: Vec<String>,
     by: Option<SliceBy>,
     classes: usize,
-    /// Whether A has the column that tells slices apart.
+    /// Whether A has the column that rows are grouped by.
     has_slices: bool,
 }
 

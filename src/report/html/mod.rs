@@ -1,6 +1,6 @@
 //! The report as a page: one file, which asks nothing of any network.
 //!
-//! Names of classes, keys, error messages and addresses are data that somebody else chose. The template engine escapes
+//! Names of classes, keys, error messages and addresses are foreign data. The template engine escapes
 //! all of it, the drawings escape their own, and a Content-Security-Policy forbids every script but the page's own, by
 //! its hash: a text that came through nevertheless would not run.
 

@@ -1,4 +1,4 @@
-//! The gallery's pictures with what is to be said of each.
+//! The gallery's pictures with their captions.
 
 use minijinja::Value;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::words::{clip, decimal, name};
 /// Characters of a key or a message that are shown.
 const TEXT: usize = 300;
 
-/// A picture with what is to be said of it.
+/// A picture with its caption.
 #[derive(Debug, Serialize)]
 pub(super) struct PictureEntry {
     key: String,

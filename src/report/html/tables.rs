@@ -10,7 +10,7 @@ use super::words::{NONE, count, decimal, name, percent};
 
 /// Confused pairs that are shown; the JSON has a hundred.
 const PAIRS: usize = 15;
-/// Values of a slice that are shown; the JSON has all that are told apart.
+/// Values of a slice that are shown; the JSON has all of them, up to 1,000.
 const VALUES: usize = 60;
 
 /// The table of classes, worst first.
@@ -18,9 +18,9 @@ const VALUES: usize = 60;
 pub(super) struct ClassTable {
     /// Classes that have rows.
     pub all: String,
-    /// Why not all of them stand here.
+    /// Why not all of them are in the table.
     pub cut: Option<String>,
-    /// Whether they say an average precision.
+    /// Whether they have an average precision.
     pub with_ap: bool,
     pub rows: Vec<ClassRow>,
 }
@@ -94,7 +94,7 @@ pub(super) fn pairs(report: &Report) -> Vec<PairRow> {
     pairs.map(row).collect()
 }
 
-/// The table of one column that rows are told apart by.
+/// The table of one column that rows are grouped by.
 #[derive(Debug, Serialize)]
 pub(super) struct SliceTable {
     by: String,

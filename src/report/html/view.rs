@@ -1,4 +1,4 @@
-//! What the template says, in words and drawings that are ready to be shown.
+//! The contents of the page: texts and drawings, ready to be shown.
 
 use minijinja::Value;
 use serde::Serialize;

@@ -4,7 +4,7 @@ pub(in crate::report) use super::super::thousands::thousands as count;
 
 /// Characters of a name that are shown in a table.
 const NAME: usize = 80;
-/// Stands for what cannot be said.
+/// Shown for a value that is not known.
 pub(in crate::report) const NONE: &str = "–";
 
 /// A number with `digits` digits after the point.

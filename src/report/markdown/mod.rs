@@ -1,6 +1,6 @@
 //! The report for people: GitHub-flavoured Markdown that also reads well as plain text.
 //!
-//! Names of classes, error kinds and URIs are data that somebody else chose. All of it goes through
+//! Names of classes, error kinds and URIs are foreign data. All of it goes through
 //! [`escape`](text::escape), so that none of it can end a cell, start a table, or become HTML, a link or an image.
 
 mod headline;

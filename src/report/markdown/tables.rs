@@ -1,4 +1,4 @@
-//! The tables behind the headline.
+//! The tables after the headline.
 
 use super::super::figures::Report;
 use super::super::proportion;
@@ -11,7 +11,7 @@ use super::text::{NONE, ends, escape, percent, short};
 
 /// Classes that are shown; all of them are in the JSON.
 const CLASSES_SHOWN: usize = 50;
-/// Values of a slice that are shown; the JSON has all that are told apart.
+/// Values of a slice that are shown; the JSON has all of them, up to 1,000.
 const VALUES_SHOWN: usize = 30;
 /// Confused pairs that are shown; the JSON has a hundred.
 const PAIRS_SHOWN: usize = 10;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Stands for what cannot be said.
+/// Shown for a value that is not known.
 pub(in crate::report) const NONE: &str = "–";
 /// Characters of a foreign text that are shown in a table of figures; the JSON has the whole.
 const NAME_SHOWN: usize = 80;
@@ -15,7 +15,7 @@ pub(in crate::report) fn short(text: &str) -> String {
     }
 }
 
-/// Foreign text as one line of a table's cell: HTML as entities, Markdown's signs behind backslashes,
+/// Foreign text as one line of a table's cell: HTML as entities, Markdown's signs after backslashes,
 /// controls and line ends as spaces, and signs that turn or hide text as U+FFFD.
 pub(in crate::report) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
