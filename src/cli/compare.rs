@@ -6,19 +6,17 @@ use clap::Args;
 use serde_json::json;
 
 use crate::evaluation::compare::compare_outputs;
-use crate::evaluation::reporting::Reported;
-use crate::evaluation::target_override::OtherTruth;
+use crate::evaluation::report_input::ReportInput;
+use crate::evaluation::target_override::TargetOverride;
 use crate::failure::Failure;
-use crate::job::JobError;
-use crate::report::compare::{METRICS, Wanted};
-use crate::report::{Gate, GateError, Verdict};
+use crate::report::compare::{CompareOptions, METRICS};
 use crate::runner::finish::failed_gates;
-
 use crate::store::Settings;
 
 use super::flips::FlipFile;
+use super::gates::{check_gates, parse_gates};
 use super::print::line;
-use super::target::{Standing, Target};
+use super::target::{CommittedOutput, Target};
 use super::{Summary, files};
 
 /// Images that are named of each list.
@@ -62,21 +60,19 @@ pub(super) struct CompareArgs {
 }
 
 pub(super) async fn compare(arguments: &CompareArgs) -> Result<Summary, Failure> {
-    let gates = arguments.require.iter().map(|gate| Gate::parse_of(&METRICS, gate));
-    let gates = gates.collect::<Result<Vec<_>, GateError>>();
-    let gates = gates.map_err(|error| JobError::Mismatch(format!("a gate cannot be read: {error}")))?;
+    let gates = parse_gates(&METRICS, &arguments.require)?;
     let a = open(arguments, &arguments.a, "A").await?;
     let b = open(arguments, &arguments.b, "B").await?;
     let names = [&a, &b].iter().find_map(|side| side.frozen.model.labels.clone()).unwrap_or_default();
     let mut flips = arguments.flips.as_deref().map(|path| FlipFile::create(path, names)).transpose()?;
-    let wanted = Wanted { by: None, examples: EXAMPLES, changes: flips.is_some() };
+    let options = CompareOptions { by: None, examples: EXAMPLES, changes: flips.is_some() };
     let (truth_a, truth_b) = (truth(arguments, &a).await?, truth(arguments, &b).await?);
-    let (a_side, b_side) = (side(&a, truth_a.as_ref()), side(&b, truth_b.as_ref()));
+    let (a_side, b_side) = (report_input(&a, truth_a.as_ref()), report_input(&b, truth_b.as_ref()));
     let by = arguments.by.as_deref();
     let mut on_changes = |changed: Vec<_>| flips.as_mut().map_or(Ok(()), |file| file.add(&changed));
-    let compared = compare_outputs(a_side, b_side, wanted, by, &mut on_changes).await?;
+    let compared = compare_outputs(a_side, b_side, options, by, &mut on_changes).await?;
     let metrics = compared.metrics();
-    let verdicts: Vec<Verdict> = gates.iter().map(|gate| gate.check(&metrics)).collect();
+    let verdicts = check_gates(&gates, &metrics);
     line(format!("A          {}{}", a.output.uri(), unfinished(&a)));
     line(format!("B          {}{}", b.output.uri(), unfinished(&b)));
     compared.summary().iter().for_each(line);
@@ -112,22 +108,25 @@ pub(super) async fn compare(arguments: &CompareArgs) -> Result<Summary, Failure>
     Ok(summary)
 }
 
-async fn open(arguments: &CompareArgs, of: &str, name: &str) -> Result<Standing, Failure> {
+async fn open(arguments: &CompareArgs, of: &str, name: &str) -> Result<CommittedOutput, Failure> {
     let target = Target::open(of, &[], arguments.date.as_deref());
     let target = target.map_err(|failure| failure.within(name))?;
     target.read(arguments.partial).await.map_err(|failure| failure.within(name))
 }
 
-async fn truth(arguments: &CompareArgs, of: &Standing) -> Result<Option<OtherTruth>, Failure> {
+async fn truth(arguments: &CompareArgs, of: &CommittedOutput) -> Result<Option<TargetOverride>, Failure> {
     let Some(file) = &arguments.targets else { return Ok(None) };
-    OtherTruth::open(file, &of.frozen, Settings::default()).await.map(Some)
+    TargetOverride::open(file, &of.frozen, Settings::default()).await.map(Some)
 }
 
-fn side<'a>(standing: &'a Standing, truth: Option<&'a OtherTruth>) -> Reported<'a> {
-    let Standing { output, frozen, parts, complete } = standing;
-    Reported { output, frozen, parts, complete: *complete, storage: Settings::default(), truth }
+fn report_input<'a>(
+    side: &'a CommittedOutput,
+    target_override: Option<&'a TargetOverride>,
+) -> ReportInput<'a> {
+    let CommittedOutput { output, frozen, parts, complete } = side;
+    ReportInput { output, frozen, parts, complete: *complete, storage: Settings::default(), target_override }
 }
 
-fn unfinished(standing: &Standing) -> &'static str {
-    if standing.complete { "" } else { " (not finished: the parts that stand)" }
+fn unfinished(side: &CommittedOutput) -> &'static str {
+    if side.complete { "" } else { " (not finished: the parts that stand)" }
 }

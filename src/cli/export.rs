@@ -12,7 +12,7 @@ use crate::store::{Created, Location, Role, Uri};
 
 use super::Summary;
 use super::print::{count, line};
-use super::target::{Standing, TargetArgs};
+use super::target::{CommittedOutput, TargetArgs};
 
 /// Rows decoded at a time.
 const BATCH: usize = 1024;
@@ -119,7 +119,7 @@ pub(super) async fn export(arguments: &ExportArgs) -> Result<Summary, Failure> {
 /// Writes every row's best classes.
 async fn predictions(
     arguments: &ExportArgs,
-    of: &Standing,
+    of: &CommittedOutput,
     per_file: u64,
     writer: &mut Writer,
 ) -> Result<(), Failure> {
@@ -134,7 +134,7 @@ async fn predictions(
         let what = format!("--top-k {k} is more than the {held} classes that the rows hold");
         return Err(Failure::new(Exit::Usage, what));
     }
-    writer.look(&[("", "results", ending)]).await?;
+    writer.refuse_other_files(&[("", "results", ending)]).await?;
     let labels = of.frozen.model.labels.is_some();
     let columns = timm::COLUMNS.map(str::to_owned).to_vec();
     let mut cursor = Cursor::new(&of.output, &of.parts, columns, BATCH);
@@ -153,10 +153,10 @@ async fn predictions(
     Ok(())
 }
 
-/// Writes the embeddings, and gives the number of rows that have none.
+/// Writes the embeddings, and returns the number of rows that have none.
 async fn embeddings(
     arguments: &ExportArgs,
-    of: &Standing,
+    of: &CommittedOutput,
     per_file: u64,
     writer: &mut Writer,
 ) -> Result<u64, Failure> {
@@ -173,14 +173,14 @@ async fn embeddings(
             format!("--rows-per-file {per_file} is more than the {most} embeddings that a file may hold");
         return Err(Failure::new(Exit::Usage, what));
     }
-    writer.look(&[("img_emb", "img_emb", "npy"), ("metadata", "metadata", "parquet")]).await?;
+    writer.refuse_other_files(&[("img_emb", "img_emb", "npy"), ("metadata", "metadata", "parquet")]).await?;
     let columns = clip::columns(&schema);
     let mut left_out = 0;
     let mut cursor = Cursor::new(&of.output, &of.parts, columns, BATCH);
     for number in 0..writer.files {
         let mut file = clip::Clip::new(element, width, !arguments.keep_length);
         let last = number + 1 == writer.files;
-        // rows behind the last embedding are read, too: they are counted
+        // rows after the last embedding are read too: they are counted
         while ((file.rows() as u64) < per_file || last) && cursor.fill().await? {
             let wanted = (per_file - file.rows() as u64).clamp(1, BATCH as u64) as usize;
             if let Some(batch) = cursor.take(wanted) {
@@ -214,7 +214,7 @@ impl Writer {
     }
 
     /// Refuses to mix these files with those of an earlier export.
-    async fn look(&self, kinds: &[(&str, &str, &str)]) -> Result<(), Failure> {
+    async fn refuse_other_files(&self, kinds: &[(&str, &str, &str)]) -> Result<(), Failure> {
         for &(folder, stem, ending) in kinds {
             let ours = |name: &str| match name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)) {
                 Some(".") => self.files == 1,
@@ -251,7 +251,7 @@ impl Writer {
         if self.overwrite {
             self.to.overwrite(&name, bytes).await?;
         } else if self.to.create_once(&name, bytes.clone()).await? == Created::Before
-            // ours, with the reply lost; or that of somebody who exports the same rows
+            // ours, with the reply lost; or that of another export of the same rows
             && self.to.read(&name).await? != Some(bytes)
         {
             let what = format!("`{}/{name}` was written by somebody else meanwhile", self.to.uri());

@@ -34,7 +34,7 @@ enum Form {
 }
 
 impl FlipFile {
-    /// Opens the file; its ending says what it becomes.
+    /// Opens the file; its ending decides the format.
     pub fn create(path: &Path, names: Vec<String>) -> Result<FlipFile, Failure> {
         let ending = path.extension().and_then(|ending| ending.to_str());
         let form = match ending.map(str::to_ascii_lowercase).as_deref() {
@@ -141,7 +141,7 @@ fn batch(flips: &[Flip], names: &[String]) -> Result<RecordBatch, arrow::error::
 
 fn unwritten(path: &Path, error: ParquetError) -> Failure {
     match error {
-        // what the disk said stands below
+        // the error of the disk is below
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {
             Ok(error) => refused(path, *error),
             Err(source) => refused(path, std::io::Error::other(source)),

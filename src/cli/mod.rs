@@ -10,6 +10,7 @@ mod doctor_job;
 mod export;
 mod files;
 mod flips;
+mod gates;
 mod init;
 mod job;
 mod metrics;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::{Map, Value};
 
+pub(super) use crate::report::thousands as count;
 use crate::telemetry::{self, Format};
 
 /// Something was told, on whatever stream.
@@ -64,19 +65,6 @@ pub(super) fn error(text: &str, exit: u8) {
     let red = std::io::stderr().is_terminal();
     let (on, off) = if red { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     note(format!("{on}error:{off} {text}"));
-}
-
-/// 1234567 → `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A time with a decimal while it is short.

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::evaluation::reporting::Reported;
-use crate::evaluation::target_override::OtherTruth;
+use crate::evaluation::report_input::ReportInput;
+use crate::evaluation::target_override::TargetOverride;
 use crate::failure::{Exit, Failure};
-use crate::job::{JobError, JobSpec, ReportFormat};
-use crate::output::{Layout, Standing, Success};
-use crate::report::{Gate, GateError, Report, SliceBy, Verdict};
+use crate::job::{JobSpec, ReportFormat};
+use crate::report::{METRICS, Report, SliceBy, Verdict};
 use crate::runner::finish::failed_gates;
 
 use super::Summary;
+use super::gates::{check_gates, parse_gates};
 use super::print::line;
-use super::target::TargetArgs;
+use super::target::{CommittedOutput, TargetArgs};
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
@@ -77,58 +77,41 @@ impl ReportArgs {
 
 pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     let target = arguments.of.open()?;
-    let FinishOptions { mut gates, formats } = wishes(arguments, target.job.as_ref());
+    let ReportOptions { mut gates, formats } = report_options(arguments, target.job.as_ref());
     gates.extend(arguments.require.iter().cloned());
-    let gates = gates.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
-    let gates = gates.map_err(|error| JobError::Mismatch(format!("a gate cannot be read: {error}")))?;
+    let gates = parse_gates(&METRICS, &gates)?;
     let storage = target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
-    let frozen = target.begun().await?;
-    let output = target.output;
-    let success = Success::read(&output).await?;
-    let parts = match &success {
-        Some(success) => success.parts.clone(),
-        None if arguments.partial => {
-            let layout = Layout::new(&frozen.fingerprint);
-            let standing = Standing::list(&output, &layout).await?;
-            standing.footers(&output, &layout, &frozen.fingerprint).await?
-        }
-        None => {
-            return Err(Failure::new(
-                Exit::TryAgain,
-                format!("the output `{}` is not finished; finish it, or give --partial", output.uri()),
-            ));
-        }
-    };
-    let complete = success.is_some();
-    let truth = match &arguments.targets {
-        Some(file) => Some(OtherTruth::open(file, &frozen, storage).await?),
+    let CommittedOutput { output, frozen, parts, complete } = target.read(arguments.partial).await?;
+    let target_override = match &arguments.targets {
+        Some(file) => Some(TargetOverride::open(file, &frozen, storage).await?),
         None => None,
     };
     let (output, frozen, parts) = (&output, &frozen, &parts);
-    let reported = Reported { output, frozen, parts, complete, storage, truth: truth.as_ref() };
-    let by = arguments.by.iter().map(|name| SliceBy::parse(name, reported.carried()));
+    let input =
+        ReportInput { output, frozen, parts, complete, storage, target_override: target_override.as_ref() };
+    let by = arguments.by.iter().map(|name| SliceBy::parse(name, input.carried()));
     let by = by.collect::<Result<Vec<_>, String>>().map_err(|why| Failure::new(Exit::Usage, why))?;
-    let report = reported.report(&by).await?;
+    let report = input.report(&by).await?;
     let metrics = report.metrics();
-    let verdicts: Vec<_> = gates.iter().map(|gate| gate.check(&metrics)).collect();
+    let verdicts = check_gates(&gates, &metrics);
     let mut files = Vec::new();
     for (format, file) in arguments.files() {
-        let text = reported.render(&report, &verdicts, format).await?;
+        let text = input.render(&report, &verdicts, format).await?;
         std::fs::write(file, text).map_err(|error| {
             Failure::caused(Exit::CannotCreate, format!("cannot write `{}`", file.display()), error)
         })?;
         files.push(file.display().to_string());
     }
-    let names = reported.write(&report, &verdicts, &formats).await?;
+    let names = input.write(&report, &verdicts, &formats).await?;
     files.extend(names.iter().map(|name| format!("{}/{name}", output.uri())));
-    tell(&report, &verdicts, complete);
+    print_report(&report, &verdicts, complete);
     files.iter().for_each(line);
     let mut summary = Summary::new(json!({ "complete": complete, "files": files, "metrics": metrics }));
     summary.failure = failed_gates(&verdicts);
     Ok(summary)
 }
 
-fn tell(report: &Report, verdicts: &[Verdict], complete: bool) {
+fn print_report(report: &Report, verdicts: &[Verdict], complete: bool) {
     for (name, value) in [("top-1", report.top1), ("top-5", report.top5)] {
         if let Some(share) = value {
             line(format!(
@@ -176,13 +159,13 @@ fn shown(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
-/// What a job file wants of its report; an address alone wants JSON and Markdown.
-struct FinishOptions {
+/// The gates and files of a report: the job file's, or JSON and Markdown for an address alone.
+struct ReportOptions {
     gates: Vec<String>,
     formats: Vec<ReportFormat>,
 }
 
-fn wishes(arguments: &ReportArgs, job: Option<&JobSpec>) -> FinishOptions {
+fn report_options(arguments: &ReportArgs, job: Option<&JobSpec>) -> ReportOptions {
     let typed: Vec<ReportFormat> = arguments
         .format
         .iter()
@@ -203,5 +186,5 @@ fn wishes(arguments: &ReportArgs, job: Option<&JobSpec>) -> FinishOptions {
         (true, true) => usual(),
         (true, false) => Vec::new(),
     };
-    FinishOptions { gates: of_job.map(|report| report.require.clone()).unwrap_or_default(), formats }
+    ReportOptions { gates: of_job.map(|report| report.require.clone()).unwrap_or_default(), formats }
 }

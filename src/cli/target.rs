@@ -20,7 +20,7 @@ pub(super) struct TargetArgs {
     date: Option<String>,
 }
 
-/// An output that somebody asked about.
+/// An output that the arguments name.
 pub(super) struct Target {
     pub output: Location,
     /// The job file, where one was given.
@@ -34,12 +34,13 @@ impl TargetArgs {
     }
 }
 
-/// What stands of an output that is read.
-pub(super) struct Standing {
+/// The committed parts of an output, with its job.
+#[derive(Debug)]
+pub(super) struct CommittedOutput {
     pub output: Location,
     pub frozen: Frozen,
     pub parts: Vec<StandingPart>,
-    /// False where the output is not finished.
+    /// Whether the output is finished.
     pub complete: bool,
 }
 
@@ -56,8 +57,8 @@ impl Target {
         Ok(Target { output: Location::open(uri, Role::Output)?, job })
     }
 
-    /// The parts of a finished output, or with `partial` those that stand.
-    pub async fn read(self, partial: bool) -> Result<Standing, Failure> {
+    /// The parts of a finished output, or with `partial` those that are committed.
+    pub async fn read(self, partial: bool) -> Result<CommittedOutput, Failure> {
         let frozen = self.begun().await?;
         let output = self.output;
         let success = Success::read(&output).await?;
@@ -76,10 +77,10 @@ impl Target {
                 ));
             }
         };
-        Ok(Standing { output, frozen, parts, complete })
+        Ok(CommittedOutput { output, frozen, parts, complete })
     }
 
-    /// What stands in `job.json`, or `None` where no job has begun. A job file over another input is an error.
+    /// Reads `job.json`; `None` if no job has begun. A job file over another input is an error.
     pub async fn frozen(&self) -> Result<Option<Frozen>, Failure> {
         let Some(frozen) = Frozen::read(&self.output).await? else { return Ok(None) };
         if let Some(job) = &self.job {

@@ -5,11 +5,13 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Cursor, StandingPart, schema_of};
-use crate::report::compare::{CompareError, Compared, Flip, JoinMethod, Sums, Table, Wanted};
+use crate::report::compare::{
+    CompareError, CompareOptions, ComparisonReport, Flip, JoinMethod, KeyTable, PairSums,
+};
 use crate::report::{ReportError, SliceBy};
 
-use super::reporting::Reported;
-use super::scoring::Look;
+use super::report_input::ReportInput;
+use super::row_view::RowView;
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
@@ -26,56 +28,56 @@ impl From<CompareError> for Failure {
     }
 }
 
-/// Compares B with A. Where [`Wanted::changes`] says so, changed rows go to `on_changes` as they are found.
+/// Compares B with A. With [`CompareOptions::changes`], changed rows go to `on_changes` as they are found.
 /// `by` is a name that [`SliceBy::parse`] knows.
 ///
 /// Memory does not grow with the number of rows, but where the outputs are in different orders and neither is in
 /// the order of its keys: then it is 64 bytes for each row of A.
 pub async fn compare_outputs<'a>(
-    a: Reported<'a>,
-    b: Reported<'a>,
-    wanted: Wanted,
+    a: ReportInput<'a>,
+    b: ReportInput<'a>,
+    options: CompareOptions,
     by: Option<&str>,
     on_changes: &mut (dyn FnMut(Vec<Flip>) -> Result<(), Failure> + Send),
-) -> Result<Compared, Failure> {
+) -> Result<ComparisonReport, Failure> {
     let schemas = [schema_of(a.output, a.parts).await?, schema_of(b.output, b.parts).await?];
     let method = method(a, b).await?;
     let no_vectors = no_vectors(&schemas, method);
     let carried = [a.carried(), b.carried()].concat();
     let by = by.map(|name| SliceBy::parse(name, carried)).transpose();
     let by = by.map_err(|why| Failure::new(Exit::Usage, why))?;
-    let mut sums = Sums::new(a.classes(), b.classes(), Wanted { by, ..wanted })?;
+    let mut sums = PairSums::new(a.classes(), b.classes(), CompareOptions { by, ..options })?;
     let mut columns: Vec<String> = sums.columns().into_iter().map(str::to_owned).collect();
     columns.push("row_id".into());
     if no_vectors.is_none() {
         columns.push("embedding".into());
     }
-    let mut looks = [Look::at(a), Look::at(b)];
-    same_view(a, b, &looks)?;
-    let cursor = |side: Reported<'a>, look: &Look<'_>| {
-        let more = look.columns();
+    let mut views = [RowView::of(a), RowView::of(b)];
+    same_view(a, b, &views)?;
+    let cursor = |side: ReportInput<'a>, view: &RowView<'_>| {
+        let more = view.columns();
         let wide = no_vectors.is_none() || more.contains(&"logits");
         let more = more.into_iter().map(str::to_owned).filter(|column| !columns.contains(column));
         let columns = columns.iter().cloned().chain(more).collect();
         Cursor::new(side.output, side.parts, columns, if wide { VECTOR_BATCH } else { BATCH })
     };
-    let (mut left, mut right) = (cursor(a, &looks[0]), cursor(b, &looks[1]));
+    let (mut left, mut right) = (cursor(a, &views[0]), cursor(b, &views[1]));
     if method == JoinMethod::KeyTable {
-        let mut table = Table::new(a.parts.iter().map(|part| part.rows).sum(), &sums);
+        let mut table = KeyTable::new(a.parts.iter().map(|part| part.rows).sum(), &sums);
         while left.fill().await? {
             if let Some(batch) = left.take(BATCH) {
-                table.add(&sums, &looks[0].of(&batch).map_err(of_side('A'))?)?;
+                table.add(&sums, &views[0].apply(&batch).map_err(of_side('A'))?)?;
             }
         }
         while right.fill().await? {
             if let Some(batch) = right.take(BATCH) {
-                table.join(&mut sums, &looks[1].of(&batch).map_err(of_side('B'))?)?;
+                table.join(&mut sums, &views[1].apply(&batch).map_err(of_side('B'))?)?;
             }
             on_changes(sums.take_changes())?;
         }
         table.finish(&mut sums);
     } else {
-        let mut merge = Merge { a, b, method, looks: &mut looks, last: [None, None] };
+        let mut merge = MergeJoin { a, b, method, views: &mut views, last: [None, None] };
         loop {
             let (more_a, more_b) = (left.fill().await?, right.fill().await?);
             if !more_a && !more_b {
@@ -85,8 +87,8 @@ pub async fn compare_outputs<'a>(
             on_changes(sums.take_changes())?;
         }
     }
-    looks[0].check(a)?;
-    looks[1].check(b)?;
+    views[0].check(a)?;
+    views[1].check(b)?;
     Ok(sums.finish(a.provenance(), b.provenance(), method, no_vectors))
 }
 
@@ -94,40 +96,40 @@ fn of_side(side: char) -> impl Fn(ReportError) -> CompareError {
     move |error| CompareError::Rows { side, error }
 }
 
-/// Refuses outputs whose rows are held against different things: their accuracies are no two of a kind.
-fn same_view(a: Reported<'_>, b: Reported<'_>, looks: &[Look<'_>; 2]) -> Result<(), Failure> {
-    let [look_a, look_b] = looks;
-    if look_a.view().is_as(look_b.view()) {
+/// Refuses outputs whose rows are scored by different rules: their accuracies cannot be compared.
+fn same_view(a: ReportInput<'_>, b: ReportInput<'_>, views: &[RowView<'_>; 2]) -> Result<(), Failure> {
+    let [view_a, view_b] = views;
+    if view_a.scoring().is_as(view_b.scoring()) {
         return Ok(());
     }
-    let side = |name: char, side: Reported<'_>, look: &Look<'_>| {
+    let side = |name: char, side: ReportInput<'_>, view: &RowView<'_>| {
         let (uri, targets) = (side.output.uri(), side.provenance().targets);
-        format!("{name} (`{uri}`, targets {targets}) is scored {}", look.view().described())
+        format!("{name} (`{uri}`, targets {targets}) is scored {}", view.scoring().described())
     };
     Err(Failure::new(
         Exit::Config,
         format!(
             "the two outputs cannot be compared: {}, {}; run both with the same `input.targets`",
-            side('A', a, look_a),
-            side('B', b, look_b)
+            side('A', a, view_a),
+            side('B', b, view_b)
         ),
     ))
 }
 
 /// How the rows of two outputs find each other.
-async fn method(a: Reported<'_>, b: Reported<'_>) -> Result<JoinMethod, Failure> {
+async fn method(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<JoinMethod, Failure> {
     let same = |(a, b): (&StandingPart, &StandingPart)| a.id == b.id && a.plan == b.plan && a.rows == b.rows;
     if a.parts.len() == b.parts.len() && a.parts.iter().zip(b.parts).all(same) {
         return Ok(JoinMethod::SamePlan);
     }
-    // the keys of a folder are planned in byte order; a manifest has an order of its own
-    let ordered = |side: Reported<'_>| {
+    // the keys of a folder are planned in byte order; a manifest has a separate order
+    let ordered = |side: ReportInput<'_>| {
         side.frozen.components.get("input.format").is_none_or(|format| format == "folder")
     };
     if ordered(a) && ordered(b) {
         return Ok(JoinMethod::KeyOrder);
     }
-    let rows = |side: Reported<'_>| side.parts.iter().map(|part| part.rows).sum::<u64>();
+    let rows = |side: ReportInput<'_>| side.parts.iter().map(|part| part.rows).sum::<u64>();
     if rows(a) == rows(b) && same_keys(a, b).await? {
         return Ok(JoinMethod::SameKeys);
     }
@@ -135,7 +137,7 @@ async fn method(a: Reported<'_>, b: Reported<'_>) -> Result<JoinMethod, Failure>
 }
 
 /// Reads the keys of both, and nothing else.
-async fn same_keys(a: Reported<'_>, b: Reported<'_>) -> Result<bool, Failure> {
+async fn same_keys(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<bool, Failure> {
     let mut left = Cursor::new(a.output, a.parts, vec!["key".into()], BATCH);
     let mut right = Cursor::new(b.output, b.parts, vec!["key".into()], BATCH);
     loop {
@@ -151,22 +153,22 @@ async fn same_keys(a: Reported<'_>, b: Reported<'_>) -> Result<bool, Failure> {
     }
 }
 
-struct Merge<'a, 'b> {
-    a: Reported<'a>,
-    b: Reported<'a>,
+struct MergeJoin<'a, 'b> {
+    a: ReportInput<'a>,
+    b: ReportInput<'a>,
     method: JoinMethod,
-    looks: &'b mut [Look<'a>; 2],
+    views: &'b mut [RowView<'a>; 2],
     /// The last key of each side, to see that keys increase.
     last: [Option<String>; 2],
 }
 
-impl Merge<'_, '_> {
+impl MergeJoin<'_, '_> {
     /// Takes the next run of rows: of equal keys from both sides, or of keys that only one side has.
     fn step(
         &mut self,
         left: &mut Cursor<'_>,
         right: &mut Cursor<'_>,
-        sums: &mut Sums,
+        sums: &mut PairSums,
     ) -> Result<(), Failure> {
         let rows = left.rest().min(right.rest());
         let (Some(x), Some(y)) = (left.peek(usize::MAX), right.peek(usize::MAX)) else {
@@ -210,23 +212,23 @@ impl Merge<'_, '_> {
         left: &mut Cursor<'_>,
         right: &mut Cursor<'_>,
         rows: usize,
-        sums: &mut Sums,
+        sums: &mut PairSums,
     ) -> Result<(), Failure> {
         match (left.take(rows), right.take(rows)) {
             (Some(a), Some(b)) if rows > 0 => {
-                let a = self.looks[0].of(&a).map_err(of_side('A'))?;
-                let b = self.looks[1].of(&b).map_err(of_side('B'))?;
+                let a = self.views[0].apply(&a).map_err(of_side('A'))?;
+                let b = self.views[1].apply(&b).map_err(of_side('B'))?;
                 Ok(sums.push(&a, &b)?)
             }
             _ => Ok(()),
         }
     }
 
-    /// Sees to it that the next keys of a side increase strictly, or a merge would miss rows.
+    /// Checks that the next keys of a side increase strictly: else a merge would miss rows.
     fn increase(
         &mut self,
         which: usize,
-        side: Reported<'_>,
+        side: ReportInput<'_>,
         keys: &StringArray,
         rows: usize,
     ) -> Result<(), Failure> {
@@ -257,12 +259,12 @@ impl Merge<'_, '_> {
     }
 }
 
-fn damaged(side: Reported<'_>, what: String) -> Failure {
+fn damaged(side: ReportInput<'_>, what: String) -> Failure {
     let what = format!("the output `{}` {what}; look at it with `tresnet-batch verify`", side.output.uri());
     Failure::new(Exit::CannotCreate, what)
 }
 
-fn keys<'a>(side: Reported<'_>, batch: &'a RecordBatch) -> Result<&'a StringArray, Failure> {
+fn keys<'a>(side: ReportInput<'_>, batch: &'a RecordBatch) -> Result<&'a StringArray, Failure> {
     let keys = batch.column_by_name("key").and_then(|column| column.as_string_opt::<i32>());
     keys.ok_or_else(|| damaged(side, "has no column `key` of text".into()))
 }

@@ -1,47 +1,30 @@
-//! The pictures of a report: the sources of the rows that a person should look at, read once more and made small.
+//! The pictures of a report: the images of the worst rows, read again and made small.
 //!
-//! A picture is worth little waiting: what the input does not give within a minute stands as a placeholder, and no
-//! fault of the input keeps a report from being written.
+//! Pictures are worth little waiting: an image that does not come within a minute is a placeholder, and no fault of the
+//! input keeps a report from being written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
-use bytes::Bytes;
-
 use crate::failure::Failure;
-use crate::ids::PartId;
 use crate::image::{self, Decoder};
-use crate::output::{OutputError, StandingPart};
+use crate::output::StandingPart;
+use crate::pipeline::decode::fault::guarded;
+use crate::pipeline::failed::FailedImage;
 use crate::report::WorstRows;
 use crate::report::html::{Exhibit, Gallery, Picture, SIDE};
 use crate::sample::ErrorKind;
-use crate::store::{Location, ParquetObject};
+use crate::store::Location;
 
-use super::reporting::Reported;
-use super::sources::Sources;
-use crate::pipeline::decode::fault::guarded;
-use crate::pipeline::failed::FailedImage;
+use super::image_row::{ImageRow, image_rows};
+use super::report_input::ReportInput;
+use super::sources::{FetchedImage, ImageSources};
 
-/// All pictures together may take so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long all pictures together may take.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// A row that is to be shown.
-#[derive(Debug, Clone)]
-pub(crate) struct Wanted {
-    pub number: u64,
-    pub row_id: i64,
-    pub part: PartId,
-    pub key: String,
-    pub etag: Option<String>,
-    pub size: Option<u64>,
-    message: Option<String>,
-    kind: Option<String>,
-}
-
-/// Some of the rows that failed: one of each kind first, at most so many.
+/// Lists at most `most` of the rows that failed, one of each kind first.
 ///
 /// # Errors
 /// The output cannot be read.
@@ -55,7 +38,7 @@ pub(crate) async fn failed_images(
     if numbers.is_empty() {
         return Ok(Vec::new());
     }
-    let mut rows = look_up(output, parts, &numbers).await?;
+    let mut rows = image_rows(output, parts, &numbers).await?;
     let told = numbers.iter().filter_map(|number| rows.remove(number)).map(|row| FailedImage {
         key: row.key,
         kind: row.kind.unwrap_or_default(),
@@ -64,14 +47,11 @@ pub(crate) async fn failed_images(
     Ok(told.collect())
 }
 
-/// The bytes of an image, or an error kind.
-pub(crate) type Found = Result<Bytes, String>;
-
 /// Makes the pictures of the worst rows.
 ///
 /// # Errors
-/// The output cannot be read. Where the input cannot, the gallery says so.
-pub(crate) async fn gallery(of: &Reported<'_>, worst: &WorstRows) -> Result<Gallery, Failure> {
+/// The output cannot be read. If the input cannot, the gallery has a note.
+pub(crate) async fn gallery(of: &ReportInput<'_>, worst: &WorstRows) -> Result<Gallery, Failure> {
     let (mistakes, failed) = Gallery::room(worst.mistakes.len(), worst.failed.len());
     let mistakes = worst.mistakes[..mistakes].iter().map(|row| row.number);
     let numbers: Vec<u64> =
@@ -79,16 +59,16 @@ pub(crate) async fn gallery(of: &Reported<'_>, worst: &WorstRows) -> Result<Gall
     if numbers.is_empty() {
         return Ok(Gallery::default());
     }
-    let rows = look_up(of.output, of.parts, &numbers).await?;
+    let rows = image_rows(of.output, of.parts, &numbers).await?;
     // what killed its decoder is not decoded here
-    let harmless = |row: &&Wanted| row.kind.as_deref() != Some(ErrorKind::DecoderPanic.as_str());
-    let asked: Vec<Wanted> = rows.values().filter(harmless).cloned().collect();
+    let harmless = |row: &&ImageRow| row.kind.as_deref() != Some(ErrorKind::DecoderPanic.as_str());
+    let asked: Vec<ImageRow> = rows.values().filter(harmless).cloned().collect();
     let uri = &of.frozen.input;
-    let sources = match Sources::open(of) {
+    let sources = match ImageSources::open(of) {
         Ok(sources) => sources,
         Err(why) => return Ok(none(format!("There are no pictures: `{uri}` is out of reach. {why}"))),
     };
-    let in_time = tokio::time::timeout(PATIENCE, sources.read(&asked)).await.is_ok();
+    let in_time = tokio::time::timeout(TIME_LIMIT, sources.read(&asked)).await.is_ok();
     let found = sources.take();
     let reached = found.values().any(Result::is_ok);
     let ok_rows = asked.iter().any(|row| row.kind.is_none());
@@ -115,7 +95,7 @@ pub(crate) async fn gallery(of: &Reported<'_>, worst: &WorstRows) -> Result<Gall
         mistakes: mistakes.filter_map(exhibit).collect(),
         failed: worst.failed[..failed].iter().filter_map(|row| exhibit(row.number)).collect(),
         note: (!in_time).then(|| {
-            format!("Some pictures are missing: `{uri}` gave no more within {} s.", PATIENCE.as_secs())
+            format!("Some pictures are missing: `{uri}` gave no more within {} s.", TIME_LIMIT.as_secs())
         }),
     })
 }
@@ -124,71 +104,8 @@ fn none(note: String) -> Gallery {
     Gallery { note: Some(note), ..Gallery::default() }
 }
 
-/// What identifies the rows of these numbers. The report itself reads no keys; only parts that hold one of these rows
-/// are opened again.
-async fn look_up(
-    output: &Location,
-    parts: &[StandingPart],
-    numbers: &[u64],
-) -> Result<HashMap<u64, Wanted>, Failure> {
-    const COLUMNS: [&str; 6] = ["row_id", "key", "etag", "size", "error_kind", "error_message"];
-    let mut found = HashMap::new();
-    let mut first = 0;
-    for part in parts {
-        let mut here: Vec<u64> =
-            numbers.iter().copied().filter(|n| (first..first + part.rows).contains(n)).collect();
-        here.sort_unstable();
-        if !here.is_empty() {
-            let object =
-                ParquetObject::open_sized(output, &part.name, part.size).await.map_err(OutputError::from)?;
-            let mut start = first;
-            for group in 0..object.groups() {
-                let batches =
-                    object.read_group(output, group, Some(&COLUMNS)).await.map_err(OutputError::from)?;
-                for batch in batches {
-                    let end = start + batch.num_rows() as u64;
-                    for &number in here.iter().filter(|number| (start..end).contains(*number)) {
-                        let row = wanted(&batch, (number - start) as usize, number, part);
-                        let row = row.ok_or_else(|| OutputError::Inconsistent {
-                            name: part.name.clone(),
-                            why:
-                                "lacks one of the columns row_id, key, etag, size, error_kind, error_message"
-                                    .into(),
-                        });
-                        found.insert(number, row?);
-                    }
-                    start = end;
-                }
-            }
-        }
-        first += part.rows;
-    }
-    Ok(found)
-}
-
-fn wanted(batch: &RecordBatch, at: usize, number: u64, part: &StandingPart) -> Option<Wanted> {
-    let text = |name: &str| {
-        let column = batch.column_by_name(name)?.as_string_opt::<i32>()?;
-        Some(column.is_valid(at).then(|| column.value(at).to_owned()))
-    };
-    let int = |name: &str| {
-        let column = batch.column_by_name(name)?.as_primitive_opt::<Int64Type>()?;
-        Some(column.is_valid(at).then(|| column.value(at)))
-    };
-    Some(Wanted {
-        number,
-        row_id: int("row_id")??,
-        part: part.id,
-        key: text("key")??,
-        etag: text("etag")?,
-        size: int("size")?.and_then(|size| u64::try_from(size).ok()),
-        kind: text("error_kind")?,
-        message: text("error_message")?,
-    })
-}
-
 /// One image as its picture: the square in its middle.
-fn small((number, found): (u64, Found)) -> (u64, Picture) {
+fn small((number, found): (u64, FetchedImage)) -> (u64, Picture) {
     let picture = match found {
         Err(kind) => Picture::Missing(kind),
         Ok(bytes) => match square(&bytes) {
@@ -222,6 +139,8 @@ fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]

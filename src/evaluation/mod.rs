@@ -1,9 +1,12 @@
-//! What is made of the rows of an output: its report, another truth, the comparison of two outputs, the pictures of
-//! the worst mistakes.
+//! What is made of the rows of an output: its report, targets that override its own, the comparison of two outputs, the
+//! pictures of the worst mistakes.
 
 pub(crate) mod compare;
 pub(crate) mod gallery;
+mod image_row;
+mod multi_label;
+pub(crate) mod report_input;
 pub(crate) mod reporting;
-pub(crate) mod scoring;
+mod row_view;
 mod sources;
 pub(crate) mod target_override;

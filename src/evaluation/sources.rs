@@ -1,10 +1,11 @@
 //! Single images of an input, read again by their rows: from a folder one GET each, from shards and row groups by the
-//! dataset's own reader, which stops where the last wanted image was.
+//! dataset's own reader, which stops after the last requested image.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 
@@ -17,29 +18,32 @@ use crate::output::Layout;
 use crate::sample::{RowError, Sample};
 use crate::store::{FetchError, Location, Planned, Role};
 
-use super::gallery::{Found, Wanted};
-use super::reporting::Reported;
+use super::image_row::ImageRow;
+use super::report_input::ReportInput;
 
 /// Images that are fetched at the same time.
 const AT_ONCE: usize = 8;
 /// One operation is not tried for longer: there are other images.
 const RETRY: Duration = Duration::from_secs(10);
-/// The largest image where the job says none.
+/// The largest image, if the job has no limit.
 const MAX_ENCODED_BYTES: u64 = 64 << 20;
 
+/// The bytes of an image, or the kind of error that it ended with.
+pub(crate) type FetchedImage = Result<Bytes, String>;
+
 /// The input of a job, and what came from it so far.
-pub(crate) struct Sources {
+pub(crate) struct ImageSources {
     input: Location,
     output: Location,
-    /// Reads parts, where images do not lie one by one.
+    /// Reads parts, where an image is not a separate object.
     dataset: Option<Box<dyn Dataset>>,
     max_encoded_bytes: u64,
-    found: Arc<Mutex<HashMap<u64, Found>>>,
+    found: Arc<Mutex<HashMap<u64, FetchedImage>>>,
 }
 
-impl Sources {
-    /// Opens the input that stands in `job.json`.
-    pub fn open(of: &Reported<'_>) -> Result<Sources, Failure> {
+impl ImageSources {
+    /// Opens the input that `job.json` names.
+    pub fn open(of: &ReportInput<'_>) -> Result<ImageSources, Failure> {
         let text =
             |name: &str| of.frozen.components.get(name).and_then(|value| value.as_str()).unwrap_or_default();
         let limit = of.frozen.components.get("limits.max_encoded_bytes").and_then(|limit| limit.as_u64());
@@ -69,16 +73,16 @@ impl Sources {
             }
             _ => None,
         };
-        Ok(Sources { input, output, dataset, max_encoded_bytes, found: Arc::default() })
+        Ok(ImageSources { input, output, dataset, max_encoded_bytes, found: Arc::default() })
     }
 
-    /// What came so far.
-    pub fn take(&self) -> HashMap<u64, Found> {
+    /// Takes the images that came so far.
+    pub fn take(&self) -> HashMap<u64, FetchedImage> {
         std::mem::take(&mut *lock(&self.found))
     }
 
-    /// Reads these images; dropped half-way, it leaves what came.
-    pub async fn read(&self, rows: &[Wanted]) {
+    /// Reads the images of `rows`; dropped half-way, it leaves what came.
+    pub async fn read(&self, rows: &[ImageRow]) {
         match &self.dataset {
             None => {
                 let reads = futures::stream::iter(rows);
@@ -88,7 +92,7 @@ impl Sources {
         }
     }
 
-    async fn one(&self, row: &Wanted) {
+    async fn one(&self, row: &ImageRow) {
         let planned = Planned { etag: row.etag.as_deref(), size: row.size };
         let fetched = self.input.fetch(&row.key, planned, self.max_encoded_bytes).await;
         let found = fetched.map(|fetched| fetched.bytes).map_err(|error| {
@@ -104,8 +108,8 @@ impl Sources {
         lock(&self.found).insert(row.number, found);
     }
 
-    async fn parts(&self, dataset: &dyn Dataset, rows: &[Wanted]) {
-        let mut by_part: BTreeMap<PartId, Vec<&Wanted>> = BTreeMap::new();
+    async fn parts(&self, dataset: &dyn Dataset, rows: &[ImageRow]) {
+        let mut by_part: BTreeMap<PartId, Vec<&ImageRow>> = BTreeMap::new();
         rows.iter().for_each(|row| by_part.entry(row.part).or_default().push(row));
         let mut index = 0;
         while let Some(last) = by_part.keys().next_back().copied() {
@@ -129,11 +133,11 @@ impl Sources {
         }
     }
 
-    /// Reads one part as far as it is wanted. That reading was stopped is no fault, and every other fault leaves its
+    /// Reads one part up to the last requested image. That reading was stopped is no fault; every other fault leaves its
     /// images out.
-    async fn part(&self, dataset: &dyn Dataset, part: &Part, rows: &[&Wanted]) {
+    async fn part(&self, dataset: &dyn Dataset, part: &Part, rows: &[&ImageRow]) {
         let numbers = rows.iter().map(|row| (row.row_id, row.number)).collect();
-        let picker = Picker { numbers, left: Mutex::default(), found: self.found.clone() };
+        let picker = RowPicker { numbers, left: Mutex::default(), found: self.found.clone() };
         lock(&picker.left).extend(rows.iter().map(|row| row.row_id));
         if let Err(error) = dataset.read(part, &picker).await
             && !lock(&picker.left).is_empty()
@@ -147,15 +151,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes some rows of a part and lets the others pass.
-struct Picker {
-    /// Wanted rows: row id → number.
+/// Takes some rows of a part and discards the others.
+struct RowPicker {
+    /// Requested rows: row id → number.
     numbers: HashMap<i64, u64>,
     left: Mutex<HashSet<i64>>,
-    found: Arc<Mutex<HashMap<u64, Found>>>,
+    found: Arc<Mutex<HashMap<u64, FetchedImage>>>,
 }
 
-impl Intake for Picker {
+impl Intake for RowPicker {
     fn admit(&self, sample: Sample, _: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
         let admitted = {
             let mut left = lock(&self.left);
@@ -164,19 +168,19 @@ impl Intake for Picker {
             } else {
                 left.remove(&sample.row_id);
                 let number = self.numbers.get(&sample.row_id).copied();
-                Ok(Box::new(Pick { number, found: self.found.clone() }) as Box<dyn Ticket>)
+                Ok(Box::new(PickedRow { number, found: self.found.clone() }) as Box<dyn Ticket>)
             }
         };
         Box::pin(std::future::ready(admitted))
     }
 }
 
-struct Pick {
+struct PickedRow {
     number: Option<u64>,
-    found: Arc<Mutex<HashMap<u64, Found>>>,
+    found: Arc<Mutex<HashMap<u64, FetchedImage>>>,
 }
 
-impl Ticket for Pick {
+impl Ticket for PickedRow {
     fn fit(&mut self, _: u64) -> bool {
         true
     }

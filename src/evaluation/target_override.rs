@@ -1,4 +1,5 @@
-//! Another truth for rows that stand: a file of the ImageNet validation set, or a manifest of keys and targets.
+//! Targets that replace those of written rows: from a file of the ImageNet validation set, or a manifest of keys and
+//! targets.
 
 use std::collections::HashMap;
 
@@ -16,39 +17,39 @@ use crate::store::{Location, Role, Settings};
 /// Ends of names that only manifests have.
 const MANIFESTS: [&str; 4] = [".tsv", ".jsonl", ".ndjson", ".parquet"];
 
-/// Targets by key that take the place of those in the rows.
+/// Targets by key, in place of those in the rows.
 #[derive(Debug)]
-pub struct OtherTruth {
-    from: From,
+pub struct TargetOverride {
+    source: TargetSource,
     described: String,
     sets: Option<Sets>,
 }
 
 #[derive(Debug)]
-enum From {
+enum TargetSource {
     Validation(ValidationTruth),
     Manifest(HashMap<String, Target>),
 }
 
-impl OtherTruth {
+impl TargetOverride {
     /// Reads a truth for the rows of a job.
     ///
     /// # Errors
     /// Where the file is not there or is neither, or its targets are none of the model's.
-    pub async fn open(address: &str, frozen: &Frozen, settings: Settings) -> Result<OtherTruth, Failure> {
+    pub async fn open(address: &str, frozen: &Frozen, settings: Settings) -> Result<TargetOverride, Failure> {
         let name = address.to_ascii_lowercase();
         let truth = if MANIFESTS.iter().any(|end| name.ends_with(end)) {
-            OtherTruth::manifest(Manifest::open(address).await?, frozen, settings).await?
+            TargetOverride::manifest(Manifest::open(address).await?, frozen, settings).await?
         } else if name.ends_with(".csv") {
             let manifest = Manifest::open(address).await?;
             // Kaggle's file of the validation set
             if manifest.has_column("ImageId") {
-                OtherTruth::validation(address, frozen, settings).await?
+                TargetOverride::validation(address, frozen, settings).await?
             } else {
-                OtherTruth::manifest(manifest, frozen, settings).await?
+                TargetOverride::manifest(manifest, frozen, settings).await?
             }
         } else {
-            OtherTruth::validation(address, frozen, settings).await?
+            TargetOverride::validation(address, frozen, settings).await?
         };
         let masked = frozen.truth.as_ref().is_some_and(|truth| truth.among.is_some());
         if masked && truth.sets.is_some() {
@@ -62,7 +63,11 @@ impl OtherTruth {
         Ok(truth)
     }
 
-    async fn validation(address: &str, frozen: &Frozen, settings: Settings) -> Result<OtherTruth, Failure> {
+    async fn validation(
+        address: &str,
+        frozen: &Frozen,
+        settings: Settings,
+    ) -> Result<TargetOverride, Failure> {
         let truth = ValidationTruth::open(address, settings).await?;
         let (wanted, found) = (classes::imagenet_1k().len(), frozen.model.classes);
         if wanted != found {
@@ -75,14 +80,14 @@ impl OtherTruth {
         let sets = (truth.convention() == Convention::Real).then_some(Sets::AnyIsRight);
         let described =
             format!("{} {} (sha256 {})", truth.convention().as_str(), truth.uri(), truth.sha256());
-        Ok(OtherTruth { from: From::Validation(truth), described, sets })
+        Ok(TargetOverride { source: TargetSource::Validation(truth), described, sets })
     }
 
     async fn manifest(
         manifest: Manifest,
         frozen: &Frozen,
         settings: Settings,
-    ) -> Result<OtherTruth, Failure> {
+    ) -> Result<TargetOverride, Failure> {
         let described = format!("manifest {} ({})", manifest.uri(), manifest.identity());
         let multi_label = activation(frozen) == Some(Activation::Sigmoid);
         let names = TargetNames::new(frozen.model.classes, frozen.model.labels.as_deref());
@@ -103,15 +108,17 @@ impl OtherTruth {
             }
         }
         let sets = multi_label.then_some(Sets::MultiLabel);
-        Ok(OtherTruth { from: From::Manifest(targets), described, sets })
+        Ok(TargetOverride { source: TargetSource::Manifest(targets), described, sets })
     }
 
     /// The target of a row.
     pub fn target(&self, key: &str) -> Option<Target> {
-        match &self.from {
-            From::Manifest(targets) => targets.get(key).cloned(),
-            // of an image in a shard, the name behind the shard's
-            From::Validation(truth) => truth.target(key).or_else(|| truth.target(key.rsplit_once('!')?.1)),
+        match &self.source {
+            TargetSource::Manifest(targets) => targets.get(key).cloned(),
+            // of an image in a shard, the name after the shard's
+            TargetSource::Validation(truth) => {
+                truth.target(key).or_else(|| truth.target(key.rsplit_once('!')?.1))
+            }
         }
     }
 
@@ -127,9 +134,11 @@ impl OtherTruth {
 
     /// The failure where it knows none of an output's rows.
     pub(crate) fn knows_none(&self, output: &Location, first: &str) -> Failure {
-        let expected = match self.from {
-            From::Validation(_) => "names of the ImageNet validation set, `ILSVRC2012_val_` and eight digits",
-            From::Manifest(_) => "keys as they stand in the rows",
+        let expected = match self.source {
+            TargetSource::Validation(_) => {
+                "names of the ImageNet validation set, `ILSVRC2012_val_` and eight digits"
+            }
+            TargetSource::Manifest(_) => "keys as they stand in the rows",
         };
         let first = first.chars().take(200).flat_map(char::escape_debug).collect::<String>();
         Failure::new(

@@ -5,46 +5,23 @@ use arrow::array::RecordBatch;
 use super::accuracy::{ClassCounts, MeanSum, mean};
 use super::bootstrap::mean_share_interval;
 use super::calibration::CalibrationSums;
+use super::classes::Classes;
 use super::confidence::ConfidenceSums;
 use super::confusion::ConfusionSums;
 use super::error::ReportError;
-use super::figures::{ClassFigures, Provenance, Report};
+use super::extras::Extras;
+use super::figures::Report;
 use super::inputs::InputSums;
-use super::judged::Judged;
+use super::judged::JudgedRow;
+use super::provenance::Provenance;
 use super::rows::Columns;
 use super::shares::ShareSums;
-use super::slices::{SliceBy, SliceSums};
+use super::slice_by::SliceBy;
+use super::slices::SliceSums;
+use super::values::ClassFigures;
 use super::worst::WorstSums;
 
-/// The classes of the model that made the rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Classes {
-    /// Their names; the position is the index.
-    Named(Vec<String>),
-    /// Their number, where names are not known.
-    Count(usize),
-}
-
-impl Classes {
-    /// Number of classes.
-    pub fn count(&self) -> usize {
-        match self {
-            Self::Named(names) => names.len(),
-            Self::Count(count) => *count,
-        }
-    }
-}
-
-/// What a report says beyond what every report says. It costs columns that are else not read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Extras {
-    /// Columns that rows are told apart by.
-    pub slices: Vec<SliceBy>,
-    /// The rows keep the logits of a softmax: score all probabilities (Brier).
-    pub logits: bool,
-}
-
-/// Adds rows up: every row is held against the contract and judged once, and each part of the report takes from the
+/// Adds rows up: every row is checked against the contract and judged once, and each part of the report takes from the
 /// judgement what it needs. A new figure is a file with its sums (`add` a row, `finish` into figures), a field
 /// here, and one in [`Report`].
 ///
@@ -125,7 +102,7 @@ impl Accumulator {
         let columns = Columns::of(batch, self.per_class.len(), &self.extras)?;
         for i in 0..batch.num_rows() {
             let row = columns.row(i);
-            let judged = Judged::of(&row, self.rows, self.per_class.len())?;
+            let judged = JudgedRow::of(&row, self.rows, self.per_class.len())?;
             self.rows += 1;
             self.add(&judged)?;
             for (slice, column) in self.slices.iter_mut().zip(&columns.slices) {
@@ -135,7 +112,7 @@ impl Accumulator {
         Ok(())
     }
 
-    fn add(&mut self, judged: &Judged<'_>) -> Result<(), ReportError> {
+    fn add(&mut self, judged: &JudgedRow<'_>) -> Result<(), ReportError> {
         self.shares.add(judged);
         self.inputs.add(judged.row);
         self.confidence.add(judged);

@@ -1,9 +1,9 @@
 //! Sums of right and wrong, by class and over all.
 
 use super::error::ReportError;
-use super::figures::{ClassFigures, Mean};
 use super::proportion::percent;
 use super::rows::Row;
+use super::values::{ClassFigures, Mean};
 
 /// What one scored row says.
 #[derive(Debug, PartialEq)]

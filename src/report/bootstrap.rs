@@ -26,7 +26,7 @@ pub struct Interval {
 /// resampled means, interpolated. B. Efron, R. J. Tibshirani, *An Introduction to the Bootstrap* (1993),
 /// chapters 8 and 13.
 pub fn mean_share_interval(classes: impl Iterator<Item = (u64, u64)>) -> Option<Interval> {
-    let mut noise = Noise::new(SEED);
+    let mut noise = SplitMix64::new(SEED);
     let (mut fixed, mut count) = (0.0, 0_u64);
     let mut means = vec![0.0_f64; RESAMPLES];
     for (hits, of) in classes.filter(|(_, of)| *of > 0) {
@@ -56,9 +56,9 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, OOPSLA 2014): small, seeded, the same on every machine.
-pub(super) struct Noise(u64);
+pub(super) struct SplitMix64(u64);
 
-impl Noise {
+impl SplitMix64 {
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -92,12 +92,12 @@ impl Binomial {
         Self { n: n as f64, p: if flipped { 1.0 - p } else { p }, flipped }
     }
 
-    fn sample(&self, noise: &mut Noise) -> f64 {
+    fn sample(&self, noise: &mut SplitMix64) -> f64 {
         let hits = if self.n * self.p < 10.0 { self.by_inversion(noise) } else { self.by_rejection(noise) };
         if self.flipped { self.n - hits } else { hits }
     }
 
-    fn by_inversion(&self, noise: &mut Noise) -> f64 {
+    fn by_inversion(&self, noise: &mut SplitMix64) -> f64 {
         let odds = self.p / (1.0 - self.p);
         let none = (1.0 - self.p).powf(self.n);
         let (mut left, mut hits, mut mass) = (noise.uniform(), 0.0, none);
@@ -109,7 +109,7 @@ impl Binomial {
         hits
     }
 
-    fn by_rejection(&self, noise: &mut Noise) -> f64 {
+    fn by_rejection(&self, noise: &mut SplitMix64) -> f64 {
         let (n, p) = (self.n, self.p);
         let spread = (n * p * (1.0 - p)).sqrt();
         let b = 1.15 + 2.53 * spread;
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn draws_have_the_mean_and_the_variance_of_their_distribution() {
         for (n, p) in [(1, 0.3), (7, 0.9), (50, 0.1), (50, 0.8), (1_000, 0.5), (1_000_000, 0.002)] {
-            let (draw, mut noise) = (Binomial::new(n, p), Noise::new(n));
+            let (draw, mut noise) = (Binomial::new(n, p), SplitMix64::new(n));
             let draws: Vec<f64> = (0..40_000).map(|_| draw.sample(&mut noise)).collect();
             let count = draws.len() as f64;
             let mean = draws.iter().sum::<f64>() / count;

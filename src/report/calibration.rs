@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::accuracy::MeanSum;
 use super::error::ReportError;
-use super::figures::Mean;
-use super::judged::Judged;
+use super::judged::JudgedRow;
 use super::proportion::Proportion;
+use super::values::Mean;
 
 /// Bins of the reliability diagram, all of one width.
 pub(super) const BINS: usize = 15;
@@ -69,7 +69,7 @@ pub(super) fn bin_of(probability: f32, bins: usize) -> usize {
 }
 
 impl CalibrationSums {
-    pub fn add(&mut self, judged: &Judged<'_>) -> Result<(), ReportError> {
+    pub fn add(&mut self, judged: &JudgedRow<'_>) -> Result<(), ReportError> {
         let Some((target, score)) = judged.scored() else { return Ok(()) };
         if let Some(confidence) = judged.row.first_prob {
             let bin = &mut self.bins[bin_of(confidence, BINS)];

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::calibration::bin_of;
-use super::judged::Judged;
+use super::judged::JudgedRow;
 use super::proportion::Proportion;
 
 /// Probabilities are told apart to 1/15,000, whatever the rows: a multiple of both the histogram's bins and the 15
@@ -66,7 +66,7 @@ impl Default for ConfidenceSums {
 }
 
 impl ConfidenceSums {
-    pub fn add(&mut self, judged: &Judged<'_>) {
+    pub fn add(&mut self, judged: &JudgedRow<'_>) {
         let Some(confidence) = judged.row.first_prob.filter(|_| judged.is_ok()) else { return };
         let bin = &mut self.0[bin_of(confidence, FINE)];
         match judged.scored() {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::figures::ClassFigures;
-use super::judged::Judged;
+use super::judged::JudgedRow;
+use super::values::ClassFigures;
 
 /// Pairs that are counted at the same time: all of up to 1,024 classes, and about 40 MB.
 const PAIRS: usize = 1 << 20;
@@ -61,7 +61,7 @@ pub(super) struct ConfusionSums {
 }
 
 impl ConfusionSums {
-    pub fn add(&mut self, judged: &Judged<'_>) {
+    pub fn add(&mut self, judged: &JudgedRow<'_>) {
         let Some((target, score)) = judged.scored().filter(|(_, score)| !score.top1) else { return };
         self.count(target as u32, score.predicted as u32, PAIRS);
     }

@@ -1,9 +1,6 @@
-//! What can be wrong with the rows, and with a gate as it was typed.
+//! What can be wrong with the rows.
 
 use std::borrow::Cow;
-
-use super::gate::Comparison;
-use super::metrics::MetricInfo;
 
 /// The rows are not what `tresnet-batch` writes. After one of these an accumulator has counted part of a
 /// batch, so it is of no further use.
@@ -35,7 +32,7 @@ pub enum ReportError {
     Status {
         /// The row.
         row: u64,
-        /// What stands there; `None` for null.
+        /// The value that was found; `None` for null.
         found: Option<String>,
     },
     /// A target that the model has no class for; scoring without it would flatter the model.
@@ -79,7 +76,7 @@ pub enum ReportError {
         column: &'static str,
         /// The row.
         row: u64,
-        /// What stands there.
+        /// The value that was found.
         value: f32,
     },
     /// A probability is below 0 or above 1.
@@ -89,7 +86,7 @@ pub enum ReportError {
         column: &'static str,
         /// The row.
         row: u64,
-        /// What stands there.
+        /// The value that was found.
         value: f32,
     },
     /// Logits that give no probabilities.
@@ -119,61 +116,10 @@ pub enum ReportError {
     Json(#[from] serde_json::Error),
 }
 
-/// A gate that cannot be understood; all of them are the job file's fault.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GateError {
-    /// There is no operator, or one that gates do not have.
-    #[error(
-        "gate `{gate}` has no comparison; write `METRIC OPERATOR NUMBER` with one of {}, \
-         as in `top1 >= 80.5`",
-        operators()
-    )]
-    Operator {
-        /// The gate as typed.
-        gate: String,
-    },
-    /// The left side names no metric.
-    #[error("gate `{gate}`: no metric is called `{name}`{}; metrics are: {}", hint(.nearest), metrics(.known))]
-    Metric {
-        /// The gate as typed.
-        gate: String,
-        /// The left side.
-        name: String,
-        /// The metric whose name is closest, where one is close.
-        nearest: Option<&'static str>,
-        /// The metrics that there are.
-        known: &'static [MetricInfo],
-    },
-    /// The right side is no finite number.
-    #[error(
-        "gate `{gate}`: `{value}` is no finite number; percentages are written without a sign, \
-         as in `top1 >= 80.5`"
-    )]
-    Number {
-        /// The gate as typed.
-        gate: String,
-        /// The right side.
-        value: String,
-    },
-}
-
 fn list(names: &[String]) -> String {
     if names.is_empty() { "no column at all".to_owned() } else { names.join(", ") }
 }
 
 fn quoted(text: Option<&str>) -> String {
     text.map_or("null".to_owned(), |text| format!("`{}`", text.escape_debug()))
-}
-
-fn hint(nearest: &Option<&'static str>) -> String {
-    nearest.map_or(String::new(), |name| format!(" (did you mean `{name}`?)"))
-}
-
-fn operators() -> String {
-    Comparison::ALL.map(|c| c.symbol()).join(" ")
-}
-
-fn metrics(known: &[MetricInfo]) -> String {
-    known.iter().map(|m| m.name).collect::<Vec<_>>().join(", ")
 }

@@ -5,49 +5,10 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::error::GateError;
-use super::metrics::{METRICS, MetricInfo, Metrics, find};
-
-/// How a metric is compared with the bound, both as f64 and exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    /// `>=`
-    AtLeast,
-    /// `>`
-    Above,
-    /// `<=`
-    AtMost,
-    /// `<`
-    Below,
-    /// `==`
-    Equal,
-}
-
-impl Comparison {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::AtLeast, Self::Above, Self::AtMost, Self::Below, Self::Equal];
-
-    /// As it is typed.
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::AtLeast => ">=",
-            Self::Above => ">",
-            Self::AtMost => "<=",
-            Self::Below => "<",
-            Self::Equal => "==",
-        }
-    }
-
-    fn holds(self, value: f64, bound: f64) -> bool {
-        match self {
-            Self::AtLeast => value >= bound,
-            Self::Above => value > bound,
-            Self::AtMost => value <= bound,
-            Self::Below => value < bound,
-            Self::Equal => value == bound,
-        }
-    }
-}
+use super::comparison::Comparison;
+use super::gate_error::GateError;
+use super::metric_info::{MetricInfo, find};
+use super::metrics::{METRICS, Metrics};
 
 /// A parsed condition. Its [`Display`](fmt::Display) is its one spelling: `top1 >= 80.5`.
 #[derive(Debug, Clone, Copy, PartialEq)]

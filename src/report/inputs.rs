@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::{Inputs, Range};
 use super::rows::Row;
+use super::values::{Inputs, Range};
 
-/// Different texts that a [`Tally`] keeps apart. Error kinds and formats are closed sets of about ten; the
-/// bound is there for files that somebody else wrote.
+/// Different texts that a [`TextCounts`] keeps apart. Error kinds and formats are closed sets of about ten; the
+/// bound is for files that another program wrote.
 const TALLY_LIMIT: usize = 64;
 
-/// Where a full [`Tally`] counts texts that it has not seen before.
+/// Where a full [`TextCounts`] counts texts that it has not seen before.
 const OTHER: &str = "(other)";
 
 /// Counts by text, in bounded memory.
 #[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<String, u64>);
+pub(super) struct TextCounts(BTreeMap<String, u64>);
 
-impl Tally {
+impl TextCounts {
     pub fn add(&mut self, text: &str) {
         if let Some(count) = self.0.get_mut(text) {
             *count += 1;
@@ -34,10 +34,10 @@ impl Tally {
 /// Sums for [`Inputs`].
 #[derive(Debug, Default)]
 pub(super) struct InputSums {
-    formats: Tally,
+    formats: TextCounts,
     unknown_format: u64,
-    width: Extent,
-    height: Extent,
+    width: RangeSums,
+    height: RangeSums,
 }
 
 impl InputSums {
@@ -61,7 +61,7 @@ impl InputSums {
 }
 
 #[derive(Debug, Default)]
-struct Extent {
+struct RangeSums {
     /// Smallest and largest, from the first value on.
     ends: Option<(i32, i32)>,
     /// Exact: 2³² rows of the largest i32 still fit.
@@ -69,7 +69,7 @@ struct Extent {
     rows: u64,
 }
 
-impl Extent {
+impl RangeSums {
     fn add(&mut self, value: Option<i32>) {
         let Some(value) = value else { return };
         let (min, max) = self.ends.unwrap_or((value, value));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_tally_of_endlessly_many_texts_stays_small_and_loses_no_row() {
-        let mut tally = Tally::default();
+        let mut tally = TextCounts::default();
         for i in 0..10_000 {
             tally.add(&format!("kind {i}"));
         }
@@ -102,10 +102,10 @@ mod tests {
 
     #[test]
     fn an_extent_of_one_value_is_that_value() {
-        let mut extent = Extent::default();
+        let mut extent = RangeSums::default();
         extent.add(None);
         extent.add(Some(224));
         assert_eq!(extent.finish(), Some(Range { min: 224, mean: 224.0, max: 224, rows: 1 }));
-        assert_eq!(Extent::default().finish(), None);
+        assert_eq!(RangeSums::default().finish(), None);
     }
 }

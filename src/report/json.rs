@@ -26,12 +26,10 @@
 //!
 //! Numbers are in full precision: reading them back gives the same f64.
 
-use serde::Serialize;
-
+use super::envelope;
 use super::error::ReportError;
 use super::figures::Report;
 use super::gate::Verdict;
-use super::metrics::Metrics;
 
 /// What the object is.
 pub const SCHEMA: &str = "tresnet-batch/report";
@@ -39,31 +37,13 @@ pub const SCHEMA: &str = "tresnet-batch/report";
 /// Raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    schema_version: u32,
-    metrics: Metrics,
-    gates: &'a [Verdict],
-    #[serde(flatten)]
-    report: &'a Report,
-}
-
 impl Report {
     /// The report as indented JSON with a line feed at its end.
     ///
     /// # Errors
     /// None is known; serialisation to memory is only fallible by its signature.
     pub fn to_json(&self, verdicts: &[Verdict]) -> Result<String, ReportError> {
-        let mut text = serde_json::to_string_pretty(&Document {
-            schema: SCHEMA,
-            schema_version: SCHEMA_VERSION,
-            metrics: self.metrics(),
-            gates: verdicts,
-            report: self,
-        })?;
-        text.push('\n');
-        Ok(text)
+        envelope::to_json((SCHEMA, SCHEMA_VERSION), self.metrics(), verdicts, self)
     }
 }
 

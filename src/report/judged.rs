@@ -1,20 +1,20 @@
-//! One row, held against the output's contract and judged once: every part of a report sees the same judgement.
+//! One row, checked against the output's contract and judged once: every part of a report sees the same judgement.
 
 use super::accuracy::Score;
 use super::error::ReportError;
 use super::rows::Row;
 
 /// A row that keeps the contract.
-pub(super) struct Judged<'a> {
+pub(super) struct JudgedRow<'a> {
     /// Counted from 0 over all rows.
     pub number: u64,
     pub row: &'a Row<'a>,
     pub target: Option<usize>,
-    pub outcome: Outcome,
+    pub outcome: RowOutcome,
 }
 
 /// How a row ended.
-pub(super) enum Outcome {
+pub(super) enum RowOutcome {
     /// Status `error`.
     Failed,
     /// `ok`, without a target.
@@ -23,18 +23,18 @@ pub(super) enum Outcome {
     Scored(Score),
 }
 
-impl<'a> Judged<'a> {
+impl<'a> JudgedRow<'a> {
     /// # Errors
     /// The row breaks the contract.
     pub fn of(row: &'a Row<'a>, number: u64, classes: usize) -> Result<Self, ReportError> {
         let target = row.target.map(|target| check_target(target, number, classes)).transpose()?;
         let outcome = match (row.status, target) {
-            (Some("error"), _) => Outcome::Failed,
-            (Some("ok"), Some(target)) => Outcome::Scored(Score::of(row, number, target, classes)?),
-            (Some("ok"), None) => Outcome::Unscored,
+            (Some("error"), _) => RowOutcome::Failed,
+            (Some("ok"), Some(target)) => RowOutcome::Scored(Score::of(row, number, target, classes)?),
+            (Some("ok"), None) => RowOutcome::Unscored,
             (other, _) => return Err(ReportError::Status { row: number, found: other.map(str::to_owned) }),
         };
-        if !matches!(outcome, Outcome::Failed) {
+        if !matches!(outcome, RowOutcome::Failed) {
             check_probability(row.first_prob, "prob", number)?;
             check_probability(row.target_prob, "target_prob", number)?;
         }
@@ -44,14 +44,14 @@ impl<'a> Judged<'a> {
     /// Target and score, where the row has both.
     pub fn scored(&self) -> Option<(usize, &Score)> {
         match (self.target, &self.outcome) {
-            (Some(target), Outcome::Scored(score)) => Some((target, score)),
+            (Some(target), RowOutcome::Scored(score)) => Some((target, score)),
             _ => None,
         }
     }
 
     /// True where the row is `ok`.
     pub fn is_ok(&self) -> bool {
-        !matches!(self.outcome, Outcome::Failed)
+        !matches!(self.outcome, RowOutcome::Failed)
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, FixedSizeListBuilder, Float32Builder, Int32Builder, ListBuilder, RecordBatch};
 use serde::Serialize;
 
-use super::accumulator::Extras;
 use super::error::ReportError;
-use super::judged::Judged;
+use super::extras::Extras;
+use super::judged::JudgedRow;
 use super::proportion::Proportion;
 use super::rows::{Columns, Logits};
 use super::shares::ShareSums;
-use super::view::replaced;
+use super::with_columns::with_columns;
 
 /// Classes that are kept a row, where the rows keep fewer: what top-5 takes.
 const KEPT: usize = 5;
@@ -55,7 +55,7 @@ impl MaskedSums {
         &self.among
     }
 
-    pub(super) fn view(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ReportError> {
+    pub(super) fn masked(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ReportError> {
         let columns = Columns::of(batch, self.classes, &Extras::default())?;
         let logits = Logits::of(batch, self.classes)?;
         let mut index = ListBuilder::new(Int32Builder::new());
@@ -65,7 +65,7 @@ impl MaskedSums {
         let mut within = FixedSizeListBuilder::new(Float32Builder::new(), self.classes as i32);
         for position in 0..batch.num_rows() {
             let row = columns.row(position);
-            let judged = Judged::of(&row, self.rows, self.classes)?;
+            let judged = JudgedRow::of(&row, self.rows, self.classes)?;
             self.unmasked.add(&judged);
             let values = logits.row(position).filter(|_| judged.is_ok());
             let ranked = match (judged.is_ok(), values) {
@@ -93,7 +93,7 @@ impl MaskedSums {
             ("target_rank", Arc::new(target_rank.finish())),
             ("logits", Arc::new(within.finish())),
         ];
-        replaced(batch, &columns)
+        with_columns(batch, &columns)
     }
 
     /// Logits that give the others no probability.
@@ -143,7 +143,7 @@ mod tests {
     use arrow::array::types::Float32Type;
 
     use super::super::testing::{TestRow, batch};
-    use super::super::{Accumulator, Classes, Provenance, Report, View};
+    use super::super::{Accumulator, Classes, Provenance, Report, Scoring};
     use super::*;
 
     /// Rows with their logits over eight classes, scored among 1, 2, 4, 5, 6 and 7.
@@ -151,12 +151,12 @@ mod tests {
         let plain = batch(&rows.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>());
         let logits = rows.iter().map(|(_, logits)| logits.map(|logits| logits.map(Some)));
         let logits = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(logits, 8);
-        let mut view = View::among(vec![1, 2, 4, 5, 6, 7], 8);
-        assert_eq!(view.columns(), ["logits"]);
+        let mut scoring = Scoring::among(vec![1, 2, 4, 5, 6, 7], 8);
+        assert_eq!(scoring.columns(), ["logits"]);
         let mut accumulator = Accumulator::new(Classes::Count(8));
-        let with = replaced(&plain, &[("logits", Arc::new(logits) as ArrayRef)])?;
-        accumulator.push(&view.of(&with)?)?;
-        Ok(view.finish(accumulator.finish(Provenance::default())))
+        let with = with_columns(&plain, &[("logits", Arc::new(logits) as ArrayRef)])?;
+        accumulator.push(&scoring.apply(&with)?)?;
+        Ok(scoring.finish(accumulator.finish(Provenance::default())))
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct Paired {
 /// intervals joined by the correlation of the pairs. It stays within ±100 and is not empty where no pair is
 /// discordant, which the interval of Wald is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Drop {
+pub struct AccuracyDrop {
     /// A − B.
     pub points: f64,
     /// Lower end of the interval.
@@ -41,7 +41,7 @@ pub struct Drop {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct McNemar {
     /// Which form of the test it was.
-    pub method: Method,
+    pub method: McNemarMethod,
     /// Pairs that it looks at.
     pub discordant: u64,
     /// χ² with the continuity correction; `None` where the test is exact.
@@ -53,14 +53,14 @@ pub struct McNemar {
 /// The forms of McNemar's test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Method {
+pub enum McNemarMethod {
     /// The binomial distribution itself, up to 1000 discordant pairs.
     ExactBinomial,
     /// χ² with one degree of freedom and the continuity correction, beyond.
     ChiSquaredCorrected,
 }
 
-impl Method {
+impl McNemarMethod {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl Paired {
     }
 
     /// How far B falls behind A; `None` without a row.
-    pub fn drop(&self) -> Option<Drop> {
+    pub fn drop(&self) -> Option<AccuracyDrop> {
         let (a, b) = (self.a()?, self.b()?);
         // rounded once, so that 2 of 1000 equal the 0.2 that a gate says
         let points = 100.0 * (self.only_a as f64 - self.only_b as f64) / self.rows() as f64;
@@ -105,7 +105,7 @@ impl Paired {
         let joined = |x: f64, y: f64| (x * x - 2.0 * phi * x * y + y * y).max(0.0).sqrt();
         let low = points - joined(a.percent - a.low, b.high - b.percent);
         let high = points + joined(a.high - a.percent, b.percent - b.low);
-        Some(Drop { points, low, high })
+        Some(AccuracyDrop { points, low, high })
     }
 
     /// The correlation of the pairs, drawn towards 0 by half a row where it is positive.
@@ -128,12 +128,12 @@ impl Paired {
         let discordant = self.only_a + self.only_b;
         if discordant <= EXACT_UP_TO {
             let p = both_tails(self.only_a.min(self.only_b), discordant);
-            return Some(McNemar { method: Method::ExactBinomial, discordant, statistic: None, p });
+            return Some(McNemar { method: McNemarMethod::ExactBinomial, discordant, statistic: None, p });
         }
         let gap = (self.only_a.abs_diff(self.only_b) as f64 - 1.0).max(0.0);
         let statistic = gap * gap / discordant as f64;
         let p = erfc((statistic / 2.0).sqrt());
-        let method = Method::ChiSquaredCorrected;
+        let method = McNemarMethod::ChiSquaredCorrected;
         Some(McNemar { method, discordant, statistic: Some(statistic), p })
     }
 }
@@ -207,7 +207,10 @@ mod tests {
     fn the_exact_test_goes_over_into_the_approximate_one() {
         let exact = paired(0, 540, 460, 0).mcnemar().unwrap();
         let approximate = paired(0, 541, 460, 0).mcnemar().unwrap();
-        assert_eq!((exact.method, approximate.method), (Method::ExactBinomial, Method::ChiSquaredCorrected));
+        assert_eq!(
+            (exact.method, approximate.method),
+            (McNemarMethod::ExactBinomial, McNemarMethod::ChiSquaredCorrected)
+        );
         assert!((exact.p - approximate.p).abs() < 1e-3, "{exact:?} {approximate:?}");
         assert_eq!(paired(0, 600, 600, 0).mcnemar().unwrap().p, 1.0);
     }

@@ -7,9 +7,9 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
 
-use super::accumulator::Extras;
 use super::error::ReportError;
-use super::slices::{Cell, SliceBy, bytes_bucket, pixels_bucket};
+use super::extras::Extras;
+use super::slice_by::{Cell, SliceBy, bytes_bucket, pixels_bucket};
 
 const INDEX: &str = "List(Int32)";
 const PROB: &str = "List(Float32)";

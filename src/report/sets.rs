@@ -6,7 +6,7 @@ use arrow::array::{Int32Array, ListArray, RecordBatch};
 
 use super::error::ReportError;
 use super::rows::{Lists, needed};
-use super::view::replaced;
+use super::with_columns::with_columns;
 
 const LIST: &str = "List(Int32)";
 
@@ -24,7 +24,7 @@ pub(super) fn credited(batch: &RecordBatch) -> Result<RecordBatch, ReportError> 
         best.iter().find(|class| set.contains(class)).or_else(|| set.iter().min()).copied()
     };
     let credited: Int32Array = (0..batch.num_rows()).map(target).collect();
-    replaced(batch, &[("target", Arc::new(credited))])
+    with_columns(batch, &[("target", Arc::new(credited))])
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
             sets.into_iter().map(|set| set.map(|set| set.into_iter().map(Some))),
         );
         let plain = batch(&rows);
-        let with = replaced(&plain, &[("targets", Arc::new(targets) as ArrayRef)]).unwrap();
+        let with = with_columns(&plain, &[("targets", Arc::new(targets) as ArrayRef)]).unwrap();
         let mut accumulator = Accumulator::new(Classes::Count(10));
         accumulator.push(&credited(&with).unwrap()).unwrap();
         let report = accumulator.finish(Provenance::default());

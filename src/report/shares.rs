@@ -1,9 +1,9 @@
 //! How many rows of which sort, and which share of them is right.
 
-use super::figures::Counts;
-use super::inputs::Tally;
-use super::judged::{Judged, Outcome};
+use super::inputs::TextCounts;
+use super::judged::{JudgedRow, RowOutcome};
 use super::proportion::Proportion;
+use super::values::Counts;
 
 /// Where an `error` row that names no kind is counted.
 const UNSPECIFIED: &str = "unspecified";
@@ -12,7 +12,7 @@ const UNSPECIFIED: &str = "unspecified";
 #[derive(Debug, Default)]
 pub(super) struct ShareSums {
     counts: Counts,
-    error_kinds: Tally,
+    error_kinds: TextCounts,
     top1: u64,
     top5: u64,
 }
@@ -27,7 +27,7 @@ pub(super) struct Shares {
 }
 
 impl ShareSums {
-    pub fn add(&mut self, judged: &Judged<'_>) {
+    pub fn add(&mut self, judged: &JudgedRow<'_>) {
         let counts = &mut self.counts;
         counts.rows += 1;
         match judged.target {
@@ -35,12 +35,12 @@ impl ShareSums {
             None => counts.unknown_target += 1,
         }
         match &judged.outcome {
-            Outcome::Failed => {
+            RowOutcome::Failed => {
                 counts.errors += 1;
                 self.error_kinds.add(judged.row.error_kind.unwrap_or(UNSPECIFIED));
             }
-            Outcome::Unscored => counts.ok += 1,
-            Outcome::Scored(score) => {
+            RowOutcome::Unscored => counts.ok += 1,
+            RowOutcome::Scored(score) => {
                 counts.ok += 1;
                 counts.scored += 1;
                 counts.top5_unknown += u64::from(score.top5.is_none());

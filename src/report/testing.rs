@@ -6,7 +6,10 @@ use arrow::array::{
     ArrayRef, Float32Array, Float32Builder, Int32Array, Int32Builder, ListBuilder, RecordBatch, StringArray,
 };
 
-use super::{Accumulator, Classes, Provenance, Report};
+use super::accumulator::Accumulator;
+use super::classes::Classes;
+use super::figures::Report;
+use super::provenance::Provenance;
 
 /// The report of these rows.
 pub(super) fn report(rows: &[TestRow], classes: usize) -> Report {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use super::judged::Judged;
+use super::judged::JudgedRow;
 
 /// Rows of each sort that are remembered.
 const MOST: usize = 64;
@@ -55,7 +55,7 @@ pub(super) struct WorstSums {
 }
 
 impl WorstSums {
-    pub fn add(&mut self, judged: &Judged<'_>) {
+    pub fn add(&mut self, judged: &JudgedRow<'_>) {
         if let Some((target, score)) = judged.scored() {
             if let Some(prob) = judged.row.first_prob.filter(|_| !score.top1) {
                 let (number, target_prob) = (judged.number, judged.row.target_prob);
@@ -81,7 +81,7 @@ impl WorstSums {
         self.known.insert(mistake.number, mistake);
     }
 
-    fn failure(&mut self, judged: &Judged<'_>) {
+    fn failure(&mut self, judged: &JudgedRow<'_>) {
         let kind = judged.row.error_kind;
         let known = self.failed.len();
         let rows = match self.failed.iter_mut().find(|(told, _)| told.as_deref() == kind) {

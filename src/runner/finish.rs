@@ -13,7 +13,7 @@ use crate::store::{Location, Settings};
 use crate::telemetry;
 
 use crate::evaluation::gallery::failed_images;
-use crate::evaluation::reporting::Reported;
+use crate::evaluation::report_input::ReportInput;
 use crate::pipeline::error_budget::{refused, too_damaged};
 use crate::pipeline::failed::FailedImage;
 use crate::pipeline::opening::{Plan, PlannedPart};
@@ -114,8 +114,14 @@ pub async fn finish(
             ),
         ));
     }
-    let reported =
-        Reported { output, frozen, parts: &parts, complete: true, storage: options.storage, truth: None };
+    let reported = ReportInput {
+        output,
+        frozen,
+        parts: &parts,
+        complete: true,
+        storage: options.storage,
+        target_override: None,
+    };
     let report = reported.report(&[]).await?;
     let metrics = report.metrics();
     let verdicts: Vec<Verdict> = options.gates.iter().map(|gate| gate.check(&metrics)).collect();

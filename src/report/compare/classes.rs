@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::super::Classes;
-use super::CompareError;
+use super::super::classes::Classes;
+use super::error::CompareError;
 
 /// How B's class indices become A's.
 #[derive(Debug, Clone, PartialEq, Eq)]

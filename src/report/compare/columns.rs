@@ -4,17 +4,18 @@ use arrow::array::{Array, AsArray, FixedSizeListArray, Int32Array, ListArray, Re
 use arrow::datatypes::{Float16Type, Float32Type};
 use half::slice::HalfFloatSliceExt;
 
+use super::super::error::ReportError;
+use super::super::extras::Extras;
 use super::super::rows::{Columns, Lists, optional};
-use super::super::slices::{Cell, SliceBy};
-use super::super::{Extras, ReportError};
-use super::CompareError;
+use super::super::slice_by::{Cell, SliceBy};
+use super::error::CompareError;
 
 /// The slice of a row that has no value.
 const NULL: &str = "(null)";
 const LIST: &str = "List(Int32)";
 
-/// One side of a batch.
-pub(super) struct Side<'a> {
+/// One output's columns of a batch.
+pub(super) struct SideColumns<'a> {
     pub rows: Columns<'a>,
     pub key: &'a StringArray,
     by: Option<&'a SliceBy>,
@@ -22,7 +23,7 @@ pub(super) struct Side<'a> {
     sets: Option<Lists<'a, Int32Array>>,
 }
 
-impl<'a> Side<'a> {
+impl<'a> SideColumns<'a> {
     /// `side` is `A` or `B`; the model has this many `classes`. A carried column may be one that only the other side
     /// has.
     pub fn of(
@@ -44,10 +45,10 @@ impl<'a> Side<'a> {
         let vectors = batch.column_by_name("embedding").and_then(|column| column.as_fixed_size_list_opt());
         let sets = optional::<ListArray>(batch, "targets", LIST).map_err(wrong)?;
         let sets = sets.map(|sets| Lists::of(sets, "targets", LIST)).transpose().map_err(wrong)?;
-        Ok(Side { rows, key, by, vectors, sets })
+        Ok(SideColumns { rows, key, by, vectors, sets })
     }
 
-    /// The classes of which any is right; `None` where a row says none, or has one target and no set.
+    /// The classes of which any is right; `None` where a row has no target, or one target and no set.
     pub fn set(&self, row: usize) -> Option<&[i32]> {
         let sets = self.sets.as_ref().filter(|sets| sets.list.is_valid(row))?;
         Some(&sets.items.values()[sets.range(row)])

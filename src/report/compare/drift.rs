@@ -2,26 +2,26 @@
 
 use serde::Serialize;
 
-/// Bits of the mantissa that tell bins apart: within one, numbers differ by less than 1 in 65,536.
+/// Bits of the mantissa that distinguish bins: within one, numbers differ by less than 1 in 65,536.
 const MANTISSA: u32 = 16;
-/// Exponents of the smallest and largest numbers that are told apart: 2⁻⁴⁰ to 4.
+/// Exponents of the smallest and largest numbers that have separate bins: 2⁻⁴⁰ to 4.
 const LOWEST: u64 = 1023 - 40;
 const HIGHEST: u64 = 1023 + 2;
 
 /// Numbers from 0 to 4, counted in bins whose width is a fixed share of the number: a percentile is right to
 /// 0.0008 % of itself. Takes 22 MiB, whatever is counted.
 #[derive(Debug, Clone)]
-pub struct Spread {
+pub struct DriftHistogram {
     bins: Vec<u64>,
     rows: u64,
     sum: f64,
     max: f64,
 }
 
-/// What a [`Spread`] says: of absolute differences of a probability, or of cosines.
+/// The summary of a [`DriftHistogram`]: of absolute differences of a probability, or of cosines.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Drift {
-    /// Rows that were looked at.
+    /// Rows that were compared.
     pub rows: u64,
     /// The arithmetic mean.
     pub mean: Option<f64>,
@@ -37,15 +37,15 @@ pub struct Drift {
     pub p999: Option<f64>,
 }
 
-impl Default for Spread {
+impl Default for DriftHistogram {
     fn default() -> Self {
         let bins = ((HIGHEST - LOWEST) << MANTISSA) as usize + 1;
-        Spread { bins: vec![0; bins], rows: 0, sum: 0.0, max: 0.0 }
+        DriftHistogram { bins: vec![0; bins], rows: 0, sum: 0.0, max: 0.0 }
     }
 }
 
-impl Spread {
-    /// Counts a number; what lies outside of 0 to 4 counts as the nearer end.
+impl DriftHistogram {
+    /// Counts a number; a number outside 0 to 4 counts as the nearer end.
     pub fn add(&mut self, value: f64) {
         let value = value.clamp(0.0, 4.0);
         let last = self.bins.len() - 1;
@@ -128,7 +128,7 @@ mod tests {
             .map(|i| (i.wrapping_mul(2_654_435_761) % 1_000_003) as f64 / 1_000_003.0)
             .map(|x| x.powi(6))
             .collect();
-        let mut spread = Spread::default();
+        let mut spread = DriftHistogram::default();
         numbers.iter().for_each(|&number| spread.add(number));
         numbers.sort_by(f64::total_cmp);
         let found = spread.differences();
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_not_said_and_equal_is_exactly_equal() {
-        assert_eq!(Spread::default().differences(), Drift::default());
-        let mut same = Spread::default();
+        assert_eq!(DriftHistogram::default().differences(), Drift::default());
+        let mut same = DriftHistogram::default();
         (0..5).for_each(|_| same.add(0.0));
         let cosines = same.cosines();
         assert_eq!((cosines.mean, cosines.worst, cosines.p999), (Some(1.0), Some(1.0), Some(1.0)));

@@ -1,20 +1,20 @@
-//! What a comparison says: plain numbers, ready to be written in any form.
+//! The figures of a comparison: plain numbers, ready to be written in any form.
 //!
-//! Percentages and points run from 0 to 100, probabilities and cosines from 0 to 1. `None` is "cannot be said".
+//! Percentages and points run from 0 to 100, probabilities and cosines from 0 to 1. `None` is a value that is not known.
 
 use serde::Serialize;
 
-use super::super::figures::Provenance;
-use super::super::paired::{Drop, McNemar, Paired};
+use super::super::paired::{AccuracyDrop, McNemar, Paired};
 use super::super::proportion::Proportion;
+use super::super::provenance::Provenance;
 use super::drift::Drift;
 
-/// Everything that the rows of two outputs say of their difference.
+/// Every figure of the difference between two outputs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Compared {
+pub struct ComparisonReport {
     /// The baseline.
     pub a: Provenance,
-    /// What is held against it.
+    /// The candidate.
     pub b: Provenance,
     /// How rows found each other.
     pub join: Join,
@@ -23,11 +23,11 @@ pub struct Compared {
     /// Rows that are ok in both and predict the same class.
     pub agreement: Option<Proportion>,
     /// The predicted class is the target, over scored rows.
-    pub top1: Outcome,
-    /// The target is among the best five, over the scored rows of which both outputs tell it.
-    pub top5: Outcome,
+    pub top1: PairedMeasure,
+    /// The target is among the best five, over the scored rows where both outputs show it.
+    pub top5: PairedMeasure,
     /// As `top1`, over the joined rows with a target; a row that failed is wrong.
-    pub top1_all: Outcome,
+    pub top1_all: PairedMeasure,
     /// Absolute difference of the predicted class's probability, over rows that agree.
     pub prob_drift: Drift,
     /// Mean of the target's probability in A minus that in B.
@@ -41,8 +41,8 @@ pub struct Compared {
     pub names: Vec<String>,
     /// Every class that is the target of a scored row.
     pub classes: Vec<ClassChange>,
-    /// Rows told apart by a column.
-    pub slices: Option<Slices>,
+    /// Rows grouped by a column.
+    pub slices: Option<SliceChanges>,
     /// The first images that B gets wrong and A right.
     pub lost: Vec<Flip>,
     /// The first images that B gets right and A wrong.
@@ -88,7 +88,7 @@ impl JoinMethod {
     }
 }
 
-/// How many rows of which sort.
+/// Counts of rows by their status in both outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct PairCounts {
     /// Rows of A.
@@ -113,7 +113,7 @@ pub struct PairCounts {
     pub with_target: u64,
     /// Joined rows that are ok in both and have a target: what accuracy is computed over.
     pub scored: u64,
-    /// Scored rows of which an output does not tell whether the target is among the best five.
+    /// Scored rows where an output does not show whether the target is among the best five.
     pub top5_unknown: u64,
     /// Rows that are ok in both and predict different classes.
     pub changed: u64,
@@ -123,7 +123,7 @@ pub struct PairCounts {
 
 /// One measure of both outputs over the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Outcome {
+pub struct PairedMeasure {
     /// Rows by who was right.
     pub pairs: Paired,
     /// A's share.
@@ -131,21 +131,21 @@ pub struct Outcome {
     /// B's share.
     pub b: Option<Proportion>,
     /// A − B with its interval.
-    pub drop: Option<Drop>,
+    pub drop: Option<AccuracyDrop>,
     /// Whether the difference is more than chance.
     pub mcnemar: Option<McNemar>,
 }
 
-impl Compared {
+impl ComparisonReport {
     /// The name of a class, where it has one.
     pub fn class_name(&self, index: i32) -> Option<&str> {
         self.names.get(usize::try_from(index).ok()?).map(String::as_str)
     }
 }
 
-impl From<Paired> for Outcome {
+impl From<Paired> for PairedMeasure {
     fn from(pairs: Paired) -> Self {
-        Outcome { pairs, a: pairs.a(), b: pairs.b(), drop: pairs.drop(), mcnemar: pairs.mcnemar() }
+        PairedMeasure { pairs, a: pairs.a(), b: pairs.b(), drop: pairs.drop(), mcnemar: pairs.mcnemar() }
     }
 }
 
@@ -166,9 +166,9 @@ pub struct ClassChange {
     pub drop: f64,
 }
 
-/// Rows told apart by a column.
+/// Rows grouped by a column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Slices {
+pub struct SliceChanges {
     /// The column.
     pub column: String,
     /// One entry a value, in the order of values.
@@ -178,14 +178,14 @@ pub struct Slices {
 /// The rows of one value of a column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SliceChange {
-    /// The value; `(null)` where there is none, `(other)` behind the first thousand values.
+    /// The value; `(null)` where there is none, `(other)` after the first thousand values.
     pub value: String,
     /// Joined rows.
     pub rows: u64,
     /// Rows that are ok in both and predict the same class.
     pub agreement: Option<Proportion>,
     /// Accuracy over scored rows.
-    pub top1: Outcome,
+    pub top1: PairedMeasure,
 }
 
 /// What became of an image whose predicted class changed.

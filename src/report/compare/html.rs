@@ -1,36 +1,28 @@
 //! The comparison as a page: one file, which asks nothing of any network, in the style of the report's.
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 
 use super::super::error::ReportError;
-use super::super::figures::Provenance;
 use super::super::gate::Verdict;
+use super::super::html::gates::{GateRow, gate_rows};
+use super::super::html::page::render;
 use super::super::html::words::{NONE, count, decimal, name, percent};
-use super::super::html::{STYLE, policy};
 use super::super::proportion::Proportion;
+use super::super::provenance::Provenance;
 use super::drift::Drift;
-use super::figures::{ClassChange, Compared, Flip, Outcome};
+use super::figures::{ClassChange, ComparisonReport, Flip, PairedMeasure};
 
-const PAGE: &str = include_str!("page.html");
+const TEMPLATE: &str = include_str!("page.html");
 /// Classes and images that are shown of each list; the JSON has all classes.
 const SHOWN: usize = 50;
 
 #[derive(Serialize)]
-struct View {
+struct PageView {
     a: String,
     b: String,
     notes: Vec<String>,
-    gates: Vec<GateView>,
+    gates: Vec<GateRow>,
     sections: Vec<Section>,
-}
-
-#[derive(Serialize)]
-struct GateView {
-    gate: String,
-    passed: bool,
-    found: String,
 }
 
 /// A table; its first column is text.
@@ -53,35 +45,22 @@ fn section(
     Section { title: title.to_owned(), note: note.into(), columns: columns.to_vec(), cells: "n", rows }
 }
 
-impl Compared {
+impl ComparisonReport {
     /// The comparison as one HTML file. The template escapes all foreign text, and the page's policy lets nothing be
     /// loaded or run.
     ///
     /// # Errors
     /// None is known: the template is part of the program and its tests.
     pub fn to_html(&self, verdicts: &[Verdict]) -> Result<String, ReportError> {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        environment.add_template("page", PAGE)?;
-        let page = environment.get_template("page")?.render(context! {
-            style => Value::from_safe_string(STYLE.to_owned()),
-            policy => Value::from_safe_string(policy()),
-            v => Value::from(Serde(self.view(verdicts))),
-        })?;
-        Ok(page)
+        render(TEMPLATE, self.view(verdicts))
     }
 
-    fn view(&self, verdicts: &[Verdict]) -> View {
+    fn view(&self, verdicts: &[Verdict]) -> PageView {
         let called = |side: &Provenance| {
             let last = side.output_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             name(last)
         };
         let unfinished = [("A", &self.a), ("B", &self.b)].into_iter().filter(|(_, side)| !side.complete);
-        let gate = |verdict: &Verdict| GateView {
-            gate: verdict.gate.to_string(),
-            passed: verdict.passed,
-            found: verdict.found(),
-        };
         let mut sections = vec![self.accuracy(), self.rows_table(), self.drift_table()];
         sections.extend(self.slices_table());
         sections.extend(self.class_tables());
@@ -90,19 +69,19 @@ impl Compared {
             self.flips_table("Gained: wrong in A, right in B", self.top1.pairs.only_b, &self.gained),
         ]);
         sections.push(self.origins());
-        View {
+        PageView {
             a: called(&self.a),
             b: called(&self.b),
             notes: unfinished
                 .map(|(side, _)| format!("{side} was not finished: these are the figures of a part of it."))
                 .collect(),
-            gates: verdicts.iter().map(gate).collect(),
+            gates: gate_rows(verdicts),
             sections,
         }
     }
 
     fn accuracy(&self) -> Section {
-        let row = |title: &str, outcome: &Outcome| {
+        let row = |title: &str, outcome: &PairedMeasure| {
             let mut cells = vec![title.to_owned()];
             cells.extend(outcome_cells(outcome));
             cells.push(count(outcome.pairs.rows()));
@@ -236,7 +215,7 @@ impl Compared {
 }
 
 /// A, B, drop, its interval, p.
-fn outcome_cells(outcome: &Outcome) -> [String; 5] {
+fn outcome_cells(outcome: &PairedMeasure) -> [String; 5] {
     let share = |p: Option<Proportion>| percent(p.map(|p| p.percent));
     let dash = || NONE.to_owned();
     let (drop, test) = (outcome.drop, outcome.mcnemar);

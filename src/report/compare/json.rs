@@ -2,14 +2,12 @@
 //!
 //! One object; a reader checks `schema` and `schema_version` first. Within a version, fields are only added:
 //! `metrics` (flat, name to number; a metric without value is left out), `gates`, and the fields of
-//! [`Compared`](super::Compared).
+//! [`ComparisonReport`](super::ComparisonReport).
 
-use serde::Serialize;
-
+use super::super::envelope;
 use super::super::error::ReportError;
 use super::super::gate::Verdict;
-use super::super::metrics::Metrics;
-use super::figures::Compared;
+use super::figures::ComparisonReport;
 
 /// What the object is.
 pub const SCHEMA: &str = "tresnet-batch/compare";
@@ -17,30 +15,12 @@ pub const SCHEMA: &str = "tresnet-batch/compare";
 /// Raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    schema_version: u32,
-    metrics: Metrics,
-    gates: &'a [Verdict],
-    #[serde(flatten)]
-    compared: &'a Compared,
-}
-
-impl Compared {
+impl ComparisonReport {
     /// The comparison as indented JSON with a line feed at its end.
     ///
     /// # Errors
     /// None is known; serialisation to memory is only fallible by its signature.
     pub fn to_json(&self, verdicts: &[Verdict]) -> Result<String, ReportError> {
-        let mut text = serde_json::to_string_pretty(&Document {
-            schema: SCHEMA,
-            schema_version: SCHEMA_VERSION,
-            metrics: self.metrics(),
-            gates: verdicts,
-            compared: self,
-        })?;
-        text.push('\n');
-        Ok(text)
+        envelope::to_json((SCHEMA, SCHEMA_VERSION), self.metrics(), verdicts, self)
     }
 }

@@ -1,13 +1,15 @@
 //! The comparison for people: a few lines for a terminal, and a page of GitHub-flavoured Markdown.
 
 use super::super::gate::Verdict;
-use super::super::markdown::{Markdown, NONE, escape, short};
-use super::figures::{ClassChange, Compared, Flip, Outcome};
+use super::super::markdown::page::Markdown;
+use super::super::markdown::text::{NONE, escape, percent, short};
+use super::super::proportion::Proportion;
+use super::figures::{ClassChange, ComparisonReport, Flip, PairedMeasure};
 
 /// Classes and images that are shown of each list; the JSON has all classes.
 const SHOWN: usize = 20;
 
-impl Compared {
+impl ComparisonReport {
     /// The main figures, a line each, in columns.
     pub fn summary(&self) -> Vec<String> {
         let c = &self.counts;
@@ -183,15 +185,14 @@ impl Compared {
         out.line(&format!("\n## By {}", short(&slices.column)));
         out.table(&["value", ">rows", ">agreement", ">top-1 in A", ">in B", ">drop", ">95 % interval", ">p"]);
         for slice in &slices.values {
-            let percent =
-                |p: Option<super::super::Proportion>| super::super::markdown::percent(p.map(|p| p.percent));
+            let share = |p: Option<Proportion>| percent(p.map(|p| p.percent));
             let (drop, test) = (slice.top1.drop, slice.top1.mcnemar);
             out.row(&[
                 short(&slice.value),
                 slice.rows.to_string(),
-                percent(slice.agreement),
-                percent(slice.top1.a),
-                percent(slice.top1.b),
+                share(slice.agreement),
+                share(slice.top1.a),
+                share(slice.top1.b),
                 drop.map_or(NONE.to_owned(), |drop| format!("{:+.2}", drop.points)),
                 drop.map_or(NONE.to_owned(), |drop| format!("{:+.2} to {:+.2}", drop.low, drop.high)),
                 test.map_or(NONE.to_owned(), |test| p_value(test.p)),
@@ -247,7 +248,7 @@ impl Compared {
 }
 
 /// A, B, their difference and whether it is chance.
-fn in_words(outcome: &Outcome) -> Option<String> {
+fn in_words(outcome: &PairedMeasure) -> Option<String> {
     let (a, b, drop, test) = (outcome.a?, outcome.b?, outcome.drop?, outcome.mcnemar?);
     Some(format!(
         "{:.2} % in A, {:.2} % in B: a drop of {:+.2} points ({:+.2} to {:+.2}), McNemar p {} ({}, {} discordant)",

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::metrics::{MetricInfo, Metrics, metric};
-use super::figures::{Compared, Outcome};
+use super::super::metric_info::{MetricInfo, metric};
+use super::super::metrics::Metrics;
+use super::figures::{ComparisonReport, PairedMeasure};
 
 /// Every metric that a gate of `compare` can name, in the order of its report.
 pub const METRICS: [MetricInfo; 41] = [
@@ -54,7 +55,7 @@ pub const METRICS: [MetricInfo; 41] = [
     metric("cosine_min", "", "the smallest cosine"),
 ];
 
-impl Compared {
+impl ComparisonReport {
     /// The figures by name.
     pub fn metrics(&self) -> Metrics {
         let c = &self.counts;
@@ -126,7 +127,7 @@ impl Compared {
 }
 
 /// A, B, drop, its interval, p.
-fn numbers(outcome: &Outcome) -> [Option<f64>; 6] {
+fn numbers(outcome: &PairedMeasure) -> [Option<f64>; 6] {
     let (a, b) = (outcome.a.map(|p| p.percent), outcome.b.map(|p| p.percent));
     let drop = outcome.drop;
     let p = outcome.mcnemar.map(|test| test.p);

@@ -5,52 +5,46 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arrow::array::{Array, RecordBatch};
 
+use super::super::accumulator::Accumulator;
 use super::super::accuracy::Score;
-use super::super::figures::Provenance;
+use super::super::classes::Classes;
+use super::super::error::ReportError;
 use super::super::judged::check_probability;
 use super::super::paired::Paired;
 use super::super::proportion::{Proportion, percent};
+use super::super::provenance::Provenance;
 use super::super::rows::Row;
-use super::super::slices::{SliceBy, VALUES};
-use super::super::{Accumulator, Classes, ReportError};
-use super::classes::shown;
-use super::columns::Side;
-use super::drift::{Spread, cosine};
+use super::super::slice_by::SliceBy;
+use super::super::slices::VALUES;
+use super::classes::{ClassMatch, shown};
+use super::columns::SideColumns;
+use super::drift::{DriftHistogram, cosine};
+use super::error::CompareError;
 use super::figures::{
-    ClassChange, Compared, Flip, FlipKind, Join, JoinMethod, PairCounts, SliceChange, Slices,
+    ClassChange, ComparisonReport, Flip, FlipKind, Join, JoinMethod, PairCounts, SliceChange, SliceChanges,
 };
-use super::{ClassMatch, CompareError};
+use super::options::CompareOptions;
+use super::row_pair::{RowPair, first, is_ok};
 
 /// Where rows of further values are counted.
 pub(super) const OTHER: &str = "(other)";
 
-/// What is wanted beside the figures.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// What rows are told apart by.
-    pub by: Option<SliceBy>,
-    /// Keys that are kept of each list.
-    pub examples: usize,
-    /// Keep every changed row until [`Sums::take_changes`].
-    pub changes: bool,
-}
-
 /// Adds pairs up. Memory: a few counters a class and a slice, and 44 MiB for percentiles.
 #[derive(Debug)]
-pub struct Sums {
+pub struct PairSums {
     names: Option<Vec<String>>,
     classes: ClassMatch,
     per_class: Vec<Paired>,
-    pub(super) wanted: Wanted,
+    pub(super) options: CompareOptions,
     counts: PairCounts,
     top1: Paired,
     top5: Paired,
     top1_all: Paired,
-    prob: Spread,
+    prob: DriftHistogram,
     target_prob: (f64, u64),
-    distance: Spread,
+    distance: DriftHistogram,
     has_vectors: bool,
-    slices: BTreeMap<String, Slice>,
+    slices: BTreeMap<String, SliceSums>,
     lost: Vec<Flip>,
     gained: Vec<Flip>,
     failed_only_a: Vec<String>,
@@ -60,17 +54,17 @@ pub struct Sums {
 }
 
 #[derive(Debug, Default)]
-struct Slice {
+struct SliceSums {
     rows: u64,
     agreed: u64,
     both_ok: u64,
     top1: Paired,
 }
 
-impl Sums {
+impl PairSums {
     /// The columns that are read, `embedding` aside.
     pub fn columns(&self) -> Vec<&str> {
-        let by = self.wanted.by.as_ref().and_then(SliceBy::column);
+        let by = self.options.by.as_ref().and_then(SliceBy::column);
         ["key"].into_iter().chain(Accumulator::COLUMNS).chain(by).collect()
     }
 
@@ -82,26 +76,26 @@ impl Sums {
     /// Nothing counted yet.
     ///
     /// # Errors
-    /// The models do not tell the same classes apart.
-    pub fn new(a: Classes, b: Classes, wanted: Wanted) -> Result<Self, CompareError> {
+    /// The models have different classes.
+    pub fn new(a: Classes, b: Classes, options: CompareOptions) -> Result<Self, CompareError> {
         let classes = ClassMatch::of(&a, &b)?;
         let count = a.count();
         let names = match (a, b) {
             (Classes::Named(names), _) | (_, Classes::Named(names)) => Some(names),
             _ => None,
         };
-        Ok(Sums {
+        Ok(PairSums {
             names,
             classes,
             per_class: vec![Paired::default(); count],
-            wanted,
+            options,
             counts: PairCounts::default(),
             top1: Paired::default(),
             top5: Paired::default(),
             top1_all: Paired::default(),
-            prob: Spread::default(),
+            prob: DriftHistogram::default(),
             target_prob: (0.0, 0),
-            distance: Spread::default(),
+            distance: DriftHistogram::default(),
             has_vectors: false,
             slices: BTreeMap::new(),
             lost: Vec::new(),
@@ -118,15 +112,22 @@ impl Sums {
     /// # Errors
     /// A row breaks the output's contract, or the two have different targets. What was counted is then of no use.
     pub fn push(&mut self, a: &RecordBatch, b: &RecordBatch) -> Result<(), CompareError> {
-        let by = self.wanted.by.clone();
+        let by = self.options.by.clone();
         let classes = self.per_class.len();
-        let (a, b) = (Side::of(a, 'A', classes, by.as_ref())?, Side::of(b, 'B', classes, by.as_ref())?);
+        let (a, b) =
+            (SideColumns::of(a, 'A', classes, by.as_ref())?, SideColumns::of(b, 'B', classes, by.as_ref())?);
         self.has_vectors = a.has_vectors() && b.has_vectors();
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for i in 0..a.key.len() {
             let slice = a.slice(i).or_else(|| b.slice(i));
             let sets = [self.sign('A', a.set(i)), self.sign('B', b.set(i))];
-            let both_ok = self.pair(a.key.value(i), &a.rows.row(i), &b.rows.row(i), sets, slice)?;
+            let both_ok = self.pair(&RowPair {
+                key: a.key.value(i),
+                a: &a.rows.row(i),
+                b: &b.rows.row(i),
+                sets,
+                slice,
+            })?;
             if self.has_vectors && both_ok {
                 let there = a.vector(i, &mut left) && b.vector(i, &mut right) && left.len() == right.len();
                 let pairs = left.iter().copied().zip(right.iter().copied());
@@ -149,13 +150,13 @@ impl Sums {
         self.counts.only_b += rows;
     }
 
-    /// The rows whose predicted class changed since this was last asked, where they are wanted.
+    /// Returns the rows whose predicted class changed since the last call, if [`CompareOptions::changes`] keeps them.
     pub fn take_changes(&mut self) -> Vec<Flip> {
         std::mem::take(&mut self.changes)
     }
 
-    /// Two bytes by which a set of targets is told from another; 0 where there is none. One pair of sets in 65,536 is
-    /// not told apart, which two truths do not live by.
+    /// Returns two bytes that identify a set of targets; 0 where there is none. One pair of different sets in 65,536 has
+    /// the same sign, so outputs whose targets differ are detected by their other rows.
     pub(super) fn sign(&self, side: char, set: Option<&[i32]>) -> u16 {
         let Some(set) = set else { return 0 };
         let mapped = |&class: &i32| if side == 'B' { self.classes.index(class) } else { class };
@@ -166,20 +167,14 @@ impl Sums {
         (hasher.finish() as u16).max(1)
     }
 
-    /// Counts one joined row; true where both are ok. `sets` are signs of its sets of targets.
-    pub(super) fn pair(
-        &mut self,
-        key: &str,
-        a: &Row<'_>,
-        b: &Row<'_>,
-        sets: [u16; 2],
-        slice: Option<&str>,
-    ) -> Result<bool, CompareError> {
+    /// Counts one joined row; true where both are ok.
+    pub(super) fn pair(&mut self, pair: &RowPair<'_>) -> Result<bool, CompareError> {
+        let RowPair { key, a, b, slice, .. } = *pair;
         let number = self.counts.joined;
         self.counts.joined += 1;
         let of = |side: char| move |error| CompareError::Rows { side, error };
         let (ok_a, ok_b) = (is_ok(a, number).map_err(of('A'))?, is_ok(b, number).map_err(of('B'))?);
-        let targets = self.targets(key, a, b, sets, number)?;
+        let targets = self.targets(pair, number)?;
         // of a set, the class that the baseline is credited with
         let target = targets.map(|(target, _)| target);
         let mut mapped = std::mem::take(&mut self.mapped);
@@ -189,8 +184,8 @@ impl Sums {
         match (ok_a, ok_b) {
             (true, true) => self.counts.both_ok += 1,
             (false, false) => self.counts.failed_both += 1,
-            (false, true) => keep(&mut self.failed_only_a, self.wanted.examples, || key.to_owned()),
-            (true, false) => keep(&mut self.failed_only_b, self.wanted.examples, || key.to_owned()),
+            (false, true) => keep(&mut self.failed_only_a, self.options.examples, || key.to_owned()),
+            (true, false) => keep(&mut self.failed_only_b, self.options.examples, || key.to_owned()),
         }
         self.counts.failed_only_a += u64::from(!ok_a && ok_b);
         self.counts.failed_only_b += u64::from(ok_a && !ok_b);
@@ -229,22 +224,22 @@ impl Sums {
             }
         }
         if let (Some(first_a), Some(first_b)) = (first_a, first_b) {
-            self.both(key, (a, first_a), (&b, first_b), target, right, number)?;
+            self.both(pair, [first_a, first_b], target, right, number)?;
         }
         self.mapped = mapped;
         Ok(ok_a && ok_b)
     }
 
-    /// A row that is ok in both.
+    /// Counts a row that is ok in both; `index_a` and `index_b` are its predicted classes.
     fn both(
         &mut self,
-        key: &str,
-        (a, index_a): (&Row<'_>, i32),
-        (b, index_b): (&Row<'_>, i32),
+        pair: &RowPair<'_>,
+        [index_a, index_b]: [i32; 2],
         target: Option<usize>,
         right: Option<(bool, bool)>,
         number: u64,
     ) -> Result<(), CompareError> {
+        let RowPair { key, a, b, .. } = *pair;
         for (side, row) in [('A', a), ('B', b)] {
             let values = [(row.first_prob, "prob"), (row.target_prob, "target_prob")];
             let checked = values.into_iter().try_for_each(|(p, name)| check_probability(p, name, number));
@@ -271,26 +266,20 @@ impl Sums {
         let target = target.map(|target| target as i32);
         let flip = || Flip { key: key.to_owned(), change, target, index_a, index_b, prob_a, prob_b };
         match change {
-            FlipKind::Lost => keep(&mut self.lost, self.wanted.examples, flip),
-            FlipKind::Gained => keep(&mut self.gained, self.wanted.examples, flip),
+            FlipKind::Lost => keep(&mut self.lost, self.options.examples, flip),
+            FlipKind::Gained => keep(&mut self.gained, self.options.examples, flip),
             FlipKind::Wrong | FlipKind::Unknown => {}
         }
-        if self.wanted.changes {
+        if self.options.changes {
             self.changes.push(flip());
         }
         Ok(())
     }
 
-    /// What each side of a row is held against. A class, which one of the two outputs may not know, is the same for
+    /// Returns the target of each side of a row. A class, which one of the two outputs may not know, is the same for
     /// both; of a set each side is credited with the best that it lists.
-    fn targets(
-        &self,
-        key: &str,
-        a: &Row<'_>,
-        b: &Row<'_>,
-        sets: [u16; 2],
-        row: u64,
-    ) -> Result<Option<(usize, usize)>, CompareError> {
+    fn targets(&self, pair: &RowPair<'_>, row: u64) -> Result<Option<(usize, usize)>, CompareError> {
+        let RowPair { key, a, b, sets, .. } = *pair;
         let theirs = b.target.map(|target| self.classes.index(target));
         if sets[0] != sets[1] {
             return Err(CompareError::Sets { key: shown(key) });
@@ -313,14 +302,14 @@ impl Sums {
         Ok(Some((index(a)?, index(b)?)))
     }
 
-    /// The figures of everything counted so far. `no_vectors` says why embeddings were not read.
+    /// The figures of everything counted so far. `no_vectors` is the reason why embeddings were not read.
     pub fn finish(
         self,
         a: Provenance,
         b: Provenance,
         method: JoinMethod,
         no_vectors: Option<String>,
-    ) -> Compared {
+    ) -> ComparisonReport {
         let mut counts = self.counts;
         counts.rows_a = counts.joined + counts.only_a;
         counts.rows_b = counts.joined + counts.only_b;
@@ -342,7 +331,7 @@ impl Sums {
             agreement: Proportion::new(slice.agreed, slice.both_ok),
             top1: slice.top1.into(),
         });
-        Compared {
+        ComparisonReport {
             a,
             b,
             join: Join { method, classes: self.classes.words() },
@@ -357,12 +346,12 @@ impl Sums {
             cosine_missing: (cosine.rows == 0).then(missing),
             classes: classes.collect(),
             names,
-            slices: self.wanted.by.map(|by| {
+            slices: self.options.by.map(|by| {
                 let mut values: Vec<SliceChange> = slices.collect();
                 // buckets in their order, other values in that of their text
                 let place = |value: &str| by.buckets().iter().position(|(_, name)| *name == value);
                 values.sort_by_key(|slice| place(&slice.value));
-                Slices { column: by.name().to_owned(), values }
+                SliceChanges { column: by.name().to_owned(), values }
             }),
             lost: self.lost,
             gained: self.gained,
@@ -377,18 +366,4 @@ fn keep<T>(list: &mut Vec<T>, limit: usize, item: impl FnOnce() -> T) {
     if list.len() < limit {
         list.push(item());
     }
-}
-
-fn is_ok(row: &Row<'_>, number: u64) -> Result<bool, ReportError> {
-    match row.status {
-        Some("ok") => Ok(true),
-        Some("error") => Ok(false),
-        other => Err(ReportError::Status { row: number, found: other.map(str::to_owned) }),
-    }
-}
-
-fn first(row: &Row<'_>, number: u64, classes: usize) -> Result<i32, ReportError> {
-    let first = row.index.first().copied();
-    let inside = |&first: &i32| usize::try_from(first).is_ok_and(|first| first < classes);
-    first.filter(inside).ok_or(ReportError::Prediction { row: number, classes })
 }

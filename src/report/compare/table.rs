@@ -6,10 +6,12 @@ use arrow::array::{Array, RecordBatch};
 use sha2::{Digest, Sha256};
 
 use super::super::rows::Row;
-use super::super::slices::{SliceBy, VALUES};
-use super::CompareError;
-use super::columns::Side;
-use super::sums::{OTHER, Sums};
+use super::super::slice_by::SliceBy;
+use super::super::slices::VALUES;
+use super::columns::SideColumns;
+use super::error::CompareError;
+use super::row_pair::{RowPair, is_ok};
+use super::sums::{OTHER, PairSums};
 
 /// Classes kept of each row: as many as top-5 needs.
 const KEPT: usize = 5;
@@ -29,7 +31,7 @@ struct Entry {
     prob: f32,
     target_prob: f32,
     slice: u16,
-    /// [`Sums::sign`] of its set of targets.
+    /// [`PairSums::sign`] of its set of targets.
     set: u16,
     kept: u8,
     ok: bool,
@@ -38,31 +40,31 @@ struct Entry {
 
 /// A's rows by the hash of their keys: 64 bytes a row. Embeddings are not kept, so there are no cosines.
 #[derive(Debug)]
-pub struct Table {
+pub struct KeyTable {
     entries: Vec<Entry>,
     sorted: bool,
     slices: Vec<String>,
     by: Option<SliceBy>,
     classes: usize,
-    /// Whether A has the column that tells slices apart.
+    /// Whether A has the column that rows are grouped by.
     has_slices: bool,
 }
 
-impl Table {
+impl KeyTable {
     /// A table for this many rows, to be joined into `sums`.
-    pub fn new(rows: u64, sums: &Sums) -> Self {
+    pub fn new(rows: u64, sums: &PairSums) -> Self {
         let entries = Vec::with_capacity(usize::try_from(rows).unwrap_or(0));
-        let (by, classes) = (sums.wanted.by.clone(), sums.classes());
-        Table { entries, sorted: false, slices: Vec::new(), by, classes, has_slices: false }
+        let (by, classes) = (sums.options.by.clone(), sums.classes());
+        KeyTable { entries, sorted: false, slices: Vec::new(), by, classes, has_slices: false }
     }
 
     /// Takes rows of A.
     ///
     /// # Errors
     /// They are not what `tresnet-batch` writes.
-    pub fn add(&mut self, sums: &Sums, batch: &RecordBatch) -> Result<(), CompareError> {
+    pub fn add(&mut self, sums: &PairSums, batch: &RecordBatch) -> Result<(), CompareError> {
         let by = self.by.clone();
-        let side = Side::of(batch, 'A', self.classes, by.as_ref())?;
+        let side = SideColumns::of(batch, 'A', self.classes, by.as_ref())?;
         let mut ids: HashMap<String, u16> = self.slices.iter().cloned().zip(0..).collect();
         for i in 0..side.key.len() {
             let row = side.rows.row(i);
@@ -71,15 +73,8 @@ impl Table {
             let kept = row.index.len().min(KEPT);
             let mut best = [0; KEPT];
             best[..kept].copy_from_slice(&row.index[..kept]);
-            let ok = match row.status {
-                Some("ok") => true,
-                Some("error") => false,
-                other => {
-                    let found = other.map(str::to_owned);
-                    let error = super::super::ReportError::Status { row: self.entries.len() as u64, found };
-                    return Err(CompareError::Rows { side: 'A', error });
-                }
-            };
+            let ok = is_ok(&row, self.entries.len() as u64);
+            let ok = ok.map_err(|error| CompareError::Rows { side: 'A', error })?;
             self.entries.push(Entry {
                 hash: hash(side.key.value(i)),
                 best,
@@ -115,12 +110,12 @@ impl Table {
     /// Joins rows of B: the n-th row of a key with A's n-th.
     ///
     /// # Errors
-    /// As [`Sums::push`].
-    pub fn join(&mut self, sums: &mut Sums, batch: &RecordBatch) -> Result<(), CompareError> {
+    /// As [`PairSums::push`].
+    pub fn join(&mut self, sums: &mut PairSums, batch: &RecordBatch) -> Result<(), CompareError> {
         if !std::mem::replace(&mut self.sorted, true) {
             self.entries.sort_unstable_by_key(|entry| (entry.hash, entry.at));
         }
-        let side = Side::of(batch, 'B', self.classes, self.by.as_ref())?;
+        let side = SideColumns::of(batch, 'B', self.classes, self.by.as_ref())?;
         for i in 0..side.key.len() {
             let key = side.key.value(i);
             let hash = hash(key);
@@ -138,13 +133,13 @@ impl Table {
                 side.slice(i)
             };
             let sets = [entry.set, sums.sign('B', side.set(i))];
-            sums.pair(key, &entry.row(), &side.rows.row(i), sets, slice)?;
+            sums.pair(&RowPair { key, a: &entry.row(), b: &side.rows.row(i), sets, slice })?;
         }
         Ok(())
     }
 
     /// Counts what B does not have.
-    pub fn finish(self, sums: &mut Sums) {
+    pub fn finish(self, sums: &mut PairSums) {
         sums.only_a(self.entries.iter().filter(|entry| !entry.found).count() as u64);
     }
 }

@@ -17,12 +17,12 @@ fn keyed(rows: &[(&str, TestRow)]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.chain([("key".to_owned(), keys, true)])).unwrap()
 }
 
-fn sums(by: Option<SliceBy>) -> Sums {
-    let wanted = Wanted { by, examples: 10, changes: true };
-    Sums::new(Classes::Count(6), Classes::Count(6), wanted).unwrap()
+fn sums(by: Option<SliceBy>) -> PairSums {
+    let options = CompareOptions { by, examples: 10, changes: true };
+    PairSums::new(Classes::Count(6), Classes::Count(6), options).unwrap()
 }
 
-fn aligned(a: &[(&str, TestRow)], b: &[(&str, TestRow)]) -> Result<Compared, CompareError> {
+fn aligned(a: &[(&str, TestRow)], b: &[(&str, TestRow)]) -> Result<ComparisonReport, CompareError> {
     let mut sums = sums(None);
     sums.push(&keyed(a), &keyed(b))?;
     Ok(sums.finish(Provenance::default(), Provenance::default(), JoinMethod::SamePlan, None))
@@ -91,7 +91,7 @@ fn a_table_finds_the_same_pairs_in_any_order() {
     b.insert(3, ("only b", ok(1, 1)));
     let a = [vec![("only a", ok(1, 1))], a].concat();
     let mut sums = sums(None);
-    let mut table = Table::new(a.len() as u64, &sums);
+    let mut table = KeyTable::new(a.len() as u64, &sums);
     a.chunks(4).for_each(|rows| table.add(&sums, &keyed(rows)).unwrap());
     b.chunks(3).for_each(|rows| table.join(&mut sums, &keyed(rows)).unwrap());
     table.finish(&mut sums);
@@ -108,7 +108,7 @@ fn a_table_finds_the_same_pairs_in_any_order() {
 #[test]
 fn a_key_that_comes_again_is_joined_in_its_order() {
     let mut sums = sums(None);
-    let mut table = Table::new(3, &sums);
+    let mut table = KeyTable::new(3, &sums);
     table.add(&sums, &keyed(&[("x", ok(1, 1)), ("x", ok(2, 2)), ("x", ok(3, 3))])).unwrap();
     table.join(&mut sums, &keyed(&[("x", ok(1, 1)), ("x", ok(2, 2))])).unwrap();
     table.finish(&mut sums);
@@ -180,7 +180,8 @@ fn every_listed_metric_has_a_value_or_a_reason_and_gates_read_them() {
 #[test]
 fn names_in_another_order_are_matched_before_rows_are() {
     let named = |names: [&str; 3]| Classes::Named(names.map(str::to_owned).to_vec());
-    let mut sums = Sums::new(named(["x", "y", "z"]), named(["z", "x", "y"]), Wanted::default()).unwrap();
+    let mut sums =
+        PairSums::new(named(["x", "y", "z"]), named(["z", "x", "y"]), CompareOptions::default()).unwrap();
     sums.push(&keyed(&[("k", TestRow::ok(0, &[0, 1, 2]))]), &keyed(&[("k", TestRow::ok(1, &[1, 2, 0]))]))
         .unwrap();
     let found = sums.finish(Provenance::default(), Provenance::default(), JoinMethod::SamePlan, None);

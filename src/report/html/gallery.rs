@@ -19,7 +19,7 @@ pub struct Gallery {
     pub mistakes: Vec<Exhibit>,
     /// One a failed row, as far as they go.
     pub failed: Vec<Exhibit>,
-    /// Why there are none, or what is to be said about them.
+    /// Why there are none, or a note about them.
     pub note: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub enum Picture {
 }
 
 impl Gallery {
-    /// How many of so many mistakes and failed rows a page has room for.
+    /// How many of `mistakes` and of `failed` rows a page has room for.
     pub fn room(mistakes: usize, failed: usize) -> (usize, usize) {
         let of_failed = failed.min(FAILED.max(PICTURES.saturating_sub(mistakes)));
         (mistakes.min(PICTURES - of_failed), of_failed)

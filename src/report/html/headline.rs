@@ -27,7 +27,7 @@ pub(super) struct Fact {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct BothWays {
+pub(super) struct AccuracyRow {
     what: &'static str,
     /// Percentage and interval.
     scored: [String; 2],
@@ -136,7 +136,7 @@ pub(super) fn facts(report: &Report) -> Vec<Fact> {
     .collect()
 }
 
-pub(super) fn both_ways(report: &Report) -> Vec<BothWays> {
+pub(super) fn both_ways(report: &Report) -> Vec<AccuracyRow> {
     let said = |percent: f64, low: f64, high: f64| {
         [format!("{} %", decimal(percent, 2)), format!("{} – {}", decimal(low, 2), decimal(high, 2))]
     };
@@ -150,9 +150,9 @@ pub(super) fn both_ways(report: &Report) -> Vec<BothWays> {
         return Vec::new();
     }
     vec![
-        BothWays { what: "top-1", scored: share(report.top1), all: share(report.top1_all) },
-        BothWays { what: "top-5", scored: share(report.top5), all: share(report.top5_all) },
-        BothWays {
+        AccuracyRow { what: "top-1", scored: share(report.top1), all: share(report.top1_all) },
+        AccuracyRow { what: "top-5", scored: share(report.top5), all: share(report.top5_all) },
+        AccuracyRow {
             what: "macro",
             scored: mean(report.macro_accuracy, report.macro_interval),
             all: mean(report.macro_accuracy_all, report.macro_all_interval),

@@ -1,4 +1,4 @@
-//! The gallery's pictures with what is to be said of each.
+//! The gallery's pictures with their captions.
 
 use minijinja::Value;
 use serde::Serialize;
@@ -11,9 +11,9 @@ use super::words::{clip, decimal, name};
 /// Characters of a key or a message that are shown.
 const TEXT: usize = 300;
 
-/// A picture with what is to be said of it.
+/// A picture with its caption.
 #[derive(Debug, Serialize)]
-pub(super) struct Shown {
+pub(super) struct PictureEntry {
     key: String,
     /// Of signs that need no escape.
     address: Option<Value>,
@@ -26,12 +26,12 @@ pub(super) struct Shown {
     message: Option<String>,
 }
 
-fn shown(exhibit: &Exhibit) -> Shown {
+fn shown(exhibit: &Exhibit) -> PictureEntry {
     let missing = match &exhibit.picture {
         Picture::Png(_) => None,
         Picture::Missing(kind) => Some(clip(kind, 40)),
     };
-    Shown {
+    PictureEntry {
         key: clip(&exhibit.key, TEXT),
         address: exhibit.picture.address().map(Value::from_safe_string),
         missing,
@@ -44,11 +44,11 @@ fn shown(exhibit: &Exhibit) -> Shown {
     }
 }
 
-pub(super) fn mistakes(report: &Report, gallery: &Gallery) -> Vec<Shown> {
+pub(super) fn mistakes(report: &Report, gallery: &Gallery) -> Vec<PictureEntry> {
     let class = |index| name(&plots::class_name(&report.classes, index));
     let of = |exhibit: &Exhibit| {
         let mistake = report.worst.mistakes.iter().find(|mistake| mistake.number == exhibit.number)?;
-        Some(Shown {
+        Some(PictureEntry {
             target: Some(class(mistake.target)),
             predicted: Some(class(mistake.predicted)),
             prob: decimal(100.0 * f64::from(mistake.prob), 1),
@@ -59,12 +59,12 @@ pub(super) fn mistakes(report: &Report, gallery: &Gallery) -> Vec<Shown> {
     gallery.mistakes.iter().filter_map(of).collect()
 }
 
-pub(super) fn failed(report: &Report, gallery: &Gallery) -> Vec<Shown> {
+pub(super) fn failed(report: &Report, gallery: &Gallery) -> Vec<PictureEntry> {
     let of = |exhibit: &Exhibit| {
         let row = report.worst.failed.iter().find(|row| row.number == exhibit.number)?;
         let target = row.target.map(|index| name(&plots::class_name(&report.classes, index)));
         let kind = row.kind.as_deref().unwrap_or("unspecified");
-        Some(Shown { target, kind: Some(clip(kind, 40)), ..shown(exhibit) })
+        Some(PictureEntry { target, kind: Some(clip(kind, 40)), ..shown(exhibit) })
     };
     gallery.failed.iter().filter_map(of).collect()
 }

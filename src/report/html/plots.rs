@@ -1,7 +1,8 @@
 //! The plots of the page: reliability, confidence, coverage, and accuracy by class.
 
-use super::super::figures::{ClassFigures, Report};
+use super::super::figures::Report;
 use super::super::proportion::Proportion;
+use super::super::values::ClassFigures;
 use super::svg::{Anchor, Svg};
 use super::words::{count, decimal};
 

@@ -2,14 +2,15 @@
 
 use serde::Serialize;
 
-use super::super::figures::{ClassFigures, Report};
+use super::super::figures::Report;
 use super::super::slices::{Slice, Slices};
+use super::super::worst_classes::worst_classes_first;
 use super::plots::{class_name, interval};
 use super::words::{NONE, count, decimal, name, percent};
 
 /// Confused pairs that are shown; the JSON has a hundred.
 const PAIRS: usize = 15;
-/// Values of a slice that are shown; the JSON has all that are told apart.
+/// Values of a slice that are shown; the JSON has all of them, up to 1,000.
 const VALUES: usize = 60;
 
 /// The table of classes, worst first.
@@ -17,9 +18,9 @@ const VALUES: usize = 60;
 pub(super) struct ClassTable {
     /// Classes that have rows.
     pub all: String,
-    /// Why not all of them stand here.
+    /// Why not all of them are in the table.
     pub cut: Option<String>,
-    /// Whether they say an average precision.
+    /// Whether they have an average precision.
     pub with_ap: bool,
     pub rows: Vec<ClassRow>,
 }
@@ -41,21 +42,8 @@ pub(super) struct ClassRow {
     bar: u32,
 }
 
-/// What classes are sorted by: recall; a class whose rows all failed is as bad as one that is always wrong.
-fn badness(class: &ClassFigures) -> f64 {
-    match class.recall {
-        Some(recall) => recall,
-        None if class.errors > 0 => 0.0,
-        None => 101.0,
-    }
-}
-
 pub(super) fn classes(report: &Report, most: usize) -> ClassTable {
-    let mut seen: Vec<&ClassFigures> =
-        report.classes.iter().filter(|c| c.support + c.errors + c.predicted > 0).collect();
-    seen.sort_by(|a, b| {
-        badness(a).total_cmp(&badness(b)).then((b.support, a.index).cmp(&(a.support, b.index)))
-    });
+    let seen = worst_classes_first(&report.classes);
     let all = seen.len();
     let cut = (all > most).then(|| {
         format!(
@@ -106,7 +94,7 @@ pub(super) fn pairs(report: &Report) -> Vec<PairRow> {
     pairs.map(row).collect()
 }
 
-/// The table of one column that rows are told apart by.
+/// The table of one column that rows are grouped by.
 #[derive(Debug, Serialize)]
 pub(super) struct SliceTable {
     by: String,

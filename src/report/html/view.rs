@@ -1,13 +1,15 @@
-//! What the template says, in words and drawings that are ready to be shown.
+//! The contents of the page: texts and drawings, ready to be shown.
 
 use minijinja::Value;
 use serde::Serialize;
 
-use super::super::figures::{Counts, Range, Report};
+use super::super::figures::Report;
 use super::super::gate::Verdict;
+use super::super::values::{Counts, Range};
 use super::gallery::Gallery;
-use super::headline::{self, BothWays, Card, Fact};
-use super::pictures::{self, Shown};
+use super::gates::{GateRow, gate_rows};
+use super::headline::{self, AccuracyRow, Card, Fact};
+use super::pictures::{self, PictureEntry};
 use super::tables::{self, ClassTable, PairRow, SliceTable};
 use super::words::{NONE, clip, count, decimal, name};
 use super::{heatmap, plots};
@@ -17,21 +19,21 @@ const TEXT: usize = 300;
 
 /// The page's contents.
 #[derive(Debug, Serialize)]
-pub(super) struct View {
+pub(super) struct PageView {
     title: String,
     model: String,
     summary: String,
     complete: bool,
-    gates: Vec<Gate>,
+    gates: Vec<GateRow>,
     scoring: Option<String>,
     cards: Vec<Card>,
     facts: Vec<Fact>,
-    both_ways: Vec<BothWays>,
+    both_ways: Vec<AccuracyRow>,
     counts: Vec<Fact>,
     notes: Vec<String>,
-    errors: Vec<Part>,
-    formats: Vec<Part>,
-    sides: Vec<Side>,
+    errors: Vec<ShareBar>,
+    formats: Vec<ShareBar>,
+    sides: Vec<SideRange>,
     reliability: Option<Value>,
     confidence: Option<Value>,
     coverage: Option<Value>,
@@ -45,23 +47,16 @@ pub(super) struct View {
     classes: ClassTable,
     scored: bool,
     slices: Vec<SliceTable>,
-    mistakes: Vec<Shown>,
-    failed: Vec<Shown>,
+    mistakes: Vec<PictureEntry>,
+    failed: Vec<PictureEntry>,
     gallery_note: Option<String>,
     provenance: Vec<Fact>,
     providers: Vec<Provider>,
 }
 
-#[derive(Debug, Serialize)]
-struct Gate {
-    gate: String,
-    passed: bool,
-    found: String,
-}
-
 /// A share of the rows as a bar.
 #[derive(Debug, Serialize)]
-struct Part {
+struct ShareBar {
     name: String,
     rows: String,
     share: String,
@@ -69,7 +64,7 @@ struct Part {
 }
 
 #[derive(Debug, Serialize)]
-struct Side {
+struct SideRange {
     side: &'static str,
     min: String,
     mean: String,
@@ -85,7 +80,7 @@ struct Provider {
     rate: String,
 }
 
-impl View {
+impl PageView {
     pub fn of(report: &Report, verdicts: &[Verdict], gallery: &Gallery, class_rows: usize) -> Self {
         let p = &report.provenance;
         let c = &report.counts;
@@ -96,10 +91,7 @@ impl View {
             model: clip(&p.model_arch, 120),
             summary: summary(report),
             complete: p.complete,
-            gates: verdicts
-                .iter()
-                .map(|v| Gate { gate: v.gate.to_string(), passed: v.passed, found: v.found() })
-                .collect(),
+            gates: gate_rows(verdicts),
             scoring: headline::scoring(report),
             cards: headline::cards(report),
             facts: headline::facts(report),
@@ -207,11 +199,11 @@ fn notes(report: &Report) -> Vec<String> {
     notes
 }
 
-fn parts<'a>(parts: impl Iterator<Item = (&'a str, u64)>, all: u64) -> Vec<Part> {
+fn parts<'a>(parts: impl Iterator<Item = (&'a str, u64)>, all: u64) -> Vec<ShareBar> {
     let mut sorted: Vec<(&str, u64)> = parts.filter(|(_, rows)| *rows > 0).collect();
     sorted.sort_by(|(a, x), (b, y)| (y, a).cmp(&(x, b)));
     let share = |rows: u64| 100.0 * rows as f64 / all.max(1) as f64;
-    let part = |(text, rows): (&str, u64)| Part {
+    let part = |(text, rows): (&str, u64)| ShareBar {
         name: name(text),
         rows: count(rows),
         share: decimal(share(rows), 2),
@@ -221,8 +213,8 @@ fn parts<'a>(parts: impl Iterator<Item = (&'a str, u64)>, all: u64) -> Vec<Part>
     sorted.into_iter().map(part).collect()
 }
 
-fn side_of(side: &'static str, range: Range) -> Side {
-    Side { side, min: range.min.to_string(), mean: decimal(range.mean, 1), max: range.max.to_string() }
+fn side_of(side: &'static str, range: Range) -> SideRange {
+    SideRange { side, min: range.min.to_string(), mean: decimal(range.mean, 1), max: range.max.to_string() }
 }
 
 fn provenance(report: &Report) -> Vec<Fact> {

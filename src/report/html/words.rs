@@ -1,24 +1,13 @@
 //! Numbers and foreign texts as the page shows them.
 
+pub(in crate::report) use super::super::thousands::thousands as count;
+
 /// Characters of a name that are shown in a table.
 const NAME: usize = 80;
-/// Stands for what cannot be said.
+/// Shown for a value that is not known.
 pub(in crate::report) const NONE: &str = "–";
 
-/// 1234567 → `1,234,567`.
-pub(in crate::report) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number with so many digits behind the point.
+/// A number with `digits` digits after the point.
 pub(in crate::report) fn decimal(value: f64, digits: usize) -> String {
     format!("{value:.digits$}")
 }
@@ -28,7 +17,7 @@ pub(in crate::report) fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| decimal(value, 2))
 }
 
-/// A foreign text of at most so many characters; signs that turn or hide text show as U+FFFD.
+/// A foreign text of at most `most` characters; signs that turn or hide text show as U+FFFD.
 pub(in crate::report) fn clip(text: &str, most: usize) -> String {
     let plain = |c: char| match c {
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {

@@ -1,15 +1,17 @@
-//! The tables behind the headline.
+//! The tables after the headline.
 
-use super::super::figures::{ClassFigures, Counts, Inputs, Range, Report};
+use super::super::figures::Report;
 use super::super::proportion;
 use super::super::slices::{Slice, Slices};
 use super::super::throughput::Throughput;
-use super::text::short;
-use super::{Markdown, NONE, ends, percent};
+use super::super::values::{Counts, Inputs, Range};
+use super::super::worst_classes::worst_classes_first;
+use super::page::Markdown;
+use super::text::{NONE, ends, escape, percent, short};
 
 /// Classes that are shown; all of them are in the JSON.
 const CLASSES_SHOWN: usize = 50;
-/// Values of a slice that are shown; the JSON has all that are told apart.
+/// Values of a slice that are shown; the JSON has all of them, up to 1,000.
 const VALUES_SHOWN: usize = 30;
 /// Confused pairs that are shown; the JSON has a hundred.
 const PAIRS_SHOWN: usize = 10;
@@ -104,15 +106,11 @@ impl Markdown {
 
     pub(super) fn classes(&mut self, report: &Report) {
         self.line("\n## Classes");
-        let mut seen: Vec<&ClassFigures> =
-            report.classes.iter().filter(|c| c.support + c.errors + c.predicted > 0).collect();
+        let seen = worst_classes_first(&report.classes);
         if seen.is_empty() {
             self.line("\nNo row has a target, so nothing can be said of the classes.");
             return;
         }
-        seen.sort_by(|a, b| {
-            badness(a).total_cmp(&badness(b)).then((b.support, a.index).cmp(&(a.support, b.index)))
-        });
         let (all, shown) = (seen.len(), seen.len().min(CLASSES_SHOWN));
         self.line(&if shown < all {
             format!("\nThe {shown} worst of {all}, by recall. The JSON report has every class.")
@@ -164,12 +162,52 @@ impl Markdown {
             self.row(&[vec![side.to_owned()], numbers.to_vec()].concat());
         }
     }
-}
 
-/// What classes are sorted by: recall; a class whose rows all failed is as bad as one that is always wrong,
-/// and a class without rows of its own comes last.
-fn badness(class: &ClassFigures) -> f64 {
-    class.recall.unwrap_or(if class.errors > 0 { 0.0 } else { f64::INFINITY })
+    pub(super) fn rows(&mut self, counts: &Counts) {
+        self.line("\n## Rows");
+        self.table(&[">rows", ">ok", ">errors", ">with target", ">target unknown", ">scored"]);
+        let c = counts;
+        self.row(&[c.rows, c.ok, c.errors, c.with_target, c.unknown_target, c.scored].map(|n| n.to_string()));
+        if c.top5_unknown > 0 {
+            self.line(&format!(
+                "\nTop-5 is not known: {} of the scored rows keep fewer than five classes and no rank of the target.",
+                c.top5_unknown
+            ));
+        }
+        if c.rank_conflicts > 0 {
+            self.line(&format!(
+                "\nIn {} of the scored rows `target_rank` contradicts `index`, which was believed: probabilities are \
+                 tied, or the rows are damaged.",
+                c.rank_conflicts
+            ));
+        }
+    }
+
+    pub(super) fn provenance(&mut self, report: &Report) {
+        let p = &report.provenance;
+        self.line("\n## Provenance");
+        self.table(&["", ""]);
+        for (what, value) in [
+            ("tool", p.tool_version.as_str()),
+            ("model", &p.model_arch),
+            ("weights, SHA-256", &p.model_sha256),
+            ("precision", &p.precision),
+            ("providers", &p.computed_by()),
+            ("preprocessing", &p.preprocess),
+            ("targets", &p.targets),
+            ("input", &p.input_uri),
+            ("output", &p.output_uri),
+            ("fingerprint", &p.fingerprint),
+            ("created", &p.created),
+        ] {
+            let value = if value.is_empty() { NONE.to_owned() } else { escape(value) };
+            self.row(&[what.to_owned(), value]);
+        }
+        self.line(
+            "\nIntervals are at 95 %: Wilson's for shares, of 1000 resamples within classes for macro accuracy. Accuracy is over scored rows, which are ok and have a target; \
+             with errors counted as wrong it is over all rows with a target.",
+        );
+    }
 }
 
 fn by_count<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> Vec<(&'a str, u64)> {

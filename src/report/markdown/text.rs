@@ -1,7 +1,9 @@
-//! Foreign text as Markdown.
+//! Foreign text and percentages as Markdown.
 
 use std::fmt::Write as _;
 
+/// Shown for a value that is not known.
+pub(in crate::report) const NONE: &str = "–";
 /// Characters of a foreign text that are shown in a table of figures; the JSON has the whole.
 const NAME_SHOWN: usize = 80;
 
@@ -13,7 +15,7 @@ pub(in crate::report) fn short(text: &str) -> String {
     }
 }
 
-/// Foreign text as one line of a table's cell: HTML as entities, Markdown's signs behind backslashes,
+/// Foreign text as one line of a table's cell: HTML as entities, Markdown's signs after backslashes,
 /// controls and line ends as spaces, and signs that turn or hide text as U+FFFD.
 pub(in crate::report) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -35,4 +37,14 @@ pub(in crate::report) fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// A percentage with two digits, or a dash.
+pub(in crate::report) fn percent(value: Option<f64>) -> String {
+    value.map_or(NONE.to_owned(), |value| format!("{value:.2} %"))
+}
+
+/// Both ends of an interval, in percent.
+pub(super) fn ends(low: f64, high: f64) -> String {
+    format!("{low:.2} – {high:.2} %")
 }

@@ -1,4 +1,4 @@
-//! Rows held against another truth than they were written with: targets by key, and what follows from them made anew.
+//! Rows with other targets than they were written with: targets by key, and the columns that depend on them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use arrow::array::{
 
 use super::error::ReportError;
 use super::rows::{Lists, Logits, needed, optional};
-use super::view::replaced;
+use super::with_columns::with_columns;
 use crate::output::{Activation, Odds};
 use crate::sample::Target;
 
@@ -17,21 +17,21 @@ const INDEX: &str = "List(Int32)";
 const PROB: &str = "List(Float32)";
 
 /// Gives rows other targets. Their rank and probability are those in the row's own list; beyond its end they come from
-/// the logits, and where those were not kept nobody knows them.
+/// the logits, and where those were not kept they are not known.
 #[derive(Debug)]
-pub struct Retarget {
+pub struct TargetReplacement {
     classes: usize,
     logits: Option<Activation>,
-    /// Rows that had a target in the new truth.
+    /// Rows that have a new target.
     pub known: u64,
     /// The first key that was seen.
     pub first: Option<String>,
 }
 
-impl Retarget {
-    /// For rows of this many classes; `logits` says how they became probabilities, where the rows keep them.
-    pub fn new(classes: usize, logits: Option<Activation>) -> Retarget {
-        Retarget { classes, logits, known: 0, first: None }
+impl TargetReplacement {
+    /// For rows of this many classes; `logits` is how they became probabilities, where the rows keep them.
+    pub fn new(classes: usize, logits: Option<Activation>) -> TargetReplacement {
+        TargetReplacement { classes, logits, known: 0, first: None }
     }
 
     /// The columns that it reads beside those of the report.
@@ -39,11 +39,11 @@ impl Retarget {
         if self.logits.is_some() { &["key", "logits"] } else { &["key"] }
     }
 
-    /// The batch with the targets that `truth` gives its keys.
+    /// Returns the batch with the targets that `truth` gives its keys.
     ///
     /// # Errors
     /// The rows break the output's contract.
-    pub fn of(
+    pub fn apply(
         &mut self,
         batch: &RecordBatch,
         truth: &dyn Fn(&str) -> Option<Target>,
@@ -95,6 +95,6 @@ impl Retarget {
             ("target_prob", Arc::new(target_prob.finish())),
             ("target_rank", Arc::new(target_rank.finish())),
         ];
-        replaced(batch, &columns)
+        with_columns(batch, &columns)
     }
 }
