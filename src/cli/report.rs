@@ -9,7 +9,7 @@ use crate::evaluation::reporting::Reported;
 use crate::evaluation::target_override::OtherTruth;
 use crate::failure::{Exit, Failure};
 use crate::job::{JobError, JobSpec, ReportFormat};
-use crate::output::{Layout, Standing, Success};
+use crate::output::{CommittedParts, Layout, Success};
 use crate::report::{Gate, GateError, Report, SliceBy, Verdict};
 use crate::runner::finish::failed_gates;
 
@@ -89,8 +89,8 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
         Some(success) => success.parts.clone(),
         None if arguments.partial => {
             let layout = Layout::new(&frozen.fingerprint);
-            let standing = Standing::list(&output, &layout).await?;
-            standing.footers(&output, &layout, &frozen.fingerprint).await?
+            let committed = CommittedParts::list(&output, &layout).await?;
+            committed.footers(&output, &layout, &frozen.fingerprint).await?
         }
         None => {
             return Err(Failure::new(

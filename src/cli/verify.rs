@@ -30,7 +30,7 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
     let output = &target.output;
     let Some(frozen) = target.frozen().await? else {
         // without its job.json nothing can be held against anything, but it does not look like nothing
-        return match verify::anything_stands(output).await? {
+        return match verify::find_job_file(output).await? {
             None => Err(target.nothing_begun()),
             Some(name) => {
                 let mut defects = Defects::default();

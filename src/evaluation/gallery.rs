@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::failure::Failure;
 use crate::image::{self, Decoder};
-use crate::output::{OutputError, StandingPart};
+use crate::output::{CommittedPart, OutputError};
 use crate::report::WorstRows;
 use crate::report::html::{Exhibit, Gallery, Picture, SIDE};
 use crate::sample::ErrorKind;
@@ -46,7 +46,7 @@ pub(crate) struct Wanted {
 /// The output cannot be read.
 pub(crate) async fn failed_images(
     output: &Location,
-    parts: &[StandingPart],
+    parts: &[CommittedPart],
     worst: &WorstRows,
     most: usize,
 ) -> Result<Vec<FailedImage>, Failure> {
@@ -127,7 +127,7 @@ fn none(note: String) -> Gallery {
 /// are opened again.
 async fn look_up(
     output: &Location,
-    parts: &[StandingPart],
+    parts: &[CommittedPart],
     numbers: &[u64],
 ) -> Result<HashMap<u64, Wanted>, Failure> {
     const COLUMNS: [&str; 6] = ["row_id", "key", "etag", "size", "error_kind", "error_message"];
@@ -165,7 +165,7 @@ async fn look_up(
     Ok(found)
 }
 
-fn wanted(batch: &RecordBatch, at: usize, number: u64, part: &StandingPart) -> Option<Wanted> {
+fn wanted(batch: &RecordBatch, at: usize, number: u64, part: &CommittedPart) -> Option<Wanted> {
     let text = |name: &str| {
         let column = batch.column_by_name(name)?.as_string_opt::<i32>()?;
         Some(column.is_valid(at).then(|| column.value(at).to_owned()))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::failure::Failure;
 use crate::job::{Frozen, ReportFormat};
-use crate::output::{Activation, Layout, StandingPart, read_rows};
+use crate::output::{Activation, CommittedPart, Layout, read_rows};
 use crate::report::html::Gallery;
 use crate::report::{
     Accumulator, Classes, Extras, Provenance, Report, SliceBy, Throughput, TimmRow, Verdict,
@@ -24,7 +24,7 @@ pub struct Reported<'a> {
     /// Its job.
     pub frozen: &'a Frozen,
     /// Its parts.
-    pub parts: &'a [StandingPart],
+    pub parts: &'a [CommittedPart],
     /// Whether these are all of them.
     pub complete: bool,
     /// How the input's store is used, for the pictures of a page.
@@ -60,7 +60,7 @@ impl Reported<'_> {
     /// Where the rows come from.
     pub(crate) fn provenance(&self) -> Provenance {
         let Reported { output, frozen, parts, complete, .. } = *self;
-        let each = |of: fn(&StandingPart) -> &String| {
+        let each = |of: fn(&CommittedPart) -> &String| {
             let named: BTreeSet<&String> = parts.iter().map(of).filter(|name| !name.is_empty()).collect();
             named.into_iter().cloned().collect::<Vec<_>>()
         };

@@ -139,7 +139,7 @@ impl<'a> Planner<'a> {
             return Ok(None);
         }
         let name = (self.segment_name)(self.next.index);
-        let standing = match self.standing(&name).await? {
+        let segment = match self.existing(&name).await? {
             Some(segment) => {
                 // another planner went ahead, or an earlier run: its rows count, our listing starts behind them
                 self.restart();
@@ -148,7 +148,7 @@ impl<'a> Planner<'a> {
             None if self.options.planning == Planning::Make => self.create(&name).await?,
             None => return Ok(None),
         };
-        let head = standing.head();
+        let head = segment.head();
         let expected = &self.next;
         let fits = head.fingerprint == expected.fingerprint
             && head.unit == expected.unit
@@ -171,11 +171,11 @@ impl<'a> Planner<'a> {
             last_key: head.last_key.clone().or(self.next.last_key.take()),
             ..self.next.clone()
         };
-        Ok(Some(Arc::new(standing)))
+        Ok(Some(Arc::new(segment)))
     }
 
     /// The segment, if it stands; a follower waits for it.
-    async fn standing(&self, name: &str) -> Result<Option<Segment>, DatasetError> {
+    async fn existing(&self, name: &str) -> Result<Option<Segment>, DatasetError> {
         let started = Instant::now();
         loop {
             let found = Segment::open(self.output, name).await?;
@@ -214,14 +214,14 @@ impl<'a> Planner<'a> {
         let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
         let bytes = encode(head.clone(), &parts).map_err(|error| bad(error.to_string()))?;
         self.output.create_once(name, bytes).await?;
-        let standing = Segment::open(self.output, name)
+        let segment = Segment::open(self.output, name)
             .await?
             .ok_or_else(|| bad("vanished after it was written".into()))?;
         if failpoints::on("mutant.planner_trusts_its_listing") {
-            return Ok(standing.believed(head, &parts));
+            return Ok(segment.believed(head, &parts));
         }
-        let ours = standing.head().last_position() == head.last_position()
-            && standing
+        let ours = segment.head().last_position() == head.last_position()
+            && segment
                 .head()
                 .parts
                 .iter()
@@ -230,7 +230,7 @@ impl<'a> Planner<'a> {
         if !ours {
             self.restart();
         }
-        Ok(standing)
+        Ok(segment)
     }
 
     /// Fails where what stands was planned from a listing in another order than the one that would go on.
