@@ -3,7 +3,7 @@
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::objects::Objects;
-use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanSource, RowGroup, Unit};
+use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanShape, PlanSource, RowGroup, Unit};
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
 
@@ -132,8 +132,8 @@ impl ParquetSource {
 }
 
 impl PlanSource for ParquetSource {
-    fn unit(&self) -> Unit {
-        Unit::Group
+    fn shape(&self) -> PlanShape<'_> {
+        PlanShape { unit: Unit::Group, ..PlanShape::default() }
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {

@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use futures::stream::{BoxStream, Peekable, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 
-use crate::dataset::{CarriedColumn, DatasetError};
+use crate::dataset::DatasetError;
 
-use super::{LeftOut, PlanPosition, PlanRow, PlanSource, Unit};
+use super::left_out::LeftOut;
+use super::row::{PlanPosition, PlanRow};
+use super::source::{PlanShape, PlanSource};
 
 /// What stands in a finished output and need not be looked at again: an image, a whole shard, or a whole row
 /// group.
@@ -60,16 +62,8 @@ impl<'a> Excluding<'a> {
 }
 
 impl PlanSource for Excluding<'_> {
-    fn unit(&self) -> Unit {
-        self.source.unit()
-    }
-
-    fn carried(&self) -> &[CarriedColumn] {
-        self.source.carried()
-    }
-
-    fn has_sets(&self) -> bool {
-        self.source.has_sets()
+    fn shape(&self) -> PlanShape<'_> {
+        self.source.shape()
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {

@@ -9,8 +9,10 @@ use crate::dataset::DatasetError;
 use crate::failpoints;
 use crate::store::{Location, StoreError};
 
+use super::left_out::LeftOut;
+use super::row::{PlanRow, Unit};
 use super::segment::{Segment, SegmentHead, encode, images_of};
-use super::{LeftOut, PlanRow, PlanSource, Unit};
+use super::source::PlanSource;
 
 /// Parts of the first segments: small ones first, so that inference starts long before a long listing ends.
 const PARTS_BY_SEGMENT: [usize; 4] = [1, 4, 16, 64];
@@ -89,6 +91,7 @@ impl<'a> Planner<'a> {
         segment_name: fn(u32) -> String,
         options: PlannerOptions,
     ) -> Self {
+        let shape = source.shape();
         let next = SegmentHead {
             fingerprint: options.fingerprint.clone(),
             index: 0,
@@ -97,9 +100,9 @@ impl<'a> Planner<'a> {
             parts: Vec::new(),
             last_key: None,
             last_group: None,
-            unit: source.unit(),
-            carried: source.carried().to_vec(),
-            sets: source.has_sets(),
+            unit: shape.unit,
+            carried: shape.carried.to_vec(),
+            sets: shape.sets,
             sorted: options.sorted,
             last: false,
             left_out: LeftOut::default(),
@@ -255,7 +258,7 @@ impl<'a> Planner<'a> {
     async fn cut(&mut self) -> Result<Vec<Vec<PlanRow>>, DatasetError> {
         let most_parts =
             PARTS_BY_SEGMENT.get(self.next.index as usize).copied().unwrap_or(PARTS_OF_LATER_SEGMENTS);
-        let rows_per_part = match self.source.unit() {
+        let rows_per_part = match self.source.shape().unit {
             Unit::Image => self.options.rows_per_part as usize,
             // a part each
             Unit::Shard | Unit::Group => 1,

@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use crate::dataset::intake::{Arrival, Intake};
 use crate::dataset::manifest::json_text;
 use crate::dataset::objects::Objects;
-use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanSource, Unit};
+use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanShape, PlanSource, Unit};
 use crate::dataset::witness::Witness;
 use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, Truth};
 use crate::sample::{ErrorKind, RowError, Sample, Value};
@@ -67,8 +67,8 @@ impl ShardSource {
 }
 
 impl PlanSource for ShardSource {
-    fn unit(&self) -> Unit {
-        Unit::Shard
+    fn shape(&self) -> PlanShape<'_> {
+        PlanShape { unit: Unit::Shard, ..PlanShape::default() }
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
