@@ -19,7 +19,7 @@ pub use committed::{CommittedPart, CommittedParts, PartTime, read_rows};
 pub use cursor::{Cursor, schema_of};
 pub use export::timm::csv_cell;
 pub use layout::Layout;
-pub use part::{Assembler, EncodedPart, PartContext, PartFile, commit, encode, error_rows};
+pub use part::{Assembler, EncodedPart, PartContext, PartFile, PartFooter, commit, encode, error_rows};
 pub use ranges::Ranges;
 pub use rows::{Odds, Predictions};
 pub use schema::{Activation, COLUMNS, Embedding, Options};
