@@ -16,10 +16,11 @@ use crate::runner::finish::failed_gates;
 
 use crate::store::Settings;
 
+use super::files;
 use super::flips::FlipFile;
 use super::print::line;
+use super::summary::Summary;
 use super::target::{Standing, Target};
-use super::{Summary, files};
 
 /// Images that are named of each list.
 const EXAMPLES: usize = 100;

@@ -13,8 +13,8 @@ use crate::output::{CommittedParts, Layout, Success};
 use crate::report::{Gate, GateError, Report, SliceBy, Verdict};
 use crate::runner::finish::failed_gates;
 
-use super::Summary;
 use super::print::line;
+use super::summary::Summary;
 use super::target::TargetArgs;
 
 #[derive(Debug, Args)]

@@ -11,10 +11,11 @@ use crate::output::Layout;
 use crate::output::verify::{self, Defects, ExpectedJob, Step, Verified};
 use crate::pipeline::progress::Progress;
 
+use super::global::ProgressStyle;
 use super::print::{count, line};
 use super::progress::Display;
+use super::summary::Summary;
 use super::target::TargetArgs;
-use super::{ProgressStyle, Summary};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
