@@ -12,7 +12,7 @@ use super::intake::{Arrival, Intake, Ticket};
 use super::plan::{
     LeftOut, LeftOutCounter, Part, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of,
 };
-use super::witness::Witness;
+use super::probe::InputProbe;
 use super::{Dataset, DatasetError, FolderRule, FolderTargets, Glob, NameTruth, PartEnd, ReadError};
 
 /// Extensions that are taken for images; the bytes decide the format.
@@ -140,7 +140,7 @@ impl PlanSource for FolderSource {
         .boxed()
     }
 
-    fn nothing_there(&self) -> DatasetError {
+    fn empty_error(&self) -> DatasetError {
         DatasetError::Empty {
             uri: self.input.uri(),
             left_out: self.take_left_out().in_brackets(),
@@ -158,13 +158,13 @@ pub struct FolderDataset {
     input: Location,
     output: Location,
     max_encoded_bytes: u64,
-    witness: Witness,
+    probe: InputProbe,
 }
 
 impl FolderDataset {
     /// `output` holds the plan; the input's own settings bound the requests in flight.
     pub fn new(input: Location, output: Location, max_encoded_bytes: u64) -> Self {
-        FolderDataset { input, output, max_encoded_bytes, witness: Witness::new() }
+        FolderDataset { input, output, max_encoded_bytes, probe: InputProbe::new() }
     }
 
     async fn fetch(&self, sample: Sample, mut ticket: Box<dyn Ticket>) -> Result<(), ReadError> {
@@ -176,7 +176,7 @@ impl FolderDataset {
         let error = match fetched {
             Ok(fetched) => {
                 let len = fetched.bytes.len() as u64;
-                self.witness.saw(&sample.key, fetched.bytes.len());
+                self.probe.record_read(&sample.key, fetched.bytes.len());
                 if !ticket.fit(len) {
                     ticket.refit(len).await;
                 }
@@ -196,7 +196,7 @@ impl FolderDataset {
             }
             FetchError::NotFound | FetchError::Denied | FetchError::Store(_) => {
                 let denied = matches!(error, FetchError::Denied);
-                if !self.witness.vouches(&self.input, refused).await? {
+                if !self.probe.can_still_read(&self.input, refused).await? {
                     let key = sample.key;
                     return Err(if denied {
                         ReadError::AllDenied { key }
@@ -225,7 +225,7 @@ impl Dataset for FolderDataset {
         Box::pin(async move {
             let samples = part.samples(&self.output).await?;
             let rows = samples.len() as u32;
-            self.witness.look_along(&samples, &self.input).await?;
+            self.probe.probe_part(&samples, &self.input).await?;
             let mut fetches = FuturesUnordered::new();
             for sample in samples {
                 let mut admission = intake.admit(sample.clone(), sample.size);

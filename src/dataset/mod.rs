@@ -14,11 +14,11 @@ mod named;
 mod objects;
 pub mod parquet;
 mod plan;
+mod probe;
 mod targets;
 mod truth;
 mod validation;
 pub mod webdataset;
-mod witness;
 
 pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};

@@ -83,11 +83,11 @@ impl Objects {
     }
 
     /// The names of some of them, for whoever asks whether the input is still there.
-    pub async fn some(&self, many: usize) -> Result<Vec<String>, DatasetError> {
+    pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         match &self.names {
-            Some(names) => Ok(names.iter().step_by(names.len().div_ceil(many).max(1)).cloned().collect()),
+            Some(names) => Ok(names.iter().step_by(names.len().div_ceil(count).max(1)).cloned().collect()),
             None => {
-                let rows = self.rows(None).take(many).map_ok(|row| row.key).try_collect().await;
+                let rows = self.rows(None).take(count).map_ok(|row| row.key).try_collect().await;
                 drop(self.take_left_out());
                 rows
             }
@@ -155,7 +155,7 @@ impl Objects {
     }
 
     /// The error for a folder without any.
-    pub fn nothing_there(&self) -> DatasetError {
+    pub fn empty_error(&self) -> DatasetError {
         DatasetError::Nothing {
             what: format!(".{} file", self.extension),
             uri: self.input.uri(),

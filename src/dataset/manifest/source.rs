@@ -209,7 +209,7 @@ impl PlanSource for ManifestSource {
         self.left_out.take()
     }
 
-    fn nothing_there(&self) -> DatasetError {
+    fn empty_error(&self) -> DatasetError {
         DatasetError::Nothing {
             what: "image".into(),
             uri: self.manifest.uri.clone(),

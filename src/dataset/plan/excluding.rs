@@ -49,8 +49,8 @@ impl<'a> Excluding<'a> {
         Excluding { source, done, excluded: AtomicU64::new(0) }
     }
 
-    async fn held(&self) -> Result<Held, DatasetError> {
-        let mut held = Held::default();
+    async fn held(&self) -> Result<DoneHashes, DatasetError> {
+        let mut held = DoneHashes::default();
         for done in self.done.iter().filter(|done| !done.is_ordered()) {
             let mut images = done.images();
             while let Some(image) = images.try_next().await? {
@@ -101,8 +101,8 @@ impl PlanSource for Excluding<'_> {
         left_out
     }
 
-    fn nothing_there(&self) -> DatasetError {
-        self.source.nothing_there()
+    fn empty_error(&self) -> DatasetError {
+        self.source.empty_error()
     }
 }
 
@@ -113,7 +113,7 @@ pub fn group_key(file: &str, first: i64, rows: u32) -> String {
 
 /// Done objects as hashes.
 #[derive(Default)]
-struct Held {
+struct DoneHashes {
     /// Keys, whatever their tag.
     keys: HashSet<u128>,
     /// Keys of which no tag is known.
@@ -122,7 +122,7 @@ struct Held {
     tagged: HashSet<u128>,
 }
 
-impl Held {
+impl DoneHashes {
     fn add(&mut self, image: &DoneImage) {
         self.keys.insert(hash(&image.key, ""));
         match &image.etag {
@@ -204,7 +204,7 @@ mod tests {
             LeftOut::default()
         }
 
-        fn nothing_there(&self) -> DatasetError {
+        fn empty_error(&self) -> DatasetError {
             DatasetError::Missing { uri: String::new() }
         }
     }

@@ -29,5 +29,5 @@ pub trait PlanSource: Send + Sync {
     /// What was left out since the last call.
     fn take_left_out(&self) -> LeftOut;
     /// The error for an input without a single row, saying what was seen instead.
-    fn nothing_there(&self) -> DatasetError;
+    fn empty_error(&self) -> DatasetError;
 }

@@ -33,7 +33,7 @@ impl PlanSource for Chosen<'_> {
         self.source.take_left_out()
     }
 
-    fn nothing_there(&self) -> DatasetError {
-        self.source.nothing_there()
+    fn empty_error(&self) -> DatasetError {
+        self.source.empty_error()
     }
 }
