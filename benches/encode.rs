@@ -22,8 +22,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnPath;
 use tresnet_batch::dataset::PartEnd;
-use tresnet_batch::ids::PartId;
-use tresnet_batch::output::{self, PartContext, PartTime};
+use tresnet_batch::output::{self, PartContext, PartFooter};
 
 use support::{Arguments, median};
 
@@ -113,7 +112,7 @@ fn main() {
             sizes.insert(index, (column_bytes(&file, &column), file.len()));
         }
         let began = thread_seconds();
-        let encoded = output::encode(&context, PartId(0), 0, "", end, PartTime::default(), &rows).unwrap();
+        let encoded = output::encode(&context, PartFooter { end, ..PartFooter::default() }, &rows).unwrap();
         control.push(thread_seconds() - began);
         control_size = encoded.bytes.len();
     }

@@ -7,13 +7,13 @@ the kernel says its peak was. The fewest should fill some parts: rows lie in mem
 """
 
 import argparse
-import json
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
-from memory import link_images, peak_of
+from inputs import link_images, write_job
+from memory import peak_of
 
 
 def main():
@@ -32,13 +32,9 @@ def main():
             link_images(arguments.folder, work / "images", many)
             shutil.rmtree(work / "output", ignore_errors=True)
             job = work / "job.toml"
-            job.write_text(
-                f"[input]\nuri = {json.dumps(str(work / 'images'))}\n"
-                f"[model]\npath = {json.dumps(str(arguments.weights))}\n"
-                '[engine]\ndevice = "cpu"\n[report]\nformats = []\n'
-                f"[output]\nuri = {json.dumps(str(work / 'output'))}\nembedding = \"f32\"\n"
-                f"rows_per_part = {arguments.rows_per_part}\n"
-            )
+            output = {"embedding": "f32", "rows_per_part": arguments.rows_per_part}
+            tables = {"report": {"formats": []}, "output": output}
+            write_job(job, work / "images", arguments.weights, work / "output", **tables)
             began = time.monotonic()
             peak = peak_of(arguments.binary, job, work)
             parts = len(list((work / "output").glob("*.parquet")))

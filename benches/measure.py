@@ -11,7 +11,6 @@ torchvision, timm, Pillow; DALI if it is there). Ends with 1 where a command fai
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import re
@@ -21,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from memory import link_images
+from inputs import link_images, write_job
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/performance.md"
@@ -141,12 +140,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=arguments.photographs.parent) as scratch:
         job = Path(scratch, "job.toml")
         link_images(arguments.photographs, Path(scratch, "images"), 800)
-        job.write_text(
-            f'[input]\nuri = {json.dumps(scratch + "/images")}\n'
-            f"[model]\npath = {json.dumps(str(arguments.weights[0]))}\n"
-            f'[engine]\ndevice = "cpu"\n[output]\nuri = {json.dumps(scratch + "/output")}\n[report]\nformats = []\n',
-            encoding="utf-8",
-        )
+        write_job(job, f"{scratch}/images", arguments.weights[0], f"{scratch}/output", report={"formats": []})
         given = {
             "PYTHON": [sys.executable],
             "PHOTOGRAPHS": [str(arguments.photographs)],

@@ -9,7 +9,6 @@ Ends with 1 where a peak is more than 15 % from the formula.
 """
 
 import argparse
-import json
 import math
 import os
 import shutil
@@ -17,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from inputs import link_images, write_job
 
 MIB = 1 << 20
 
@@ -44,15 +45,6 @@ def predicted(weights, case):
     return sum(constant * factor for constant, factor in zip(CONSTANTS, factors)) + slots
 
 
-def link_images(folder, images, many):
-    """Fills a new folder with the images of `folder`, over and over."""
-    shutil.rmtree(images, ignore_errors=True)
-    images.mkdir()
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
-    for number in range(many):
-        os.link(files[number % len(files)], images / f"{number:07}.jpg")
-
-
 def peak_of(binary, job, work):
     """Runs a job file and gives the most MiB that the process held at once."""
     with open(work / "log", "w+", encoding="utf-8") as log:
@@ -72,13 +64,12 @@ def measured(arguments, weights, case, work):
     link_images(arguments.folder, images, (slots_of(batch, workers) + 1) * batch)
     shutil.rmtree(work / "output", ignore_errors=True)
     job = work / "job.toml"
-    job.write_text(
-        f"[input]\nuri = {json.dumps(str(images))}\n[model]\npath = {json.dumps(str(weights))}\n"
-        f"[preprocess]\nimage_size = {side}\n"
-        f'[engine]\ndevice = "cpu"\nbatch_size = {batch}\n'
-        f"[limits]\ndecode_threads = {workers}\n"
-        f"[output]\nuri = {json.dumps(str(work / 'output'))}\n"
-    )
+    tables = {
+        "preprocess": {"image_size": side},
+        "engine": {"batch_size": batch},
+        "limits": {"decode_threads": workers},
+    }
+    write_job(job, images, weights, work / "output", **tables)
     return peak_of(arguments.binary, job, work)
 
 

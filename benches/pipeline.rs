@@ -8,18 +8,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tresnet_batch::engine::{Engine, OrtCpu, OrtOptions, Runtime};
-use tresnet_batch::image::{Decoder, Options};
 use tresnet_batch::job::LoadedModel;
 use tresnet_batch::model::{Architecture, Form, Metadata, Precision};
-use tresnet_batch::tensor::{Layout, RowMut};
+
+use support::decode_alone;
 
 struct Settings {
     images: PathBuf,
@@ -121,33 +122,6 @@ fn engine_alone(engine: &mut OrtCpu, batch: usize, batches: usize) -> f64 {
     (batch * batches) as f64 / started.elapsed().as_secs_f64()
 }
 
-fn decode_alone(files: &[Vec<u8>], size: u32, copies: usize, threads: usize) -> f64 {
-    let next = AtomicUsize::new(0);
-    let total = files.len() * copies;
-    let started = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut decoder = Decoder::new(Options::new(size)).unwrap();
-                let mut row = vec![0.0_f32; (size * size * 3) as usize];
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= total {
-                        return;
-                    }
-                    // a corrupt file costs what it costs in a run, too
-                    drop(decoder.decode_into(
-                        &files[index % files.len()],
-                        Layout::Nchw,
-                        RowMut::F32(&mut row),
-                    ));
-                }
-            });
-        }
-    });
-    total as f64 / started.elapsed().as_secs_f64()
-}
-
 /// Images a second and peak memory in MiB of the program. `wait4` below is its wait.
 #[allow(clippy::zombie_processes)]
 fn run_whole(folder: &Path, round: usize) -> (f64, f64) {
@@ -220,7 +194,7 @@ fn main() {
     let mut session = OrtCpu::load(&runtime, &graph, model.names(), OrtOptions::default()).unwrap();
     for round in 0..settings.runs {
         engine.push(engine_alone(&mut session, settings.batch, batches));
-        decode.push(decode_alone(&bytes, settings.size, settings.copies, threads));
+        decode.push(decode_alone(&bytes, settings.size, images, threads));
         let (rate, memory) = run_whole(folder.path(), round);
         whole.push(rate);
         peak.push(memory);

@@ -14,7 +14,6 @@ three seconds, which weigh much on a few hundred images and nothing on many. Pri
 import argparse
 import csv
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -28,21 +27,16 @@ import torch
 from safetensors.torch import load_file
 from timm.data import ImageDataset, create_loader
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from inputs import link_copies, write_job  # noqa: E402
+
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 
 def copy(folder, copies, into):
-    """Hard links where the disk allows them; a folder of classes, as timm wants it."""
+    """A folder of classes, as timm wants it."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
-    (into / "all").mkdir(parents=True)
-    for number in range(copies):
-        for index, path in enumerate(files):
-            target = into / "all" / f"{number:03}_{index:06}{path.suffix.lower()}"
-            try:
-                os.link(path, target)
-            except OSError:
-                shutil.copyfile(path, target)
-    return len(files) * copies
+    return link_copies(files, copies, into / "all")
 
 
 class Timm:
@@ -99,12 +93,8 @@ class Ours:
     def run(self, work):
         shutil.rmtree(work / "output", ignore_errors=True)
         job = work / "job.toml"
-        job.write_text(
-            f"[input]\nuri = {json.dumps(str(self.folder))}\n[model]\npath = {json.dumps(str(self.arguments.weights))}\n"
-            f"[preprocess]\nimage_size = {self.arguments.size}\n"
-            f'[engine]\ndevice = "cpu"\nbatch_size = {self.arguments.batch}\n'
-            f"[output]\nuri = {json.dumps(str(work / 'output'))}\n"
-        )
+        tables = {"preprocess": {"image_size": self.arguments.size}, "engine": {"batch_size": self.arguments.batch}}
+        write_job(job, self.folder, self.arguments.weights, work / "output", **tables)
         began = time.perf_counter()
         run = subprocess.run([self.arguments.binary, "run", job, "--progress", "none"], text=True, capture_output=True)
         seconds = time.perf_counter() - began

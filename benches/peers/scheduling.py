@@ -9,9 +9,7 @@ ranges again and again. Ray itself is started before. Prints a Markdown table of
 """
 
 import argparse
-import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,21 +20,11 @@ from pathlib import Path
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 from ray.cluster_utils import Cluster  # noqa: E402
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from inputs import link_copies, write_job  # noqa: E402
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ONE, PLAIN, TASKS = "one process", "processes under xargs -P", "Ray tasks (drive.py)"
-
-
-def copy(folder, copies, into):
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    into.mkdir()
-    for number in range(copies):
-        for index, path in enumerate(files):
-            target = into / f"{number:03}_{index:06}{path.suffix}"
-            try:
-                os.link(path, target)
-            except OSError:
-                shutil.copyfile(path, target)
-    return len(files) * copies
 
 
 def command(way, arguments, job, address):
@@ -71,18 +59,19 @@ def main():
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
-        count = copy(arguments.folder, arguments.copies, work / "images")
+        files = sorted(path for path in arguments.folder.rglob("*") if path.is_file())
+        count = link_copies(files, arguments.copies, work / "images")
         job = work / "job.toml"
         for round_ in range(arguments.rounds):
             for way in seconds:
                 output = work / f"rows-{round_}-{len(way)}"
-                job.write_text(
-                    f"[input]\nuri = {json.dumps(str(work / 'images'))}\n"
-                    f"[model]\npath = {json.dumps(str(arguments.weights))}\n"
-                    f'[preprocess]\nimage_size = {arguments.size}\n[engine]\ndevice = "cpu"\nbatch_size = 16\n'
-                    f"[output]\nuri = {json.dumps(str(output))}\nrows_per_part = {arguments.rows_per_part}\n"
-                    "[report]\nformats = []\n"
-                )
+                tables = {
+                    "preprocess": {"image_size": arguments.size},
+                    "engine": {"batch_size": 16},
+                    "output": {"rows_per_part": arguments.rows_per_part},
+                    "report": {"formats": []},
+                }
+                write_job(job, work / "images", arguments.weights, output, **tables)
                 began = time.perf_counter()
                 words = command(way, arguments, job, cluster.address)
                 run = subprocess.run(words, text=True, capture_output=True)

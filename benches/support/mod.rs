@@ -212,8 +212,8 @@ pub fn rate(run: &Snapshot) -> f64 {
     run.stages.batch_rows as f64 / run.until_last_rows.as_secs_f64()
 }
 
-/// Images a second of decoding alone, from memory, `total` of them on so many threads.
-pub fn decode_alone(images: &[Bytes], size: u32, total: usize, threads: usize) -> f64 {
+/// Images a second of decoding alone, from memory: `total` of them on `threads` threads.
+pub fn decode_alone(images: &[impl AsRef<[u8]> + Sync], size: u32, total: usize, threads: usize) -> f64 {
     let next = AtomicUsize::new(0);
     let began = Instant::now();
     std::thread::scope(|scope| {
@@ -227,7 +227,7 @@ pub fn decode_alone(images: &[Bytes], size: u32, total: usize, threads: usize) -
                         return;
                     }
                     // a corrupt file costs what it costs in a run, too
-                    let image = &images[index % images.len()];
+                    let image = images[index % images.len()].as_ref();
                     drop(decoder.decode_into(image, Layout::Nchw, RowMut::F32(&mut row)));
                 }
             });

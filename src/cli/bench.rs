@@ -9,9 +9,11 @@ use serde_json::json;
 use crate::failure::{Exit, Failure};
 use crate::workbench::bench::{BenchOptions, BenchReport, CommitRate, bench_job};
 
+use super::global::GlobalArgs;
 use super::job::JobArgs;
-use super::print::{line, note};
-use super::{Cli, ProgressStyle, Summary, bench_engine, utilisation};
+use super::print::line;
+use super::summary::Summary;
+use super::{bench_engine, utilisation};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
@@ -40,20 +42,14 @@ pub(super) struct BenchArgs {
     json: Option<PathBuf>,
 }
 
-pub(super) async fn bench(arguments: &BenchArgs, cli: &Cli) -> Result<Summary, Failure> {
+pub(super) async fn bench(arguments: &BenchArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = arguments.job.overrides();
-    let invocation = arguments.job.invocation(&overrides, cli)?;
+    let invocation = arguments.job.invocation(&overrides, global)?;
     let time = Duration::try_from_secs_f64(arguments.seconds).ok().filter(|time| !time.is_zero());
     let time = time.ok_or_else(|| Failure::new(Exit::Usage, "--seconds is a number above 0"))?;
     let options =
         BenchOptions { images: arguments.images, time, rounds: arguments.rounds as usize, commit: true };
-    let is_quiet = cli.progress == ProgressStyle::None;
-    let mut tell = |doing: &str| {
-        if !is_quiet {
-            note(doing);
-        }
-    };
-    let report = bench_job(&invocation, options, &mut tell).await?;
+    let report = bench_job(&invocation, options, &mut global.notes()).await?;
     show(&report);
     let fields = json!(report);
     if let Some(path) = &arguments.json {

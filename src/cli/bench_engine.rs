@@ -11,9 +11,11 @@ use crate::failure::{Exit, Failure};
 use crate::model::Precision;
 use crate::workbench::bench::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
 
+use super::files;
+use super::global::GlobalArgs;
 use super::model::{PrecisionArg, architecture};
-use super::print::{line, note};
-use super::{Cli, ProgressStyle, Summary, files};
+use super::print::line;
+use super::summary::Summary;
 
 #[derive(Debug, Args)]
 pub(super) struct EngineArgs {
@@ -85,15 +87,9 @@ enum TableArg {
     Optimisations,
 }
 
-pub(super) fn bench(arguments: &EngineArgs, cli: &Cli) -> Result<Summary, Failure> {
-    let options = resolve(arguments, cli)?;
-    let is_quiet = cli.progress == ProgressStyle::None;
-    let mut tell = |doing: &str| {
-        if !is_quiet {
-            note(doing);
-        }
-    };
-    let report = bench_engine(&options, &mut tell)?;
+pub(super) fn bench(arguments: &EngineArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
+    let options = resolve(arguments, global)?;
+    let report = bench_engine(&options, &mut global.notes())?;
     show(&report);
     let fields = json!(report);
     if let Some(path) = &arguments.json {
@@ -102,7 +98,7 @@ pub(super) fn bench(arguments: &EngineArgs, cli: &Cli) -> Result<Summary, Failur
     Ok(Summary::new(fields))
 }
 
-fn resolve(arguments: &EngineArgs, cli: &Cli) -> Result<EngineBenchOptions, Failure> {
+fn resolve(arguments: &EngineArgs, global: &GlobalArgs) -> Result<EngineBenchOptions, Failure> {
     let usage = |why: String| Failure::new(Exit::Usage, why);
     let time = Duration::try_from_secs_f64(arguments.seconds).ok().filter(|time| !time.is_zero());
     let time = time.ok_or_else(|| usage("--seconds is a number above 0".into()))?;
@@ -115,7 +111,7 @@ fn resolve(arguments: &EngineArgs, cli: &Cli) -> Result<EngineBenchOptions, Fail
             DeviceArg::Cpu => DeviceRequest::Only(Provider::Cpu),
             DeviceArg::Cuda => DeviceRequest::Only(Provider::Cuda),
         },
-        onnxruntime: cli.onnxruntime.clone(),
+        onnxruntime: global.onnxruntime.clone(),
         models: arguments.models.clone(),
         against: arguments.against.clone(),
         archs: arguments.arch.clone(),

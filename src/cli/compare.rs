@@ -13,11 +13,12 @@ use crate::report::compare::{CompareOptions, METRICS};
 use crate::runner::finish::failed_gates;
 use crate::store::Settings;
 
+use super::files;
 use super::flips::FlipFile;
 use super::gates::{check_gates, parse_gates};
 use super::print::line;
+use super::summary::Summary;
 use super::target::{CommittedOutput, Target};
-use super::{Summary, files};
 
 /// Images that are named of each list.
 const EXAMPLES: usize = 100;

@@ -18,9 +18,10 @@ use crate::runner::opened::open_job;
 use crate::sample::{ErrorKind, RowError};
 use crate::tensor::{Layout, RowMut};
 
+use super::global::GlobalArgs;
 use super::job::{Changes, JobArgs};
 use super::print::{count, line, note};
-use super::{Cli, Summary};
+use super::summary::Summary;
 
 #[derive(Debug, Args)]
 pub(super) struct DecodeArgs {
@@ -47,12 +48,12 @@ struct Findings {
     decoder_peak: u64,
 }
 
-pub(super) async fn decode(arguments: &DecodeArgs, cli: &Cli) -> Result<Summary, Failure> {
+pub(super) async fn decode(arguments: &DecodeArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let options = match &arguments.job {
         None => image::Options::new(224),
         Some(file) => {
             let job = JobArgs { file: file.clone(), changes: Changes::default() };
-            open_job(&job.invocation(&[], cli)?).await?.job.image
+            open_job(&job.invocation(&[], global)?).await?.job.image
         }
     };
     let isolation = if arguments.isolate { Isolation::on()? } else { Isolation::Off };

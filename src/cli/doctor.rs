@@ -8,9 +8,11 @@ use serde_json::json;
 use crate::engine::{DeviceRequest, Runtime, Survey, choose, has_int8_dot, processor};
 use crate::failure::{Exit, Failure};
 
+use super::global::GlobalArgs;
 use super::job::{Changes, JobArgs};
 use super::print::line;
-use super::{Cli, Summary, decode, doctor_job};
+use super::summary::Summary;
+use super::{decode, doctor_job};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -39,31 +41,31 @@ impl DoctorArgs {
     }
 }
 
-pub(super) async fn doctor(arguments: &DoctorArgs, cli: &Cli) -> Result<Summary, Failure> {
+pub(super) async fn doctor(arguments: &DoctorArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let Changes { set, limit, date } = &arguments.changes;
     let changes = !set.is_empty() || limit.is_some() || date.is_some();
     match (&arguments.about, &arguments.job) {
         (None, None) if changes => {
             Err(Failure::new(Exit::Usage, "--set, --limit and --date change a job: name its file"))
         }
-        (None, None) => machine(cli),
+        (None, None) => machine(global),
         (None, Some(file)) => {
             let job = JobArgs { file: file.clone(), changes: arguments.changes.clone() };
-            doctor_job::doctor(&job, cli).await
+            doctor_job::doctor(&job, global).await
         }
-        (Some(About::Decode(decoding)), None) if !changes => decode::decode(decoding, cli).await,
+        (Some(About::Decode(decoding)), None) if !changes => decode::decode(decoding, global).await,
         (Some(About::Decode(_)), _) => {
             Err(Failure::new(Exit::Usage, "`doctor decode` takes its job as `--job JOB`, behind `decode`"))
         }
     }
 }
 
-fn machine(cli: &Cli) -> Result<Summary, Failure> {
+fn machine(global: &GlobalArgs) -> Result<Summary, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     line(format!("tresnet-batch {} on {cores} cores ({})", env!("CARGO_PKG_VERSION"), processor()));
     let int8 = if has_int8_dot() { "exact (VNNI or its like)" } else { "neither exact nor fast (no VNNI)" };
     line(format!("int8 on this processor: {int8}"));
-    let survey = Survey::of(cli.onnxruntime.as_deref());
+    let survey = Survey::of(global.onnxruntime.as_deref());
     show_cuda(&survey);
     let mut summary = json!({
         "cores": cores,
@@ -82,7 +84,7 @@ fn machine(cli: &Cli) -> Result<Summary, Failure> {
         },
     });
     // last, for it may fail
-    let choice = choose(DeviceRequest::Auto, cli.onnxruntime.as_deref())?;
+    let choice = choose(DeviceRequest::Auto, global.onnxruntime.as_deref())?;
     let runtime = Runtime::for_choice(&choice)?;
     line(format!("ONNX Runtime {} at {}", runtime.version(), runtime.path().display()));
     line(format!("providers in it: {}", runtime.providers().join(", ")));

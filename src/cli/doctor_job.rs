@@ -5,13 +5,14 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::workbench::doctor::{Check, Estimate, Exactness, State, examine};
 
+use super::global::GlobalArgs;
 use super::job::JobArgs;
 use super::print::{count, duration, line};
-use super::{Cli, Summary};
+use super::summary::Summary;
 
-pub(super) async fn doctor(job: &JobArgs, cli: &Cli) -> Result<Summary, Failure> {
+pub(super) async fn doctor(job: &JobArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = job.overrides();
-    let invocation = job.invocation(&overrides, cli)?;
+    let invocation = job.invocation(&overrides, global)?;
     let examined = examine(&invocation, &mut show).await;
     if let Some(estimate) = &examined.estimate {
         show_estimate(estimate, invocation.file.display());

@@ -10,8 +10,8 @@ use crate::output::export::{Element, ExportError, clip};
 use crate::output::{Cursor, OutputError, schema_of};
 use crate::store::{Created, Location, Role, Uri};
 
-use super::Summary;
 use super::print::{count, line};
+use super::summary::Summary;
 use super::target::{CommittedOutput, TargetArgs};
 
 /// Rows decoded at a time.

@@ -11,9 +11,9 @@ use crate::failure::{Exit, Failure};
 use crate::job::TargetsSpec;
 use crate::workbench::init::{InitOptions, start_job};
 
-use super::Summary;
 use super::files::refused;
 use super::print::line;
+use super::summary::Summary;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -11,7 +11,7 @@ use crate::pipeline::decode::isolate::Isolation;
 use crate::pipeline::share::Share;
 use crate::runner::opened::Invocation;
 
-use super::Cli;
+use super::global::GlobalArgs;
 
 #[derive(Debug, Args)]
 pub(super) struct JobArgs {
@@ -47,10 +47,10 @@ impl JobArgs {
     pub fn invocation<'a>(
         &'a self,
         overrides: &'a [String],
-        cli: &'a Cli,
+        global: &'a GlobalArgs,
     ) -> Result<Invocation<'a>, Failure> {
         let source = Source { overrides, date: date(self.changes.date.as_deref())? };
-        let onnxruntime = cli.onnxruntime.as_deref();
+        let onnxruntime = global.onnxruntime.as_deref();
         Ok(Invocation {
             file: &self.file,
             source,

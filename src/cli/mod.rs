@@ -11,6 +11,7 @@ mod export;
 mod files;
 mod flips;
 mod gates;
+mod global;
 mod init;
 mod job;
 mod metrics;
@@ -23,16 +24,16 @@ mod report;
 mod run;
 mod signals;
 mod status;
+mod summary;
 mod target;
 mod utilisation;
 mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::engine::share_heaps;
@@ -42,6 +43,9 @@ use crate::pipeline::decode::child::serve as serve_decoding;
 use crate::pipeline::decode::isolate::COMMAND as DECODE_COMMAND;
 use crate::telemetry;
 
+use global::{GlobalArgs, LogFormat};
+use summary::Summary;
+
 /// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.
 ///
 /// Start with `tresnet-batch init INPUT --model MODEL`, which writes a job file, then `doctor JOB`, `run JOB` and
@@ -49,38 +53,10 @@ use crate::telemetry;
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 struct Cli {
-    /// The ONNX Runtime library, or the folder that it is in (default: ORT_DYLIB_PATH, beside the program,
-    /// `.runtime/cpu` there or above, the system)
-    #[arg(long, global = true, value_name = "PATH")]
-    onnxruntime: Option<PathBuf>,
-    /// How progress is shown on standard error
-    #[arg(long, global = true, value_enum, default_value_t)]
-    progress: ProgressStyle,
-    /// How standard error is written; TRESNET_BATCH_LOG=info shows more of it
-    #[arg(long, global = true, value_enum, default_value_t)]
-    log_format: LogFormat,
+    #[command(flatten)]
+    global: GlobalArgs,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum ProgressStyle {
-    /// A bar on a terminal, else a line now and then
-    #[default]
-    Auto,
-    /// A line now and then
-    Plain,
-    /// Nothing
-    None,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    /// For a person
-    #[default]
-    Text,
-    /// One JSON object a line, logs, progress and the error alike
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,33 +94,6 @@ enum Command {
     },
 }
 
-/// What a command has to say at its end: fields of the last line, and its failure if it has both.
-struct Summary {
-    fields: Map<String, Value>,
-    failure: Option<Failure>,
-    /// The exit code where there is no failure, if not 0.
-    exit: Option<u8>,
-}
-
-impl Summary {
-    fn new(fields: Value) -> Summary {
-        let fields = match fields {
-            Value::Object(fields) => fields,
-            _ => Map::new(),
-        };
-        Summary { fields, failure: None, exit: None }
-    }
-
-    /// What the process ends with.
-    fn code(&self) -> u8 {
-        self.failure.as_ref().map_or(self.exit.unwrap_or_default(), |failure| failure.exit.code())
-    }
-
-    fn add(&mut self, fields: impl IntoIterator<Item = (&'static str, Value)>) {
-        self.fields.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    }
-}
-
 /// Parses the command line, runs the command, prints its last line, and gives the exit code.
 pub fn main() -> ExitCode {
     share_heaps();
@@ -160,7 +109,7 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let format = match cli.log_format {
+    let format = match cli.global.log_format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
@@ -204,19 +153,22 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start the runtime", error))?;
+    let global = &cli.global;
     let ended = match &cli.command {
         Command::Init(arguments) => runtime.block_on(init::init(arguments)),
-        Command::Run(arguments) => runtime.block_on(run::run(arguments, cli)),
-        Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, cli)),
+        Command::Run(arguments) => runtime.block_on(run::run(arguments, global)),
+        Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, global)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
         Command::Compare(arguments) => runtime.block_on(compare::compare(arguments)),
         Command::Export(arguments) => runtime.block_on(export::export(arguments)),
-        Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, cli.progress)),
+        Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, global.progress)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
-        Command::Bench(bench::BenchCommand::Job(arguments)) => runtime.block_on(bench::bench(arguments, cli)),
-        Command::Bench(bench::BenchCommand::Engine(arguments)) => bench_engine::bench(arguments, cli),
-        Command::Model(command) => runtime.block_on(model::model(command, cli)),
-        Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, cli)),
+        Command::Bench(bench::BenchCommand::Job(arguments)) => {
+            runtime.block_on(bench::bench(arguments, global))
+        }
+        Command::Bench(bench::BenchCommand::Engine(arguments)) => bench_engine::bench(arguments, global),
+        Command::Model(command) => runtime.block_on(model::model(command, global)),
+        Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, global)),
         Command::DecodeProcess { .. } => {
             runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
         }

@@ -12,9 +12,11 @@ use crate::model::{
 };
 use crate::workbench::calibrate::CalibrationOptions;
 
+use super::files;
+use super::global::GlobalArgs;
 use super::print::{count, line};
 use super::quantize::{Half, QuantizeArgs, measure_half};
-use super::{Cli, Summary, files};
+use super::summary::Summary;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
@@ -88,7 +90,7 @@ impl From<PrecisionArg> for Precision {
     }
 }
 
-pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, Failure> {
+pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result<Summary, Failure> {
     match command {
         ModelCommand::Import {
             weights,
@@ -138,9 +140,9 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
                         images: *images as usize,
                         checks: 0,
                         seed: 0,
-                        onnxruntime: cli.onnxruntime.as_deref(),
+                        onnxruntime: global.onnxruntime.as_deref(),
                     };
-                    Some(measure_half(&measuring, cli).await?)
+                    Some(measure_half(&measuring, global).await?)
                 }
                 (Some(_), _) => {
                     let why = "--calibrate goes with `--precision fp16`; int8 is made by `model quantize`";
@@ -169,7 +171,7 @@ pub(super) async fn model(command: &ModelCommand, cli: &Cli) -> Result<Summary, 
             Ok(summary)
         }
         ModelCommand::New { arch, output, classes, seed } => new(arch, output, *classes as usize, *seed),
-        ModelCommand::Quantize(arguments) => super::quantize::run(arguments, cli).await,
+        ModelCommand::Quantize(arguments) => super::quantize::run(arguments, global).await,
         ModelCommand::Inspect { path } if path.extension().is_some_and(|extension| extension == "onnx") => {
             inspect_graph(path)
         }

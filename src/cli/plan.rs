@@ -10,9 +10,11 @@ use crate::job::{Format, FrozenTruth, ResolvedJob, Sets};
 use crate::runner::opened::{Opened, open_job};
 use crate::runner::plan::write_plan;
 
+use super::device;
+use super::global::GlobalArgs;
 use super::job::JobArgs;
 use super::print::{count, line};
-use super::{Cli, Summary, device};
+use super::summary::Summary;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -27,9 +29,9 @@ pub(super) struct PlanArgs {
     write: bool,
 }
 
-pub(super) async fn plan(arguments: &PlanArgs, cli: &Cli) -> Result<Summary, Failure> {
+pub(super) async fn plan(arguments: &PlanArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = arguments.job.overrides();
-    let mut opened = open_job(&arguments.job.invocation(&overrides, cli)?).await?;
+    let mut opened = open_job(&arguments.job.invocation(&overrides, global)?).await?;
     if arguments.write {
         return write(&mut opened, &arguments.job).await;
     }

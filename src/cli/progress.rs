@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::pipeline::progress::{Progress, Snapshot};
 use crate::telemetry::{Format, format};
 
-use super::ProgressStyle;
+use super::global::ProgressStyle;
 use super::print::{count, duration, tell};
 
 const BAR_EVERY: Duration = Duration::from_millis(200);

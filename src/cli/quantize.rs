@@ -9,8 +9,10 @@ use crate::failure::Failure;
 use crate::model::quantize::{Calibration, HALF_LIMIT, to_half};
 use crate::workbench::calibrate::{CalibrationOptions, Compared, Largest, Quantized, largest, quantize};
 
-use super::print::{count, line, note};
-use super::{Cli, ProgressStyle, Summary, files};
+use super::files;
+use super::global::GlobalArgs;
+use super::print::{count, line};
+use super::summary::Summary;
 
 /// Maps left in fp32 that are named; the rest is counted.
 const SHOWN: usize = 5;
@@ -47,7 +49,7 @@ pub(super) struct QuantizeArgs {
     seed: u64,
 }
 
-pub(super) async fn run(arguments: &QuantizeArgs, cli: &Cli) -> Result<Summary, Failure> {
+pub(super) async fn run(arguments: &QuantizeArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let measuring = CalibrationOptions {
         model: &arguments.model,
         config: arguments.config.as_deref(),
@@ -57,9 +59,9 @@ pub(super) async fn run(arguments: &QuantizeArgs, cli: &Cli) -> Result<Summary, 
         images: arguments.images as usize,
         checks: arguments.checks as usize,
         seed: arguments.seed,
-        onnxruntime: cli.onnxruntime.as_deref(),
+        onnxruntime: global.onnxruntime.as_deref(),
     };
-    let quantized = quantize(&measuring, &mut teller(cli)).await?;
+    let quantized = quantize(&measuring, &mut global.notes()).await?;
     files::write(&arguments.output, &quantized.graph)?;
     show(&arguments.output, &quantized);
     let Quantized { graph, arch, calibration, compared, left_out, no_targets } = &quantized;
@@ -124,16 +126,6 @@ fn percent(part: f64) -> String {
     format!("{:.2} %", 100.0 * part)
 }
 
-/// Says on standard error what is being done.
-fn teller(cli: &Cli) -> impl FnMut(&str) + use<> {
-    let is_quiet = cli.progress == ProgressStyle::None;
-    move |doing: &str| {
-        if !is_quiet {
-            note(doing);
-        }
-    }
-}
-
 /// What the maps of a fp16 graph hold over a sample.
 pub(super) struct Half {
     pub calibration: Calibration,
@@ -142,8 +134,11 @@ pub(super) struct Half {
 }
 
 /// Measures which maps fp16 cannot be trusted to hold.
-pub(super) async fn measure_half(measuring: &CalibrationOptions<'_>, cli: &Cli) -> Result<Half, Failure> {
-    let Largest { values, images, left_out } = largest(measuring, &mut teller(cli)).await?;
+pub(super) async fn measure_half(
+    measuring: &CalibrationOptions<'_>,
+    global: &GlobalArgs,
+) -> Result<Half, Failure> {
+    let Largest { values, images, left_out } = largest(measuring, &mut global.notes()).await?;
     if left_out > 0 {
         line(format!("{} images of the sample could not be read or decoded", count(left_out)));
     }

@@ -12,9 +12,9 @@ use crate::job::{JobSpec, ReportFormat};
 use crate::report::{METRICS, Report, SliceBy, Verdict};
 use crate::runner::finish::failed_gates;
 
-use super::Summary;
 use super::gates::{check_gates, parse_gates};
 use super::print::line;
+use super::summary::Summary;
 use super::target::{CommittedOutput, TargetArgs};
 
 #[derive(Debug, Args)]

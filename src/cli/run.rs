@@ -22,11 +22,13 @@ use crate::runner::run::{Ended, run_job};
 use crate::store::Location;
 use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 
+use super::global::GlobalArgs;
 use super::job::JobArgs;
 use super::metrics::{MetricsFile, Writer};
 use super::print::{count, line, note, seconds};
 use super::progress::Display;
-use super::{Cli, Summary, device, signals, utilisation};
+use super::summary::Summary;
+use super::{device, signals, utilisation};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -54,9 +56,9 @@ pub(super) struct RunArgs {
     metrics: Option<PathBuf>,
 }
 
-pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failure> {
+pub(super) async fn run(arguments: &RunArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = arguments.job.overrides();
-    let mut invocation = arguments.job.invocation(&overrides, cli)?;
+    let mut invocation = arguments.job.invocation(&overrides, global)?;
     invocation.share = arguments.worker.or(arguments.parts).unwrap_or(Share::WHOLE);
     let trace = arguments.trace.as_deref().map(begin_trace).transpose()?.unwrap_or_default();
     let progress = Arc::new(Progress::traced(trace.clone()));
@@ -65,10 +67,10 @@ pub(super) async fn run(arguments: &RunArgs, cli: &Cli) -> Result<Summary, Failu
         Writer::start(path, invocation.file, source, share, progress.clone())
     };
     let Some(writer) = arguments.metrics.as_ref().map(writer).transpose()? else {
-        return run_and_show(arguments, cli, invocation, progress, trace, None).await;
+        return run_and_show(arguments, global, invocation, progress, trace, None).await;
     };
     let file = writer.file();
-    let mut ran = run_and_show(arguments, cli, invocation, progress, trace, Some(file)).await;
+    let mut ran = run_and_show(arguments, global, invocation, progress, trace, Some(file)).await;
     let told = writer.end(how_it_ended(&ran));
     if let Ok(summary) = &mut ran {
         summary.add([("metrics", told)]);
@@ -89,7 +91,7 @@ fn how_it_ended(ran: &Result<Summary, Failure>) -> RunEnd {
 
 async fn run_and_show(
     arguments: &RunArgs,
-    cli: &Cli,
+    global: &GlobalArgs,
     mut invocation: Invocation<'_>,
     progress: Arc<Progress>,
     trace: Tracer,
@@ -100,7 +102,7 @@ async fn run_and_show(
     }
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone(), metrics)?;
-    let display = Display::start(progress.clone(), cli.progress);
+    let display = Display::start(progress.clone(), global.progress);
     let ended = run_job(&invocation, progress.clone(), shutdown).await;
     drop(display);
     let last = progress.snapshot();

@@ -10,8 +10,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::failure::Failure;
 use crate::output::Status;
 
-use super::Summary;
 use super::print::{count, duration, line};
+use super::summary::Summary;
 use super::target::TargetArgs;
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobError, JobSpec, Source, load};
-use crate::output::{self, Layout, StandingPart, Success};
+use crate::output::{self, CommittedPart, Layout, Success};
 use crate::store::{Location, Role, Uri};
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ impl TargetArgs {
 pub(super) struct CommittedOutput {
     pub output: Location,
     pub frozen: Frozen,
-    pub parts: Vec<StandingPart>,
+    pub parts: Vec<CommittedPart>,
     /// Whether the output is finished.
     pub complete: bool,
 }
@@ -67,8 +67,8 @@ impl Target {
             Some(success) => success.parts,
             None if partial => {
                 let layout = Layout::new(&frozen.fingerprint);
-                let standing = output::Standing::list(&output, &layout).await?;
-                standing.footers(&output, &layout, &frozen.fingerprint).await?
+                let committed = output::CommittedParts::list(&output, &layout).await?;
+                committed.footers(&output, &layout, &frozen.fingerprint).await?
             }
             None => {
                 return Err(Failure::new(

@@ -11,10 +11,11 @@ use crate::output::Layout;
 use crate::output::verify::{self, Defects, ExpectedJob, Step, Verified};
 use crate::pipeline::progress::Progress;
 
+use super::global::ProgressStyle;
 use super::print::{count, line};
 use super::progress::Display;
+use super::summary::Summary;
 use super::target::TargetArgs;
-use super::{ProgressStyle, Summary};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -30,7 +31,7 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
     let output = &target.output;
     let Some(frozen) = target.frozen().await? else {
         // without its job.json nothing can be held against anything, but it does not look like nothing
-        return match verify::anything_stands(output).await? {
+        return match verify::find_job_file(output).await? {
             None => Err(target.nothing_begun()),
             Some(name) => {
                 let mut defects = Defects::default();

@@ -1,6 +1,5 @@
 //! A folder of images on any store: what belongs to it, in byte order of the key, and how it is read.
 
-use std::sync::Mutex;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
@@ -10,8 +9,10 @@ use crate::sample::{ErrorKind, RowError, Sample};
 use crate::store::{FetchError, Location, Planned};
 
 use super::intake::{Arrival, Intake, Ticket};
-use super::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanSource};
-use super::witness::Witness;
+use super::plan::{
+    LeftOut, LeftOutCounter, Part, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of,
+};
+use super::probe::InputProbe;
 use super::{Dataset, DatasetError, FolderRule, FolderTargets, Glob, NameTruth, PartEnd, ReadError};
 
 /// Extensions that are taken for images; the bytes decide the format.
@@ -27,13 +28,13 @@ pub struct FolderSource {
     targets: Option<NameTruth>,
     /// Which keys are meant, where not all are; and what stands in front of ours in it.
     glob: Option<(Glob, String)>,
-    left_out: Mutex<LeftOut>,
+    left_out: LeftOutCounter,
 }
 
 impl FolderSource {
     /// A folder whose targets are known (or do not matter).
     pub fn new(input: Location, any_extension: bool, targets: Option<NameTruth>) -> Self {
-        FolderSource { input, any_extension, targets, glob: None, left_out: Mutex::default() }
+        FolderSource { input, any_extension, targets, glob: None, left_out: LeftOutCounter::default() }
     }
 
     /// Only the images that a pattern means.
@@ -89,87 +90,66 @@ impl FolderSource {
         Ok(first)
     }
 
-    fn is_meant(&self, key: &str) -> bool {
+    fn matches(&self, key: &str) -> bool {
         self.glob.as_ref().is_none_or(|(glob, front)| match front.is_empty() {
             true => glob.matches(key),
             false => glob.matches(&format!("{front}{key}")),
         })
     }
 
-    fn takes(&self, key: &str) -> Result<(), String> {
-        let name = key.rsplit('/').next().unwrap_or(key);
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-        match extension {
-            _ if self.any_extension => Ok(()),
-            Some(extension) if IMAGE_EXTENSIONS.contains(&extension.as_str()) => Ok(()),
-            Some(extension) if extension.len() <= 12 => Err(format!(".{extension}")),
-            _ => Err("(no extension)".into()),
-        }
+    fn takes(&self, extension: Option<&str>) -> bool {
+        self.any_extension || extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension))
     }
 }
 
 impl PlanSource for FolderSource {
-    fn has_sets(&self) -> bool {
-        self.targets.as_ref().is_some_and(NameTruth::has_sets)
+    fn shape(&self) -> PlanShape<'_> {
+        let sets = self.targets.as_ref().is_some_and(NameTruth::has_sets);
+        PlanShape { sets, ..PlanShape::default() }
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         let tell = |file: crate::store::Unreadable| {
             tracing::warn!(path = file.path, why = file.why, "cannot become a row");
-            if let Ok(mut left_out) = self.left_out.lock() {
-                left_out.unreadable += 1;
-            }
+            self.left_out.count(|left_out| left_out.unreadable += 1);
         };
         // the listing borrows the closure for as long as it runs
         let tell: Box<dyn Fn(crate::store::Unreadable) + Send + Sync + '_> = Box::new(tell);
         let rows = self.input.entries(after.map(|row| row.key.as_str()), tell).map_err(DatasetError::from);
         rows.try_filter_map(move |entry| {
-            if !self.is_meant(&entry.key) {
+            if !self.matches(&entry.key) {
                 return futures::future::ready(Ok(None));
             }
-            let row = match self.takes(&entry.key) {
-                Ok(()) => {
-                    let target = self.targets.as_ref().and_then(|targets| targets.of(&entry.key));
-                    if self.targets.is_some() && target.is_none() {
-                        self.count(|left_out| left_out.without_target += 1);
-                    }
-                    Some(PlanRow {
-                        size: Some(entry.size),
-                        etag: entry.etag,
-                        target,
-                        key: entry.key,
-                        ..PlanRow::default()
-                    })
-                }
-                Err(extension) => {
-                    self.count(|left_out| *left_out.extensions.entry(extension).or_default() += 1);
-                    None
-                }
-            };
-            futures::future::ready(Ok(row))
+            let extension = extension_of(&entry.key);
+            if !self.takes(extension.as_deref()) {
+                self.left_out.count_extension(extension.as_deref());
+                return futures::future::ready(Ok(None));
+            }
+            let target = self.targets.as_ref().and_then(|targets| targets.of(&entry.key));
+            if self.targets.is_some() && target.is_none() {
+                self.left_out.count(|left_out| left_out.without_target += 1);
+            }
+            futures::future::ready(Ok(Some(PlanRow {
+                size: Some(entry.size),
+                etag: entry.etag,
+                target,
+                key: entry.key,
+                ..PlanRow::default()
+            })))
         })
         .boxed()
     }
 
-    fn nothing_there(&self) -> DatasetError {
-        let left_out = self.take_left_out();
+    fn empty_error(&self) -> DatasetError {
         DatasetError::Empty {
             uri: self.input.uri(),
-            left_out: if left_out.is_empty() { String::new() } else { format!(" ({left_out})") },
+            left_out: self.take_left_out().in_brackets(),
             extensions: IMAGE_EXTENSIONS.join(", "),
         }
     }
 
     fn take_left_out(&self) -> LeftOut {
-        self.left_out.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
-    }
-}
-
-impl FolderSource {
-    fn count(&self, change: impl FnOnce(&mut LeftOut)) {
-        if let Ok(mut left_out) = self.left_out.lock() {
-            change(&mut left_out);
-        }
+        self.left_out.take()
     }
 }
 
@@ -178,13 +158,13 @@ pub struct FolderDataset {
     input: Location,
     output: Location,
     max_encoded_bytes: u64,
-    witness: Witness,
+    probe: InputProbe,
 }
 
 impl FolderDataset {
     /// `output` holds the plan; the input's own settings bound the requests in flight.
     pub fn new(input: Location, output: Location, max_encoded_bytes: u64) -> Self {
-        FolderDataset { input, output, max_encoded_bytes, witness: Witness::new() }
+        FolderDataset { input, output, max_encoded_bytes, probe: InputProbe::new() }
     }
 
     async fn fetch(&self, sample: Sample, mut ticket: Box<dyn Ticket>) -> Result<(), ReadError> {
@@ -196,7 +176,7 @@ impl FolderDataset {
         let error = match fetched {
             Ok(fetched) => {
                 let len = fetched.bytes.len() as u64;
-                self.witness.saw(&sample.key, fetched.bytes.len());
+                self.probe.record_read(&sample.key, fetched.bytes.len());
                 if !ticket.fit(len) {
                     ticket.refit(len).await;
                 }
@@ -216,7 +196,7 @@ impl FolderDataset {
             }
             FetchError::NotFound | FetchError::Denied | FetchError::Store(_) => {
                 let denied = matches!(error, FetchError::Denied);
-                if !self.witness.vouches(&self.input, refused).await? {
+                if !self.probe.can_still_read(&self.input, refused).await? {
                     let key = sample.key;
                     return Err(if denied {
                         ReadError::AllDenied { key }
@@ -245,7 +225,7 @@ impl Dataset for FolderDataset {
         Box::pin(async move {
             let samples = part.samples(&self.output).await?;
             let rows = samples.len() as u32;
-            self.witness.look_along(&samples, &self.input).await?;
+            self.probe.probe_part(&samples, &self.input).await?;
             let mut fetches = FuturesUnordered::new();
             for sample in samples {
                 let mut admission = intake.admit(sample.clone(), sample.size);

@@ -5,6 +5,9 @@ use futures::future::BoxFuture;
 
 use crate::sample::{RowError, Sample};
 
+use super::error::ReadError;
+use super::plan::Part;
+
 /// The pipeline takes no more rows; its cause is known elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stop;
@@ -39,4 +42,28 @@ pub trait Ticket: Send {
     fn refit(&mut self, len: u64) -> BoxFuture<'_, ()>;
     /// Hands the image, or why there is none, to the decoders. Never waits.
     fn deliver(self: Box<Self>, image: Result<Arrival, RowError>);
+}
+
+/// How the reading of one part ended well: every ticket was delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PartEnd {
+    /// Rows admitted, errors among them.
+    pub rows: u32,
+    /// Items left out on purpose (links and devices of a tar).
+    pub skipped: u32,
+    /// Inputs that broke half-way and became one error row.
+    pub damaged: u32,
+}
+
+/// A set of images whose plan stands.
+pub trait Dataset: Send + Sync {
+    /// Reads one part in order, a row of the intake for each of its samples.
+    ///
+    /// # Errors
+    /// A fault that belongs to no single image. The caller must then forget the part: it is not committed.
+    fn read<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>>;
 }

@@ -1,11 +1,9 @@
 //! Objects that hold many images each: those of a folder that end as they should, or those that a pattern names.
 
-use std::sync::Mutex;
-
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::DatasetError;
-use crate::dataset::plan::{LeftOut, PlanRow};
+use crate::dataset::plan::{LeftOut, LeftOutCounter, PlanRow, extension_of};
 use crate::store::{Location, StoreError, Unreadable};
 
 use super::braces::expand;
@@ -23,7 +21,7 @@ pub(super) struct Objects {
     names: Option<Vec<String>>,
     /// Which of the folder are meant, where the job gives a pattern with stars.
     glob: Option<Glob>,
-    left_out: Mutex<LeftOut>,
+    left_out: LeftOutCounter,
 }
 
 /// An address of such objects as its folder and the names below it: `s3://b/train/{000..150}.tar` is
@@ -76,7 +74,7 @@ impl Objects {
         for name in names.iter().flatten() {
             input.check_key(name)?;
         }
-        Ok(Objects { input, extension, names, glob, left_out: Mutex::default() })
+        Ok(Objects { input, extension, names, glob, left_out: LeftOutCounter::default() })
     }
 
     /// Where they lie.
@@ -85,11 +83,11 @@ impl Objects {
     }
 
     /// The names of some of them, for whoever asks whether the input is still there.
-    pub async fn some(&self, many: usize) -> Result<Vec<String>, DatasetError> {
+    pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         match &self.names {
-            Some(names) => Ok(names.iter().step_by(names.len().div_ceil(many).max(1)).cloned().collect()),
+            Some(names) => Ok(names.iter().step_by(names.len().div_ceil(count).max(1)).cloned().collect()),
             None => {
-                let rows = self.rows(None).take(many).map_ok(|row| row.key).try_collect().await;
+                let rows = self.rows(None).take(count).map_ok(|row| row.key).try_collect().await;
                 drop(self.take_left_out());
                 rows
             }
@@ -121,12 +119,6 @@ impl Objects {
             .boxed()
     }
 
-    fn count(&self, change: impl FnOnce(&mut LeftOut)) {
-        if let Ok(mut left_out) = self.left_out.lock() {
-            change(&mut left_out);
-        }
-    }
-
     /// The objects behind `after`, in order.
     pub fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         if let Some(names) = &self.names {
@@ -134,21 +126,17 @@ impl Objects {
         }
         let tell: Box<dyn Fn(Unreadable) + Send + Sync + '_> = Box::new(|file: Unreadable| {
             tracing::warn!(path = file.path, why = file.why, "cannot be read");
-            self.count(|left_out| left_out.unreadable += 1);
+            self.left_out.count(|left_out| left_out.unreadable += 1);
         });
         let entries = self.input.entries(after, tell);
         entries
             .map_err(DatasetError::from)
             .try_filter_map(|entry| {
-                let name = entry.key.rsplit('/').next().unwrap_or(&entry.key);
-                let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+                let extension = extension_of(&entry.key);
                 let meant = self.glob.as_ref().is_none_or(|glob| glob.matches(&entry.key));
                 let wanted = meant && extension.as_deref() == Some(self.extension);
                 if meant && !wanted {
-                    let extension = extension.filter(|extension| extension.len() <= 12);
-                    let extension =
-                        extension.map_or("(no extension)".into(), |extension| format!(".{extension}"));
-                    self.count(|left_out| *left_out.extensions.entry(extension).or_default() += 1);
+                    self.left_out.count_extension(extension.as_deref());
                 }
                 let row = wanted.then(|| PlanRow {
                     key: entry.key,
@@ -163,16 +151,15 @@ impl Objects {
 
     /// What was left out since the last call.
     pub fn take_left_out(&self) -> LeftOut {
-        self.left_out.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
+        self.left_out.take()
     }
 
     /// The error for a folder without any.
-    pub fn nothing_there(&self) -> DatasetError {
-        let left_out = self.take_left_out();
+    pub fn empty_error(&self) -> DatasetError {
         DatasetError::Nothing {
             what: format!(".{} file", self.extension),
             uri: self.input.uri(),
-            left_out: if left_out.is_empty() { String::new() } else { format!(" ({left_out})") },
+            left_out: self.take_left_out().in_brackets(),
         }
     }
 }

@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use crate::failure::{Exit, Failure};
-use crate::output::{Cursor, StandingPart, schema_of};
+use crate::output::{CommittedPart, Cursor, schema_of};
 use crate::report::compare::{
     CompareError, CompareOptions, ComparisonReport, Flip, JoinMethod, KeyTable, PairSums,
 };
@@ -118,7 +118,8 @@ fn same_view(a: ReportInput<'_>, b: ReportInput<'_>, views: &[RowView<'_>; 2]) -
 
 /// How the rows of two outputs find each other.
 async fn method(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<JoinMethod, Failure> {
-    let same = |(a, b): (&StandingPart, &StandingPart)| a.id == b.id && a.plan == b.plan && a.rows == b.rows;
+    let same =
+        |(a, b): (&CommittedPart, &CommittedPart)| a.id == b.id && a.plan == b.plan && a.rows == b.rows;
     if a.parts.len() == b.parts.len() && a.parts.iter().zip(b.parts).all(same) {
         return Ok(JoinMethod::SamePlan);
     }

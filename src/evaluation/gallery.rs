@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::image::{self, Decoder};
-use crate::output::StandingPart;
+use crate::output::CommittedPart;
 use crate::pipeline::decode::fault::guarded;
 use crate::pipeline::failed::FailedImage;
 use crate::report::WorstRows;
@@ -30,7 +30,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The output cannot be read.
 pub(crate) async fn failed_images(
     output: &Location,
-    parts: &[StandingPart],
+    parts: &[CommittedPart],
     worst: &WorstRows,
     most: usize,
 ) -> Result<Vec<FailedImage>, Failure> {

@@ -7,7 +7,7 @@ use arrow::datatypes::Int64Type;
 
 use crate::failure::Failure;
 use crate::ids::PartId;
-use crate::output::{OutputError, StandingPart};
+use crate::output::{CommittedPart, OutputError};
 use crate::store::{Location, ParquetObject};
 
 /// A row that is to be shown.
@@ -30,7 +30,7 @@ pub(crate) struct ImageRow {
 /// The output cannot be read.
 pub(super) async fn image_rows(
     output: &Location,
-    parts: &[StandingPart],
+    parts: &[CommittedPart],
     numbers: &[u64],
 ) -> Result<HashMap<u64, ImageRow>, Failure> {
     const COLUMNS: [&str; 6] = ["row_id", "key", "etag", "size", "error_kind", "error_message"];
@@ -68,7 +68,7 @@ pub(super) async fn image_rows(
     Ok(found)
 }
 
-fn wanted(batch: &RecordBatch, at: usize, number: u64, part: &StandingPart) -> Option<ImageRow> {
+fn wanted(batch: &RecordBatch, at: usize, number: u64, part: &CommittedPart) -> Option<ImageRow> {
     let text = |name: &str| {
         let column = batch.column_by_name(name)?.as_string_opt::<i32>()?;
         Some(column.is_valid(at).then(|| column.value(at).to_owned()))

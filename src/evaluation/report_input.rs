@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::job::Frozen;
-use crate::output::StandingPart;
+use crate::output::CommittedPart;
 use crate::report::{Classes, Provenance};
 use crate::store::{Location, Settings};
 use crate::telemetry::clock::now;
@@ -18,7 +18,7 @@ pub struct ReportInput<'a> {
     /// Its job.
     pub frozen: &'a Frozen,
     /// Its parts.
-    pub parts: &'a [StandingPart],
+    pub parts: &'a [CommittedPart],
     /// Whether these are all of them.
     pub complete: bool,
     /// How the input's store is used, for the pictures of a page.
@@ -54,7 +54,7 @@ impl ReportInput<'_> {
     /// Where the rows come from.
     pub(crate) fn provenance(&self) -> Provenance {
         let ReportInput { output, frozen, parts, complete, .. } = *self;
-        let each = |of: fn(&StandingPart) -> &String| {
+        let each = |of: fn(&CommittedPart) -> &String| {
             let named: BTreeSet<&String> = parts.iter().map(of).filter(|name| !name.is_empty()).collect();
             named.into_iter().cloned().collect::<Vec<_>>()
         };

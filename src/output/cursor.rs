@@ -6,14 +6,14 @@ use arrow::error::ArrowError;
 
 use crate::store::{Location, ParquetObject};
 
-use super::{OutputError, StandingPart};
+use super::{CommittedPart, OutputError};
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// Reads parts in plan order. Of the part in hand the encoded columns are held, and one decoded batch.
 pub struct Cursor<'a> {
     output: &'a Location,
-    parts: std::slice::Iter<'a, StandingPart>,
+    parts: std::slice::Iter<'a, CommittedPart>,
     columns: Vec<String>,
     batch_rows: usize,
     object: Option<ParquetObject>,
@@ -28,7 +28,7 @@ impl<'a> Cursor<'a> {
     /// Before the first row; nothing is read yet. Columns that a part does not have are left out.
     pub fn new(
         output: &'a Location,
-        parts: &'a [StandingPart],
+        parts: &'a [CommittedPart],
         columns: Vec<String>,
         batch_rows: usize,
     ) -> Self {
@@ -115,7 +115,7 @@ impl<'a> Cursor<'a> {
 ///
 /// # Errors
 /// The store's, and those of a damaged part.
-pub async fn schema_of(output: &Location, parts: &[StandingPart]) -> Result<Option<SchemaRef>, OutputError> {
+pub async fn schema_of(output: &Location, parts: &[CommittedPart]) -> Result<Option<SchemaRef>, OutputError> {
     let Some(part) = parts.first() else { return Ok(None) };
     let object = ParquetObject::open_sized(output, &part.name, part.size).await?;
     Ok(Some(object.schema()?))

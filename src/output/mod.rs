@@ -3,6 +3,7 @@
 //! A part file is encoded whole in memory and written by one conditional PUT; that PUT is the commit. Nothing
 //! here overwrites or deletes what decides rows.
 
+mod committed;
 mod cursor;
 pub mod export;
 mod layout;
@@ -10,19 +11,18 @@ mod part;
 mod ranges;
 mod rows;
 mod schema;
-mod standing;
 mod status;
 mod success;
 pub mod verify;
 
+pub use committed::{CommittedPart, CommittedParts, PartTime, read_rows};
 pub use cursor::{Cursor, schema_of};
 pub use export::timm::csv_cell;
 pub use layout::Layout;
-pub use part::{Assembler, EncodedPart, PartContext, PartFile, commit, encode, error_rows};
+pub use part::{Assembler, EncodedPart, PartContext, PartFile, PartFooter, commit, encode, error_rows};
 pub use ranges::Ranges;
 pub use rows::{Odds, Predictions};
 pub use schema::{Activation, COLUMNS, Embedding, Options};
-pub use standing::{PartTime, Standing, StandingPart, read_rows};
 pub use status::Status;
 pub use success::{Success, Totals};
 

@@ -33,6 +33,21 @@ pub struct PartContext {
     pub compress: bool,
 }
 
+/// What the footer of one part reports beside the counts of its rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PartFooter<'a> {
+    /// Part id.
+    pub id: PartId,
+    /// Row id of its first row.
+    pub first_row: i64,
+    /// Hash of its rows in the plan.
+    pub plan: &'a str,
+    /// How reading it ended.
+    pub end: PartEnd,
+    /// When it was made.
+    pub time: PartTime,
+}
+
 /// Collects the record batches of one part in any order and gives them back in plan order.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -121,17 +136,13 @@ pub fn error_rows(batch: &RecordBatch) -> BTreeMap<String, u64> {
     kinds
 }
 
-/// Encodes the rows of a part. `first_row` and `plan` identify it in the footer; `end` says how
-/// reading it ended, `time` when it was made.
+/// Encodes the rows of a part as a Parquet file in memory.
 pub fn encode(
     context: &PartContext,
-    id: PartId,
-    first_row: i64,
-    plan: &str,
-    end: PartEnd,
-    time: PartTime,
+    footer: PartFooter<'_>,
     batches: &[RecordBatch],
 ) -> Result<EncodedPart, OutputError> {
+    let PartFooter { id, first_row, plan, end, time } = footer;
     let encode = |error: parquet::errors::ParquetError| OutputError::Encode(error.to_string());
     let rows: u32 = batches.iter().map(|batch| batch.num_rows() as u32).sum();
     let mut errors: BTreeMap<String, u64> = BTreeMap::new();
@@ -224,7 +235,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("embedding", Arc::new(list) as ArrayRef)]).unwrap();
         let context = PartContext { schema: batch.schema(), pairs: Vec::new(), compress };
         let end = PartEnd { rows: 2, ..PartEnd::default() };
-        let part = encode(&context, PartId(0), 0, "", end, PartTime::default(), &[batch]).unwrap();
+        let part = encode(&context, PartFooter { end, ..PartFooter::default() }, &[batch]).unwrap();
         let reader = SerializedFileReader::new(part.bytes).unwrap();
         let column = reader.metadata().row_group(0).column(0);
         (column.encodings().collect(), column.compression())

@@ -159,7 +159,7 @@ impl Options {
         let odds = Odds::of(logits, self.activation);
         let classes = odds.best(self.top_k);
         let top = classes.into_iter().map(|class| (class as i32, odds.probability(class))).collect();
-        Ranked { top, target: target.and_then(|target| odds.standing(target)) }
+        Ranked { top, target: target.and_then(|target| odds.of_target(target)) }
     }
 
     fn embedding_column(&self, values: &[f32], valid: &NullBuffer) -> Result<Option<ArrayRef>, OutputError> {
@@ -212,7 +212,7 @@ impl<'a> Odds<'a> {
     }
 
     /// Probability of the best class of a target, and its rank from 1; `None` where it has no class.
-    pub fn standing(&self, target: &Target) -> Option<(f32, i32)> {
+    pub fn of_target(&self, target: &Target) -> Option<(f32, i32)> {
         let classes = target.classes().iter().filter_map(|class| usize::try_from(*class).ok());
         let classes = classes.filter(|class| *class < self.logits.len());
         let class = classes.min_by(|a, b| self.better(*a, *b))?;

@@ -12,8 +12,8 @@ use crate::failure::Failure;
 use crate::ids::PartId;
 use crate::store::{Dated, Location, ParquetObject, StoreError};
 
-use super::standing::{FOOTERS_AT_ONCE, footer};
-use super::{Layout, OutputError, Ranges, StandingPart, Success};
+use super::committed::{FOOTERS_AT_ONCE, footer};
+use super::{CommittedPart, Layout, OutputError, Ranges, Success};
 
 /// The rate is that of the last minutes of activity.
 const WINDOW: Duration = Duration::from_secs(600);
@@ -79,11 +79,11 @@ impl Status {
             finished: success.as_ref().map(|success| success.finished.clone()),
             ..Status::default()
         };
-        let mut standing = BTreeMap::new();
+        let mut committed = BTreeMap::new();
         for file in output.dated_files("").await.map_err(OutputError::from)? {
             match layout.part_id(&file.key) {
                 Some(id) => {
-                    standing.insert(id, file);
+                    committed.insert(id, file);
                 }
                 None if Layout::looks_like_part(&file.key) => {
                     status.is_strange(format!("`{}` belongs to another job", file.key));
@@ -91,13 +91,13 @@ impl Status {
                 None => {}
             }
         }
-        status.plan(output, &standing).await?;
-        status.parts(output, &layout, fingerprint, &standing, success).await?;
+        status.plan(output, &committed).await?;
+        status.parts(output, &layout, fingerprint, &committed, success).await?;
         Ok(status)
     }
 
     /// Counts the plan as far as it stands.
-    async fn plan(&mut self, output: &Location, standing: &BTreeMap<PartId, Dated>) -> Result<(), Failure> {
+    async fn plan(&mut self, output: &Location, committed: &BTreeMap<PartId, Dated>) -> Result<(), Failure> {
         let files = output.files(Layout::PLAN).await.map_err(OutputError::from)?;
         let mut indices: Vec<u32> =
             files.iter().filter_map(|file| Layout::segment_index(&file.key)).collect();
@@ -119,7 +119,7 @@ impl Status {
                 self.planned_rows += head.rows();
             }
             for id in head.first_part.and_after().take(head.parts.len()) {
-                if !standing.contains_key(&id) {
+                if !committed.contains_key(&id) {
                     self.missing.push(id);
                 }
             }
@@ -133,12 +133,12 @@ impl Status {
         output: &Location,
         layout: &Layout,
         fingerprint: &str,
-        standing: &BTreeMap<PartId, Dated>,
+        committed: &BTreeMap<PartId, Dated>,
         success: Option<Success>,
     ) -> Result<(), Failure> {
-        let known: BTreeMap<PartId, StandingPart> =
+        let known: BTreeMap<PartId, CommittedPart> =
             success.into_iter().flat_map(|success| success.parts).map(|part| (part.id, part)).collect();
-        let reads = standing.iter().map(|(&id, file)| {
+        let reads = committed.iter().map(|(&id, file)| {
             let known = known.get(&id).filter(|part| part.size == file.size && part.name == file.key);
             async move { (file, look(output, layout, fingerprint, id, file.size, known).await) }
         });
@@ -188,8 +188,8 @@ async fn look(
     fingerprint: &str,
     id: PartId,
     size: u64,
-    known: Option<&StandingPart>,
-) -> Result<(StandingPart, BTreeMap<String, u64>), OutputError> {
+    known: Option<&CommittedPart>,
+) -> Result<(CommittedPart, BTreeMap<String, u64>), OutputError> {
     let (part, object) = match known {
         Some(part) if part.rows == part.ok => return Ok((part.clone(), BTreeMap::new())),
         Some(part) => (part.clone(), ParquetObject::open_sized(output, &part.name, size).await?),

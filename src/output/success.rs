@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::LeftOut;
 use crate::store::Location;
 
-use super::{Layout, OutputError, StandingPart};
+use super::{CommittedPart, Layout, OutputError};
 
 /// Rows by how they ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Success {
     /// Numbers that `[report] require` can name.
     pub metrics: BTreeMap<String, f64>,
     /// Every part.
-    pub parts: Vec<StandingPart>,
+    pub parts: Vec<CommittedPart>,
 }
 
 impl Success {

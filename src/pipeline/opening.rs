@@ -7,14 +7,14 @@ use tokio::time::{Duration, Instant};
 use crate::dataset::{LeftOut, Part, Segment};
 use crate::failure::{Exit, Failure};
 use crate::ids::PartId;
-use crate::output::{Layout, Standing};
+use crate::output::{CommittedParts, Layout};
 use crate::store::Location;
 
 use super::share::Share;
 
-/// The list of standing parts is read again before a part is opened when it is older than this: another
+/// The list of committed parts is read again before a part is opened when it is older than this: another
 /// process may be at work on the same share.
-const STANDING_AGE: Duration = Duration::from_secs(30);
+const LISTING_AGE: Duration = Duration::from_secs(30);
 
 /// A part as it was planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Opening {
     share: Share,
     output: Location,
     layout: Layout,
-    standing: BTreeSet<PartId>,
+    committed: BTreeSet<PartId>,
     listed: Instant,
     /// The plan so far.
     pub plan: Plan,
@@ -51,12 +51,12 @@ pub struct Opening {
 impl Opening {
     /// Reads what stands on the output; on local disk, a part file that is not whole is removed and done again.
     pub async fn begin(share: Share, output: Location, layout: Layout) -> Result<Opening, Failure> {
-        let mut standing = Standing::list(&output, &layout).await?;
-        for name in standing.drop_torn(&output, &layout).await? {
+        let mut committed = CommittedParts::list(&output, &layout).await?;
+        for name in committed.drop_torn(&output, &layout).await? {
             tracing::warn!(name, "is not whole: its part is done again");
         }
-        let standing = standing.parts.into_keys().collect();
-        Ok(Opening { share, output, layout, standing, listed: Instant::now(), plan: Plan::default() })
+        let committed = committed.parts.into_keys().collect();
+        Ok(Opening { share, output, layout, committed, listed: Instant::now(), plan: Plan::default() })
     }
 
     /// Takes the next segment to the books, and gives this process's parts of it: (those to do, those done).
@@ -68,17 +68,17 @@ impl Opening {
             .parts
             .extend(parts.iter().map(|part| PlannedPart { rows: part.rows, plan: part.plan.clone() }));
         let own = parts.into_iter().filter(|part| self.share.takes(part.id));
-        own.partition(|part| !self.standing.contains(&part.id))
+        own.partition(|part| !self.committed.contains(&part.id))
     }
 
     /// True where the part still does not stand, by a list that is not old.
     pub async fn is_missing(&mut self, part: &Part) -> Result<bool, Failure> {
-        if self.listed.elapsed() > STANDING_AGE {
-            let now = Standing::list(&self.output, &self.layout).await?;
-            self.standing = now.parts.into_keys().collect();
+        if self.listed.elapsed() > LISTING_AGE {
+            let now = CommittedParts::list(&self.output, &self.layout).await?;
+            self.committed = now.parts.into_keys().collect();
             self.listed = Instant::now();
         }
-        Ok(!self.standing.contains(&part.id))
+        Ok(!self.committed.contains(&part.id))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::dataset::{Intake, Part, PartEnd, ReadError};
 use crate::failure::{Exit, Failure};
 use crate::ids::{AttemptId, PartId};
-use crate::output::{self, PartFile, PartTime};
+use crate::output::{self, PartFile, PartFooter, PartTime};
 use crate::sample::{RowError, Sample};
 use crate::telemetry::trace::Fact;
 
@@ -39,7 +39,8 @@ pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Fa
     let progress = shared.progress.clone();
     let encode = move || {
         let began = Instant::now();
-        let encoded = output::encode(&context, id, first_row, &plan, end, time, &batches);
+        let footer = PartFooter { id, first_row, plan: &plan, end, time };
+        let encoded = output::encode(&context, footer, &batches);
         progress.meters.encode.since(began);
         encoded
     };

@@ -215,9 +215,9 @@ async fn work(
     let mut handles = BTreeMap::new();
     let mut first = true;
     'segments: while let Some(segment) = segments.recv().await {
-        let (missing, standing) = opening.segment(&segment);
-        shared.progress.resume(standing.iter().map(|part| part.rows.map_or(0, u64::from)).sum());
-        shared.progress.resume_parts(standing.len() as u64);
+        let (missing, done) = opening.segment(&segment);
+        shared.progress.resume(done.iter().map(|part| part.rows.map_or(0, u64::from)).sum());
+        shared.progress.resume_parts(done.len() as u64);
         for part in missing {
             let permit = tokio::select! {
                 biased;

@@ -52,7 +52,7 @@ mod tests {
     use super::super::testing::{TestRow, batch};
     use super::super::{Accumulator, Classes, Extras, Gate, Provenance, SliceBy, Throughput};
     use super::*;
-    use crate::output::StandingPart;
+    use crate::output::CommittedPart;
 
     /// Every path of an object, without the numbers of lists and the names of maps that data makes.
     fn paths(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
@@ -75,7 +75,7 @@ mod tests {
         let row = TestRow::ok(0, &[0, 1]).rank(1).probs(&[0.9, 0.1]).target_prob(0.9).image("jpeg", 640, 480);
         accumulator.push(&batch(&[row, TestRow::ok(1, &[0, 1]), TestRow::error("limit")])).unwrap();
         let mut report = accumulator.finish(Provenance::default());
-        report.throughput = Throughput::of(&[StandingPart { rows: 3, ..StandingPart::default() }]);
+        report.throughput = Throughput::of(&[CommittedPart { rows: 3, ..CommittedPart::default() }]);
         let verdicts = [Gate::parse("top1 >= 50").unwrap().check(&report.metrics())];
         let text = report.to_json(&verdicts).unwrap();
         assert!(text.ends_with("}\n"));

@@ -82,7 +82,7 @@ impl TargetReplacement {
             });
             let beyond = || {
                 let (activation, logits) = logits.as_ref()?;
-                let (prob, rank) = Odds::of(logits.row(row)?, *activation).standing(target.as_ref()?)?;
+                let (prob, rank) = Odds::of(logits.row(row)?, *activation).of_target(target.as_ref()?)?;
                 Some((Some(prob), rank))
             };
             let standing = in_list.or_else(beyond);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::output::{PartTime, Ranges, StandingPart};
+use crate::output::{CommittedPart, PartTime, Ranges};
 
 /// Images by the time in which any part was under way. Pauses between runs do not count, and several workers at the
 /// same time count once, as far as their clocks agree.
@@ -39,11 +39,11 @@ pub struct ProviderShare {
 
 impl Throughput {
     /// `None` without parts. `parts` are in the order of their ids.
-    pub fn of(parts: &[StandingPart]) -> Option<Self> {
+    pub fn of(parts: &[CommittedPart]) -> Option<Self> {
         if parts.is_empty() {
             return None;
         }
-        let mut by_provider: BTreeMap<&str, Vec<&StandingPart>> = BTreeMap::new();
+        let mut by_provider: BTreeMap<&str, Vec<&CommittedPart>> = BTreeMap::new();
         for part in parts {
             by_provider.entry(&part.provider).or_default().push(part);
         }
@@ -72,7 +72,7 @@ fn per_second(rows: u64, seconds: f64) -> Option<f64> {
 }
 
 /// Rows of the parts that say their time, and the length of the union of their times.
-fn rate<'a>(parts: impl Iterator<Item = &'a StandingPart>) -> (u64, f64) {
+fn rate<'a>(parts: impl Iterator<Item = &'a CommittedPart>) -> (u64, f64) {
     let timed: Vec<(PartTime, u64)> = parts.filter_map(|part| Some((part.time?, part.rows))).collect();
     let mut times: Vec<PartTime> = timed.iter().map(|(time, _)| *time).collect();
     times.sort_unstable_by_key(|time| time.started);
@@ -89,8 +89,8 @@ mod tests {
     use super::*;
     use crate::ids::PartId;
 
-    fn part(id: u32, provider: &str, time: Option<(u64, u64)>) -> StandingPart {
-        StandingPart {
+    fn part(id: u32, provider: &str, time: Option<(u64, u64)>) -> CommittedPart {
+        CommittedPart {
             id: PartId(id),
             name: format!("part-{id}"),
             size: 1,

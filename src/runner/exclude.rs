@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::{ExcludedOutput, Format, Frozen, JobError};
-use crate::output::{StandingPart, Success};
+use crate::output::{CommittedPart, Success};
 use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 
@@ -83,7 +83,7 @@ enum PartOf {
 /// One output whose images are left out.
 struct DoneOutput {
     output: Location,
-    parts: Vec<StandingPart>,
+    parts: Vec<CommittedPart>,
     /// What its keys begin with that the keys being planned do not.
     cut: String,
     /// What the keys being planned begin with that its keys do not.
@@ -186,7 +186,7 @@ fn done_rows(batch: &RecordBatch) -> Option<Vec<DoneRow>> {
 }
 
 impl DoneOutput {
-    async fn part(&self, part: &StandingPart) -> Result<Vec<DoneImage>, DatasetError> {
+    async fn part(&self, part: &CommittedPart) -> Result<Vec<DoneImage>, DatasetError> {
         let object = ParquetObject::open_sized(&self.output, &part.name, part.size).await?;
         let mut rows = Vec::new();
         for group in 0..object.groups() {

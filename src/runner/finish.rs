@@ -7,7 +7,7 @@ use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::ids::PartId;
 use crate::job::{Frozen, PROTOCOL, ReportFormat};
-use crate::output::{Layout, OutputError, Standing, StandingPart, Success, Totals};
+use crate::output::{CommittedPart, CommittedParts, Layout, OutputError, Success, Totals};
 use crate::report::{Gate, Metrics, Report, ReportError, Verdict};
 use crate::store::{Location, Settings};
 use crate::telemetry;
@@ -83,9 +83,9 @@ pub async fn finish(
     if !is_whole {
         return Ok(Outcome::PartsMissing { missing: None });
     }
-    let standing = Standing::list(output, layout).await?;
+    let committed = CommittedParts::list(output, layout).await?;
     let expected: BTreeSet<PartId> = PartId(0).and_after().take(planned.len()).collect();
-    let found: BTreeSet<PartId> = standing.parts.keys().copied().collect();
+    let found: BTreeSet<PartId> = committed.parts.keys().copied().collect();
     if let Some(extra) = found.difference(&expected).next() {
         let why = format!("is not in the plan, which ends before part {}", planned.len());
         return Err(OutputError::Foreign { name: layout.part(*extra), why }.into());
@@ -94,7 +94,7 @@ pub async fn finish(
         return Ok(Outcome::PartsMissing { missing: Some(expected.len() - found.len()) });
     }
     output.sweep_drafts(&Layout::FOLDERS, Duration::ZERO).await?;
-    let parts = standing.footers(output, layout, &frozen.fingerprint).await?;
+    let parts = committed.footers(output, layout, &frozen.fingerprint).await?;
     for (part, planned) in parts.iter().zip(&planned) {
         if part.plan != planned.plan || planned.rows.is_some_and(|rows| part.rows != u64::from(rows)) {
             let why = "holds other rows than the plan".into();
@@ -102,7 +102,7 @@ pub async fn finish(
         }
     }
     let totals = totals(&parts);
-    let rows = |(part, planned): (&StandingPart, &PlannedPart)| planned.rows.map_or(part.rows, u64::from);
+    let rows = |(part, planned): (&CommittedPart, &PlannedPart)| planned.rows.map_or(part.rows, u64::from);
     let planned_rows: u64 = parts.iter().zip(&planned).map(rows).sum();
     let damaged = parts.iter().map(|part| part.damaged).sum();
     if planned_rows != totals.ok + totals.error {
@@ -148,7 +148,7 @@ pub async fn finish(
 }
 
 /// Rows of these parts.
-pub fn totals(parts: &[StandingPart]) -> Totals {
+pub fn totals(parts: &[CommittedPart]) -> Totals {
     let planned = parts.iter().map(|part| part.rows).sum();
     let ok = parts.iter().map(|part| part.ok).sum();
     Totals { planned, ok, error: planned - ok }

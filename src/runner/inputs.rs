@@ -178,7 +178,7 @@ impl Input {
                     carried: job.rows.carried.clone(),
                     most_rows: job.most_rows(),
                 };
-                let others = self.shards()?.some(WITNESSES).await?;
+                let others = self.shards()?.some_keys(WITNESSES).await?;
                 Arc::new(ShardDataset::new(input, output, options, others))
             }
             Format::Parquet => {
@@ -187,7 +187,7 @@ impl Input {
                     targets: self.truth(job, None),
                     carried: job.rows.carried.clone(),
                 };
-                let others = self.files(job)?.some(WITNESSES).await?;
+                let others = self.files(job)?.some_keys(WITNESSES).await?;
                 Arc::new(ParquetDataset::new(input, output, options, others))
             }
             Format::Folder | Format::Manifest => {
@@ -213,6 +213,6 @@ async fn open_truth(
 pub(crate) async fn any_row(source: &dyn PlanSource) -> Result<(), Failure> {
     match source.rows(None).try_next().await? {
         Some(_) => Ok(()),
-        None => Err(source.nothing_there().into()),
+        None => Err(source.empty_error().into()),
     }
 }

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use crate::dataset::{CarriedColumn, DatasetError};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, Role, Window};
 
+use super::kind::{KEY_COLUMNS, Kind, TARGET_COLUMNS};
 use super::lines::{Lines, Record, csv_fields};
-use super::{KEY_COLUMNS, Kind, TARGET_COLUMNS};
 
 /// Bytes of one ranged read.
 const WINDOW: u64 = 8 << 20;

@@ -8,7 +8,7 @@ use crate::dataset::carried::{self, CarriedColumn};
 use crate::sample::Value;
 
 use super::file::Places;
-use super::{KEY_COLUMNS, TARGET_COLUMNS};
+use super::kind::{KEY_COLUMNS, TARGET_COLUMNS};
 
 /// A row as it is written.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Mutex;
 
 use futures::stream::{BoxStream, StreamExt, try_unfold};
 use sha2::{Digest, Sha256};
 
-use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanSource};
+use crate::dataset::plan::{LeftOut, LeftOutCounter, PlanPosition, PlanRow, PlanShape, PlanSource};
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
 use crate::store::Location;
 
-use super::Kind;
 use super::file::{Manifest, Places, Records};
+use super::kind::Kind;
 use super::rows::{Row, from_batch, from_fields, from_json, from_line};
 
 /// The planning side of a manifest.
@@ -22,7 +21,7 @@ pub struct ManifestSource {
     /// Where targets come from, if from anywhere.
     targets: Option<Truth>,
     carried: Vec<CarriedColumn>,
-    left_out: Mutex<LeftOut>,
+    left_out: LeftOutCounter,
 }
 
 impl ManifestSource {
@@ -33,7 +32,7 @@ impl ManifestSource {
         targets: Option<Truth>,
         carried: Vec<CarriedColumn>,
     ) -> Self {
-        ManifestSource { manifest, input, targets, carried, left_out: Mutex::default() }
+        ManifestSource { manifest, input, targets, carried, left_out: LeftOutCounter::default() }
     }
 
     async fn walk(&self, after: Option<String>) -> Result<Walk<'_>, DatasetError> {
@@ -167,11 +166,8 @@ impl Walk<'_> {
                 }
                 Some(Truth::Named(truth)) => truth.of(&key),
             };
-            if source.targets.is_some()
-                && target.is_none()
-                && let Ok(mut left_out) = source.left_out.lock()
-            {
-                left_out.without_target += 1;
+            if source.targets.is_some() && target.is_none() {
+                source.left_out.count(|left_out| left_out.without_target += 1);
             }
             return Ok(Some(PlanRow { key, target, carried: row.carried, ..PlanRow::default() }));
         }
@@ -190,12 +186,9 @@ fn hash(key: &str) -> [u8; 16] {
 }
 
 impl PlanSource for ManifestSource {
-    fn carried(&self) -> &[CarriedColumn] {
-        &self.carried
-    }
-
-    fn has_sets(&self) -> bool {
-        self.targets.as_ref().is_some_and(Truth::has_sets)
+    fn shape(&self) -> PlanShape<'_> {
+        let sets = self.targets.as_ref().is_some_and(Truth::has_sets);
+        PlanShape { carried: &self.carried, sets, ..PlanShape::default() }
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
@@ -213,10 +206,10 @@ impl PlanSource for ManifestSource {
     }
 
     fn take_left_out(&self) -> LeftOut {
-        self.left_out.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
+        self.left_out.take()
     }
 
-    fn nothing_there(&self) -> DatasetError {
+    fn empty_error(&self) -> DatasetError {
         DatasetError::Nothing {
             what: "image".into(),
             uri: self.manifest.uri.clone(),

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use crate::dataset::carried::{self, CarriedColumn};
 use crate::dataset::intake::{Arrival, Intake};
 use crate::dataset::plan::{Part, PlanRow, RowGroup};
-use crate::dataset::witness::Witness;
+use crate::dataset::probe::InputProbe;
 use crate::dataset::{Dataset, DatasetError, PartEnd, ReadError, Truth};
 use crate::sample::{ErrorKind, RowError, Sample, Target};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
@@ -37,7 +37,7 @@ pub struct ParquetDataset {
     output: Location,
     options: ParquetOptions,
     others: Vec<String>,
-    witness: Witness,
+    probe: InputProbe,
 }
 
 /// One row group that is being read.
@@ -68,7 +68,7 @@ fn corrupt(why: impl std::fmt::Display) -> Fault {
 impl ParquetDataset {
     /// `output` holds the plan; `others` are files that tell whether the input as a whole can be read.
     pub fn new(input: Location, output: Location, options: ParquetOptions, others: Vec<String>) -> Self {
-        ParquetDataset { input, output, options, others, witness: Witness::new() }
+        ParquetDataset { input, output, options, others, probe: InputProbe::new() }
     }
 
     async fn fault(&self, key: &str, error: ParquetReadError, since: Instant) -> Fault {
@@ -87,7 +87,7 @@ impl ParquetDataset {
         };
         if kind != ErrorKind::Changed {
             let denied = kind == ErrorKind::Denied;
-            if let Err(error) = self.witness.blames(&self.input, key, &self.others, denied, since).await {
+            if let Err(error) = self.probe.check_input(&self.input, key, &self.others, denied, since).await {
                 return Fault::Read(error);
             }
         }
@@ -103,7 +103,7 @@ impl ParquetDataset {
             Ok(object) => object,
             Err(error) => return Err(self.fault(key, error, since).await),
         };
-        self.witness.saw(key, 1);
+        self.probe.record_read(key, 1);
         let schema = object.schema().map_err(corrupt)?;
         let names = self.options.targets.as_ref().and_then(Truth::beside);
         let columns = Columns::find(&schema, names.is_some(), &self.options.carried);

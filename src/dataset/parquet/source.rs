@@ -3,7 +3,7 @@
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::objects::Objects;
-use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanSource, RowGroup, Unit};
+use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanShape, PlanSource, RowGroup, Unit};
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
 
@@ -37,8 +37,8 @@ impl ParquetSource {
     }
 
     /// The names of some files, for whoever asks whether the input is still there.
-    pub async fn some(&self, many: usize) -> Result<Vec<String>, DatasetError> {
-        self.files.some(many).await
+    pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
+        self.files.some_keys(count).await
     }
 
     /// The columns of these names with the types that they have in the first file.
@@ -47,7 +47,7 @@ impl ParquetSource {
             return Ok(Vec::new());
         }
         let first = self.files.rows(None).try_next().await?;
-        let first = first.ok_or_else(|| self.files.nothing_there())?;
+        let first = first.ok_or_else(|| self.files.empty_error())?;
         let file = self.open(&first).await?;
         let schema = file.schema().map_err(|error| self.unreadable(&first.key, error))?;
         let column = |name: &String| {
@@ -132,8 +132,8 @@ impl ParquetSource {
 }
 
 impl PlanSource for ParquetSource {
-    fn unit(&self) -> Unit {
-        Unit::Group
+    fn shape(&self) -> PlanShape<'_> {
+        PlanShape { unit: Unit::Group, ..PlanShape::default() }
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
@@ -162,7 +162,7 @@ impl PlanSource for ParquetSource {
         self.files.take_left_out()
     }
 
-    fn nothing_there(&self) -> DatasetError {
-        self.files.nothing_there()
+    fn empty_error(&self) -> DatasetError {
+        self.files.empty_error()
     }
 }

@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use futures::stream::{BoxStream, Peekable, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 
-use crate::dataset::{CarriedColumn, DatasetError};
+use crate::dataset::DatasetError;
 
-use super::{LeftOut, PlanPosition, PlanRow, PlanSource, Unit};
+use super::left_out::LeftOut;
+use super::row::{PlanPosition, PlanRow};
+use super::source::{PlanShape, PlanSource};
 
 /// What stands in a finished output and need not be looked at again: an image, a whole shard, or a whole row
 /// group.
@@ -47,8 +49,8 @@ impl<'a> Excluding<'a> {
         Excluding { source, done, excluded: AtomicU64::new(0) }
     }
 
-    async fn held(&self) -> Result<Held, DatasetError> {
-        let mut held = Held::default();
+    async fn held(&self) -> Result<DoneHashes, DatasetError> {
+        let mut held = DoneHashes::default();
         for done in self.done.iter().filter(|done| !done.is_ordered()) {
             let mut images = done.images();
             while let Some(image) = images.try_next().await? {
@@ -60,16 +62,8 @@ impl<'a> Excluding<'a> {
 }
 
 impl PlanSource for Excluding<'_> {
-    fn unit(&self) -> Unit {
-        self.source.unit()
-    }
-
-    fn carried(&self) -> &[CarriedColumn] {
-        self.source.carried()
-    }
-
-    fn has_sets(&self) -> bool {
-        self.source.has_sets()
+    fn shape(&self) -> PlanShape<'_> {
+        self.source.shape()
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
@@ -107,8 +101,8 @@ impl PlanSource for Excluding<'_> {
         left_out
     }
 
-    fn nothing_there(&self) -> DatasetError {
-        self.source.nothing_there()
+    fn empty_error(&self) -> DatasetError {
+        self.source.empty_error()
     }
 }
 
@@ -119,7 +113,7 @@ pub fn group_key(file: &str, first: i64, rows: u32) -> String {
 
 /// Done objects as hashes.
 #[derive(Default)]
-struct Held {
+struct DoneHashes {
     /// Keys, whatever their tag.
     keys: HashSet<u128>,
     /// Keys of which no tag is known.
@@ -128,7 +122,7 @@ struct Held {
     tagged: HashSet<u128>,
 }
 
-impl Held {
+impl DoneHashes {
     fn add(&mut self, image: &DoneImage) {
         self.keys.insert(hash(&image.key, ""));
         match &image.etag {
@@ -210,7 +204,7 @@ mod tests {
             LeftOut::default()
         }
 
-        fn nothing_there(&self) -> DatasetError {
+        fn empty_error(&self) -> DatasetError {
             DatasetError::Missing { uri: String::new() }
         }
     }

@@ -10,8 +10,10 @@ use crate::failpoints;
 use crate::ids::PartId;
 use crate::store::{Location, StoreError};
 
+use super::left_out::LeftOut;
+use super::row::{PlanRow, Unit};
 use super::segment::{Segment, SegmentHead, encode, images_of};
-use super::{LeftOut, PlanRow, PlanSource, Unit};
+use super::source::PlanSource;
 
 /// Parts of the first segments: small ones first, so that inference starts long before a long listing ends.
 const PARTS_BY_SEGMENT: [usize; 4] = [1, 4, 16, 64];
@@ -90,6 +92,7 @@ impl<'a> Planner<'a> {
         segment_name: fn(u32) -> String,
         options: PlannerOptions,
     ) -> Self {
+        let shape = source.shape();
         let next = SegmentHead {
             fingerprint: options.fingerprint.clone(),
             index: 0,
@@ -98,9 +101,9 @@ impl<'a> Planner<'a> {
             parts: Vec::new(),
             last_key: None,
             last_group: None,
-            unit: source.unit(),
-            carried: source.carried().to_vec(),
-            sets: source.has_sets(),
+            unit: shape.unit,
+            carried: shape.carried.to_vec(),
+            sets: shape.sets,
             sorted: options.sorted,
             last: false,
             left_out: LeftOut::default(),
@@ -140,7 +143,7 @@ impl<'a> Planner<'a> {
             return Ok(None);
         }
         let name = (self.segment_name)(self.next.index);
-        let standing = match self.standing(&name).await? {
+        let segment = match self.existing(&name).await? {
             Some(segment) => {
                 // another planner went ahead, or an earlier run: its rows count, our listing starts behind them
                 self.restart();
@@ -149,7 +152,7 @@ impl<'a> Planner<'a> {
             None if self.options.planning == Planning::Make => self.create(&name).await?,
             None => return Ok(None),
         };
-        let head = standing.head();
+        let head = segment.head();
         let expected = &self.next;
         let fits = head.fingerprint == expected.fingerprint
             && head.unit == expected.unit
@@ -172,11 +175,11 @@ impl<'a> Planner<'a> {
             last_key: head.last_key.clone().or(self.next.last_key.take()),
             ..self.next.clone()
         };
-        Ok(Some(Arc::new(standing)))
+        Ok(Some(Arc::new(segment)))
     }
 
     /// The segment, if it stands; a follower waits for it.
-    async fn standing(&self, name: &str) -> Result<Option<Segment>, DatasetError> {
+    async fn existing(&self, name: &str) -> Result<Option<Segment>, DatasetError> {
         let started = Instant::now();
         loop {
             let found = Segment::open(self.output, name).await?;
@@ -215,14 +218,14 @@ impl<'a> Planner<'a> {
         let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
         let bytes = encode(head.clone(), &parts).map_err(|error| bad(error.to_string()))?;
         self.output.create_once(name, bytes).await?;
-        let standing = Segment::open(self.output, name)
+        let segment = Segment::open(self.output, name)
             .await?
             .ok_or_else(|| bad("vanished after it was written".into()))?;
         if failpoints::on("mutant.planner_trusts_its_listing") {
-            return Ok(standing.believed(head, &parts));
+            return Ok(segment.believed(head, &parts));
         }
-        let ours = standing.head().last_position() == head.last_position()
-            && standing
+        let ours = segment.head().last_position() == head.last_position()
+            && segment
                 .head()
                 .parts
                 .iter()
@@ -231,7 +234,7 @@ impl<'a> Planner<'a> {
         if !ours {
             self.restart();
         }
-        Ok(standing)
+        Ok(segment)
     }
 
     /// Fails where what stands was planned from a listing in another order than the one that would go on.
@@ -256,7 +259,7 @@ impl<'a> Planner<'a> {
     async fn cut(&mut self) -> Result<Vec<Vec<PlanRow>>, DatasetError> {
         let most_parts =
             PARTS_BY_SEGMENT.get(self.next.index as usize).copied().unwrap_or(PARTS_OF_LATER_SEGMENTS);
-        let rows_per_part = match self.source.unit() {
+        let rows_per_part = match self.source.shape().unit {
             Unit::Image => self.options.rows_per_part as usize,
             // a part each
             Unit::Shard | Unit::Group => 1,

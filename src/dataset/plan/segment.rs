@@ -18,10 +18,11 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::DatasetError;
 use crate::dataset::carried::{self, CarriedColumn};
 use crate::ids::PartId;
-use crate::sample::Target;
+use crate::sample::{Sample, Target};
 use crate::store::{Location, ParquetObject};
 
-use super::{LeftOut, Part, PlanPosition, PlanRow, RowGroup, Unit, first_of_shard, rows_hash};
+use super::left_out::LeftOut;
+use super::row::{PlanPosition, PlanRow, RowGroup, Unit, first_of_shard, rows_hash};
 
 /// The footer key that holds a segment's head.
 const HEAD_KEY: &str = "tresnet.segment";
@@ -280,4 +281,63 @@ fn decode(batch: &RecordBatch, columns: &[CarriedColumn], rows: &mut Vec<PlanRow
         });
     }
     Some(())
+}
+
+/// A range of the plan and the one output file that it becomes.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Position in the plan, from 0.
+    pub id: PartId,
+    /// Row id of its first row.
+    pub first_row: i64,
+    /// Images; of a shard they are known when it has been read.
+    pub rows: Option<u32>,
+    /// SHA-256 of its rows, hex; see [`rows_hash`].
+    pub plan: String,
+    segment: Arc<Segment>,
+    group: usize,
+}
+
+impl Part {
+    /// Its rows of the plan, by one ranged read of its segment.
+    pub async fn plan_rows(&self, output: &Location) -> Result<Vec<PlanRow>, DatasetError> {
+        let rows = self.segment.read_group(output, self.group).await?;
+        if rows_hash(&rows) != self.plan {
+            return Err(DatasetError::BadSegment {
+                name: self.segment.name().to_owned(),
+                why: format!("has other rows in part {} than its footer says", self.id),
+            });
+        }
+        Ok(rows)
+    }
+
+    /// The one row of a part that is a shard or a row group.
+    pub async fn plan_row(&self, output: &Location) -> Result<PlanRow, DatasetError> {
+        let mut rows = self.plan_rows(output).await?.into_iter();
+        match (rows.next(), rows.next()) {
+            (Some(row), None) => Ok(row),
+            _ => Err(DatasetError::BadSegment {
+                name: self.segment.name().to_owned(),
+                why: format!("has not one row in part {}", self.id),
+            }),
+        }
+    }
+
+    /// Its samples, where each row of the plan is an image.
+    pub async fn samples(&self, output: &Location) -> Result<Vec<Sample>, DatasetError> {
+        Ok(self.samples_of(self.plan_rows(output).await?))
+    }
+
+    /// These rows of it as samples, numbered.
+    pub fn samples_of(&self, rows: Vec<PlanRow>) -> Vec<Sample> {
+        let samples = rows.into_iter().zip(self.first_row..).map(|(row, row_id)| Sample {
+            row_id,
+            key: row.key,
+            etag: row.etag,
+            size: row.size,
+            target: row.target,
+            carried: row.carried,
+        });
+        samples.collect()
+    }
 }

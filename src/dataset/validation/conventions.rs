@@ -3,7 +3,7 @@
 use crate::classes;
 use crate::sample::Target;
 
-use super::{IMAGES, number};
+use super::image_number::{IMAGES, number};
 
 /// A way to write the truth of the validation set down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use futures::stream::BoxStream;
 use crate::dataset::intake::{Arrival, Intake};
 use crate::dataset::manifest::json_text;
 use crate::dataset::objects::Objects;
-use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanSource, Unit};
-use crate::dataset::witness::Witness;
+use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanShape, PlanSource, Unit};
+use crate::dataset::probe::InputProbe;
 use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, Truth};
 use crate::sample::{ErrorKind, RowError, Sample, Value};
 use crate::store::{FetchError, Location, Window};
@@ -45,7 +45,7 @@ pub struct ShardDataset {
     options: ShardOptions,
     /// Some shards that are asked when the first ones are refused.
     others: Vec<String>,
-    witness: Witness,
+    probe: InputProbe,
 }
 
 /// The planning side of shards: one row of the plan, and one part, is a shard.
@@ -61,14 +61,14 @@ impl ShardSource {
     }
 
     /// The names of some shards, for whoever asks whether the input is still there.
-    pub async fn some(&self, many: usize) -> Result<Vec<String>, DatasetError> {
-        self.0.some(many).await
+    pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
+        self.0.some_keys(count).await
     }
 }
 
 impl PlanSource for ShardSource {
-    fn unit(&self) -> Unit {
-        Unit::Shard
+    fn shape(&self) -> PlanShape<'_> {
+        PlanShape { unit: Unit::Shard, ..PlanShape::default() }
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
@@ -79,8 +79,8 @@ impl PlanSource for ShardSource {
         self.0.take_left_out()
     }
 
-    fn nothing_there(&self) -> DatasetError {
-        self.0.nothing_there()
+    fn empty_error(&self) -> DatasetError {
+        self.0.empty_error()
     }
 }
 
@@ -97,7 +97,7 @@ struct Reading<'a> {
 impl ShardDataset {
     /// `output` holds the plan; `others` are shards that tell whether the input as a whole can be read.
     pub fn new(input: Location, output: Location, options: ShardOptions, others: Vec<String>) -> Self {
-        ShardDataset { input, output, options, others, witness: Witness::new() }
+        ShardDataset { input, output, options, others, probe: InputProbe::new() }
     }
 
     /// The next window, or what its absence means: damage of this shard, or of everything.
@@ -109,7 +109,7 @@ impl ShardDataset {
                 FetchError::Changed
             }
             Ok(window) => {
-                self.witness.saw(key, window.bytes.len());
+                self.probe.record_read(key, window.bytes.len());
                 if let Some(etag) = &window.etag {
                     reading.etag.get_or_init(|| etag.clone());
                 }
@@ -126,7 +126,7 @@ impl ShardDataset {
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this shard"),
         };
         let denied = kind == ErrorKind::Denied;
-        self.witness.blames(&self.input, key, &self.others, denied, refused).await?;
+        self.probe.check_input(&self.input, key, &self.others, denied, refused).await?;
         Err(reading.damaged(kind, why))
     }
 

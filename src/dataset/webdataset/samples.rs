@@ -10,10 +10,36 @@ use crate::dataset::IMAGE_EXTENSIONS;
 use crate::sample::{ErrorKind, RowError};
 
 use super::tar::{Event, Skipped, TarError, TarReader};
-use super::{ShardLimits, Texts};
 
 /// Images of one sample that are held until the sample is whole.
 const MOST_IMAGES: usize = 256;
+
+/// What a shard may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardLimits {
+    /// Bytes of the images of one sample; a larger image comes without its bytes.
+    pub image_bytes: u64,
+    /// Bytes of a `.cls`, `.json` or `.txt`.
+    pub text_bytes: u64,
+}
+
+impl ShardLimits {
+    /// Limits with a room for texts that no label outgrows.
+    pub fn new(image_bytes: u64) -> Self {
+        ShardLimits { image_bytes, text_bytes: 1 << 20 }
+    }
+}
+
+/// The texts beside an image, as they are, or why one was not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Texts {
+    /// `.cls`: its class.
+    pub cls: Option<Result<Vec<u8>, String>>,
+    /// `.json`: columns to carry, or its class.
+    pub json: Option<Result<Vec<u8>, String>>,
+    /// `.txt`: a caption.
+    pub txt: Option<Result<Vec<u8>, String>>,
+}
 
 /// One image of a shard with the texts of its sample.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -96,11 +96,11 @@ pub async fn verify(
     let ExpectedJob { fingerprint, protocol, ordered } = expected;
     let (success, claims) = success::read(output, fingerprint, protocol, &mut defects).await?;
     let layout = Layout::new(fingerprint);
-    let standing = standing(output, &layout, &mut defects).await?;
+    let committed = committed_parts(output, &layout, &mut defects).await?;
     let job = Job { output: output.clone(), layout, fingerprint: fingerprint.into(), ordered };
     let mut walk = Walk {
         job,
-        standing,
+        committed,
         claims,
         success,
         last_key: None,
@@ -120,14 +120,14 @@ pub async fn verify(
     Ok(walk.finish(&chain))
 }
 
-/// True where something stands that only a job can have written.
-pub async fn anything_stands(output: &Location) -> Result<Option<String>, StoreError> {
+/// Finds a file on the output that only a job can have written: a part, or `_SUCCESS`. Returns its name.
+pub async fn find_job_file(output: &Location) -> Result<Option<String>, StoreError> {
     let mut names = output.files("").await?.into_iter().map(|entry| entry.key);
     Ok(names.find(|name| Layout::looks_like_part(name) || name == Layout::SUCCESS))
 }
 
 /// Part files of this job by id; every other file that a reader of the directory would take for rows is a defect.
-async fn standing(
+async fn committed_parts(
     output: &Location,
     layout: &Layout,
     defects: &mut Defects,
@@ -166,7 +166,7 @@ async fn segments(output: &Location) -> Result<Vec<u32>, StoreError> {
 struct Walk {
     job: Job,
     /// Parts that stand and were not met in the plan yet.
-    standing: BTreeMap<PartId, u64>,
+    committed: BTreeMap<PartId, u64>,
     claims: Option<Claims>,
     success: bool,
     /// The last key of the plan so far.
@@ -208,7 +208,7 @@ impl Walk {
         tell(Step::Planned(head.rows()));
         let parts = segment.parts();
         let checks = parts.into_iter().map(|part| {
-            let size = self.standing.remove(&part.id);
+            let size = self.committed.remove(&part.id);
             let (job, name) = (self.job.clone(), name.clone());
             async move {
                 // a task of its own: parts are decoded side by side, and a reader that panics on hostile bytes
@@ -236,7 +236,7 @@ impl Walk {
                 last_key = Some(last.clone());
             }
             let (rows, errors) =
-                checked.stands.as_ref().map_or((0, 0), |part| (part.rows, part.rows - part.ok));
+                checked.committed.as_ref().map_or((0, 0), |part| (part.rows, part.rows - part.ok));
             self.part(&name, &part, size.is_some(), checked);
             tell(Step::Checked(rows, errors));
         }
@@ -274,14 +274,14 @@ impl Walk {
             }
         }
         if let Some(claims) = &mut self.claims {
-            claims.part(part.id, checked.stands.as_ref(), &mut self.defects);
+            claims.part(part.id, checked.committed.as_ref(), &mut self.defects);
         }
-        match checked.stands {
-            Some(stands) => {
+        match checked.committed {
+            Some(committed) => {
                 self.parts += 1;
-                self.totals.planned += stands.rows;
-                self.totals.ok += stands.ok;
-                self.totals.error += stands.rows - stands.ok;
+                self.totals.planned += committed.rows;
+                self.totals.ok += committed.ok;
+                self.totals.error += committed.rows - committed.ok;
             }
             None if stands => self.unreadable += 1,
             None => {}
@@ -290,7 +290,7 @@ impl Walk {
 
     fn finish(mut self, chain: &Chain) -> Verified {
         let (lost, unplanned): (Vec<PartId>, Vec<PartId>) =
-            self.standing.keys().partition(|id| chain.lost(**id));
+            self.committed.keys().partition(|id| chain.lost(**id));
         if let Some(first) = lost.first() {
             let others = match lost.len() {
                 1 => String::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dataset::{DatasetError, Part};
-use crate::output::{Layout, PartTime, StandingPart};
+use crate::output::{CommittedPart, Layout, PartTime};
 use crate::sample::Sample;
 use crate::store::{Location, ParquetObject, ParquetReadError, StoreError};
 
@@ -27,7 +27,7 @@ pub(super) struct Checked {
     /// Its first and last key in the plan, where it has rows that can be read.
     pub keys: Option<(String, String)>,
     /// What truly stands of it, where a whole file does.
-    pub stands: Option<StandingPart>,
+    pub committed: Option<CommittedPart>,
     /// What is wrong with it.
     pub defects: Defects,
 }
@@ -59,7 +59,7 @@ pub(super) async fn check(
     let Some(size) = size else { return Ok(checked) };
     let name = job.layout.part(part.id);
     match check_file(job, part, &name, size, planned.as_ref(), &mut checked.defects).await {
-        Ok(stands) => checked.stands = stands,
+        Ok(committed) => checked.committed = committed,
         Err(ParquetReadError::Damaged { why, .. }) => {
             checked.defects.add(name, format!("is torn or damaged: {why}"), "a whole Parquet file");
         }
@@ -127,7 +127,7 @@ async fn check_file(
     size: u64,
     planned: Option<&Planned>,
     defects: &mut Defects,
-) -> Result<Option<StandingPart>, ParquetReadError> {
+) -> Result<Option<CommittedPart>, ParquetReadError> {
     let object = ParquetObject::open_sized(&job.output, name, size).await?;
     let value = |key: &str| object.value(&format!("tresnet.{key}")).unwrap_or("(nothing)");
     for (key, wanted) in [
@@ -166,7 +166,7 @@ async fn check_file(
             defects.add(name, what, format!("{count}, as its rows are"));
         }
     }
-    Ok(Some(StandingPart {
+    Ok(Some(CommittedPart {
         id: part.id,
         name: name.to_owned(),
         size,

@@ -107,7 +107,14 @@ impl<'a> RowCheck<'a> {
         let planned = match plan {
             Planned::Images(samples) => samples,
             Planned::Whole { key, etag, first, .. } => {
-                return self.of_object(row_id, first + position as i64, key, etag.as_deref(), columns, row);
+                let wanted = first + position as i64;
+                if row_id != wanted {
+                    self.wrong(
+                        format!("holds row {row_id}"),
+                        format!("row {wanted}: row ids of an object have no gap"),
+                    );
+                }
+                return self.of_object(row_id, key, etag.as_deref(), columns, row);
             }
         };
         let first = planned.first().map_or(0, |sample| sample.row_id);
@@ -132,18 +139,11 @@ impl<'a> RowCheck<'a> {
     fn of_object(
         &mut self,
         row_id: i64,
-        wanted: i64,
         object: &str,
         planned_etag: Option<&str>,
         columns: &Columns<'_>,
         row: usize,
     ) {
-        if row_id != wanted {
-            self.wrong(
-                format!("holds row {row_id}"),
-                format!("row {wanted}: row ids of an object have no gap"),
-            );
-        }
         let key = text(columns.key, row).unwrap_or_default();
         let below = key.strip_prefix(object);
         if !below.is_some_and(|below| below.is_empty() || below.starts_with('!')) {

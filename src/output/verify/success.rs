@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::PartId;
-use crate::output::{Layout, OutputError, Ranges, StandingPart, Success, Totals};
+use crate::output::{CommittedPart, Layout, OutputError, Ranges, Success, Totals};
 use crate::store::{Location, StoreError};
 
 use super::defect::{Defects, shown};
@@ -12,7 +12,7 @@ use super::defect::{Defects, shown};
 #[derive(Debug)]
 pub(super) struct Claims {
     totals: Totals,
-    parts: BTreeMap<PartId, StandingPart>,
+    parts: BTreeMap<PartId, CommittedPart>,
     /// Totals of the parts that it lists.
     sums: Totals,
 }
@@ -64,19 +64,19 @@ pub(super) async fn read(
 
 impl Claims {
     /// Holds what is claimed of a part against what stands; `None` where that cannot be told.
-    pub fn part(&mut self, id: PartId, stands: Option<&StandingPart>, defects: &mut Defects) {
-        match (self.parts.remove(&id), stands) {
-            (Some(claimed), Some(stands)) if claimed != *stands => {
-                let (claims, truth) = differences(&claimed, stands);
+    pub fn part(&mut self, id: PartId, committed: Option<&CommittedPart>, defects: &mut Defects) {
+        match (self.parts.remove(&id), committed) {
+            (Some(claimed), Some(committed)) if claimed != *committed => {
+                let (claims, truth) = differences(&claimed, committed);
                 defects.add(
                     Layout::SUCCESS,
                     format!("lists part {id} with {claims}"),
                     format!("{truth}, as it stands"),
                 );
             }
-            (None, Some(stands)) => {
+            (None, Some(committed)) => {
                 let what = format!("does not list part {id}, which stands");
-                defects.add(Layout::SUCCESS, what, format!("`{}` in its list", stands.name));
+                defects.add(Layout::SUCCESS, what, format!("`{}` in its list", committed.name));
             }
             _ => {}
         }
@@ -106,8 +106,8 @@ impl Claims {
 }
 
 /// The fields in which two descriptions of a part differ, as each has them.
-fn differences(claimed: &StandingPart, stands: &StandingPart) -> (String, String) {
-    let fields = |part: &StandingPart| {
+fn differences(claimed: &CommittedPart, committed: &CommittedPart) -> (String, String) {
+    let fields = |part: &CommittedPart| {
         [
             format!("the name `{}`", shown(&part.name)),
             format!("{} bytes", part.size),
@@ -117,7 +117,7 @@ fn differences(claimed: &StandingPart, stands: &StandingPart) -> (String, String
             format!("the provider `{}`", shown(&part.provider)),
         ]
     };
-    let pairs = fields(claimed).into_iter().zip(fields(stands));
+    let pairs = fields(claimed).into_iter().zip(fields(committed));
     let (claims, truth): (Vec<String>, Vec<String>) = pairs.filter(|(ours, theirs)| ours != theirs).unzip();
     (claims.join(", "), truth.join(", "))
 }

@@ -6,7 +6,7 @@ use super::super::{
     Throughput, Verdict,
 };
 use super::text::escape;
-use crate::output::StandingPart;
+use crate::output::CommittedPart;
 
 fn markdown(names: Vec<String>, rows: &[TestRow], gates: &[&str]) -> String {
     let mut accumulator = Accumulator::new(Classes::Named(names));
@@ -104,7 +104,7 @@ fn what_a_person_publishes_stands_in_it() {
     accumulator.push(&batch(&rows)).unwrap();
     let report = accumulator.finish(Provenance { complete: true, ..Provenance::default() });
     let half = Proportion::new(1, 2);
-    let part = StandingPart { rows: 4, provider: "cpu".to_owned(), ..StandingPart::default() };
+    let part = CommittedPart { rows: 4, provider: "cpu".to_owned(), ..CommittedPart::default() };
     let report = Report {
         throughput: Throughput::of(&[part]),
         masked: Some(Masked { classes: 1, top1_unmasked: half, top5_unmasked: half }),

@@ -12,7 +12,7 @@ use crate::dataset::{Part, PartEnd};
 use crate::engine::{Engine, EngineError, Outputs, Ready, Slot, SlotPool};
 use crate::failure::{Exit, Failure};
 use crate::ids::AttemptId;
-use crate::output::{self, PartTime};
+use crate::output::{self, PartFooter};
 use crate::sample::{ImageFacts, Sample};
 use crate::store::{Location, ParquetObject};
 
@@ -292,7 +292,7 @@ impl<'a> StageBench<'a> {
             let encode = move || {
                 let began = Instant::now();
                 (
-                    output::encode(&context, id, 0, "", end, PartTime::default(), &batches),
+                    output::encode(&context, PartFooter { id, end, ..PartFooter::default() }, &batches),
                     began.elapsed().as_secs_f64(),
                 )
             };

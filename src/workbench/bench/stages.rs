@@ -64,7 +64,7 @@ impl Bench {
         rows_per_part: u32,
     ) -> Planner<'a> {
         let mut options = PlannerOptions { rows_per_part, ..self.job.planner_options(Planning::Make) };
-        let most = if source.unit() == Unit::Shard { SHARDS } else { self.options.images };
+        let most = if source.shape().unit == Unit::Shard { SHARDS } else { self.options.images };
         options.limit = Some(options.limit.map_or(most, |limit| limit.min(most)));
         Planner::new(source, output, Layout::segment, options)
     }

@@ -40,7 +40,7 @@ pub(super) struct Counted {
 
 /// Counts what is to be done, for a few seconds.
 pub(super) async fn count(source: &dyn PlanSource, limit: Option<u64>) -> Result<Counted, Failure> {
-    let unit = source.unit();
+    let unit = source.shape().unit;
     let (deadline, limit) = (Instant::now() + LISTING, limit.unwrap_or(u64::MAX));
     let (mut rows, mut images, mut bytes, mut reads, mut is_whole) = (0, 0, 0, 0, false);
     drop(source.take_left_out());

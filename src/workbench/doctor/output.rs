@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::failure::{Exit, Failure};
-use crate::output::{Layout, Standing};
+use crate::output::{CommittedParts, Layout};
 use crate::runner::opened::Opened;
 use crate::runner::preflight::created_twice;
 use crate::store::{Location, Race, StoreError};
@@ -38,7 +38,8 @@ pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mu
         }
         Ok(None) => {}
     }
-    let Some(standing) = found.take("output", Standing::list(&opened.output, &opened.job.layout()).await)
+    let Some(committed) =
+        found.take("output", CommittedParts::list(&opened.output, &opened.job.layout()).await)
     else {
         return;
     };
@@ -48,7 +49,7 @@ pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mu
             format!(
                 "this job was begun at `{uri}` on {}, {} parts stand: a run goes on there",
                 frozen.created,
-                standing.parts.len()
+                committed.parts.len()
             ),
         ),
         None => found.ok("output", format!("no job has begun at `{uri}`")),

@@ -2,7 +2,7 @@
 
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::dataset::{CarriedColumn, DatasetError, LeftOut, PlanPosition, PlanRow, PlanSource, Unit};
+use crate::dataset::{DatasetError, LeftOut, PlanPosition, PlanRow, PlanShape, PlanSource};
 
 /// Rows that were chosen, in the order of the plan.
 pub(crate) struct Chosen<'a> {
@@ -17,16 +17,8 @@ impl<'a> Chosen<'a> {
 }
 
 impl PlanSource for Chosen<'_> {
-    fn unit(&self) -> Unit {
-        self.source.unit()
-    }
-
-    fn carried(&self) -> &[CarriedColumn] {
-        self.source.carried()
-    }
-
-    fn has_sets(&self) -> bool {
-        self.source.has_sets()
+    fn shape(&self) -> PlanShape<'_> {
+        self.source.shape()
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
@@ -41,7 +33,7 @@ impl PlanSource for Chosen<'_> {
         self.source.take_left_out()
     }
 
-    fn nothing_there(&self) -> DatasetError {
-        self.source.nothing_there()
+    fn empty_error(&self) -> DatasetError {
+        self.source.empty_error()
     }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn first(input: &Input, job: &ResolvedJob, images: usize) -> Re
     let source = input.source(job, None)?;
     let plan = Location::in_memory("first")?;
     let mut options = job.planner_options(Planning::Make);
-    let most = if source.unit() == Unit::Shard { 1 } else { images as u64 };
+    let most = if source.shape().unit == Unit::Shard { 1 } else { images as u64 };
     options.limit = Some(options.limit.map_or(most, |limit| limit.min(most)));
     let dataset = SomeImages::new(input.dataset(job, &plan).await?, images as u64);
     let wanted = SampleSize { images, seed: 0 };
@@ -130,7 +130,7 @@ async fn choose(
     job: &ResolvedJob,
     wanted: SampleSize,
 ) -> Result<Vec<PlanRow>, Failure> {
-    let is_image = source.unit() == Unit::Image;
+    let is_image = source.shape().unit == Unit::Image;
     let most = if is_image { wanted.images } else { SHARDS };
     let mut evenly = Evenly::new(most, u64::MAX);
     let mut listing = source.rows(None);

@@ -7,7 +7,7 @@ use tresnet_batch::dataset::{FolderSource, PartEnd, Planner, PlannerOptions, Pla
 use tresnet_batch::failure::Failure;
 use tresnet_batch::job::{Components, Frozen};
 use tresnet_batch::output::{
-    self, Activation, Embedding, Layout, Options, PartContext, PartTime, Predictions, Success,
+    self, Activation, Embedding, Layout, Options, PartContext, PartFooter, PartTime, Predictions, Success,
 };
 use tresnet_batch::pipeline::opening::Opening;
 use tresnet_batch::pipeline::share::Share;
@@ -120,15 +120,14 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
             let outcomes = samples.into_iter().map(|sample| RowOutcome { sample, facts: None, error: None });
             let predictions = Predictions { logits: &logits, embedding: &[] };
             let batch = rows.record_batch(outcomes.collect(), predictions)?;
-            let encoded = output::encode(
-                &context,
-                part.id,
-                part.first_row,
-                &part.plan,
+            let footer = PartFooter {
+                id: part.id,
+                first_row: part.first_row,
+                plan: &part.plan,
                 end,
-                PartTime::default(),
-                &[batch],
-            )?;
+                time: PartTime::default(),
+            };
+            let encoded = output::encode(&context, footer, &[batch])?;
             give_way().await;
             output::commit(&output, &layout, encoded).await?;
         }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::job::Job;
+use super::scripted_s3::environment_of;
 use super::{afterwards, keep, python, root, scratch};
 
 /// Requests in flight while files are copied.
@@ -99,14 +100,7 @@ pub static MOTO: LazyLock<Store> = LazyLock::new(|| {
     }
     let endpoint = format!("http://127.0.0.1:{port}");
     curl(&["-X", "PUT", &format!("{endpoint}/test")]);
-    let pairs = [
-        ("AWS_ENDPOINT", endpoint.as_str()),
-        ("AWS_ALLOW_HTTP", "true"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "testing"),
-        ("AWS_SECRET_ACCESS_KEY", "testing"),
-    ];
-    Store::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+    Store::new(environment_of(&endpoint))
 });
 
 /// The first of so many neighbouring ports that nobody listens on; no port is given twice.

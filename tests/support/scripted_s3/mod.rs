@@ -36,6 +36,18 @@ use server::Server;
 /// The only bucket.
 pub const BUCKET: &str = "test";
 
+/// What a program needs in its environment to reach an S3 on this machine that takes any credentials.
+pub fn environment_of(endpoint: &str) -> Vec<(String, String)> {
+    let pairs = [
+        ("AWS_ENDPOINT", endpoint),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
+
 /// The server; it ends when this is dropped.
 pub struct ScriptedS3 {
     shared: Arc<Shared>,
@@ -126,15 +138,7 @@ impl ScriptedS3 {
 
     /// What a program needs in its environment to reach the bucket.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let endpoint = self.endpoint();
-        let pairs = [
-            ("AWS_ENDPOINT", endpoint.as_str()),
-            ("AWS_ALLOW_HTTP", "true"),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "testing"),
-            ("AWS_SECRET_ACCESS_KEY", "testing"),
-        ];
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+        environment_of(&self.endpoint())
     }
 
     /// Writes an object, past all rules, and gives its ETag.

@@ -1,4 +1,4 @@
-//! What stands on an output: the listing of its parts, and what their footers say.
+//! The committed parts of an output: their listing, and what their footers report.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +20,7 @@ pub(super) const FOOTERS_AT_ONCE: usize = 16;
 
 /// A committed part, by its footer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StandingPart {
+pub struct CommittedPart {
     /// Part id.
     pub id: PartId,
     /// Name below the output.
@@ -83,14 +83,14 @@ fn is_zero(count: &u64) -> bool {
 
 /// Part files of one job on its output: id → size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct CommittedParts {
     /// Sizes by part id.
     pub parts: BTreeMap<PartId, u64>,
 }
 
-impl Standing {
+impl CommittedParts {
     /// Lists the parts. A part file of another job is an error: two jobs never share a folder.
-    pub async fn list(output: &Location, layout: &Layout) -> Result<Standing, OutputError> {
+    pub async fn list(output: &Location, layout: &Layout) -> Result<CommittedParts, OutputError> {
         let mut parts = BTreeMap::new();
         for entry in output.files("").await? {
             match layout.part_id(&entry.key) {
@@ -106,7 +106,7 @@ impl Standing {
                 None => {}
             }
         }
-        Ok(Standing { parts })
+        Ok(CommittedParts { parts })
     }
 
     /// Removes the part files of a local disk that are not whole, and gives their names. A draft becomes a part
@@ -137,7 +137,7 @@ impl Standing {
         output: &Location,
         layout: &Layout,
         fingerprint: &str,
-    ) -> Result<Vec<StandingPart>, OutputError> {
+    ) -> Result<Vec<CommittedPart>, OutputError> {
         let footers = self.parts.iter().map(|(&id, &size)| async move {
             footer(output, layout, id, size, fingerprint).await.map(|(part, _)| part)
         });
@@ -168,7 +168,7 @@ pub(super) async fn footer(
     id: PartId,
     size: u64,
     fingerprint: &str,
-) -> Result<(StandingPart, ParquetObject), OutputError> {
+) -> Result<(CommittedPart, ParquetObject), OutputError> {
     let name = layout.part(id);
     let object = ParquetObject::open_sized(output, &name, size).await?;
     let value = |key: &str| object.value(&format!("tresnet.{key}")).unwrap_or_default();
@@ -192,13 +192,13 @@ pub(super) async fn footer(
     }
     let [plan, provider, devices] = ["plan", "provider", "devices"].map(|key| value(key).to_owned());
     let time = PartTime::of(&object);
-    Ok((StandingPart { id, size, rows, ok, damaged, skipped, plan, provider, devices, time, name }, object))
+    Ok((CommittedPart { id, size, rows, ok, damaged, skipped, plan, provider, devices, time, name }, object))
 }
 
 /// Hands the named columns of every part to `take`, part by part in plan order.
 pub async fn read_rows(
     output: &Location,
-    parts: &[StandingPart],
+    parts: &[CommittedPart],
     columns: &[&str],
     mut take: impl FnMut(&RecordBatch) -> Result<(), crate::failure::Failure>,
 ) -> Result<(), crate::failure::Failure> {

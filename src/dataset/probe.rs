@@ -17,12 +17,13 @@ use super::{DatasetError, ReadError};
 const FIRST_SUCCESS: Duration = Duration::from_secs(15);
 /// An answer counts for refusals that came before it, so one question a second serves them all.
 const ONE_QUESTION: Duration = Duration::from_secs(1);
-/// Objects of a part that are tried in search of a first witness.
+/// Objects of a part that are tried until a first one can be read.
 const PROBES: usize = 16;
-/// Witnesses that are kept: two, because the latest may itself be deleted just now.
-const WITNESSES: usize = 2;
+/// Keys of objects that were read, which are kept: two, because the latest may itself be deleted just now.
+const KEPT: usize = 2;
 
-pub(super) struct Witness {
+/// Keeps the objects that were read last, and reads one again to learn whether the input still answers.
+pub(super) struct InputProbe {
     /// The objects that were read well last, latest first.
     seen: watch::Sender<Vec<String>>,
     asked: Mutex<Asked>,
@@ -34,35 +35,35 @@ struct Asked {
     gone: bool,
 }
 
-impl Witness {
+impl InputProbe {
     pub fn new() -> Self {
-        Witness { seen: watch::Sender::new(Vec::new()), asked: Mutex::default() }
+        InputProbe { seen: watch::Sender::new(Vec::new()), asked: Mutex::default() }
     }
 
-    /// An object of this many bytes was read well. An empty one cannot be asked for a byte again.
-    pub fn saw(&self, key: &str, bytes: usize) {
+    /// Records that an object of this many bytes was read. An empty one cannot be asked for a byte again.
+    pub fn record_read(&self, key: &str, bytes: usize) {
         if bytes == 0 {
             return;
         }
         self.seen.send_if_modified(|seen| {
             let first = seen.is_empty();
-            seen.truncate(WITNESSES - 1);
+            seen.truncate(KEPT - 1);
             seen.insert(0, key.to_owned());
             first
         });
     }
 
-    /// Has anything been read well?
+    /// Whether any object was read.
     fn has_seen(&self) -> bool {
         !self.seen.borrow().is_empty()
     }
 
-    /// After a refusal of a large object at `refused`: is it the object's own fault? Where nothing was read yet,
-    /// `others` are asked first: while one such object is read, no other is.
+    /// Checks, after a large object was refused at `refused`, that this is the object's own fault: another one can
+    /// still be read. If nothing was read yet, `others` are asked first: while one such object is read, no other is.
     ///
     /// # Errors
-    /// Where it is not: nothing else can be read either.
-    pub async fn blames(
+    /// If nothing else can be read either.
+    pub async fn check_input(
         &self,
         input: &Location,
         key: &str,
@@ -75,12 +76,12 @@ impl Witness {
                 break;
             }
             if input.answers(other).await? {
-                self.saw(other, 1);
+                self.record_read(other, 1);
             }
         }
         let key = key.to_owned();
         match (self.has_seen(), denied) {
-            (true, _) if self.vouches(input, refused).await? => Ok(()),
+            (true, _) if self.can_still_read(input, refused).await? => Ok(()),
             (_, true) => Err(ReadError::AllDenied { key }),
             (true, false) => Err(ReadError::AllGone { key }),
             // nothing has ever been there
@@ -88,25 +89,26 @@ impl Witness {
         }
     }
 
-    /// Looks for a first witness along a part whose beginning may be gone, before its refusals hold rows.
-    pub async fn look_along(&self, samples: &[Sample], input: &Location) -> Result<(), StoreError> {
+    /// Tries objects along a part whose beginning may be gone until one can be read, before its refusals hold rows.
+    pub async fn probe_part(&self, samples: &[Sample], input: &Location) -> Result<(), StoreError> {
         if !self.seen.borrow().is_empty() {
             return Ok(());
         }
         for sample in samples.iter().step_by(samples.len().div_ceil(PROBES).max(1)) {
             if sample.size != Some(0) && input.answers(&sample.key).await? {
-                self.saw(&sample.key, 1);
+                self.record_read(&sample.key, 1);
                 break;
             }
         }
         Ok(())
     }
 
-    /// After a refusal at `refused`: is the store itself still well? Asks it, at most once a second.
+    /// Whether an object that was read before can still be read after a refusal at `refused`. Asks the store at most
+    /// once a second.
     ///
     /// # Errors
-    /// Where the store gives neither yes nor no.
-    pub async fn vouches(&self, input: &Location, refused: Instant) -> Result<bool, StoreError> {
+    /// If the store answers neither yes nor no.
+    pub async fn can_still_read(&self, input: &Location, refused: Instant) -> Result<bool, StoreError> {
         let mut seen = self.seen.subscribe();
         let first = seen.wait_for(|seen| !seen.is_empty());
         if tokio::time::timeout(FIRST_SUCCESS, first).await.is_err() {
@@ -123,8 +125,8 @@ impl Witness {
             tokio::time::sleep(ONE_QUESTION.saturating_sub(at.elapsed())).await;
         }
         let now = Instant::now();
-        let witnesses = self.seen.borrow().clone();
-        for key in witnesses {
+        let keys = self.seen.borrow().clone();
+        for key in keys {
             if input.answers(&key).await? {
                 asked.at = Some(now);
                 return Ok(true);
@@ -154,32 +156,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_whose_beginning_is_gone_finds_a_witness_further_on() {
+    async fn a_part_whose_beginning_is_gone_finds_an_object_further_on() {
         let (_root, input) = folder(&[("z.jpg", "image")]);
-        let witness = Witness::new();
+        let probe = InputProbe::new();
         let samples: Vec<Sample> =
             (0..8).map(|n| sample(&format!("{n}.jpg"))).chain([sample("z.jpg")]).collect();
-        witness.look_along(&samples, &input).await.unwrap();
-        assert!(witness.vouches(&input, Instant::now()).await.unwrap());
+        probe.probe_part(&samples, &input).await.unwrap();
+        assert!(probe.can_still_read(&input, Instant::now()).await.unwrap());
     }
 
     #[tokio::test]
-    async fn the_witness_before_the_last_still_speaks_when_the_last_is_deleted() {
+    async fn the_object_before_the_last_is_asked_when_the_last_is_deleted() {
         let (root, input) = folder(&[("a.jpg", "image"), ("b.jpg", "image"), ("empty.jpg", "")]);
-        let witness = Witness::new();
-        witness.saw("a.jpg", 5);
-        witness.saw("b.jpg", 5);
-        witness.saw("empty.jpg", 0);
+        let probe = InputProbe::new();
+        probe.record_read("a.jpg", 5);
+        probe.record_read("b.jpg", 5);
+        probe.record_read("empty.jpg", 0);
         std::fs::remove_file(root.path().join("b.jpg")).unwrap();
-        assert!(witness.vouches(&input, Instant::now()).await.unwrap());
+        assert!(probe.can_still_read(&input, Instant::now()).await.unwrap());
     }
 
     #[tokio::test]
-    async fn an_input_that_is_gone_vouches_for_nothing() {
+    async fn an_input_that_is_gone_cannot_be_read() {
         let (root, input) = folder(&[("a.jpg", "image")]);
-        let witness = Witness::new();
-        witness.saw("a.jpg", 5);
+        let probe = InputProbe::new();
+        probe.record_read("a.jpg", 5);
         std::fs::remove_file(root.path().join("a.jpg")).unwrap();
-        assert!(!witness.vouches(&input, Instant::now()).await.unwrap());
+        assert!(!probe.can_still_read(&input, Instant::now()).await.unwrap());
     }
 }

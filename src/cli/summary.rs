@@ -1,0 +1,32 @@
+//! What a command has to say at its end.
+
+use serde_json::{Map, Value};
+
+use crate::failure::Failure;
+
+/// What a command has to say at its end: fields of the last line, and its failure if it has both.
+pub(super) struct Summary {
+    pub fields: Map<String, Value>,
+    pub failure: Option<Failure>,
+    /// The exit code where there is no failure, if not 0.
+    pub exit: Option<u8>,
+}
+
+impl Summary {
+    pub fn new(fields: Value) -> Summary {
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        Summary { fields, failure: None, exit: None }
+    }
+
+    /// What the process ends with.
+    pub fn code(&self) -> u8 {
+        self.failure.as_ref().map_or(self.exit.unwrap_or_default(), |failure| failure.exit.code())
+    }
+
+    pub fn add(&mut self, fields: impl IntoIterator<Item = (&'static str, Value)>) {
+        self.fields.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+}

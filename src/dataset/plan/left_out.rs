@@ -1,0 +1,105 @@
+//! What a listing leaves out, counted while it runs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+/// What follows a dot is an extension up to this many bytes; a longer one is part of a name.
+const LONGEST_EXTENSION: usize = 12;
+
+/// What a listing saw and did not take, so that nothing is dropped in silence.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Files by their extension (with its dot).
+    pub extensions: BTreeMap<String, u64>,
+    /// Files that cannot become a key: links in circles, names that are no text.
+    pub unreadable: u64,
+    /// Images that the targets say nothing of (they lie in no class folder, or stand in no truth file): taken, but
+    /// without a target.
+    pub without_target: u64,
+    /// Images that stand in an output of `input.exclude_done`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub already_done: u64,
+}
+
+impl LeftOut {
+    /// True where all was taken and had a target.
+    pub fn is_empty(&self) -> bool {
+        *self == LeftOut::default()
+    }
+
+    /// What an error for an empty input appends: the counts in brackets, or nothing.
+    pub(in crate::dataset) fn in_brackets(&self) -> String {
+        if self.is_empty() { String::new() } else { format!(" ({self})") }
+    }
+
+    /// Adds another listing's counts.
+    pub fn add(&mut self, other: &LeftOut) {
+        for (extension, count) in &other.extensions {
+            *self.extensions.entry(extension.clone()).or_default() += count;
+        }
+        self.unreadable += other.unreadable;
+        self.without_target += other.without_target;
+        self.already_done += other.already_done;
+    }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<String> =
+            self.extensions.iter().map(|(extension, count)| format!("{count} {extension}")).collect();
+        if !parts.is_empty() {
+            parts = vec![format!("left out: {}", parts.join(", "))];
+        }
+        if self.unreadable > 0 {
+            parts.push(format!("{} cannot be read as a key", self.unreadable));
+        }
+        if self.without_target > 0 {
+            parts.push(format!(
+                "taken without a target, since no class folder and no truth file has them: {}",
+                self.without_target
+            ));
+        }
+        if self.already_done > 0 {
+            parts.push(format!("left out, since an excluded output has them: {}", self.already_done));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+/// Counts what a listing leaves out. A source is listed through a shared reference, hence the lock.
+#[derive(Debug, Default)]
+pub struct LeftOutCounter(Mutex<LeftOut>);
+
+impl LeftOutCounter {
+    /// Changes the counts.
+    pub fn count(&self, change: impl FnOnce(&mut LeftOut)) {
+        if let Ok(mut left_out) = self.0.lock() {
+            change(&mut left_out);
+        }
+    }
+
+    /// Counts a file that is left out for its extension, given without the dot.
+    pub fn count_extension(&self, extension: Option<&str>) {
+        let extension = extension.filter(|extension| extension.len() <= LONGEST_EXTENSION);
+        let extension = extension.map_or("(no extension)".into(), |extension| format!(".{extension}"));
+        self.count(|left_out| *left_out.extensions.entry(extension).or_default() += 1);
+    }
+
+    /// Returns what was left out since the last call.
+    pub fn take(&self) -> LeftOut {
+        self.0.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
+    }
+}
+
+/// Returns the extension of a key's name in lower case, without the dot.
+pub fn extension_of(key: &str) -> Option<String> {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase())
+}
