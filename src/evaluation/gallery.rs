@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::image::{self, Decoder};
 use crate::output::CommittedPart;
 use crate::pipeline::decode::fault::guarded;
-use crate::pipeline::failed::FailedImage;
+use crate::pipeline::failed_images::FailedImage;
 use crate::report::WorstRows;
 use crate::report::html::{Exhibit, Gallery, Picture, SIDE};
 use crate::sample::ErrorKind;

@@ -19,7 +19,7 @@ use super::decode::Decoding;
 use super::decode::fault::{Decoded, Fault};
 use super::decode::isolate::Isolation;
 use super::error_budget;
-use super::failed::FailedImage;
+use super::failed_images::FailedImage;
 use super::open_parts::OpenParts;
 use super::progress::Progress;
 use super::shutdown::Shutdown;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::failure::{Exit, Failure};
 
-use super::failed::{FailedImage, named};
+use super::failed_images::{FailedImage, named};
 use super::progress::Snapshot;
 
 /// The first judgement on a share of all rows, before the plan's length is known.

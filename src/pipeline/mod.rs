@@ -10,7 +10,7 @@ pub(crate) mod decode_pool;
 pub(crate) mod device_summary;
 mod engine_thread;
 pub(crate) mod error_budget;
-pub(crate) mod failed;
+pub(crate) mod failed_images;
 mod intake;
 pub(crate) mod memory;
 pub(crate) mod meters;

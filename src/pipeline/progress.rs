@@ -9,7 +9,7 @@ use crate::store::Location;
 use crate::telemetry::trace::Tracer;
 
 use super::device_summary::DeviceSummary;
-use super::failed::{FailedImage, NAMED};
+use super::failed_images::{FailedImage, NAMED};
 use super::meters::{Meters, Stages};
 
 /// Counters of one run.

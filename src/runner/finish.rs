@@ -15,7 +15,7 @@ use crate::telemetry;
 use crate::evaluation::gallery::failed_images;
 use crate::evaluation::report_input::ReportInput;
 use crate::pipeline::error_budget::{refused, too_damaged};
-use crate::pipeline::failed::FailedImage;
+use crate::pipeline::failed_images::FailedImage;
 use crate::pipeline::opening::{Plan, PlannedPart};
 
 /// A finished job.

@@ -1,5 +1,6 @@
 //! The rooms of `src/` and who may import whom.
 
+mod circles;
 mod imports;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::support::root;
 
-use self::imports::{Import, Imports, circles};
+use self::circles::circles;
+use self::imports::{Import, Imports};
 
 /// Modules that hold plain types and know nobody.
 const LEAVES: [&str; 7] = ["tensor", "sample", "ids", "failure", "failpoints", "classes", "telemetry"];
@@ -116,5 +118,33 @@ fn only_the_engine_names_the_runtime_and_unsafe_stays_in_its_rooms() {
         if !home {
             assert!(!code.contains("unsafe "), "{} holds unsafe code", path.display());
         }
+    }
+}
+
+#[test]
+fn the_way_of_a_sample_names_files_and_functions_that_exist() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let steps: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("`src/") && line.contains(".rs`: `"))
+        .collect();
+    assert_eq!(steps.len(), 12, "{steps:#?}");
+    for step in steps {
+        let names: Vec<&str> = step.split('`').collect();
+        let (file, function) = (names[1], names[3]);
+        let source = std::fs::read_to_string(root().join(file)).unwrap_or_else(|_| panic!("no `{file}`"));
+        assert!(source.contains(&format!("fn {function}")), "`{file}` has no function `{function}`");
+    }
+}
+
+#[test]
+fn every_room_is_on_the_page_of_the_architecture() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let rooms: Vec<&str> = allowed().into_keys().chain(LEAVES).filter(|room| *room != "main").collect();
+    for room in rooms {
+        let is_there = page.contains(&format!("| `{room}` |"))
+            || page.contains(&format!("`{room}`,"))
+            || page.contains(&format!("`{room}`:"));
+        assert!(is_there, "ARCHITECTURE.md does not name the room `{room}`");
     }
 }
