@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::telemetry::explain;
+
 /// Exit codes of the program (after BSD's `sysexits.h`, with a scheduler's needs in mind).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -63,6 +65,11 @@ impl Failure {
         Failure { exit, message: message.into(), source: Some(source.into()) }
     }
 
+    /// A failure that is this error: its text, its causes.
+    pub fn of(exit: Exit, error: impl Error + Send + Sync + 'static) -> Self {
+        Failure { exit, message: error.to_string(), source: Some(Box::new(error)) }
+    }
+
     /// The same failure with another exit code.
     pub fn exiting(self, exit: Exit) -> Self {
         Failure { exit, ..self }
@@ -73,19 +80,9 @@ impl Failure {
         Failure { message: format!("{context}: {}", self.message), ..self }
     }
 
-    /// The message and each cause that adds something, for a person: one paragraph.
+    /// The message and each cause that adds something, redacted, for a person: one paragraph.
     pub fn explain(&self) -> String {
-        let mut text = self.message.clone();
-        let mut cause = Error::source(self);
-        while let Some(error) = cause {
-            let line = error.to_string();
-            if !text.contains(&line) {
-                text.push_str("\n  caused by: ");
-                text.push_str(&line);
-            }
-            cause = error.source();
-        }
-        text
+        explain(self)
     }
 }
 

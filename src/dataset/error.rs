@@ -184,7 +184,7 @@ impl From<DatasetError> for Failure {
             DatasetError::NoPlanner { .. } => Exit::TryAgain,
             DatasetError::Store(error) => error.exit(),
         };
-        Failure::new(exit, error.to_string())
+        Failure::of(exit, error)
     }
 }
 
@@ -264,7 +264,7 @@ impl From<ReadError> for Failure {
         };
         match error {
             ReadError::Plan(error) => error.into(),
-            error => Failure::new(exit, error.to_string()),
+            error => Failure::of(exit, error),
         }
     }
 }

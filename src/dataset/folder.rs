@@ -168,10 +168,10 @@ impl FolderDataset {
     }
 
     async fn fetch(&self, sample: Sample, mut ticket: Box<dyn Ticket>) -> Result<(), ReadError> {
-        let turn = self.input.turn().await;
+        let permit = self.input.permit().await;
         let planned = Planned { etag: sample.etag.as_deref(), size: sample.size };
         let fetched = self.input.fetch(&sample.key, planned, self.max_encoded_bytes).await;
-        drop(turn);
+        drop(permit);
         let refused = Instant::now();
         let error = match fetched {
             Ok(fetched) => {

@@ -84,7 +84,7 @@ impl From<JobError> for Failure {
     fn from(error: JobError) -> Failure {
         match error {
             JobError::Store(error) => error.into(),
-            error => Failure::new(Exit::Config, error.to_string()),
+            error => Failure::of(Exit::Config, error),
         }
     }
 }

@@ -20,9 +20,8 @@ pub(crate) struct Lock(#[allow(dead_code)] Option<File>);
 pub(crate) fn take(output: &Location, share: Share) -> Result<Lock, Failure> {
     let Some(root) = output.local_path() else { return Ok(Lock(None)) };
     let path = root.join(Layout::lock(&share.name()));
-    let io = |error: std::io::Error| {
-        Failure::from(StoreError::io(&error, format!("locking `{}`", path.display())))
-    };
+    let io =
+        |error: std::io::Error| Failure::from(StoreError::io(error, format!("locking `{}`", path.display())));
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(io)?;
     }

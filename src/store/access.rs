@@ -1,6 +1,8 @@
 //! How a store will be reached, as far as the environment says it: names of variables, and no secret's value.
 
-use super::{Location, Uri, redact};
+use crate::telemetry::redact;
+
+use super::{Location, Uri};
 
 /// How a location is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
 use tokio::time::{Duration, Instant, timeout};
 
 use crate::failpoints;
+use crate::telemetry::Redacted;
 
-use super::retry::Patience;
+use super::retry::RetryBudget;
 use super::{Location, StoreError, Uri};
 
 /// How long a local write whose draft vanishes is tried again.
@@ -34,7 +35,7 @@ impl Location {
     /// Where conditional writes are switched off, the object is asked for first and then written plainly.
     pub async fn create_once(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
         let what = format!("writing `{}/{name}`", self.uri);
-        let mut patience = Patience::new(self.settings.write_budget(bytes.len()));
+        let mut budget = RetryBudget::new(self.settings.write_budget(bytes.len()));
         let mut vanished = None;
         failpoints::reach("create.before", name);
         loop {
@@ -48,11 +49,10 @@ impl Location {
                     return Ok(Created::Now);
                 }
                 Err(Refusal::Conflict) if failpoints::on("mutant.conflict_is_fatal") => {
-                    return Err(StoreError::Unwritable { what, detail: "it exists".into() });
+                    return Err(StoreError::Unwritable { what, cause: Redacted::new("it exists") });
                 }
                 Err(Refusal::Conflict) => {
-                    let detail = "conflicting writes do not end".into();
-                    (true, StoreError::Unavailable { what: what.clone(), detail })
+                    (true, StoreError::unavailable(&what, "conflicting writes do not end"))
                 }
                 Err(Refusal::Error(error)) => (false, error),
             };
@@ -65,9 +65,9 @@ impl Location {
                 return Ok(Created::Before);
             }
             let swept_for_long = swept && vanished.get_or_insert_with(Instant::now).elapsed() > SWEPT;
-            if swept_for_long || !patience.wait().await {
+            if swept_for_long || !budget.wait().await {
                 return Err(match error {
-                    StoreError::Missing { what } => vanishing(what),
+                    StoreError::Missing { what, .. } => vanishing(what),
                     error => error,
                 });
             }
@@ -92,8 +92,8 @@ impl Location {
             Ok(Err(E::AlreadyExists { .. } | E::Precondition { .. })) => Err(Refusal::Conflict),
             Ok(Err(error)) => Err(Refusal::Error(StoreError::from_store(error, what, true))),
             Err(_) => {
-                let detail = format!("no answer within {} s", within.as_secs());
-                Err(Refusal::Error(StoreError::Unavailable { what: what.to_owned(), detail }))
+                let why = format!("no answer within {} s", within.as_secs());
+                Err(Refusal::Error(StoreError::unavailable(what, why)))
             }
         }
     }
@@ -106,8 +106,7 @@ impl Location {
                 Refusal::Error(error) => error,
                 // nothing was asked of the older one: another write is in its way, and not for long
                 Refusal::Conflict => {
-                    let detail = "it reports a conflict with another write".into();
-                    StoreError::Unavailable { what: what.clone(), detail }
+                    StoreError::unavailable(what, "it reports a conflict with another write")
                 }
             })
         })
@@ -137,8 +136,8 @@ impl Location {
         let mut vanished = None;
         loop {
             match self.retry(&write).await {
-                Err(StoreError::Missing { what }) if has_drafts => {
-                    if !vanished.get_or_insert_with(|| Patience::new(SWEPT)).wait().await {
+                Err(StoreError::Missing { what, .. }) if has_drafts => {
+                    if !vanished.get_or_insert_with(|| RetryBudget::new(SWEPT)).wait().await {
                         return Err(vanishing(what));
                     }
                     self.traffic.retried();
@@ -161,9 +160,9 @@ impl Location {
         let what = || format!("removing the torn `{}/{name}`", self.uri);
         match removed {
             Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::from_io(&error, what(), true))
+                Err(StoreError::from_io(error, what(), true))
             }
-            Err(error) => Err(StoreError::Io { what: what(), detail: error.to_string() }),
+            Err(error) => Err(StoreError::local(what(), error)),
             Ok(_) => Ok(()),
         }
     }
@@ -195,8 +194,8 @@ impl Location {
         };
         let what = || format!("sweeping drafts of `{}`", self.uri);
         match tokio::task::spawn_blocking(sweep).await {
-            Ok(swept) => swept.map_err(|error| StoreError::from_io(&error, what(), true)),
-            Err(error) => Err(StoreError::Io { what: what(), detail: error.to_string() }),
+            Ok(swept) => swept.map_err(|error| StoreError::from_io(error, what(), true)),
+            Err(error) => Err(StoreError::local(what(), error)),
         }
     }
 }
@@ -216,7 +215,7 @@ pub(super) enum Refusal {
 }
 
 fn vanishing(what: String) -> StoreError {
-    StoreError::Unwritable { what, detail: "its draft vanishes again and again".into() }
+    StoreError::Unwritable { what, cause: Redacted::new("its draft vanishes again and again") }
 }
 
 fn is_draft(name: &str) -> bool {

@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::local::{self, Unreadable};
-use super::retry::Patience;
+use super::retry::RetryBudget;
 use super::{Entry, Location, StoreError, Uri};
 
 /// Keys whose order is looked at before any is handed on: two pages' worth.
@@ -75,9 +75,9 @@ impl Location {
             /// Where the store was told to begin.
             begins: Option<String>,
             greatest: Option<String>,
-            patience: Option<Patience>,
+            budget: Option<RetryBudget>,
         }
-        let walk = Walk { pages: None, greatest: after.clone(), begins: after, patience: None };
+        let walk = Walk { pages: None, greatest: after.clone(), begins: after, budget: None };
         let what = format!("listing `{}`", self.uri);
         let entries = futures::stream::try_unfold((walk, what), move |(mut walk, what)| async move {
             loop {
@@ -89,7 +89,7 @@ impl Location {
                     None => return Ok(None),
                     Some(Ok(meta)) => {
                         let entry = self.entry(meta)?;
-                        walk.patience = None;
+                        walk.budget = None;
                         // a store that does not begin where it is told, or sorts otherwise than by bytes: what it hides
                         // cannot be known
                         if walk.begins.as_ref().is_some_and(|begins| entry.key <= *begins) {
@@ -101,8 +101,8 @@ impl Location {
                     }
                     Some(Err(error)) => StoreError::from_store(error, what.clone(), false),
                 };
-                let patience = walk.patience.get_or_insert_with(|| Patience::new(self.settings.retry));
-                if !error.is_transient() || !patience.wait().await {
+                let budget = walk.budget.get_or_insert_with(|| RetryBudget::new(self.settings.retry));
+                if !error.is_transient() || !budget.wait().await {
                     return Err(error);
                 }
                 self.traffic.retried();

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 
 use super::buffers::Buffers;
-use super::location::Entry;
+use super::entry::Entry;
 use super::{FetchError, StoreError};
 
 /// A file that cannot become a row: it is counted and named, never dropped in silence.
@@ -37,10 +37,11 @@ pub(super) fn walk<'a>(
     tokio::task::spawn_blocking(move || {
         let mut walk = Walk { after, sender, parents: Vec::new() };
         match fs::metadata(&root) {
-            Err(error) => walk.fail(&error, &root),
-            Ok(found) if !found.is_dir() => {
-                walk.send(Err(StoreError::Missing { what: format!("`{}` is not a folder", root.display()) }))
-            }
+            Err(error) => walk.fail(error, &root),
+            Ok(found) if !found.is_dir() => walk.send(Err(StoreError::Missing {
+                what: format!("`{}` is not a folder", root.display()),
+                cause: None,
+            })),
             Ok(found) => {
                 walk.parents.push((found.dev(), found.ino()));
                 walk.folder(&root, "")
@@ -82,7 +83,7 @@ impl Walk {
         self.sender.blocking_send(item).is_ok() && !failed
     }
 
-    fn fail(&mut self, error: &io::Error, path: &Path) -> bool {
+    fn fail(&mut self, error: io::Error, path: &Path) -> bool {
         let error = StoreError::from_io(error, format!("reading `{}`", path.display()), false);
         self.send(Err(error))
     }
@@ -90,13 +91,13 @@ impl Walk {
     fn folder(&mut self, folder: &Path, prefix: &str) -> bool {
         let read = match fs::read_dir(folder) {
             Ok(read) => read,
-            Err(error) => return self.fail(&error, folder),
+            Err(error) => return self.fail(error, folder),
         };
         let mut names: Vec<(String, PathBuf)> = Vec::new();
         for item in read {
             let item = match item {
                 Ok(item) => item,
-                Err(error) => return self.fail(&error, folder),
+                Err(error) => return self.fail(error, folder),
             };
             let path = item.path();
             let Ok(mut name) = item.file_name().into_string() else {
@@ -110,7 +111,7 @@ impl Walk {
             let is_folder = match item.file_type() {
                 Ok(kind) if kind.is_symlink() => fs::metadata(&path).is_ok_and(|target| target.is_dir()),
                 Ok(kind) => kind.is_dir(),
-                Err(error) => return self.fail(&error, &path),
+                Err(error) => return self.fail(error, &path),
             };
             if is_folder {
                 name.push('/');
@@ -137,7 +138,7 @@ impl Walk {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return tell(self, "a link to nothing"),
             Err(error) if error.raw_os_error() == Some(libc::ELOOP) => return tell(self, "a link to itself"),
-            Err(error) => return self.fail(&error, path),
+            Err(error) => return self.fail(error, path),
         };
         if found.is_dir() {
             let id = (found.dev(), found.ino());
@@ -153,7 +154,7 @@ impl Walk {
             return tell(self, "neither a file nor a folder");
         }
         if let Err(error) = object_store::path::Path::parse(&key) {
-            return self.send(Err(StoreError::BadKey { key, why: error.to_string() }));
+            return self.send(Err(StoreError::BadKey { key, why: error.to_string(), cause: error }));
         }
         let entry = Entry { key, size: found.len(), etag: Some(etag(&found)) };
         self.send(Ok(Found::File(entry)))
@@ -178,8 +179,8 @@ pub(super) async fn folders(root: PathBuf) -> Result<Vec<String>, StoreError> {
     };
     match tokio::task::spawn_blocking(list).await {
         Ok(Ok(names)) => Ok(names),
-        Ok(Err(error)) => Err(StoreError::from_io(&error, what, false)),
-        Err(error) => Err(StoreError::Io { what, detail: error.to_string() }),
+        Ok(Err(error)) => Err(StoreError::from_io(error, what, false)),
+        Err(error) => Err(StoreError::local(what, error)),
     }
 }
 
@@ -189,8 +190,8 @@ pub(super) fn etag(found: &fs::Metadata) -> String {
     format!("{nanoseconds:x}-{:x}", found.len())
 }
 
-/// What an error of reading a file means for whoever wanted it.
-pub(super) fn sort(error: &io::Error, path: &Path) -> FetchError {
+/// Classifies an error of reading a file.
+pub(super) fn classify(error: io::Error, path: &Path) -> FetchError {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
             FetchError::NotFound
@@ -207,9 +208,9 @@ pub(super) fn read(
     limit: u64,
     buffers: &Arc<Buffers>,
 ) -> Result<(Bytes, String), FetchError> {
-    let sort = |error: io::Error| sort(&error, path);
-    let mut file = fs::File::open(path).map_err(sort)?;
-    let found = file.metadata().map_err(sort)?;
+    let classify = |error: io::Error| classify(error, path);
+    let mut file = fs::File::open(path).map_err(classify)?;
+    let found = file.metadata().map_err(classify)?;
     let tag = etag(&found);
     if planned.is_some_and(|planned| planned != tag) {
         return Err(FetchError::Changed);
@@ -218,7 +219,7 @@ pub(super) fn read(
         return Err(FetchError::TooLarge { size: found.len() });
     }
     let mut bytes = buffers.lend(found.len() as usize);
-    file.by_ref().take(found.len() + 1).read_to_end(&mut bytes).map_err(sort)?;
+    file.by_ref().take(found.len() + 1).read_to_end(&mut bytes).map_err(classify)?;
     if bytes.len() as u64 != found.len() {
         return Err(FetchError::Changed);
     }

@@ -11,9 +11,12 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
 
+use crate::telemetry::Redacted;
+
+use super::entry::{Entry, strong};
 use super::readers::Readers;
 use super::traffic::{Metered, Traffic};
-use super::{Requests, Settings, StoreError, Turn, Uri, local};
+use super::{RequestPermit, Requests, Settings, StoreError, Uri, local};
 
 /// What a location is opened for; decides timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +25,6 @@ pub enum Role {
     Input,
     /// Few large conditional writes.
     Output,
-}
-
-/// One object of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Key below the location.
-    pub key: String,
-    /// Bytes.
-    pub size: u64,
-    /// Strong entity tag, if the store gave one.
-    pub etag: Option<String>,
 }
 
 /// An opened folder on an object store or on local disk. Cheap to clone.
@@ -59,7 +51,7 @@ impl Location {
         let uri = Uri::parse(text)?;
         let setup = |error: object_store::Error| StoreError::Setup {
             uri: uri.to_string(),
-            why: super::redact(&error.to_string()),
+            cause: Redacted::new(error),
         };
         let (store, prefix): (Arc<dyn ObjectStore>, String) = match &uri {
             Uri::Local(path) => (
@@ -109,7 +101,7 @@ impl Location {
             }
         };
         let prefix = Path::parse(&prefix)
-            .map_err(|error| StoreError::BadUri { uri: uri.to_string(), why: error.to_string() })?;
+            .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?;
         Ok(Location { uri, store, prefix, settings, traffic, readers: Arc::default() })
     }
 
@@ -119,15 +111,15 @@ impl Location {
         let prefix = match &uri {
             Uri::Local(_) => Path::default(),
             Uri::Remote { prefix, .. } => Path::parse(prefix)
-                .map_err(|error| StoreError::BadUri { uri: uri.to_string(), why: error.to_string() })?,
+                .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?,
         };
         let traffic = Traffic::new(settings.requests);
         Ok(Location { uri, store, prefix, settings, traffic, readers: Arc::default() })
     }
 
     /// Waits until another request may be in flight.
-    pub async fn turn(&self) -> Turn {
-        self.traffic.turn().await
+    pub async fn permit(&self) -> RequestPermit {
+        self.traffic.permit().await
     }
 
     /// What was asked of the store so far.
@@ -152,8 +144,11 @@ impl Location {
     pub(super) fn path(&self, key: &str) -> Result<Path, StoreError> {
         let whole =
             if self.prefix.as_ref().is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) };
-        Path::parse(&whole)
-            .map_err(|error| StoreError::BadKey { key: key.to_owned(), why: error.to_string() })
+        Path::parse(&whole).map_err(|error| StoreError::BadKey {
+            key: key.to_owned(),
+            why: error.to_string(),
+            cause: error,
+        })
     }
 
     pub(super) fn entry(&self, meta: ObjectMeta) -> Result<Entry, StoreError> {
@@ -219,11 +214,6 @@ impl Location {
     }
 }
 
-/// Weak and empty tags do not identify bytes.
-pub(super) fn strong(etag: Option<String>) -> Option<String> {
-    etag.filter(|tag| !tag.is_empty() && tag != "\"\"" && !tag.starts_with("W/"))
-}
-
 fn inner_retries() -> RetryConfig {
     RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
 }
@@ -255,8 +245,9 @@ fn refuse_profiles(uri: &Uri) -> Result<(), StoreError> {
     }
     Err(StoreError::Denied {
         what: format!("opening `{uri}`"),
-        detail: "AWS_PROFILE is set, but profiles are not read; run \
-                 `eval \"$(aws configure export-credentials --format env)\"` first"
-            .into(),
+        cause: Redacted::new(
+            "AWS_PROFILE is set, but profiles are not read; run \
+             `eval \"$(aws configure export-credentials --format env)\"` first",
+        ),
     })
 }

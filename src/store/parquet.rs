@@ -41,6 +41,7 @@ pub enum ParquetReadError {
         /// The object.
         name: String,
         /// Why.
+        #[source]
         error: FetchError,
     },
     /// The store.

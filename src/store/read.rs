@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 
-use super::location::strong;
+use super::entry::strong;
 use super::traffic::is_error_document;
 use super::{FetchError, Location, StoreError, Uri};
 
@@ -54,10 +54,9 @@ impl Location {
         planned: Planned<'_>,
         limit: u64,
     ) -> Result<Fetched, FetchError> {
-        let unsure = |detail: String| {
-            FetchError::Store(StoreError::Unavailable { what: format!("reading `{key}`"), detail })
-        };
-        let sort = |error: object_store::Error| match StoreError::from_store(
+        let unavailable =
+            |why: String| FetchError::Store(StoreError::unavailable(format!("reading `{key}`"), why));
+        let classify = |error: object_store::Error| match StoreError::from_store(
             error,
             format!("reading `{key}`"),
             false,
@@ -69,12 +68,12 @@ impl Location {
         let options = GetOptions { if_match: planned.etag.map(str::to_owned), ..GetOptions::default() };
         let response = match self.store.get_opts(path, options).await {
             Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
-            response => response.map_err(sort)?,
+            response => response.map_err(classify)?,
         };
         let (size, etag) = (response.meta.size, strong(response.meta.e_tag.clone()));
         match (planned.etag, &etag) {
             // an error document under a good status carries no tag
-            (Some(_), None) => return Err(unsure("the answer carries no entity tag".into())),
+            (Some(_), None) => return Err(unavailable("the answer carries no entity tag".into())),
             (Some(planned), Some(etag)) if planned != etag => return Err(FetchError::Changed),
             _ => {}
         }
@@ -85,18 +84,18 @@ impl Location {
             return Err(if changed {
                 FetchError::Changed
             } else {
-                unsure(format!("{size} of {planned_size} bytes were announced"))
+                unavailable(format!("{size} of {planned_size} bytes were announced"))
             });
         }
         if size > limit {
             return Err(FetchError::TooLarge { size });
         }
-        let bytes = response.bytes().await.map_err(sort)?;
+        let bytes = response.bytes().await.map_err(classify)?;
         if bytes.len() as u64 != size {
-            return Err(unsure(format!("{} of {size} bytes came", bytes.len())));
+            return Err(unavailable(format!("{} of {size} bytes came", bytes.len())));
         }
         if etag.is_none() && is_error_document(&bytes) {
-            return Err(unsure("an error document came in its place".into()));
+            return Err(unavailable("an error document came in its place".into()));
         }
         Ok(Fetched { bytes, etag })
     }
@@ -131,21 +130,20 @@ impl Location {
         let what = format!("reading `{}/{name}`", self.uri);
         self.retry(|| {
             self.in_time(&what, 0, async {
-                let sort = |error| StoreError::from_store(error, what.clone(), false);
-                let response = match self.store.get(&path).await.map_err(sort) {
+                let classify = |error| StoreError::from_store(error, what.clone(), false);
+                let response = match self.store.get(&path).await.map_err(classify) {
                     Err(StoreError::Missing { .. }) => return Ok(None),
                     response => response?,
                 };
                 let size = response.meta.size;
                 let untagged = response.meta.e_tag.is_none();
-                let bytes = response.bytes().await.map_err(sort)?;
+                let bytes = response.bytes().await.map_err(classify)?;
                 if untagged && is_error_document(&bytes) {
-                    let detail = "an error document came in its place".into();
-                    return Err(StoreError::Unavailable { what: what.clone(), detail });
+                    return Err(StoreError::unavailable(&what, "an error document came in its place"));
                 }
                 if bytes.len() as u64 != size {
-                    let detail = format!("{} of {size} bytes came", bytes.len());
-                    return Err(StoreError::Unavailable { what: what.clone(), detail });
+                    let came = format!("{} of {size} bytes came", bytes.len());
+                    return Err(StoreError::unavailable(&what, came));
                 }
                 Ok(Some(bytes))
             })
@@ -165,8 +163,8 @@ impl Location {
                     .await
                     .map_err(|error| StoreError::from_store(error, what.clone(), false))?;
                 if bytes.len() as u64 != range.end - range.start {
-                    let detail = format!("{} of {} bytes came", bytes.len(), range.end - range.start);
-                    return Err(StoreError::Unavailable { what: what.clone(), detail });
+                    let came = format!("{} of {} bytes came", bytes.len(), range.end - range.start);
+                    return Err(StoreError::unavailable(&what, came));
                 }
                 Ok(bytes)
             })

@@ -30,13 +30,13 @@ pub(super) struct Readers {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Wanted>,
+    waiting: VecDeque<ReadRequest>,
     /// Threads that read, or are about to.
     readers: usize,
 }
 
 #[derive(Debug)]
-struct Wanted {
+struct ReadRequest {
     path: PathBuf,
     tag: Option<String>,
     limit: u64,
@@ -49,15 +49,14 @@ impl Readers {
         let (answer, answered) = oneshot::channel();
         let begins = {
             let mut state = self.state();
-            state.waiting.push_back(Wanted { path, tag, limit, answer });
+            state.waiting.push_back(ReadRequest { path, tag, limit, answer });
             state.begins(WAITING)
         };
         if begins {
             self.begin();
         }
         // every file that a reader takes is answered, so that this one was never taken
-        let gone =
-            || StoreError::Io { what: "reading a file".into(), detail: "no thread came for it".into() };
+        let gone = || StoreError::local("reading a file", "no thread came for it");
         answered.await.map_err(|_| gone())?
     }
 
@@ -71,7 +70,7 @@ impl Readers {
     }
 
     fn work(self: &Arc<Self>) {
-        while let Some(Wanted { path, tag, limit, answer }) = self.next() {
+        while let Some(ReadRequest { path, tag, limit, answer }) = self.next() {
             if answer.is_closed() {
                 continue;
             }
@@ -79,7 +78,7 @@ impl Readers {
             let read = || local::read(&path, tag.as_deref(), limit, &self.buffers);
             let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
                 let what = format!("reading `{}`", path.display());
-                Err(StoreError::Io { what, detail: "it panicked".into() }.into())
+                Err(StoreError::local(what, "it panicked").into())
             });
             // whoever asked may have gone meanwhile
             drop(answer.send(read));
@@ -90,7 +89,7 @@ impl Readers {
     }
 
     /// The next file for a reader; one that gets none is not counted any more.
-    fn next(&self) -> Option<Wanted> {
+    fn next(&self) -> Option<ReadRequest> {
         let mut state = self.state();
         let next = state.waiting.pop_front();
         if next.is_none() {

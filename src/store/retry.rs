@@ -12,15 +12,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The pauses of one operation, and when it has had enough of them.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct RetryBudget {
     started: Instant,
     budget: Duration,
     pause: Duration,
 }
 
-impl Patience {
+impl RetryBudget {
     pub fn new(budget: Duration) -> Self {
-        Patience { started: Instant::now(), budget, pause: FIRST_PAUSE }
+        RetryBudget { started: Instant::now(), budget, pause: FIRST_PAUSE }
     }
 
     /// Time since the first try.
@@ -49,8 +49,7 @@ impl Location {
     ) -> Result<T, StoreError> {
         let within = self.settings.read_timeout + Duration::from_secs(bytes >> 20);
         tokio::time::timeout(within, read).await.unwrap_or_else(|_| {
-            let detail = format!("no answer within {} s", within.as_secs());
-            Err(StoreError::Unavailable { what: what.to_owned(), detail })
+            Err(StoreError::unavailable(what, format!("no answer within {} s", within.as_secs())))
         })
     }
 
@@ -60,11 +59,11 @@ impl Location {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T, StoreError>>,
     {
-        let mut patience = Patience::new(self.settings.retry);
+        let mut budget = RetryBudget::new(self.settings.retry);
         loop {
             match operation().await {
                 Err(error) if error.is_transient() => {
-                    if !patience.wait().await {
+                    if !budget.wait().await {
                         return Err(error);
                     }
                     self.traffic.retried();

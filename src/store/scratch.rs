@@ -66,8 +66,8 @@ impl Scratch {
         });
         let what = || format!("removing the folders of a measurement on `{}`", location.uri);
         match removed.await {
-            Ok(removed) => removed.map_err(|error| StoreError::from_io(&error, what(), true)),
-            Err(error) => Err(StoreError::Io { what: what(), detail: error.to_string() }),
+            Ok(removed) => removed.map_err(|error| StoreError::from_io(error, what(), true)),
+            Err(error) => Err(StoreError::local(what(), error)),
         }
     }
 }

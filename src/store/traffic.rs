@@ -91,14 +91,14 @@ impl Traffic {
     }
 
     /// Waits until another request may be in flight.
-    pub async fn turn(self: &Arc<Self>) -> Turn {
+    pub async fn permit(self: &Arc<Self>) -> RequestPermit {
         loop {
             let room = self.room.notified();
             {
                 let mut state = self.state();
                 if state.running < state.allowed as usize {
                     state.running += 1;
-                    return Turn(self.clone());
+                    return RequestPermit(self.clone());
                 }
             }
             room.await;
@@ -106,11 +106,11 @@ impl Traffic {
     }
 }
 
-/// The right to have one request in flight; given back when dropped.
+/// The right to have one request in flight; released when dropped.
 #[derive(Debug)]
-pub struct Turn(Arc<Traffic>);
+pub struct RequestPermit(Arc<Traffic>);
 
-impl Drop for Turn {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         let more = {
             let mut state = self.0.state();
@@ -146,12 +146,27 @@ impl HttpService for MeteredClient {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.traffic.sent(request.method().as_str());
         let is_listing = request.method() == "GET" && request.uri().query().is_some_and(asks_for_a_listing);
+        let is_head = request.method() == "HEAD";
         let answer = self.inner.execute(request).await;
         if let Ok(response) = &answer {
             self.traffic.answered(response.status().as_u16());
         }
-        if is_listing { whole_listing(answer?).await } else { answer }
+        match answer? {
+            page if is_listing => whole_listing(page).await,
+            refusal if is_head && !refusal.status().is_success() => Ok(with_code(refusal)),
+            answer => Ok(answer),
+        }
     }
+}
+
+/// Gives the refusal of a HEAD a body with its code, as other refusals have one. Azure sends the code in a header
+/// too, which the client does not keep.
+fn with_code(refusal: HttpResponse) -> HttpResponse {
+    let code = refusal.headers().get("x-ms-error-code").and_then(|code| code.to_str().ok());
+    let is_plain = |code: &&str| code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let Some(code) = code.filter(is_plain) else { return refusal };
+    let body = format!("<Error><Code>{code}</Code></Error>");
+    HttpResponse::from_parts(refusal.into_parts().0, body.into())
 }
 
 fn asks_for_a_listing(query: &str) -> bool {
@@ -221,12 +236,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_waits_until_another_is_given_back() {
+    async fn the_refusal_of_a_head_carries_the_code_of_its_header() {
+        for (value, expected) in
+            [("BlobNotFound", "<Error><Code>BlobNotFound</Code></Error>"), ("<Code>InvalidToken", "")]
+        {
+            let mut refusal = HttpResponse::new(String::new().into());
+            refusal.headers_mut().insert("x-ms-error-code", value.try_into().unwrap());
+            assert_eq!(with_code(refusal).into_body().bytes().await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_permit_waits_until_another_is_released() {
         let traffic = Traffic::new(1);
-        let first = traffic.turn().await;
-        let second = tokio::time::timeout(Duration::from_millis(20), traffic.turn()).await;
+        let first = traffic.permit().await;
+        let second = tokio::time::timeout(Duration::from_millis(20), traffic.permit()).await;
         assert!(second.is_err());
         drop(first);
-        tokio::time::timeout(Duration::from_secs(5), traffic.turn()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(5), traffic.permit()).await.unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use url::Url;
 
 use super::StoreError;
-use super::redact;
+use crate::telemetry::{Redacted, redact};
 
 /// A checked address of a folder, on an object store or on local disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Uri {
 impl Uri {
     /// Reads what was typed; a credential in it is refused.
     pub fn parse(text: &str) -> Result<Uri, StoreError> {
-        let refuse = |why: &str| StoreError::BadUri { uri: redact(text), why: why.into() };
+        let refuse = |why: &str| StoreError::BadUri { uri: redact(text), cause: Redacted::new(why) };
         if text.trim().is_empty() {
             return Err(refuse("it is empty"));
         }
@@ -50,7 +50,7 @@ impl Uri {
             // not echoed: a secret may hold a slash, and then no rule tells where it ends
             return Err(StoreError::BadUri {
                 uri: format!("{scheme}://***"),
-                why: "credentials belong into the environment, not into a URL".into(),
+                cause: Redacted::new("credentials belong into the environment, not into a URL"),
             });
         }
         if rest.contains('?') || rest.contains('#') && scheme == "az" {
@@ -98,14 +98,14 @@ impl Uri {
     fn local(path: &Path) -> Result<Uri, StoreError> {
         let absolute = std::path::absolute(path).map_err(|error| StoreError::BadUri {
             uri: path.display().to_string(),
-            why: error.to_string(),
+            cause: Redacted::new(error),
         })?;
         // without a slash at the end, which would be another text for the same folder
         let absolute: PathBuf = without_dots(&absolute).components().collect();
         if absolute.to_str().is_none() {
             return Err(StoreError::BadUri {
                 uri: path.display().to_string(),
-                why: "the path is not UTF-8".into(),
+                cause: Redacted::new("the path is not UTF-8"),
             });
         }
         Ok(Uri::Local(absolute))

@@ -10,7 +10,9 @@ use std::path::Path;
 use bytes::Bytes;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
-use super::location::strong;
+use crate::telemetry::Redacted;
+
+use super::entry::strong;
 use super::{Entry, FetchError, Location, StoreError, Uri, local};
 
 /// A piece of an object.
@@ -36,10 +38,7 @@ impl Location {
         if let Uri::Local(root) = &self.uri {
             let (path, tag) = (root.join(key), planned.map(str::to_owned));
             let read = tokio::task::spawn_blocking(move || local_window(&path, range, tag.as_deref()));
-            return read.await.map_err(|error| StoreError::Io {
-                what: format!("reading `{key}`"),
-                detail: error.to_string(),
-            })?;
+            return read.await.map_err(|error| StoreError::local(format!("reading `{key}`"), error))?;
         }
         let path = self.path(key)?;
         self.retry(|| async {
@@ -60,7 +59,7 @@ impl Location {
         planned: Option<&str>,
     ) -> Result<Window, FetchError> {
         let what = || format!("reading `{key}`");
-        let sort = |error: object_store::Error| match StoreError::from_store(error, what(), false) {
+        let classify = |error: object_store::Error| match StoreError::from_store(error, what(), false) {
             StoreError::Missing { .. } => FetchError::NotFound,
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),
@@ -75,9 +74,9 @@ impl Location {
             Ok(response) => response,
             Err(error) => {
                 // a range behind the end, the empty object among them, is refused in different words by every store
-                let found = self.store.head(path).await.map_err(sort)?;
+                let found = self.store.head(path).await.map_err(classify)?;
                 if found.size > range.start {
-                    return Err(sort(error));
+                    return Err(classify(error));
                 }
                 return Ok(Window { bytes: Bytes::new(), size: found.size, etag: strong(found.e_tag) });
             }
@@ -86,18 +85,15 @@ impl Location {
         match (planned, &etag) {
             (Some(planned), Some(etag)) if planned != etag => return Err(FetchError::Changed),
             (Some(_), None) => {
-                let detail = "the answer carries no entity tag".into();
-                return Err(FetchError::Store(StoreError::Unavailable { what: what(), detail }));
+                return Err(StoreError::unavailable(what(), "the answer carries no entity tag").into());
             }
             _ => {}
         }
         let expected = range.end.min(size).saturating_sub(range.start);
-        let bytes = response.bytes().await.map_err(sort)?;
+        let bytes = response.bytes().await.map_err(classify)?;
         if bytes.len() as u64 != expected {
-            return Err(FetchError::Store(StoreError::Unavailable {
-                what: what(),
-                detail: format!("{} of {expected} bytes came", bytes.len()),
-            }));
+            let came = format!("{} of {expected} bytes came", bytes.len());
+            return Err(StoreError::unavailable(what(), came).into());
         }
         Ok(Window { bytes, size, etag })
     }
@@ -110,7 +106,7 @@ impl Location {
             Err(FetchError::Store(error)) => Err(error),
             Err(error) => Err(StoreError::Denied {
                 what: format!("reading `{}/{key}`", self.uri),
-                detail: error.to_string(),
+                cause: Redacted::new(error),
             }),
         }
     }
@@ -122,9 +118,9 @@ impl Location {
 }
 
 fn local_window(path: &Path, range: Range<u64>, planned: Option<&str>) -> Result<Window, FetchError> {
-    let sort = |error: io::Error| local::sort(&error, path);
-    let file = fs::File::open(path).map_err(sort)?;
-    let found = file.metadata().map_err(sort)?;
+    let classify = |error: io::Error| local::classify(error, path);
+    let file = fs::File::open(path).map_err(classify)?;
+    let found = file.metadata().map_err(classify)?;
     let (size, etag) = (found.len(), local::etag(&found));
     if planned.is_some_and(|planned| planned != etag) {
         return Err(FetchError::Changed);
@@ -134,7 +130,7 @@ fn local_window(path: &Path, range: Range<u64>, planned: Option<&str>) -> Result
     match file.read_exact_at(&mut bytes, range.start) {
         Ok(()) => Ok(Window { bytes: bytes.into(), size, etag: Some(etag) }),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(FetchError::Changed),
-        Err(error) => Err(sort(error)),
+        Err(error) => Err(classify(error)),
     }
 }
 

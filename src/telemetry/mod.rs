@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
 pub use json::line as json_line;
-pub use redact::redact;
+pub use redact::{Redacted, explain, redact};
 
 /// The variable that sets the filter, such as `debug` or `tresnet_batch::store=debug`.
 pub const FILTER: &str = "TRESNET_BATCH_LOG";

@@ -1,4 +1,11 @@
 //! Takes secrets out of text that may quote a request: signatures, key ids and user info.
+//!
+//! An error keeps its cause as it is, so that code can ask for the cause's type. The text of that cause is redacted
+//! here and nowhere else: [`Redacted`] is how an error holds a cause that may quote a request, and [`explain`] is
+//! how an error with its causes is printed.
+
+use std::error::Error;
+use std::fmt;
 
 /// Query parameters whose values must never be seen.
 const SECRET_PARAMETERS: [&str; 8] = [
@@ -60,13 +67,98 @@ pub fn redact(text: &str) -> String {
     result
 }
 
+/// An error that may quote a request, as the cause of another. Its text and its debug output are redacted; the error
+/// itself is its source.
+pub struct Redacted(Box<dyn Error + Send + Sync>);
+
+impl Redacted {
+    /// Wraps an error, or words that stand for one.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Redacted(error.into())
+    }
+}
+
+impl fmt::Display for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text_of(&*self.0))
+    }
+}
+
+/// The text in quotes: the fields of a foreign error could hold a secret in a form that no rule knows.
+impl fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&text_of(&*self.0), f)
+    }
+}
+
+impl Error for Redacted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// Returns the text of an error and of each of its causes that adds something, redacted: one paragraph for a person.
+/// A cause is left out if the text before it already contains its own.
+pub fn explain(error: &dyn Error) -> String {
+    let mut text = text_of(error);
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let line = text_of(error);
+        if !text.contains(&line) {
+            text.push_str("\n  caused by: ");
+            text.push_str(&line);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn text_of(error: &dyn Error) -> String {
+    redact(&error.to_string())
+}
+
 fn is_end_of_value(c: char) -> bool {
     matches!(c, '&' | ' ' | '"' | '\'' | ')' | '>' | '\n')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use std::error::Error;
+
+    use super::{Redacted, explain, redact};
+
+    /// `outer`, whose cause is `inner`.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Link {
+        text: &'static str,
+        #[source]
+        cause: Redacted,
+    }
+
+    const SIGNED: &str = "GET https://h/b?sig=c4n4ry failed";
+
+    #[test]
+    fn a_secret_in_a_cause_is_printed_neither_as_text_nor_as_debug_output() {
+        let link = Link { text: "reading `a`", cause: Redacted::new(std::io::Error::other(SIGNED)) };
+        assert_eq!(explain(&link), "reading `a`\n  caused by: GET https://h/b?sig=*** failed");
+        let debug = format!("{link:?} {:?}", link.cause);
+        assert!(!debug.contains("c4n4ry") && debug.contains("sig=***"), "{debug}");
+    }
+
+    #[test]
+    fn a_cause_is_found_by_its_type() {
+        let link = Link { text: "reading `a`", cause: Redacted::new(std::io::Error::other(SIGNED)) };
+        let cause = link.source().and_then(Error::source).unwrap();
+        assert!(cause.is::<std::io::Error>());
+    }
+
+    #[test]
+    fn a_cause_whose_text_is_in_the_one_before_it_is_printed_once() {
+        let text = "reading `a`: GET https://h/b?sig=*** failed";
+        let link = Link { text, cause: Redacted::new(SIGNED) };
+        assert_eq!(explain(&link), text);
+    }
 
     #[test]
     fn signatures_keys_and_user_info_never_survive() {

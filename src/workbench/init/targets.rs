@@ -46,7 +46,7 @@ pub(super) async fn choose(
         Ok(why) => Ok((targets, why)),
         // the input is as it is, and so are its targets
         Err(failure) if matches!(failure.exit, Exit::Config | Exit::NoInput) => {
-            let reason = failure.explain();
+            let reason = failure.to_string();
             let why = format!("None, so images are classified and none is scored: {reason}.");
             Ok((TargetsSpec::None, why))
         }

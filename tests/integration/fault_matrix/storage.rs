@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::ask_python;
 use crate::support::job::{Ended, IMAGES, Job, ended, reaches, wait};
 use crate::support::scripted_s3::{Break, Fault, Kind, Paging, Refusal, Reply, Rule, ScriptedS3, Tag};
 
@@ -178,6 +179,25 @@ fn row_11_one_object_that_is_refused_is_a_row_denied() {
     server.rule(Rule::on(Kind::Get, Fault::error(403, "AccessDenied")).prefix("images/yam/00.jpg"));
     let summary = job(&server).run().exits(0);
     assert_eq!(summary["errors_by_kind"]["denied"], 1, "{summary}");
+}
+
+#[test]
+fn row_11_a_key_that_reads_like_a_refusal_is_a_whole_row_after_errors_that_pass() {
+    let server = server();
+    let image = std::fs::read(IMAGES.folder.join("yam/00.jpg")).unwrap();
+    let key = "images/yam/InvalidToken status code: 403.jpg";
+    server.put(key, image);
+    // more than the client tries by itself, so that the error is classified
+    let rule = server.rule(Rule::on(Kind::Get, Fault::error(500, "InternalError")).prefix(key).times(6));
+    let job = job(&server);
+    let summary = job.run().exits(0);
+    assert_eq!(server.fired(rule), 6);
+    assert_eq!(summary["errors_by_kind"]["denied"], Value::Null, "{summary}");
+    assert!(summary["requests"]["input"]["retried"].as_u64().unwrap() > 0, "{summary}");
+    verify(&job).exits(0);
+    let rows = ask_python("rows.py", &["dump", download(&server).path().to_str().unwrap()]);
+    let row = rows.as_array().unwrap().iter().find(|row| key.ends_with(row["key"].as_str().unwrap()));
+    assert_eq!(row.unwrap()["status"], "ok", "{row:?}");
 }
 
 #[test]
