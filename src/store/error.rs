@@ -42,7 +42,7 @@ pub enum StoreError {
         why: String,
         /// The client's own word on it.
         #[source]
-        cause: object_store::path::Error,
+        cause: Redacted,
     },
     /// A listing whose keys do not increase, found too late to sort it.
     #[error(
@@ -80,7 +80,7 @@ pub enum StoreError {
         #[source]
         cause: Redacted,
     },
-    /// Disk full, a file too large, or another local I/O error.
+    /// A full disk, a file too large, or another local error.
     #[error("{what}: {cause}")]
     Io {
         /// What was tried.
@@ -158,8 +158,9 @@ impl StoreError {
     /// Classifies an error of `object_store`; `what` says what was tried, for a person.
     pub(super) fn from_store(error: object_store::Error, what: impl Into<String>, writing: bool) -> Self {
         let what = what.into();
-        if let object_store::Error::InvalidPath { source: cause } = error {
-            return StoreError::BadKey { key: cause.to_string(), why: "its path is not plain".into(), cause };
+        if let object_store::Error::InvalidPath { source } = error {
+            let (key, why) = (source.to_string(), "its path is not plain".into());
+            return StoreError::BadKey { key, why, cause: Redacted::new(source) };
         }
         if let Some(error) = io_error(&error) {
             return StoreError::from_io(error, what, writing);
@@ -266,7 +267,6 @@ mod tests {
     use futures::TryStreamExt;
     use object_store::aws::AmazonS3Builder;
     use object_store::client::*;
-    use object_store::path::Path;
     use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
 
     use super::*;
@@ -306,7 +306,7 @@ mod tests {
     }
 
     async fn read(key: &str, status: u16, body: &str) -> StoreError {
-        let error = client(status, body).get(&Path::from(key)).await.unwrap_err();
+        let error = client(status, body).get(&key.into()).await.unwrap_err();
         StoreError::from_store(error, format!("reading `{key}`"), false)
     }
 
@@ -366,8 +366,8 @@ mod tests {
             assert_eq!((read("a.jpg", status, "").await.exit(), status), (exit, status));
             assert_eq!((listed(status, "").await.exit(), status), (exit, status));
         }
-        let error = client(501, "").put(&Path::from("a"), "x".into()).await.unwrap_err();
-        let error = StoreError::from_store(error, "writing `a`", true);
+        let error = client(501, "").put(&"a".into(), "x".into()).await.unwrap_err();
+        let error = StoreError::from_store(error, "writing", true);
         assert_eq!(error.exit(), Exit::CannotCreate);
         assert!(error.to_string().contains("does not know conditional writes (Generic S3 error"), "{error}");
     }

@@ -147,7 +147,7 @@ impl Location {
         Path::parse(&whole).map_err(|error| StoreError::BadKey {
             key: key.to_owned(),
             why: error.to_string(),
-            cause: error,
+            cause: Redacted::new(error),
         })
     }
 

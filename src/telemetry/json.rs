@@ -14,7 +14,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::{redact, run_id};
+use super::redact::redact;
+use super::run::run_id;
 
 /// A line as it is written.
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ pub mod clock;
 mod json;
 pub mod prometheus;
 mod redact;
+mod run;
 pub mod trace;
 
 use std::io::{self, IsTerminal, Write};
@@ -16,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use json::line as json_line;
 pub use redact::{Redacted, explain, redact};
+pub use run::run_id;
 
 /// The variable that sets the filter, such as `debug` or `tresnet_batch::store=debug`.
 pub const FILTER: &str = "TRESNET_BATCH_LOG";
@@ -31,14 +33,13 @@ pub enum Format {
 }
 
 static FORMAT: OnceLock<Format> = OnceLock::new();
-static RUN_ID: OnceLock<String> = OnceLock::new();
 
 /// Starts logging for the life of the process; a second call does nothing. A process that works for another one is
 /// given that one's run id.
 pub fn init(format: Format, run_id: Option<&str>) {
     let format = *FORMAT.get_or_init(|| format);
     if let Some(id) = run_id {
-        RUN_ID.get_or_init(|| id.to_owned());
+        run::adopt(id);
     }
     let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("warn"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
@@ -57,16 +58,7 @@ pub fn format() -> Format {
     FORMAT.get().copied().unwrap_or_default()
 }
 
-/// Tells runs apart in logs, metrics and footers; nothing depends on it. One process is one run.
-pub fn run_id() -> &'static str {
-    use std::hash::{BuildHasher, RandomState};
-    RUN_ID.get_or_init(|| {
-        let now = std::time::SystemTime::now();
-        format!("{:016x}", RandomState::new().hash_one((now, std::process::id())))
-    })
-}
-
-/// Standard error, a whole event at a time. Errors of stores come redacted; this is for what others log.
+/// Standard error, a whole event at a time. Errors of stores are redacted already; this is for what others log.
 struct Redacting;
 
 impl Write for Redacting {

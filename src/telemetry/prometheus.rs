@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::redact;
+use super::redact::redact;
 
 /// What a metric does over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
