@@ -13,8 +13,10 @@ use crate::engine::slot::HostMemory;
 use crate::engine::{EngineError, EngineSpec, GraphNames, Runtime};
 use crate::tensor::Dtype;
 
-use super::{ConvSearch, CudaOptions};
-use crate::engine::driver::{Address, Context, Event, Pinned, Refusal, Stream};
+use crate::engine::driver::{Address, Context, Event, Refusal, Stream};
+
+use super::memory::{host_memory, refused, too_large};
+use super::options::{ConvSearch, CudaOptions};
 
 /// The name that our graphs give the free axis.
 const BATCH: &str = "batch";
@@ -91,6 +93,8 @@ pub(super) struct Device {
 
 /// How a batch's results lie in one block, so that one copy brings them.
 struct Block {
+    /// Rows.
+    batch: usize,
     embedding_at: usize,
     floats: usize,
 }
@@ -99,8 +103,8 @@ impl Block {
     fn of(spec: &EngineSpec, batch: usize) -> Block {
         let embedding_at = (batch * spec.classes).next_multiple_of(ALIGNED);
         match spec.dim {
-            0 => Block { embedding_at, floats: batch * spec.classes },
-            dim => Block { embedding_at, floats: embedding_at + batch * dim },
+            0 => Block { batch, embedding_at, floats: batch * spec.classes },
+            dim => Block { batch, embedding_at, floats: embedding_at + batch * dim },
         }
     }
 
@@ -134,7 +138,7 @@ impl Device {
         let mut device =
             Device { lanes: Vec::new(), session, streams, profiled: options.profile.is_some(), context };
         for number in 1..=options.lanes {
-            let lane = device.lane(number, &spec, &names, batch, &block, &options)?;
+            let lane = device.lane(number, &spec, &names, &block, &options)?;
             device.lanes.push(lane);
         }
         device.warm_up(&spec, batch)?;
@@ -147,10 +151,10 @@ impl Device {
         number: usize,
         spec: &EngineSpec,
         names: &GraphNames,
-        batch: usize,
         block: &Block,
         options: &CudaOptions,
     ) -> Result<Lane, EngineError> {
+        let batch = block.batch;
         let refused = |error: ort::Error| refused(&error, batch);
         let too_large = |refusal: Refusal| too_large(refusal, batch);
         let on_device = || {
@@ -345,63 +349,4 @@ fn build(
             }
         })?;
     builder.commit_from_memory(graph).map_err(load)
-}
-
-/// Memory for rows or results on the host.
-pub(super) fn host_memory(context: &Arc<Context>, bytes: usize, pinned: bool) -> Result<HostMemory, Refusal> {
-    match pinned {
-        true => Pinned::zeroed(context, bytes).map(HostMemory::Pinned),
-        false => Ok(HostMemory::heap(bytes)),
-    }
-}
-
-/// An error of the driver while memory is taken.
-pub(super) fn too_large(refusal: Refusal, batch_size: usize) -> EngineError {
-    if refusal.is_out_of_memory() {
-        return EngineError::OutOfMemory { batch_size, why: refusal.to_string() };
-    }
-    EngineError::Load(refusal.to_string())
-}
-
-/// An error of ONNX Runtime while memory is taken, which only its words tell.
-fn refused(error: &ort::Error, batch_size: usize) -> EngineError {
-    let words = error.to_string();
-    match out_of_memory(&words) {
-        Some(why) => EngineError::OutOfMemory { batch_size, why: why.to_owned() },
-        None => EngineError::Load(words),
-    }
-}
-
-/// What the arena, the runtime, cuDNN or cuBLAS says when memory lacks, without the place in ONNX Runtime's source
-/// before it and the machine's name behind it.
-fn out_of_memory(words: &str) -> Option<&str> {
-    const SIGNS: [&str; 5] = [
-        "Available memory of",
-        "Failed to allocate memory",
-        "out of memory",
-        "CUDNN_STATUS_ALLOC_FAILED",
-        "CUBLAS_STATUS_ALLOC_FAILED",
-    ];
-    let start = SIGNS.iter().find_map(|sign| words.find(sign))?;
-    let rest = &words[start..];
-    let end = rest.find(['\n', ';']).unwrap_or(rest.len());
-    Some(rest[..end].trim())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lack_of_memory_is_known_by_its_words_and_told_without_the_rest() {
-        let arena = "/onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:360 void* AllocateRawInternal(size_t) \
-                     Available memory of 10 is smaller than requested bytes of 20\n";
-        assert_eq!(
-            out_of_memory(arena),
-            Some("Available memory of 10 is smaller than requested bytes of 20")
-        );
-        let runtime = "CUDA failure 2: out of memory ; GPU=0 ; hostname=a ; file=x.cc ; expr=cudaMalloc((void**)&p, n);";
-        assert_eq!(out_of_memory(runtime), Some("out of memory"));
-        assert_eq!(out_of_memory("CUDA failure 719: unspecified launch failure ; GPU=0"), None);
-    }
 }

@@ -15,6 +15,7 @@
 //! with the holder: the thread sees addresses only, so nothing that happens to it can lose one.
 
 mod device;
+mod memory;
 mod options;
 mod owner;
 
@@ -150,8 +151,8 @@ impl Engine for CudaEngine {
 
     fn allocate(&mut self, capacity: usize) -> Result<(Slot, Outputs), EngineError> {
         let bytes = self.spec.row_bytes() * capacity;
-        let memory = device::host_memory(&self.context, bytes, self.pinned)
-            .map_err(|refusal| device::too_large(refusal, capacity))?;
+        let memory = memory::host_memory(&self.context, bytes, self.pinned)
+            .map_err(|refusal| memory::too_large(refusal, capacity))?;
         Ok((Slot::over(memory, &self.spec, capacity), Outputs::new(&self.spec, capacity)))
     }
 
