@@ -10,6 +10,7 @@ use std::io;
 use crate::failure::{Exit, Failure};
 use crate::telemetry::Redacted;
 
+use super::page::PageError;
 use super::reply::Reply;
 
 /// A storage operation that failed for good, after all retries.
@@ -52,6 +53,15 @@ pub enum StoreError {
     Disorder {
         /// The key.
         key: String,
+    },
+    /// A listing that cannot be relied on.
+    #[error("{what}: {cause}")]
+    Listing {
+        /// What was tried.
+        what: String,
+        /// What the store answered.
+        #[source]
+        cause: PageError,
     },
     /// There is no such object or file.
     #[error("{what}: not found")]
@@ -133,13 +143,13 @@ impl StoreError {
             StoreError::Denied { .. } => Exit::Denied,
             StoreError::Unwritable { .. } => Exit::CannotCreate,
             StoreError::Io { .. } => Exit::Io,
-            StoreError::Unavailable { .. } => Exit::Unavailable,
+            StoreError::Unavailable { .. } | StoreError::Listing { .. } => Exit::Unavailable,
         }
     }
 
     /// True where trying again soon may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, StoreError::Unavailable { .. })
+        matches!(self, StoreError::Unavailable { .. } | StoreError::Listing { .. })
     }
 
     /// Makes an error that a later try may better.
@@ -161,6 +171,9 @@ impl StoreError {
         if let object_store::Error::InvalidPath { source } = error {
             let (key, why) = (source.to_string(), "its path is not plain".into());
             return StoreError::BadKey { key, why, cause: Redacted::new(source) };
+        }
+        if let Some(cause) = cause_of::<PageError>(&error) {
+            return StoreError::Listing { what, cause: cause.clone() };
         }
         if let Some(error) = io_error(&error) {
             return StoreError::from_io(error, what, writing);
@@ -221,13 +234,19 @@ fn classify(error: &object_store::Error, writing: bool) -> Class {
 /// wrapped in the HTTP client's own types and carry an `io::Error` too, so only the local store's are looked at.
 fn io_error(error: &object_store::Error) -> Option<io::Error> {
     let object_store::Error::Generic { store: "LocalFileSystem", source } = error else { return None };
-    let mut cause: Option<&(dyn Error + 'static)> = Some(source.as_ref());
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            let code = io.raw_os_error().map(io::Error::from_raw_os_error);
-            return Some(code.unwrap_or_else(|| io::Error::new(io.kind(), io.to_string())));
+    let io = cause_of::<io::Error>(source.as_ref())?;
+    let code = io.raw_os_error().map(io::Error::from_raw_os_error);
+    Some(code.unwrap_or_else(|| io::Error::new(io.kind(), io.to_string())))
+}
+
+/// The first error of a type in a chain of causes.
+fn cause_of<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut link = Some(error);
+    while let Some(error) = link {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
-        cause = inner.source();
+        link = error.source();
     }
     None
 }
@@ -236,29 +255,6 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         Failure::of(error.exit(), error)
     }
-}
-
-/// Why one image's bytes could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The store says there is no such object.
-    #[error("not found")]
-    NotFound,
-    /// The store says it may not be read.
-    #[error("access denied")]
-    Denied,
-    /// It is not the object that was planned.
-    #[error("changed since it was planned")]
-    Changed,
-    /// It is larger than the limit.
-    #[error("{size} bytes")]
-    TooLarge {
-        /// Bytes of the object.
-        size: u64,
-    },
-    /// Anything else: a fault of the store, not of the image.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 #[cfg(test)]

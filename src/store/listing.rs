@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::ObjectMeta;
 
 use super::local::{self, Unreadable};
 use super::retry::RetryBudget;
@@ -13,6 +13,7 @@ use super::{Entry, Location, StoreError, Uri};
 const TWO_PAGES: usize = 2000;
 
 type Entries<'a> = BoxStream<'a, Result<Entry, StoreError>>;
+type Metas<'a> = BoxStream<'a, Result<ObjectMeta, StoreError>>;
 
 impl Location {
     /// Every object below, in byte order of the key, beginning after `after`.
@@ -57,29 +58,22 @@ impl Location {
         futures::stream::once(pages).try_flatten().boxed()
     }
 
-    fn pages(
-        &self,
-        after: Option<&str>,
-    ) -> Result<BoxStream<'_, object_store::Result<ObjectMeta>>, StoreError> {
-        let stream = match after {
-            Some(key) => self.store.list_with_offset(Some(&self.prefix), &self.path(key)?),
-            None => self.store.list(Some(&self.prefix)),
-        };
-        Ok(stream.try_filter(|meta| futures::future::ready(meta.location != self.prefix)).boxed())
+    fn pages(&self, after: Option<&str>) -> Result<Metas<'_>, StoreError> {
+        let listed = self.listed(after.map(|key| self.path(key)).transpose()?);
+        Ok(listed.try_filter(|meta| futures::future::ready(meta.location != self.prefix)).boxed())
     }
 
     /// The listing as the store gives it; after an error that may pass, it goes on behind the greatest key seen.
     fn resumable(&self, after: Option<String>) -> Entries<'_> {
         struct Walk<'a> {
-            pages: Option<BoxStream<'a, object_store::Result<ObjectMeta>>>,
+            pages: Option<Metas<'a>>,
             /// Where the store was told to begin.
             begins: Option<String>,
             greatest: Option<String>,
             budget: Option<RetryBudget>,
         }
         let walk = Walk { pages: None, greatest: after.clone(), begins: after, budget: None };
-        let what = format!("listing `{}`", self.uri);
-        let entries = futures::stream::try_unfold((walk, what), move |(mut walk, what)| async move {
+        let entries = futures::stream::try_unfold(walk, move |mut walk| async move {
             loop {
                 let pages = match &mut walk.pages {
                     Some(pages) => pages,
@@ -97,9 +91,9 @@ impl Location {
                         }
                         // never backwards: a folder's own marker sorts behind keys that it comes before here
                         walk.greatest = walk.greatest.take().max(Some(entry.key.clone()));
-                        return Ok(Some((entry, (walk, what))));
+                        return Ok(Some((entry, walk)));
                     }
-                    Some(Err(error)) => StoreError::from_store(error, what.clone(), false),
+                    Some(Err(error)) => error,
                 };
                 let budget = walk.budget.get_or_insert_with(|| RetryBudget::new(self.settings.retry));
                 if !error.is_transient() || !budget.wait().await {
@@ -116,14 +110,9 @@ impl Location {
 
     /// The whole listing, sorted.
     async fn sorted(&self, after: Option<String>) -> Result<Entries<'_>, StoreError> {
-        let what = format!("listing `{}`", self.uri);
         let mut all: Vec<Entry> = self
             .retry(|| async {
-                let pages = self.pages(None)?;
-                let metas: Vec<ObjectMeta> = pages
-                    .try_collect()
-                    .await
-                    .map_err(|error| StoreError::from_store(error, what.clone(), false))?;
+                let metas: Vec<ObjectMeta> = self.pages(None)?.try_collect().await?;
                 metas.into_iter().map(|meta| self.entry(meta)).collect()
             })
             .await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::list::PaginatedListStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
@@ -14,6 +15,7 @@ use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
 use crate::telemetry::Redacted;
 
 use super::entry::{Entry, strong};
+use super::pages::PagedStore;
 use super::readers::Readers;
 use super::traffic::{Metered, Traffic};
 use super::{RequestPermit, Requests, Settings, StoreError, Uri, local};
@@ -32,6 +34,8 @@ pub enum Role {
 pub struct Location {
     pub(super) uri: Uri,
     pub(super) store: Arc<dyn ObjectStore>,
+    /// The same store, if it lists page by page.
+    pub(super) paged: Option<PagedStore>,
     pub(super) prefix: Path,
     pub(super) settings: Settings,
     pub(super) traffic: Arc<Traffic>,
@@ -53,56 +57,47 @@ impl Location {
             uri: uri.to_string(),
             cause: Redacted::new(error),
         };
-        let (store, prefix): (Arc<dyn ObjectStore>, String) = match &uri {
-            Uri::Local(path) => (
-                Arc::new(LocalFileSystem::new().with_fsync(role == Role::Output)),
-                path.to_string_lossy().trim_start_matches('/').to_owned(),
-            ),
+        let options = |vendor| client_options(role, &settings).with_allow_http(allows_http(vendor));
+        let ((store, paged), prefix) = match &uri {
+            Uri::Local(path) => {
+                let disk: Arc<dyn ObjectStore> =
+                    Arc::new(LocalFileSystem::new().with_fsync(role == Role::Output));
+                ((disk, None), path.to_string_lossy().trim_start_matches('/').to_owned())
+            }
             Uri::Remote { scheme, bucket, prefix } => {
-                let store: Arc<dyn ObjectStore> = match *scheme {
+                let store = match *scheme {
                     "s3" => {
                         refuse_profiles(&uri)?;
-                        Arc::new(
-                            AmazonS3Builder::from_env()
-                                .with_bucket_name(bucket)
-                                .with_http_connector(metered())
-                                .with_client_options(
-                                    client_options(role, &settings).with_allow_http(allows_http("AWS")),
-                                )
-                                .with_retry(inner_retries())
-                                .build()
-                                .map_err(setup)?,
-                        )
-                    }
-                    "gs" => Arc::new(
-                        GoogleCloudStorageBuilder::from_env()
+                        let builder = AmazonS3Builder::from_env()
                             .with_bucket_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(
-                                client_options(role, &settings).with_allow_http(allows_http("GOOGLE")),
-                            )
-                            .with_retry(inner_retries())
-                            .build()
-                            .map_err(setup)?,
-                    ),
-                    _ => Arc::new(
-                        MicrosoftAzureBuilder::from_env()
+                            .with_client_options(options("AWS"))
+                            .with_retry(inner_retries());
+                        remote(builder.build().map_err(setup)?)
+                    }
+                    "gs" => {
+                        let builder = GoogleCloudStorageBuilder::from_env()
+                            .with_bucket_name(bucket)
+                            .with_http_connector(metered())
+                            .with_client_options(options("GOOGLE"))
+                            .with_retry(inner_retries());
+                        remote(builder.build().map_err(setup)?)
+                    }
+                    _ => {
+                        let builder = MicrosoftAzureBuilder::from_env()
                             .with_container_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(
-                                client_options(role, &settings).with_allow_http(allows_http("AZURE")),
-                            )
-                            .with_retry(inner_retries())
-                            .build()
-                            .map_err(setup)?,
-                    ),
+                            .with_client_options(options("AZURE"))
+                            .with_retry(inner_retries());
+                        remote(builder.build().map_err(setup)?)
+                    }
                 };
                 (store, prefix.clone())
             }
         };
         let prefix = Path::parse(&prefix)
             .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?;
-        Ok(Location { uri, store, prefix, settings, traffic, readers: Arc::default() })
+        Ok(Location { uri, store, paged, prefix, settings, traffic, readers: Arc::default() })
     }
 
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
@@ -114,7 +109,7 @@ impl Location {
                 .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?,
         };
         let traffic = Traffic::new(settings.requests);
-        Ok(Location { uri, store, prefix, settings, traffic, readers: Arc::default() })
+        Ok(Location { uri, store, paged: None, prefix, settings, traffic, readers: Arc::default() })
     }
 
     /// Waits until another request may be in flight.
@@ -166,14 +161,7 @@ impl Location {
             return local::folders(root.clone()).await;
         }
         let what = format!("listing the folders of `{}`", self.uri);
-        let listing = self
-            .retry(|| async {
-                self.store
-                    .list_with_delimiter(Some(&self.prefix))
-                    .await
-                    .map_err(|error| StoreError::from_store(error, what.clone(), false))
-            })
-            .await?;
+        let listing = self.retry(|| self.listed_folder(&self.prefix, &what)).await?;
         let mut names: Vec<String> =
             listing.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
         names.sort_unstable();
@@ -188,16 +176,10 @@ impl Location {
     pub(super) async fn objects(&self, folder: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         let prefix = if folder.is_empty() { self.prefix.clone() } else { self.path(folder)? };
         let what = format!("listing `{}/{folder}`", self.uri);
-        self.retry(|| {
-            self.in_time(&what, 0, async {
-                match self.store.list_with_delimiter(Some(&prefix)).await {
-                    Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
-                    Err(error) => Err(StoreError::from_store(error, what.clone(), false)),
-                    Ok(listing) => Ok(listing.objects),
-                }
-            })
-        })
-        .await
+        match self.retry(|| self.listed_folder(&prefix, &what)).await {
+            Err(StoreError::Missing { .. }) => Ok(Vec::new()),
+            listing => Ok(listing?.objects),
+        }
     }
 
     /// A location one folder deeper.
@@ -212,6 +194,12 @@ impl Location {
         };
         Ok(Location { uri, prefix: self.path(folder)?, ..self.clone() })
     }
+}
+
+/// A store twice: to read and write, and to list page by page.
+fn remote<S: ObjectStore + PaginatedListStore>(store: S) -> (Arc<dyn ObjectStore>, Option<PagedStore>) {
+    let store = Arc::new(store);
+    (store.clone(), Some(PagedStore(store)))
 }
 
 fn inner_retries() -> RetryConfig {

@@ -83,7 +83,7 @@ impl Reply {
 }
 
 /// The code in the body of an error.
-fn code(body: &str) -> Option<String> {
+pub(super) fn code(body: &str) -> Option<String> {
     let body = body.trim_start_matches('\u{feff}').trim_start();
     if body.starts_with('{') { json_code(body) } else { xml_code(body) }
 }

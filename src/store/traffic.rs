@@ -17,6 +17,8 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
+use super::page;
+
 /// Refusals closer together than this count as one.
 const ONE_CUT: Duration = Duration::from_secs(1);
 
@@ -173,18 +175,15 @@ fn asks_for_a_listing(query: &str) -> bool {
     query.split('&').any(|pair| matches!(pair, "list-type=2" | "comp=list"))
 }
 
-/// A page that is an error document under a good status reads as an empty last page: a plan would end there in
-/// silence. So it is made the error that it is, and tried again.
+/// Lets only a page of a listing through. Anything else under a good status is an error, which the client tries
+/// again.
 async fn whole_listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
     if !response.status().is_success() {
         return Ok(response);
     }
     let (head, body) = response.into_parts();
     let page = body.bytes().await?;
-    if is_error_document(&page) {
-        let why = std::io::Error::other("an error document in place of a page of the listing");
-        return Err(HttpError::new(HttpErrorKind::Interrupted, why));
-    }
+    page::check(&page).map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
     Ok(HttpResponse::from_parts(head, page.into()))
 }
 

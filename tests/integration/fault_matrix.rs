@@ -4,6 +4,7 @@
 mod changes;
 mod disk;
 mod kills;
+mod listings;
 mod processes;
 mod signals;
 mod storage;

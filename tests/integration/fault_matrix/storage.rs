@@ -1,12 +1,12 @@
-//! Rows 5 to 12, 20, 25, 26 and 30: a store that loses, refuses, delays and lies.
+//! Rows 5 to 12, 20, 26 and 30: a store that loses, refuses, delays and lies.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::ask_python;
-use crate::support::job::{Ended, IMAGES, Job, ended, reaches, wait};
-use crate::support::scripted_s3::{Break, Fault, Kind, Paging, Refusal, Reply, Rule, ScriptedS3, Tag};
+use crate::support::job::{IMAGES, Job, ended, reaches, wait};
+use crate::support::scripted_s3::{Break, Fault, Kind, Refusal, Reply, Rule, Tag};
 
 use super::{download, is_write, job, of_images, parts, serve, served_undisturbed_rows, server, verify};
 
@@ -266,65 +266,6 @@ fn row_30_a_store_that_ignores_the_condition_in_silence_is_refused_before_any_pa
     server.rule(Rule::on(Kind::Put, Fault::IgnoreConditions));
     job(&server).run().fails(73, &["lets an object be created twice"]);
     assert_eq!(parts(&server), 0);
-}
-
-/// A job over 2,500 keys that are all the same few images.
-fn many(server: &ScriptedS3) -> Job {
-    let image = std::fs::read(IMAGES.folder.join("yam/00.jpg")).unwrap();
-    server.virtual_keys("many/", 2_500, |key| format!("{key:06}.jpg"), vec![image.into()]);
-    serve(server, Job::on("s3://test/many").set("output.uri=s3://test/out"))
-        .set("input.targets=none")
-        .set("output.rows_per_part=500")
-        .set("output.logits=false")
-        .set("engine.batch_size=32")
-}
-
-fn stderr_and_rows(ended: &Ended) -> (String, u64) {
-    let summary = ended.exits(0);
-    (ended.stderr.clone(), summary["rows"]["planned"].as_u64().unwrap())
-}
-
-#[test]
-fn row_25_more_than_a_page_of_keys_in_short_pages_are_all_listed() {
-    let server = ScriptedS3::start();
-    let job = many(&server);
-    server.rule(Rule::on(Kind::List, Fault::Listing(Paging::Short(37))).prefix("many"));
-    assert_eq!(stderr_and_rows(&job.run()).1, 2_500);
-    assert!(server.count(|seen| seen.kind == Kind::List && seen.key.starts_with("many")) > 60);
-    verify(&job).exits(0);
-}
-
-#[test]
-fn row_25_a_listing_out_of_order_from_the_start_is_sorted_with_a_notice() {
-    let server = server();
-    server.rule(Rule::on(Kind::List, Fault::Listing(Paging::ReversedFrom(0))).prefix("images"));
-    let job = job(&server);
-    let (stderr, _) = stderr_and_rows(&job.run());
-    assert!(stderr.contains("out of order"), "{stderr}");
-    served_undisturbed_rows(&server, &job);
-}
-
-#[test]
-fn row_25_a_listing_that_loses_its_order_later_is_78_and_can_be_sorted_on_request() {
-    let server = ScriptedS3::start();
-    let job = many(&server);
-    server.rule(Rule::on(Kind::List, Fault::Listing(Paging::ReversedFrom(2_100))).prefix("many"));
-    job.run().fails(78, &["out of order", "listing = \"sort\""]);
-    // a listing that begins behind the last planned key hides what was out of order: no run may end there
-    job.run().fails(78, &["out of order"]);
-    server.clear_rules();
-    job.run().fails(78, &["out of order"]);
-    ended(job.command("run").args(["--set", "input.listing=sort"])).fails(78, &["out of order"]);
-    let job = job.set("input.listing=sort").set("output.uri=s3://test/sorted");
-    assert_eq!(stderr_and_rows(&job.run()).1, 2_500);
-    verify(&job).exits(0);
-}
-
-#[test]
-fn row_25_a_key_with_an_empty_folder_name_is_66_and_named() {
-    let server = server();
-    server.put("images/yam//00.jpg", "x");
-    job(&server).run().fails(66, &["yam//00.jpg"]);
 }
 
 #[test]

@@ -36,6 +36,10 @@ impl Answer {
         Answer { status, headers, body: document.into() }
     }
 
+    fn document(text: &str) -> Answer {
+        Answer::xml(StatusCode::OK, text.to_owned())
+    }
+
     fn error(status: u16, code: &str, ask: &Ask) -> Answer {
         Answer::refusal(&Refusal::new(status, code), ask)
     }
@@ -89,6 +93,7 @@ pub(super) async fn answer(
                 Reply::ErrorInOk(error) => {
                     Some(Answer { status: StatusCode::OK, ..Answer::refusal(error, &ask) })
                 }
+                Reply::Document(text) => Some(Answer::document(text)),
                 Reply::Close | Reply::Reset | Reply::Stall(_) => None,
             };
             match effect {

@@ -35,6 +35,8 @@ pub enum Reply {
     Refusal(Refusal),
     /// Status 200, with the error document as its body.
     ErrorInOk(Refusal),
+    /// Status 200, with this as its body.
+    Document(&'static str),
     /// The connection is closed without an answer.
     Close,
     /// The connection is reset (RST) without an answer.
@@ -98,6 +100,10 @@ pub enum Paging {
     ReversedFrom(u64),
     /// The page begins with the last key of the page before.
     RepeatsLast,
+    /// A page that is not the last has this in place of `NextContinuationToken`.
+    WayOn(&'static str),
+    /// Every page is the first one. Its token is always the same, or (`true`) another each time.
+    IgnoresToken(bool),
 }
 
 impl Refusal {

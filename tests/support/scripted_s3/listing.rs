@@ -27,6 +27,8 @@ impl Entry {
 struct Start {
     last: Option<String>,
     given: u64,
+    /// Pages before this one.
+    pages: u64,
     by_token: bool,
 }
 
@@ -48,10 +50,16 @@ pub(super) fn page(
 ) -> Result<String, &'static str> {
     let token = ask.parameter("continuation-token");
     let after = ask.parameter("start-after").filter(|after| !after.is_empty());
-    let start = match token {
+    let first = || Start { last: after.map(str::to_owned), given: 0, pages: 0, by_token: false };
+    let mut start = match token {
         Some(token) => read_token(token).ok_or("InvalidArgument")?,
-        None => Start { last: after.map(str::to_owned), given: 0, by_token: false },
+        None => first(),
     };
+    for paging in paging {
+        if let Paging::IgnoresToken(counts) = paging {
+            start = Start { pages: if *counts { start.pages } else { 0 }, ..first() };
+        }
+    }
     let asked = match ask.parameter("max-keys") {
         Some(keys) => keys.parse::<usize>().map_err(|_| "InvalidArgument")?.min(1000),
         None => 1000,
@@ -79,10 +87,15 @@ pub(super) fn page(
                     entries.insert(0, listed(key, &object, shown));
                 }
             }
-            Paging::Short(_) => {}
+            Paging::Short(_) | Paging::WayOn(_) | Paging::IgnoresToken(_) => {}
         }
     }
-    let next = more.then(|| write_token(given, last.as_deref().unwrap_or_default()));
+    let token = || write_token(given, wanted.start.pages + 1, last.as_deref().unwrap_or_default());
+    let way_on = paging.iter().find_map(|paging| match paging {
+        Paging::WayOn(text) => Some((*text).to_owned()),
+        _ => None,
+    });
+    let next = more.then(|| way_on.unwrap_or_else(|| element("NextContinuationToken", &token())));
     Ok(document(ask, asked, &entries, next.as_deref()))
 }
 
@@ -158,9 +171,10 @@ fn document(ask: &Ask, asked: usize, entries: &[Entry], next: Option<&str>) -> S
     if let Some(token) = ask.parameter("continuation-token") {
         line("ContinuationToken", &escaped(token));
     }
-    if let Some(token) = next {
-        line("NextContinuationToken", token);
-    }
+    document.push_str(next.unwrap_or_default());
+    let mut line = |name: &str, text: &str| {
+        write!(document, "<{name}>{text}</{name}>").expect("a string takes all");
+    };
     for entry in entries {
         match entry {
             Entry::Below(common) => line("CommonPrefixes", &format!("<Prefix>{}</Prefix>", name(common))),
@@ -178,9 +192,9 @@ fn document(ask: &Ask, asked: usize, entries: &[Entry], next: Option<&str>) -> S
     document + "</ListBucketResult>"
 }
 
-/// How many entries were given, and the last one in hexadecimal: opaque to clients, and plain in any query.
-fn write_token(given: u64, last: &str) -> String {
-    let mut token = format!("{given}-");
+/// How many entries and pages were given, and the last entry in hexadecimal: opaque to clients, and plain in any query.
+fn write_token(given: u64, pages: u64, last: &str) -> String {
+    let mut token = format!("{given}-{pages}-");
     for byte in last.bytes() {
         write!(token, "{byte:02x}").expect("a string takes all");
     }
@@ -188,9 +202,11 @@ fn write_token(given: u64, last: &str) -> String {
 }
 
 fn read_token(token: &str) -> Option<Start> {
-    let (given, last) = token.split_once('-')?;
+    let (given, rest) = token.split_once('-')?;
+    let (pages, last) = rest.split_once('-')?;
     let digits = last.as_bytes().chunks(2);
     let bytes = digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     let last = String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()?;
-    Some(Start { last: (!last.is_empty()).then_some(last), given: given.parse().ok()?, by_token: true })
+    let last = (!last.is_empty()).then_some(last);
+    Some(Start { last, given: given.parse().ok()?, pages: pages.parse().ok()?, by_token: true })
 }

@@ -1,0 +1,213 @@
+//! The pages of a listing, one request each, until the store says that there are no more.
+//!
+//! The client's own listing follows any token for ever. Here a page or a token that comes again, and pages without a
+//! key for ever, are errors: what a store hides behind them cannot be known.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use futures::TryFutureExt;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::path::Path;
+use object_store::{ListResult, ObjectMeta};
+
+use super::page::PageError;
+use super::{Location, StoreError, Uri};
+
+/// Pages without a key that may follow one another: a store may give a token after it has looked at many deleted keys.
+const MOST_EMPTY_PAGES: usize = 10_000;
+
+/// A store that lists page by page.
+#[derive(Clone)]
+pub(super) struct PagedStore(pub Arc<dyn PaginatedListStore>);
+
+impl fmt::Debug for PagedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PagedStore")
+    }
+}
+
+/// What is listed.
+struct Query<'a> {
+    folder: &'a Path,
+    /// Only keys after this one.
+    after: Option<Path>,
+    /// Only what is directly in the folder.
+    is_flat: bool,
+}
+
+/// Where a listing is.
+#[derive(Default)]
+struct Position {
+    token: Option<String>,
+    has_ended: bool,
+    tokens: HashSet<u64>,
+    pages: HashSet<u64>,
+    empty_pages: usize,
+}
+
+impl Position {
+    /// Takes the next page to the books.
+    fn advance(&mut self, page: &ListResult, token: Option<String>) -> Result<(), PageError> {
+        if page.objects.is_empty() && page.common_prefixes.is_empty() {
+            self.empty_pages += 1;
+            if self.empty_pages > MOST_EMPTY_PAGES {
+                return Err(PageError::NoKeys(self.empty_pages));
+            }
+        } else {
+            self.empty_pages = 0;
+            let keys = page.objects.iter().map(|meta| &meta.location).chain(&page.common_prefixes);
+            if !self.pages.insert(hash_of(keys.collect::<Vec<_>>())) {
+                return Err(PageError::Repeated);
+            }
+        }
+        match &token {
+            Some(token) if token.is_empty() => return Err(PageError::NoWayOn),
+            Some(token) if !self.tokens.insert(hash_of(token)) => return Err(PageError::Repeated),
+            _ => {}
+        }
+        (self.has_ended, self.token) = (token.is_none(), token);
+        Ok(())
+    }
+}
+
+fn hash_of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Location {
+    /// Every object below this location whose key is after `after`, as the store gives them.
+    pub(super) fn listed(&self, after: Option<Path>) -> BoxStream<'_, Result<ObjectMeta, StoreError>> {
+        let what = format!("listing `{}`", self.uri);
+        let Some(store) = self.paged.clone() else {
+            let listed = match &after {
+                Some(after) => self.store.list_with_offset(Some(&self.prefix), after),
+                None => self.store.list(Some(&self.prefix)),
+            };
+            return listed.map_err(move |error| StoreError::from_store(error, what.clone(), false)).boxed();
+        };
+        // what emulates Azure begins at the first key, whatever it is asked for
+        let skips = matches!(&self.uri, Uri::Remote { scheme: "az", .. });
+        let skipped = after.clone().filter(|_| skips);
+        let pages = futures::stream::try_unfold(Position::default(), move |mut position| {
+            let (store, what, after) = (store.clone(), what.clone(), after.clone());
+            async move {
+                if position.has_ended {
+                    return Ok(None);
+                }
+                let query = Query { folder: &self.prefix, after, is_flat: false };
+                let page = self.next_page(&store, query, &mut position, &what).await?;
+                Ok::<_, StoreError>(Some((page.objects, position)))
+            }
+        });
+        pages
+            .map_ok(|objects| futures::stream::iter(objects.into_iter().map(Ok)))
+            .try_flatten()
+            .try_filter(move |meta| {
+                let comes_after = skipped.as_ref().is_none_or(|skipped| meta.location > *skipped);
+                futures::future::ready(comes_after)
+            })
+            .boxed()
+    }
+
+    /// The objects and folders directly in a folder. Each page has the time of one read.
+    pub(super) async fn listed_folder(&self, folder: &Path, what: &str) -> Result<ListResult, StoreError> {
+        let Some(store) = &self.paged else {
+            let listing = self.store.list_with_delimiter(Some(folder));
+            let listing = listing.map_err(|error| StoreError::from_store(error, what, false));
+            return self.in_time(what, 0, listing).await;
+        };
+        let mut position = Position::default();
+        let mut all =
+            ListResult { common_prefixes: Vec::new(), objects: Vec::new(), extensions: Default::default() };
+        while !position.has_ended {
+            let query = Query { folder, after: None, is_flat: true };
+            let page = self.next_page(store, query, &mut position, what);
+            let page = self.in_time(what, 0, page).await?;
+            all.common_prefixes.extend(page.common_prefixes);
+            all.objects.extend(page.objects);
+        }
+        Ok(all)
+    }
+
+    async fn next_page(
+        &self,
+        store: &PagedStore,
+        query: Query<'_>,
+        position: &mut Position,
+        what: &str,
+    ) -> Result<ListResult, StoreError> {
+        let prefix = (!query.folder.as_ref().is_empty()).then(|| format!("{}/", query.folder));
+        let options = PaginatedListOptions {
+            offset: query.after.map(|after| after.to_string()),
+            delimiter: query.is_flat.then_some("/".into()),
+            page_token: position.token.take(),
+            ..PaginatedListOptions::default()
+        };
+        let answer = store.0.list_paginated(prefix.as_deref(), options).await;
+        let answer = answer.map_err(|error| StoreError::from_store(error, what, false))?;
+        position
+            .advance(&answer.result, answer.page_token)
+            .map_err(|cause| StoreError::Listing { what: what.to_owned(), cause })?;
+        Ok(answer.result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(keys: &[&str]) -> ListResult {
+        let meta = |key: &&str| ObjectMeta {
+            location: Path::from(*key),
+            last_modified: Default::default(),
+            size: 1,
+            e_tag: None,
+            version: None,
+        };
+        ListResult {
+            common_prefixes: Vec::new(),
+            objects: keys.iter().map(meta).collect(),
+            extensions: Default::default(),
+        }
+    }
+
+    fn token(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn a_listing_ends_where_there_is_no_token() {
+        let mut position = Position::default();
+        position.advance(&page(&["a", "b"]), token("1")).unwrap();
+        assert!(!position.has_ended);
+        position.advance(&page(&[]), token("2")).unwrap();
+        position.advance(&page(&["c"]), None).unwrap();
+        assert!(position.has_ended);
+    }
+
+    #[test]
+    fn a_page_or_a_token_that_comes_again_is_an_error() {
+        let mut position = Position::default();
+        position.advance(&page(&["a"]), token("1")).unwrap();
+        position.advance(&page(&["b"]), token("2")).unwrap();
+        assert_eq!(position.advance(&page(&["c"]), token("1")), Err(PageError::Repeated));
+        assert_eq!(position.advance(&page(&["a"]), token("3")), Err(PageError::Repeated));
+        assert_eq!(position.advance(&page(&["d"]), token("")), Err(PageError::NoWayOn));
+    }
+
+    #[test]
+    fn empty_pages_are_followed_but_not_for_ever() {
+        let mut position = Position::default();
+        for number in 0..MOST_EMPTY_PAGES {
+            position.advance(&page(&[]), Some(number.to_string())).unwrap();
+        }
+        let error = position.advance(&page(&[]), token("more")).unwrap_err();
+        assert_eq!(error, PageError::NoKeys(MOST_EMPTY_PAGES + 1));
+    }
+}
