@@ -90,7 +90,11 @@ pub(super) async fn export(arguments: &ExportArgs) -> Result<Summary, Failure> {
         predictions(arguments, &of, per_file, &mut writer).await?;
         0
     };
-    writer.to.sweep_drafts(&["", "img_emb", "metadata"], std::time::Duration::ZERO).await?;
+    let written = writer.written.clone();
+    writer
+        .to
+        .sweep_drafts(&["", "img_emb", "metadata"], move |name, _| written.iter().any(|own| own == name))
+        .await?;
     let part = if of.complete { "" } else { " (of an output that is not finished)" };
     let without = if left_out > 0 {
         format!(", {} without an embedding left out", count(left_out))

@@ -1,6 +1,11 @@
 //! Every name below `output.uri`, spelled in one place.
 
+use std::time::Duration;
+
 use crate::ids::PartId;
+
+/// No living writer takes longer between a draft and its name.
+const OLD_DRAFT: Duration = Duration::from_secs(60 * 60);
 
 /// Names of the objects of one job's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +55,23 @@ impl Layout {
         (self.part(id) == name).then_some(id)
     }
 
+    /// True for a name that a run of this job writes; what else is in the folders belongs to someone else.
+    pub fn writes(&self, name: &str) -> bool {
+        [Self::JOB, Self::DISORDER, Self::SUCCESS].contains(&name)
+            || self.part_id(name).is_some()
+            || Self::segment_index(name).is_some()
+            || name.strip_prefix(Self::REPORT).is_some_and(|rest| rest.starts_with("/report."))
+            || name.strip_prefix("_tresnet/").is_some_and(|rest| {
+                rest.starts_with("bench-") || rest.starts_with("doctor-") || rest.ends_with(".lock")
+            })
+    }
+
+    /// True for a draft that no living writer can still need: an old one of this job's, or, once every part is
+    /// committed, any draft of a part.
+    pub fn is_garbage(&self, name: &str, age: Duration, all_committed: bool) -> bool {
+        self.writes(name) && (age >= OLD_DRAFT || all_committed && self.part_id(name).is_some())
+    }
+
     /// True where a name looks like a part file of any job.
     pub fn looks_like_part(name: &str) -> bool {
         name.starts_with("part-")
@@ -78,6 +100,8 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::ids::PartId;
 
     use super::Layout;
@@ -103,5 +127,24 @@ mod tests {
         for other in ["_tresnet/plan/7", "_tresnet/plan/000007#1", "_tresnet/plan/", "000007"] {
             assert_eq!(Layout::segment_index(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn only_drafts_of_names_that_the_job_writes_are_garbage() {
+        let layout = Layout::new("0123456789");
+        let hour = Duration::from_secs(3600);
+        for name in
+            ["notes", "part-000007-76543210.parquet", "_report/mine.txt", "_tresnet/plan/x", "part-7.parquet"]
+        {
+            assert!(!layout.is_garbage(name, 24 * hour, true), "{name}");
+        }
+        for name in [Layout::SUCCESS, Layout::JOB, "_tresnet/plan/000000", "_report/report.html"] {
+            assert!(layout.is_garbage(name, hour, false), "{name}");
+            // another process that finishes the job may be at work on it
+            assert!(!layout.is_garbage(name, Duration::ZERO, true), "{name}");
+        }
+        let part = layout.part(PartId(7));
+        assert!(layout.is_garbage(&part, Duration::ZERO, true) && layout.is_garbage(&part, hour, false));
+        assert!(!layout.is_garbage(&part, Duration::ZERO, false));
     }
 }

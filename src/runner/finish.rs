@@ -1,7 +1,6 @@
 //! The end of a job: what stands is checked against the plan, reported on, and sealed with `_SUCCESS`.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
@@ -93,7 +92,8 @@ pub async fn finish(
     if !expected.is_subset(&found) && !failpoints::on("mutant.no_final_listing") {
         return Ok(Outcome::PartsMissing { missing: Some(expected.len() - found.len()) });
     }
-    output.sweep_drafts(&Layout::FOLDERS, Duration::ZERO).await?;
+    let own = layout.clone();
+    output.sweep_drafts(&Layout::FOLDERS, move |name, age| own.is_garbage(name, age, true)).await?;
     let parts = committed.footers(output, layout, &frozen.fingerprint).await?;
     for (part, planned) in parts.iter().zip(&planned) {
         if part.plan != planned.plan || planned.rows.is_some_and(|rows| part.rows != u64::from(rows)) {

@@ -22,8 +22,6 @@ use super::preflight::preflight;
 
 /// A process that does not plan waits so long for the next segment of the one that does.
 const PLANNER_PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// Drafts on a local disk that no living writer can still be at.
-const OLD_DRAFT: Duration = Duration::from_secs(60 * 60);
 
 /// How a run of a job ended well.
 #[derive(Debug)]
@@ -133,7 +131,8 @@ async fn run_to_end(
     let Opened { job, input, output, settings, .. } = opened;
     let rule = job.rule(folders.as_ref());
     let layout = job.layout();
-    output.sweep_drafts(&Layout::FOLDERS, OLD_DRAFT).await?;
+    let own = layout.clone();
+    output.sweep_drafts(&Layout::FOLDERS, move |name, age| own.is_garbage(name, age, false)).await?;
     let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
     let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
     let planner = Planner::new(&source, &output, Layout::segment, job.planner_options(planning));

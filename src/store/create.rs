@@ -1,7 +1,6 @@
 //! The write primitive: create an object that must not exist yet, and know for certain whether it does.
 
 use std::future::Future;
-use std::path::PathBuf;
 
 use bytes::Bytes;
 use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
@@ -167,22 +166,30 @@ impl Location {
         }
     }
 
-    /// Removes the drafts (`name#1`) that a killed writer leaves in these folders of a local disk; readers that
-    /// take every file of a folder would stumble over them. A writer at work loses nothing but one try; drafts
-    /// younger than `age` are left to theirs.
-    pub async fn sweep_drafts(&self, folders: &[&str], age: Duration) -> Result<(), StoreError> {
+    /// Removes drafts (`name#1`) that a killed writer leaves in these folders of a local disk; readers that take every
+    /// file of a folder would read them as data. `is_garbage` gets the name that was written and the draft's age, and
+    /// decides. A writer whose draft is removed while it writes loses one try.
+    pub async fn sweep_drafts(
+        &self,
+        folders: &[&str],
+        is_garbage: impl Fn(&str, Duration) -> bool + Send + 'static,
+    ) -> Result<(), StoreError> {
         let Uri::Local(root) = &self.uri else { return Ok(()) };
-        let folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+        let (root, folders) = (root.clone(), folders.iter().map(|folder| (*folder).to_owned()));
+        let folders: Vec<String> = folders.collect();
         let sweep = move || -> std::io::Result<()> {
             for folder in folders {
-                let items = match std::fs::read_dir(&folder) {
+                let items = match std::fs::read_dir(root.join(&folder)) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                     items => items?,
                 };
                 for item in items {
                     let item = item?;
-                    let is_draft = item.file_name().to_str().is_some_and(is_draft);
-                    if is_draft && is_file_of_age(&item, age) {
+                    let name = item.file_name();
+                    let Some(written) = name.to_str().and_then(name_of_draft) else { continue };
+                    let written =
+                        if folder.is_empty() { written.to_owned() } else { format!("{folder}/{written}") };
+                    if age_of_file(&item).is_some_and(|age| is_garbage(&written, age)) {
                         match std::fs::remove_file(item.path()) {
                             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                             _ => {}
@@ -200,11 +207,10 @@ impl Location {
     }
 }
 
-/// False for what vanished meanwhile, too.
-fn is_file_of_age(item: &std::fs::DirEntry, age: Duration) -> bool {
-    let Ok(found) = item.metadata() else { return false };
-    let old = found.modified().ok().and_then(|modified| modified.elapsed().ok());
-    found.is_file() && (age.is_zero() || old.is_some_and(|old| old >= age))
+/// Time since a file was written, zero where the clock went back; `None` for what is no file, or vanished meanwhile.
+fn age_of_file(item: &std::fs::DirEntry) -> Option<Duration> {
+    let found = item.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(found.modified().ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default())
 }
 
 /// Why a write was not confirmed.
@@ -218,9 +224,10 @@ fn vanishing(what: String) -> StoreError {
     StoreError::Unwritable { what, cause: Redacted::new("its draft vanishes again and again") }
 }
 
-fn is_draft(name: &str) -> bool {
-    let digits = name.rsplit_once('#').map(|(_, digits)| digits);
-    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+/// The name that a draft is written for; `None` for a name that no draft has.
+fn name_of_draft(name: &str) -> Option<&str> {
+    let (written, digits) = name.rsplit_once('#')?;
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(written)
 }
 
 #[cfg(test)]
@@ -287,15 +294,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn drafts_are_swept_and_nothing_else() {
+    async fn drafts_of_the_named_files_are_swept_and_nothing_else() {
         let (root, output) = output();
-        for name in ["part-0.parquet#1", "part-0.parquet", "notes#x", "part-0.parquet#"] {
+        std::fs::create_dir(root.path().join("sub")).unwrap();
+        let kept = ["notes#1", "notes#x", "part-0.parquet", "part-0.parquet#", "sub/part-0.parquet#2"];
+        for name in kept.iter().chain(&["part-0.parquet#1", "part-0.parquet#12", "sub/x#3"]) {
             std::fs::write(root.path().join(name), "x").unwrap();
         }
-        output.sweep_drafts(&["", "not/there"], Duration::ZERO).await.unwrap();
-        let mut left: Vec<_> =
-            std::fs::read_dir(root.path()).unwrap().map(|item| item.unwrap().file_name()).collect();
+        let is_garbage = |name: &str, _| ["part-0.parquet", "sub/x"].contains(&name);
+        output.sweep_drafts(&["", "sub", "not/there"], is_garbage).await.unwrap();
+        let mut left: Vec<String> = Vec::new();
+        for folder in ["", "sub"] {
+            for item in std::fs::read_dir(root.path().join(folder)).unwrap() {
+                let path = item.unwrap().path();
+                let name = path.strip_prefix(root.path()).unwrap().to_str().unwrap().to_owned();
+                left.extend(path.is_file().then_some(name));
+            }
+        }
         left.sort();
-        assert_eq!(left, ["notes#x", "part-0.parquet", "part-0.parquet#"]);
+        assert_eq!(left, kept);
+    }
+
+    #[tokio::test]
+    async fn a_draft_tells_its_age() {
+        let (root, output) = output();
+        std::fs::write(root.path().join("report#1"), "x").unwrap();
+        output.sweep_drafts(&[""], |_, age| age >= Duration::from_secs(3600)).await.unwrap();
+        assert!(root.path().join("report#1").exists());
+        let old = std::time::SystemTime::now() - Duration::from_secs(7200);
+        std::fs::File::open(root.path().join("report#1")).unwrap().set_modified(old).unwrap();
+        output.sweep_drafts(&[""], |_, age| age >= Duration::from_secs(3600)).await.unwrap();
+        assert!(!root.path().join("report#1").exists());
     }
 }

@@ -149,7 +149,11 @@ impl StoreError {
 
     /// True where trying again soon may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, StoreError::Unavailable { .. } | StoreError::Listing { .. })
+        match self {
+            StoreError::Unavailable { .. } => true,
+            StoreError::Listing { cause, .. } => cause.may_pass(),
+            _ => false,
+        }
     }
 
     /// Makes an error that a later try may better.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::list::PaginatedListStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
@@ -15,7 +14,7 @@ use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
 use crate::telemetry::Redacted;
 
 use super::entry::{Entry, strong};
-use super::pages::PagedStore;
+use super::paged_store::{PagedStore, remote};
 use super::readers::Readers;
 use super::traffic::{Metered, Traffic};
 use super::{RequestPermit, Requests, Settings, StoreError, Uri, local};
@@ -194,12 +193,6 @@ impl Location {
         };
         Ok(Location { uri, prefix: self.path(folder)?, ..self.clone() })
     }
-}
-
-/// A store twice: to read and write, and to list page by page.
-fn remote<S: ObjectStore + PaginatedListStore>(store: S) -> (Arc<dyn ObjectStore>, Option<PagedStore>) {
-    let store = Arc::new(store);
-    (store.clone(), Some(PagedStore(store)))
 }
 
 fn inner_retries() -> RetryConfig {

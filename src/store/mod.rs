@@ -14,6 +14,7 @@ mod listing;
 mod local;
 mod location;
 mod page;
+mod paged_store;
 mod pages;
 mod parquet;
 mod race;

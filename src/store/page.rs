@@ -11,7 +11,7 @@ use super::reply::code;
 /// Roots of a page: S3 and GCS, Azure.
 const ROOTS: [&[u8]; 2] = [b"ListBucketResult", b"EnumerationResults"];
 
-/// Why an answer is no page of a listing, or no page that leads on. A later try may get a better one.
+/// Why an answer is no page of a listing, or no page that leads on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
     /// The body is empty.
@@ -40,6 +40,13 @@ pub enum PageError {
     /// The store gives tokens, and no keys.
     #[error("the store gives {0} pages of the listing without a key, one after another")]
     NoKeys(usize),
+}
+
+impl PageError {
+    /// True where a later try may get a page: a store that ignores tokens ignores them again.
+    pub(super) fn may_pass(&self) -> bool {
+        !matches!(self, PageError::Repeated | PageError::NoKeys(_))
+    }
 }
 
 /// Checks that a body is a whole page of a listing, and that it names a way on if keys follow.

@@ -4,31 +4,20 @@
 //! key for ever, are errors: what a store hides behind them cannot be known.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 
 use futures::TryFutureExt;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
 use object_store::{ListResult, ObjectMeta};
 
 use super::page::PageError;
+use super::paged_store::PagedStore;
 use super::{Location, StoreError, Uri};
 
 /// Pages without a key that may follow one another: a store may give a token after it has looked at many deleted keys.
 const MOST_EMPTY_PAGES: usize = 10_000;
-
-/// A store that lists page by page.
-#[derive(Clone)]
-pub(super) struct PagedStore(pub Arc<dyn PaginatedListStore>);
-
-impl fmt::Debug for PagedStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PagedStore")
-    }
-}
 
 /// What is listed.
 struct Query<'a> {

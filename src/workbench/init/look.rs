@@ -193,9 +193,15 @@ async fn folder(typed: &str) -> Result<FoundInput, Failure> {
     let mut seen = Seen::default();
     let (deadline, mut looked) = (Instant::now() + LISTING, 0);
     let mut entries = location.entries(None, Box::new(|_| {}));
-    while looked < OBJECTS
-        && let Ok(entry) = timeout_at(deadline, entries.try_next()).await
-    {
+    while looked < OBJECTS {
+        // the first object, or why there is none, is waited for: a listing that is slow or fails is not empty
+        let entry = match looked {
+            0 => entries.try_next().await,
+            _ => match timeout_at(deadline, entries.try_next()).await {
+                Ok(entry) => entry,
+                Err(_) => break,
+            },
+        };
         let Some(entry) = entry? else {
             seen.is_whole = true;
             break;

@@ -89,7 +89,7 @@ fn init(server: &ScriptedS3, folder: &std::path::Path) -> Command {
     let mut command = program();
     command.args(["init", "s3://test/many", "--output", "s3://test/rows", "--model"]);
     command.arg(crate::support::root().join("models/demo")).current_dir(folder);
-    server.environment().iter().for_each(|(name, value)| drop(command.env(name, value)));
+    command.envs(server.environment());
     command
 }
 

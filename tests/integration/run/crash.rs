@@ -105,8 +105,14 @@ fn what_a_killed_write_leaves_behind_is_swept_before_anybody_reads_it() {
     let part = job.output().join(&first);
     std::fs::copy(&part, job.output().join(format!("{first}#1"))).unwrap();
     std::fs::write(job.output().join(first.replace("part-000000", "part-000020") + "#1"), b"PAR1").unwrap();
+    let (own, foreign) = (job.output().join("notes#1"), job.output().join("part-7.csv#22"));
+    std::fs::write(&own, "mine").unwrap();
+    std::fs::write(&foreign, "mine").unwrap();
     job.run().exits(0);
     assert_eq!(plan(&job.output())["planned"], 90);
+    // what only looks like a draft belongs to someone else
+    std::fs::remove_file(own).unwrap();
+    std::fs::remove_file(foreign).unwrap();
     let names = std::fs::read_dir(job.output()).unwrap();
     let left: Vec<_> = names.map(|item| item.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains('#')), "{left:?}");
