@@ -8,6 +8,7 @@ use std::time::Instant;
 use async_channel::Sender;
 
 use crate::engine::Outputs;
+use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::output::{self, Predictions};
@@ -42,27 +43,60 @@ pub(crate) struct DecodePool {
 }
 
 impl DecodePool {
-    /// Starts the threads.
+    /// Starts the threads, all or none.
+    ///
+    /// # Errors
+    /// A decoder or a thread cannot be started; the queue is closed then.
     pub fn open(self, threads: usize) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let pool = Arc::new(self);
-        let start = |index| {
-            let pool = pool.clone();
-            let decoding = Decoding::new(pool.image, &pool.isolation)?;
-            std::thread::Builder::new()
-                .name(format!("decode-{index}"))
-                .spawn(move || pool.work(decoding))
-                .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start a decode thread", error))
-        };
-        (0..threads).map(start).collect()
+        self.open_with(threads, |pool| Decoding::new(pool.image, &pool.isolation))
     }
 
-    fn work(&self, mut decoding: Decoding) {
-        while let Some(work) = self.queue.next() {
-            match work {
-                Work::Decode(job) => self.decode(&mut decoding, job),
-                Work::Rows(done) => self.make_rows(done),
+    fn open_with(
+        self,
+        threads: usize,
+        decoding: impl Fn(&DecodePool) -> Result<Decoding, Failure>,
+    ) -> Result<Vec<JoinHandle<()>>, Failure> {
+        let pool = Arc::new(self);
+        let mut started = Vec::with_capacity(threads);
+        for index in 0..threads {
+            let worker = pool.clone();
+            let thread = decoding(&pool).and_then(|decoding| {
+                std::thread::Builder::new()
+                    .name(format!("decode-{index}"))
+                    .spawn(move || worker.work(decoding))
+                    .map_err(|error| {
+                        Failure::caused(Exit::Unavailable, "cannot start a decode thread", error)
+                    })
+            });
+            match thread {
+                Ok(thread) => started.push(thread),
+                Err(failure) => {
+                    pool.queue.close();
+                    started.into_iter().for_each(|thread| drop(thread.join()));
+                    return Err(failure);
+                }
             }
         }
+        Ok(started)
+    }
+
+    /// Works until the queue is closed. A panic here is no image's fault: without a worker the run would wait for ever.
+    fn work(&self, mut decoding: Decoding) {
+        let work = || {
+            while let Some(work) = self.queue.next() {
+                match work {
+                    Work::Decode(job) => self.decode(&mut decoding, job),
+                    Work::Rows(done) => self.make_rows(done),
+                }
+            }
+        };
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.fail_by_panic();
+        }
+    }
+
+    fn fail_by_panic(&self) {
+        self.shutdown.fail_now(Failure::new(Exit::Bug, "a decode thread panicked"));
     }
 
     fn decode(&self, decoding: &mut Decoding, job: DecodeJob) {
@@ -75,7 +109,18 @@ impl DecodePool {
             .trace
             .is_on()
             .then(|| row.sample_mut().map(|sample| (sample.row_id, sample.key.clone())));
-        match row.write(|pixels| decoding.decode(&bytes, self.layout, pixels)) {
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            if failpoints::on("decode.worker_panics") {
+                panic!("a failpoint");
+            }
+            row.write(|pixels| decoding.decode(&bytes, self.layout, pixels))
+        }));
+        let Ok(decoded) = decoded else {
+            // dropped, the row would blame its image
+            row.abandon();
+            return self.fail_by_panic();
+        };
+        match decoded {
             Some(Ok(Decoded::Pixels(source))) => row.done(facts(source)),
             Some(Ok(Decoded::Fault(Fault { source, error }))) => row.fail(source.map(facts), error),
             Some(Err(failure)) => {
@@ -136,4 +181,49 @@ impl DecodePool {
 
 fn facts(source: image::Source) -> ImageFacts {
     ImageFacts { width: source.width, height: source.height, format: source.format.as_str() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_decoder_that_cannot_be_had_ends_the_threads_that_were_started() {
+        let queue = Arc::new(WorkQueue::default());
+        let (outputs, _kept) = async_channel::bounded(1);
+        let pool = DecodePool {
+            queue: queue.clone(),
+            image: image::Options::new(8),
+            isolation: Isolation::Off,
+            layout: Layout::Nchw,
+            output: output::Options {
+                top_k: 1,
+                embedding: output::Embedding::None,
+                normalize_embedding: false,
+                logits: false,
+                activation: output::Activation::Softmax,
+                classes: 2,
+                dim: 2,
+                labels: None,
+                sets: false,
+                carried: Vec::new(),
+            },
+            outputs,
+            parts: Arc::default(),
+            progress: Arc::default(),
+            shutdown: Shutdown::default(),
+            max_error_fraction: 1.0,
+            is_whole: false,
+        };
+        let asked = AtomicUsize::new(0);
+        let failed = pool.open_with(3, |pool| match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => Decoding::new(pool.image, &pool.isolation),
+            _ => Err(Failure::new(Exit::Unavailable, "no decoder")),
+        });
+        assert!(failed.is_err());
+        // the thread that was started has ended, and with it the last owner but this one
+        assert_eq!(Arc::strong_count(&queue), 1);
+    }
 }

@@ -110,8 +110,14 @@ pub async fn execute(
         }
         .start(number)
     };
-    let engine_threads: Vec<_> = engines.into_iter().enumerate().map(start).collect::<Result<_, _>>()?;
-    let workers = DecodePool {
+    let (mut engine_threads, mut failed) = (Vec::new(), None);
+    for engine in engines.into_iter().enumerate() {
+        match start(engine) {
+            Ok(thread) => engine_threads.push(thread),
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
+    }
+    let decoders = DecodePool {
         queue: queue.clone(),
         image,
         isolation,
@@ -123,8 +129,22 @@ pub async fn execute(
         shutdown: shutdown.clone(),
         max_error_fraction: limits.max_error_fraction,
         is_whole: share.is_whole(),
-    }
-    .open(limits.decode_threads.max(1))?;
+    };
+    let workers = match failed {
+        None => decoders.open(limits.decode_threads.max(1)),
+        Some(failure) => Err(failure),
+    };
+    let workers = match workers {
+        Ok(workers) => workers,
+        Err(failure) => {
+            // what was started waits for work that never comes
+            pool.close();
+            queue.close();
+            let join = move || engine_threads.into_iter().for_each(|thread| drop(thread.join()));
+            drop(tokio::task::spawn_blocking(join).await);
+            return Err(failure);
+        }
+    };
     let shared = Arc::new(Shared {
         dataset,
         pool: pool.clone(),

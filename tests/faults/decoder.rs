@@ -144,3 +144,18 @@ fn doctor_decode_tells_what_a_run_would() {
     }
     assert_eq!(doctor("decode.abort", false).signal, Some(6));
 }
+
+#[test]
+fn a_panic_of_a_decode_thread_itself_is_70_at_once_and_blames_no_image() {
+    let job = Job::own().env("FAILPOINTS", "decode.worker_panics=20*off->return");
+    let ended = job.run();
+    ended.fails(70, &["a decode thread panicked"]);
+    assert!(!job.output().join("_SUCCESS").exists());
+    let again = ended_without_faults(&job);
+    assert!(again["errors_by_kind"].get("decoder_panic").is_none(), "{again}");
+}
+
+/// The same job, run again with nothing planted.
+fn ended_without_faults(job: &Job) -> Value {
+    ended(job.command("run").env_remove("FAILPOINTS")).exits(0)
+}
