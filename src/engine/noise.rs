@@ -1,5 +1,6 @@
 //! An engine that computes nothing: it measures everything around it.
 
+use super::contract::Submission;
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Slot};
 
 /// Numbers that are drawn side by side, by instructions for several at a time.
@@ -60,6 +61,10 @@ impl Engine for NoiseEngine {
     }
 
     fn submit(&mut self, slot: Slot, mut outputs: Outputs, rows: usize) -> Result<(), Box<Failed>> {
+        let submission = Submission { slot: &slot, outputs: &outputs, rows, computed: rows };
+        if let Some(why) = submission.refusal(&self.spec, usize::from(self.done.is_some())) {
+            return Err(Box::new(Failed { slot, outputs, error: EngineError::Run(why) }));
+        }
         self.fill(&mut outputs.logits[..rows * self.spec.classes]);
         self.fill(&mut outputs.embedding[..rows * self.spec.dim]);
         self.done = Some((slot, outputs));

@@ -8,6 +8,7 @@ use ort::value::{Shape, Tensor, TensorRefMut};
 
 use crate::tensor::Dtype;
 
+use super::contract::Submission;
 use super::session::{GraphNames, describe};
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
 
@@ -155,7 +156,12 @@ impl Engine for OrtCpu {
     }
 
     fn submit(&mut self, mut slot: Slot, mut outputs: Outputs, rows: usize) -> Result<(), Box<Failed>> {
-        let result = self.run(&mut slot, &mut outputs, self.spec.fixed_batch.unwrap_or(rows));
+        let computed = self.spec.fixed_batch.unwrap_or(rows);
+        let submission = Submission { slot: &slot, outputs: &outputs, rows, computed };
+        if let Some(why) = submission.refusal(&self.spec, usize::from(self.done.is_some())) {
+            return Err(Box::new(Failed { slot, outputs, error: EngineError::Run(why) }));
+        }
+        let result = self.run(&mut slot, &mut outputs, computed);
         self.done = Some((slot, outputs, result));
         Ok(())
     }

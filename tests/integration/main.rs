@@ -14,6 +14,7 @@ mod cuda_path;
 mod datasets;
 mod doctor;
 mod doctor_job;
+mod engines;
 mod export;
 mod fault_matrix;
 mod first_steps;

@@ -26,6 +26,7 @@ use device::{Setup, Source};
 pub use options::{ConvSearch, CudaOptions, Operators};
 use owner::{Command, Owner};
 
+use super::contract::Submission;
 use super::driver::Context;
 use super::slot::HostMemory;
 use super::{Engine, EngineError, EngineSpec, Failed, GraphNames, Outputs, Runtime, Slot};
@@ -106,23 +107,6 @@ impl CudaEngine {
         })
     }
 
-    /// Why a batch cannot be started, before anything is.
-    fn refuse(&self, slot: &Slot, outputs: &Outputs, rows: usize) -> Option<String> {
-        let EngineSpec { classes, dim, fixed_batch, .. } = self.spec;
-        let most = fixed_batch.unwrap_or(0);
-        if self.in_flight.len() >= self.results.len() {
-            Some(format!("{} batches are in flight already", self.in_flight.len()))
-        } else if rows == 0 || rows > most.min(slot.capacity()) {
-            Some(format!("{rows} rows of a slot of {} for batches of {most}", slot.capacity()))
-        } else if slot.row_bytes() != self.spec.row_bytes() {
-            Some(format!("rows of {} bytes for an input of {}", slot.row_bytes(), self.spec.row_bytes()))
-        } else if outputs.logits.len() < rows * classes || outputs.embedding.len() < rows * dim {
-            Some(format!("no room for the outputs of {rows} rows"))
-        } else {
-            None
-        }
-    }
-
     /// Copies a lane's results to where the rows are made from.
     fn take_results(&self, lane: usize, outputs: &mut Outputs, rows: usize) {
         let EngineSpec { classes, dim, .. } = self.spec;
@@ -157,7 +141,8 @@ impl Engine for CudaEngine {
     }
 
     fn submit(&mut self, slot: Slot, outputs: Outputs, rows: usize) -> Result<(), Box<Failed>> {
-        let started = match self.refuse(&slot, &outputs, rows) {
+        let submission = Submission { slot: &slot, outputs: &outputs, rows, computed: rows };
+        let started = match submission.refusal(&self.spec, self.in_flight.len()) {
             Some(why) => Err(EngineError::Run(why)),
             None => {
                 let source = Source { pointer: slot.as_ptr(), bytes: rows * slot.row_bytes() };
