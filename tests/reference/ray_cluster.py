@@ -51,6 +51,18 @@ def at_work():
     sys.exit("no worker runs the program")
 
 
+def held():
+    """As `at_work`, with the program stopped: it cannot end its range before it is killed."""
+    while True:
+        program, worker, raylet = at_work()
+        try:
+            os.kill(program, signal.SIGSTOP)
+        except ProcessLookupError:
+            continue
+        if program in processes():
+            return program, worker, raylet
+
+
 def wait_until_gone(pids, seconds):
     """At once: a program that nobody ends has some ten seconds of work left."""
     deadline = time.monotonic() + seconds
@@ -73,12 +85,12 @@ class Machines:
         return []
 
     def kill_program(self):
-        program, _, _ = at_work()
+        program, _, _ = held()
         os.kill(program, signal.SIGKILL)
         return [program]
 
     def kill_worker(self):
-        program, worker, _ = at_work()
+        program, worker, _ = held()
         os.kill(worker, signal.SIGKILL)
         # the program dies with its worker
         wait_until_gone([program, worker], 3)
@@ -86,13 +98,14 @@ class Machines:
 
     def remove_node(self):
         while True:
-            program, worker, raylet = at_work()
+            program, worker, raylet = held()
             for node in self.cluster.worker_nodes:
                 if node.all_processes["raylet"][0].process.pid == raylet:
                     self.cluster.remove_node(node, allow_graceful=False)
                     # a worker looks for its raylet once a second
                     wait_until_gone([program, worker], 10)
                     return [raylet, worker, program]
+            os.kill(program, signal.SIGCONT)
 
 
 def main():
