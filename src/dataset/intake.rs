@@ -55,7 +55,7 @@ pub struct PartEnd {
     pub damaged: u32,
 }
 
-/// A set of images whose plan stands.
+/// A set of images whose plan is frozen.
 pub trait Dataset: Send + Sync {
     /// Reads one part in order, a row of the intake for each of its samples.
     ///

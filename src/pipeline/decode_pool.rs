@@ -110,6 +110,7 @@ impl DecodePool {
             .is_on()
             .then(|| row.sample_mut().map(|sample| (sample.row_id, sample.key.clone())));
         let decoded = catch_unwind(AssertUnwindSafe(|| {
+            // never on in a release build
             if failpoints::on("decode.worker_panics") {
                 panic!("a failpoint");
             }

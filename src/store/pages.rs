@@ -39,7 +39,7 @@ struct Position {
 }
 
 impl Position {
-    /// Takes the next page to the books.
+    /// Records a page and the token that came with it.
     fn advance(&mut self, page: &ListResult, token: Option<String>) -> Result<(), PageError> {
         if page.objects.is_empty() && page.common_prefixes.is_empty() {
             self.empty_pages += 1;

@@ -30,7 +30,7 @@ pub fn first_of_shard(shard: PartId) -> i64 {
     i64::from(shard.0) << 32
 }
 
-/// Where a listing goes on: behind this row.
+/// Where a listing resumes: after this row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanPosition {
     /// The row's key.
@@ -73,7 +73,7 @@ impl PlanRow {
     }
 }
 
-/// SHA-256 over the rows of a part: key, etag, size and target of each, every field behind its length (and
+/// SHA-256 over the rows of a part: key, etag, size and target of each, every field after its length (and
 /// 2^32 − 1 for an absent one), so that no two different lists share a hash. A row group is one more field
 /// (index, rows and first row, 4, 4 and 8 bytes), and so is each carried value (a letter and its bytes). A target
 /// is 4 bytes, a set of them the letter `s` and 4 bytes for each.
