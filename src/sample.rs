@@ -91,6 +91,8 @@ pub enum ErrorKind {
     Denied,
     /// The object is not the one that was planned.
     Changed,
+    /// No request can ask for the object: its key has a part `..`, a control character or the like.
+    Unaddressable,
     /// Not a format that is read.
     Unsupported,
     /// Larger than a limit of the job allows.
@@ -107,10 +109,11 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [ErrorKind; 9] = [
+    pub const ALL: [ErrorKind; 10] = [
         ErrorKind::NotFound,
         ErrorKind::Denied,
         ErrorKind::Changed,
+        ErrorKind::Unaddressable,
         ErrorKind::Unsupported,
         ErrorKind::Limit,
         ErrorKind::Truncated,
@@ -125,6 +128,7 @@ impl ErrorKind {
             ErrorKind::NotFound => "not_found",
             ErrorKind::Denied => "denied",
             ErrorKind::Changed => "changed",
+            ErrorKind::Unaddressable => "unaddressable",
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Limit => "limit",
             ErrorKind::Truncated => "truncated",

@@ -152,6 +152,14 @@ pub enum DatasetError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A key that the version which began the job read as another object's.
+    #[error(
+        "this job was begun by version 0.1.0, which would read another object for the key `{key}`; take a new `output.uri`          (with `[input] exclude_done` its rows are kept), or finish it with version 0.1.0"
+    )]
+    EarlierKeys {
+        /// The key.
+        key: String,
+    },
     /// Nobody writes the next segment.
     #[error("no new plan segment for {minutes} minutes; is the planning worker (`--worker 0/n`) running?")]
     NoPlanner {
@@ -179,6 +187,7 @@ impl From<DatasetError> for Failure {
             | DatasetError::NoTargets { .. }
             | DatasetError::OtherListing { .. }
             | DatasetError::Excluded { .. }
+            | DatasetError::EarlierKeys { .. }
             | DatasetError::NoFolders { .. } => Exit::Config,
             DatasetError::BadSegment { .. } => Exit::CannotCreate,
             DatasetError::NoPlanner { .. } => Exit::TryAgain,

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt, TryStreamExt};
 
 use crate::sample::{ErrorKind, RowError, Sample};
-use crate::store::{FetchError, Location, Planned};
+use crate::store::{FetchError, Location, Planned, escaped};
 
 use super::intake::{Arrival, Intake, Ticket};
 use super::plan::{
@@ -120,6 +120,10 @@ impl PlanSource for FolderSource {
             if !self.matches(&entry.key) {
                 return futures::future::ready(Ok(None));
             }
+            if entry.is_marker() {
+                self.left_out.count(|left_out| left_out.markers += 1);
+                return futures::future::ready(Ok(None));
+            }
             let extension = extension_of(&entry.key);
             if !self.takes(extension.as_deref()) {
                 self.left_out.count_extension(extension.as_deref());
@@ -191,6 +195,9 @@ impl FolderDataset {
                 ErrorKind::Limit,
                 format!("{size} bytes are more than `limits.max_encoded_bytes` = {}", self.max_encoded_bytes),
             ),
+            FetchError::Unaddressable(why) => {
+                RowError::new(ErrorKind::Unaddressable, format!("its key cannot be asked for: {why}"))
+            }
             FetchError::Changed => {
                 RowError::new(ErrorKind::Changed, "the object is not the one that was planned")
             }
@@ -228,7 +235,8 @@ impl Dataset for FolderDataset {
             self.probe.probe_part(&samples, &self.input).await?;
             let mut fetches = FuturesUnordered::new();
             for sample in samples {
-                let mut admission = intake.admit(sample.clone(), sample.size);
+                let row = Sample { key: escaped(&sample.key), ..sample.clone() };
+                let mut admission = intake.admit(row, sample.size);
                 let ticket = loop {
                     tokio::select! {
                         biased;

@@ -28,8 +28,8 @@ pub use intake::{Arrival, Dataset, Intake, PartEnd, Stop, Ticket};
 pub use named::{NameTruth, Truth};
 pub use objects::split_address;
 pub use plan::{
-    DoneImage, DoneImages, Excluding, LeftOut, Part, PlanPosition, PlanRow, PlanShape, PlanSource, Planner,
-    PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key, segments_of,
+    DoneImage, DoneImages, Excluding, LeftOut, Part, PlainKeys, PlanPosition, PlanRow, PlanShape, PlanSource,
+    Planner, PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key, segments_of,
 };
 pub use targets::{FolderRule, FolderTargets};
 pub use truth::TargetNames;

@@ -132,6 +132,10 @@ impl Objects {
         entries
             .map_err(DatasetError::from)
             .try_filter_map(|entry| {
+                if entry.is_marker() {
+                    self.left_out.count(|left_out| left_out.markers += 1);
+                    return futures::future::ready(Ok(None));
+                }
                 let extension = extension_of(&entry.key);
                 let meant = self.glob.as_ref().is_none_or(|glob| glob.matches(&entry.key));
                 let wanted = meant && extension.as_deref() == Some(self.extension);

@@ -100,6 +100,7 @@ impl ImageSources {
                 FetchError::NotFound => "not_found",
                 FetchError::Denied => "denied",
                 FetchError::Changed => "changed",
+                FetchError::Unaddressable(_) => "unaddressable",
                 FetchError::TooLarge { .. } => "limit",
                 FetchError::Store(_) => "unreachable",
             }

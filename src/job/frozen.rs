@@ -153,6 +153,11 @@ impl Frozen {
 pub(super) struct EarlierRun<'a>(pub Option<&'a Frozen>);
 
 impl EarlierRun<'_> {
+    /// True where there is one, and it was frozen before this component existed.
+    pub fn is_without(&self, component: &str) -> bool {
+        self.0.is_some_and(|frozen| !frozen.components.contains_key(component))
+    }
+
     pub fn value<T: DeserializeOwned>(&self, component: &str) -> Option<T> {
         serde_json::from_value(self.0?.components.get(component)?.clone()).ok()
     }

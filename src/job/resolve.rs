@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::dataset::FolderRule;
 use crate::engine::Provider;
 use crate::failure::Failure;
@@ -86,6 +88,7 @@ impl ResolvedJob {
             ))
             .into());
         }
+        let is_remote = matches!(input, Uri::Remote { .. });
         let engine = super::engine::resolve(spec, model)?;
         let limits = Limits::resolve(spec, &image, engine.batch.size_before_tuning())?;
         let gates =
@@ -110,6 +113,7 @@ impl ResolvedJob {
             any_extension: spec.input.extensions == spec::Extensions::Any,
             limit: spec.input.limit,
             sorted_listing: spec.input.listing == spec::Listing::Sort,
+            has_earlier_keys: is_remote && earlier.is_without("rules.keys"),
             exclude_done: spec.input.exclude_done.clone().unwrap_or_default(),
             format: spec.input.format,
             folder_targets,
@@ -145,6 +149,9 @@ impl ResolvedJob {
             fingerprint: String::new(),
         };
         job.components = job.name_components(model);
+        if is_remote && !job.has_earlier_keys {
+            job.components.insert("rules.keys".into(), json!("raw"));
+        }
         spec.input.name_components(observed, &mut job.components);
         job.fingerprint = fingerprint(&job.components);
         Ok(job)

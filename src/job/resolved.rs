@@ -29,6 +29,8 @@ pub struct ResolvedJob {
     pub limit: Option<u64>,
     /// The input's whole listing is collected and sorted.
     pub sorted_listing: bool,
+    /// True where version 0.1.0 began the job, whose keys on a store were not the store's own for every object.
+    pub has_earlier_keys: bool,
     /// Addresses of outputs whose images are left out.
     pub exclude_done: Vec<String>,
     /// How the images lie there.

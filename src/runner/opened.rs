@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{Excluding, FolderTargets, PlannerOptions, Planning};
+use crate::dataset::{Excluding, FolderTargets, PlainKeys, PlannerOptions, Planning};
 use crate::engine::{Choice, EngineError, has_int8_dot};
 use crate::failure::Failure;
 use crate::job::{ExcludedOutput, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
@@ -91,7 +91,11 @@ impl Opened {
         };
         let done =
             exclude::open(&excluded, self.input.location.uri(), self.job.format, self.settings).await?;
-        Ok((Excluding::new(self.input.source(&self.job, targets.clone())?, done), targets))
+        let mut source = self.input.source(&self.job, targets.clone())?;
+        if self.job.has_earlier_keys {
+            source = Box::new(PlainKeys(source));
+        }
+        Ok((Excluding::new(source, done), targets))
     }
 
     async fn targets(&self) -> Result<Option<FolderTargets>, Failure> {

@@ -14,6 +14,9 @@ pub enum FetchError {
     /// It is not the object that was planned.
     #[error("changed since it was planned")]
     Changed,
+    /// No request can ask for its key; why.
+    #[error("its key cannot be asked for: {0}")]
+    Unaddressable(&'static str),
     /// It is larger than the limit.
     #[error("{size} bytes")]
     TooLarge {

@@ -2,25 +2,24 @@
 
 use std::collections::VecDeque;
 
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use object_store::ObjectMeta;
-
 use super::local::{self, Unreadable};
+use super::page::Listed;
 use super::retry::RetryBudget;
 use super::{Entry, Location, StoreError, Uri};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 /// Keys whose order is looked at before any is handed on: two pages' worth.
 const TWO_PAGES: usize = 2000;
 
 type Entries<'a> = BoxStream<'a, Result<Entry, StoreError>>;
-type Metas<'a> = BoxStream<'a, Result<ObjectMeta, StoreError>>;
+type Objects<'a> = BoxStream<'a, Result<Listed, StoreError>>;
 
 impl Location {
     /// Every object below, in byte order of the key, beginning after `after`.
     ///
-    /// On local disk this is a sorted walk of our own; files that cannot become a key are told to
-    /// `unreadable`. A store's listing is streamed, and its order is checked; a page that fails is asked for
-    /// again from behind the last key.
+    /// On local disk this is a sorted walk of our own; `unreadable` is called for files that cannot become a key. A
+    /// store's listing is streamed, with folder markers in it ([`Entry::is_marker`]), and its order is checked; a page
+    /// that fails is asked for again from the last key on.
     pub fn entries<'a>(
         &'a self,
         after: Option<&str>,
@@ -40,7 +39,7 @@ impl Location {
             if self.settings.sort_listing || unsorted {
                 return self.sorted(after).await;
             }
-            let mut entries = ordered(without_markers(self.resumable(after.clone()))).fuse();
+            let mut entries = ordered(self.resumable(after.clone())).fuse();
             let mut head = VecDeque::new();
             while head.len() < TWO_PAGES {
                 match entries.try_next().await {
@@ -58,15 +57,14 @@ impl Location {
         futures::stream::once(pages).try_flatten().boxed()
     }
 
-    fn pages(&self, after: Option<&str>) -> Result<Metas<'_>, StoreError> {
-        let listed = self.listed(after.map(|key| self.path(key)).transpose()?);
-        Ok(listed.try_filter(|meta| futures::future::ready(meta.location != self.prefix)).boxed())
+    fn pages(&self, after: Option<&str>) -> Objects<'_> {
+        self.listed(after.map(|key| self.whole_key(key)))
     }
 
     /// The listing as the store gives it; after an error that may pass, it goes on behind the greatest key seen.
     fn resumable(&self, after: Option<String>) -> Entries<'_> {
         struct Walk<'a> {
-            pages: Option<Metas<'a>>,
+            pages: Option<Objects<'a>>,
             /// Where the store was told to begin.
             begins: Option<String>,
             greatest: Option<String>,
@@ -77,19 +75,18 @@ impl Location {
             loop {
                 let pages = match &mut walk.pages {
                     Some(pages) => pages,
-                    none => none.insert(self.pages(walk.greatest.as_deref())?),
+                    none => none.insert(self.pages(walk.greatest.as_deref())),
                 };
                 let error = match pages.next().await {
                     None => return Ok(None),
-                    Some(Ok(meta)) => {
-                        let entry = self.entry(meta)?;
+                    Some(Ok(object)) => {
+                        let entry = self.entry(object);
                         walk.budget = None;
                         // a store that does not begin where it is told, or sorts otherwise than by bytes: what it hides
                         // cannot be known
                         if walk.begins.as_ref().is_some_and(|begins| entry.key <= *begins) {
                             return Err(StoreError::Disorder { key: entry.key });
                         }
-                        // never backwards: a folder's own marker sorts behind keys that it comes before here
                         walk.greatest = walk.greatest.take().max(Some(entry.key.clone()));
                         return Ok(Some((entry, walk)));
                     }
@@ -111,49 +108,14 @@ impl Location {
     /// The whole listing, sorted.
     async fn sorted(&self, after: Option<String>) -> Result<Entries<'_>, StoreError> {
         let mut all: Vec<Entry> = self
-            .retry(|| async {
-                let metas: Vec<ObjectMeta> = self.pages(None)?.try_collect().await?;
-                metas.into_iter().map(|meta| self.entry(meta)).collect()
-            })
+            .retry(|| self.pages(None).map_ok(|object| self.entry(object)).try_collect::<Vec<Entry>>())
             .await?;
         all.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         all.dedup_by(|a, b| a.key == b.key);
-        let is_marker = |entry: &Entry| {
-            let marker = format!("{}/", entry.key);
-            let next = all.partition_point(|other| other.key < marker);
-            entry.size == 0 && all.get(next).is_some_and(|other| other.key.starts_with(&marker))
-        };
-        let behind = |entry: &&Entry| after.as_ref().is_none_or(|after| entry.key > *after);
-        let kept: Vec<Result<Entry, StoreError>> =
-            all.iter().filter(behind).filter(|entry| !is_marker(entry)).cloned().map(Ok).collect();
-        Ok(futures::stream::iter(kept).boxed())
+        let begin = after.map_or(0, |after| all.partition_point(|entry| entry.key <= after));
+        all.drain(..begin);
+        Ok(futures::stream::iter(all.into_iter().map(Ok)).boxed())
     }
-}
-
-/// Leaves out the empty objects that consoles put where a person makes a folder. Their key ends in a slash,
-/// which is gone when it gets here: such an object is followed by keys below it, or stands where its key
-/// belongs only with the slash.
-fn without_markers<'a>(entries: Entries<'a>) -> Entries<'a> {
-    let state = (Box::pin(entries.peekable()), String::new());
-    let kept = futures::stream::unfold(state, |(mut entries, mut last)| async move {
-        loop {
-            let entry = match entries.next().await? {
-                Ok(entry) => entry,
-                Err(error) => return Some((Err(error), (entries, last))),
-            };
-            if entry.size == 0 {
-                let marker = format!("{}/", entry.key);
-                let next = entries.as_mut().peek().await;
-                let followed = matches!(next, Some(Ok(next)) if next.key.starts_with(&marker));
-                if followed || entry.key <= last && last < marker {
-                    continue;
-                }
-            }
-            last.clone_from(&entry.key);
-            return Some((Ok(entry), (entries, last)));
-        }
-    });
-    kept.boxed()
 }
 
 /// Hands keys on as long as they increase.
@@ -199,26 +161,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn folder_markers_are_left_out_and_empty_images_are_not() {
-        let given = [
-            ("cat-wild/1.jpg", 5),
-            ("cat", 0),
-            ("cat/1.jpg", 5),
-            ("cat/2.jpg", 0),
-            ("dog", 0),
-            ("dog/1.jpg", 5),
-        ];
-        let kept = keys(without_markers(listing(&given))).await;
-        assert_eq!(kept, ["cat-wild/1.jpg", "cat/1.jpg", "cat/2.jpg", "dog/1.jpg"]);
-        let empty_folder = [("cat-wild/1.jpg", 5), ("cat", 0), ("dog/1.jpg", 5)];
-        assert_eq!(keys(without_markers(listing(&empty_folder))).await, ["cat-wild/1.jpg", "dog/1.jpg"]);
-    }
-
-    #[tokio::test]
-    async fn a_sorted_listing_leaves_out_markers_and_begins_behind_a_key() {
+    async fn a_sorted_listing_begins_after_a_key() {
         let store = Arc::new(InMemory::new());
-        for (key, bytes) in [("in/a", ""), ("in/a/1.jpg", "x"), ("in/b.jpg", ""), ("in/c.jpg", "x")] {
-            store.put(&Path::from(key), bytes.into()).await.unwrap();
+        for key in ["in/c.jpg", "in/a/1.jpg", "in/b.jpg"] {
+            store.put(&Path::from(key), "x".into()).await.unwrap();
         }
         let settings = Settings { sort_listing: true, ..Settings::default() };
         let location = Location::over(store, "s3://bucket/in", settings).unwrap();

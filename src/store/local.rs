@@ -11,8 +11,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 
-use crate::telemetry::Redacted;
-
 use super::buffers::Buffers;
 use super::entry::Entry;
 use super::{FetchError, StoreError};
@@ -154,13 +152,6 @@ impl Walk {
         }
         if !found.is_file() {
             return tell(self, "neither a file nor a folder");
-        }
-        if let Err(error) = object_store::path::Path::parse(&key) {
-            return self.send(Err(StoreError::BadKey {
-                key,
-                why: error.to_string(),
-                cause: Redacted::new(error),
-            }));
         }
         let entry = Entry { key, size: found.len(), etag: Some(etag(&found)) };
         self.send(Ok(Found::File(entry)))

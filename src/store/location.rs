@@ -9,11 +9,13 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use crate::telemetry::Redacted;
 
 use super::entry::{Entry, strong};
+use super::key::is_plain;
+use super::page::Listed;
 use super::paged_store::{PagedStore, remote};
 use super::readers::Readers;
 use super::traffic::{Metered, Traffic};
@@ -145,34 +147,36 @@ impl Location {
         })
     }
 
-    pub(super) fn entry(&self, meta: ObjectMeta) -> Result<Entry, StoreError> {
-        let key = meta.location.as_ref();
+    /// What a listing shows of an object, by its key below this location.
+    pub(super) fn entry(&self, listed: Listed) -> Entry {
         let key = match self.prefix.as_ref() {
-            "" => key,
-            prefix => key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).unwrap_or(key),
+            "" => Some(&*listed.key),
+            prefix => listed.key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')),
         };
-        Ok(Entry { key: key.to_owned(), size: meta.size, etag: strong(meta.e_tag) })
+        let key = key.unwrap_or(&listed.key).to_owned();
+        Entry { key, size: listed.size, etag: strong(listed.etag) }
     }
 
-    /// Names of the immediate subfolders, sorted.
+    /// Names of the immediate subfolders, sorted; those that are no name (`.`, an empty one) are left out.
     pub async fn folders(&self) -> Result<Vec<String>, StoreError> {
         if let Uri::Local(root) = &self.uri {
             return local::folders(root.clone()).await;
         }
         let what = format!("listing the folders of `{}`", self.uri);
         let listing = self.retry(|| self.listed_folder(&self.prefix, &what)).await?;
+        let name = |folder: &String| folder.strip_suffix('/')?.rsplit('/').next().map(str::to_owned);
         let mut names: Vec<String> =
-            listing.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
+            listing.folders.iter().filter_map(name).filter(|name| is_plain(name)).collect();
         names.sort_unstable();
         Ok(names)
     }
 
     /// Names and sizes of the objects directly in `folder` (empty: in the location itself).
     pub async fn files(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
-        self.objects(folder).await?.into_iter().map(|meta| self.entry(meta)).collect()
+        Ok(self.objects(folder).await?.into_iter().map(|object| self.entry(object)).collect())
     }
 
-    pub(super) async fn objects(&self, folder: &str) -> Result<Vec<ObjectMeta>, StoreError> {
+    pub(super) async fn objects(&self, folder: &str) -> Result<Vec<Listed>, StoreError> {
         let prefix = if folder.is_empty() { self.prefix.clone() } else { self.path(folder)? };
         let what = format!("listing `{}/{folder}`", self.uri);
         match self.retry(|| self.listed_folder(&prefix, &what)).await {

@@ -5,14 +5,15 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use futures::TryFutureExt;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
-use object_store::{ListResult, ObjectMeta};
 
-use super::page::PageError;
+use super::key::escaped;
+use super::page::{Listed, Page, PageError};
 use super::paged_store::PagedStore;
 use super::{Location, StoreError, Uri};
 
@@ -23,7 +24,7 @@ const MOST_EMPTY_PAGES: usize = 10_000;
 struct Query<'a> {
     folder: &'a Path,
     /// Only keys after this one.
-    after: Option<Path>,
+    after: Option<String>,
     /// Only what is directly in the folder.
     is_flat: bool,
 }
@@ -39,26 +40,25 @@ struct Position {
 }
 
 impl Position {
-    /// Records a page and the token that came with it.
-    fn advance(&mut self, page: &ListResult, token: Option<String>) -> Result<(), PageError> {
-        if page.objects.is_empty() && page.common_prefixes.is_empty() {
+    /// Records a page, and where the next one begins.
+    fn advance(&mut self, page: &mut Page) -> Result<(), PageError> {
+        if page.objects.is_empty() && page.folders.is_empty() {
             self.empty_pages += 1;
             if self.empty_pages > MOST_EMPTY_PAGES {
                 return Err(PageError::NoKeys(self.empty_pages));
             }
         } else {
             self.empty_pages = 0;
-            let keys = page.objects.iter().map(|meta| &meta.location).chain(&page.common_prefixes);
+            let keys = page.objects.iter().map(|object| &object.key).chain(&page.folders);
             if !self.pages.insert(hash_of(keys.collect::<Vec<_>>())) {
                 return Err(PageError::Repeated);
             }
         }
-        match &token {
-            Some(token) if token.is_empty() => return Err(PageError::NoWayOn),
+        self.token = page.token.take();
+        match &self.token {
             Some(token) if !self.tokens.insert(hash_of(token)) => return Err(PageError::Repeated),
-            _ => {}
+            token => self.has_ended = token.is_none(),
         }
-        (self.has_ended, self.token) = (token.is_none(), token);
         Ok(())
     }
 }
@@ -70,14 +70,15 @@ fn hash_of(value: impl Hash) -> u64 {
 }
 
 impl Location {
-    /// Every object below this location whose key is after `after`, as the store gives them.
-    pub(super) fn listed(&self, after: Option<Path>) -> BoxStream<'_, Result<ObjectMeta, StoreError>> {
+    /// Every object below this location whose whole key is after `after`, as the store gives them.
+    pub(super) fn listed(&self, after: Option<String>) -> BoxStream<'_, Result<Listed, StoreError>> {
         let what = format!("listing `{}`", self.uri);
         let Some(store) = self.paged.clone() else {
             let listed = match &after {
-                Some(after) => self.store.list_with_offset(Some(&self.prefix), after),
+                Some(after) => self.store.list_with_offset(Some(&self.prefix), &Path::from(after.as_str())),
                 None => self.store.list(Some(&self.prefix)),
             };
+            let listed = listed.map_ok(Listed::from);
             return listed.map_err(move |error| StoreError::from_store(error, what.clone(), false)).boxed();
         };
         // what emulates Azure begins at the first key, whatever it is asked for
@@ -97,28 +98,26 @@ impl Location {
         pages
             .map_ok(|objects| futures::stream::iter(objects.into_iter().map(Ok)))
             .try_flatten()
-            .try_filter(move |meta| {
-                let comes_after = skipped.as_ref().is_none_or(|skipped| meta.location > *skipped);
+            .try_filter(move |object| {
+                let comes_after = skipped.as_ref().is_none_or(|skipped| object.key > *skipped);
                 futures::future::ready(comes_after)
             })
             .boxed()
     }
 
     /// The objects and folders directly in a folder. Each page has the time of one read.
-    pub(super) async fn listed_folder(&self, folder: &Path, what: &str) -> Result<ListResult, StoreError> {
+    pub(super) async fn listed_folder(&self, folder: &Path, what: &str) -> Result<Page, StoreError> {
         let Some(store) = &self.paged else {
             let listing = self.store.list_with_delimiter(Some(folder));
             let listing = listing.map_err(|error| StoreError::from_store(error, what, false));
-            return self.in_time(what, 0, listing).await;
+            return Ok(self.in_time(what, 0, listing).await?.into());
         };
-        let mut position = Position::default();
-        let mut all =
-            ListResult { common_prefixes: Vec::new(), objects: Vec::new(), extensions: Default::default() };
+        let (mut position, mut all) = (Position::default(), Page::default());
         while !position.has_ended {
             let query = Query { folder, after: None, is_flat: true };
             let page = self.next_page(store, query, &mut position, what);
             let page = self.in_time(what, 0, page).await?;
-            all.common_prefixes.extend(page.common_prefixes);
+            all.folders.extend(page.folders);
             all.objects.extend(page.objects);
         }
         Ok(all)
@@ -130,20 +129,27 @@ impl Location {
         query: Query<'_>,
         position: &mut Position,
         what: &str,
-    ) -> Result<ListResult, StoreError> {
+    ) -> Result<Page, StoreError> {
+        let wrong = |cause| StoreError::Listing { what: what.to_owned(), cause };
         let prefix = (!query.folder.as_ref().is_empty()).then(|| format!("{}/", query.folder));
         let options = PaginatedListOptions {
-            offset: query.after.map(|after| after.to_string()),
+            offset: query.after,
             delimiter: query.is_flat.then_some("/".into()),
             page_token: position.token.take(),
             ..PaginatedListOptions::default()
         };
         let answer = store.0.list_paginated(prefix.as_deref(), options).await;
-        let answer = answer.map_err(|error| StoreError::from_store(error, what, false))?;
-        position
-            .advance(&answer.result, answer.page_token)
-            .map_err(|cause| StoreError::Listing { what: what.to_owned(), cause })?;
-        Ok(answer.result)
+        let mut answer = answer.map_err(|error| StoreError::from_store(error, what, false))?;
+        let page = answer.result.extensions.remove::<Arc<Page>>();
+        let mut page = page.map(Arc::unwrap_or_clone).ok_or_else(|| wrong(PageError::Empty))?;
+        let prefix = prefix.unwrap_or_default();
+        let keys = page.objects.iter().map(|object| &object.key).chain(&page.folders);
+        if let Some(key) = keys.into_iter().find(|key| !key.starts_with(&prefix)) {
+            let key = escaped(key);
+            return Err(wrong(PageError::Outside { key, prefix }));
+        }
+        position.advance(&mut page).map_err(wrong)?;
+        Ok(page)
     }
 }
 
@@ -151,52 +157,39 @@ impl Location {
 mod tests {
     use super::*;
 
-    fn page(keys: &[&str]) -> ListResult {
-        let meta = |key: &&str| ObjectMeta {
-            location: Path::from(*key),
-            last_modified: Default::default(),
-            size: 1,
-            e_tag: None,
-            version: None,
-        };
-        ListResult {
-            common_prefixes: Vec::new(),
-            objects: keys.iter().map(meta).collect(),
-            extensions: Default::default(),
-        }
-    }
-
-    fn token(text: &str) -> Option<String> {
-        Some(text.to_owned())
+    fn page(keys: &[&str], token: impl Into<Option<&'static str>>) -> Page {
+        let listed = |key: &&str| Listed { key: (*key).to_owned(), ..Listed::default() };
+        let token = token.into().map(str::to_owned);
+        Page { objects: keys.iter().map(listed).collect(), token, ..Page::default() }
     }
 
     #[test]
     fn a_listing_ends_where_there_is_no_token() {
         let mut position = Position::default();
-        position.advance(&page(&["a", "b"]), token("1")).unwrap();
+        position.advance(&mut page(&["a", "b"], "1")).unwrap();
         assert!(!position.has_ended);
-        position.advance(&page(&[]), token("2")).unwrap();
-        position.advance(&page(&["c"]), None).unwrap();
+        position.advance(&mut page(&[], "2")).unwrap();
+        position.advance(&mut page(&["c"], None)).unwrap();
         assert!(position.has_ended);
     }
 
     #[test]
     fn a_page_or_a_token_that_comes_again_is_an_error() {
         let mut position = Position::default();
-        position.advance(&page(&["a"]), token("1")).unwrap();
-        position.advance(&page(&["b"]), token("2")).unwrap();
-        assert_eq!(position.advance(&page(&["c"]), token("1")), Err(PageError::Repeated));
-        assert_eq!(position.advance(&page(&["a"]), token("3")), Err(PageError::Repeated));
-        assert_eq!(position.advance(&page(&["d"]), token("")), Err(PageError::NoWayOn));
+        position.advance(&mut page(&["a"], "1")).unwrap();
+        position.advance(&mut page(&["b"], "2")).unwrap();
+        assert_eq!(position.advance(&mut page(&["c"], "1")), Err(PageError::Repeated));
+        assert_eq!(position.advance(&mut page(&["a"], "3")), Err(PageError::Repeated));
     }
 
     #[test]
     fn empty_pages_are_followed_but_not_for_ever() {
         let mut position = Position::default();
         for number in 0..MOST_EMPTY_PAGES {
-            position.advance(&page(&[]), Some(number.to_string())).unwrap();
+            let token = Some(number.to_string());
+            position.advance(&mut Page { token, ..Page::default() }).unwrap();
         }
-        let error = position.advance(&page(&[]), token("more")).unwrap_err();
+        let error = position.advance(&mut page(&[], "more")).unwrap_err();
         assert_eq!(error, PageError::NoKeys(MOST_EMPTY_PAGES + 1));
     }
 }

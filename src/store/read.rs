@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use super::entry::strong;
 use super::traffic::is_error_document;
@@ -31,12 +31,12 @@ pub struct Planned<'a> {
 impl Location {
     /// Reads one image, as it was `planned`; above `limit` bytes it is not read.
     pub async fn fetch(&self, key: &str, planned: Planned<'_>, limit: u64) -> Result<Fetched, FetchError> {
+        let path = self.object(key)?;
         if let Uri::Local(root) = &self.uri {
             let tag = planned.etag.map(str::to_owned);
             let (bytes, etag) = self.readers.read(root.join(key), tag, limit).await?;
             return Ok(Fetched { bytes, etag: Some(etag) });
         }
-        let path = self.path(key)?;
         self.retry(|| async {
             match self.fetch_once(&path, key, planned, limit).await {
                 Ok(fetched) => Ok(Ok(fetched)),
@@ -65,7 +65,7 @@ impl Location {
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),
         };
-        let options = GetOptions { if_match: planned.etag.map(str::to_owned), ..GetOptions::default() };
+        let options = GetOptions { if_match: planned.etag.map(str::to_owned), ..self.only(path) };
         let response = match self.store.get_opts(path, options).await {
             Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
             response => response.map_err(classify)?,
@@ -112,9 +112,13 @@ impl Location {
                 Err(_) => Ok(false),
             };
         }
-        let path = self.path(key)?;
+        let Ok(path) = self.object(key) else { return Ok(false) };
         self.retry(|| async {
-            let byte = self.store.get_range(&path, 0..1).await;
+            let options = GetOptions { range: Some(GetRange::Bounded(0..1)), ..self.only(&path) };
+            let byte = match self.store.get_opts(&path, options).await {
+                Ok(response) => response.bytes().await,
+                Err(error) => Err(error),
+            };
             match byte.map_err(|error| StoreError::from_store(error, format!("reading `{key}`"), false)) {
                 Ok(_) => Ok(true),
                 Err(StoreError::Missing { .. } | StoreError::Denied { .. }) => Ok(false),

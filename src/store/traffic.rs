@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
+use super::key::RawKey;
 use super::page;
 
 /// Refusals closer together than this count as one.
@@ -146,6 +147,11 @@ struct MeteredClient {
 #[async_trait]
 impl HttpService for MeteredClient {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if let Some(raw) = request.extensions().get::<RawKey>()
+            && !raw.is_at(request.uri().path())
+        {
+            return Err(HttpError::new(HttpErrorKind::Request, OtherObject(raw.key.clone())));
+        }
         self.traffic.sent(request.method().as_str());
         let is_listing = request.method() == "GET" && request.uri().query().is_some_and(asks_for_a_listing);
         let is_head = request.method() == "HEAD";
@@ -175,17 +181,27 @@ fn asks_for_a_listing(query: &str) -> bool {
     query.split('&').any(|pair| matches!(pair, "list-type=2" | "comp=list"))
 }
 
-/// Lets only a page of a listing through. Anything else under a good status is an error, which the client tries
-/// again.
+/// Lets only a page of a listing through: read by us, beside a page without keys for the client. Anything else under a
+/// good status is an error, which the client tries again.
 async fn whole_listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
     if !response.status().is_success() {
         return Ok(response);
     }
-    let (head, body) = response.into_parts();
-    let page = body.bytes().await?;
-    page::check(&page).map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
-    Ok(HttpResponse::from_parts(head, page.into()))
+    let (mut head, body) = response.into_parts();
+    let body = body.bytes().await?;
+    let page = page::parse(&body).map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
+    let empty = match page.is_azure {
+        true => "<EnumerationResults><Blobs/></EnumerationResults>",
+        false => "<ListBucketResult></ListBucketResult>",
+    };
+    head.extensions.insert(Arc::new(page));
+    Ok(HttpResponse::from_parts(head, empty.to_owned().into()))
 }
+
+/// A request that would read another object than the one that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the request for `{0}` would read another object")]
+struct OtherObject(String);
 
 /// True for the XML that S3, GCS and Azure send in place of what was asked for.
 pub(super) fn is_error_document(bytes: &[u8]) -> bool {

@@ -13,6 +13,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use crate::telemetry::Redacted;
 
 use super::entry::strong;
+use super::key::escaped;
 use super::{Entry, FetchError, Location, StoreError, Uri, local};
 
 /// A piece of an object.
@@ -35,12 +36,12 @@ impl Location {
         range: Range<u64>,
         planned: Option<&str>,
     ) -> Result<Window, FetchError> {
+        let path = self.object(key)?;
         if let Uri::Local(root) = &self.uri {
             let (path, tag) = (root.join(key), planned.map(str::to_owned));
             let read = tokio::task::spawn_blocking(move || local_window(&path, range, tag.as_deref()));
             return read.await.map_err(|error| StoreError::local(format!("reading `{key}`"), error))?;
         }
-        let path = self.path(key)?;
         self.retry(|| async {
             match self.window_once(&path, key, range.clone(), planned).await {
                 Ok(window) => Ok(Ok(window)),
@@ -67,7 +68,7 @@ impl Location {
         let options = GetOptions {
             if_match: planned.map(str::to_owned),
             range: Some(GetRange::Bounded(range.clone())),
-            ..GetOptions::default()
+            ..self.only(path)
         };
         let response = match self.store.get_opts(path, options).await {
             Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
@@ -111,9 +112,10 @@ impl Location {
         }
     }
 
-    /// Says what is wrong with a key that would name another object, or none.
+    /// Fails for a key that no request can ask for.
     pub fn check_key(&self, key: &str) -> Result<(), StoreError> {
-        self.path(key).map(|_| ())
+        let Some(why) = self.unaddressable(key) else { return Ok(()) };
+        Err(StoreError::BadKey { key: escaped(key), why: why.to_owned(), cause: Redacted::new(why) })
     }
 }
 

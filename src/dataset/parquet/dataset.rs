@@ -13,7 +13,7 @@ use crate::dataset::plan::{Part, PlanRow, RowGroup};
 use crate::dataset::probe::InputProbe;
 use crate::dataset::{Dataset, DatasetError, PartEnd, ReadError, Truth};
 use crate::sample::{ErrorKind, RowError, Sample, Target};
-use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
+use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, escaped};
 
 use super::columns::{Columns, FEATURES, Labels};
 
@@ -81,6 +81,10 @@ impl ParquetDataset {
             ParquetReadError::Refused { error, .. } => error,
         };
         let (kind, why) = match error {
+            FetchError::Unaddressable(why) => {
+                let why = format!("the file's key cannot be asked for: {why}");
+                return Fault::Group(RowError::new(ErrorKind::Unaddressable, why));
+            }
             FetchError::NotFound => (ErrorKind::NotFound, "the file is gone"),
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this file"),
             _ => (ErrorKind::Changed, "the file is not the one that was planned"),
@@ -226,7 +230,7 @@ impl Reading<'_> {
     fn sample(&self) -> Sample {
         Sample {
             row_id: self.part.first_row + i64::from(self.rows),
-            key: format!("{}!{}", self.file.key, self.group.first + u64::from(self.rows)),
+            key: format!("{}!{}", escaped(&self.file.key), self.group.first + u64::from(self.rows)),
             etag: self.file.etag.clone(),
             size: None,
             target: None,

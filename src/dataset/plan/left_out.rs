@@ -16,6 +16,9 @@ pub struct LeftOut {
     pub extensions: BTreeMap<String, u64>,
     /// Files that cannot become a key: links in circles, names that are no text.
     pub unreadable: u64,
+    /// Empty objects that a console put where a person made a folder.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub markers: u64,
     /// Images that the targets say nothing of (they lie in no class folder, or stand in no truth file): taken, but
     /// without a target.
     pub without_target: u64,
@@ -41,6 +44,7 @@ impl LeftOut {
             *self.extensions.entry(extension.clone()).or_default() += count;
         }
         self.unreadable += other.unreadable;
+        self.markers += other.markers;
         self.without_target += other.without_target;
         self.already_done += other.already_done;
     }
@@ -59,6 +63,9 @@ impl fmt::Display for LeftOut {
         }
         if self.unreadable > 0 {
             parts.push(format!("{} cannot be read as a key", self.unreadable));
+        }
+        if self.markers > 0 {
+            parts.push(format!("{} folder markers (empty objects)", self.markers));
         }
         if self.without_target > 0 {
             parts.push(format!(
@@ -98,8 +105,8 @@ impl LeftOutCounter {
     }
 }
 
-/// Returns the extension of a key's name in lower case, without the dot.
+/// Returns the extension of a key's name in lower case, without the dot; slashes at a key's end are no part of it.
 pub fn extension_of(key: &str) -> Option<String> {
-    let name = key.rsplit('/').next().unwrap_or(key);
+    let name = key.trim_end_matches('/').rsplit('/').next().unwrap_or(key);
     name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase())
 }

@@ -5,6 +5,7 @@
 
 mod excluding;
 mod left_out;
+mod plain_keys;
 mod planner;
 mod row;
 mod segment;
@@ -13,6 +14,7 @@ mod source;
 pub use excluding::{DoneImage, DoneImages, Excluding, group_key};
 pub use left_out::LeftOut;
 pub(super) use left_out::{LeftOutCounter, extension_of};
+pub use plain_keys::PlainKeys;
 pub use planner::{Planner, PlannerOptions, Planning, segments_of};
 pub use row::{PlanPosition, PlanRow, RowGroup, Unit};
 pub use segment::{Part, Segment, SegmentHead};

@@ -15,7 +15,7 @@ use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanShape, Plan
 use crate::dataset::probe::InputProbe;
 use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, Truth};
 use crate::sample::{ErrorKind, RowError, Sample, Value};
-use crate::store::{FetchError, Location, Window};
+use crate::store::{FetchError, Location, Window, escaped};
 
 use super::{Samples, ShardImage, ShardLimits, TarError, Texts};
 
@@ -121,6 +121,10 @@ impl ShardDataset {
             FetchError::Store(error) => return Err(error.into()),
             FetchError::Changed | FetchError::TooLarge { .. } => {
                 return Err(reading.damaged(ErrorKind::Changed, "the shard is not the one that was planned"));
+            }
+            FetchError::Unaddressable(why) => {
+                let why = format!("the shard's key cannot be asked for: {why}");
+                return Err(reading.damaged(ErrorKind::Unaddressable, &why));
             }
             FetchError::NotFound => (ErrorKind::NotFound, "the shard is gone"),
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this shard"),
@@ -278,7 +282,7 @@ impl Reading<'_> {
     fn whole(&self) -> Sample {
         Sample {
             row_id: self.part.first_row,
-            key: self.shard.key.clone(),
+            key: escaped(&self.shard.key),
             etag: self.etag.get().cloned(),
             size: self.shard.size,
             target: None,

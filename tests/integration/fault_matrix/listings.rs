@@ -59,13 +59,6 @@ fn row_25_a_listing_that_loses_its_order_later_is_78_and_can_be_sorted_on_reques
     verify(&job).exits(0);
 }
 
-#[test]
-fn row_25_a_key_with_an_empty_folder_name_is_66_and_named() {
-    let server = server();
-    server.put("images/yam//00.jpg", "x");
-    job(&server).run().fails(66, &["yam//00.jpg"]);
-}
-
 /// The job with little time for retries.
 fn hurried(job: Job) -> Job {
     job.set("storage.retry_seconds=1")

@@ -104,6 +104,8 @@ pub enum Paging {
     WayOn(&'static str),
     /// Every page is the first one. Its token is always the same, or (`true`) another each time.
     IgnoresToken(bool),
+    /// All keys of the bucket, whatever prefix was asked for.
+    IgnoresPrefix,
 }
 
 impl Refusal {

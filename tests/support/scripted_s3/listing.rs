@@ -70,7 +70,9 @@ pub(super) fn page(
     });
     let most = short.chain([page_size, asked]).min().unwrap_or(asked);
     let delimiter = ask.parameter("delimiter").filter(|delimiter| !delimiter.is_empty());
-    let wanted = Wanted { prefix: &ask.seen.key, delimiter, start, most };
+    let ignores_prefix = paging.iter().any(|paging| matches!(paging, Paging::IgnoresPrefix));
+    let prefix = if ignores_prefix { "" } else { ask.seen.key.as_str() };
+    let wanted = Wanted { prefix, delimiter, start, most };
     let (mut entries, more) = entries(bucket, &wanted, shown);
     let last = entries.last().map(|entry| entry.text().to_owned()).or(wanted.start.last.clone());
     let given = wanted.start.given + entries.len() as u64;
@@ -87,7 +89,7 @@ pub(super) fn page(
                     entries.insert(0, listed(key, &object, shown));
                 }
             }
-            Paging::Short(_) | Paging::WayOn(_) | Paging::IgnoresToken(_) => {}
+            Paging::Short(_) | Paging::WayOn(_) | Paging::IgnoresToken(_) | Paging::IgnoresPrefix => {}
         }
     }
     let token = || write_token(given, wanted.start.pages + 1, last.as_deref().unwrap_or_default());

@@ -1,0 +1,282 @@
+//! Rows 36 to 38: keys of objects that the store client merges, and keys that no request can express.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::job::{IMAGES, Job, ended, program, rows};
+use crate::support::root;
+use crate::support::s3::files;
+use crate::support::scripted_s3::{Fault, Kind, Paging, Rule, ScriptedS3};
+
+use super::{download, serve, verify};
+
+/// Different images, from the test's own.
+fn images() -> Vec<Vec<u8>> {
+    let names = ["yam/00.jpg", "yam/01.jpg", "fig/00.jpg", "fig/01.jpg"];
+    let found: Vec<Vec<u8>> =
+        names.iter().filter_map(|name| std::fs::read(IMAGES.folder.join(name)).ok()).collect();
+    assert!(found.len() > 1, "the test's images have other names");
+    found
+}
+
+/// A job without targets over `s3://test/ADDRESS`.
+fn over(server: &ScriptedS3, address: &str) -> Job {
+    serve(server, Job::on(&format!("s3://test{address}")))
+        .set("output.uri=s3://test/rows/out")
+        .set("input.targets=none")
+        .set("limits.max_error_fraction=1")
+}
+
+/// The rows of the job on the server: key, error kind and the bytes that were read.
+fn rows_of(server: &ScriptedS3) -> Vec<(String, Option<String>, Option<u64>)> {
+    let copy = tempfile::tempdir_in(crate::support::scratch()).unwrap();
+    for key in server.keys("rows/out/") {
+        let path = copy.path().join(key.strip_prefix("rows/out/").unwrap());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, server.get(&key).unwrap()).unwrap();
+    }
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    rows(copy.path())
+        .iter()
+        .map(|row| (text(&row["key"]).unwrap(), text(&row["error_kind"]), row["size"].as_u64()))
+        .collect()
+}
+
+fn good(key: &str, image: &[u8]) -> (String, Option<String>, Option<u64>) {
+    (key.to_owned(), None, Some(image.len() as u64))
+}
+
+#[test]
+fn row_36_keys_that_differ_in_their_slashes_are_a_row_each() {
+    let (server, images) = (ScriptedS3::start(), images());
+    let keys = ["/lead.jpg", "a//b.jpg", "a/b.jpg", "lead.jpg", "x.jpg", "x.jpg/"];
+    for (key, image) in keys.iter().zip(images.iter().cycle()) {
+        server.put(&format!("in/{key}"), image.clone());
+    }
+    let job = over(&server, "/in");
+    job.run().exits(0);
+    let expected: Vec<_> =
+        keys.iter().zip(images.iter().cycle()).map(|(key, image)| good(key, image)).collect();
+    assert_eq!(rows_of(&server), expected);
+    verify(&job).exits(0);
+}
+
+#[test]
+fn row_36_a_sorted_listing_and_one_in_short_pages_give_the_same_rows() {
+    for sorts in [false, true] {
+        let (server, images) = (ScriptedS3::start(), images());
+        let keys = ["a//b.jpg", "a/b.jpg", "x.jpg", "x.jpg/", "x.jpg//y.jpg"];
+        for key in keys {
+            server.put(&format!("in/{key}"), images[0].clone());
+        }
+        server.rule(Rule::on(Kind::List, Fault::Listing(Paging::Short(1))).prefix("in"));
+        let job = over(&server, "/in").set(if sorts { "input.listing=sort" } else { "input.listing=auto" });
+        job.run().exits(0);
+        assert_eq!(rows_of(&server), keys.map(|key| good(key, &images[0])));
+    }
+}
+
+#[test]
+fn row_36_empty_objects_whose_key_ends_in_a_slash_are_counted_as_markers() {
+    let (server, images) = (ScriptedS3::start(), images());
+    for marker in ["in/", "in/cat/", "in/dog/", "in/empty/"] {
+        server.put(marker, "");
+    }
+    server.put("in/cat/1.jpg", images[0].clone());
+    server.put("in/dog/1.jpg", "");
+    let job = over(&server, "/in");
+    let summary = job.run().exits(0);
+    assert_eq!(summary["left_out"]["markers"], 4, "{summary}");
+    let kinds: Vec<_> = rows_of(&server).into_iter().map(|(key, kind, _)| (key, kind)).collect();
+    let truncated = Some("truncated".to_owned());
+    assert_eq!(kinds, [("cat/1.jpg".to_owned(), None), ("dog/1.jpg".to_owned(), truncated)]);
+}
+
+#[test]
+fn row_36_a_manifest_names_keys_as_they_are() {
+    let (server, images) = (ScriptedS3::start(), images());
+    let keys = ["x.jpg/", "a//b.jpg", "x.jpg"];
+    for (key, image) in keys.iter().zip(images.iter().cycle()) {
+        server.put(&format!("in/{key}"), image.clone());
+    }
+    server.put("lists/all.txt", keys.join("\n"));
+    let job = over(&server, "/in").set("input.format=manifest").set("input.manifest=s3://test/lists/all.txt");
+    job.run().exits(0);
+    let expected: Vec<_> =
+        keys.iter().zip(images.iter().cycle()).map(|(key, image)| good(key, image)).collect();
+    assert_eq!(rows_of(&server), expected);
+}
+
+#[test]
+fn row_37_a_key_that_no_request_can_express_is_one_row_that_says_so() {
+    let (server, images) = (ScriptedS3::start(), images());
+    let keys = ["/lead.jpg", "a/../b.jpg", "a/./b.jpg", "a/b.jpg", "b\u{1}.jpg", "c\n.jpg", "notes\u{2}.txt"];
+    for key in keys {
+        server.put(key, images[0].clone());
+    }
+    let job =
+        serve(&server, Job::on("s3://test")).set("input.targets=none").set("limits.max_error_fraction=1");
+    let summary = job.run().exits(0);
+    let row = |row: &Value| {
+        (row["key"].as_str().unwrap().to_owned(), row["error_kind"].as_str().map(str::to_owned))
+    };
+    let found: Vec<_> = job.rows().iter().map(row).collect();
+    let refused = |key: &str| (key.to_owned(), Some("unaddressable".to_owned()));
+    let expected = [
+        refused("/lead.jpg"),
+        refused("a/../b.jpg"),
+        refused("a/./b.jpg"),
+        ("a/b.jpg".to_owned(), None),
+        refused("b\\u{1}.jpg"),
+        refused("c\\n.jpg"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(summary["left_out"]["extensions"][".txt"], 1, "{summary}");
+    verify(&job).exits(0);
+    ended(&mut job.command("report")).exits(0);
+    // nothing else was read in their place
+    let asked = server.count(|seen| seen.kind == Kind::Get && seen.key != "a/b.jpg");
+    assert_eq!(asked, 0, "{:?}", server.requests());
+}
+
+#[test]
+fn row_37_what_is_unaddressable_does_not_end_a_folder_on_disk_either() {
+    let folder = tempfile::tempdir_in(crate::support::scratch()).unwrap();
+    let image = &images()[0];
+    for name in ["a.jpg", "b\u{1}.jpg", "c.jpg"] {
+        std::fs::write(folder.path().join(name), image).unwrap();
+    }
+    let job =
+        Job::on(folder.path().to_str().unwrap()).set("input.targets=none").set("limits.max_error_fraction=1");
+    job.run().exits(0);
+    let kinds: Vec<Value> = job.rows().iter().map(|row| row["error_kind"].clone()).collect();
+    assert_eq!(kinds, [Value::Null, "unaddressable".into(), Value::Null]);
+}
+
+#[test]
+fn row_37_a_store_that_lists_other_keys_than_were_asked_for_is_69() {
+    let server = ScriptedS3::start();
+    server.put("in/a.jpg", images()[0].clone());
+    server.put("other/b.jpg", images()[0].clone());
+    server.rule(Rule::on(Kind::List, Fault::Listing(Paging::IgnoresPrefix)).prefix("in"));
+    over(&server, "/in")
+        .set("storage.retry_seconds=1")
+        .run()
+        .fails(69, &["`in/a.jpg`", "ignores the prefix"]);
+}
+
+/// What version 0.1.0 wrote, and the images that it read: a finished output and one that was stopped after the first
+/// segment of its plan.
+fn earlier() -> std::path::PathBuf {
+    root().join("tests/data/earlier")
+}
+
+fn put_folder(server: &ScriptedS3, folder: &Path, prefix: &str) {
+    for path in files(folder) {
+        let key = path.strip_prefix(folder).unwrap().to_str().unwrap();
+        server.put(&format!("{prefix}/{key}"), std::fs::read(&path).unwrap());
+    }
+}
+
+/// The images of version 0.1.0's job and the output that it left.
+fn begun_by_earlier_version() -> (ScriptedS3, Job) {
+    let server = ScriptedS3::start();
+    put_folder(&server, &earlier().join("images"), "images");
+    put_folder(&server, &earlier().join("unfinished"), "out");
+    let job = earlier_job(&server);
+    (server, job)
+}
+
+fn earlier_job(server: &ScriptedS3) -> Job {
+    serve(server, Job::on("s3://test/images").set("output.uri=s3://test/out"))
+        .set("input.targets=none")
+        .set("output.rows_per_part=1")
+}
+
+#[test]
+fn row_38_a_job_that_version_0_1_0_began_is_finished_where_all_keys_are_plain() {
+    let (server, job) = begun_by_earlier_version();
+    let summary = job.run().exits(0);
+    assert_eq!(summary["rows"]["planned"], 4, "{summary}");
+    verify(&job).exits(0);
+    let finished = download(&server);
+    let whole = earlier().join("finished");
+    crate::support::ask_python(
+        "rows.py",
+        &["same", finished.path().to_str().unwrap(), whole.to_str().unwrap()],
+    );
+}
+
+#[test]
+fn row_38_a_job_that_version_0_1_0_began_is_78_where_a_key_to_plan_meant_another_object_to_it() {
+    let (server, job) = begun_by_earlier_version();
+    server.put("images/b//2.png", "x");
+    job.run().fails(78, &["`b//2.png`", "0.1.0", "output.uri"]);
+    assert!(server.get("out/_SUCCESS").is_none());
+    server.delete("images/b//2.png");
+    server.put("images/b/", "");
+    job.run().exits(0);
+}
+
+#[test]
+fn row_38_a_finished_output_of_version_0_1_0_serves_every_command() {
+    let finished = earlier().join("finished");
+    for command in ["verify", "report"] {
+        let output = tempfile::tempdir_in(crate::support::scratch()).unwrap();
+        let copy = output.path().join("out");
+        assert!(
+            std::process::Command::new("cp")
+                .args(["-r"])
+                .args([&finished, &copy])
+                .status()
+                .unwrap()
+                .success()
+        );
+        ended(program().arg(command).arg(&copy)).exits(0);
+    }
+    let server = ScriptedS3::start();
+    put_folder(&server, &earlier().join("images"), "images");
+    put_folder(&server, &finished, "out");
+    let job = earlier_job(&server);
+    job.run().exits(0);
+    verify(&job).exits(0);
+    ended(&mut job.command("report")).exits(0);
+    server.put("images/c//5.png", images()[0].clone());
+    let next =
+        earlier_job(&server).set("output.uri=s3://test/next").set("input.exclude_done=[\"s3://test/out\"]");
+    let summary = next.run().exits(0);
+    assert_eq!(
+        (&summary["rows"]["planned"], &summary["left_out"]["already_done"]),
+        (&1.into(), &4.into()),
+        "{summary}"
+    );
+}
+
+#[test]
+#[ignore]
+fn make_earlier() {
+    let old = std::env::var("OLD").unwrap();
+    let server = ScriptedS3::start();
+    put_folder(&server, &earlier().join("images"), "images");
+    let run = |job: &Job| {
+        let command = job.command("run");
+        let mut other = std::process::Command::new(&old);
+        other.args(command.get_args()).env_clear();
+        other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        println!("{:?}", other.status());
+    };
+    let job = earlier_job(&server).set("storage.retry_seconds=1");
+    let id = server.rule(Rule::on(Kind::Put, Fault::error(500, "InternalError")).contains("plan/").after(1));
+    run(&job);
+    println!("fired {}", server.fired(id));
+    for (name, prefix) in [("unfinished", "out/"), ("finished", "out/")] {
+        for key in server.keys(prefix) {
+            let path = earlier().join(name).join(key.strip_prefix(prefix).unwrap());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, server.get(&key).unwrap()).unwrap();
+        }
+        server.clear_rules();
+        run(&job);
+    }
+}
