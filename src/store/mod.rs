@@ -4,6 +4,7 @@
 //! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
 
 mod access;
+mod addressing;
 mod buffers;
 mod create;
 mod dated;

@@ -6,6 +6,7 @@
 use arrow::array::{Array, RecordBatch};
 
 use crate::sample::{Sample, Target};
+use crate::store::escaped;
 
 use super::columns::{Columns, int64, text};
 use super::defect::{Defects, shown};
@@ -145,7 +146,7 @@ impl<'a> RowCheck<'a> {
         row: usize,
     ) {
         let key = text(columns.key, row).unwrap_or_default();
-        let below = key.strip_prefix(object);
+        let below = key.strip_prefix(escaped(object).as_str());
         if !below.is_some_and(|below| below.is_empty() || below.starts_with('!')) {
             let what = format!("has the key `{}` in row {row_id}", shown(key));
             self.wrong(what, format!("the planned object `{}`, or something in it", shown(object)));
@@ -167,9 +168,9 @@ impl<'a> RowCheck<'a> {
             let what = format!("has the {name} `{}` in row {row_id}", say(found));
             self.wrong(what, format!("the plan's `{}`", say(wanted)));
         };
-        let key = text(columns.key, row);
-        if key != Some(sample.key.as_str()) {
-            differs("key", key.map(str::to_owned), Some(sample.key.clone()));
+        let (key, planned_key) = (text(columns.key, row), escaped(&sample.key));
+        if key != Some(planned_key.as_str()) {
+            differs("key", key.map(str::to_owned), Some(planned_key));
         }
         let target = columns.target(row);
         if target != sample.target {
