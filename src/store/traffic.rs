@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
 use super::page;
+use super::region::Signed;
 
 /// Refusals closer together than this count as one.
 const ONE_CUT: Duration = Duration::from_secs(1);
@@ -149,11 +150,12 @@ impl HttpService for MeteredClient {
         self.traffic.sent(request.method().as_str());
         let is_listing = request.method() == "GET" && request.uri().query().is_some_and(asks_for_a_listing);
         let is_head = request.method() == "HEAD";
+        let signed = Signed::of(&request);
         let answer = self.inner.execute(request).await;
         if let Ok(response) = &answer {
             self.traffic.answered(response.status().as_u16());
         }
-        match answer? {
+        match signed.named(answer?).await {
             page if is_listing => whole_listing(page).await,
             refusal if is_head && !refusal.status().is_success() => Ok(with_code(refusal)),
             answer => Ok(answer),
