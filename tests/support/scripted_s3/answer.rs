@@ -47,6 +47,10 @@ impl Answer {
     fn refusal(refusal: &Refusal, ask: &Ask) -> Answer {
         let resource = format!("/{}/{}", ask.bucket, ask.seen.key);
         let answer = Answer::xml(refusal.status, documents::error(refusal, &resource, &ask.signed));
+        let answer = match refusal.region {
+            Some(region) => answer.with(HeaderName::from_static("x-amz-bucket-region"), region.to_owned()),
+            None => answer,
+        };
         match refusal.retry_after {
             Some(seconds) => answer.with(header::RETRY_AFTER, seconds.to_string()),
             None => answer,

@@ -57,6 +57,8 @@ pub struct Refusal {
     /// Whether the document quotes the caller's access key, session token, signature and string to sign, as that
     /// of a real `SignatureDoesNotMatch` does.
     pub leaks: bool,
+    /// The region that header and document name, if any.
+    pub region: Option<&'static str>,
 }
 
 /// How an answer's body breaks. `at` is the share of the body that comes, 0.0 to 1.0.
@@ -114,7 +116,7 @@ impl Refusal {
     /// If the status is none.
     pub fn new(status: u16, code: &str) -> Refusal {
         let status = StatusCode::from_u16(status).expect("an HTTP status");
-        Refusal { status, code: code.to_owned(), retry_after: None, leaks: false }
+        Refusal { status, code: code.to_owned(), retry_after: None, leaks: false, region: None }
     }
 
     /// With a `Retry-After`.
@@ -125,6 +127,11 @@ impl Refusal {
     /// With a document that quotes what the request was signed with.
     pub fn leaking(self) -> Refusal {
         Refusal { leaks: true, ..self }
+    }
+
+    /// As that of a bucket in this region.
+    pub fn in_region(self, region: &'static str) -> Refusal {
+        Refusal { region: Some(region), ..self }
     }
 }
 
