@@ -77,6 +77,9 @@ pub(super) async fn answer(
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
+    if let Some(gate) = plan.gate.take() {
+        gate.passed().await;
+    }
     if let Some((Effect::Never, reply @ (Reply::Close | Reply::Reset))) = &plan.instead {
         reset.store(matches!(reply, Reply::Reset), Ordering::Relaxed);
         return Err(HangUp);

@@ -1,8 +1,10 @@
 //! What can go wrong: the words that a test script is written in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use tokio::sync::Semaphore;
 
 /// What a [`Rule`](super::Rule) does to a request. Faults of several rules add up, except that the first that
 /// replaces the answer ends the search.
@@ -10,6 +12,8 @@ use hyper::StatusCode;
 pub enum Fault {
     /// The request waits before it is looked at.
     Latency(Duration),
+    /// The request waits before it is looked at until the gate is opened.
+    Gated(Gate),
     /// Nothing is done; this is the answer.
     Instead(Reply),
     /// The request is carried out; this is the answer all the same.
@@ -26,6 +30,26 @@ pub enum Fault {
     Listing(Paging),
     /// `If-None-Match` and `If-Match` are not looked at.
     IgnoreConditions,
+}
+
+/// What requests wait at until the test opens it, for good.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// One that is closed.
+    pub fn closed() -> Gate {
+        Gate(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets all requests through.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    pub(super) async fn passed(&self) {
+        drop(self.0.acquire().await);
+    }
 }
 
 /// An answer in place of the true one.
