@@ -271,7 +271,7 @@ async fn work(
             let missing = tokio::select! {
                 biased;
                 () = shared.shutdown.draining() => break 'segments,
-                missing = opening.is_missing(&part) => missing,
+                missing = opening.is_missing(part.id) => missing,
             };
             match missing {
                 Ok(true) => {}

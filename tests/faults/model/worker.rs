@@ -110,7 +110,7 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
         let Some(segment) = planner.next_segment().await? else { break };
         let (missing, _) = opening.segment(&segment);
         for part in missing {
-            if !opening.is_missing(&part).await? {
+            if !opening.is_missing(part.id).await? {
                 continue;
             }
             let samples = part.samples(&output).await?;
