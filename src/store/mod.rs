@@ -26,6 +26,8 @@ mod reply;
 mod retry;
 mod scratch;
 mod settings;
+#[cfg(feature = "failpoints")]
+mod simulated;
 mod traffic;
 mod uri;
 mod window;
