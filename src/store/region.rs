@@ -1,11 +1,12 @@
 //! Answers of S3 to requests for a bucket of another region.
 //!
 //! The client drops their body and headers: a redirect without a `Location` is an error without a status, and a HEAD
-//! has no body. So the connector puts what they say into a body that `reply.rs` reads.
+//! has no body. So the connector puts the region that they name into a body that `reply.rs` reads. A redirect that names
+//! no other region is left as it is: it may be about one object.
 
 use object_store::client::{HttpRequest, HttpResponse};
 
-use super::reply::{code, is_region, region};
+use super::reply::{is_region, region};
 
 const HEADER: &str = "x-amz-bucket-region";
 
@@ -27,30 +28,26 @@ impl Signed {
         Signed { is_head: request.method() == "HEAD", region }
     }
 
-    /// Gives the answer a status and a body that name the region, if it is about the region.
+    /// Gives the answer a status and a body that name the bucket's region, if it is another than the request's.
     pub async fn named(&self, answer: HttpResponse) -> HttpResponse {
-        let told = answer.headers().get(HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let told = told.filter(|region| is_region(region));
-        let status = answer.status();
-        let (head, code, region) = if matches!(status.as_u16(), 301 | 307) {
-            if answer.headers().contains_key("location") {
-                return answer;
+        let told = answer.headers().get(HEADER).and_then(|value| value.to_str().ok());
+        let told = told.filter(|region| is_region(region)).map(str::to_owned);
+        let has_way_on = answer.headers().contains_key("location");
+        let (code, region, answer) = match answer.status().as_u16() {
+            301 | 307 if !has_way_on => {
+                let (head, body) = answer.into_parts();
+                let body = body.bytes().await.unwrap_or_default();
+                let region = told.or_else(|| region(&String::from_utf8_lossy(&body)));
+                ("PermanentRedirect", region, HttpResponse::from_parts(head, body.into()))
             }
-            let (head, body) = answer.into_parts();
-            let body = body.bytes().await.unwrap_or_default();
-            let body = String::from_utf8_lossy(&body);
-            let fallback = if status == 301 { "PermanentRedirect" } else { "TemporaryRedirect" };
-            (head, code(&body).unwrap_or_else(|| fallback.to_owned()), told.or_else(|| region(&body)))
-        } else if self.is_head && status == 400 && told.is_some() && told != self.region {
-            (answer.into_parts().0, "AuthorizationHeaderMalformed".to_owned(), told)
-        } else {
+            400 if self.is_head => ("AuthorizationHeaderMalformed", told, answer),
+            _ => return answer,
+        };
+        let Some(region) = region.filter(|region| self.region.as_ref() != Some(region)) else {
             return answer;
         };
-        let is_plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let code = if is_plain { code } else { "PermanentRedirect".to_owned() };
-        let region = region.map_or_else(String::new, |region| format!("<Region>{region}</Region>"));
-        let body = format!("<Error><Code>{code}</Code>{region}</Error>");
-        let mut named = HttpResponse::from_parts(head, body.into());
+        let body = format!("<Error><Code>{code}</Code><Region>{region}</Region></Error>");
+        let mut named = HttpResponse::from_parts(answer.into_parts().0, body.into());
         // of a redirect the client keeps no body
         if let Ok(status) = 400.try_into() {
             *named.status_mut() = status;
@@ -91,8 +88,13 @@ mod tests {
         assert_eq!(answered("HEAD", 301, Some("eu-west-1"), "").await, (400, named.clone()));
         let body = "<Error><Code>PermanentRedirect</Code><Region>eu-west-1</Region></Error>";
         assert_eq!(answered("GET", 301, None, body).await, (400, named));
-        let unnamed = "<Error><Code>PermanentRedirect</Code></Error>".to_owned();
-        assert_eq!(answered("GET", 301, Some("<x>"), "").await, (400, unnamed));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_that_names_no_other_region_is_left_as_it_is() {
+        for region in [None, Some("<x>"), Some("us-east-1")] {
+            assert_eq!(answered("GET", 301, region, "x").await, (301, "x".to_owned()));
+        }
     }
 
     #[tokio::test]

@@ -44,13 +44,8 @@ const DENIALS: [&str; 14] = [
 /// Codes of an object or a bucket that does not exist.
 const ABSENCES: [&str; 4] = ["BlobNotFound", "ContainerNotFound", "NoSuchBucket", "NoSuchKey"];
 
-/// Codes of a request for another region's bucket.
-const ELSEWHERE: [&str; 4] = [
-    "AuthorizationHeaderMalformed",
-    "IllegalLocationConstraintException",
-    "PermanentRedirect",
-    "TemporaryRedirect",
-];
+/// Codes of a request for another region's bucket, if they name a region.
+const ELSEWHERE: [&str; 3] = ["AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect"];
 
 /// Codes of a 400 for a header that the store does not know.
 const HEADERS: [&str; 4] = ["InvalidArgument", "InvalidRequest", "NotImplemented", "UnsupportedHeader"];
@@ -59,7 +54,7 @@ const HEADERS: [&str; 4] = ["InvalidArgument", "InvalidRequest", "NotImplemented
 const FULL: [&str; 3] = ["QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"];
 
 /// A refusal of the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Reply {
     pub status: u16,
     pub code: Option<String>,
@@ -106,7 +101,8 @@ impl Reply {
 
     /// True if the request was for another region.
     pub fn is_about_the_region(&self) -> bool {
-        self.is_one_of(&ELSEWHERE)
+        self.region.is_some() && self.is_one_of(&ELSEWHERE)
+            || self.is_one_of(&["IllegalLocationConstraintException"])
     }
 
     /// True if a write is refused for want of room.
