@@ -77,7 +77,7 @@ pub(super) enum Wrong {
     Flag,
     Scheme,
     Https,
-    Address,
+    Query,
     /// The variable that allows it.
     PlainHttp(String),
 }
@@ -95,9 +95,7 @@ impl fmt::Display for Wrong {
             Wrong::Flag => f.write_str("is neither true nor false"),
             Wrong::Scheme => f.write_str("is no address with http:// or https:// and a host"),
             Wrong::Https => f.write_str("is no address with https:// and a host"),
-            Wrong::Address => {
-                f.write_str("has a query or fragment (? or #), which an endpoint must not have")
-            }
+            Wrong::Query => f.write_str("has a query or fragment (? or #), which an endpoint must not have"),
             Wrong::PlainHttp(allow) => write!(
                 f,
                 "is an http address, and requests without encryption are off; set {allow}=true or take an https address"
@@ -136,7 +134,13 @@ pub(super) fn check(key: &str, value: &str) -> Result<(), Wrong> {
         }),
         "aws_request_payer" if value.eq_ignore_ascii_case("requester") => Ok(()),
         "aws_request_payer" => flag(value).map(drop).ok_or(Wrong::Flag),
-        _ if ENDPOINTS.contains(&key) || SERVICES.contains(&key) => address(value, &["http", "https"]),
+        _ if ENDPOINTS.contains(&key) => {
+            // a bucket is put after it
+            let has_query = value.contains(['?', '#']);
+            address(value, &["http", "https"])?;
+            if has_query { Err(Wrong::Query) } else { Ok(()) }
+        }
+        _ if SERVICES.contains(&key) => address(value, &["http", "https"]),
         _ if FLAGS.contains(&key) => flag(value).map(drop).ok_or(Wrong::Flag),
         _ if NAMES.contains(&key) && !is_name(value) => Err(Wrong::Name),
         _ if WORDS.contains(&key) && !is_word => Err(Wrong::Space),
@@ -173,10 +177,7 @@ fn address(value: &str, schemes: &[&str]) -> Result<(), Wrong> {
         .split_once("://")
         .is_some_and(|(scheme, _)| schemes.contains(&scheme.to_ascii_lowercase().as_str()));
     match Url::parse(value) {
-        Ok(url) if has_scheme && url.has_host() => match (url.query(), url.fragment()) {
-            (None, None) => Ok(()),
-            _ => Err(Wrong::Address),
-        },
+        Ok(url) if has_scheme && url.has_host() => Ok(()),
         _ => Err(Wrong::Scheme),
     }
 }
