@@ -46,6 +46,21 @@ fn row_37a_a_signal_while_a_batch_does_not_end_ends_the_run() {
     ended(job.command("run").env_remove("FAILPOINTS")).exits(0);
 }
 
+#[test]
+fn row_37a_a_signal_while_the_run_itself_is_blocked_ends_it_from_beside() {
+    let point = "finish:report";
+    let (job, held) = (planted(Job::own(), &format!("{point}=return(hold)")), Held::new());
+    let mut run = Watched::start(held.on(&mut job.command("run")));
+    held.until_reached(&mut run.child, point);
+    run.interrupt();
+    let since = Instant::now();
+    let summary = run.end().exits(75);
+    assert!(since.elapsed() < LATEST, "{:?}", since.elapsed());
+    assert!(summary["error"].as_str().unwrap().contains("did not end within the grace"), "{summary}");
+    assert_eq!(parts(&job.output()).len(), 12);
+    ended(job.command("run").env_remove("FAILPOINTS")).exits(0);
+}
+
 /// A job of which one image hangs its decoder; all other parts are committed.
 fn hung(isolate: bool) -> (Job, Watched) {
     let job = crate::decoder::planted("decode.hang=return(WORD)").set("limits.decode_threads=2");
