@@ -3,7 +3,8 @@
 //!
 //! A point is set through the environment, `FAILPOINTS=name=action`, in the language of the crate `fail`:
 //! `create.after:_SUCCESS=return(kill)` ends the process by `kill -9` right after that object was written,
-//! `2*off->return(kill)` the third time. Points named `mutant.…` switch off one rule of the protocol each, so
+//! `2*off->return(kill)` the third time, `return(hold)` stops there. Where `FAILPOINTS_REACHED` names a folder, a point
+//! that holds makes a file of its name there (`:` and `/` as `-`) and goes on when that is removed. Points named `mutant.…` switch off one rule of the protocol each, so
 //! that the model check can show that it would notice.
 
 /// True where the point is set to `return`.
@@ -19,13 +20,29 @@ pub const fn on(_point: &str) -> bool {
     false
 }
 
-/// Stops here for as long as the point says, or ends the process by `kill -9` for `return(kill)`.
+/// Stops here for as long as the point says, until its file is removed for `return(hold)`, or ends the process by
+/// `kill -9` for `return(kill)`.
 #[cfg(feature = "failpoints")]
 pub fn reach(point: &str, object: &str) {
-    let asked = fail::eval(&format!("{point}:{object}"), |argument| argument.unwrap_or_default());
+    let name = format!("{point}:{object}");
+    let asked = fail::eval(&name, |argument| argument.unwrap_or_default());
+    if asked.as_deref() == Some("hold") {
+        hold(&name);
+    }
     if asked.as_deref() == Some("kill") {
         let this = std::process::id().to_string();
         drop(std::process::Command::new("kill").args(["-9", &this]).status());
+    }
+}
+
+#[cfg(feature = "failpoints")]
+fn hold(name: &str) {
+    let Some(folder) = std::env::var_os("FAILPOINTS_REACHED") else { return };
+    let file = std::path::Path::new(&folder).join(name.replace([':', '/'], "-"));
+    if std::fs::write(&file, "").is_ok() {
+        while file.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 }
 

@@ -36,9 +36,10 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::engine::share_heaps;
+use crate::engine::{exit_at_once, share_heaps};
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
+use crate::pipeline::aside::is_abandoned;
 use crate::pipeline::decode::child::serve as serve_decoding;
 use crate::pipeline::decode::isolate::COMMAND as DECODE_COMMAND;
 use crate::telemetry;
@@ -122,6 +123,10 @@ pub fn main() -> ExitCode {
         Err(_) => (Map::new(), Some(Failure::new(Exit::Bug, "a bug: the program panicked, see above")), 0),
     };
     let exit = failure.as_ref().map_or(success, |failure| failure.exit.code());
+    while print::may_end(exit).is_err() {
+        // another thread ends the process
+        std::thread::park();
+    }
     let mut line = Map::new();
     line.insert("command".into(), json!(name));
     line.insert("exit".into(), json!(exit));
@@ -134,6 +139,9 @@ pub fn main() -> ExitCode {
     }
     line.append(&mut fields);
     print::last_line(Value::Object(line));
+    if is_abandoned() {
+        exit_at_once(exit);
+    }
     ExitCode::from(exit)
 }
 

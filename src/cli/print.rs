@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::{Map, Value};
@@ -11,6 +12,17 @@ use crate::telemetry::{self, Format};
 
 /// Something was told, on whatever stream.
 static SAID: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of the one thread that ends the process, once there is one.
+static ENDING: OnceLock<u8> = OnceLock::new();
+
+/// Lets the first caller print the last line and end the process with this code.
+///
+/// # Errors
+/// Another thread ends it, with the code that is returned.
+pub(super) fn may_end(code: u8) -> Result<(), u8> {
+    ENDING.set(code).map_err(|_| ENDING.get().copied().unwrap_or(code))
+}
 
 /// One line on standard output.
 pub(super) fn line(text: impl Display) {

@@ -1,6 +1,9 @@
 //! SIGTERM and SIGINT: the first finishes what is open, the second ends the process at once.
+//!
+//! A thread ends a process that does not end by itself within the grace, whatever keeps it: a library, a disk.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +15,11 @@ use crate::telemetry;
 
 use super::metrics::MetricsFile;
 use super::print;
+
+/// A run has this time beyond its grace to end by itself.
+const BEYOND_GRACE: Duration = Duration::from_millis(1500);
+/// Time for the last metrics: the disk may be what hangs.
+const LAST_METRICS: Duration = Duration::from_millis(300);
 
 /// Listens until the process ends. A second signal still leaves the metrics of an interrupted run.
 pub(super) fn listen(shutdown: Shutdown, metrics: Option<Arc<MetricsFile>>) -> Result<(), Failure> {
@@ -31,26 +39,50 @@ pub(super) fn listen(shutdown: Shutdown, metrics: Option<Arc<MetricsFile>>) -> R
                 _ = interrupt.recv() => {}
             }
             if asked {
-                leave(metrics.as_deref());
+                leave(metrics.clone(), "ended by a second signal; run again");
             }
             asked = true;
             print::note("stopping: open parts that can end soon are finished; a second signal ends at once");
             shutdown.interrupt();
+            watch(shutdown.grace() + BEYOND_GRACE, metrics.clone());
         }
     });
     Ok(())
 }
 
-fn leave(metrics: Option<&MetricsFile>) -> ! {
+/// Ends the process after this time.
+fn watch(time: Duration, metrics: Option<Arc<MetricsFile>>) {
+    let end = move || {
+        std::thread::sleep(time);
+        leave(metrics, "interrupted, and did not end within the grace; what is committed stays, run again");
+    };
+    if let Err(error) = std::thread::Builder::new().name("signals".into()).spawn(end) {
+        tracing::warn!(%error, "nothing ends this process if it hangs");
+    }
+}
+
+/// Ends the process now; one that is ending already gets a moment for its last line.
+fn leave(metrics: Option<Arc<MetricsFile>>, why: &str) -> ! {
     let exit = Exit::TryAgain;
+    if let Err(code) = print::may_end(exit.code()) {
+        std::thread::sleep(LAST_METRICS);
+        exit_at_once(code);
+    }
     if let Some(metrics) = metrics {
-        metrics.leave(exit);
+        let (written, wait) = mpsc::channel();
+        let write = move || {
+            metrics.leave(exit);
+            let _ = written.send(());
+        };
+        if std::thread::Builder::new().spawn(write).is_ok() {
+            let _ = wait.recv_timeout(LAST_METRICS);
+        }
     }
     print::line(json!({
         "command": "run",
         "exit": exit.code(),
         "run_id": telemetry::run_id(),
-        "error": "ended by a second signal; run again",
+        "error": why,
     }));
     exit_at_once(exit.code())
 }

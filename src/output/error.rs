@@ -22,6 +22,17 @@ pub enum OutputError {
         /// What is wrong with it.
         why: String,
     },
+    /// A part file that is not whole: damage from elsewhere, since a part is written at once or not at all.
+    #[error(
+        "the part file `{name}` is damaged: {why}; delete it (and `_SUCCESS`, if the output has one), then run the \
+         job again, which writes this part anew"
+    )]
+    Damaged {
+        /// The object.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Encoding failed: a bug, since the columns are ours.
     #[error("cannot encode rows: {0}")]
     Encode(String),
@@ -33,7 +44,9 @@ pub enum OutputError {
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Failure {
         let exit = match &error {
-            OutputError::Foreign { .. } | OutputError::Inconsistent { .. } => Exit::CannotCreate,
+            OutputError::Foreign { .. } | OutputError::Inconsistent { .. } | OutputError::Damaged { .. } => {
+                Exit::CannotCreate
+            }
             OutputError::Encode(_) => Exit::Bug,
             // an output that may not be written is a matter of where it lies; of rights to it, on a store
             OutputError::Store(error) => error.exit(),
@@ -45,9 +58,7 @@ impl From<OutputError> for Failure {
 impl From<ParquetReadError> for OutputError {
     fn from(error: ParquetReadError) -> OutputError {
         match error {
-            ParquetReadError::Damaged { name, why } => {
-                OutputError::Inconsistent { name, why: format!("is damaged: {why}") }
-            }
+            ParquetReadError::Damaged { name, why } => OutputError::Damaged { name, why },
             ParquetReadError::Refused { name, error } => {
                 OutputError::Inconsistent { name, why: format!("cannot be read: {error}") }
             }

@@ -48,7 +48,9 @@ impl DecodePool {
     /// # Errors
     /// A decoder or a thread cannot be started; the queue is closed then.
     pub fn open(self, threads: usize) -> Result<Vec<JoinHandle<()>>, Failure> {
-        self.open_with(threads, |pool| Decoding::new(pool.image, &pool.isolation))
+        self.open_with(threads, |pool| {
+            Ok(Decoding::new(pool.image, &pool.isolation)?.ending_with(&pool.shutdown))
+        })
     }
 
     fn open_with(

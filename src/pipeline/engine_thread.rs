@@ -96,6 +96,7 @@ impl EngineThread {
                 let began = Instant::now();
                 self.progress.meters.wait_outputs.took(began.duration_since(waited));
                 let lane = self.progress.trace.lane("device");
+                failpoints::reach("engine", "submit");
                 if failpoints::on("engine.fails") {
                     return Err(EngineError::Run("a failpoint".into()));
                 }

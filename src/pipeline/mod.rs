@@ -3,6 +3,7 @@
 //! Resources are taken in one order — part permit, slot row, bytes, request — and released without taking
 //! another, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
 
+pub(crate) mod aside;
 pub(crate) mod byte_budget;
 pub(crate) mod canary;
 pub mod decode;

@@ -12,8 +12,8 @@ use crate::store::Location;
 
 use super::share::Share;
 
-/// The list of committed parts is read again before a part is opened when it is older than this: another
-/// process may be at work on the same share.
+/// A part is asked for before it is opened if the list of committed parts is older than this: another process may
+/// work on the same share. One request a part: a list of a million parts is a thousand requests.
 const LISTING_AGE: Duration = Duration::from_secs(30);
 
 /// A part as it was planned.
@@ -71,14 +71,18 @@ impl Opening {
         own.partition(|part| !self.committed.contains(&part.id))
     }
 
-    /// True where the part still does not stand, by a list that is not old.
-    pub async fn is_missing(&mut self, part: &Part) -> Result<bool, Failure> {
-        if self.listed.elapsed() > LISTING_AGE {
-            let now = CommittedParts::list(&self.output, &self.layout).await?;
-            self.committed = now.parts.into_keys().collect();
-            self.listed = Instant::now();
+    /// True if the part is not committed, by a list that is not old or by the store's answer for this part. What is
+    /// written between the answer and the part's own commit is met by the commit.
+    pub async fn is_missing(&mut self, part: PartId) -> Result<bool, Failure> {
+        if self.committed.contains(&part) {
+            return Ok(false);
         }
-        Ok(!self.committed.contains(&part.id))
+        if self.listed.elapsed() <= LISTING_AGE || self.output.size(&self.layout.part(part)).await?.is_none()
+        {
+            return Ok(true);
+        }
+        self.committed.insert(part);
+        Ok(false)
     }
 }
 
@@ -95,4 +99,32 @@ pub(crate) fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
         tracing::warn!("--parts {first}-{last}: the plan ends with part {}", parts - 1);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const LATER: Duration = Duration::from_secs(31);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_list_is_completed_by_one_request_for_the_part_and_not_by_another_list() {
+        let output = Location::in_memory("out").unwrap();
+        let layout = Layout::new("0123456789abcdef");
+        let [first, second] = [PartId(0), PartId(1)];
+        let mut opening = Opening::begin(Share::WHOLE, output.clone(), layout.clone()).await.unwrap();
+        output.create_once(&layout.part(first), Bytes::from("x")).await.unwrap();
+        assert!(opening.is_missing(first).await.unwrap(), "the list is not old yet");
+        // a list would fail over it
+        let foreign = Layout::new("fedcba9876543210").part(first);
+        output.create_once(&foreign, Bytes::from("x")).await.unwrap();
+        assert!(CommittedParts::list(&output, &layout).await.is_err());
+        tokio::time::advance(LATER).await;
+        assert!(!opening.is_missing(first).await.unwrap());
+        assert!(opening.is_missing(second).await.unwrap());
+        output.create_once(&layout.part(second), Bytes::from("x")).await.unwrap();
+        assert!(!opening.is_missing(second).await.unwrap());
+    }
 }

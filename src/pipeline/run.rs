@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -16,6 +17,7 @@ use crate::job::Limits;
 use crate::output::{self, Layout, PartContext, PartFile};
 use crate::store::Location;
 
+use super::aside::{abandon, aside};
 use super::byte_budget::ByteBudget;
 use super::canary::{self, FirstImages};
 use super::decode::isolate::Isolation;
@@ -36,6 +38,8 @@ use super::work_queue::WorkQueue;
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
 /// does; a segment's head and footer take about a megabyte.
 const SEGMENTS_AHEAD: usize = 128;
+/// Time that threads have to end what is in hand once the run is given up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Providers that compute on the cores that also decode.
 pub(crate) const SHARES_CORES: [&str; 2] = ["cpu", "noise"];
 
@@ -89,8 +93,13 @@ pub async fn execute(
         engines: engines.len(),
         shares_cores: engines.iter().any(|engine| SHARES_CORES.contains(&engine.provider())),
     };
-    let mut devices: Vec<&mut dyn Engine> = engines.iter_mut().map(|engine| &mut **engine as _).collect();
-    let Memory { pool, outputs, filling } = Memory::allocate(&mut devices, limits)?;
+    let wanted = limits.clone();
+    let allocate = move || {
+        let mut devices: Vec<&mut dyn Engine> = engines.iter_mut().map(|engine| &mut **engine as _).collect();
+        let memory = Memory::allocate(&mut devices, &wanted)?;
+        Ok((engines, memory))
+    };
+    let (engines, Memory { pool, outputs, filling }) = aside(allocate).await?;
     let (outputs_in, outputs_out) = async_channel::bounded(outputs.len());
     for outputs in outputs {
         drop(outputs_in.try_send(outputs));
@@ -131,7 +140,11 @@ pub async fn execute(
         is_whole: share.is_whole(),
     };
     let workers = match failed {
-        None => decoders.open(limits.decode_threads.max(1)),
+        None => {
+            let threads = limits.decode_threads.max(1);
+            // decode processes may be slow to start
+            aside(move || decoders.open(threads)).await
+        }
         Some(failure) => Err(failure),
     };
     let workers = match workers {
@@ -177,8 +190,18 @@ pub async fn execute(
         // every one of them is waited for, also behind one that panicked
         threads.map(|thread| thread.join().is_err()).filter(|panicked| *panicked).count() == 0
     };
-    if !tokio::task::spawn_blocking(join).await.unwrap_or(false) {
-        shutdown.fail(Failure::new(Exit::Bug, "a worker thread panicked"));
+    let joined = tokio::task::spawn_blocking(join);
+    let late = async {
+        shutdown.aborting().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        biased;
+        joined = joined => if !joined.unwrap_or(false) {
+            shutdown.fail(Failure::new(Exit::Bug, "a worker thread panicked"));
+        },
+        // an image or a batch that does not end; its part is given up already
+        () = late => abandon(),
     }
     match shutdown.take_cause() {
         Some(failure) => Err(failure),
@@ -248,7 +271,7 @@ async fn work(
             let missing = tokio::select! {
                 biased;
                 () = shared.shutdown.draining() => break 'segments,
-                missing = opening.is_missing(&part) => missing,
+                missing = opening.is_missing(part.id) => missing,
             };
             match missing {
                 Ok(true) => {}

@@ -1,6 +1,6 @@
 //! One place that knows whether the run goes on: a signal, or the first failure, ends it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -22,11 +22,19 @@ enum Level {
 pub struct Shutdown {
     level: watch::Sender<Level>,
     cause: Arc<Mutex<Option<Failure>>>,
+    grace: Arc<Mutex<Duration>>,
 }
+
+/// Time that open parts have after a signal, until the job is read.
+const GRACE: Duration = Duration::from_secs(25);
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Shutdown { level: watch::Sender::new(Level::Running), cause: Arc::default() }
+        Shutdown {
+            level: watch::Sender::new(Level::Running),
+            cause: Arc::default(),
+            grace: Arc::new(Mutex::new(GRACE)),
+        }
     }
 }
 
@@ -48,6 +56,16 @@ impl Shutdown {
         self.raise(Level::Draining);
     }
 
+    /// Sets the time that open parts have after a signal.
+    pub fn set_grace(&self, grace: Duration) {
+        *self.grace.lock().unwrap_or_else(PoisonError::into_inner) = grace;
+    }
+
+    /// Time that open parts have after a signal.
+    pub fn grace(&self) -> Duration {
+        *self.grace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Open parts are dropped now.
     pub fn abort(&self) {
         self.raise(Level::Aborting);
@@ -66,7 +84,7 @@ impl Shutdown {
     }
 
     fn record(&self, failure: Failure) {
-        let mut cause = self.cause.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
         if cause.is_none() {
             *cause = Some(failure);
         }
@@ -74,12 +92,17 @@ impl Shutdown {
 
     /// The first cause, if the run is ending.
     pub fn take_cause(&self) -> Option<Failure> {
-        self.cause.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// True once no part may be opened.
     pub fn is_draining(&self) -> bool {
         *self.level.borrow() >= Level::Draining
+    }
+
+    /// True once open parts are dropped.
+    pub fn is_aborting(&self) -> bool {
+        *self.level.borrow() >= Level::Aborting
     }
 
     /// Waits until no part may be opened.

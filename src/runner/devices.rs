@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::{
-    Batch, CudaOptions, Engine, EngineError, GraphNames, Options, Provider, Runtime, Trial, available_memory,
-    best_size, choose, has_plenty, next_size, room_for, try_size, warm_up,
+    Batch, Choice, CudaOptions, Engine, EngineError, GraphNames, Options, Provider, Runtime, Trial,
+    available_memory, best_size, choose, has_plenty, next_size, room_for, try_size, warm_up,
 };
+use crate::failpoints;
 use crate::failure::Failure;
-use crate::job::{JobError, ResolvedJob};
+use crate::job::{JobError, LoadedModel, ResolvedJob};
 
+use crate::pipeline::aside::aside;
 use crate::pipeline::device_summary::{DeviceSummary, Tried};
 use crate::pipeline::memory::Memory;
 
@@ -60,7 +62,7 @@ impl Loader<'_> {
     }
 
     /// Tries batch sizes on one device, each with a session of its own, so that no larger one's memory stays.
-    async fn try_sizes(&self, device: u32) -> Result<Vec<Trial>, EngineError> {
+    fn try_sizes(&self, device: u32) -> Result<Vec<Trial>, EngineError> {
         let mut trials = Vec::new();
         while let Some(size) = next_size(self.provider, &trials, available_memory()) {
             let tried = self.load(device, size).and_then(|mut engine| try_size(engine.as_mut(), size));
@@ -76,21 +78,35 @@ impl Loader<'_> {
                 }
                 Err(error) => return Err(error),
             }
-            // a signal is looked at between two sizes
-            tokio::task::yield_now().await;
         }
         Ok(trials)
     }
 }
 
 impl Devices {
-    /// The devices with the model on them, warm.
+    /// The devices with the model on them, warm. Beside the task that waits: libraries, sessions and batches block.
     pub(crate) async fn load(opened: &Opened, warm: WarmUp) -> Result<Devices, Failure> {
-        let choice = match &opened.choice {
-            Ok(choice) => choice.clone(),
-            // errors cannot be cloned, and what was missing may be there by now
-            Err(_) => choose(opened.job.engine.device, opened.onnxruntime.as_deref())?,
-        };
+        let (job, model, onnxruntime) =
+            (opened.job.clone(), opened.model.clone(), opened.onnxruntime.clone());
+        let choice = opened.choice.as_ref().ok().cloned();
+        aside(move || {
+            let choice = match choice {
+                Some(choice) => choice,
+                // errors cannot be cloned, and what was missing may be there by now
+                None => choose(job.engine.device, onnxruntime.as_deref())?,
+            };
+            Self::load_here(&job, &model, choice, warm)
+        })
+        .await
+    }
+
+    fn load_here(
+        job: &ResolvedJob,
+        model: &LoadedModel,
+        choice: Choice,
+        warm: WarmUp,
+    ) -> Result<Devices, Failure> {
+        failpoints::reach("load", "runtime");
         match &choice.why {
             Some(why) if choice.surprising => {
                 tracing::warn!("`engine.device = \"auto\"` takes the CPU: {why}")
@@ -98,46 +114,47 @@ impl Devices {
             Some(why) => tracing::info!("`engine.device = \"auto\"` takes the CPU: {why}"),
             None => {}
         }
-        let options = &opened.job.engine;
+        let options = &job.engine;
         let ids = match choice.provider {
             Provider::Cpu => vec![0],
             Provider::Cuda => options.device_ids.clone(),
         };
         let devices = choice.names(&ids)?;
         let runtime = Runtime::for_choice(&choice)?;
-        let job = &opened.job;
         let form = form_for(choice.provider);
-        let graph = opened.model.graph(job.precision, job.image.image_size, form, &job.metadata())?;
+        let graph = model.graph(job.precision, job.image.image_size, form, &job.metadata())?;
         let loader = Loader {
             runtime: &runtime,
             provider: choice.provider,
             options,
             graph: &graph,
-            names: opened.model.names(),
+            names: model.names(),
         };
         let (size, trials) = match options.batch {
             Batch::Fixed(size) => (size, Vec::new()),
             Batch::Auto => {
-                let trials = loader.try_sizes(ids[0]).await?;
+                let trials = loader.try_sizes(ids[0])?;
                 (best_size(&trials).unwrap_or(job.limits.batch_size), trials)
             }
         };
+        failpoints::reach("load", "session");
         let mut engines = Vec::with_capacity(ids.len());
         for id in &ids {
             engines.push(loader.load(*id, size)?);
         }
         for engine in &engines {
-            check_shapes(&opened.job, engine.as_ref())?;
+            check_shapes(job, engine.as_ref())?;
         }
         let bytes = Memory::slots(&engines, job.limits.requests, size) * size * engines[0].spec().row_bytes();
         room_for(bytes, size)?;
         let layers = LAYER_BYTES * size as u64 * u64::from(job.image.image_size).pow(2);
         // what a graph of somebody else's takes, nobody knows
-        let is_ours = opened.model.fixed_precision().is_none();
+        let is_ours = model.fixed_precision().is_none();
         let rows = match (warm, choice.provider) {
             (WarmUp::Short, Provider::Cpu) if is_ours && has_plenty(layers) => 1,
             _ => size,
         };
+        failpoints::reach("load", "warm_up");
         let mut times = Vec::with_capacity(engines.len());
         for engine in &mut engines {
             let (rows, began) = (engine.spec().fixed_batch.unwrap_or(rows), Instant::now());

@@ -122,6 +122,7 @@ pub async fn finish(
         storage: options.storage,
         target_override: None,
     };
+    failpoints::reach("finish", "report");
     let report = reported.report(&[]).await?;
     let metrics = report.metrics();
     let verdicts: Vec<Verdict> = options.gates.iter().map(|gate| gate.check(&metrics)).collect();

@@ -1,12 +1,15 @@
 //! A job resolved against its output: what every command that takes a job file begins with.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::dataset::{Excluding, FolderTargets, PlainKeys, PlannerOptions, Planning};
 use crate::engine::{Choice, EngineError, has_int8_dot};
+use crate::failpoints;
 use crate::failure::Failure;
 use crate::job::{ExcludedOutput, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
 use crate::output::{Layout, PartContext, Success};
+use crate::pipeline::aside::aside;
 use crate::pipeline::decode::isolate::Isolation;
 use crate::pipeline::device_summary::DeviceSummary;
 use crate::pipeline::share::Share;
@@ -37,7 +40,7 @@ pub struct Invocation<'a> {
 pub struct Opened {
     pub(crate) spec: JobSpec,
     pub(crate) settings: Settings,
-    pub(crate) model: LoadedModel,
+    pub(crate) model: Arc<LoadedModel>,
     /// What will compute, as far as this machine could tell when the job was opened.
     pub choice: Result<Choice, EngineError>,
     pub(crate) onnxruntime: Option<PathBuf>,
@@ -53,14 +56,25 @@ pub struct Opened {
 /// Reads job file, model and what stands on the output, and resolves them. Writes nothing.
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
-    let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
+    let files = spec.model.clone();
+    let read = move || {
+        failpoints::reach("load", "model");
+        LoadedModel::read(Path::new(&files.path), files.config.as_deref().map(Path::new))
+    };
+    let model = Arc::new(aside(read).await?);
     spec.input.check()?;
     let settings = spec.storage_settings()?;
     let input = Input::open(&spec, settings).await?;
     let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
     let frozen = Frozen::read(&output).await?;
     let onnxruntime = invocation.onnxruntime;
-    let choice = choice_for(&spec, &model, onnxruntime)?;
+    let asked = (spec.clone(), model.clone(), onnxruntime.map(Path::to_owned));
+    // asks the drivers of devices
+    let choose = move || {
+        let (spec, model, onnxruntime) = asked;
+        Ok(choice_for(&spec, &model, onnxruntime.as_deref())?)
+    };
+    let choice = aside(choose).await?;
     let provider = for_defaults(spec.device(), &choice);
     let observed = input.observed();
     let job = ResolvedJob::resolve(&spec, invocation.file, &model, provider, frozen.as_ref(), observed)?;

@@ -107,6 +107,7 @@ async fn run_to_end(
     shutdown: Shutdown,
 ) -> Result<Ended, Failure> {
     let mut opened = open_job(invocation).await?;
+    shutdown.set_grace(opened.job.limits.grace);
     progress.opened(&opened.input.location, &opened.output);
     if let Some(success) = opened.finished_before().await? {
         let (verdicts, _) = judge(&opened.job.gates, &success);

@@ -19,7 +19,10 @@ type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 impl Location {
     /// How it is reached; `None` on a local disk.
     pub fn access(&self) -> Option<Access> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let variable = |name: &str| {
+            let value = std::env::var(name).ok()?.trim().to_owned();
+            (!value.is_empty()).then_some(value)
+        };
         match &self.uri {
             Uri::Local(_) => None,
             Uri::Remote { scheme: "s3", .. } => Some(s3(&variable)),

@@ -9,6 +9,7 @@ use tokio::time::{Duration, Instant, timeout};
 use crate::failpoints;
 use crate::telemetry::Redacted;
 
+use super::error::Asked;
 use super::retry::RetryBudget;
 use super::{Location, StoreError, Uri};
 
@@ -85,11 +86,12 @@ impl Location {
         use object_store::Error as E;
         let path = self.path(name).map_err(Refusal::Error)?;
         let within = self.settings.write_time(bytes.len());
+        let asked = if mode == PutMode::Create { Asked::Create } else { Asked::Write };
         let options = PutOptions { mode, ..PutOptions::default() };
         match timeout(within, self.store.put_opts(&path, PutPayload::from(bytes), options)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(E::AlreadyExists { .. } | E::Precondition { .. })) => Err(Refusal::Conflict),
-            Ok(Err(error)) => Err(Refusal::Error(StoreError::from_store(error, what, true))),
+            Ok(Err(error)) => Err(Refusal::Error(StoreError::from_answer(error, what, asked))),
             Err(_) => {
                 let why = format!("no answer within {} s", within.as_secs());
                 Err(Refusal::Error(StoreError::unavailable(what, why)))

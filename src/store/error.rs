@@ -81,6 +81,35 @@ pub enum StoreError {
         #[source]
         cause: Redacted,
     },
+    /// The store is in another region than the requests say.
+    #[error(
+        "{what}: {}; set AWS_REGION to the bucket's region (and no AWS_ENDPOINT_URL of another): {cause}",
+        region.as_ref().map_or_else(
+            || "the bucket is in another region, which the store does not name".to_owned(),
+            |region| format!("the bucket is in the region `{region}`"),
+        )
+    )]
+    Region {
+        /// What was tried.
+        what: String,
+        /// The region that the store names.
+        region: Option<String>,
+        /// The store's words.
+        #[source]
+        cause: Redacted,
+    },
+    /// The machine's clock differs from that of the store.
+    #[error(
+        "{what}: the clock of this machine is wrong, so the store refuses its requests; set the clock (NTP) and run \
+         again: {cause}"
+    )]
+    Clock {
+        /// What was tried.
+        what: String,
+        /// The store's words.
+        #[source]
+        cause: Redacted,
+    },
     /// The place cannot be written.
     #[error("{what}: cannot be written: {cause}")]
     Unwritable {
@@ -90,7 +119,7 @@ pub enum StoreError {
         #[source]
         cause: Redacted,
     },
-    /// A full disk, a file too large, or another local error.
+    /// A full disk or store, a file too large, or another local error.
     #[error("{what}: {cause}")]
     Io {
         /// What was tried.
@@ -111,18 +140,32 @@ pub enum StoreError {
 }
 
 /// What an error of `object_store` amounts to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Class {
     Missing,
     Denied,
     Unwritable,
     /// The store knows no conditional writes.
     Unconditional,
+    /// The store has no room left.
+    Full,
+    /// The region that the store names.
+    Region(Option<String>),
+    Clock,
     Setup,
     Unavailable,
 }
 
-/// A write that the store answered with 501.
+/// What was asked of the store when it answered with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Read,
+    Write,
+    /// A write that must not find an object.
+    Create,
+}
+
+/// A conditional write that the store answered with 501, or with 400 over its header.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the store does not know conditional writes ({source}); set `[storage] conditional_put = \"off\"` and see to it \
@@ -132,15 +175,23 @@ struct Unconditional {
     source: object_store::Error,
 }
 
+/// A write for which the store has no room.
+#[derive(Debug, thiserror::Error)]
+#[error("the store has no room left ({source}); make room or raise the quota, and run again")]
+struct Full {
+    source: object_store::Error,
+}
+
 impl StoreError {
     /// The exit code that tells a scheduler what to do.
     pub fn exit(&self) -> Exit {
         match self {
-            StoreError::BadUri { .. } | StoreError::Setup { .. } | StoreError::Disorder { .. } => {
-                Exit::Config
-            }
+            StoreError::BadUri { .. }
+            | StoreError::Setup { .. }
+            | StoreError::Region { .. }
+            | StoreError::Disorder { .. } => Exit::Config,
             StoreError::BadKey { .. } | StoreError::Missing { .. } => Exit::NoInput,
-            StoreError::Denied { .. } => Exit::Denied,
+            StoreError::Denied { .. } | StoreError::Clock { .. } => Exit::Denied,
             StoreError::Unwritable { .. } => Exit::CannotCreate,
             StoreError::Io { .. } => Exit::Io,
             StoreError::Unavailable { .. } | StoreError::Listing { .. } => Exit::Unavailable,
@@ -171,7 +222,12 @@ impl StoreError {
 
     /// Classifies an error of `object_store`; `what` says what was tried, for a person.
     pub(super) fn from_store(error: object_store::Error, what: impl Into<String>, writing: bool) -> Self {
-        let what = what.into();
+        Self::from_answer(error, what, if writing { Asked::Write } else { Asked::Read })
+    }
+
+    /// As [`StoreError::from_store`], for a write that may be a create.
+    pub(super) fn from_answer(error: object_store::Error, what: impl Into<String>, asked: Asked) -> Self {
+        let (what, writing) = (what.into(), asked != Asked::Read);
         if let object_store::Error::InvalidPath { source } = error {
             let (key, why) = (source.to_string(), "its path is not plain".into());
             return StoreError::BadKey { key, why, cause: Redacted::new(source) };
@@ -182,13 +238,16 @@ impl StoreError {
         if let Some(error) = io_error(&error) {
             return StoreError::from_io(error, what, writing);
         }
-        match classify(&error, writing) {
+        match classify(&error, asked) {
             Class::Missing => StoreError::Missing { what, cause: Some(Redacted::new(error)) },
             Class::Denied => StoreError::Denied { what, cause: Redacted::new(error) },
             Class::Unwritable => StoreError::Unwritable { what, cause: Redacted::new(error) },
             Class::Unconditional => {
                 StoreError::Unwritable { what, cause: Redacted::new(Unconditional { source: error }) }
             }
+            Class::Full => StoreError::Io { what, cause: Redacted::new(Full { source: error }) },
+            Class::Region(region) => StoreError::Region { what, region, cause: Redacted::new(error) },
+            Class::Clock => StoreError::Clock { what, cause: Redacted::new(error) },
             Class::Setup => StoreError::Setup { uri: what, cause: Redacted::new(error) },
             Class::Unavailable => StoreError::unavailable(what, error),
         }
@@ -215,10 +274,18 @@ impl StoreError {
     }
 }
 
-fn classify(error: &object_store::Error, writing: bool) -> Class {
+fn classify(error: &object_store::Error, asked: Asked) -> Class {
     use object_store::Error as E;
+    let reply = Reply::beneath(error);
+    // these come under the statuses of other classes
+    match &reply {
+        Some(reply) if reply.is_about_the_clock() => return Class::Clock,
+        Some(reply) if reply.is_about_the_region() => return Class::Region(reply.region.clone()),
+        Some(reply) if asked != Asked::Read && reply.has_no_room() => return Class::Full,
+        _ => {}
+    }
     match error {
-        E::NotFound { .. } if writing => return Class::Unwritable,
+        E::NotFound { .. } if asked != Asked::Read => return Class::Unwritable,
         E::NotFound { .. } => return Class::Missing,
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => return Class::Denied,
         E::UnknownConfigurationKey { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => {
@@ -226,10 +293,11 @@ fn classify(error: &object_store::Error, writing: bool) -> Class {
         }
         _ => {}
     }
-    match Reply::beneath(error) {
+    match reply {
         Some(reply) if reply.denies() => Class::Denied,
         Some(reply) if reply.misses() => Class::Missing,
-        Some(reply) if writing && reply.status == 501 => Class::Unconditional,
+        Some(reply) if asked == Asked::Create && reply.refuses_a_header() => Class::Unconditional,
+        Some(reply) if asked == Asked::Write && reply.status == 501 => Class::Unwritable,
         _ => Class::Unavailable,
     }
 }
@@ -262,139 +330,4 @@ impl From<StoreError> for Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use async_trait::async_trait;
-    use futures::TryStreamExt;
-    use object_store::aws::AmazonS3Builder;
-    use object_store::client::*;
-    use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
-
-    use super::*;
-
-    /// A store that answers every request with this status and body.
-    #[derive(Debug, Clone)]
-    struct Answers(u16, String);
-
-    impl HttpConnector for Answers {
-        fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-            Ok(HttpClient::new(self.clone()))
-        }
-    }
-
-    #[async_trait]
-    impl HttpService for Answers {
-        async fn call(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
-            let mut response = HttpResponse::new(self.1.clone().into());
-            *response.status_mut() = self.0.try_into().unwrap();
-            Ok(response)
-        }
-    }
-
-    /// The error document of S3 about this key.
-    fn document(code: &str, key: &str) -> String {
-        format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Key>{key}</Key></Error>")
-    }
-
-    fn client(status: u16, body: &str) -> impl ObjectStore {
-        AmazonS3Builder::new()
-            .with_bucket_name("bucket")
-            .with_skip_signature(true)
-            .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
-            .with_http_connector(Answers(status, body.to_owned()))
-            .build()
-            .unwrap()
-    }
-
-    async fn read(key: &str, status: u16, body: &str) -> StoreError {
-        let error = client(status, body).get(&key.into()).await.unwrap_err();
-        StoreError::from_store(error, format!("reading `{key}`"), false)
-    }
-
-    async fn listed(status: u16, body: &str) -> StoreError {
-        let pages = client(status, body);
-        let error = pages.list(None).try_collect::<Vec<_>>().await.unwrap_err();
-        StoreError::from_store(error, "listing", false)
-    }
-
-    #[tokio::test]
-    async fn a_key_that_reads_like_a_code_does_not_change_the_class_of_a_passing_error() {
-        for word in
-            ["InvalidToken", "ExpiredToken", "AccessDenied", "NoSuchKey", "SlowDown", "status code: 403"]
-        {
-            let key = format!("{word}/{word}.jpg");
-            for (status, code) in [(500, "InternalError"), (503, "SlowDown"), (400, "RequestTimeout")] {
-                let error = read(&key, status, &document(code, &key)).await;
-                assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-                assert!(error.to_string().contains(word), "{error}");
-                let error = listed(status, &document(code, &key)).await;
-                assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn each_code_decides_the_class_of_a_status_that_means_nothing() {
-        for (code, exit) in [
-            ("AccessDenied", Exit::Denied),
-            ("ExpiredToken", Exit::Denied),
-            ("InvalidToken", Exit::Denied),
-            ("InvalidAccessKeyId", Exit::Denied),
-            ("InvalidAuthenticationInfo", Exit::Denied),
-            ("NoSuchKey", Exit::NoInput),
-            ("ContainerNotFound", Exit::NoInput),
-            ("SlowDown", Exit::Unavailable),
-            ("InvalidTokenOfAnotherKind", Exit::Unavailable),
-        ] {
-            let (one, all) = (document(code, "a.jpg"), document(code, "b.jpg"));
-            assert_eq!((read("a.jpg", 400, &one).await.exit(), code), (exit, code));
-            assert_eq!((listed(400, &all).await.exit(), code), (exit, code));
-        }
-        let grant = "{\"error\":\"invalid_grant\"}";
-        assert_eq!(read("a.jpg", 400, grant).await.exit(), Exit::Denied);
-    }
-
-    #[tokio::test]
-    async fn each_status_decides_the_class_of_a_read_and_of_a_listing() {
-        for (status, exit) in [
-            (401, Exit::Denied),
-            (403, Exit::Denied),
-            (404, Exit::NoInput),
-            (500, Exit::Unavailable),
-            (501, Exit::Unavailable),
-            (503, Exit::Unavailable),
-        ] {
-            assert_eq!((read("a.jpg", status, "").await.exit(), status), (exit, status));
-            assert_eq!((listed(status, "").await.exit(), status), (exit, status));
-        }
-        let error = client(501, "").put(&"a".into(), "x".into()).await.unwrap_err();
-        let error = StoreError::from_store(error, "writing", true);
-        assert_eq!(error.exit(), Exit::CannotCreate);
-        assert!(error.to_string().contains("does not know conditional writes (Generic S3 error"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn the_clients_error_and_the_systems_are_found_among_the_causes() {
-        fn causes(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-            std::iter::successors(error.source(), |&error| error.source())
-        }
-        let error = Failure::from(read("a.jpg", 500, "").await);
-        assert!(causes(&error).any(|cause| cause.is::<StoreError>()));
-        assert!(causes(&error).any(|cause| cause.is::<object_store::Error>()));
-        let full = StoreError::from_io(io::Error::from_raw_os_error(28), "writing `a`", true);
-        assert!(matches!(full, StoreError::Io { .. }), "{full}");
-        assert!(causes(&full).any(|cause| cause.is::<io::Error>()));
-    }
-
-    #[tokio::test]
-    async fn a_secret_in_a_cause_is_redacted_in_every_form_of_the_error() {
-        let body = "<Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>c4n4ry</AWSAccessKeyId>\
-                    <StringToSign>c4n4ry</StringToSign></Error>";
-        for error in [read("a.jpg", 403, body).await, listed(500, body).await, listed(404, body).await] {
-            let text = format!("{error} {error:?}");
-            let failure = Failure::from(error);
-            let text = format!("{text} {failure} {failure:?} {}", failure.explain());
-            assert!(!text.contains("c4n4ry"), "{text}");
-            assert!(text.contains("<AWSAccessKeyId>***"), "{text}");
-        }
-    }
-}
+mod tests;

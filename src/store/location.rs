@@ -4,9 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
@@ -14,6 +11,7 @@ use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use crate::telemetry::Redacted;
 
 use super::entry::{Entry, strong};
+use super::environment::{Environment, Vendor};
 use super::key::is_plain;
 use super::page::Listed;
 use super::paged_store::{PagedStore, remote};
@@ -54,11 +52,9 @@ impl Location {
         let traffic = Traffic::new(settings.requests);
         let metered = || Metered(traffic.clone());
         let uri = Uri::parse(text)?;
-        let setup = |error: object_store::Error| StoreError::Setup {
-            uri: uri.to_string(),
-            cause: Redacted::new(error),
+        let options = |environment: &Environment| {
+            client_options(role, &settings).with_allow_http(environment.allows_http())
         };
-        let options = |vendor| client_options(role, &settings).with_allow_http(allows_http(vendor));
         let ((store, paged), prefix) = match &uri {
             Uri::Local(path) => {
                 let disk: Arc<dyn ObjectStore> =
@@ -69,28 +65,34 @@ impl Location {
                 let store = match *scheme {
                     "s3" => {
                         refuse_profiles(&uri)?;
-                        let builder = AmazonS3Builder::from_env()
+                        let environment = Environment::of(Vendor::Aws, &uri)?;
+                        let builder = environment
+                            .s3()
                             .with_bucket_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options("AWS"))
+                            .with_client_options(options(&environment))
                             .with_retry(inner_retries());
-                        remote(builder.build().map_err(setup)?)
+                        remote(environment.build(|| builder.build())?)
                     }
                     "gs" => {
-                        let builder = GoogleCloudStorageBuilder::from_env()
+                        let environment = Environment::of(Vendor::Google, &uri)?;
+                        let builder = environment
+                            .gcs()
                             .with_bucket_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options("GOOGLE"))
+                            .with_client_options(options(&environment))
                             .with_retry(inner_retries());
-                        remote(builder.build().map_err(setup)?)
+                        remote(environment.build(|| builder.build())?)
                     }
                     _ => {
-                        let builder = MicrosoftAzureBuilder::from_env()
+                        let environment = Environment::of(Vendor::Azure, &uri)?;
+                        let builder = environment
+                            .azure()
                             .with_container_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options("AZURE"))
+                            .with_client_options(options(&environment))
                             .with_retry(inner_retries());
-                        remote(builder.build().map_err(setup)?)
+                        remote(environment.build(|| builder.build())?)
                     }
                 };
                 (store, prefix.clone())
@@ -214,11 +216,6 @@ fn client_options(role: Role, settings: &Settings) -> ClientOptions {
         .with_timeout(timeout)
         .with_connect_timeout(Duration::from_secs(10))
         .with_pool_idle_timeout(Duration::from_secs(30))
-}
-
-fn allows_http(vendor: &str) -> bool {
-    std::env::var(format!("{vendor}_ALLOW_HTTP"))
-        .is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
 }
 
 /// `object_store` does not read AWS profiles; said at once instead of after a timeout on an instance's role.

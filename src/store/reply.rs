@@ -44,11 +44,23 @@ const DENIALS: [&str; 14] = [
 /// Codes of an object or a bucket that does not exist.
 const ABSENCES: [&str; 4] = ["BlobNotFound", "ContainerNotFound", "NoSuchBucket", "NoSuchKey"];
 
+/// Codes of a request for another region's bucket, if they name a region.
+const ELSEWHERE: [&str; 3] = ["AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect"];
+
+/// Codes of a 400 for a header that the store does not know.
+const HEADERS: [&str; 4] = ["InvalidArgument", "InvalidRequest", "NotImplemented", "UnsupportedHeader"];
+
+/// Codes of a write beyond a quota: Ceph's and MinIO's.
+const FULL: [&str; 3] = ["QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"];
+
 /// A refusal of the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Reply {
     pub status: u16,
     pub code: Option<String>,
+    /// The bucket's region, where the store names it.
+    pub region: Option<String>,
+    has_a_wrong_time: bool,
 }
 
 impl Reply {
@@ -60,7 +72,12 @@ impl Reply {
             if let Some(reply) = text.strip_prefix(STATUS) {
                 let status = reply.get(..3)?.parse().ok()?;
                 let (_, body) = reply.split_once(": ")?;
-                return Some(Reply { status, code: code(body) });
+                return Some(Reply {
+                    status,
+                    code: code(body),
+                    region: region(body),
+                    has_a_wrong_time: has_a_wrong_time(body),
+                });
             }
             link = error.source();
         }
@@ -77,6 +94,27 @@ impl Reply {
         self.status == 404 || self.is_one_of(&ABSENCES)
     }
 
+    /// True if the request's time is too far from the store's.
+    pub fn is_about_the_clock(&self) -> bool {
+        self.has_a_wrong_time || self.is_one_of(&["RequestTimeTooSkewed"])
+    }
+
+    /// True if the request was for another region.
+    pub fn is_about_the_region(&self) -> bool {
+        self.region.is_some() && self.is_one_of(&ELSEWHERE)
+            || self.is_one_of(&["IllegalLocationConstraintException"])
+    }
+
+    /// True if a write is refused for want of room.
+    pub fn has_no_room(&self) -> bool {
+        self.status == 507 || self.is_one_of(&FULL)
+    }
+
+    /// True if the store does not know a header of the request.
+    pub fn refuses_a_header(&self) -> bool {
+        self.status == 501 || self.status == 400 && (self.code.is_none() || self.is_one_of(&HEADERS))
+    }
+
     fn is_one_of(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
@@ -84,8 +122,36 @@ impl Reply {
 
 /// The code in the body of an error.
 pub(super) fn code(body: &str) -> Option<String> {
-    let body = body.trim_start_matches('\u{feff}').trim_start();
-    if body.starts_with('{') { json_code(body) } else { xml_code(body) }
+    let body = start_of(body);
+    if body.starts_with('{') { json_code(body) } else { xml_text(body, "Code") }
+}
+
+/// The region that an error of S3 names, if it is a plain name.
+pub(super) fn region(body: &str) -> Option<String> {
+    xml_text(start_of(body), "Region").filter(|region| is_region(region))
+}
+
+/// True for the name of a region: nothing else is quoted in an error.
+pub(super) fn is_region(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=64).contains(&name.len()) && name.bytes().all(is_plain)
+}
+
+/// True for the words of Azure and of Google's token service over a clock that is wrong, which come under the codes of
+/// refused credentials.
+fn has_a_wrong_time(body: &str) -> bool {
+    let body = start_of(body);
+    if !body.starts_with('{') {
+        let detail = xml_text(body, "AuthenticationErrorDetail");
+        return detail.is_some_and(|detail| detail.starts_with("Request date header too old"));
+    }
+    let Ok(document) = serde_json::from_str::<serde_json::Value>(body) else { return false };
+    let described = document.get("error_description").and_then(|described| described.as_str());
+    described.is_some_and(|described| described.contains("reasonable timeframe"))
+}
+
+fn start_of(body: &str) -> &str {
+    body.trim_start_matches('\u{feff}').trim_start()
 }
 
 /// `error.status` (GCS) or `error` (OAuth).
@@ -95,9 +161,9 @@ fn json_code(body: &str) -> Option<String> {
     error.as_str().or_else(|| error.get("status")?.as_str()).map(str::to_owned)
 }
 
-/// The text of the first `<Code>` in the root `<Error>`, or in the `<Error>` of AWS's `<ErrorResponse>`. Elements
+/// The text of the first element of this name in the root `<Error>`, or in the `<Error>` of AWS's `<ErrorResponse>`. Elements
 /// below others (a message, a key that looks like XML) are passed over.
-fn xml_code(body: &str) -> Option<String> {
+fn xml_text(body: &str, wanted: &str) -> Option<String> {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = body;
     loop {
@@ -123,7 +189,7 @@ fn xml_code(body: &str) -> Option<String> {
             }
             open.push(name);
             match open[..] {
-                ["Error", "Code"] | ["ErrorResponse", "Error", "Code"] => {
+                ["Error", name] | ["ErrorResponse", "Error", name] if name == wanted => {
                     return Some(rest[..rest.find('<')?].trim().to_owned());
                 }
                 ["Error" | "ErrorResponse", ..] => {}
@@ -139,7 +205,41 @@ fn after<'a>(text: &'a str, end: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::code;
+    use super::{code, has_a_wrong_time, region};
+
+    #[test]
+    fn the_region_is_a_plain_name_or_none() {
+        for (body, expected) in [
+            ("<Error><Code>x</Code><Region>eu-west-1</Region></Error>", Some("eu-west-1")),
+            ("<Error><Code>x</Code><Region>eu west</Region></Error>", None),
+            ("<Error><Key><Region>eu-west-1</Region></Key></Error>", None),
+            ("<Error><Region></Region></Error>", None),
+            ("{}", None),
+        ] {
+            assert_eq!(region(body).as_deref(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_clock_is_known_by_its_own_words_and_not_by_a_key_that_has_them() {
+        for (body, expected) in [
+            (
+                "<Error><Code>AuthenticationFailed</Code><AuthenticationErrorDetail>Request date header too old: 'x'\
+                 </AuthenticationErrorDetail></Error>",
+                true,
+            ),
+            (
+                "{\"error\":\"invalid_grant\",\"error_description\":\"must be in a reasonable timeframe\"}",
+                true,
+            ),
+            ("<Error><Code>AuthenticationFailed</Code></Error>", false),
+            ("<Error><Key>Request date header too old</Key></Error>", false),
+            ("{\"error\":\"invalid_grant\"}", false),
+            ("{", false),
+        ] {
+            assert_eq!(has_a_wrong_time(body), expected, "{body}");
+        }
+    }
 
     #[test]
     fn the_code_is_read_from_its_own_place_in_the_body() {

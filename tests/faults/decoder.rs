@@ -28,7 +28,7 @@ static STRUCK: LazyLock<(String, Job)> = LazyLock::new(|| {
     (images, whole)
 });
 
-fn planted(faults: &str) -> Job {
+pub fn planted(faults: &str) -> Job {
     Job::on(&STRUCK.0).env("FAILPOINTS", faults.replace("WORD", WORD))
 }
 

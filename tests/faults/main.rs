@@ -6,6 +6,8 @@
 #![allow(dead_code)]
 
 mod decoder;
+mod held;
+mod interrupted;
 mod model;
 mod steps;
 #[path = "../integration/support/mod.rs"]

@@ -1,9 +1,8 @@
 //! Rows 1, 23, 27 and 29: processes that die, sleep or fail at a chosen step of the protocol.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
+use crate::held::Held;
 use crate::support::ask_python;
 use crate::support::job::{IMAGES, Job, ended, parts, reaches, wait};
 use crate::support::s3::files;
@@ -108,11 +107,12 @@ fn row_27_two_planners_at_the_same_time_make_one_chain() {
 fn row_29_two_planners_with_different_listings_make_one_chain_and_the_parts_match_it() {
     let (server, job) = on_server();
     let job = job.set("output.rows_per_part=4");
-    // the first one has listed and cut its second segment, and sleeps before it writes it
+    // the first one has listed and cut its second segment, and stops before it writes it
+    let point = "create.before:_tresnet/plan/000001";
+    let held = Held::new();
     let mut first =
-        with(&job, "plan", "create.before:_tresnet/plan/000001=sleep(5000)").arg("--write").spawn().unwrap();
-    assert!(reaches(&mut first, 1, || server.keys("out/_tresnet/plan/").len()));
-    std::thread::sleep(Duration::from_millis(1000));
+        held.on(with(&job, "plan", &format!("{point}=return(hold)")).arg("--write")).spawn().unwrap();
+    held.until_reached(&mut first, point);
     let image = server.get("images/yam/00.jpg").unwrap();
     let taken = server.keys("images/").swap_remove(40);
     server.delete(&taken);
@@ -120,6 +120,7 @@ fn row_29_two_planners_with_different_listings_make_one_chain_and_the_parts_matc
         server.put(new, image.clone());
     }
     let second = ended(job.command("plan").arg("--write")).exits(0);
+    held.let_go(point);
     let first = wait(first).exits(0);
     let rows = |summary: &Value| (summary["parts"].clone(), summary["rows"].clone());
     assert_eq!(rows(&first), rows(&second));

@@ -3,6 +3,7 @@
 
 mod changes;
 mod disk;
+mod environment;
 mod keys;
 mod kills;
 mod listings;

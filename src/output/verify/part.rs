@@ -61,7 +61,8 @@ pub(super) async fn check(
     match check_file(job, part, &name, size, planned.as_ref(), &mut checked.defects).await {
         Ok(committed) => checked.committed = committed,
         Err(ParquetReadError::Damaged { why, .. }) => {
-            checked.defects.add(name, format!("is torn or damaged: {why}"), "a whole Parquet file");
+            let why = format!("is torn or damaged: {why}; delete it (and `_SUCCESS`) and run the job again");
+            checked.defects.add(name, why, "a whole Parquet file");
         }
         Err(ParquetReadError::Store(StoreError::Missing { .. })) => {
             checked.defects.add(name, "vanished while it was read", "a part that stands, stays");

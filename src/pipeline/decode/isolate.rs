@@ -19,11 +19,13 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Exit, Failure};
 use crate::image::{self, Packer};
+use crate::pipeline::shutdown::Shutdown;
 use crate::telemetry;
 use crate::tensor::{Layout, RowMut};
 
 use super::fault::{Decoded, Fault};
 use super::frame;
+use super::line::Line;
 
 /// The hidden command that a decode process is started with.
 pub const COMMAND: &str = "decode-process";
@@ -69,15 +71,24 @@ pub struct Apart {
     packer: Packer,
     process: Option<Process>,
     square: Vec<u8>,
+    shutdown: Option<Shutdown>,
 }
 
 impl Apart {
     /// Starts the process.
     pub(super) fn new(program: PathBuf, options: image::Options) -> Result<Apart, Failure> {
         let packer = Packer::new(options.mean, options.std);
-        let mut apart = Apart { program, options, packer, process: None, square: Vec::new() };
+        let mut apart = Apart { program, options, packer, process: None, square: Vec::new(), shutdown: None };
         apart.process = Some(apart.start()?);
         Ok(apart)
+    }
+
+    /// Has waits for the process end when the run is given up.
+    pub(super) fn end_with(&mut self, shutdown: Shutdown) {
+        if let Some(process) = &mut self.process {
+            process.line.end_with(shutdown.clone());
+        }
+        self.shutdown = Some(shutdown);
     }
 
     pub(super) fn process(&self) -> Option<u32> {
@@ -105,6 +116,8 @@ impl Apart {
                     }
                     return Ok(answer);
                 }
+                // dropped, the process is killed
+                Err(Lost::GivenUp) => return Err(Failure::new(Exit::TryAgain, "the run was given up")),
                 Err(lost) => lost,
             };
             let how = process.end(lost);
@@ -122,7 +135,7 @@ impl Apart {
         let mut tried = 0;
         loop {
             tried += 1;
-            match Process::start(&self.program, &self.options) {
+            match Process::start(&self.program, &self.options, self.shutdown.clone()) {
                 Ok(process) => return Ok(process),
                 Err(failure) if tried == STARTS => return Err(failure),
                 Err(failure) => tracing::warn!("{}; trying again", failure.explain()),
@@ -137,6 +150,8 @@ enum Lost {
     Gone,
     /// It took too long.
     Hung,
+    /// Nobody waits for it any more.
+    GivenUp,
     /// It answered something else.
     Nonsense(String),
 }
@@ -145,6 +160,7 @@ impl From<io::Error> for Lost {
     fn from(error: io::Error) -> Lost {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Lost::Hung,
+            io::ErrorKind::ConnectionAborted => Lost::GivenUp,
             io::ErrorKind::InvalidData => Lost::Nonsense(error.to_string()),
             _ => Lost::Gone,
         }
@@ -153,16 +169,19 @@ impl From<io::Error> for Lost {
 
 struct Process {
     child: Child,
-    stream: UnixStream,
+    line: Line,
 }
 
 impl Process {
-    fn start(program: &PathBuf, options: &image::Options) -> Result<Process, Failure> {
+    fn start(
+        program: &PathBuf,
+        options: &image::Options,
+        shutdown: Option<Shutdown>,
+    ) -> Result<Process, Failure> {
         let refused =
             |error| Failure::caused(Exit::Unavailable, "cannot start a process for decoding", error);
         let (stream, theirs) = UnixStream::pair().map_err(refused)?;
-        stream.set_read_timeout(Some(patience())).map_err(refused)?;
-        stream.set_write_timeout(Some(patience())).map_err(refused)?;
+        let line = Line::new(stream, shutdown).map_err(refused)?;
         let mut command = Command::new(program);
         // a group of its own: what a terminal sends to ours is for us to act on
         command.arg0("tresnet-batch").arg(COMMAND).process_group(0);
@@ -178,7 +197,7 @@ impl Process {
         let child = command.spawn().map_err(refused)?;
         // its end of the socket must be open nowhere but there
         drop(command);
-        let mut process = Process { child, stream };
+        let mut process = Process { child, line };
         match process.greet(options) {
             Ok(()) => Ok(process),
             Err(lost) => {
@@ -192,8 +211,9 @@ impl Process {
     }
 
     fn greet(&mut self, options: &image::Options) -> Result<(), Lost> {
-        frame::send(&mut self.stream, options, &[])?;
-        let version: String = frame::receive(&mut self.stream, &mut Vec::new(), 0)?.ok_or(Lost::Gone)?;
+        let line = self.line.within(patience());
+        frame::send(line, options, &[])?;
+        let version: String = frame::receive(line, &mut Vec::new(), 0)?.ok_or(Lost::Gone)?;
         if version == frame::VERSION {
             Ok(())
         } else {
@@ -203,9 +223,10 @@ impl Process {
 
     /// The answer for one image; its pixels, if it has any, are left in `square`.
     fn ask(&mut self, bytes: &[u8], square: &mut Vec<u8>, expected: usize) -> Result<Decoded, Lost> {
-        frame::send(&mut self.stream, &(), bytes)?;
+        let line = self.line.within(patience());
+        frame::send(line, &(), bytes)?;
         let answer: Result<image::Source, Fault> =
-            frame::receive(&mut self.stream, square, expected as u64)?.ok_or(Lost::Gone)?;
+            frame::receive(line, square, expected as u64)?.ok_or(Lost::Gone)?;
         match &answer {
             Ok(_) if square.len() != expected => {
                 Err(Lost::Nonsense(format!("{} bytes of pixels instead of {expected}", square.len())))
@@ -228,6 +249,7 @@ impl Process {
                 }
                 "closed its connection".to_owned()
             }
+            Lost::GivenUp => "was given up with its run".to_owned(),
             Lost::Hung => format!("gave no answer within {} s", patience().as_secs()),
             Lost::Nonsense(what) => format!("gave an answer that makes no sense ({what})"),
         }

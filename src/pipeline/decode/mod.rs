@@ -4,11 +4,14 @@ pub(crate) mod child;
 pub(crate) mod fault;
 mod frame;
 pub mod isolate;
+mod line;
 
 use crate::failure::Failure;
 use crate::image::{self, Decoder};
 use crate::job::JobError;
 use crate::tensor::{Layout, RowMut};
+
+use super::shutdown::Shutdown;
 
 use self::fault::{Decoded, guarded};
 use self::isolate::{Apart, Isolation};
@@ -30,6 +33,14 @@ impl Decoding {
             Isolation::Off => Decoding::Here(Box::new(decoder)),
             Isolation::Process(program) => Decoding::Apart(Box::new(Apart::new(program.clone(), options)?)),
         })
+    }
+
+    /// The same decoder, which ends with the run: a process that hangs is killed when the run is given up.
+    pub(crate) fn ending_with(mut self, shutdown: &Shutdown) -> Decoding {
+        if let Decoding::Apart(apart) = &mut self {
+            apart.end_with(shutdown.clone());
+        }
+        self
     }
 
     /// Decodes an image into `row`. Where the image fails, the row may hold anything.

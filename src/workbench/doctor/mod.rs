@@ -87,7 +87,17 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
         (Some(resolved), Some(model), Some(input), Some(output)) => {
             let Resolved { choice, job, frozen, other } = resolved;
             let onnxruntime = invocation.onnxruntime.map(Path::to_owned);
-            let opened = Opened { spec, settings, model, choice, onnxruntime, job, input, output, frozen };
+            let opened = Opened {
+                spec,
+                settings,
+                model: model.into(),
+                choice,
+                onnxruntime,
+                job,
+                input,
+                output,
+                frozen,
+            };
             whole(opened, other, found).await
         }
         (_, _, input, output) => {

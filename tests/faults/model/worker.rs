@@ -18,6 +18,7 @@ use tresnet_batch::store::{Location, Settings};
 
 use crate::support::frozen::frozen;
 
+use super::pages::Pages;
 use super::world::{Client, give_way};
 
 /// What a process runs.
@@ -49,10 +50,10 @@ pub enum Ended {
 
 /// Runs one process to its end.
 pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
-    let store: Arc<dyn object_store::ObjectStore> = Arc::new(client);
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(client.clone());
     let settings = Settings::default();
-    let input = Location::over(store.clone(), "s3://sim/in", settings)?;
-    let output = Location::over(store, "s3://sim/out", settings)?;
+    let input = Location::over_pages(store.clone(), Pages(client.clone()), "s3://sim/in", settings)?;
+    let output = Location::over_pages(store, Pages(client), "s3://sim/out", settings)?;
     let ours = job.frozen();
     let differs = |fingerprint: &str| fingerprint != ours.fingerprint;
     let other = || tresnet_batch::failure::Failure::new(tresnet_batch::failure::Exit::Config, "another job");
@@ -110,7 +111,7 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
         let Some(segment) = planner.next_segment().await? else { break };
         let (missing, _) = opening.segment(&segment);
         for part in missing {
-            if !opening.is_missing(&part).await? {
+            if !opening.is_missing(part.id).await? {
                 continue;
             }
             let samples = part.samples(&output).await?;

@@ -37,6 +37,8 @@ pub struct State {
     /// Objects that decide rows, as they were first written.
     pub first: BTreeMap<Path, Bytes>,
     pub violations: Vec<String>,
+    /// The last page of a listing that each worker got of a prefix.
+    pub pages: BTreeMap<(usize, String), String>,
 }
 
 impl World {
@@ -50,6 +52,7 @@ impl World {
                 late: Vec::new(),
                 first: BTreeMap::new(),
                 violations: Vec::new(),
+                pages: BTreeMap::new(),
             }),
         })
     }
@@ -143,7 +146,7 @@ impl Client {
         futures::future::pending().await
     }
 
-    async fn before(&self) -> Result<()> {
+    pub async fn before(&self) -> Result<()> {
         give_way().await;
         match self.fate(false) {
             Fate::Lost => Err(lost()),

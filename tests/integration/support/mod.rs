@@ -7,6 +7,7 @@ pub mod s3;
 #[path = "../../support/scripted_s3/mod.rs"]
 pub mod scripted_s3;
 pub mod virtual_bucket;
+pub mod watched;
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};

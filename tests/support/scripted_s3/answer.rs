@@ -47,6 +47,10 @@ impl Answer {
     fn refusal(refusal: &Refusal, ask: &Ask) -> Answer {
         let resource = format!("/{}/{}", ask.bucket, ask.seen.key);
         let answer = Answer::xml(refusal.status, documents::error(refusal, &resource, &ask.signed));
+        let answer = match refusal.region {
+            Some(region) => answer.with(HeaderName::from_static("x-amz-bucket-region"), region.to_owned()),
+            None => answer,
+        };
         match refusal.retry_after {
             Some(seconds) => answer.with(header::RETRY_AFTER, seconds.to_string()),
             None => answer,
@@ -72,6 +76,9 @@ pub(super) async fn answer(
     let latency = latency + plan.latency;
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
+    }
+    if let Some(gate) = plan.gate.take() {
+        gate.passed().await;
     }
     if let Some((Effect::Never, reply @ (Reply::Close | Reply::Reset))) = &plan.instead {
         reset.store(matches!(reply, Reply::Reset), Ordering::Relaxed);

@@ -96,6 +96,9 @@ pub(super) fn error(refusal: &Refusal, resource: &str, signed: &Signed) -> Strin
     let mut document = format!("{DECLARATION}<Error>{}", element("Code", &refusal.code));
     document += &element("Message", &format!("scripted: {}", refusal.code));
     document += &element("Resource", resource);
+    if let Some(region) = refusal.region {
+        document += &element("Region", region);
+    }
     if refusal.leaks {
         let Signed { access_key, signature, token, date, scope } = signed;
         document += &element("AWSAccessKeyId", access_key);

@@ -1,8 +1,10 @@
 //! What can go wrong: the words that a test script is written in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use tokio::sync::Semaphore;
 
 /// What a [`Rule`](super::Rule) does to a request. Faults of several rules add up, except that the first that
 /// replaces the answer ends the search.
@@ -10,6 +12,8 @@ use hyper::StatusCode;
 pub enum Fault {
     /// The request waits before it is looked at.
     Latency(Duration),
+    /// The request waits before it is looked at until the gate is opened.
+    Gated(Gate),
     /// Nothing is done; this is the answer.
     Instead(Reply),
     /// The request is carried out; this is the answer all the same.
@@ -26,6 +30,26 @@ pub enum Fault {
     Listing(Paging),
     /// `If-None-Match` and `If-Match` are not looked at.
     IgnoreConditions,
+}
+
+/// What requests wait at until the test opens it, for good.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// One that is closed.
+    pub fn closed() -> Gate {
+        Gate(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets all requests through.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    pub(super) async fn passed(&self) {
+        drop(self.0.acquire().await);
+    }
 }
 
 /// An answer in place of the true one.
@@ -57,6 +81,8 @@ pub struct Refusal {
     /// Whether the document quotes the caller's access key, session token, signature and string to sign, as that
     /// of a real `SignatureDoesNotMatch` does.
     pub leaks: bool,
+    /// The region that header and document name, if any.
+    pub region: Option<&'static str>,
 }
 
 /// How an answer's body breaks. `at` is the share of the body that comes, 0.0 to 1.0.
@@ -116,7 +142,7 @@ impl Refusal {
     /// If the status is none.
     pub fn new(status: u16, code: &str) -> Refusal {
         let status = StatusCode::from_u16(status).expect("an HTTP status");
-        Refusal { status, code: code.to_owned(), retry_after: None, leaks: false }
+        Refusal { status, code: code.to_owned(), retry_after: None, leaks: false, region: None }
     }
 
     /// With a `Retry-After`.
@@ -127,6 +153,11 @@ impl Refusal {
     /// With a document that quotes what the request was signed with.
     pub fn leaking(self) -> Refusal {
         Refusal { leaks: true, ..self }
+    }
+
+    /// As that of a bucket in this region.
+    pub fn in_region(self, region: &'static str) -> Refusal {
+        Refusal { region: Some(region), ..self }
     }
 }
 

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-pub use faults::{Break, Fault, Paging, Refusal, Reply, Tag};
+pub use faults::{Break, Fault, Gate, Paging, Refusal, Reply, Tag};
 pub use request::{Kind, Seen};
 pub use rules::{Rule, RuleId, Times};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
-use super::faults::{Break, Fault, Paging, Reply, Tag};
+use super::faults::{Break, Fault, Gate, Paging, Reply, Tag};
 use super::request::{Kind, Seen};
 
 /// How often a rule fires at most.
@@ -153,6 +153,7 @@ pub(super) enum Effect {
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub latency: Duration,
+    pub gate: Option<Gate>,
     pub instead: Option<(Effect, Reply)>,
     pub held: Duration,
     pub tag: Option<Tag>,
@@ -165,6 +166,7 @@ impl Plan {
     fn add(&mut self, fault: Fault) {
         match fault {
             Fault::Latency(time) => self.latency += time,
+            Fault::Gated(gate) => self.gate = Some(gate),
             Fault::Instead(reply) => self.instead = Some((Effect::Never, reply)),
             Fault::Applied(reply) => self.instead = Some((Effect::AtOnce, reply)),
             Fault::AppliedLater(time, reply) => self.instead = Some((Effect::After(time), reply)),

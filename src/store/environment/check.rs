@@ -1,0 +1,183 @@
+//! What the value of a variable may look like.
+
+use std::fmt;
+
+use url::Url;
+
+/// Where a store is; the later one counts.
+pub(super) const ENDPOINTS: [&str; 6] = [
+    "aws_endpoint",
+    "aws_endpoint_url",
+    "aws_endpoint_url_s3",
+    "google_base_url",
+    "azure_endpoint",
+    "azure_storage_endpoint",
+];
+
+/// Where credentials come from; these may be plain `http` on the machine's own network.
+const SERVICES: [&str; 7] = [
+    "aws_metadata_endpoint",
+    "aws_container_credentials_full_uri",
+    "azure_msi_endpoint",
+    "azure_identity_endpoint",
+    "azure_authority_host",
+    "azure_storage_authority_host",
+    "azure_fabric_token_service_url",
+];
+
+const FLAGS: [&str; 15] = [
+    "aws_imdsv1_fallback",
+    "aws_virtual_hosted_style_request",
+    "aws_s3_express",
+    "aws_unsigned_payload",
+    "aws_skip_signature",
+    "aws_disable_tagging",
+    "aws_disable_bulk_delete",
+    "aws_sse_bucket_key_enabled",
+    "google_skip_signature",
+    "azure_storage_use_emulator",
+    "azure_use_emulator",
+    "azure_use_fabric_endpoint",
+    "azure_use_azure_cli",
+    "azure_skip_signature",
+    "azure_disable_tagging",
+];
+
+/// Parts of a host's name.
+const NAMES: [&str; 3] = ["aws_region", "aws_default_region", "azure_storage_account_name"];
+
+/// These go into a header or a URL as they are.
+const WORDS: [&str; 13] = [
+    "aws_access_key_id",
+    "aws_session_token",
+    "aws_token",
+    "aws_role_arn",
+    "aws_sse_kms_key_id",
+    "aws_container_credentials_relative_uri",
+    "google_bearer_token",
+    "azure_storage_token",
+    "azure_client_id",
+    "azure_storage_client_id",
+    "azure_tenant_id",
+    "azure_storage_tenant_id",
+    "azure_fabric_session_token",
+];
+
+/// Text of several lines.
+const DOCUMENTS: [&str; 1] = ["google_service_account_key"];
+
+/// Why a value cannot be used: words that follow the variable's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wrong {
+    Encoding,
+    Control,
+    Space,
+    Surrounded,
+    Name,
+    Flag,
+    Scheme,
+    Https,
+    Query,
+    /// The variable that allows it.
+    PlainHttp(String),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Encoding => f.write_str("is not UTF-8"),
+            Wrong::Control => f.write_str("has a control character inside, such as a newline"),
+            Wrong::Space => f.write_str("has a space inside or a character that is not ASCII"),
+            Wrong::Surrounded => {
+                f.write_str("begins or ends with white space; the client takes it as it is, so remove that")
+            }
+            Wrong::Name => f.write_str("has other characters than letters, digits, - _ ."),
+            Wrong::Flag => f.write_str("is neither true nor false"),
+            Wrong::Scheme => f.write_str("is no address with http:// or https:// and a host"),
+            Wrong::Https => f.write_str("is no address with https:// and a host"),
+            Wrong::Query => f.write_str("has a query or fragment (? or #), which an endpoint must not have"),
+            Wrong::PlainHttp(allow) => write!(
+                f,
+                "is an http address, and requests without encryption are off; set {allow}=true or take an https address"
+            ),
+        }
+    }
+}
+
+/// The value of a flag, spelled as the client allows it.
+pub(super) fn flag(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "on" | "yes" | "y" => Some(true),
+        "0" | "false" | "off" | "no" | "n" => Some(false),
+        _ => None,
+    }
+}
+
+/// True for an address that is not encrypted.
+pub(super) fn is_plain_http(value: &str) -> bool {
+    Url::parse(value).is_ok_and(|url| url.scheme() == "http")
+}
+
+/// Checks the trimmed value of the variable that the client calls `key`.
+pub(super) fn check(key: &str, value: &str) -> Result<(), Wrong> {
+    if DOCUMENTS.contains(&key) {
+        return Ok(());
+    }
+    if value.chars().any(char::is_control) {
+        return Err(Wrong::Control);
+    }
+    let is_word = value.bytes().all(|byte| byte.is_ascii_graphic());
+    match key {
+        "aws_endpoint_url_sts" => address(value, &["https"]).map_err(|wrong| match wrong {
+            Wrong::Scheme => Wrong::Https,
+            other => other,
+        }),
+        "aws_request_payer" if value.eq_ignore_ascii_case("requester") => Ok(()),
+        "aws_request_payer" => flag(value).map(drop).ok_or(Wrong::Flag),
+        _ if ENDPOINTS.contains(&key) => {
+            // a bucket is put after it
+            let has_query = value.contains(['?', '#']);
+            address(value, &["http", "https"])?;
+            if has_query { Err(Wrong::Query) } else { Ok(()) }
+        }
+        _ if SERVICES.contains(&key) => address(value, &["http", "https"]),
+        _ if FLAGS.contains(&key) => flag(value).map(drop).ok_or(Wrong::Flag),
+        _ if NAMES.contains(&key) && !is_name(value) => Err(Wrong::Name),
+        _ if WORDS.contains(&key) && !is_word => Err(Wrong::Space),
+        _ => Ok(()),
+    }
+}
+
+/// Checks a value that the client reads for itself.
+pub(super) fn as_it_is(value: Option<&str>) -> Result<(), Wrong> {
+    let value = value.ok_or(Wrong::Encoding)?;
+    if value.trim() != value {
+        return Err(Wrong::Surrounded);
+    }
+    if value.chars().any(char::is_control) {
+        return Err(Wrong::Control);
+    }
+    Ok(())
+}
+
+fn is_name(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn address(value: &str, schemes: &[&str]) -> Result<(), Wrong> {
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Wrong::Space);
+    }
+    // `Url` would encode these, the client does not
+    if value.contains(['<', '>', '"', '{', '}', '|', '\\', '^', '`']) {
+        return Err(Wrong::Scheme);
+    }
+    // `Url` reads `http:host` as `http://host`, the client does not
+    let has_scheme = value
+        .split_once("://")
+        .is_some_and(|(scheme, _)| schemes.contains(&scheme.to_ascii_lowercase().as_str()));
+    match Url::parse(value) {
+        Ok(url) if has_scheme && url.has_host() => Ok(()),
+        _ => Err(Wrong::Scheme),
+    }
+}

@@ -1,0 +1,236 @@
+//! The variables of the environment that say how a store is reached, read by us: `object_store` takes them as they
+//! are, and panics at the first request where one of them ends in a newline or an endpoint has no scheme.
+//!
+//! Each value is trimmed and checked before a client gets it. An error names the variable and never shows its value.
+
+mod check;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+
+use crate::telemetry::Redacted;
+
+use super::{StoreError, Uri};
+use check::{Wrong, check, flag};
+
+/// Whose variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vendor {
+    Aws,
+    Google,
+    Azure,
+}
+
+/// Variables with another prefix, and the name under which the client takes them.
+const ELSEWHERE: [(Vendor, &str, &str); 2] = [
+    (Vendor::Google, "SERVICE_ACCOUNT", "google_service_account"),
+    (Vendor::Azure, "IDENTITY_ENDPOINT", "azure_identity_endpoint"),
+];
+
+/// Variables that the client reads at its requests, so that only their value as it is can be checked.
+const READ_BY_THE_CLIENT: [(Vendor, &str); 5] = [
+    (Vendor::Google, "GCE_METADATA_HOST"),
+    (Vendor::Google, "GCE_METADATA_ROOT"),
+    (Vendor::Google, "GCE_METADATA_IP"),
+    (Vendor::Azure, "AZURITE_BLOB_STORAGE_URL"),
+    (Vendor::Azure, "IDENTITY_HEADER"),
+];
+
+impl Vendor {
+    fn prefix(self) -> &'static str {
+        match self {
+            Vendor::Aws => "AWS_",
+            Vendor::Google => "GOOGLE_",
+            Vendor::Azure => "AZURE_",
+        }
+    }
+
+    fn allow_http(self) -> String {
+        format!("{}ALLOW_HTTP", self.prefix())
+    }
+
+    /// True if the client takes this variable, by its name in lower case. Its settings of the HTTP client are ours,
+    /// and the bucket is in the address.
+    fn knows(self, name: &str) -> bool {
+        match self {
+            Vendor::Aws => name
+                .parse()
+                .is_ok_and(|key| !matches!(key, AmazonS3ConfigKey::Client(_) | AmazonS3ConfigKey::Bucket)),
+            Vendor::Google => name
+                .parse()
+                .is_ok_and(|key| !matches!(key, GoogleConfigKey::Client(_) | GoogleConfigKey::Bucket)),
+            Vendor::Azure => name
+                .parse()
+                .is_ok_and(|key| !matches!(key, AzureConfigKey::Client(_) | AzureConfigKey::ContainerName)),
+        }
+    }
+}
+
+/// One variable that is set, trimmed.
+#[derive(Clone, PartialEq, Eq)]
+struct Variable {
+    /// As the client spells it.
+    key: String,
+    /// As the environment spells it.
+    name: String,
+    value: String,
+}
+
+/// The variables for one store, trimmed and checked.
+pub(super) struct Environment {
+    uri: String,
+    allows_http: bool,
+    set: Vec<Variable>,
+}
+
+impl Environment {
+    /// Reads the environment of this process.
+    ///
+    /// # Errors
+    /// `Setup`, which names the variable, if a value cannot be used; `BadUri` if the bucket's name cannot.
+    pub fn of(vendor: Vendor, uri: &Uri) -> Result<Environment, StoreError> {
+        Self::among(std::env::vars_os(), vendor, uri)
+    }
+
+    fn among(
+        variables: impl Iterator<Item = (OsString, OsString)>,
+        vendor: Vendor,
+        uri: &Uri,
+    ) -> Result<Environment, StoreError> {
+        let address = uri.to_string();
+        if let Uri::Remote { bucket, .. } = uri
+            && !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte))
+        {
+            let cause =
+                Redacted::new("the name of its bucket has other characters than letters, digits, - _ .");
+            return Err(StoreError::BadUri { uri: address, cause });
+        }
+        let refuse = |name: &str, wrong: Wrong| StoreError::Setup {
+            uri: address.clone(),
+            cause: Redacted::new(format!("the environment variable {name} {wrong}")),
+        };
+        let mut environment = Environment { uri: address.clone(), allows_http: false, set: Vec::new() };
+        for (name, value) in variables {
+            let Some(name) = name.to_str() else { continue };
+            if READ_BY_THE_CLIENT.contains(&(vendor, name)) {
+                check::as_it_is(value.to_str()).map_err(|wrong| refuse(name, wrong))?;
+                continue;
+            }
+            let elsewhere = ELSEWHERE.iter().find(|(whose, other, _)| (*whose, *other) == (vendor, name));
+            let key = match elsewhere {
+                Some((_, _, key)) => (*key).to_owned(),
+                None if name.starts_with(vendor.prefix()) => name.to_ascii_lowercase(),
+                None => continue,
+            };
+            let allows_http = name == vendor.allow_http();
+            if !allows_http && !vendor.knows(&key) {
+                continue;
+            }
+            let value = value.to_str().ok_or_else(|| refuse(name, Wrong::Encoding))?.trim();
+            if value.is_empty() {
+                continue;
+            }
+            if allows_http {
+                environment.allows_http = flag(value).ok_or_else(|| refuse(name, Wrong::Flag))?;
+                continue;
+            }
+            check(&key, value).map_err(|wrong| refuse(name, wrong))?;
+            environment.set.push(Variable { key, name: name.to_owned(), value: value.to_owned() });
+        }
+        // of two names for one setting the later one counts, whatever the order of the environment; those of another
+        // prefix give way
+        environment.set.sort_by_key(|one| (one.name.starts_with(vendor.prefix()), one.key.clone()));
+        environment.refuse_plain_http(vendor, refuse)?;
+        Ok(environment)
+    }
+
+    /// The client would try for minutes, and then say no more than that it cannot build a request.
+    fn refuse_plain_http(
+        &self,
+        vendor: Vendor,
+        refuse: impl Fn(&str, Wrong) -> StoreError,
+    ) -> Result<(), StoreError> {
+        let is_emulated =
+            self.last(&["azure_storage_use_emulator"]).is_some_and(|one| flag(&one.value) == Some(true));
+        if self.allows_http || is_emulated {
+            return Ok(());
+        }
+        let of_s3 = self.last(&["aws_endpoint_url_s3"]);
+        let endpoint = of_s3.or_else(|| self.last(&check::ENDPOINTS));
+        match endpoint {
+            Some(one) if check::is_plain_http(&one.value) => {
+                Err(refuse(&one.name, Wrong::PlainHttp(vendor.allow_http())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The one of these that counts.
+    fn last(&self, keys: &[&str]) -> Option<&Variable> {
+        self.set.iter().rfind(|one| keys.contains(&one.key.as_str()))
+    }
+
+    /// True if requests without encryption are allowed.
+    pub fn allows_http(&self) -> bool {
+        self.allows_http
+    }
+
+    fn fill<B, K: FromStr>(&self, builder: B, with: impl Fn(B, K, &str) -> B) -> B {
+        self.set.iter().fold(builder, |builder, one| match one.key.parse() {
+            Ok(key) => with(builder, key, &one.value),
+            Err(_) => builder,
+        })
+    }
+
+    /// A builder for S3 with these variables.
+    pub fn s3(&self) -> AmazonS3Builder {
+        self.fill(AmazonS3Builder::new(), |builder, key, value| builder.with_config(key, value))
+    }
+
+    /// A builder for GCS with these variables.
+    pub fn gcs(&self) -> GoogleCloudStorageBuilder {
+        self.fill(GoogleCloudStorageBuilder::new(), |builder, key, value| builder.with_config(key, value))
+    }
+
+    /// A builder for Azure with these variables.
+    pub fn azure(&self) -> MicrosoftAzureBuilder {
+        self.fill(MicrosoftAzureBuilder::new(), |builder, key, value| builder.with_config(key, value))
+    }
+
+    /// Builds a store.
+    ///
+    /// # Errors
+    /// `Setup`, which names the variables that are set, if the client refuses them or panics over them.
+    pub fn build<S>(&self, build: impl FnOnce() -> object_store::Result<S>) -> Result<S, StoreError> {
+        let cause = match catch_unwind(AssertUnwindSafe(build)) {
+            Ok(Ok(store)) => return Ok(store),
+            Ok(Err(error)) => Redacted::new(Unbuilt { names: self.names(), source: Some(error) }),
+            Err(_) => Redacted::new(Unbuilt { names: self.names(), source: None }),
+        };
+        Err(StoreError::Setup { uri: self.uri.clone(), cause })
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<&str> = self.set.iter().map(|one| one.name.as_str()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+}
+
+/// A client that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}; check these environment variables: {names}",
+    source.as_ref().map_or_else(|| "the client panicked over its settings".to_owned(), ToString::to_string)
+)]
+struct Unbuilt {
+    names: String,
+    source: Option<object_store::Error>,
+}
+
+#[cfg(test)]
+mod tests;
