@@ -13,6 +13,7 @@ use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
 
 use crate::telemetry::Redacted;
 
+use super::azure::AzureAccess;
 use super::entry::{Entry, strong};
 use super::paged_store::{PagedStore, remote};
 use super::readers::Readers;
@@ -56,21 +57,22 @@ impl Location {
             uri: uri.to_string(),
             cause: Redacted::new(error),
         };
-        let options = |vendor| client_options(role, &settings).with_allow_http(allows_http(vendor));
+        let options =
+            |vendor, allowed| client_options(role, &settings).with_allow_http(allowed || allows_http(vendor));
         let ((store, paged), prefix) = match &uri {
             Uri::Local(path) => {
                 let disk: Arc<dyn ObjectStore> =
                     Arc::new(LocalFileSystem::new().with_fsync(role == Role::Output));
                 ((disk, None), path.to_string_lossy().trim_start_matches('/').to_owned())
             }
-            Uri::Remote { scheme, bucket, prefix } => {
+            Uri::Remote { scheme, account, bucket, prefix } => {
                 let store = match *scheme {
                     "s3" => {
                         refuse_profiles(&uri)?;
                         let builder = AmazonS3Builder::from_env()
                             .with_bucket_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options("AWS"))
+                            .with_client_options(options("AWS", false))
                             .with_retry(inner_retries());
                         remote(builder.build().map_err(setup)?)
                     }
@@ -78,15 +80,19 @@ impl Location {
                         let builder = GoogleCloudStorageBuilder::from_env()
                             .with_bucket_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options("GOOGLE"))
+                            .with_client_options(options("GOOGLE", false))
                             .with_retry(inner_retries());
                         remote(builder.build().map_err(setup)?)
                     }
                     _ => {
-                        let builder = MicrosoftAzureBuilder::from_env()
+                        let access = AzureAccess::from_env(account.as_deref()).map_err(|error| {
+                            StoreError::Setup { uri: uri.to_string(), cause: Redacted::new(error) }
+                        })?;
+                        let builder = access
+                            .configure(MicrosoftAzureBuilder::from_env())
                             .with_container_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options("AZURE"))
+                            .with_client_options(options("AZURE", access.allows_http))
                             .with_retry(inner_retries());
                         remote(builder.build().map_err(setup)?)
                     }
@@ -185,8 +191,9 @@ impl Location {
     pub fn below(&self, folder: &str) -> Result<Location, StoreError> {
         let uri = match &self.uri {
             Uri::Local(path) => Uri::Local(path.join(folder)),
-            Uri::Remote { scheme, bucket, prefix } => Uri::Remote {
+            Uri::Remote { scheme, account, bucket, prefix } => Uri::Remote {
                 scheme,
+                account: account.clone(),
                 bucket: bucket.clone(),
                 prefix: if prefix.is_empty() { folder.to_owned() } else { format!("{prefix}/{folder}") },
             },

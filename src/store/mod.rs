@@ -4,6 +4,8 @@
 //! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
 
 mod access;
+mod azure;
+mod azure_address;
 mod buffers;
 mod create;
 mod dated;
