@@ -3,7 +3,7 @@
 
 mod changes;
 mod disk;
-mod kills;
+pub mod kills;
 mod listings;
 mod processes;
 mod signals;
