@@ -4,8 +4,8 @@
 //! Variables that `object_store` reads itself are stronger, as they were before the others were read here:
 //! `AZURE_STORAGE_ACCOUNT_NAME` and `AZURE_STORAGE_ENDPOINT` are kept, and a token, key or signature of its own
 //! variable is used instead of that of the connection string. The connection string is stronger than
-//! `AZURE_STORAGE_ACCOUNT` and `AZURE_STORAGE_KEY`, as in the CLI. It is a key of one account, so another account in
-//! the address or in `AZURE_STORAGE_ACCOUNT_NAME` is an error.
+//! `AZURE_STORAGE_ACCOUNT` and `AZURE_STORAGE_KEY`, as in the CLI. It is a key of one account: if
+//! `AZURE_STORAGE_ACCOUNT_NAME` is another, the string is not used, and another account in the address is an error.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -35,10 +35,8 @@ pub(super) enum AzureError {
         "{CONNECTION_STRING} is malformed: {0}; copy it again from the access keys of the account, or unset it"
     )]
     Malformed(&'static str),
-    #[error("{CONNECTION_STRING} is of the account `{ours}`, but {by} names `{named}`; unset one of them")]
-    OtherAccount { ours: String, named: String, by: &'static str },
     #[error("{variable} is of the account `{ours}`, but the address names `{named}`; unset {variable}")]
-    OtherEndpoint { variable: &'static str, ours: String, named: String },
+    Other { variable: &'static str, ours: String, named: String },
 }
 
 /// What is set on the client, beyond what it reads itself.
@@ -76,24 +74,29 @@ impl AzureAccess {
             variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
         };
         let string = set(CONNECTION_STRING).map(|text| ConnectionString::parse(&text)).transpose()?;
-        let string = string.unwrap_or_default();
-        let (ours, by) = match (named, set("AZURE_STORAGE_ACCOUNT_NAME")) {
-            (Some(named), _) => (Some(named.to_owned()), "the address"),
-            (None, account) => (account, "AZURE_STORAGE_ACCOUNT_NAME"),
-        };
-        if let (Some(ours), Some(named)) = (&string.account, &ours)
-            && ours != named
-        {
-            return Err(AzureError::OtherAccount { ours: ours.clone(), named: named.clone(), by });
+        let mut string = string.unwrap_or_default();
+        let name = set("AZURE_STORAGE_ACCOUNT_NAME");
+        let is_of_another = |named: &str| string.account.as_ref().is_some_and(|ours| ours != named);
+        match (named, &name) {
+            (Some(named), _) if is_of_another(named) => {
+                let ours = string.account.unwrap_or_default();
+                return Err(AzureError::Other { variable: CONNECTION_STRING, ours, named: named.to_owned() });
+            }
+            (None, Some(name)) if is_of_another(name) => string = ConnectionString::default(),
+            _ => {}
         }
         let endpoint = ENDPOINTS.into_iter().find_map(|name| Some((name, set(name)?)));
         if let (Some((variable, url)), Some(named)) = (&endpoint, named)
             && let Some(ours) = host_account(url).filter(|ours| ours != named)
         {
-            return Err(AzureError::OtherEndpoint { variable, ours, named: named.to_owned() });
+            return Err(AzureError::Other { variable, ours, named: named.to_owned() });
         }
         let mut access = AzureAccess {
-            account: ours.or(string.account).or_else(|| set("AZURE_STORAGE_ACCOUNT")),
+            account: named
+                .map(str::to_owned)
+                .or(name)
+                .or(string.account)
+                .or_else(|| set("AZURE_STORAGE_ACCOUNT")),
             is_emulator: string.is_emulator,
             allows_http: string.is_emulator,
             ..AzureAccess::default()
@@ -308,6 +311,8 @@ mod tests {
         assert_eq!((access.account.as_deref(), access.by), (Some("acme2"), Some(KEY)));
         let name = ("AZURE_STORAGE_ACCOUNT_NAME", "acme3");
         assert_eq!(resolve(&[name], None).unwrap().account.as_deref(), Some("acme3"));
+        let access = resolve(&[string, name], None).unwrap();
+        assert_eq!((access.account.as_deref(), access.endpoint, access.by), (Some("acme3"), None, None));
         assert_eq!(resolve(&[name], Some("acme4")).unwrap().account.as_deref(), Some("acme4"));
     }
 
@@ -316,11 +321,11 @@ mod tests {
         let string = (CONNECTION_STRING, STRING);
         assert!(resolve(&[string], Some("acme1")).is_ok());
         for (set, named) in [
-            (&[string][..], Some("acme2")),
-            (&[string, ("AZURE_STORAGE_ACCOUNT_NAME", "acme2")], None),
-            (&[("AZURE_STORAGE_ENDPOINT", "https://acme1.blob.core.windows.net")], Some("acme2")),
+            (&[string][..], "acme2"),
+            (&[string, ("AZURE_STORAGE_ACCOUNT_NAME", "acme2")], "acme2"),
+            (&[("AZURE_STORAGE_ENDPOINT", "https://acme1.blob.core.windows.net")], "acme2"),
         ] {
-            let error = resolve(set, named).err().unwrap().to_string();
+            let error = resolve(set, Some(named)).err().unwrap().to_string();
             assert!(error.contains("acme1") && error.contains("acme2") && error.contains("unset"), "{error}");
         }
         assert!(resolve(&[("AZURE_STORAGE_ENDPOINT", "https://proxy.example")], Some("acme2")).is_ok());

@@ -2,6 +2,7 @@
 
 use crate::fault_matrix::kills::kill_and_resume_on;
 use crate::stores;
+use crate::support::ask_python;
 use crate::support::azurite::AZURITE;
 use crate::support::job::{IMAGES, Job, ended};
 use crate::support::s3::Store;
@@ -69,6 +70,31 @@ fn an_address_may_name_the_account_in_every_form() {
             "{}",
             doctor.stdout
         );
+    });
+}
+
+#[test]
+fn the_emulators_short_form_and_the_variables_of_the_cli_give_the_same_rows() {
+    on_azurite(|store| {
+        store.put_folder(&IMAGES.folder, "variables/images");
+        let (url, account) = store.endpoint.rsplit_once('/').unwrap();
+        let key =
+            store.environment[0].1.split(';').find_map(|pair| pair.strip_prefix("AccountKey=")).unwrap();
+        let job = || Job::on("az://test/variables/images").set("input.limit=16");
+        let jobs = [
+            store.serve(job()),
+            job().env(VARIABLE, "UseDevelopmentStorage=true").env("AZURITE_BLOB_STORAGE_URL", url),
+            job()
+                .env("AZURE_STORAGE_ACCOUNT", account)
+                .env("AZURE_STORAGE_KEY", key)
+                .env("AZURE_STORAGE_ENDPOINT", &store.endpoint)
+                .env("AZURE_ALLOW_HTTP", "true"),
+        ];
+        for job in &jobs {
+            job.run().exits(0);
+            let (output, first) = (job.output(), jobs[0].output());
+            ask_python("rows.py", &["same", output.to_str().unwrap(), first.to_str().unwrap()]);
+        }
     });
 }
 
