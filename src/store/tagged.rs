@@ -70,3 +70,95 @@ impl Location {
         Ok(listed.is_some_and(|listed| opaque_tag(&listed) == opaque_tag(planned)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use object_store::ClientOptions;
+    use object_store::aws::AmazonS3Builder;
+    use object_store::client::*;
+
+    use super::super::paged_store::remote;
+    use super::*;
+    use crate::store::{Planned, Settings};
+
+    /// A store of one object, `a`, whose tag is `read` in answers and `listed` in listings. `If-Match` meets the former,
+    /// character by character.
+    #[derive(Debug, Clone, Copy)]
+    struct Tags {
+        read: &'static str,
+        listed: &'static str,
+    }
+
+    impl HttpConnector for Tags {
+        fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+            Ok(HttpClient::new(*self))
+        }
+    }
+
+    #[async_trait]
+    impl HttpService for Tags {
+        async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+            if request.uri().query().is_some_and(|query| query.contains("prefix=a")) {
+                let page = format!(
+                    "<ListBucketResult><Contents><Key>a</Key><Size>4</Size><LastModified>2026-01-01T00:00:00Z\
+                     </LastModified><ETag>{}</ETag></Contents></ListBucketResult>",
+                    self.listed
+                );
+                return Ok(HttpResponse::new(page.into()));
+            }
+            let wanted = request.headers().get("if-match");
+            let is_met = wanted.is_none_or(|wanted| wanted == self.read);
+            let mut response = HttpResponse::new("body".to_owned().into());
+            *response.status_mut() = if is_met { 200 } else { 412 }.try_into().unwrap();
+            for (name, value) in [
+                ("etag", self.read),
+                ("content-length", "4"),
+                ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+            ] {
+                response.headers_mut().insert(name, value.try_into().unwrap());
+            }
+            Ok(response)
+        }
+    }
+
+    /// The row's tag, or why there is none.
+    async fn fetched(scheme: &str, tags: Tags, planned: &str) -> Result<Option<String>, String> {
+        let client = AmazonS3Builder::new()
+            .with_bucket_name("bucket")
+            .with_skip_signature(true)
+            .with_http_connector(tags)
+            .build()
+            .unwrap();
+        let (store, paged) = remote(client);
+        let location = Location::over(Arc::clone(&store), &format!("{scheme}://bucket"), Settings::default());
+        let location = Location { paged, ..location.unwrap() };
+        let planned = Planned { etag: Some(planned), size: Some(4) };
+        let fetched = location.fetch("a", planned, 100).await;
+        fetched.map(|fetched| fetched.etag).map_err(|error| format!("{error:?}"))
+    }
+
+    #[tokio::test]
+    async fn a_plan_with_any_text_of_a_tag_is_read_and_keeps_its_text() {
+        for read in ["\"x\"", "W/\"x\"", "x"] {
+            for planned in ["\"x\"", "x"] {
+                for scheme in ["az", "s3", "gs"] {
+                    let tag = fetched(scheme, Tags { read, listed: "other" }, planned).await;
+                    assert_eq!(tag.as_ref().unwrap().as_deref(), Some(planned), "{scheme} {read}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn on_gcs_a_listing_decides_whether_another_tag_is_another_object() {
+        let same = Tags { read: "\"-CIDx=\"", listed: "\"5d41\"" };
+        assert_eq!(fetched("gs", same, "5d41").await, Ok(Some("5d41".to_owned())));
+        assert_eq!(fetched("gs", same, "\"7a69\"").await, Err("Changed".to_owned()));
+        for scheme in ["az", "s3"] {
+            assert_eq!(fetched(scheme, same, "5d41").await, Err("Changed".to_owned()));
+        }
+    }
+}
