@@ -230,7 +230,8 @@ impl ConnectionString {
 mod tests {
     use super::*;
 
-    const STRING: &str = "DefaultEndpointsProtocol=https;AccountName=acme1;AccountKey=Y2FuYXJ5;EndpointSuffix=core.windows.net";
+    const STRING: &str = "DefaultEndpointsProtocol=https;AccountName=acme1;AccountKey=Y2FuYXJ5;\
+                          EndpointSuffix=core.windows.net";
 
     fn resolve(set: &[(&str, &str)], named: Option<&str>) -> Result<AzureAccess, AzureError> {
         let variable =

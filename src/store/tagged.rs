@@ -84,8 +84,8 @@ mod tests {
     use super::*;
     use crate::store::{Planned, Settings};
 
-    /// A store of one object, `a`, whose tag is `read` in answers and `listed` in listings. `If-Match` meets the former,
-    /// character by character.
+    /// A store of one object, `a`, whose tag is `read` in answers and `listed` in listings. `If-Match` is compared
+    /// with the former as it is.
     #[derive(Debug, Clone, Copy)]
     struct Tags {
         read: &'static str,
