@@ -13,9 +13,12 @@ use crate::support::job::{IMAGES, Job, ended, wait};
 use crate::support::remote::Remote;
 
 fn over_images(store: &dyn Remote, folder: &str) -> Job {
-    let images = format!("{folder}/images");
-    store.put_files(&IMAGES.folder, &images);
-    named_classes(store.serve(Job::on(&store.uri(&images))))
+    store.put_files(&IMAGES.folder, &format!("{folder}/images"));
+    over_the_images_in(store, folder)
+}
+
+fn over_the_images_in(store: &dyn Remote, folder: &str) -> Job {
+    named_classes(store.serve(Job::on(&store.uri(&format!("{folder}/images")))))
 }
 
 fn to(store: &dyn Remote, job: Job, folder: &str) -> Job {
@@ -36,7 +39,7 @@ pub fn a_folder_gives_the_rows_of_the_disk(store: &dyn Remote) {
     has_the_rows_of_the_disk(store, &job, "folder/out", &["etag"]);
     assert_eq!(job.run().exits(0)["already_complete"], true);
     // what the folder gave is what another job finds there
-    let again = to(store, over_images(store, "folder"), "folder/again");
+    let again = to(store, over_the_images_in(store, "folder"), "folder/again");
     let again = again.set(format!("input.exclude_done=[\"{}\"]", store.uri("folder/out")));
     let summary = again.run().exits(0);
     assert_eq!(summary["left_out"]["already_done"], json!(90), "{summary}");
