@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do is in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cuda tools python browser build demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring
+.PHONY: help setup setup-cuda tools python browser azurite build demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,13 +20,16 @@ python: tools ## make the pinned Python environment of tests and demo in .venv
 browser: ## find a Chromium for the test of the HTML report (as root on Debian: install it)
 	@infra/setup/browser.sh
 
+azurite: ## put Azurite, the emulator of Azure's blobs, into .runtime/azurite for the tests (needs Node.js; as root on Debian: installs it)
+	@infra/setup/azurite.sh
+
 build: tools ## build target/release/tresnet-batch
 	cargo build --release --locked
 
 demo: setup python build ## classify a small generated data set on this machine's CPU and show the report
 	@infra/demo/run.sh
 
-test: setup python browser ## all tests: unit, integration, documentation, and those with failpoints
+test: setup python browser azurite ## all tests: unit, integration, documentation, and those with failpoints
 	cargo test --locked
 	cargo test --locked --features failpoints --test faults
 
@@ -46,8 +49,9 @@ test-monitoring: setup python ## metrics, dashboard and alerts on the real Prome
 	@infra/setup/prometheus.sh
 	TRESNET_BATCH_PROMETHEUS=$(CURDIR)/.runtime/prometheus cargo test --locked --test integration monitoring::prometheus:: -- --nocapture
 
-test-long: setup python ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
+test-long: setup python azurite ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
 	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01
+	TRESNET_BATCH_KILLS=100 cargo test --locked --test integration -- --nocapture --test-threads=1 azurite::killed
 	TRESNET_BATCH_SCALE=50000,1000000,10000000 cargo test --locked --test integration -- --nocapture scale::memory
 	TRESNET_BATCH_INT8=3000 cargo test --locked --test integration -- --nocapture quantize::
 	TRESNET_BATCH_SCHEDULES=50000 cargo test --locked --features failpoints --test faults -- --nocapture model::

@@ -50,7 +50,7 @@ pub struct Job {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// `s3://`, `gs://`, `az://`, `file://` or a path.
+    /// `s3://`, `gs://`, `az://` or another address of a store, `file://` or a path.
     pub uri: String,
     /// How the images lie there.
     #[serde(default)]

@@ -2,6 +2,7 @@
 
 use crate::telemetry::redact;
 
+use super::azure::AzureAccess;
 use super::{Location, Uri};
 
 /// How a location is reached.
@@ -27,7 +28,7 @@ impl Location {
             Uri::Local(_) => None,
             Uri::Remote { scheme: "s3", .. } => Some(s3(&variable)),
             Uri::Remote { scheme: "gs", .. } => Some(gs(&variable)),
-            Uri::Remote { .. } => Some(az(&variable)),
+            Uri::Remote { account, .. } => Some(az(&variable, account.as_deref())),
         }
     }
 }
@@ -82,7 +83,7 @@ fn gs(variable: Variable<'_>) -> Access {
     Access { text: who.to_owned(), doubt: None }
 }
 
-fn az(variable: Variable<'_>) -> Access {
+fn az(variable: Variable<'_>, named: Option<&str>) -> Access {
     const KEYS: [&str; 7] = [
         "AZURE_STORAGE_TOKEN",
         "AZURE_STORAGE_ACCOUNT_KEY",
@@ -92,14 +93,19 @@ fn az(variable: Variable<'_>) -> Access {
         "AZURE_STORAGE_SAS_TOKEN",
         "AZURE_STORAGE_SAS_KEY",
     ];
-    let who = match first_of(variable, &KEYS) {
+    // an environment that cannot be used is an error of the opening
+    let access = AzureAccess::resolve(variable, named).unwrap_or_default();
+    let who = match access.by.or_else(|| first_of(variable, &KEYS)) {
         _ if is_true(variable("AZURE_SKIP_SIGNATURE")) => "unsigned requests",
         Some(name) => name,
         None => "the machine's identity (no credentials in the environment)",
     };
-    let account = variable("AZURE_STORAGE_ACCOUNT_NAME");
-    let account = account.map_or_else(String::new, |account| format!(", account {account}"));
-    Access { text: format!("{who}{account}"), doubt: None }
+    let account = access.account.map_or_else(String::new, |account| format!(", account {account}"));
+    let endpoint = access
+        .endpoint
+        .or_else(|| first_of(variable, &["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"]).and_then(variable));
+    let at = endpoint.map_or_else(String::new, |url| format!(", at {}", redact(&url)));
+    Access { text: format!("{who}{account}{at}"), doubt: None }
 }
 
 #[cfg(test)]
@@ -126,8 +132,14 @@ mod tests {
         );
         assert_eq!(access.doubt, None);
         let access =
-            az(&with(&[("AZURE_STORAGE_ACCOUNT_KEY", "canary"), ("AZURE_STORAGE_ACCOUNT_NAME", "me")]));
+            az(&with(&[("AZURE_STORAGE_ACCOUNT_KEY", "canary"), ("AZURE_STORAGE_ACCOUNT_NAME", "me")]), None);
         assert_eq!(access.text, "AZURE_STORAGE_ACCOUNT_KEY, account me");
+        let string = "AccountName=acme1;AccountKey=Y2FuYXJ5;BlobEndpoint=http://127.0.0.1:1/acme1";
+        let access = az(&with(&[("AZURE_STORAGE_CONNECTION_STRING", string)]), None);
+        assert_eq!(
+            access.text,
+            "AZURE_STORAGE_CONNECTION_STRING, account acme1, at http://127.0.0.1:1/acme1"
+        );
         assert_eq!(gs(&with(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "canary")])).text, "GOOGLE_SERVICE_ACCOUNT_KEY");
     }
 

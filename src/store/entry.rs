@@ -1,4 +1,4 @@
-//! One object as a listing shows it.
+//! One object as a listing shows it, and what its entity tag is worth.
 
 /// One object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,5 +21,42 @@ impl Entry {
 
 /// Weak and empty tags do not identify bytes.
 pub(super) fn strong(etag: Option<String>) -> Option<String> {
-    etag.filter(|tag| !tag.is_empty() && tag != "\"\"" && !tag.starts_with("W/"))
+    etag.filter(|tag| !opaque_tag(tag).is_empty() && !tag.starts_with("W/"))
+}
+
+/// Returns an entity tag without its quotes and without a weak prefix: what two texts of one tag have in common.
+/// Azure lists `0x8D…` and answers a GET with `"0x8D…"`.
+pub fn opaque_tag(tag: &str) -> &str {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag)
+}
+
+/// The tag as `If-Match` needs it.
+pub(super) fn quoted(tag: &str) -> String {
+    format!("\"{}\"", opaque_tag(tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{opaque_tag, quoted, strong};
+
+    #[test]
+    fn quotes_and_a_weak_prefix_are_no_part_of_a_tag() {
+        for tag in ["0x8D", "\"0x8D\"", "W/\"0x8D\"", "W/0x8D"] {
+            assert_eq!((opaque_tag(tag), &*quoted(tag)), ("0x8D", "\"0x8D\""), "{tag}");
+        }
+        for tag in ["", "\"\"", "W/\"\""] {
+            assert_eq!(opaque_tag(tag), "");
+        }
+        assert_eq!(opaque_tag("\""), "\"");
+        assert_eq!(opaque_tag("\"a\"b\""), "a\"b");
+    }
+
+    #[test]
+    fn only_strong_tags_identify_bytes() {
+        let strong = |tag: &str| strong(Some(tag.to_owned()));
+        assert_eq!(strong("\"a\"").as_deref(), Some("\"a\""));
+        assert_eq!(strong("a").as_deref(), Some("a"));
+        assert_eq!((strong("W/\"a\""), strong("\"\""), strong("")), (None, None, None));
+    }
 }

@@ -10,6 +10,7 @@ use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use crate::telemetry::Redacted;
 
+use super::azure::AzureAccess;
 use super::entry::{Entry, strong};
 use super::environment::{Environment, Vendor};
 use super::key::is_plain;
@@ -52,16 +53,14 @@ impl Location {
         let traffic = Traffic::new(settings.requests);
         let metered = || Metered(traffic.clone());
         let uri = Uri::parse(text)?;
-        let options = |environment: &Environment| {
-            client_options(role, &settings).with_allow_http(environment.allows_http())
-        };
+        let options = |allows_http| client_options(role, &settings).with_allow_http(allows_http);
         let ((store, paged), prefix) = match &uri {
             Uri::Local(path) => {
                 let disk: Arc<dyn ObjectStore> =
                     Arc::new(LocalFileSystem::new().with_fsync(role == Role::Output));
                 ((disk, None), path.to_string_lossy().trim_start_matches('/').to_owned())
             }
-            Uri::Remote { scheme, bucket, prefix } => {
+            Uri::Remote { scheme, account, bucket, prefix } => {
                 let store = match *scheme {
                     "s3" => {
                         refuse_profiles(&uri)?;
@@ -70,7 +69,7 @@ impl Location {
                             .s3()
                             .with_bucket_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options(&environment))
+                            .with_client_options(options(environment.allows_http()))
                             .with_retry(inner_retries());
                         remote(environment.build(|| builder.build())?)
                     }
@@ -80,17 +79,21 @@ impl Location {
                             .gcs()
                             .with_bucket_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options(&environment))
+                            .with_client_options(options(environment.allows_http()))
                             .with_retry(inner_retries());
                         remote(environment.build(|| builder.build())?)
                     }
                     _ => {
                         let environment = Environment::of(Vendor::Azure, &uri)?;
-                        let builder = environment
-                            .azure()
+                        let access = AzureAccess::from_env(account.as_deref()).map_err(|error| {
+                            StoreError::Setup { uri: uri.to_string(), cause: Redacted::new(error) }
+                        })?;
+                        let allows_http = access.allows_http || environment.allows_http();
+                        let builder = access
+                            .configure(environment.azure())
                             .with_container_name(bucket)
                             .with_http_connector(metered())
-                            .with_client_options(options(&environment))
+                            .with_client_options(options(allows_http))
                             .with_retry(inner_retries());
                         remote(environment.build(|| builder.build())?)
                     }
@@ -191,8 +194,9 @@ impl Location {
     pub fn below(&self, folder: &str) -> Result<Location, StoreError> {
         let uri = match &self.uri {
             Uri::Local(path) => Uri::Local(path.join(folder)),
-            Uri::Remote { scheme, bucket, prefix } => Uri::Remote {
+            Uri::Remote { scheme, account, bucket, prefix } => Uri::Remote {
                 scheme,
+                account: account.clone(),
                 bucket: bucket.clone(),
                 prefix: if prefix.is_empty() { folder.to_owned() } else { format!("{prefix}/{folder}") },
             },

@@ -5,6 +5,8 @@
 
 mod access;
 mod addressing;
+mod azure;
+mod azure_address;
 mod buffers;
 mod create;
 mod dated;
@@ -30,6 +32,7 @@ mod scratch;
 mod settings;
 #[cfg(feature = "failpoints")]
 mod simulated;
+mod tagged;
 mod traffic;
 mod uri;
 mod window;
@@ -37,7 +40,7 @@ mod window;
 pub use access::Access;
 pub use create::Created;
 pub use dated::Dated;
-pub use entry::Entry;
+pub use entry::{Entry, opaque_tag};
 pub use error::StoreError;
 pub use fetch_error::FetchError;
 pub use key::{escaped, is_plain};

@@ -123,6 +123,21 @@ impl Location {
         Ok(all)
     }
 
+    /// The tag of one object as a listing shows it now; `None` if no object of this name is listed.
+    pub(super) async fn listed_tag(&self, path: &Path) -> Result<Option<String>, StoreError> {
+        let Some(store) = &self.paged else { return Ok(None) };
+        let what = format!("listing `{path}`");
+        // of all keys with this prefix, the key itself is the first
+        let options = PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() };
+        let answer = self.in_time(&what, 0, async {
+            let answer = store.0.list_paginated(Some(path.as_ref()), options).await;
+            answer.map_err(|error| StoreError::from_store(error, what.clone(), false))
+        });
+        let mut result = answer.await?.result;
+        let page = result.extensions.remove::<Arc<Page>>().map(Arc::unwrap_or_clone).unwrap_or_default();
+        Ok(page.objects.into_iter().find(|object| object.key == path.as_ref()).and_then(|object| object.etag))
+    }
+
     async fn next_page(
         &self,
         store: &PagedStore,

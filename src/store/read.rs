@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
-use super::entry::strong;
+use super::tagged::Refused;
 use super::traffic::is_error_document;
 use super::{FetchError, Location, StoreError, Uri};
 
@@ -65,18 +65,12 @@ impl Location {
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),
         };
-        let options = GetOptions { if_match: planned.etag.map(str::to_owned), ..self.only(path) };
-        let response = match self.store.get_opts(path, options).await {
-            Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
-            response => response.map_err(classify)?,
+        let (response, etag) = match self.get_tagged(path, key, planned.etag, None).await {
+            Err(Refused::Client(error)) => return Err(classify(error)),
+            Err(Refused::Object(error)) => return Err(error),
+            Ok(response) => response,
         };
-        let (size, etag) = (response.meta.size, strong(response.meta.e_tag.clone()));
-        match (planned.etag, &etag) {
-            // an error document under a good status carries no tag
-            (Some(_), None) => return Err(unavailable("the answer carries no entity tag".into())),
-            (Some(planned), Some(etag)) if planned != etag => return Err(FetchError::Changed),
-            _ => {}
-        }
+        let size = response.meta.size;
         if let Some(planned_size) = planned.size.filter(|planned| *planned != size) {
             // the same bytes cannot have two sizes; without a tag, the store's own word on the size decides
             let changed = planned.etag.is_none()

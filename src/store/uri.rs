@@ -1,11 +1,12 @@
-//! Where something lies, as a person types it: `s3://`, `gs://`, `az://`, `file://` or a path.
+//! Where a folder is, as the user types it: `s3://`, `gs://`, `az://` and the other names of these, `file://` or a path.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use url::Url;
 
-use super::StoreError;
+use super::azure_address::{self, AccountAddress};
+use super::{StoreError, azure};
 use crate::telemetry::{Redacted, redact};
 
 /// A checked address of a folder, on an object store or on local disk.
@@ -17,6 +18,8 @@ pub enum Uri {
     Remote {
         /// `s3`, `gs` or `az`.
         scheme: &'static str,
+        /// The Azure storage account, if the address names it. Else it is the environment's.
+        account: Option<String>,
         /// Bucket or container.
         bucket: String,
         /// Key prefix, possibly empty.
@@ -34,28 +37,49 @@ impl Uri {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Uri::local(Path::new(text));
         };
+        let scheme = scheme.to_ascii_lowercase();
         if scheme == "file" {
             let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
             let path = url.to_file_path().map_err(|()| refuse("it names no local path"))?;
             return Uri::local(&path);
         }
-        let scheme = match scheme {
-            "s3" | "s3a" => "s3",
-            "gs" => "gs",
-            "az" | "abfs" | "abfss" | "azure" => "az",
+        let (scheme, found) = match scheme.as_str() {
+            "s3" | "s3a" => ("s3", None),
+            "gs" | "gcs" => ("gs", None),
+            "az" | "abfs" | "abfss" | "azure" => ("az", azure_address::split(rest)),
+            "https" => ("az", azure_address::split_url(rest)),
             _ => return Err(refuse("its scheme is none of s3, gs, az, file")),
         };
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.contains(['@', ':']) {
-            // not echoed: a secret may hold a slash, and then no rule tells where it ends
-            return Err(StoreError::BadUri {
-                uri: format!("{scheme}://***"),
-                cause: Redacted::new("credentials belong into the environment, not into a URL"),
-            });
+        let is_url = text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("https"));
+        if found.is_none() {
+            let authority = rest.split('/').next().unwrap_or_default();
+            if authority.contains(['@', ':']) {
+                // not echoed: a secret may hold a slash, and then no rule tells where it ends
+                return Err(StoreError::BadUri {
+                    uri: format!("{}://***", if is_url { "https" } else { scheme }),
+                    cause: Redacted::new(
+                        "credentials belong into the environment, not into a URL (an Azure account is written \
+                         `abfss://container@account.dfs.core.windows.net/folder`)",
+                    ),
+                });
+            }
         }
         if rest.contains('?') || rest.contains('#') && scheme == "az" {
             return Err(refuse("a query or signature has no place in it"));
         }
+        let (account, bucket, prefix) = match found {
+            Some(AccountAddress { account, container, rest }) => (Some(account), container, rest),
+            None if is_url => {
+                return Err(refuse(
+                    "of https addresses, only `https://account.blob.core.windows.net/container/folder` is known; \
+                     write s3://, gs:// or az://, and another endpoint into the environment",
+                ));
+            }
+            None => {
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                (None, bucket.to_owned(), prefix.to_owned())
+            }
+        };
         if bucket.is_empty() {
             return Err(refuse("it names no bucket"));
         }
@@ -64,7 +88,7 @@ impl Uri {
         }
         let prefix = prefix.trim_end_matches('/').to_owned();
         object_store::path::Path::parse(&prefix).map_err(|error| refuse(&error.to_string()))?;
-        Ok(Uri::Remote { scheme, bucket: bucket.into(), prefix })
+        Ok(Uri::Remote { scheme, account, bucket, prefix })
     }
 
     /// True where this is `other` or lies below it.
@@ -75,14 +99,31 @@ impl Uri {
     /// What keys below this have in front of them when seen from `outer`: empty, or a path and its slash; `None`
     /// where this does not lie within `outer`.
     pub fn below(&self, outer: &Uri) -> Option<String> {
+        self.below_in(outer, azure::account)
+    }
+
+    /// As [`Uri::below`]; an address that names no account is in the account of `environment`.
+    fn below_in(&self, outer: &Uri, environment: impl Fn() -> Option<String>) -> Option<String> {
         let rest = match (self, outer) {
             (Uri::Local(inner), Uri::Local(outer)) => inner.strip_prefix(outer).ok()?.to_str()?,
             (
-                Uri::Remote { scheme, bucket, prefix },
-                Uri::Remote { scheme: outer_scheme, bucket: outer_bucket, prefix: outer },
+                Uri::Remote { scheme, account, bucket, prefix },
+                Uri::Remote {
+                    scheme: outer_scheme,
+                    account: outer_account,
+                    bucket: outer_bucket,
+                    prefix: outer,
+                },
             ) => {
                 if scheme != outer_scheme || bucket != outer_bucket {
                     return None;
+                }
+                match (account, outer_account) {
+                    (Some(named), None) | (None, Some(named)) if environment().as_ref() != Some(named) => {
+                        return None;
+                    }
+                    (Some(one), Some(other)) if one != other => return None,
+                    _ => {}
                 }
                 match prefix.strip_prefix(outer.as_str())? {
                     "" => "",
@@ -135,8 +176,14 @@ impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Uri::Local(path) => write!(f, "{}", path.display()),
-            Uri::Remote { scheme, bucket, prefix } if prefix.is_empty() => write!(f, "{scheme}://{bucket}"),
-            Uri::Remote { scheme, bucket, prefix } => write!(f, "{scheme}://{bucket}/{prefix}"),
+            Uri::Remote { scheme, account, bucket, prefix } => {
+                write!(f, "{scheme}://")?;
+                if let Some(account) = account {
+                    write!(f, "{account}.blob.core.windows.net/")?;
+                }
+                write!(f, "{bucket}")?;
+                if prefix.is_empty() { Ok(()) } else { write!(f, "/{prefix}") }
+            }
         }
     }
 }
@@ -150,14 +197,23 @@ mod tests {
         let cases = [
             ("s3://b/a/b/", "s3://b/a/b"),
             ("gs://b", "gs://b"),
+            ("S3://b/A", "s3://b/A"),
+            ("gcs://b/x", "gs://b/x"),
             ("az://container/x", "az://container/x"),
+            ("abfss://container/x", "az://container/x"),
+            ("abfss://c@acme1.dfs.core.windows.net/x/", "az://acme1.blob.core.windows.net/c/x"),
+            ("az://acme1.blob.core.windows.net/c/x", "az://acme1.blob.core.windows.net/c/x"),
+            ("https://acme1.blob.core.windows.net/c/a%20b", "az://acme1.blob.core.windows.net/c/a b"),
+            ("HTTPS://acme1.dfs.core.windows.net/c", "az://acme1.blob.core.windows.net/c"),
             ("file:///tmp/a%20b", "/tmp/a b"),
             ("/tmp/x", "/tmp/x"),
             ("/tmp/x/", "/tmp/x"),
             ("/no/such/../folder/../x", "/no/x"),
         ];
         for (text, expected) in cases {
-            assert_eq!(Uri::parse(text).unwrap().to_string(), expected);
+            let uri = Uri::parse(text).unwrap();
+            assert_eq!(uri.to_string(), expected);
+            assert_eq!(Uri::parse(expected).unwrap(), uri);
         }
     }
 
@@ -182,11 +238,35 @@ mod tests {
     }
 
     #[test]
+    fn an_address_without_an_account_is_in_the_account_of_the_environment() {
+        let [plain, named, other] =
+            ["az://c/x", "abfss://c@acme1.dfs.core.windows.net/x", "https://acme2.blob.core.windows.net/c/x"]
+                .map(|text| Uri::parse(text).unwrap());
+        let within = |one: &Uri, outer: &Uri, account: Option<&str>| {
+            one.below_in(outer, || account.map(str::to_owned)).is_some()
+        };
+        for account in [None, Some("acme1"), Some("acme2")] {
+            assert!(within(&plain, &plain, account) && within(&named, &named, account));
+            assert!(!within(&named, &other, account));
+            let same = account == Some("acme1");
+            assert_eq!((within(&named, &plain, account), within(&plain, &named, account)), (same, same));
+        }
+    }
+
+    #[test]
     fn credentials_and_unknown_schemes_are_refused() {
         for text in [
             "s3://key:secret@bucket/x",
             "s3://key:sec/ret@bucket/x",
             "az://c/x?sig=abc",
+            "abfss://c@acme1.dfs.core.windows.net/x?sig=abc",
+            "https://acme1.blob.core.windows.net/c/x?sv=1&sig=abc",
+            "https://sec:abc@acme1.blob.core.windows.net/c/x",
+            "https://user:sec/abc@acme1.blob.core.windows.net/c",
+            "abfss://SEC:abc@acme1.dfs.core.windows.net/x",
+            "https://acme1.blob.core.windows.net",
+            "https://example.org/c/x",
+            "http://acme1.blob.core.windows.net/c/x",
             "ftp://host/x",
             "",
             "s3:///x",

@@ -8,12 +8,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use bytes::Bytes;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
+use object_store::{GetRange, ObjectStoreExt};
 
 use crate::telemetry::Redacted;
 
 use super::entry::strong;
 use super::key::escaped;
+use super::tagged::Refused;
 use super::{Entry, FetchError, Location, StoreError, Uri, local};
 
 /// A piece of an object.
@@ -65,15 +66,11 @@ impl Location {
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),
         };
-        let options = GetOptions {
-            if_match: planned.map(str::to_owned),
-            range: Some(GetRange::Bounded(range.clone())),
-            ..self.only(path)
-        };
-        let response = match self.store.get_opts(path, options).await {
-            Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
+        let bounds = Some(GetRange::Bounded(range.clone()));
+        let (response, etag) = match self.get_tagged(path, key, planned, bounds).await {
             Ok(response) => response,
-            Err(error) => {
+            Err(Refused::Object(error)) => return Err(error),
+            Err(Refused::Client(error)) => {
                 // a range behind the end, the empty object among them, is refused in different words by every store
                 let found = self.store.head(path).await.map_err(classify)?;
                 if found.size > range.start {
@@ -82,14 +79,7 @@ impl Location {
                 return Ok(Window { bytes: Bytes::new(), size: found.size, etag: strong(found.e_tag) });
             }
         };
-        let (size, etag) = (response.meta.size, strong(response.meta.e_tag.clone()));
-        match (planned, &etag) {
-            (Some(planned), Some(etag)) if planned != etag => return Err(FetchError::Changed),
-            (Some(_), None) => {
-                return Err(StoreError::unavailable(what(), "the answer carries no entity tag").into());
-            }
-            _ => {}
-        }
+        let size = response.meta.size;
         let expected = range.end.min(size).saturating_sub(range.start);
         let bytes = response.bytes().await.map_err(classify)?;
         if bytes.len() as u64 != expected {

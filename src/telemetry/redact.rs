@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 
 /// Query parameters whose values must never be seen.
-const SECRET_PARAMETERS: [&str; 8] = [
+const SECRET_PARAMETERS: [&str; 9] = [
     "sig=",
     "x-amz-signature=",
     "x-amz-credential=",
@@ -17,6 +17,8 @@ const SECRET_PARAMETERS: [&str; 8] = [
     "signature=",
     "x-goog-signature=",
     "x-goog-credential=",
+    // of a connection string
+    "accountkey=",
 ];
 
 /// Elements of a store's error document that quote the request's signature.
@@ -168,6 +170,7 @@ mod tests {
                 "https://h/k?X-Amz-Credential=AKIA/1&X-Amz-Signature=ff",
                 "https://h/k?X-Amz-Credential=***&X-Amz-Signature=***",
             ),
+            ("AccountName=a;AccountKey=c4n4ry==", "AccountName=a;AccountKey=***"),
             ("?AWSAccessKeyId=AKIA)", "?AWSAccessKeyId=***)"),
             ("s3://user:pass@bucket/key", "s3://***@bucket/key"),
             ("s3://bucket/mail@example.jpg", "s3://bucket/mail@example.jpg"),

@@ -20,7 +20,7 @@ use crate::support::s3::MOTO;
 use crate::support::{ask_python, run_python, scratch};
 
 /// What `datasets.py` packs of the test images.
-static PACKED: LazyLock<PathBuf> = LazyLock::new(|| {
+pub static PACKED: LazyLock<PathBuf> = LazyLock::new(|| {
     let out = scratch().join("packed");
     let folder = IMAGES.folder.parent().unwrap();
     run_python("datasets.py", &["pack", folder.to_str().unwrap(), out.to_str().unwrap()]);
@@ -28,13 +28,13 @@ static PACKED: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// The folder's rows, which all others are held against.
-static FOLDER: LazyLock<Job> = LazyLock::new(|| {
+pub static FOLDER: LazyLock<Job> = LazyLock::new(|| {
     let job = named_classes(Job::own());
     job.run().exits(0);
     job
 });
 
-fn named_classes(job: Job) -> Job {
+pub fn named_classes(job: Job) -> Job {
     job.set(format!("input.classes={}", IMAGES.classes.display()))
 }
 
@@ -55,7 +55,7 @@ pub fn local_shards() -> String {
 }
 
 /// Equal to the bit in every column but those that say where a row comes from.
-fn same_rows(one: &Path, but: &[&str]) {
+pub fn same_rows(one: &Path, but: &[&str]) {
     let folder = FOLDER.output();
     let arguments = [&["same", one.to_str().unwrap(), folder.to_str().unwrap()], but].concat();
     assert_eq!(ask_python("rows.py", &arguments)["rows"], 90);
@@ -93,7 +93,7 @@ fn shards_give_the_rows_of_the_folder() {
     }
 }
 
-fn parquet_job(address: &str) -> Job {
+pub fn parquet_job(address: &str) -> Job {
     named_classes(Job::on(address)).set("input.format=parquet").set("input.targets=parquet")
 }
 

@@ -5,7 +5,7 @@ mod changes;
 mod disk;
 mod environment;
 mod keys;
-mod kills;
+pub mod kills;
 mod listings;
 mod processes;
 mod signals;

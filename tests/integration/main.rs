@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod architecture;
+mod azurite;
 mod bad_checkpoints;
 mod bench_engine;
 mod bench_job;
@@ -19,6 +20,7 @@ mod export;
 mod fault_matrix;
 mod first_steps;
 mod forms;
+mod gcs;
 mod gpu_check;
 mod hostile;
 mod image;
@@ -40,6 +42,7 @@ mod scale;
 mod scheduling;
 mod scripted_s3;
 mod status;
+mod stores;
 mod support;
 mod truths;
 mod verify;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::plan::{LeftOut, LeftOutCounter, PlanPosition, PlanRow, PlanShape, PlanSource};
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
-use crate::store::Location;
+use crate::store::{Location, Uri};
 
 use super::file::{Manifest, Places, Records};
 use super::kind::Kind;
@@ -59,10 +59,21 @@ impl ManifestSource {
         self.targets.as_ref().is_some_and(|truth| truth.beside().is_some())
     }
 
+    /// The key of an address that names the input otherwise than the job: `gcs://`, or the host of an account.
+    fn in_other_form(&self, text: &str) -> Option<String> {
+        let input = self.input.uri();
+        if !text.contains("://") || !input.contains("://") {
+            return None;
+        }
+        let below = Uri::parse(text).ok()?.below(&Uri::parse(&input).ok()?)?;
+        below.strip_suffix('/').map(str::to_owned)
+    }
+
     /// The key of an image below the input.
     fn key(&self, text: &str) -> Result<String, String> {
         let below = |root: &str| text.strip_prefix(root.trim_end_matches('/'))?.strip_prefix('/');
-        let key = match below(&self.input.uri()) {
+        let other_form = self.in_other_form(text);
+        let key = match below(&self.input.uri()).or(other_form.as_deref()) {
             Some(key) => key,
             None if text.contains("://") || text.starts_with('/') => {
                 return Err(format!("`{text}` does not lie below `input.uri` ({})", self.input.uri()));

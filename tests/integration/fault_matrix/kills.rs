@@ -1,5 +1,5 @@
-//! Row 1: kill -9 at random moments, each run resumed at once. The counts are small here; `make test-long` sets
-//! `TRESNET_BATCH_KILLS`.
+//! Row 1: kill -9 at random moments, each run resumed at once, on a disk and on any store. The counts are small here;
+//! `make test-long` sets `TRESNET_BATCH_KILLS`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::support::job::{IMAGES, Job, ended};
+use crate::support::remote::Remote;
 use crate::support::s3::{Private, SEAWEEDFS, files};
 use crate::support::{Noise, ask_python};
 
 /// Kills that a run of the tests deals out at least, and how many of them between the first segment and `_SUCCESS`.
-fn kills() -> (usize, usize) {
-    let kills = std::env::var("TRESNET_BATCH_KILLS").map_or(12, |text| text.parse().unwrap());
+fn kills(usual: usize) -> (usize, usize) {
+    let kills = std::env::var("TRESNET_BATCH_KILLS").map_or(usual, |text| text.parse().unwrap());
     (kills, kills * 3 / 4)
 }
 
@@ -80,23 +81,30 @@ impl Place for Disk {
     }
 }
 
-struct Seaweed;
+struct OnStore<'a>(&'a dyn Remote);
 
-impl Place for Seaweed {
+impl Place for OnStore<'_> {
     fn job(&self, number: usize) -> Job {
-        SEAWEEDFS.serve(slow("s3://test/kill-images").set(format!("output.uri=s3://test/kills-{number}/out")))
+        let output = self.0.uri(&format!("kills-{number}/out"));
+        self.0.serve(slow(&self.0.uri("kill-images")).set(format!("output.uri={output}")))
     }
 
     fn names(&self, number: usize) -> Vec<String> {
         let prefix = format!("kills-{number}/out");
-        let keys = SEAWEEDFS.keys(&prefix);
+        let keys = self.0.keys(&prefix);
         keys.iter().map(|key| key[prefix.len() + 1..].to_owned()).collect()
     }
 
     fn copy(&self, number: usize) -> (PathBuf, Option<TempDir>) {
-        let copy = SEAWEEDFS.download(&format!("kills-{number}/out"));
+        let copy = self.0.download(&format!("kills-{number}/out"));
         (copy.path().to_owned(), Some(copy))
     }
+}
+
+/// Kills a job from a store to the same store, `usual` times or as often as `TRESNET_BATCH_KILLS` says.
+pub fn kill_and_resume_on(store: &dyn Remote, usual: usize, seed: u64) {
+    store.put_files(&IMAGES.folder, "kill-images");
+    kill_and_resume(&OnStore(store), usual, seed);
 }
 
 /// 90 rows in 45 parts that take one or two seconds.
@@ -108,13 +116,13 @@ const PARTS: usize = 45;
 
 /// Deals out kills, job after job, until there were enough in all and in the middle of the work; every job must end
 /// verified, with the same rows. On a machine that is slow to start a process more of them come too early.
-fn kill_and_resume(place: &dyn Place, seed: u64) {
-    let (wanted, between) = kills();
+fn kill_and_resume(place: &dyn Place, usual: usize, seed: u64) {
+    let (wanted, between) = kills(usual);
     let mut noise = Noise(seed);
     let mut histogram: BTreeMap<String, usize> = BTreeMap::new();
     let (mut dealt, mut hit, mut number) = (0, 0, 0);
     let mut whole: Option<(PathBuf, Option<TempDir>)> = None;
-    let mut usual = Duration::from_secs(3);
+    let mut lasts = Duration::from_secs(3);
     while dealt < wanted || hit < between {
         assert!(
             dealt < 5 * wanted,
@@ -124,7 +132,7 @@ fn kill_and_resume(place: &dyn Place, seed: u64) {
         // the first one is left in peace: its rows are what all others must have
         while whole.is_some() && (dealt < wanted || hit < between) && dealt < 5 * wanted {
             let mut child = job.start();
-            let after = Duration::from_micros(noise.below(usual.as_micros() as u64));
+            let after = Duration::from_micros(noise.below(lasts.as_micros() as u64));
             std::thread::sleep(after);
             child.kill().unwrap();
             if child.wait().unwrap().success() {
@@ -142,7 +150,7 @@ fn kill_and_resume(place: &dyn Place, seed: u64) {
         let started = Instant::now();
         job.run().exits(0);
         if whole.is_none() {
-            usual = started.elapsed();
+            lasts = started.elapsed();
         }
         ended(&mut job.command("verify")).exits(0);
         let (output, copy) = place.copy(number);
@@ -165,13 +173,12 @@ fn same_rows(one: &Path, other: &Path) {
 
 #[test]
 fn row_01_a_job_on_disk_that_is_killed_at_random_moments_loses_and_doubles_nothing() {
-    kill_and_resume(&Disk, 101);
+    kill_and_resume(&Disk, 12, 101);
 }
 
 #[test]
 fn row_01_a_job_on_seaweedfs_that_is_killed_at_random_moments_loses_and_doubles_nothing() {
-    SEAWEEDFS.put_folder(&IMAGES.folder, "kill-images");
-    kill_and_resume(&Seaweed, 102);
+    kill_and_resume_on(&*SEAWEEDFS, 12, 102);
 }
 
 #[test]

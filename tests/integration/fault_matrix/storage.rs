@@ -151,6 +151,15 @@ fn row_09_an_object_that_changes_after_the_plan_or_while_it_is_read_is_a_row_cha
 }
 
 #[test]
+fn row_35a_a_tag_that_the_answer_makes_weak_is_still_the_planned_one() {
+    let server = server();
+    server.rule(of_images(Rule::on(Kind::Get, Fault::Tag(Tag::Weak))));
+    let job = job(&server);
+    assert_eq!(job.run().exits(0)["errors_by_kind"]["changed"], serde_json::Value::Null);
+    served_undisturbed_rows(&server, &job);
+}
+
+#[test]
 fn row_10_a_short_body_under_right_headers_is_noticed_by_its_length() {
     survives(|chance| {
         vec![of_images(Rule::on(Kind::Get, Fault::Body(Break::Short { at: 0.5 }))).chance(chance)]

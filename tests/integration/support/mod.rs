@@ -1,8 +1,10 @@
 //! What the subject modules share: where the Python environment, the reference data and the binary are.
 
+pub mod azurite;
 pub mod frozen;
 pub mod job;
 pub mod process;
+pub mod remote;
 pub mod s3;
 #[path = "../../support/scripted_s3/mod.rs"]
 pub mod scripted_s3;

@@ -4,11 +4,11 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ pub struct Store {
     pub endpoint: String,
     /// What the program needs to reach it.
     pub environment: Vec<(String, String)>,
-    bucket: AmazonS3,
+    bucket: Arc<dyn ObjectStore>,
     runtime: Runtime,
 }
 
@@ -134,9 +134,15 @@ impl Store {
             .with_bucket_name("test")
             .build()
             .unwrap();
+        let endpoint = value("AWS_ENDPOINT");
+        Store::over(endpoint, environment, Arc::new(bucket))
+    }
+
+    /// A bucket as a client sees it, and what the program needs to reach it.
+    pub fn over(endpoint: String, environment: Vec<(String, String)>, bucket: Arc<dyn ObjectStore>) -> Store {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Store { endpoint: value("AWS_ENDPOINT"), environment, bucket, runtime }
+        Store { endpoint, environment, bucket, runtime }
     }
 
     /// The job with the way to this store in its environment.

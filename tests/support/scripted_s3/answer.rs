@@ -11,13 +11,16 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::body::{HangUp, Script, scripted};
 use super::documents::{self, DECLARATION, NAMESPACE, element, header_time, texts};
 use super::faults::{Refusal, Reply, Tag};
-use super::objects::Object;
+use super::objects::{Object, generation};
 use super::request::{Ask, Kind};
 use super::rules::{Effect, Plan};
 use super::{BUCKET, InFlight, Shared, State, listing};
 
 /// Answers that must not have a `Content-Length`.
 const WITHOUT_LENGTH: [StatusCode; 2] = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+
+/// The version of an object on GCS.
+const GENERATION: HeaderName = HeaderName::from_static("x-goog-generation");
 
 /// An answer before it breaks.
 pub(super) struct Answer {
@@ -195,7 +198,12 @@ fn list(state: &mut State, ask: &Ask, plan: &Plan) -> Answer {
 }
 
 fn read(state: &mut State, ask: &Ask, plan: &Plan) -> Answer {
-    let Some(object) = state.bucket.get(&ask.seen.key) else { return Answer::error(404, "NoSuchKey", ask) };
+    let Some(mut object) = state.bucket.get(&ask.seen.key) else {
+        return Answer::error(404, "NoSuchKey", ask);
+    };
+    if state.is_gcs {
+        object.etag = format!("\"-{:x}=\"", generation(&object));
+    }
     let shown = shown(&object, plan.tag.as_ref(), &mut state.tags_made_up);
     let tag = shown.as_deref().unwrap_or(&object.etag);
     if !plan.ignore_conditions {
@@ -213,6 +221,9 @@ fn read(state: &mut State, ask: &Ask, plan: &Plan) -> Answer {
         .with(header::CONTENT_TYPE, "application/octet-stream".to_owned());
     if let Some(tag) = shown {
         answer = answer.with(header::ETAG, tag);
+    }
+    if state.is_gcs {
+        answer = answer.with(GENERATION, generation(&object).to_string());
     }
     match ask.seen.range.as_deref().and_then(|range| bounds(range, whole)) {
         None => answer.body = object.bytes,
@@ -249,6 +260,10 @@ fn write(state: &mut State, ask: &Ask, plan: &Plan, object: Object) -> Answer {
     let standing = state.bucket.get(&ask.seen.key);
     if !plan.ignore_conditions {
         let tag = standing.as_ref().map(|object| object.etag.as_str());
+        let found = standing.as_ref().map_or(0, generation);
+        if state.is_gcs && ask.if_generation.as_ref().is_some_and(|asked| *asked != found.to_string()) {
+            return Answer::error(412, "PreconditionFailed", ask);
+        }
         if ask.if_none_match.as_ref().is_some_and(|tags| tag.is_some_and(|tag| names(tags, tag))) {
             return Answer::error(412, "PreconditionFailed", ask);
         }
@@ -261,10 +276,14 @@ fn write(state: &mut State, ask: &Ask, plan: &Plan, object: Object) -> Answer {
         }
     }
     let shown = shown(&object, plan.tag.as_ref(), &mut state.tags_made_up);
+    let mut answer = Answer::new(StatusCode::OK);
+    if state.is_gcs {
+        answer = answer.with(GENERATION, generation(&object).to_string());
+    }
     state.bucket.put(ask.seen.key.clone(), object);
     match shown {
-        Some(tag) => Answer::new(StatusCode::OK).with(header::ETAG, tag),
-        None => Answer::new(StatusCode::OK),
+        Some(tag) => answer.with(header::ETAG, tag),
+        None => answer,
     }
 }
 

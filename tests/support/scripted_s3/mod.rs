@@ -68,6 +68,8 @@ struct State {
     access_key: Option<String>,
     in_flight: usize,
     tags_made_up: u64,
+    /// Whether it is GCS's dialect.
+    is_gcs: bool,
 }
 
 /// The requests seen, numbered on over a reset so that one still in hand finds its own entry or none.
@@ -117,6 +119,16 @@ impl Drop for InFlight {
 impl ScriptedS3 {
     /// An empty bucket on a free port of the loopback device.
     pub fn start() -> ScriptedS3 {
+        ScriptedS3::speaking(false)
+    }
+
+    /// The same as GCS's XML API: creation is conditional by `x-goog-if-generation-match`, and the ETag of an answer
+    /// is another than that of a listing.
+    pub fn gcs() -> ScriptedS3 {
+        ScriptedS3::speaking(true)
+    }
+
+    fn speaking(is_gcs: bool) -> ScriptedS3 {
         let state = State {
             bucket: Bucket::default(),
             rules: Rules::default(),
@@ -126,6 +138,7 @@ impl ScriptedS3 {
             access_key: None,
             in_flight: 0,
             tags_made_up: 0,
+            is_gcs,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state) });
         ScriptedS3 { server: Server::start(Arc::clone(&shared)), shared }
@@ -138,6 +151,14 @@ impl ScriptedS3 {
 
     /// What a program needs in its environment to reach the bucket.
     pub fn environment(&self) -> Vec<(String, String)> {
+        if self.shared.state().is_gcs {
+            let pairs = [
+                ("GOOGLE_BASE_URL", self.endpoint()),
+                ("GOOGLE_ALLOW_HTTP", "true".to_owned()),
+                ("GOOGLE_SKIP_SIGNATURE", "true".to_owned()),
+            ];
+            return pairs.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        }
         environment_of(&self.endpoint())
     }
 

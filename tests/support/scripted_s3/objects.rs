@@ -16,6 +16,11 @@ pub(super) struct Object {
     pub modified: OffsetDateTime,
 }
 
+/// The number of a version, as GCS counts them.
+pub(super) fn generation(object: &Object) -> i128 {
+    object.modified.unix_timestamp_nanos() / 1000
+}
+
 impl Object {
     pub fn new(bytes: Bytes) -> Object {
         let digest = Sha256::digest(&bytes);

@@ -66,6 +66,8 @@ pub(super) struct Ask {
     pub bucket: String,
     pub if_match: Option<String>,
     pub if_none_match: Option<String>,
+    /// GCS: the version that must be there, 0 for none.
+    pub if_generation: Option<String>,
     pub signed: Signed,
     query: Vec<(String, String)>,
     streamed: bool,
@@ -95,13 +97,14 @@ impl Ask {
         let key = if kind == Kind::List { prefix.unwrap_or_default() } else { path_key };
         let if_match = text(headers, header::IF_MATCH);
         let if_none_match = text(headers, header::IF_NONE_MATCH);
+        let if_generation = text(headers, HeaderName::from_static("x-goog-if-generation-match"));
         let seen = Seen {
             method: parts.method.clone(),
             kind,
             key,
             query: raw.to_owned(),
             range: text(headers, header::RANGE),
-            conditional: if_match.is_some() || if_none_match.is_some(),
+            conditional: if_match.is_some() || if_none_match.is_some() || if_generation.is_some(),
             status: 0,
             at: Instant::now(),
             in_flight: 0,
@@ -110,7 +113,7 @@ impl Ask {
         let encoding = text(headers, header::CONTENT_ENCODING).unwrap_or_default();
         let streamed = hash.starts_with("STREAMING-") || encoding.contains("aws-chunked");
         let signed = signed(headers);
-        Ask { seen, bucket, if_match, if_none_match, signed, query, streamed }
+        Ask { seen, bucket, if_match, if_none_match, if_generation, signed, query, streamed }
     }
 
     /// A parameter of the query.
