@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 mod decoder;
+mod jpeg;
 mod model;
 mod steps;
 #[path = "../integration/support/mod.rs"]
