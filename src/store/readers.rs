@@ -2,8 +2,9 @@
 //! that lies in the page cache; more of them as soon as the disk makes them wait.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,10 @@ const WAITING: usize = 16;
 type Read = Result<(Bytes, String), FetchError>;
 
 /// Reads whole files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Readers {
+    /// [`local::open`]; a test has another that hangs.
+    open: fn(&Path, Option<&str>) -> Result<File, FetchError>,
     state: Mutex<State>,
     buffers: Arc<Buffers>,
 }
@@ -41,6 +44,12 @@ struct ReadRequest {
     tag: Option<String>,
     limit: u64,
     answer: oneshot::Sender<Read>,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        Readers { open: local::open, state: Mutex::default(), buffers: Arc::default() }
+    }
 }
 
 impl Readers {
@@ -75,7 +84,10 @@ impl Readers {
                 continue;
             }
             let began = Instant::now();
-            let read = || local::read(&path, tag.as_deref(), limit, &self.buffers);
+            let read = || {
+                let file = (self.open)(&path, tag.as_deref())?;
+                local::read(file, &path, tag.as_deref(), limit, &self.buffers)
+            };
             let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
                 let what = format!("reading `{}`", path.display());
                 Err(StoreError::local(what, "it panicked").into())
@@ -120,7 +132,7 @@ mod tests {
         (root, paths)
     }
 
-    async fn is_read(readers: &Arc<Readers>, path: &std::path::Path) -> bool {
+    async fn is_read(readers: &Arc<Readers>, path: &Path) -> bool {
         let read = readers.read(path.to_owned(), None, 1000).await;
         matches!(read, Ok((bytes, _)) if bytes == path.to_str().unwrap())
     }
@@ -144,7 +156,8 @@ mod tests {
         let (root, paths) = files(WAITING + 1);
         let pipe = root.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let readers: Arc<Readers> = Arc::default();
+        let hanging = |path: &Path, _: Option<&str>| File::open(path).map_err(|_| FetchError::NotFound);
+        let readers = Arc::new(Readers { open: hanging, ..Readers::default() });
         let mut hangs = Box::pin(readers.read(pipe.clone(), None, 1000));
         assert!(futures::poll!(&mut hangs).is_pending());
         let read = join_all(paths.iter().map(|path| is_read(&readers, path))).await;

@@ -8,6 +8,7 @@ mod manifest;
 mod packages;
 mod pages;
 mod photographs;
+mod special_files;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
