@@ -8,6 +8,7 @@
 mod decoder;
 mod jpeg;
 mod model;
+mod parquet;
 mod steps;
 #[path = "../integration/support/mod.rs"]
 mod support;

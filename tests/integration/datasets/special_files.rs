@@ -1,6 +1,6 @@
 //! FIFOs, sockets and devices where a file is read: no one writes into them, so a reader that waits would hang.
 
-use std::fs::{copy, create_dir_all, read, remove_file, write};
+use std::fs::{copy, create_dir_all, remove_file, write};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{PACKED, manifest_job, named_classes, parquet_job, shard_job};
-use crate::support::job::{IMAGES, Job, ended, program, wait};
+use crate::support::job::{IMAGES, Job, ended, parts, program, wait};
 use crate::support::scratch;
 
 fn fifo(path: &Path) {
@@ -50,13 +50,15 @@ fn an_image_that_is_replaced_by_something_else_after_the_plan_is_a_row_changed()
     let folder = copied(&IMAGES.folder);
     let job = named_classes(Job::on(folder.path().to_str().unwrap()));
     ended(job.command("plan").arg("--write")).exits(0);
-    for (number, turn_into) in KINDS.iter().enumerate() {
-        let path = folder.path().join(format!("yam/0{number}.jpg"));
+    let whole: Vec<&String> =
+        IMAGES.expected.iter().filter(|(_, (_, error))| error.is_none()).map(|(key, _)| key).collect();
+    for (turn_into, key) in KINDS.iter().zip(&whole) {
+        let path = folder.path().join(key);
         remove_file(&path).unwrap();
         turn_into(&path);
     }
     assert_eq!(job.run().exits(0)["errors_by_kind"]["changed"], 3);
-    assert_eq!(kinds(&job, "yam/00.jpg"), ["changed"]);
+    assert_eq!(kinds(&job, whole[0]), ["changed"]);
     verified(&job);
 }
 
@@ -64,7 +66,7 @@ fn an_image_that_is_replaced_by_something_else_after_the_plan_is_a_row_changed()
 fn what_a_manifest_names_and_is_no_file_is_a_row_not_found() {
     let folder = copied(&IMAGES.folder);
     create_dir_all(folder.path().join("odd")).unwrap();
-    let mut lines = String::from_utf8(read(PACKED.join("rows.txt")).unwrap()).unwrap();
+    let mut lines: String = IMAGES.expected.keys().map(|key| format!("{key}\n")).collect();
     for (number, turn_into) in KINDS.iter().enumerate() {
         turn_into(&folder.path().join(format!("odd/{number}.jpg")));
         lines += &format!("odd/{number}.jpg\n");
@@ -161,11 +163,16 @@ fn a_file_of_an_output_that_is_replaced_is_an_error_of_report_and_verify() {
     let job = Job::own();
     job.run().exits(0);
     let whole = copied(&job.output());
-    for name in ["_SUCCESS", "_tresnet/job.json", "_tresnet/plan/000000"] {
+    for (name, commands) in [
+        ("_SUCCESS", &["report", "verify", "run"][..]),
+        ("_tresnet/job.json", &["report", "verify", "run"]),
+        ("_tresnet/plan/000000", &["verify"]),
+        (&parts(&job.output())[0], &["report", "verify"]),
+    ] {
         let path = job.output().join(name);
         remove_file(&path).unwrap();
         fifo(&path);
-        for command in ["report", "verify", "run"] {
+        for command in commands {
             let code = ended(&mut job.command(command)).exits_somehow();
             assert_ne!(code, 0, "{command} with another {name}");
         }
