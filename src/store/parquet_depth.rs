@@ -201,9 +201,10 @@ impl<'a> Footer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Location, ParquetObject};
 
-    /// A footer whose schema is a chain of groups of one child each, and a leaf; cut where `cut` says.
-    pub(crate) fn chain(levels: usize, children: u8) -> Vec<u8> {
+    /// A footer whose schema is a chain of groups of `children` children each, and a leaf.
+    fn chain(levels: usize, children: u8) -> Vec<u8> {
         let mut footer = vec![0x15, 0x02, 0x19, 0xfc];
         let mut count = levels + 1;
         while count > 0x7f {
@@ -232,6 +233,20 @@ mod tests {
             assert_eq!(check_depth(&chain(levels, 1)), Err("its schema is nested too deeply"), "{levels}");
         }
         assert_eq!(check_depth(&chain(3, 9)), Err("its schema has fewer elements than children"));
+    }
+
+    #[tokio::test]
+    async fn the_library_reads_what_is_let_through_and_never_sees_the_rest() {
+        let input = Location::in_memory("depth").unwrap();
+        for (levels, expected) in [(3, None), (DEEPEST, None), (200_000, Some("nested too deeply"))] {
+            let file = [b"PAR1".to_vec(), chain(levels, 1)].concat();
+            input.overwrite("a.parquet", file.into()).await.unwrap();
+            let opened = ParquetObject::open(&input, "a.parquet").await;
+            match expected {
+                None => assert_eq!(opened.unwrap().unwrap().groups(), 0),
+                Some(words) => assert!(opened.unwrap_err().to_string().contains(words)),
+            }
+        }
     }
 
     #[test]
