@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use crate::support::job::{Ended, IMAGES, Job, ended, parts};
+use crate::support::job::{Ended, IMAGES, Job, ended, parts, program};
 use crate::support::{run_python, scratch};
 
 static PACKED: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -63,13 +63,16 @@ fn a_part_whose_reader_panics_is_named_by_what_reads_it() {
     let job = Job::own();
     job.run().exits(0);
     let part = &parts(&job.output())[0];
-    let export = job.output().with_file_name("export.npy");
-    for arguments in [&["report"][..], &["export", "npy", "--out", export.to_str().unwrap()]] {
-        let mut command = job.command(arguments[0]);
-        let ended = panicking(command.args(&arguments[1..]));
+    let export = job.output().with_file_name("export");
+    let mut exporting = program();
+    exporting.arg("export").arg(job.output()).args(["--format", "timm-csv", "--to"]).arg(export);
+    let mut comparing = program();
+    comparing.arg("compare").arg(job.output()).arg(job.output());
+    for mut command in [job.command("report"), exporting, comparing] {
+        let ended = panicking(&mut command);
         let code = ended.exits_somehow();
-        assert!(code != 70 && code != 0, "{arguments:?}: {code}");
-        assert!(ended.stderr.contains(part.as_str()), "{arguments:?}: {}", ended.stderr);
+        assert!(code != 70 && code != 0, "{command:?}: {code}");
+        assert!(ended.stderr.contains(part.as_str()), "{command:?}: {}", ended.stderr);
     }
     let verified = panicking(&mut job.command("verify"));
     let code = verified.exits_somehow();

@@ -5,6 +5,7 @@ mod again;
 mod damage;
 mod globs;
 mod manifest;
+mod mutants;
 mod packages;
 mod pages;
 mod photographs;
