@@ -26,6 +26,7 @@ mod reply;
 mod retry;
 mod scratch;
 mod settings;
+mod special;
 mod traffic;
 mod uri;
 mod window;

@@ -7,8 +7,6 @@ use bytes::Bytes;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 
 use super::entry::strong;
-use crate::regular_file::{self, NotRegular};
-
 use super::traffic::is_error_document;
 use super::{FetchError, Location, StoreError, Uri};
 
@@ -126,22 +124,11 @@ impl Location {
         .await
     }
 
-    /// On a local disk, fails for a FIFO, a socket or a device: the client would wait for its writer, or read for ever.
-    async fn refuse_special(&self, name: &str, what: &str) -> Result<(), StoreError> {
-        let Uri::Local(root) = &self.uri else { return Ok(()) };
-        let path = root.join(name);
-        match tokio::task::spawn_blocking(move || regular_file::check(&path)).await {
-            Ok(Err(error)) if NotRegular::is_cause_of(&error) => Err(StoreError::from_io(error, what, false)),
-            // all else is the client's to report
-            _ => Ok(()),
-        }
-    }
-
     /// A small object whole, or `None` where there is none.
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
-        self.refuse_special(name, &what).await?;
+        self.refuse_special(name).await?;
         self.retry(|| {
             self.in_time(&what, 0, async {
                 let classify = |error| StoreError::from_store(error, what.clone(), false);
@@ -169,7 +156,7 @@ impl Location {
     pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
-        self.refuse_special(name, &what).await?;
+        self.refuse_special(name).await?;
         self.retry(|| {
             self.in_time(&what, range.end - range.start, async {
                 let bytes = self
@@ -191,7 +178,7 @@ impl Location {
     pub async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let path = self.path(name)?;
         let what = format!("looking for `{}/{name}`", self.uri);
-        self.refuse_special(name, &what).await?;
+        self.refuse_special(name).await?;
         self.retry(|| {
             self.in_time(&what, 0, async {
                 match self.store.head(&path).await {
