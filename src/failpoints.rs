@@ -20,6 +20,17 @@ pub const fn on(_point: &str) -> bool {
     false
 }
 
+/// Panics here where the point is set to `panic`.
+#[cfg(feature = "failpoints")]
+pub fn pass(point: &str) {
+    fail::eval(point, |_| ());
+}
+
+/// Panics here where the point is set to `panic`.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub const fn pass(_point: &str) {}
+
 /// Stops here for as long as the point says, until its file is removed for `return(hold)`, or ends the process by
 /// `kill -9` for `return(kill)`.
 #[cfg(feature = "failpoints")]

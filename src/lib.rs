@@ -38,6 +38,7 @@ pub mod job;
 pub mod model;
 pub mod output;
 pub mod pipeline;
+pub mod regular_file;
 pub mod report;
 pub mod runner;
 pub mod sample;

@@ -18,6 +18,9 @@ if ! command -v cargo-fuzz >/dev/null 2>&1; then
   cargo install cargo-fuzz --locked --version 0.13.2
 fi
 
+# libjpeg and the shim between it and Rust are instrumented as well, but for libjpeg's assembly
+export CFLAGS="${CFLAGS:-} -fsanitize=address -fno-omit-frame-pointer"
+
 corpus=${CORPUS:-tests/fuzz/corpus/$target}
 mkdir -p "$corpus"
 exec cargo +nightly fuzz run --fuzz-dir tests/fuzz "$target" "$corpus" "tests/fuzz/seeds/$target" -- \

@@ -1,7 +1,7 @@
 //! `doctor decode`: what would become of files in a run, without a model and without ONNX Runtime.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,6 +14,7 @@ use crate::image;
 use crate::pipeline::decode::Decoding;
 use crate::pipeline::decode::fault::{Decoded, Fault};
 use crate::pipeline::decode::isolate::Isolation;
+use crate::regular_file;
 use crate::runner::opened::open_job;
 use crate::sample::{ErrorKind, RowError};
 use crate::tensor::{Layout, RowMut};
@@ -210,7 +211,7 @@ impl Bench {
 
 /// The bytes of a file, or its error row where it is too large to be read at all.
 fn read(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, RowError>> {
-    let file = File::open(path)?;
+    let file = regular_file::open(path)?;
     let size = file.metadata()?.len();
     let too_large = |size: u64| {
         let message = format!("{size} bytes are more than `limits.max_encoded_bytes` = {limit}");

@@ -13,6 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::job::{Source, load, name_of};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::share::Share;
+use crate::regular_file;
 use crate::runner::metrics::{Metrics, RunEnd, job_of_metrics};
 
 use super::files;
@@ -140,7 +141,7 @@ impl MetricsFile {
 
 /// What stands in the file; it must be ours, since it is written over.
 fn earlier(path: &Path) -> Result<String, Failure> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match regular_file::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
         Err(error) if error.kind() == ErrorKind::InvalidData => "not even text".to_owned(),

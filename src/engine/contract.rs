@@ -8,6 +8,11 @@ use super::spec::EngineSpec;
 pub trait Engine: Send {
     /// What it takes and gives.
     fn spec(&self) -> &EngineSpec;
+    /// Whether a batch that failed may be run again at once, and fails in the same words where the batch is the reason.
+    /// Not on a device, whose context an error may have ended.
+    fn repeats(&self) -> bool {
+        false
+    }
     /// The provider that really runs.
     fn provider(&self) -> &str;
     /// Memory for one batch of `capacity` rows and for its outputs.

@@ -80,6 +80,34 @@ pub enum EngineError {
     /// A batch failed.
     #[error("inference failed: {0}")]
     Run(String),
+    /// A batch failed twice in the same words, so that it would fail in every run.
+    #[error(
+        "a batch of {rows} images fails in the same way when it is run again: {why}; it holds {keys}; leave these images \
+         out of the input, or report this with one of them"
+    )]
+    Repeated {
+        /// How many images.
+        rows: usize,
+        /// The first of their keys.
+        keys: String,
+        /// The words of the runtime.
+        why: String,
+    },
+}
+
+/// What ONNX Runtime and the allocator say where there is no memory.
+const NO_MEMORY: [&str; 5] =
+    ["bad_alloc", "bad allocation", "ailed to allocate", "ut of memory", "smaller than requested bytes"];
+
+impl EngineError {
+    /// Whether memory was missing, which there may be later.
+    pub fn is_about_memory(&self) -> bool {
+        match self {
+            EngineError::OutOfMemory { .. } => true,
+            EngineError::Run(why) => NO_MEMORY.iter().any(|words| why.contains(words)),
+            _ => false,
+        }
+    }
 }
 
 impl From<EngineError> for Failure {
@@ -93,7 +121,25 @@ impl From<EngineError> for Failure {
             | EngineError::OutOfMemory { .. } => Exit::Config,
             EngineError::NoDevice(_) => Exit::Unavailable,
             EngineError::Run(_) => Exit::TryAgain,
+            EngineError::Repeated { .. } => Exit::Bug,
         };
         Failure::new(exit, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_memory_is_known_by_the_words_of_the_runtime() {
+        for (words, expected) in [
+            ("Failed to allocate memory for requested buffer of size 4096", true),
+            ("std::bad_alloc", true),
+            ("Available memory of 10 is smaller than requested bytes of 20", true),
+            ("Invalid input shape: {4}", false),
+        ] {
+            assert_eq!(EngineError::Run(words.into()).is_about_memory(), expected, "{words}");
+        }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn find(provider: Provider, typed: Option<&Path>) -> Result<PathBuf, 
     for (path, by) in given {
         let Some(path) = path else { continue };
         let not_there = || RuntimeError::NotThere { path: path.display().to_string(), by };
-        let found = if path.is_dir() { in_folder(&path) } else { path.exists().then(|| path.clone()) };
+        let found = if path.is_dir() { in_folder(&path) } else { path.is_file().then(|| path.clone()) };
         let found = std::path::absolute(found.ok_or_else(not_there)?).map_err(|_| not_there())?;
         return match provider.file() {
             Some(file) if !is_beside(&found, file) => Err(EngineError::Provider {

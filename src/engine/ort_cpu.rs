@@ -147,6 +147,10 @@ impl Engine for OrtCpu {
         &self.spec
     }
 
+    fn repeats(&self) -> bool {
+        true
+    }
+
     fn provider(&self) -> &str {
         "cpu"
     }

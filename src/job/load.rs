@@ -7,6 +7,8 @@ use std::path::Path;
 use toml::Value;
 use toml::de::DeTable;
 
+use crate::regular_file;
+
 use super::error::JobError;
 use super::keys::{KEYS, looks_like_credential, nearest, nearest_table};
 use super::spec::JobSpec;
@@ -36,10 +38,13 @@ impl KeyPlaces {
     }
 }
 
+/// Bytes of a job file.
+const LARGEST: u64 = 16 << 20;
+
 /// Reads a job file, expands variables and applies overrides.
 pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = regular_file::read_given(path, LARGEST).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::NotFound | ErrorKind::IsADirectory => {
                 format!("{error}; `tresnet-batch init IMAGES --model MODEL` writes one")

@@ -9,6 +9,7 @@ use crate::model::{
     LOGITS, Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing, build_onnx,
     default_class_names, load, read_class_file,
 };
+use crate::regular_file;
 
 use super::error::JobError;
 use super::fingerprint::Components;
@@ -77,8 +78,8 @@ impl LoadedModel {
     }
 
     fn read_graph(path: &Path) -> Result<LoadedModel, Failure> {
-        let bytes =
-            std::fs::read(path).map_err(|error| Failure::caused(Exit::Config, "cannot be read", error))?;
+        let bytes = regular_file::read(path)
+            .map_err(|error| Failure::caused(Exit::Config, "cannot be read", error))?;
         let info = OnnxInfo::parse(&bytes)?;
         let model = info.image_model()?;
         let (preprocessing, labels) = match &info.card {

@@ -1,17 +1,17 @@
 //! A model's files as bytes: read up to a cap, and hashed.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
+use crate::regular_file;
 
-/// Reads a whole file, unless it holds more than `limit` bytes; also one that grows meanwhile, or is a device.
+/// Reads a whole file, unless it holds more than `limit` bytes; also one that grows meanwhile.
 pub(super) fn read_capped(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
     let failed = |source| ModelError::Read { path: path.into(), source };
-    let file = File::open(path).map_err(failed)?;
+    let file = regular_file::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     if length > limit {
         return Err(ModelError::TooLarge { path: path.into(), limit });

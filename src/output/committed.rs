@@ -1,7 +1,6 @@
 //! The committed parts of an output: their listing, and what their footers report.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
@@ -11,6 +10,7 @@ use futures::stream::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::PartId;
+use crate::regular_file;
 use crate::store::{Location, ParquetObject};
 
 use super::{Layout, OutputError};
@@ -147,7 +147,7 @@ impl CommittedParts {
 
 /// True where a file does not end as Parquet does: its footer's length and the magic.
 fn is_torn(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+    let mut file = regular_file::open(path)?;
     let size = file.metadata()?.len();
     if size < 12 {
         return Ok(true);

@@ -2,13 +2,12 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 
 use crate::store::{Location, ParquetObject};
 
 use super::{CommittedPart, OutputError};
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, String>> + Send>;
 
 /// Reads parts in plan order. Of the part in hand the encoded columns are held, and one decoded batch.
 pub struct Cursor<'a> {
@@ -56,8 +55,7 @@ impl<'a> Cursor<'a> {
                 return Ok(true);
             }
             if let Some(next) = self.batches.as_mut().and_then(Iterator::next) {
-                let damaged = |error: ArrowError| self.damaged(&error);
-                (self.batch, self.at) = (Some(next.map_err(damaged)?), 0);
+                (self.batch, self.at) = (Some(next.map_err(|why| self.damaged(&why))?), 0);
                 continue;
             }
             (self.batches, self.batch) = (None, None);
@@ -105,9 +103,9 @@ impl<'a> Cursor<'a> {
         self.begun
     }
 
-    fn damaged(&self, error: &ArrowError) -> OutputError {
+    fn damaged(&self, why: &str) -> OutputError {
         let name = self.object.as_ref().map_or_else(String::new, |object| object.name().to_owned());
-        OutputError::Inconsistent { name, why: format!("is damaged: {error}") }
+        OutputError::Inconsistent { name, why: format!("is damaged: {why}") }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use async_channel::Receiver;
 
-use crate::engine::{Engine, EngineError, Outputs, Ready, SlotPool};
+use crate::engine::{Engine, EngineError, Failed, Outputs, Ready, Slot, SlotPool};
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::ids::{AttemptId, PartId};
@@ -41,6 +41,33 @@ struct InFlight {
     part: Option<PartId>,
 }
 
+/// A batch that is no more in flight.
+type Ended = (Slot, Outputs, Result<(), EngineError>);
+
+/// Lets a batch fail where a test says so.
+fn planted(point: &str, ended: Ended) -> Ended {
+    let (slot, outputs, result) = ended;
+    let fault = if failpoints::on(point) {
+        Err(EngineError::Run("a failpoint".into()))
+    } else if failpoints::on("engine.has_no_memory") {
+        Err(EngineError::Run("a failpoint: bad allocation".into()))
+    } else {
+        Ok(())
+    };
+    (slot, outputs, result.and(fault))
+}
+
+/// The first keys of a batch, for a person.
+fn first_keys(rows: &[RowOutcome]) -> String {
+    const SHOWN: usize = 3;
+    let keys = rows.iter().take(SHOWN).map(|row| format!("`{}`", row.sample.key.escape_debug()));
+    let keys = keys.collect::<Vec<_>>().join(", ");
+    match rows.len().saturating_sub(SHOWN) {
+        0 => keys,
+        more => format!("{keys} and {more} more"),
+    }
+}
+
 impl EngineThread {
     /// Starts the thread of one engine of the run; all of them take from the same queue.
     pub fn start(mut self, number: usize) -> Result<JoinHandle<()>, Failure> {
@@ -50,8 +77,11 @@ impl EngineThread {
                 match catch_unwind(AssertUnwindSafe(|| self.work())) {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
+                        let is_repeated = matches!(error, EngineError::Repeated { .. });
                         let mut failure = Failure::from(error);
-                        failure.exit = Exit::TryAgain;
+                        if !is_repeated {
+                            failure.exit = Exit::TryAgain;
+                        }
                         self.shutdown
                             .fail_now(failure.within("the engine stopped; its parts are not committed"));
                     }
@@ -92,44 +122,79 @@ impl EngineThread {
                 };
                 let waited = Instant::now();
                 let Ok(outputs) = self.outputs.recv_blocking() else { return Ok(()) };
-                let rows = ready.rows.len();
                 let began = Instant::now();
                 self.progress.meters.wait_outputs.took(began.duration_since(waited));
                 let lane = self.progress.trace.lane("device");
                 failpoints::reach("engine", "submit");
-                if failpoints::on("engine.fails") {
-                    return Err(EngineError::Run("a failpoint".into()));
-                }
-                if let Err(failed) = self.engine.submit(ready.slot, outputs, rows) {
-                    self.pool.give_back(failed.slot);
-                    self.drain();
-                    return Err(failed.error);
-                }
-                self.progress.meters.engine.since(began);
-                in_flight.push_back(InFlight {
+                let batch = InFlight {
                     attempt: ready.attempt,
                     first_offset: ready.first_offset,
                     rows: ready.rows,
                     began,
                     lane,
                     part: open.part(),
-                });
+                };
+                if let Err(failed) = self.engine.submit(ready.slot, outputs, batch.rows.len()) {
+                    let Failed { slot, outputs, error } = *failed;
+                    self.settle(batch, began, (slot, outputs, Err(error)))?;
+                    continue;
+                }
+                self.progress.meters.engine.since(began);
+                in_flight.push_back(batch);
             }
             let waited = Instant::now();
-            let (Some((slot, outputs, result)), Some(batch)) = (self.engine.finish(), in_flight.pop_front())
-            else {
+            let (Some(ended), Some(batch)) = (self.engine.finish(), in_flight.pop_front()) else {
                 continue;
             };
-            let InFlight { attempt, first_offset, rows, began, lane, part } = batch;
-            self.progress.ran(waited, rows.len());
-            lane.span("infer", began, &batch_facts(part, rows.len()));
-            self.pool.give_back(slot);
-            if let Err(error) = result {
-                self.drain();
-                return Err(error);
-            }
-            self.queue.rows(Done { attempt, first_offset, rows, outputs });
+            self.settle(batch, waited, planted("engine.fails", ended))?;
         }
+    }
+
+    /// Hands on the numbers of a batch that ended, or runs it again where that may tell why it failed.
+    fn settle(&mut self, batch: InFlight, waited: Instant, ended: Ended) -> Result<(), EngineError> {
+        let ended = match ended {
+            (slot, outputs, Err(error)) if self.engine.repeats() && !error.is_about_memory() => {
+                self.again(&batch.rows, slot, outputs, error)?
+            }
+            ended => ended,
+        };
+        let (slot, outputs, result) = ended;
+        let InFlight { attempt, first_offset, rows, began, lane, part } = batch;
+        self.progress.ran(waited, rows.len());
+        lane.span("infer", began, &batch_facts(part, rows.len()));
+        self.pool.give_back(slot);
+        if let Err(error) = result {
+            self.drain();
+            return Err(error);
+        }
+        self.queue.rows(Done { attempt, first_offset, rows, outputs });
+        Ok(())
+    }
+
+    /// Runs a batch once more. One that fails in the same words would do so in every run that resumes the job.
+    fn again(
+        &mut self,
+        rows: &[RowOutcome],
+        slot: Slot,
+        outputs: Outputs,
+        first: EngineError,
+    ) -> Result<Ended, EngineError> {
+        tracing::warn!(rows = rows.len(), error = %first, "a batch failed and is run once more");
+        let ended = match self.engine.submit(slot, outputs, rows.len()) {
+            Ok(()) => {
+                self.engine.finish().ok_or_else(|| EngineError::Run("the engine lost a batch".into()))?
+            }
+            Err(failed) => (failed.slot, failed.outputs, Err(failed.error)),
+        };
+        let (slot, outputs, second) = planted("engine.fails_again", ended);
+        let second = second.map_err(|second| {
+            let why = second.to_string();
+            if why != first.to_string() {
+                return second;
+            }
+            EngineError::Repeated { rows: rows.len(), keys: first_keys(rows), why }
+        });
+        Ok((slot, outputs, second))
     }
 
     fn drain(&mut self) {

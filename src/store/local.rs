@@ -11,6 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 
+use crate::regular_file::{self, NotRegular};
+
 use super::buffers::Buffers;
 use super::entry::Entry;
 use super::{FetchError, StoreError};
@@ -198,15 +200,24 @@ pub(super) fn classify(error: io::Error, path: &Path) -> FetchError {
     }
 }
 
-/// Reads one file whole; the tag is taken from the opened file, so that it belongs to these bytes.
+/// Opens a file that was planned, with or without its tag. What is no regular file was never planned with a tag.
+pub(super) fn open(path: &Path, planned: Option<&str>) -> Result<fs::File, FetchError> {
+    regular_file::open(path).map_err(|error| match planned {
+        _ if !NotRegular::is_cause_of(&error) => classify(error, path),
+        Some(_) => FetchError::Changed,
+        None => FetchError::NotFound,
+    })
+}
+
+/// Reads one opened file whole; the tag is taken from it, so that it belongs to these bytes.
 pub(super) fn read(
+    mut file: fs::File,
     path: &Path,
     planned: Option<&str>,
     limit: u64,
     buffers: &Arc<Buffers>,
 ) -> Result<(Bytes, String), FetchError> {
     let classify = |error: io::Error| classify(error, path);
-    let mut file = fs::File::open(path).map_err(classify)?;
     let found = file.metadata().map_err(classify)?;
     let tag = etag(&found);
     if planned.is_some_and(|planned| planned != tag) {
@@ -274,9 +285,15 @@ mod tests {
         let path = root.path().join("a.jpg");
         fs::write(&path, b"first").unwrap();
         let buffers = Arc::default();
-        let (_, tag) = read(&path, None, 100, &buffers).unwrap();
+        let read =
+            |planned: Option<&str>, limit| read(open(&path, planned)?, &path, planned, limit, &buffers);
+        let (_, tag) = read(None, 100).unwrap();
         fs::write(&path, b"second!").unwrap();
-        assert!(matches!(read(&path, Some(&tag), 100, &buffers), Err(FetchError::Changed)));
-        assert!(matches!(read(&path, None, 3, &buffers), Err(FetchError::TooLarge { size: 7 })));
+        assert!(matches!(read(Some(&tag), 100), Err(FetchError::Changed)));
+        assert!(matches!(read(None, 3), Err(FetchError::TooLarge { size: 7 })));
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(matches!(read(Some(&tag), 100), Err(FetchError::Changed)));
+        assert!(matches!(read(None, 100), Err(FetchError::NotFound)));
     }
 }

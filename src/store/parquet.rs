@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -15,6 +14,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::parquet_depth::check_depth;
+use super::parquet_guard::{Guarded, guard_parquet, guard_parquet_result};
 use super::{FetchError, Location, StoreError};
 
 /// Bytes read from an object's end at first; most footers fit.
@@ -87,10 +88,14 @@ impl ParquetObject {
         let mut tail = TAIL.min(size);
         loop {
             let bytes = piece(location, name, size - tail..size, etag).await?;
-            let mut reader = ParquetMetaDataReader::new();
-            match reader.try_parse_sized(&bytes, size) {
-                Ok(()) => {
-                    let metadata = reader.finish().map_err(|error| damaged(error.to_string()))?;
+            check_depth(&bytes).map_err(|why| damaged(why.to_owned()))?;
+            let parse = || {
+                let mut reader = ParquetMetaDataReader::new();
+                reader.try_parse_sized(&bytes, size)?;
+                reader.finish()
+            };
+            match guard_parquet(parse).map_err(damaged)? {
+                Ok(metadata) => {
                     let (name, etag) = (name.to_owned(), etag.map(str::to_owned));
                     return Ok(ParquetObject { name, size, etag, metadata: Arc::new(metadata) });
                 }
@@ -134,8 +139,9 @@ impl ParquetObject {
 
     /// Its columns as Arrow sees them.
     pub fn schema(&self) -> Result<SchemaRef, ParquetReadError> {
-        let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new());
-        metadata.map(|metadata| metadata.schema().clone()).map_err(|error| self.damaged(error.to_string()))
+        let metadata = || ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new());
+        let metadata = guard_parquet_result(metadata).map_err(|why| self.damaged(why))?;
+        Ok(metadata.schema().clone())
     }
 
     /// The value of a key of the footer.
@@ -151,44 +157,51 @@ impl ParquetObject {
         group: usize,
         columns: Option<&[&str]>,
     ) -> Result<Vec<RecordBatch>, ParquetReadError> {
-        let damaged = |error: ArrowError| self.damaged(error.to_string());
-        self.group_batches(location, group, columns, 8192).await?.collect::<Result<_, _>>().map_err(damaged)
+        let batches = self.group_batches(location, group, columns, 8192).await?;
+        batches.collect::<Result<_, _>>().map_err(|why| self.damaged(why))
     }
 
     /// As [`ParquetObject::read_group`], but decoded batch by batch as they are taken; only the encoded bytes of the
-    /// group are held.
+    /// group are held. An error is what is wrong with the group; no batch follows it.
     pub async fn group_batches(
         &self,
         location: &Location,
         group: usize,
         columns: Option<&[&str]>,
         rows: usize,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + use<>, ParquetReadError> {
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + Send + use<>, ParquetReadError> {
         if group >= self.groups() {
             return Err(self.damaged(format!("row group {group} is not among its {}", self.groups())));
         }
-        let descriptor = self.metadata.file_metadata().schema_descr_ptr();
-        let mask = match columns {
-            Some(names) => ProjectionMask::columns(&descriptor, names.iter().copied()),
-            None => ProjectionMask::all(),
+        let wanted = || {
+            let descriptor = self.metadata.file_metadata().schema_descr_ptr();
+            let mask = match columns {
+                Some(names) => ProjectionMask::columns(&descriptor, names.iter().copied()),
+                None => ProjectionMask::all(),
+            };
+            let chunks = self.metadata.row_group(group).columns().iter().enumerate();
+            let ranges = chunks
+                .filter(|(leaf, _)| mask.leaf_included(*leaf))
+                .map(|(_, chunk)| range_of(chunk, self.size).ok_or("a column lies outside of the file"));
+            let ranges = ranges.collect::<Result<Vec<_>, _>>()?;
+            Ok::<_, &str>((mask, ranges))
         };
-        let chunks = self.metadata.row_group(group).columns().iter().enumerate();
-        let wanted = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, chunk)| {
-            range_of(chunk, self.size).ok_or_else(|| self.damaged("a column lies outside of the file".into()))
-        });
+        let (mask, ranges) = guard_parquet_result(wanted).map_err(|why| self.damaged(why))?;
         let mut pieces = Vec::new();
-        for range in coalesce(wanted.collect::<Result<_, _>>()?) {
+        for range in coalesce(ranges) {
             let start = range.start;
             pieces.push((start, piece(location, &self.name, range, self.etag.as_deref()).await?));
         }
-        let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())
-            .map_err(|error| self.damaged(error.to_string()))?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(Pieces { size: self.size, pieces }, metadata)
-            .with_projection(mask)
-            .with_row_groups(vec![group])
-            .with_batch_size(rows)
-            .build()
-            .map_err(|error| self.damaged(error.to_string()))
+        let build = || {
+            let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())?;
+            ParquetRecordBatchReaderBuilder::new_with_metadata(Pieces { size: self.size, pieces }, metadata)
+                .with_projection(mask)
+                .with_row_groups(vec![group])
+                .with_batch_size(rows)
+                .build()
+        };
+        let reader = guard_parquet_result(build).map_err(|why| self.damaged(why))?;
+        Ok(Guarded(Some(reader)))
     }
 
     fn damaged(&self, why: String) -> ParquetReadError {

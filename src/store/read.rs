@@ -126,6 +126,7 @@ impl Location {
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
+        self.refuse_special(name).await?;
         self.retry(|| {
             self.in_time(&what, 0, async {
                 let classify = |error| StoreError::from_store(error, what.clone(), false);
@@ -153,6 +154,7 @@ impl Location {
     pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
+        self.refuse_special(name).await?;
         self.retry(|| {
             self.in_time(&what, range.end - range.start, async {
                 let bytes = self
@@ -174,6 +176,7 @@ impl Location {
     pub async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let path = self.path(name)?;
         let what = format!("looking for `{}/{name}`", self.uri);
+        self.refuse_special(name).await?;
         self.retry(|| {
             self.in_time(&what, 0, async {
                 match self.store.head(&path).await {

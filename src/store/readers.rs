@@ -2,8 +2,9 @@
 //! that lies in the page cache; more of them as soon as the disk makes them wait.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,15 +23,17 @@ const WAITING: usize = 16;
 type Read = Result<(Bytes, String), FetchError>;
 
 /// Reads whole files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Readers {
-    state: Mutex<State>,
+    /// [`local::open`]; a test has another that hangs.
+    open: fn(&Path, Option<&str>) -> Result<File, FetchError>,
+    state: Mutex<State<ReadRequest>>,
     buffers: Arc<Buffers>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    waiting: VecDeque<ReadRequest>,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct State<R> {
+    waiting: VecDeque<R>,
     /// Threads that read, or are about to.
     readers: usize,
 }
@@ -41,6 +44,12 @@ struct ReadRequest {
     tag: Option<String>,
     limit: u64,
     answer: oneshot::Sender<Read>,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        Readers { open: local::open, state: Mutex::default(), buffers: Arc::default() }
+    }
 }
 
 impl Readers {
@@ -60,7 +69,7 @@ impl Readers {
         answered.await.map_err(|_| gone())?
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<ReadRequest>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,7 +84,10 @@ impl Readers {
                 continue;
             }
             let began = Instant::now();
-            let read = || local::read(&path, tag.as_deref(), limit, &self.buffers);
+            let read = || {
+                let file = (self.open)(&path, tag.as_deref())?;
+                local::read(file, &path, tag.as_deref(), limit, &self.buffers)
+            };
             let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
                 let what = format!("reading `{}`", path.display());
                 Err(StoreError::local(what, "it panicked").into())
@@ -90,16 +102,25 @@ impl Readers {
 
     /// The next file for a reader; one that gets none is not counted any more.
     fn next(&self) -> Option<ReadRequest> {
-        let mut state = self.state();
-        let next = state.waiting.pop_front();
-        if next.is_none() {
-            state.readers -= 1;
-        }
-        next
+        self.state().next()
     }
 }
 
-impl State {
+impl<R> Default for State<R> {
+    fn default() -> Self {
+        State { waiting: VecDeque::new(), readers: 0 }
+    }
+}
+
+impl<R> State<R> {
+    fn next(&mut self) -> Option<R> {
+        let next = self.waiting.pop_front();
+        if next.is_none() {
+            self.readers -= 1;
+        }
+        next
+    }
+
     /// Counts one more reader in where none reads, or more files wait than `waiting` for each.
     fn begins(&mut self, waiting: usize) -> bool {
         let begins = self.readers == 0 || self.waiting.len() > waiting * self.readers;
@@ -112,6 +133,7 @@ impl State {
 mod tests {
     use super::*;
     use futures::future::join_all;
+    use std::collections::HashSet;
 
     fn files(many: usize) -> (tempfile::TempDir, Vec<PathBuf>) {
         let root = tempfile::tempdir().unwrap();
@@ -120,9 +142,56 @@ mod tests {
         (root, paths)
     }
 
-    async fn is_read(readers: &Arc<Readers>, path: &std::path::Path) -> bool {
+    async fn is_read(readers: &Arc<Readers>, path: &Path) -> bool {
         let read = readers.read(path.to_owned(), None, 1000).await;
         matches!(read, Ok((bytes, _)) if bytes == path.to_str().unwrap())
+    }
+
+    /// Everything that askers and readers share, between two of the sections that hold the lock.
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Moment {
+        state: State<()>,
+        /// Askers that have not asked, readers that read a file, and readers that come for one.
+        askers: usize,
+        reading: usize,
+        coming: usize,
+    }
+
+    fn follow(moment: Moment, seen: &mut HashSet<Moment>) {
+        if !seen.insert(moment.clone()) {
+            return;
+        }
+        let Moment { ref state, askers, reading, coming } = moment;
+        assert_eq!(state.readers, reading + coming, "the count of readers is theirs");
+        assert!(
+            askers + reading + coming > 0 || state.waiting.is_empty(),
+            "a file waits and no reader comes"
+        );
+        if askers > 0 {
+            let mut next = Moment { askers: askers - 1, ..moment.clone() };
+            next.state.waiting.push_back(());
+            next.coming += usize::from(next.state.begins(2));
+            follow(next, seen);
+        }
+        if coming > 0 {
+            let mut next = Moment { coming: coming - 1, ..moment.clone() };
+            next.reading += usize::from(next.state.next().is_some());
+            follow(next, seen);
+        }
+        if reading > 0 {
+            for slow in [false, true] {
+                let mut next = Moment { reading: reading - 1, coming: coming + 1, ..moment.clone() };
+                next.coming += usize::from(slow && next.state.begins(0));
+                follow(next, seen);
+            }
+        }
+    }
+
+    #[test]
+    fn in_no_order_of_asking_and_reading_is_a_file_left_without_a_reader() {
+        let mut seen = HashSet::new();
+        follow(Moment { state: State::default(), askers: 8, reading: 0, coming: 0 }, &mut seen);
+        assert!(seen.len() > 100, "{} moments", seen.len());
     }
 
     #[tokio::test]
@@ -144,7 +213,8 @@ mod tests {
         let (root, paths) = files(WAITING + 1);
         let pipe = root.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let readers: Arc<Readers> = Arc::default();
+        let hanging = |path: &Path, _: Option<&str>| File::open(path).map_err(|_| FetchError::NotFound);
+        let readers = Arc::new(Readers { open: hanging, ..Readers::default() });
         let mut hangs = Box::pin(readers.read(pipe.clone(), None, 1000));
         assert!(futures::poll!(&mut hangs).is_pending());
         let read = join_all(paths.iter().map(|path| is_read(&readers, path))).await;

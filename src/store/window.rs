@@ -1,7 +1,6 @@
 //! Pieces of large objects, each held against the tag that was planned, so that no two of them come from
 //! different versions of an object.
 
-use std::fs;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -111,7 +110,7 @@ impl Location {
 
 fn local_window(path: &Path, range: Range<u64>, planned: Option<&str>) -> Result<Window, FetchError> {
     let classify = |error: io::Error| local::classify(error, path);
-    let file = fs::File::open(path).map_err(classify)?;
+    let file = local::open(path, planned)?;
     let found = file.metadata().map_err(classify)?;
     let (size, etag) = (found.len(), local::etag(&found));
     if planned.is_some_and(|planned| planned != etag) {
@@ -130,6 +129,7 @@ fn local_window(path: &Path, range: Range<u64>, planned: Option<&str>) -> Result
 mod tests {
     use super::*;
     use crate::store::Role;
+    use std::fs;
 
     #[tokio::test]
     async fn windows_are_pieces_of_one_version_of_a_file() {

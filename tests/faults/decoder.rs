@@ -63,6 +63,15 @@ fn a_panic_is_a_row_with_isolation_and_without() {
 }
 
 #[test]
+fn panics_below_libjpeg_change_no_row() {
+    let job = Job::on(&STRUCK.0).env("FAILPOINTS", "jpeg.mcu=1%panic;jpeg.define=2%panic");
+    let summary = job.run().exits(0);
+    assert!(summary["errors_by_kind"].get("decoder_panic").is_none(), "{summary}");
+    let path = |job: &Job| job.output().to_str().unwrap().to_owned();
+    ask_python("rows.py", &["same", &path(&job), &path(&STRUCK.1)]);
+}
+
+#[test]
 fn a_panic_is_a_line_of_json_with_the_runs_id_in_the_run_and_in_a_decode_process() {
     for apart in [&[][..], &["--isolate"]] {
         let job = planted("decode.panic=return(WORD)");

@@ -8,7 +8,9 @@
 mod decoder;
 mod held;
 mod interrupted;
+mod jpeg;
 mod model;
+mod parquet;
 mod steps;
 #[path = "../integration/support/mod.rs"]
 mod support;

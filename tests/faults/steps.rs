@@ -53,9 +53,37 @@ fn wait_status(command: &mut std::process::Command) -> std::process::ExitStatus 
 }
 
 #[test]
-fn row_23_an_engine_that_fails_is_75_and_its_part_is_not_committed() {
+fn row_23_a_batch_that_fails_once_is_run_again_and_changes_no_row() {
+    let whole = Job::own();
+    whole.run().exits(0);
     let job = Job::own();
-    let failed = ended(&mut with(&job, "run", "engine.fails=9*off->return"));
+    ended(&mut with(&job, "run", "engine.fails=3*off->2*return")).exits(0);
+    let path = |job: &Job| job.output().to_str().unwrap().to_owned();
+    ask_python("rows.py", &["same", &path(&job), &path(&whole)]);
+}
+
+#[test]
+fn row_23_a_batch_that_fails_twice_in_the_same_words_is_70_and_named() {
+    let job = Job::own();
+    let faults = "engine.fails=9*off->return;engine.fails_again=return";
+    let failed = ended(&mut with(&job, "run", faults));
+    failed.fails(70, &["a batch of 4 images fails in the same way", "a failpoint", "and 1 more"]);
+    let stood = parts(&job.output()).len();
+    assert!(stood < 12, "{stood} parts stand");
+    job.run().exits(0);
+    verify(&job);
+}
+
+#[test]
+fn row_23_a_batch_that_fails_in_other_words_the_second_time_is_75() {
+    let faults = "engine.fails=9*off->return;engine.has_no_memory=9*off->return";
+    ended(&mut with(&Job::own(), "run", faults)).fails(75, &["bad allocation"]);
+}
+
+#[test]
+fn row_23_an_engine_without_memory_is_75_and_its_part_is_not_committed() {
+    let job = Job::own();
+    let failed = ended(&mut with(&job, "run", "engine.has_no_memory=9*off->return"));
     failed.fails(75, &["the engine stopped", "not committed"]);
     let stood = parts(&job.output()).len();
     assert!(stood < 12, "{stood} parts stand");

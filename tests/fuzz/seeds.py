@@ -1,6 +1,7 @@
 """Writes tests/fuzz/seeds: small inputs of every variety that a target knows. `python tests/fuzz/seeds.py`"""
 
 import io
+import json
 import shutil
 import struct
 import sys
@@ -8,6 +9,8 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "reference"))
@@ -195,9 +198,44 @@ def tar():
     yield "cut.tar", b"\2\xff" + tar_file(sample)[:1500]
 
 
+# ---- parquet: options, then a file; its ends are mended by the target
+
+
+def parquet_file(columns, features=None, **options):
+    table = pa.table(columns)
+    if features:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    out = io.BytesIO()
+    pq.write_table(table, out, store_schema=False, write_statistics=False, **options)
+    return out.getvalue()
+
+
+def parquet():
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    images = pa.array([{"bytes": b"image", "path": "a.jpg"}, None, {"bytes": None, "path": "b"}, {"bytes": b"", "path": None}], kind)
+    camera = ["x", None, "x", "y"]
+    labels = pa.array([0, -1, None, 6])
+    yield "numbers.parquet", b"\0" + parquet_file({"image": images, "label": labels}, compression="none")
+    named = {"label": {"names": ["a", "b"], "_type": "ClassLabel"}}
+    yield "classes.parquet", b"\0" + parquet_file({"image": images, "label": pa.array([0, 1, -1, 2])}, named, compression="none")
+    lists = pa.array([[1, 2], [], None, [6]])
+    yield "sets.parquet", b"\4" + parquet_file({"image": images, "targets": lists}, compression="none", row_group_size=2)
+    texts = pa.array(["1", "x", None, "6"]).dictionary_encode()
+    more = pa.array([1, 2, 3, None], pa.int64())
+    columns = {"camera": camera, "more": more, "image": images, "labels": texts}
+    yield "carried.parquet", b"\x18" + parquet_file(columns, compression="zstd")
+    yield "snappy.parquet", b"\x0a" + parquet_file(columns, compression="snappy", data_page_version="2.0")
+    yield "delta.parquet", b"\2" + parquet_file(
+        {"image": images, "camera": camera}, compression="none", use_dictionary=False,
+        column_encoding={"image.bytes": "DELTA_LENGTH_BYTE_ARRAY", "image.path": "DELTA_BYTE_ARRAY", "camera": "PLAIN"},
+    )  # fmt: skip
+    large = pa.array([{"bytes": b"image"}, {"bytes": b"y" * 1001}], pa.struct([("bytes", pa.large_binary())]))
+    yield "large.parquet", b"\2" + parquet_file({"x": large, "y": pa.array([1.5, 2.5])}, compression="none", write_page_index=True)
+
+
 def main():
     shutil.rmtree(HERE / "seeds", ignore_errors=True)
-    for target in (decode, pickle, job_toml, tar):
+    for target in (decode, pickle, job_toml, tar, parquet):
         folder = HERE / "seeds" / target.__name__
         folder.mkdir(parents=True)
         total = 0

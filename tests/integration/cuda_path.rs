@@ -57,6 +57,15 @@ fn batches(work: &[Call]) -> Vec<(&[Call], &Call)> {
 }
 
 #[test]
+fn the_cuda_engine_keeps_the_contract_of_all_engines() {
+    let Some(folder) = folder() else { return };
+    for lanes in [1, 2] {
+        let Ran { report, .. } = run(&folder, &json!({"contract": true, "lanes": lanes}), "");
+        assert_eq!(report, json!({"depth": lanes, "repeats": false}), "{report}");
+    }
+}
+
+#[test]
 fn a_batch_is_one_copy_in_one_graph_and_one_copy_out_on_three_streams() {
     let Some(folder) = folder() else { return };
     let Ran { report, trace } = run(&folder, &json!({}), "");

@@ -5,9 +5,11 @@ mod again;
 mod damage;
 mod globs;
 mod manifest;
+mod mutants;
 mod packages;
 mod pages;
 mod photographs;
+mod special_files;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

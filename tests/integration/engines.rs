@@ -1,4 +1,5 @@
-//! What every engine keeps to, whatever computes: the contract of `engine::Engine`.
+//! What every engine keeps to, whatever computes: the contract of `engine::Engine`. The CUDA engine keeps it in
+//! `cuda_path`, on the recording libraries.
 
 use tresnet_batch::engine::{
     Engine, EngineSpec, GraphNames, NoiseEngine, OrtCpu, OrtOptions, Outputs, Runtime, Slot,
@@ -17,28 +18,34 @@ fn refuses(engine: &mut dyn Engine, slot: Slot, outputs: Outputs, rows: usize, w
     assert_eq!(failed.slot.capacity(), capacity);
 }
 
-fn keeps_the_contract(engine: &mut dyn Engine) {
+pub fn keeps_the_contract(engine: &mut dyn Engine) {
     let spec = engine.spec().clone();
     assert!(engine.finish().is_none(), "nothing is in flight");
     let mut batch = |rows| engine.allocate(rows).unwrap();
-    let [(small, small_outputs), (slot, outputs), (again, again_outputs)] = [batch(2), batch(4), batch(4)];
-    let (third, _) = batch(4);
+    let [(small, small_outputs), (third, outputs)] = [batch(2), batch(4)];
+    let batches: Vec<(Slot, Outputs)> = (0..spec.depth).map(|_| batch(4)).collect();
+    let (again, again_outputs) = batch(4);
     let narrow = Slot::on_heap(&EngineSpec { width: spec.width - 1, ..spec.clone() }, 4);
     refuses(engine, small, small_outputs.clone(), 3, "3 rows of a slot of 2");
     refuses(engine, third, small_outputs.clone(), 4, "no room for the outputs of 4 rows");
-    refuses(engine, narrow, outputs.clone(), 4, "bytes for an input of");
+    refuses(engine, narrow, outputs, 4, "bytes for an input of");
     let (empty, empty_outputs) = engine.allocate(4).unwrap();
     refuses(engine, empty, empty_outputs, 0, "0 rows");
     assert!(engine.finish().is_none(), "a refused batch is not in flight");
-    engine.submit(slot, outputs, 4).unwrap();
-    if spec.depth == 1 {
-        refuses(engine, again, again_outputs, 4, "in flight already");
+    for (slot, outputs) in batches {
+        engine.submit(slot, outputs, 4).unwrap();
     }
-    let (slot, outputs, result) = engine.finish().unwrap();
-    result.unwrap();
-    assert_eq!((slot.capacity(), outputs.logits.len()), (4, 4 * spec.classes));
-    assert!(outputs.logits.iter().all(|value| value.is_finite()));
+    refuses(engine, again, again_outputs, 4, "in flight already");
+    for _ in 0..spec.depth {
+        let (slot, outputs, result) = engine.finish().unwrap();
+        result.unwrap();
+        assert_eq!((slot.capacity(), outputs.logits.len()), (4, 4 * spec.classes));
+        assert!(outputs.logits.iter().all(|value| value.is_finite()));
+    }
     assert!(engine.finish().is_none());
+    if engine.repeats() {
+        assert_eq!(spec.depth, 1, "what is run again must be all that is in flight");
+    }
 }
 
 #[test]

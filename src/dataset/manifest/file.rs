@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::dataset::{CarriedColumn, DatasetError};
+use crate::regular_file::{self, NotRegular};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, Role, Window};
 
 use super::kind::{KEY_COLUMNS, Kind, TARGET_COLUMNS};
@@ -39,6 +40,15 @@ impl Manifest {
         };
         let location = Location::open(folder, Role::Input)?;
         let uri = format!("{}/{name}", location.uri().trim_end_matches('/'));
+        if let Some(folder) = location.local_path()
+            && let Err(error) = regular_file::check(&folder.join(name))
+            && NotRegular::is_cause_of(&error)
+        {
+            return Err(DatasetError::Manifest {
+                uri,
+                why: format!("{error}: a job reads it several times"),
+            });
+        }
         let Some(found) = location.stat(name).await? else { return Err(DatasetError::Missing { uri }) };
         let mut manifest = Manifest {
             name: name.to_owned(),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::plan::{LeftOut, LeftOutCounter, PlanPosition, PlanRow, PlanShape, PlanSource};
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
-use crate::store::{Location, Uri};
+use crate::store::{Location, Uri, guard_parquet_result};
 
 use super::file::{Manifest, Places, Records};
 use super::kind::Kind;
@@ -123,7 +123,7 @@ impl Walk<'_> {
                 let columns: Vec<&str> = wanted.map(|place| places.all[*place].as_str()).collect();
                 let mut rows = Vec::new();
                 for batch in manifest.group(object, self.group, &columns).await? {
-                    let found = from_batch(&batch, places, &self.source.carried);
+                    let found = guard_parquet_result(|| from_batch(&batch, places, &self.source.carried));
                     rows.extend(
                         found.map_err(|why| manifest.wrong(format!("row group {}: {why}", self.group)))?,
                     );

@@ -3,33 +3,16 @@
 
 use std::time::Instant;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type};
 use futures::future::BoxFuture;
 
-use crate::dataset::carried::{self, CarriedColumn};
 use crate::dataset::intake::{Arrival, Intake};
 use crate::dataset::plan::{Part, PlanRow, RowGroup};
 use crate::dataset::probe::InputProbe;
-use crate::dataset::{Dataset, DatasetError, PartEnd, ReadError, Truth};
-use crate::sample::{ErrorKind, RowError, Sample, Target};
+use crate::dataset::{Dataset, DatasetError, PartEnd, ReadError};
+use crate::sample::{ErrorKind, RowError, Sample};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, escaped};
 
-use super::columns::{Columns, FEATURES, Labels};
-
-/// Images decoded from Parquet at a time.
-const BATCH: usize = 16;
-
-/// What a reader of Parquet files needs to know of the job.
-#[derive(Debug, Clone)]
-pub struct ParquetOptions {
-    /// The largest image.
-    pub max_encoded_bytes: u64,
-    /// Where targets come from, if from anywhere.
-    pub targets: Option<Truth>,
-    /// What is carried.
-    pub carried: Vec<CarriedColumn>,
-}
+use super::images::{BATCH, Images, ParquetImage, ParquetOptions};
 
 /// The reading side of Parquet files whose plan stands.
 pub struct ParquetDataset {
@@ -108,122 +91,31 @@ impl ParquetDataset {
             Err(error) => return Err(self.fault(key, error, since).await),
         };
         self.probe.record_read(key, 1);
-        let schema = object.schema().map_err(corrupt)?;
-        let names = self.options.targets.as_ref().and_then(Truth::beside);
-        let columns = Columns::find(&schema, names.is_some(), &self.options.carried);
-        let columns = columns.map_err(corrupt)?;
-        let labels = match (names, &columns.target) {
-            (Some(names), Some(target)) => {
-                Some(Labels::of(object.value(FEATURES), target, names).map_err(corrupt)?)
-            }
-            _ => None,
-        };
+        let images = Images::of(&object, &self.options).map_err(corrupt)?;
         let index = reading.group.index as usize;
         if index >= object.groups() {
             return Err(corrupt("it has fewer row groups than were planned"));
         }
-        let wanted = columns.wanted(&self.options.carried);
+        let wanted = images.wanted();
         let batches = match object.group_batches(&self.input, index, Some(&wanted), BATCH).await {
             Ok(batches) => batches,
             Err(error) => return Err(self.fault(key, error, since).await),
         };
         for batch in batches {
             let batch = batch.map_err(corrupt)?;
-            self.batch(reading, &batch, &columns, labels.as_ref()).await?;
+            let found = images.batch(&batch).map_err(corrupt)?;
+            let left = (reading.group.rows - reading.rows) as usize;
+            for row in 0..found.rows.min(left) {
+                let ParquetImage { bytes, size, target, carried } = found.row(row).map_err(corrupt)?;
+                let sample = Sample { size, target, carried, ..reading.sample() };
+                reading.row(sample, bytes).await?;
+            }
             if reading.rows == reading.group.rows {
                 return Ok(());
             }
         }
         Err(corrupt("its row group has fewer rows than were planned"))
     }
-
-    async fn batch(
-        &self,
-        reading: &mut Reading<'_>,
-        batch: &RecordBatch,
-        columns: &Columns,
-        labels: Option<&Labels>,
-    ) -> Result<(), Fault> {
-        let column =
-            |name: &str| batch.column_by_name(name).ok_or_else(|| corrupt(format!("no column `{name}`")));
-        let image = column(&columns.image)?.as_struct();
-        let bytes = image.column_by_name("bytes").ok_or_else(|| corrupt("no `bytes` in its images"))?;
-        let bytes = carried::cast(bytes, &DataType::LargeBinary).map_err(corrupt)?;
-        let bytes = bytes.as_binary::<i64>();
-        let target = columns.target.as_deref().map(column).transpose()?;
-        let target = match target {
-            Some(column) if matches!(column.data_type(), DataType::List(_) | DataType::LargeList(_)) => {
-                Some(Labelled::Lists(carried::lists(column).map_err(corrupt)?))
-            }
-            Some(column) if column.data_type().is_integer() => {
-                Some(Labelled::Numbers(carried::cast(column, &DataType::Int64).map_err(corrupt)?))
-            }
-            Some(column) => Some(Labelled::Texts(carried::cast(column, &DataType::Utf8).map_err(corrupt)?)),
-            None => None,
-        };
-        let paths = match image.column_by_name("path") {
-            Some(paths) => Some(carried::cast(paths, &DataType::Utf8).map_err(corrupt)?),
-            None => None,
-        };
-        let mut values: Vec<ArrayRef> = Vec::new();
-        for wanted in &self.options.carried {
-            values.push(carried::cast(column(&wanted.name)?, wanted.kind()).map_err(corrupt)?);
-        }
-        let left = (reading.group.rows - reading.rows) as usize;
-        for row in 0..batch.num_rows().min(left) {
-            let mut sample = reading.sample();
-            let values = values.iter().map(|column| carried::value(column, row));
-            sample.carried = values.collect::<Option<_>>().unwrap_or_default();
-            let described = match (&self.options.targets, &paths) {
-                (Some(truth @ Truth::Named(_)), Some(paths))
-                    if image.is_valid(row) && paths.is_valid(row) =>
-                {
-                    sample.target = truth.named(paths.as_string::<i32>().value(row));
-                    Ok(())
-                }
-                _ => label(target.as_ref(), row, labels).map(|target| sample.target = target),
-            };
-            let bytes = if image.is_null(row) || bytes.is_null(row) {
-                let why = "its bytes are not in the file, only a path at best";
-                Err(RowError::new(ErrorKind::Unsupported, why))
-            } else {
-                let bytes = bytes.value(row);
-                sample.size = Some(bytes.len() as u64);
-                let most = self.options.max_encoded_bytes;
-                if bytes.len() as u64 > most {
-                    let size = bytes.len();
-                    let why = format!("{size} bytes are more than `limits.max_encoded_bytes` = {most}");
-                    Err(RowError::new(ErrorKind::Limit, why))
-                } else {
-                    described.map(|()| bytes.to_vec())
-                }
-            };
-            reading.row(sample, bytes).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The column of labels, as it is read.
-enum Labelled {
-    Numbers(ArrayRef),
-    Texts(ArrayRef),
-    /// Each list as its JSON.
-    Lists(ArrayRef),
-}
-
-fn label(column: Option<&Labelled>, row: usize, labels: Option<&Labels>) -> Result<Option<Target>, RowError> {
-    let (Some(column), Some(labels)) = (column, labels) else { return Ok(None) };
-    let (Labelled::Numbers(array) | Labelled::Texts(array) | Labelled::Lists(array)) = column;
-    if array.is_null(row) {
-        return Ok(None);
-    }
-    let target = match column {
-        Labelled::Numbers(numbers) => labels.target_of_number(numbers.as_primitive::<Int64Type>().value(row)),
-        Labelled::Texts(texts) => labels.target_of_text(texts.as_string::<i32>().value(row)),
-        Labelled::Lists(lists) => labels.target_of_list(lists.as_string::<i32>().value(row)),
-    };
-    target.map_err(|why| RowError::new(ErrorKind::Corrupt, format!("its label: {why}")))
 }
 
 impl Reading<'_> {

@@ -5,8 +5,10 @@
 
 mod columns;
 mod dataset;
+mod images;
 mod source;
 
 pub use columns::Labels;
-pub use dataset::{ParquetDataset, ParquetOptions};
+pub use dataset::ParquetDataset;
+pub use images::{ParquetImage, ParquetOptions, scan};
 pub use source::ParquetSource;

@@ -4,6 +4,7 @@
  * The place in the file is handed over between two MCUs, in libjpeg's own terms: bytes read, bits of them that are
  * left, last DC coefficients. Where the other decoder meets something unusual, it goes back to the start of the MCU and
  * libjpeg decodes from there to the end as if it had never been asked; at a restart marker libjpeg decodes one MCU.
+ * The same is done where the other decoder panics: no panic crosses a function of C.
  *
  * libjpeg keeps its place in structures that its headers do not show. They are written down here as the pinned version
  * has them (jdhuff.c, jpegint.h).
@@ -50,12 +51,12 @@ struct position {
     int32_t dc[MAX_COMPS_IN_SCAN];
 };
 
-/* In entropy.rs. */
-void tresnet_scan_begin(struct tresnet_scan *scan, const struct member *members, size_t count);
-void tresnet_scan_define(struct tresnet_scan *scan, int ac, size_t number, const unsigned char *counts,
-                         const unsigned char *symbols);
-void tresnet_scan_take_over(struct tresnet_scan *scan, const struct position *position);
-void tresnet_scan_hand_back(const struct tresnet_scan *scan, struct position *position);
+/* In entropy.rs. All return 0 where they panicked. */
+int tresnet_scan_begin(struct tresnet_scan *scan, const struct member *members, size_t count);
+int tresnet_scan_define(struct tresnet_scan *scan, int ac, size_t number, const unsigned char *counts,
+                        const unsigned char *symbols);
+int tresnet_scan_take_over(struct tresnet_scan *scan, const struct position *position);
+int tresnet_scan_hand_back(const struct tresnet_scan *scan, struct position *position);
 int tresnet_scan_mcu(struct tresnet_scan *scan, const unsigned char *input, size_t length, int wanted, JBLOCK *blocks,
                      size_t count);
 
@@ -70,8 +71,8 @@ static void take_over(struct tresnet_entropy *entropy, j_decompress_ptr info) {
     position.bits = decoder->bits.get_buffer;
     position.left = (uint32_t)decoder->bits.bits_left;
     for (i = 0; i < info->comps_in_scan; i++) position.dc[i] = decoder->last_dc[i];
-    tresnet_scan_take_over(entropy->scan, &position);
-    entropy->in_charge = 1;
+    entropy->in_charge = tresnet_scan_take_over(entropy->scan, &position);
+    entropy->retired = !entropy->in_charge;
 }
 
 static void hand_back(struct tresnet_entropy *entropy, j_decompress_ptr info) {
@@ -79,7 +80,7 @@ static void hand_back(struct tresnet_entropy *entropy, j_decompress_ptr info) {
     struct position position;
     int i;
 
-    tresnet_scan_hand_back(entropy->scan, &position);
+    if (!tresnet_scan_hand_back(entropy->scan, &position)) tresnet_jpeg_panicked(info);
     info->src->next_input_byte += position.read;
     info->src->bytes_in_buffer -= position.read;
     decoder->bits.get_buffer = (size_t)position.bits;
@@ -115,8 +116,8 @@ static boolean decode_mcu(j_decompress_ptr info, JBLOCKROW *blocks) {
 }
 
 /* libjpeg has checked the tables: no code is longer than 16 bits, and there are at most 256. */
-static void define(struct tresnet_scan *scan, int ac, int number, const JHUFF_TBL *table) {
-    tresnet_scan_define(scan, ac, (size_t)number, table->bits, table->huffval);
+static int define(struct tresnet_scan *scan, int ac, int number, const JHUFF_TBL *table) {
+    return tresnet_scan_define(scan, ac, (size_t)number, table->bits, table->huffval);
 }
 
 void tresnet_entropy_install(struct tresnet_entropy *entropy, j_decompress_ptr info, struct tresnet_scan *scan,
@@ -130,8 +131,8 @@ void tresnet_entropy_install(struct tresnet_entropy *entropy, j_decompress_ptr i
     for (i = 0; i < info->comps_in_scan; i++) {
         const jpeg_component_info *component = info->cur_comp_info[i];
         if (!component->component_needed) return;
-        define(scan, 0, component->dc_tbl_no, info->dc_huff_tbl_ptrs[component->dc_tbl_no]);
-        define(scan, 1, component->ac_tbl_no, info->ac_huff_tbl_ptrs[component->ac_tbl_no]);
+        if (!define(scan, 0, component->dc_tbl_no, info->dc_huff_tbl_ptrs[component->dc_tbl_no])) return;
+        if (!define(scan, 1, component->ac_tbl_no, info->ac_huff_tbl_ptrs[component->ac_tbl_no])) return;
         if (component->DCT_scaled_size > 1) entropy->wanted = WANTED_ALL;
     }
     for (i = 0; i < info->blocks_in_MCU; i++) {
@@ -140,7 +141,7 @@ void tresnet_entropy_install(struct tresnet_entropy *entropy, j_decompress_ptr i
         members[i].dc = (unsigned char)component->dc_tbl_no;
         members[i].ac = (unsigned char)component->ac_tbl_no;
     }
-    tresnet_scan_begin(scan, members, (size_t)info->blocks_in_MCU);
+    if (!tresnet_scan_begin(scan, members, (size_t)info->blocks_in_MCU)) return;
     entropy->scan = scan;
     /* the MCUs of a lone component are its blocks, of which a column of libjpeg's may have several */
     entropy->last = info->MCUs_per_row - 1;

@@ -24,6 +24,9 @@ struct tresnet_entropy {
 /* Of the image in hand: the shim's business. */
 struct tresnet_entropy *tresnet_jpeg_entropy(j_decompress_ptr info);
 
+/* Gives the image up, and does not return: the other decoder panicked and the place in the file is lost. */
+void tresnet_jpeg_panicked(j_decompress_ptr info);
+
 /*
  * After `jpeg_start_decompress` of an image whose only scan is shown whole. `left` and `width` are the columns that
  * `jpeg_crop_scanline` has left.

@@ -262,6 +262,8 @@ impl<'a> Image<'a> {
             3 => Err(Error::limit("scans", u64::from(self.max_scans) + 1, u64::from(self.max_scans))),
             4 => Err(Error::corrupt("libjpeg found no memory for it")),
             5 => Err(Error::unsupported(format!("a JPEG of a kind that is not read: {}", self.message()))),
+            // one that was caught before it reached C: it is the caller's to catch, as any decoder's
+            6 => panic!("the decoder of a JPEG's scan panicked"),
             _ => Err(Error::corrupt(self.message())),
         }
     }

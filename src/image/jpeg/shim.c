@@ -25,7 +25,8 @@ enum {
     STATUS_ERROR = 2,
     STATUS_SCANS = 3,
     STATUS_MEMORY = 4,
-    STATUS_UNSUPPORTED = 5
+    STATUS_UNSUPPORTED = 5,
+    STATUS_PANIC = 6
 };
 
 /* Pillow's ImageFile.MAXBLOCK. */
@@ -57,6 +58,12 @@ struct tresnet_jpeg_header {
 static struct tresnet_jpeg *owner(j_common_ptr info) { return info->client_data; }
 
 struct tresnet_entropy *tresnet_jpeg_entropy(j_decompress_ptr info) { return &owner((j_common_ptr)info)->entropy; }
+
+void tresnet_jpeg_panicked(j_decompress_ptr info) {
+    struct tresnet_jpeg *jpeg = owner((j_common_ptr)info);
+    jpeg->status = STATUS_PANIC;
+    longjmp(jpeg->escape, 1);
+}
 
 static int status_of(int error) {
     switch (error) {

@@ -17,6 +17,7 @@ use tresnet_batch::model::{
 };
 
 use super::trace::Trace;
+use crate::engines::keeps_the_contract;
 use crate::support::job::own_model;
 
 const TOLD: &str = "TRESNET_BATCH_CUDA_CHILD";
@@ -117,6 +118,10 @@ fn work(told: &Value) -> Result<Value, EngineError> {
     mark("load");
     let mut engine = CudaEngine::load(&runtime, &graph, names, batch, &options(told))?;
     let spec = engine.spec().clone();
+    if told["contract"] == true {
+        keeps_the_contract(&mut engine);
+        return Ok(json!({ "depth": spec.depth, "repeats": engine.repeats() }));
+    }
     mark("allocate");
     let free: Vec<(Slot, Outputs)> =
         (0..spec.depth + 1).map(|_| engine.allocate(batch)).collect::<Result<_, _>>()?;

@@ -18,6 +18,8 @@ pub(in crate::image) use table::{Definition, Kind};
 use table::{END, Step, Table};
 use window::Window;
 
+use crate::failpoints;
+
 /// A block's coefficients, row by row.
 pub(super) type Block = [i16; 64];
 
@@ -69,7 +71,7 @@ pub(super) struct Member {
 
 /// Where a scan stands between two MCUs.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     /// Bytes of the input that are used up.
     pub read: usize,
@@ -142,6 +144,10 @@ pub(super) struct Scan {
     window: Window,
     bits: Bits,
     last: [i32; COMPONENTS],
+    /// `bits` and `last` before the MCU that is decoded.
+    before: (Bits, [i32; COMPONENTS]),
+    /// The position while the window reads on: a panic there leaves the window unusable.
+    saved: Option<Position>,
     members: [Member; BLOCKS],
     blocks: usize,
     dc: [Table<DC_LOOK>; COMPONENTS],
@@ -156,6 +162,8 @@ impl Scan {
             window: Window::new(),
             bits: Bits::default(),
             last: [0; COMPONENTS],
+            before: (Bits::default(), [0; COMPONENTS]),
+            saved: None,
             members: [Member::default(); BLOCKS],
             blocks: 0,
             dc: std::array::from_fn(|_| Table::new(Kind::Dc)),
@@ -167,12 +175,14 @@ impl Scan {
 
     /// The blocks of an MCU, at most [`BLOCKS`].
     pub fn consists_of(&mut self, members: &[Member]) {
+        failpoints::pass("jpeg.begin");
         self.members[..members.len()].copy_from_slice(members);
         self.blocks = members.len();
     }
 
     /// Table `number`, below [`COMPONENTS`], of the DC coefficients or of the others.
     pub fn define(&mut self, kind: Kind, number: usize, definition: &Definition) {
+        failpoints::pass("jpeg.define");
         match kind {
             Kind::Dc => self.dc[number].define(definition),
             Kind::Ac => self.ac[number].define(definition),
@@ -190,10 +200,16 @@ impl Scan {
             self.bits = Bits { buffer: u64::from(before[0]) << 56 << taken, count: 8 - taken, at: 1 };
         }
         self.last = position.dc;
+        self.saved = None;
+        failpoints::pass("jpeg.take_over");
     }
 
     /// The position before the next MCU.
     pub fn hand_back(&self) -> Position {
+        failpoints::pass("jpeg.hand_back");
+        if let Some(position) = self.saved {
+            return position;
+        }
         let (read, bits, left) = self.window.position(self.bits.position());
         Position { read, bits, left, dc: self.last }
     }
@@ -201,8 +217,14 @@ impl Scan {
     /// Decodes an MCU into its blocks, which are zero before; `input` is the same for all calls since `take_over`. Blocks
     /// are left alone, and may be none, where nothing is wanted.
     pub fn mcu(&mut self, input: &[u8], wanted: Wanted, blocks: &mut [Block]) -> Result<(), Unusual> {
-        self.bits.at -= self.window.advance(input, self.bits.position() / 8);
-        let before = (self.bits, self.last);
+        self.before = (self.bits, self.last);
+        let from = self.bits.position() / 8;
+        if self.window.is_short(from) {
+            self.saved = Some(self.hand_back());
+            self.bits.at -= self.window.advance(input, from);
+            self.saved = None;
+            self.before.0 = self.bits;
+        }
         #[cfg(target_arch = "x86_64")]
         let decoded = if self.bmi2 {
             // SAFETY: the feature was found.
@@ -215,8 +237,13 @@ impl Scan {
         if decoded.is_some() && self.window.holds(self.bits.position()) {
             return Ok(());
         }
-        (self.bits, self.last) = before;
+        self.go_back();
         Err(Unusual)
+    }
+
+    /// Returns to where [`Scan::mcu`] began, after it panicked.
+    pub fn go_back(&mut self) {
+        (self.bits, self.last) = self.before;
     }
 
     /// Shifts by a variable number of bits are one instruction with it.
@@ -251,6 +278,7 @@ impl Scan {
                 coefficients(window, &mut hand, ac, |_, _| ())?;
             }
         }
+        failpoints::pass("jpeg.mcu");
         *bits = hand;
         Some(())
     }

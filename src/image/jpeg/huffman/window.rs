@@ -1,5 +1,7 @@
 //! The bytes of a scan without the zeros that are stuffed in behind each 0xff, some thousands at a time.
 
+use crate::failpoints;
+
 /// Bytes that are kept ready.
 const SIZE: usize = 16 << 10;
 
@@ -29,15 +31,19 @@ impl Window {
         (self.end, self.kept, self.next, self.ended) = (before.len(), before.len(), 0, false);
     }
 
-    /// Lets go of the bytes before `from` where an MCU from there could run out of bytes, and reads more; gives by how much
-    /// all places have become smaller. Whatever an MCU then reads is the scan's, or zeros where it has ended.
+    /// Whether an MCU from `from` on could run out of bytes.
+    #[inline(always)]
+    pub fn is_short(&self, from: usize) -> bool {
+        !self.ended && self.end - from < MOST
+    }
+
+    /// For a window that [`is_short`](Window::is_short): drops the bytes before `from` and reads more; returns by how
+    /// much all places have become smaller. Whatever an MCU then reads is the scan's, or zeros where it has ended.
     pub fn advance(&mut self, input: &[u8], from: usize) -> usize {
-        if self.ended || self.end - from >= MOST {
-            return 0;
-        }
         self.bytes.copy_within(from..self.end, 0);
         self.end -= from;
         self.kept = self.kept.saturating_sub(from);
+        failpoints::pass("jpeg.advance");
         while self.end < SIZE && !self.ended {
             let rest = &input[self.next..];
             let rest = &rest[..rest.len().min(SIZE - self.end)];
