@@ -103,11 +103,13 @@ pub enum ErrorKind {
     DecoderPanic,
     /// The network's outputs for it are not finite.
     NonFinite,
+    /// The store does not give the object, although it gives others.
+    Unreadable,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [ErrorKind; 9] = [
+    pub const ALL: [ErrorKind; 10] = [
         ErrorKind::NotFound,
         ErrorKind::Denied,
         ErrorKind::Changed,
@@ -117,6 +119,7 @@ impl ErrorKind {
         ErrorKind::Corrupt,
         ErrorKind::DecoderPanic,
         ErrorKind::NonFinite,
+        ErrorKind::Unreadable,
     ];
 
     /// The spelling in the output column `error_kind`.
@@ -131,6 +134,7 @@ impl ErrorKind {
             ErrorKind::Corrupt => "corrupt",
             ErrorKind::DecoderPanic => "decoder_panic",
             ErrorKind::NonFinite => "non_finite",
+            ErrorKind::Unreadable => "unreadable",
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod buffers;
+mod causes;
 mod create;
 mod dated;
 mod entry;
@@ -25,6 +26,7 @@ mod retry;
 mod scratch;
 mod settings;
 mod traffic;
+mod unanswered;
 mod uri;
 mod window;
 
@@ -40,8 +42,10 @@ pub use page::PageError;
 pub use parquet::{ParquetObject, ParquetReadError};
 pub use race::Race;
 pub use read::{Fetched, Planned};
+pub use retry::Pauses;
 pub use scratch::Scratch;
 pub use settings::Settings;
 pub use traffic::{RequestPermit, Requests};
+pub use unanswered::{Reason, Unanswered};
 pub use uri::Uri;
 pub use window::Window;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::entry::strong;
 use super::traffic::is_error_document;
@@ -65,8 +65,7 @@ impl Location {
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),
         };
-        let options = GetOptions { if_match: planned.etag.map(str::to_owned), ..GetOptions::default() };
-        let response = match self.store.get_opts(path, options).await {
+        let response = match self.store.get_opts(path, self.get_options(planned.etag)).await {
             Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
             response => response.map_err(classify)?,
         };

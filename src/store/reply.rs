@@ -17,6 +17,8 @@ use std::error::Error;
 
 /// What the text of `object_store`'s `RequestError::Status` begins with.
 const STATUS: &str = "Server returned non-2xx status code: ";
+/// What the text of `RequestError::BareRedirect` begins with: a redirect that leads nowhere, which S3 sends as 301.
+const BARE_REDIRECT: &str = "Received redirect without LOCATION";
 
 /// Codes of refused credentials, under whatever status: some stores say 400 for a token that has expired.
 const DENIALS: [&str; 14] = [
@@ -41,6 +43,32 @@ const DENIALS: [&str; 14] = [
     "unauthorized_client",
 ];
 
+/// Codes of faults that pass, which some stores report under status 400.
+const PASSING: [&str; 13] = [
+    "BandwidthLimitExceeded",
+    "IncompleteBody",
+    "InternalError",
+    "OperationTimedOut",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "ServerBusy",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "XAmzContentSHA256Mismatch",
+];
+
+/// Codes of a request that was signed wrongly, or at a wrong time: no property of the object.
+const CREDENTIALS: [&str; 5] = [
+    "AuthorizationHeaderMalformed",
+    "AuthorizationQueryParametersError",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "TokenRefreshRequired",
+];
+
 /// Codes of an object or a bucket that does not exist.
 const ABSENCES: [&str; 4] = ["BlobNotFound", "ContainerNotFound", "NoSuchBucket", "NoSuchKey"];
 
@@ -62,9 +90,21 @@ impl Reply {
                 let (_, body) = reply.split_once(": ")?;
                 return Some(Reply { status, code: code(body) });
             }
+            if text.starts_with(BARE_REDIRECT) {
+                return Some(Reply { status: 301, code: None });
+            }
             link = error.source();
         }
         None
+    }
+
+    /// True if the store will answer this request in the same way again, as far as the answer shows it.
+    pub fn is_definite(&self) -> bool {
+        match self.status {
+            400 => !self.is_one_of(&PASSING) && !self.is_one_of(&CREDENTIALS) && !self.denies(),
+            301 | 405 | 410 | 451 | 501 => true,
+            _ => false,
+        }
     }
 
     /// True if the credentials are refused.

@@ -64,11 +64,8 @@ impl Location {
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),
         };
-        let options = GetOptions {
-            if_match: planned.map(str::to_owned),
-            range: Some(GetRange::Bounded(range.clone())),
-            ..GetOptions::default()
-        };
+        let range_only = Some(GetRange::Bounded(range.clone()));
+        let options = GetOptions { range: range_only, ..self.get_options(planned) };
         let response = match self.store.get_opts(path, options).await {
             Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
             Ok(response) => response,
