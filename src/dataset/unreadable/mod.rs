@@ -6,4 +6,7 @@ mod patience;
 mod prober;
 mod waiting;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use patience::{Patience, Verdict};

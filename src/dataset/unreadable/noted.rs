@@ -1,9 +1,10 @@
 //! The keys that were given up in this process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::dataset::ReadError;
+use crate::store::Unanswered;
 
 /// Keys whose parts are read once more at the end, and how many there may be.
 #[derive(Debug)]
@@ -11,12 +12,14 @@ pub(super) struct Noted {
     keys: Mutex<BTreeSet<String>>,
     /// Keys that were counted by their reason.
     counted: Mutex<BTreeSet<String>>,
+    /// Keys that have become a row, and what the store does for them.
+    rows: Mutex<BTreeMap<String, Unanswered>>,
     most: usize,
 }
 
 impl Noted {
     pub fn new(most: usize) -> Self {
-        Noted { keys: Mutex::default(), counted: Mutex::default(), most }
+        Noted { keys: Mutex::default(), counted: Mutex::default(), rows: Mutex::default(), most }
     }
 
     pub fn contains(&self, key: &str) -> bool {
@@ -36,6 +39,16 @@ impl Noted {
             }
             false => Ok(()),
         }
+    }
+
+    /// The key becomes a row.
+    pub fn add_row(&self, key: &str, unanswered: Unanswered) {
+        lock(&self.rows).insert(key.to_owned(), unanswered);
+    }
+
+    /// What the store does for a key that has become a row. A file with many parts is waited for once.
+    pub fn row(&self, key: &str) -> Option<Unanswered> {
+        lock(&self.rows).get(key).copied()
     }
 
     /// True the first time that a key is counted by its reason.

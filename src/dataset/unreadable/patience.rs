@@ -71,6 +71,9 @@ impl Patience {
         let (pass, intake) = reading;
         let Some(unanswered) = error.unanswered() else { return Err(error.into()) };
         self.probe.forget(key);
+        if let Some(unanswered) = self.noted.row(key) {
+            return Ok(Verdict::Row(row_error(unanswered)));
+        }
         let is_noted = pass == Pass::Again && self.noted.contains(key);
         let waiting = waiting.get_or_insert_with(|| Waiting::new(&self.prober, key, is_noted));
         match waiting.after(&error).await {
@@ -81,6 +84,7 @@ impl Patience {
             }
             Next::Unreadable => {
                 self.count(key, unanswered.reason, intake);
+                self.noted.add_row(key, unanswered);
                 Ok(Verdict::Row(row_error(unanswered)))
             }
             Next::TooLong if pass == Pass::First => {
