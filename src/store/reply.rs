@@ -179,7 +179,31 @@ fn after<'a>(text: &'a str, end: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::code;
+    use super::{Reply, code};
+
+    #[test]
+    fn a_status_means_never_unless_its_code_says_that_it_passes_or_blames_the_credentials() {
+        for (status, code, expected) in [
+            (400, None, true),
+            (400, Some("InvalidRequest"), true),
+            (400, Some("KMS.DisabledException"), true),
+            (400, Some("RequestTimeout"), false),
+            (400, Some("SlowDown"), false),
+            (400, Some("ExpiredToken"), false),
+            (400, Some("AuthorizationHeaderMalformed"), false),
+            (301, None, true),
+            (405, None, true),
+            (410, None, true),
+            (451, None, true),
+            (501, Some("NotImplemented"), true),
+            (500, None, false),
+            (503, Some("SlowDown"), false),
+            (429, None, false),
+        ] {
+            let reply = Reply { status, code: code.map(str::to_owned) };
+            assert_eq!(reply.is_definite(), expected, "{reply:?}");
+        }
+    }
 
     #[test]
     fn the_code_is_read_from_its_own_place_in_the_body() {
