@@ -105,11 +105,13 @@ pub enum ErrorKind {
     DecoderPanic,
     /// The network's outputs for it are not finite.
     NonFinite,
+    /// The store does not give the object, although it gives others.
+    Unreadable,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [ErrorKind; 10] = [
+    pub const ALL: [ErrorKind; 11] = [
         ErrorKind::NotFound,
         ErrorKind::Denied,
         ErrorKind::Changed,
@@ -120,6 +122,7 @@ impl ErrorKind {
         ErrorKind::Corrupt,
         ErrorKind::DecoderPanic,
         ErrorKind::NonFinite,
+        ErrorKind::Unreadable,
     ];
 
     /// The spelling in the output column `error_kind`.
@@ -135,6 +138,7 @@ impl ErrorKind {
             ErrorKind::Corrupt => "corrupt",
             ErrorKind::DecoderPanic => "decoder_panic",
             ErrorKind::NonFinite => "non_finite",
+            ErrorKind::Unreadable => "unreadable",
         }
     }
 }

@@ -187,6 +187,7 @@ pub async fn run_with_noise_observed(
         decode_threads: knobs.workers,
         max_error_fraction: 1.0,
         max_damaged_inputs: 0,
+        max_unreadable: 0,
         grace: Duration::ZERO,
     };
     let layout = Names::new("bench");

@@ -156,6 +156,7 @@ async fn run_and_show(
                 "parts_done": run.parts,
                 "missing_parts": missing,
                 "errors_by_kind": run.by_kind,
+                "unreadable": unreadable(run),
                 "images_per_s": rounded(run.rate()),
                 "requests": { "input": input.requests(), "output": output.requests() },
                 "provider": ran.provider,
@@ -176,6 +177,7 @@ async fn run_and_show(
                 "output": output.uri(),
                 "rows": totals(success),
                 "errors_by_kind": finished.report.counts.errors_by_kind,
+                "unreadable": unreadable(run),
                 "left_out": success.left_out,
                 "targets": rule,
                 "damaged_inputs": success.parts.iter().map(|part| part.damaged).sum::<u64>(),
@@ -240,6 +242,11 @@ fn show_trace(path: &Path, traced: io::Result<Traced>) -> Value {
 
 fn totals(success: &Success) -> Value {
     json!({ "planned": success.totals.planned, "ok": success.totals.ok, "error": success.totals.error })
+}
+
+/// Objects that the store did not give in this run, by reason.
+fn unreadable(run: &Snapshot) -> Value {
+    run.unreadable.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count))).collect()
 }
 
 fn rounded(number: f64) -> f64 {

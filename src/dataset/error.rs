@@ -239,6 +239,23 @@ pub enum ReadError {
         /// What is wrong with it.
         error: RowError,
     },
+    /// Objects of the part cannot be read, although others can: it is read again after all other parts.
+    #[error("objects of the part cannot be read, although others can")]
+    GivenUp,
+    /// So many objects cannot be read that the store is at fault.
+    #[error(
+        "`{key}` cannot be read, although other objects can; with it {count} objects were given up, more than \
+         `limits.max_unreadable` = {most} allows: run again when the store answers for them, or accept them as rows \
+         `unreadable` with a higher limit"
+    )]
+    TooManyUnreadable {
+        /// The last of them.
+        key: String,
+        /// How many there are.
+        count: usize,
+        /// The limit.
+        most: usize,
+    },
     /// An input holds more rows than one part may have.
     #[error("`{key}` holds more than {most} images, and one {what} is one part of the output; {advice}")]
     TooMany {
@@ -264,7 +281,9 @@ impl From<ReadError> for Failure {
         let exit = match &error {
             ReadError::Stopped => Exit::TryAgain,
             ReadError::AllDenied { .. } => Exit::Denied,
-            ReadError::AllGone { .. } => Exit::Unavailable,
+            ReadError::AllGone { .. } | ReadError::GivenUp | ReadError::TooManyUnreadable { .. } => {
+                Exit::Unavailable
+            }
             ReadError::Store(StoreError::Missing { .. }) => Exit::Unavailable,
             ReadError::Store(error) => error.exit(),
             ReadError::Damaged { .. } => Exit::Rejected,

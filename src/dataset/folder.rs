@@ -8,11 +8,11 @@ use futures::stream::{BoxStream, FuturesUnordered, StreamExt, TryStreamExt};
 use crate::sample::{ErrorKind, RowError, Sample};
 use crate::store::{FetchError, Location, Planned, escaped};
 
-use super::intake::{Arrival, Intake, Ticket};
+use super::intake::{Arrival, Intake, Pass, Ticket};
 use super::plan::{
     LeftOut, LeftOutCounter, Part, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of,
 };
-use super::probe::InputProbe;
+use super::unreadable::{Patience, Verdict};
 use super::{Dataset, DatasetError, FolderRule, FolderTargets, Glob, NameTruth, PartEnd, ReadError};
 
 /// Extensions that are taken for images; the bytes decide the format.
@@ -162,35 +162,70 @@ pub struct FolderDataset {
     input: Location,
     output: Location,
     max_encoded_bytes: u64,
-    probe: InputProbe,
+    patience: Patience,
 }
 
 impl FolderDataset {
     /// `output` holds the plan; the input's own settings bound the requests in flight.
     pub fn new(input: Location, output: Location, max_encoded_bytes: u64) -> Self {
-        FolderDataset { input, output, max_encoded_bytes, probe: InputProbe::new() }
+        let patience = Patience::new(&input, Vec::new());
+        FolderDataset { input, output, max_encoded_bytes, patience }
     }
 
-    async fn fetch(&self, sample: Sample, mut ticket: Box<dyn Ticket>) -> Result<(), ReadError> {
-        let permit = self.input.permit().await;
+    /// With another number of objects that may be given up in this process.
+    pub fn with_most_unreadable(self, most: usize) -> Self {
+        FolderDataset { patience: self.patience.with_most(most), ..self }
+    }
+
+    /// Reads one image into its row; false if its part is given up for it.
+    async fn fetch(
+        &self,
+        sample: Sample,
+        mut ticket: Box<dyn Ticket>,
+        reading: (Pass, &dyn Intake),
+    ) -> Result<bool, ReadError> {
         let planned = Planned { etag: sample.etag.as_deref(), size: sample.size };
-        let fetched = self.input.fetch(&sample.key, planned, self.max_encoded_bytes).await;
-        drop(permit);
-        let refused = Instant::now();
-        let error = match fetched {
-            Ok(fetched) => {
-                let len = fetched.bytes.len() as u64;
-                self.probe.record_read(&sample.key, fetched.bytes.len());
-                if !ticket.fit(len) {
-                    ticket.refit(len).await;
+        let mut waiting = None;
+        if self.patience.skips(&sample.key, reading.0) {
+            return Ok(false);
+        }
+        loop {
+            let permit = self.input.permit().await;
+            let input = self.patience.input(waiting.as_ref());
+            let fetched = input.fetch(&sample.key, planned, self.max_encoded_bytes).await;
+            drop(permit);
+            let refused = Instant::now();
+            let error = match fetched {
+                Ok(fetched) => {
+                    let len = fetched.bytes.len() as u64;
+                    self.patience.probe.record_read(&sample.key, fetched.bytes.len());
+                    if !ticket.fit(len) {
+                        ticket.refit(len).await;
+                    }
+                    ticket.deliver(Ok(Arrival { bytes: fetched.bytes, etag: fetched.etag }));
+                    return Ok(true);
                 }
-                ticket.deliver(Ok(Arrival { bytes: fetched.bytes, etag: fetched.etag }));
-                return Ok(());
+                Err(FetchError::Store(error)) => error,
+                Err(error) => {
+                    ticket.deliver(Err(self.refusal(sample.key, error, refused).await?));
+                    return Ok(true);
+                }
+            };
+            ticket.release();
+            match self.patience.after(&mut waiting, &sample.key, error, reading).await? {
+                Verdict::Again => ticket.refit(sample.size.unwrap_or_default()).await,
+                Verdict::Row(error) => {
+                    ticket.deliver(Err(error));
+                    return Ok(true);
+                }
+                Verdict::GivenUp => return Ok(false),
             }
-            Err(FetchError::Store(error)) => return Err(error.into()),
-            Err(error) => error,
-        };
-        let error = match error {
+        }
+    }
+
+    /// The row of an image that the store refuses, if it gives others.
+    async fn refusal(&self, key: String, error: FetchError, refused: Instant) -> Result<RowError, ReadError> {
+        Ok(match error {
             FetchError::TooLarge { size } => RowError::new(
                 ErrorKind::Limit,
                 format!("{size} bytes are more than `limits.max_encoded_bytes` = {}", self.max_encoded_bytes),
@@ -201,25 +236,49 @@ impl FolderDataset {
             FetchError::Changed => {
                 RowError::new(ErrorKind::Changed, "the object is not the one that was planned")
             }
-            FetchError::NotFound | FetchError::Denied | FetchError::Store(_) => {
+            FetchError::Store(error) => return Err(error.into()),
+            FetchError::NotFound | FetchError::Denied => {
                 let denied = matches!(error, FetchError::Denied);
-                if !self.probe.can_still_read(&self.input, refused).await? {
-                    let key = sample.key;
-                    return Err(if denied {
-                        ReadError::AllDenied { key }
-                    } else {
-                        ReadError::AllGone { key }
-                    });
-                }
-                if denied {
-                    RowError::new(ErrorKind::Denied, "the store refuses to give this object")
-                } else {
-                    RowError::new(ErrorKind::NotFound, "the object is gone")
+                match (self.patience.probe.can_still_read(&self.input, refused).await?, denied) {
+                    (false, true) => return Err(ReadError::AllDenied { key }),
+                    (false, false) => return Err(ReadError::AllGone { key }),
+                    (true, true) => RowError::new(ErrorKind::Denied, "the store refuses to give this object"),
+                    (true, false) => RowError::new(ErrorKind::NotFound, "the object is gone"),
                 }
             }
-        };
-        ticket.deliver(Err(error));
-        Ok(())
+        })
+    }
+
+    async fn read_part(&self, part: &Part, intake: &dyn Intake, pass: Pass) -> Result<PartEnd, ReadError> {
+        let samples = part.samples(&self.output).await?;
+        let rows = samples.len() as u32;
+        self.patience.probe.probe_part(&samples, &self.input).await?;
+        let (mut fetches, mut is_whole) = (FuturesUnordered::new(), true);
+        for sample in samples {
+            let row = Sample { key: escaped(&sample.key), ..sample.clone() };
+            let mut admission = intake.admit(row, sample.size);
+            let ticket = loop {
+                tokio::select! {
+                    biased;
+                    Some(done) = fetches.next(), if !fetches.is_empty() => is_whole &= done?,
+                    ticket = &mut admission => break ticket,
+                }
+            };
+            let ticket = match ticket {
+                Ok(ticket) => ticket,
+                Err(_) if is_whole => return Err(ReadError::Stopped),
+                Err(_) => return Err(ReadError::GivenUp),
+            };
+            fetches.push(self.fetch(sample, ticket, (pass, intake)));
+        }
+        // also in a part that is given up: what else cannot be read is to be known before it is read again
+        while let Some(done) = fetches.next().await {
+            is_whole &= done?;
+        }
+        match is_whole {
+            true => Ok(PartEnd { rows, ..PartEnd::default() }),
+            false => Err(ReadError::GivenUp),
+        }
     }
 }
 
@@ -229,27 +288,14 @@ impl Dataset for FolderDataset {
         part: &'a Part,
         intake: &'a dyn Intake,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        Box::pin(async move {
-            let samples = part.samples(&self.output).await?;
-            let rows = samples.len() as u32;
-            self.probe.probe_part(&samples, &self.input).await?;
-            let mut fetches = FuturesUnordered::new();
-            for sample in samples {
-                let row = Sample { key: escaped(&sample.key), ..sample.clone() };
-                let mut admission = intake.admit(row, sample.size);
-                let ticket = loop {
-                    tokio::select! {
-                        biased;
-                        Some(done) = fetches.next(), if !fetches.is_empty() => done?,
-                        ticket = &mut admission => break ticket.map_err(|_| ReadError::Stopped)?,
-                    }
-                };
-                fetches.push(self.fetch(sample, ticket));
-            }
-            while let Some(done) = fetches.next().await {
-                done?;
-            }
-            Ok(PartEnd { rows, ..PartEnd::default() })
-        })
+        Box::pin(self.read_part(part, intake, Pass::First))
+    }
+
+    fn read_again<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+        Box::pin(self.read_part(part, intake, Pass::Again))
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use crate::sample::{RowError, Sample};
+use crate::store::Reason;
 
 use super::error::ReadError;
 use super::plan::Part;
@@ -26,11 +27,18 @@ pub trait Intake: Send + Sync {
     /// Waits for the next row of a batch, then for room for `size_hint` bytes. Call it in plan order, from one
     /// task. This is the only place where reading waits for the stages behind it.
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>>;
+
+    /// Counts an object that the store does not give, once for each object of a run.
+    fn unreadable(&self, _reason: Reason) {}
 }
 
 impl<T: Intake + ?Sized> Intake for &T {
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
         (**self).admit(sample, size_hint)
+    }
+
+    fn unreadable(&self, reason: Reason) {
+        (**self).unreadable(reason);
     }
 }
 
@@ -40,6 +48,8 @@ pub trait Ticket: Send {
     fn fit(&mut self, len: u64) -> bool;
     /// Gives the reserved bytes back and waits for `len`, keeping the row.
     fn refit(&mut self, len: u64) -> BoxFuture<'_, ()>;
+    /// Gives the reserved bytes back, keeping the row. Call [`Ticket::refit`] before bytes are read again.
+    fn release(&mut self) {}
     /// Hands the image, or why there is none, to the decoders. Never waits.
     fn deliver(self: Box<Self>, image: Result<Arrival, RowError>);
 }
@@ -55,15 +65,37 @@ pub struct PartEnd {
     pub damaged: u32,
 }
 
+/// Which reading of a part it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// The first.
+    First,
+    /// Once more after all other parts of the process, because objects could not be read.
+    Again,
+}
+
 /// A set of images whose plan is frozen.
 pub trait Dataset: Send + Sync {
     /// Reads one part in order, a row of the intake for each of its samples.
     ///
     /// # Errors
-    /// A fault that belongs to no single image. The caller must then forget the part: it is not committed.
+    /// A fault that belongs to no single image. The caller must then forget the part: it is not committed. After
+    /// [`ReadError::GivenUp`] it calls [`Dataset::read_again`] once no other part is left.
     fn read<'a>(
         &'a self,
         part: &'a Part,
         intake: &'a dyn Intake,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>>;
+
+    /// Reads a part once more: objects that were given up before may become rows.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`], but never [`ReadError::GivenUp`].
+    fn read_again<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+        self.read(part, intake)
+    }
 }

@@ -17,6 +17,7 @@ mod plan;
 mod probe;
 mod targets;
 mod truth;
+mod unreadable;
 mod validation;
 pub mod webdataset;
 
@@ -24,7 +25,7 @@ pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
 pub use folder::{FolderDataset, FolderSource, IMAGE_EXTENSIONS};
 pub use glob::Glob;
-pub use intake::{Arrival, Dataset, Intake, PartEnd, Stop, Ticket};
+pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, Stop, Ticket};
 pub use named::{NameTruth, Truth};
 pub use objects::split_address;
 pub use plan::{

@@ -112,11 +112,27 @@ impl Objects {
                     }),
                     // it becomes its part's one row, if anything else can be read
                     Err(StoreError::Denied { .. }) => Ok(PlanRow { key: name.clone(), ..PlanRow::default() }),
+                    // so does one that the store does not give, although it gives others
+                    Err(error) if error.unanswered().is_some() && self.gives_another(names, name).await => {
+                        Ok(PlanRow { key: name.clone(), ..PlanRow::default() })
+                    }
                     Err(error) => Err(error.into()),
                 }
             })
             .buffered(QUESTIONS_AT_ONCE)
             .boxed()
+    }
+
+    /// True if the store gives any of some objects but this one.
+    async fn gives_another(&self, names: &[String], but: &str) -> bool {
+        let input = self.input.without_retries();
+        let others = names.iter().step_by(names.len().div_ceil(QUESTIONS_AT_ONCE).max(1));
+        for other in others.filter(|other| *other != but) {
+            if matches!(input.answers(other).await, Ok(true)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The objects behind `after`, in order.

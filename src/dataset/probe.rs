@@ -19,17 +19,20 @@ const FIRST_SUCCESS: Duration = Duration::from_secs(15);
 const ONE_QUESTION: Duration = Duration::from_secs(1);
 /// Objects of a part that are tried until a first one can be read.
 const PROBES: usize = 16;
-/// Keys of objects that were read, which are kept: two, because the latest may itself be deleted just now.
-const KEPT: usize = 2;
+/// Keys of objects that were read, which are kept: several, because the latest may itself be deleted or fail just now.
+const KEPT: usize = 4;
+/// How long one object is waited for when a part's first one is looked for.
+const ONE_ANSWER: Duration = Duration::from_secs(10);
 
 /// Keeps the objects that were read last, and reads one again to learn whether the input still answers.
+#[derive(Debug)]
 pub(super) struct InputProbe {
     /// The objects that were read well last, latest first.
     seen: watch::Sender<Vec<String>>,
     asked: Mutex<Asked>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Asked {
     at: Option<Instant>,
     gone: bool,
@@ -47,10 +50,24 @@ impl InputProbe {
         }
         self.seen.send_if_modified(|seen| {
             let first = seen.is_empty();
+            seen.retain(|other| other != key);
             seen.truncate(KEPT - 1);
             seen.insert(0, key.to_owned());
             first
         });
+    }
+
+    /// Forgets an object that cannot be read any more.
+    pub fn forget(&self, key: &str) {
+        self.seen.send_if_modified(|seen| {
+            seen.retain(|other| other != key);
+            false
+        });
+    }
+
+    /// The objects that were read well last, latest first, as they come.
+    pub fn witnesses(&self) -> watch::Sender<Vec<String>> {
+        self.seen.clone()
     }
 
     /// Whether any object was read.
@@ -75,8 +92,10 @@ impl InputProbe {
             if self.has_seen() {
                 break;
             }
-            if input.answers(other).await? {
-                self.record_read(other, 1);
+            match input.without_retries().answers(other).await {
+                Ok(true) => self.record_read(other, 1),
+                Err(error) if error.unanswered().is_none() => return Err(error.into()),
+                Ok(false) | Err(_) => {}
             }
         }
         let key = key.to_owned();
@@ -90,14 +109,20 @@ impl InputProbe {
     }
 
     /// Tries objects along a part whose beginning may be gone until one can be read, before its refusals hold rows.
+    /// An object for which the store does not answer says nothing of the others; the reading itself waits for it.
     pub async fn probe_part(&self, samples: &[Sample], input: &Location) -> Result<(), StoreError> {
-        if !self.seen.borrow().is_empty() {
-            return Ok(());
-        }
+        let (input, began) = (input.without_retries(), Instant::now());
         for sample in samples.iter().step_by(samples.len().div_ceil(PROBES).max(1)) {
-            if sample.size != Some(0) && input.answers(&sample.key).await? {
-                self.record_read(&sample.key, 1);
+            if self.has_seen() || began.elapsed() > 3 * ONE_ANSWER {
                 break;
+            }
+            if sample.size == Some(0) {
+                continue;
+            }
+            match tokio::time::timeout(ONE_ANSWER, input.answers(&sample.key)).await {
+                Ok(Ok(true)) => self.record_read(&sample.key, 1),
+                Ok(Err(error)) if error.unanswered().is_none() => return Err(error),
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(())

@@ -78,6 +78,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
         &[
             ("max_error_fraction", Operation),
             ("max_damaged_inputs", Operation),
+            ("max_unreadable", Operation),
             ("max_encoded_bytes", Rows),
             ("max_pixels", Rows),
             ("max_scans", Rows),

@@ -28,6 +28,8 @@ pub struct Limits {
     pub grace: Duration,
     /// Inputs that could not be read to their end (shards), above which the run is refused.
     pub max_damaged_inputs: u64,
+    /// Objects that one process may give up because the store does not give them, although it gives others.
+    pub max_unreadable: u64,
 }
 
 impl Limits {
@@ -47,6 +49,7 @@ impl Limits {
             // below the 30 s that most schedulers wait before they kill
             grace: Duration::from_secs(typed.grace_seconds.unwrap_or(25)),
             max_damaged_inputs: typed.max_damaged_inputs.unwrap_or(0),
+            max_unreadable: typed.max_unreadable.unwrap_or(10),
         };
         if limits.requests == 0 || limits.decode_threads == 0 {
             return Err(JobError::Mismatch(

@@ -287,6 +287,7 @@ pub enum Compression {
 pub struct Limits {
     pub max_error_fraction: Option<f64>,
     pub max_damaged_inputs: Option<u64>,
+    pub max_unreadable: Option<u64>,
     pub max_encoded_bytes: Option<Quantity>,
     pub max_pixels: Option<Quantity>,
     pub max_scans: Option<u32>,

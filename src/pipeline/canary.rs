@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::dataset::{Arrival, Intake, ReadError, Stop, Ticket};
 use crate::failure::{Exit, Failure};
 use crate::sample::{ErrorKind, RowError, Sample};
+use crate::store::Reason;
 
 /// Images of the canary. A part with fewer is its own canary.
 pub(super) const IMAGES: u32 = 16;
@@ -64,6 +65,10 @@ impl<I: Intake> Intake for FirstImages<I> {
             Ok(Box::new(Counted { ticket: Some(ticket), open: self.open.clone() }) as Box<dyn Ticket>)
         })
     }
+
+    fn unreadable(&self, reason: Reason) {
+        self.inner.unreadable(reason);
+    }
 }
 
 struct Counted {
@@ -82,6 +87,12 @@ impl Ticket for Counted {
                 ticket.refit(len).await;
             }
         })
+    }
+
+    fn release(&mut self) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.release();
+        }
     }
 
     fn deliver(mut self: Box<Self>, image: Result<Arrival, RowError>) {

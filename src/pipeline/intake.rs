@@ -10,6 +10,7 @@ use crate::dataset::{Arrival, Intake, Stop, Ticket};
 use crate::engine::{Filling, RowSlot, SlotPool};
 use crate::ids::AttemptId;
 use crate::sample::{RowError, Sample};
+use crate::store::Reason;
 use crate::telemetry::trace::{Fact, Lane};
 
 use super::byte_budget::ByteBudget;
@@ -108,6 +109,10 @@ impl Intake for PartIntake {
             Ok(Box::new(ticket) as Box<dyn Ticket>)
         })
     }
+
+    fn unreadable(&self, reason: Reason) {
+        self.progress.unreadable(reason);
+    }
 }
 
 /// One admitted image. Dropped undelivered, it gives its whole batch up, and so its part.
@@ -151,6 +156,11 @@ impl Ticket for PartTicket {
 
     fn refit(&mut self, len: u64) -> BoxFuture<'_, ()> {
         Box::pin(self.reserve(len))
+    }
+
+    fn release(&mut self) {
+        self.permit = None;
+        self.reserved = 0;
     }
 
     fn deliver(mut self: Box<Self>, image: Result<Arrival, RowError>) {

@@ -88,6 +88,7 @@ mod tests {
             decode_threads: 1,
             max_error_fraction: 0.0,
             max_damaged_inputs: 0,
+            max_unreadable: 0,
             grace: Duration::ZERO,
         };
         for (engines, slots, outputs) in [(1, 5, 3), (3, 9, 7)] {

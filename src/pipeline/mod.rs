@@ -6,6 +6,7 @@
 pub(crate) mod aside;
 pub(crate) mod byte_budget;
 pub(crate) mod canary;
+mod collected;
 pub mod decode;
 pub(crate) mod decode_pool;
 pub(crate) mod device_summary;

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::dataset::{Intake, Part, PartEnd, ReadError};
+use crate::dataset::{Intake, Part, PartEnd, Pass, ReadError};
 use crate::failure::{Exit, Failure};
 use crate::ids::{AttemptId, PartId};
 use crate::output::{self, PartFile, PartFooter, PartTime};
@@ -15,14 +15,23 @@ use super::intake::PartIntake;
 use super::open_parts::OpenGuard;
 use super::shared::Shared;
 
+/// How a part ended.
+pub(super) enum PartRun {
+    /// It is committed.
+    Committed(PartFile),
+    /// Objects of it cannot be read: it is run again after all other parts.
+    GivenUp(Part),
+}
+
 /// One part from its plan to its receipt.
-pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Failure> {
+pub(super) async fn run_part(shared: &Shared, part: Part, pass: Pass) -> Result<PartRun, Failure> {
     let started = PartTime::now();
     let (began, lane) = (Instant::now(), shared.progress.trace.lane("part"));
     let facts = [("part", Fact::Number(i64::from(part.id.0)))];
-    let Attempt { open, end } = match read_part(shared, &part).await? {
+    let Attempt { open, end } = match read_part(shared, &part, pass).await? {
         ReadPart::Whole(attempt) => attempt,
         ReadPart::Damaged(damaged) => damaged_part(shared, part.id, damaged).await?,
+        ReadPart::GivenUp => return Ok(PartRun::GivenUp(part)),
     };
     lane.span("read", began, &facts);
     let is_read = Instant::now();
@@ -54,13 +63,15 @@ pub(super) async fn run_part(shared: &Shared, part: Part) -> Result<PartFile, Fa
     shared.progress.committed(is_encoded, bytes);
     lane.span("commit", is_encoded, &facts);
     lane.span("part", began, &facts);
-    Ok(receipt)
+    Ok(PartRun::Committed(receipt))
 }
 
 /// How the reading of a part ended.
 pub(crate) enum ReadPart {
     Whole(Attempt),
     Damaged(Damaged),
+    /// Objects cannot be read, although others can.
+    GivenUp,
 }
 
 /// A part that was read to its end and whose rows may still be under way.
@@ -75,23 +86,41 @@ pub(crate) struct Damaged {
     error: RowError,
 }
 
-/// Reads a part. One that is damaged leaves nothing behind: its rows so far, made or under way, are given up.
-pub(crate) async fn read_part(shared: &Shared, part: &Part) -> Result<ReadPart, Failure> {
+/// Reads a part. One that is damaged or given up leaves nothing behind: its rows so far, made or under way, are given
+/// up.
+pub(crate) async fn read_part(shared: &Shared, part: &Part, pass: Pass) -> Result<ReadPart, Failure> {
     let (open, intake) = attempt(shared, Some(part.id), part.rows).await?;
     // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
-    match shared.dataset.read(part, &intake).await {
+    let read = match pass {
+        Pass::First => shared.dataset.read(part, &intake).await,
+        Pass::Again => shared.dataset.read_again(part, &intake).await,
+    };
+    match read {
         Ok(end) => {
             intake.seal();
             Ok(ReadPart::Whole(Attempt { open, end }))
         }
         Err(ReadError::Damaged { row, error }) => {
             tracing::warn!(key = row.key, kind = %error.kind, why = error.message, "an input is damaged");
-            for batch in open.part.abandon() {
-                shared.progress.take_back(batch.num_rows() as u64, &output::error_rows(&batch));
-            }
+            give_up(shared, &open);
             Ok(ReadPart::Damaged(Damaged { row: *row, error }))
         }
+        Err(ReadError::GivenUp) => {
+            tracing::warn!(
+                part = part.id.0,
+                "objects of a part cannot be read: it is read again after all others"
+            );
+            give_up(shared, &open);
+            Ok(ReadPart::GivenUp)
+        }
         Err(error) => Err(Failure::from(error).within(format!("part {} was not read to its end", part.id))),
+    }
+}
+
+/// Forgets the rows that an attempt has made so far.
+fn give_up(shared: &Shared, open: &OpenGuard) {
+    for batch in open.part.abandon() {
+        shared.progress.take_back(batch.num_rows() as u64, &output::error_rows(&batch));
     }
 }
 

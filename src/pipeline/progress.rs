@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::store::Location;
+use crate::store::{Location, Reason};
 use crate::telemetry::trace::Tracer;
 
 use super::device_summary::DeviceSummary;
@@ -34,6 +34,7 @@ pub struct Progress {
     /// When the last rows left the network, in nanoseconds since everything was loaded.
     last_rows: AtomicU64,
     by_kind: Mutex<BTreeMap<String, u64>>,
+    unreadable: Mutex<BTreeMap<Reason, u64>>,
     failed: Mutex<Vec<FailedImage>>,
     places: OnceLock<(Location, Location)>,
     ran: OnceLock<DeviceSummary>,
@@ -75,6 +76,8 @@ pub struct Snapshot {
     pub stages: Stages,
     /// Error rows by kind.
     pub by_kind: BTreeMap<String, u64>,
+    /// Objects that the store did not give, although it gave others, by reason.
+    pub unreadable: BTreeMap<Reason, u64>,
     /// The first images that failed.
     pub failed: Vec<FailedImage>,
 }
@@ -100,6 +103,7 @@ impl Default for Progress {
             bytes: AtomicU64::new(0),
             last_rows: AtomicU64::new(0),
             by_kind: Mutex::default(),
+            unreadable: Mutex::default(),
             failed: Mutex::default(),
             places: OnceLock::new(),
             ran: OnceLock::new(),
@@ -192,6 +196,13 @@ impl Progress {
         }
     }
 
+    /// The store does not give an object, although it gives others.
+    pub(super) fn unreadable(&self, reason: Reason) {
+        if let Ok(mut unreadable) = self.unreadable.lock() {
+            *unreadable.entry(reason).or_default() += 1;
+        }
+    }
+
     /// Images that failed, of which the first are remembered.
     pub(super) fn failed(&self, images: impl Iterator<Item = FailedImage>) {
         if let Ok(mut failed) = self.failed.lock() {
@@ -276,6 +287,7 @@ impl Progress {
             until_last_rows: Duration::from_nanos(self.last_rows.load(Relaxed)),
             stages: self.meters.read(),
             by_kind: self.by_kind.lock().map(|map| map.clone()).unwrap_or_default(),
+            unreadable: self.unreadable.lock().map(|map| map.clone()).unwrap_or_default(),
             failed: self.failed.lock().map(|failed| failed.clone()).unwrap_or_default(),
         }
     }

@@ -6,12 +6,11 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
-use crate::dataset::{Dataset, Part, Planner, ReadError, Segment, Unit};
+use crate::dataset::{Dataset, Part, Pass, Planner, ReadError, Segment, Unit};
 use crate::engine::Engine;
 use crate::failure::{Exit, Failure};
-use crate::ids::PartId;
 use crate::image;
 use crate::job::Limits;
 use crate::output::{self, Layout, PartContext, PartFile};
@@ -20,10 +19,10 @@ use crate::store::Location;
 use super::aside::{abandon, aside};
 use super::byte_budget::ByteBudget;
 use super::canary::{self, FirstImages};
+use super::collected::{Collected, Tasks, drain, run_again};
 use super::decode::isolate::Isolation;
 use super::decode_pool::DecodePool;
 use super::engine_thread::EngineThread;
-use super::error_budget::too_damaged;
 use super::memory::{Memory, common_spec};
 use super::meters::Setup;
 use super::open_parts::OpenParts;
@@ -243,8 +242,6 @@ async fn plan(mut planner: Planner<'_>, share: Share, segments: mpsc::Sender<Arc
     }
 }
 
-type Tasks = JoinSet<Result<PartFile, Failure>>;
-
 /// Opens parts in plan order while permits last, and collects receipts.
 async fn work(
     mut segments: mpsc::Receiver<Arc<Segment>>,
@@ -252,7 +249,7 @@ async fn work(
     most_open: usize,
     shared: &Arc<Shared>,
 ) -> Executed {
-    let mut committed = Vec::new();
+    let mut collected = Collected::default();
     let permits = Arc::new(Semaphore::new(most_open));
     let mut tasks: Tasks = JoinSet::new();
     let mut handles = BTreeMap::new();
@@ -294,89 +291,19 @@ async fn work(
             }
             let (id, task) = (part.id, shared.clone());
             let handle = tasks.spawn(async move {
-                let receipt = run_part(&task, part).await;
+                let ended = run_part(&task, part, Pass::First).await;
                 drop(permit);
-                receipt
+                ended
             });
             handles.insert(id, handle);
             while let Some(ended) = tasks.try_join_next() {
-                receive(ended, &mut committed, shared);
+                collected.receive(ended, shared);
             }
         }
     }
-    drain(tasks, &handles, &mut committed, shared).await;
-    Executed { plan: opening.plan, committed }
-}
-
-/// Waits for the open parts; after a signal only for those that can end within the grace.
-async fn drain(
-    mut tasks: Tasks,
-    handles: &BTreeMap<PartId, AbortHandle>,
-    committed: &mut Vec<PartFile>,
-    shared: &Shared,
-) {
-    let grace = async {
-        shared.shutdown.draining().await;
-        give_up_late_parts(handles, shared);
-        tokio::time::sleep(shared.grace).await;
-    };
-    tokio::pin!(grace);
-    loop {
-        tokio::select! {
-            ended = tasks.join_next() => match ended {
-                Some(ended) => receive(ended, committed, shared),
-                None => break,
-            },
-            () = &mut grace => break,
-            () = shared.shutdown.aborting() => break,
-        }
-    }
-    if !tasks.is_empty() || shared.shutdown.is_draining() {
-        shared.shutdown.abort();
-        tasks.shutdown().await;
-        shared.queue.forget_images();
-    }
-}
-
-/// Gives up the open parts that cannot end within the grace at the rate measured so far: what is done of them
-/// is lost either way.
-fn give_up_late_parts(handles: &BTreeMap<PartId, AbortHandle>, shared: &Shared) {
-    let rate = shared.progress.snapshot().rate();
-    if rate <= 0.0 {
-        return;
-    }
-    let mut rows = 0;
-    for (id, left) in shared.parts.rows_left() {
-        rows += u64::from(left);
-        let seconds = rows as f64 / rate;
-        if seconds > shared.grace.as_secs_f64()
-            && let Some(handle) = handles.get(&id)
-        {
-            tracing::info!(part = id.0, rows_left = left, "would not end within the grace and is given up");
-            handle.abort();
-        }
-    }
-}
-
-/// Takes the end of one part to the books.
-fn receive(
-    ended: Result<Result<PartFile, Failure>, tokio::task::JoinError>,
-    committed: &mut Vec<PartFile>,
-    shared: &Shared,
-) {
-    match ended {
-        Ok(Ok(receipt)) => {
-            shared.progress.part();
-            let damaged = shared.progress.damage(receipt.damaged);
-            if damaged > shared.max_damaged_inputs {
-                shared.shutdown.fail(too_damaged(damaged, shared.max_damaged_inputs));
-            }
-            committed.push(receipt);
-        }
-        Ok(Err(failure)) => shared.shutdown.fail(failure),
-        Err(error) if error.is_cancelled() => {}
-        Err(error) => shared.shutdown.fail_now(Failure::caused(Exit::Bug, "a part's task panicked", error)),
-    }
+    drain(tasks, &handles, &mut collected, shared).await;
+    run_again(&mut opening, &permits, &mut collected, shared).await;
+    Executed { plan: opening.plan, committed: collected.committed }
 }
 
 /// Sends the first images of a part the whole way, before the long loop; see [`canary`].
@@ -394,8 +321,8 @@ async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
             intake.seal();
             images
         }
-        // a shard that is damaged is its part's to tell
-        Err(ReadError::Damaged { .. }) => return Ok(()),
+        // what is damaged or cannot be read is its part's to tell
+        Err(ReadError::Damaged { .. } | ReadError::GivenUp) => return Ok(()),
         Err(error) => return Err(Failure::from(error).within("the first images were not read")),
     };
     open.part.expect(images);

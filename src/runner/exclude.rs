@@ -13,8 +13,13 @@ use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 /// Folders below a given one that are searched for outputs.
 const MOST_FOLDERS: usize = 10_000;
 /// Kinds of errors that another try may better: such images are not done.
-const NOT_THE_IMAGES: [ErrorKind; 4] =
-    [ErrorKind::Denied, ErrorKind::NotFound, ErrorKind::Changed, ErrorKind::Unaddressable];
+const NOT_THE_IMAGES: [ErrorKind; 5] = [
+    ErrorKind::Denied,
+    ErrorKind::NotFound,
+    ErrorKind::Changed,
+    ErrorKind::Unaddressable,
+    ErrorKind::Unreadable,
+];
 
 /// Finds the outputs that `exclude_done` means: each address is an output itself, or stands for every finished
 /// output below it but `own`.

@@ -170,6 +170,7 @@ impl Input {
     pub async fn dataset(&self, job: &ResolvedJob, output: &Location) -> Result<Arc<dyn Dataset>, Failure> {
         let (input, output) = (self.location.clone(), output.clone());
         let max_encoded_bytes = job.image.limits.max_encoded_bytes;
+        let most = usize::try_from(job.limits.max_unreadable).unwrap_or(usize::MAX);
         Ok(match self.format {
             Format::Webdataset => {
                 let options = ShardOptions {
@@ -179,7 +180,7 @@ impl Input {
                     most_rows: job.most_rows(),
                 };
                 let others = self.shards()?.some_keys(WITNESSES).await?;
-                Arc::new(ShardDataset::new(input, output, options, others))
+                Arc::new(ShardDataset::new(input, output, options, others).with_most_unreadable(most))
             }
             Format::Parquet => {
                 let options = ParquetOptions {
@@ -188,10 +189,10 @@ impl Input {
                     carried: job.rows.carried.clone(),
                 };
                 let others = self.files(job)?.some_keys(WITNESSES).await?;
-                Arc::new(ParquetDataset::new(input, output, options, others))
+                Arc::new(ParquetDataset::new(input, output, options, others).with_most_unreadable(most))
             }
             Format::Folder | Format::Manifest => {
-                Arc::new(FolderDataset::new(input, output, max_encoded_bytes))
+                Arc::new(FolderDataset::new(input, output, max_encoded_bytes).with_most_unreadable(most))
             }
         })
     }

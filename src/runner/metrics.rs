@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::sample::ErrorKind;
-use crate::store::Requests;
+use crate::store::{Reason, Requests};
 use crate::telemetry::prometheus::{Kind, Labels, Page, label, value};
 use crate::telemetry::run_id;
 
@@ -159,6 +159,12 @@ impl Metrics {
             .iter()
             .map(|kind| (kind as Labels<'_>, by_kind.get(kind[0].1).copied().unwrap_or_default() as f64));
         page.metric("tresnet_batch_image_errors_total", Counter, "Error rows by what is wrong.", rows);
+        let reasons = Reason::ALL.map(|reason| [("reason", reason.as_str())]);
+        let counts =
+            Reason::ALL.map(|reason| now.unreadable.get(&reason).copied().unwrap_or_default() as f64);
+        let help = "Objects that the store does not give, although it gives others, by what it does instead.";
+        let rows = reasons.iter().map(|reason| reason as Labels<'_>).zip(counts);
+        page.metric("tresnet_batch_unreadable_objects_total", Counter, help, rows);
         for (name, help, value) in [
             (
                 "tresnet_batch_images_planned",

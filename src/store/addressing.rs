@@ -7,6 +7,7 @@ use object_store::GetOptions;
 use object_store::path::{Path, PathPart};
 
 use super::key::RawKey;
+use super::traffic::FailingObject;
 use super::{FetchError, Location, Uri};
 
 impl Location {
@@ -41,11 +42,14 @@ impl Location {
         })
     }
 
-    /// Options of a read that is sent for this object and for no other.
+    /// Options of a read that is sent for this object and for no other, marked where it failed before.
     pub(super) fn only(&self, path: &Path) -> GetOptions {
         let mut options = GetOptions::default();
         if let Uri::Remote { bucket, .. } = &self.uri {
             options.extensions.insert(RawKey { bucket: bucket.clone(), key: path.as_ref().to_owned() });
+        }
+        if self.is_for_failing_object {
+            options.extensions.insert(FailingObject);
         }
         options
     }

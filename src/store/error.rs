@@ -10,8 +10,10 @@ use std::io;
 use crate::failure::{Exit, Failure};
 use crate::telemetry::Redacted;
 
+use super::causes::{cause_of, io_error};
 use super::page::PageError;
 use super::reply::Reply;
+use super::unanswered::Unanswered;
 
 /// A storage operation that failed for good, after all retries.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +135,8 @@ pub enum StoreError {
     Unavailable {
         /// What was tried.
         what: String,
+        /// How it failed to answer.
+        unanswered: Unanswered,
         /// The store's words.
         #[source]
         cause: Redacted,
@@ -207,12 +211,24 @@ impl StoreError {
         }
     }
 
+    /// How the store failed to answer; `None` if it answered.
+    pub fn unanswered(&self) -> Option<Unanswered> {
+        match self {
+            StoreError::Unavailable { unanswered, .. } => Some(*unanswered),
+            _ => None,
+        }
+    }
+
     /// Makes an error that a later try may better.
     pub(super) fn unavailable(
         what: impl Into<String>,
         cause: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        StoreError::Unavailable { what: what.into(), cause: Redacted::new(cause) }
+        StoreError::Unavailable {
+            what: what.into(),
+            unanswered: Unanswered::INCOMPLETE,
+            cause: Redacted::new(cause),
+        }
     }
 
     /// Makes an error of local work that did not come to its end, such as a panic.
@@ -249,7 +265,10 @@ impl StoreError {
             Class::Region(region) => StoreError::Region { what, region, cause: Redacted::new(error) },
             Class::Clock => StoreError::Clock { what, cause: Redacted::new(error) },
             Class::Setup => StoreError::Setup { uri: what, cause: Redacted::new(error) },
-            Class::Unavailable => StoreError::unavailable(what, error),
+            Class::Unavailable => {
+                let unanswered = Unanswered::of(&error);
+                StoreError::Unavailable { what, unanswered, cause: Redacted::new(error) }
+            }
         }
     }
 
@@ -300,27 +319,6 @@ fn classify(error: &object_store::Error, asked: Asked) -> Class {
         Some(reply) if asked == Asked::Write && reply.status == 501 => Class::Unwritable,
         _ => Class::Unavailable,
     }
-}
-
-/// The operating system's error in a local store's, made anew, since the original stays inside. Network errors are
-/// wrapped in the HTTP client's own types and carry an `io::Error` too, so only the local store's are looked at.
-fn io_error(error: &object_store::Error) -> Option<io::Error> {
-    let object_store::Error::Generic { store: "LocalFileSystem", source } = error else { return None };
-    let io = cause_of::<io::Error>(source.as_ref())?;
-    let code = io.raw_os_error().map(io::Error::from_raw_os_error);
-    Some(code.unwrap_or_else(|| io::Error::new(io.kind(), io.to_string())))
-}
-
-/// The first error of a type in a chain of causes.
-fn cause_of<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut link = Some(error);
-    while let Some(error) = link {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        link = error.source();
-    }
-    None
 }
 
 impl From<StoreError> for Failure {

@@ -40,6 +40,8 @@ pub struct Location {
     pub(super) settings: Settings,
     pub(super) traffic: Arc<Traffic>,
     pub(super) readers: Arc<Readers>,
+    /// "Slow down" is the answer for one object, not for all.
+    pub(super) is_for_failing_object: bool,
 }
 
 impl Location {
@@ -103,7 +105,8 @@ impl Location {
         };
         let prefix = Path::parse(&prefix)
             .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?;
-        Ok(Location { uri, store, paged, prefix, settings, traffic, readers: Arc::default() })
+        let readers = Arc::default();
+        Ok(Location { uri, store, paged, prefix, settings, traffic, readers, is_for_failing_object: false })
     }
 
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
@@ -115,7 +118,8 @@ impl Location {
                 .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?,
         };
         let traffic = Traffic::new(settings.requests);
-        Ok(Location { uri, store, paged: None, prefix, settings, traffic, readers: Arc::default() })
+        let (paged, readers) = (None, Arc::default());
+        Ok(Location { uri, store, paged, prefix, settings, traffic, readers, is_for_failing_object: false })
     }
 
     /// Waits until another request may be in flight.

@@ -17,6 +17,8 @@ use std::error::Error;
 
 /// What the text of `object_store`'s `RequestError::Status` begins with.
 const STATUS: &str = "Server returned non-2xx status code: ";
+/// What the text of `RequestError::BareRedirect` begins with: a redirect that leads nowhere, which S3 sends as 301.
+const BARE_REDIRECT: &str = "Received redirect without LOCATION";
 
 /// Codes of refused credentials, under whatever status: some stores say 400 for a token that has expired.
 const DENIALS: [&str; 14] = [
@@ -39,6 +41,32 @@ const DENIALS: [&str; 14] = [
     "invalid_client",
     "invalid_grant",
     "unauthorized_client",
+];
+
+/// Codes of faults that pass, which some stores report under status 400.
+const PASSING: [&str; 13] = [
+    "BandwidthLimitExceeded",
+    "IncompleteBody",
+    "InternalError",
+    "OperationTimedOut",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "ServerBusy",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "XAmzContentSHA256Mismatch",
+];
+
+/// Codes of a request that was signed wrongly, or at a wrong time: no property of the object.
+const CREDENTIALS: [&str; 5] = [
+    "AuthorizationHeaderMalformed",
+    "AuthorizationQueryParametersError",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "TokenRefreshRequired",
 ];
 
 /// Codes of an object or a bucket that does not exist.
@@ -79,9 +107,21 @@ impl Reply {
                     has_a_wrong_time: has_a_wrong_time(body),
                 });
             }
+            if text.starts_with(BARE_REDIRECT) {
+                return Some(Reply { status: 301, ..Reply::default() });
+            }
             link = error.source();
         }
         None
+    }
+
+    /// True if the store will answer this request in the same way again, as far as the answer shows it.
+    pub fn is_definite(&self) -> bool {
+        match self.status {
+            400 => !self.is_one_of(&PASSING) && !self.is_one_of(&CREDENTIALS) && !self.denies(),
+            301 | 405 | 410 | 451 | 501 => true,
+            _ => false,
+        }
     }
 
     /// True if the credentials are refused.
@@ -205,7 +245,7 @@ fn after<'a>(text: &'a str, end: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{code, has_a_wrong_time, region};
+    use super::{Reply, code, has_a_wrong_time, region};
 
     #[test]
     fn the_region_is_a_plain_name_or_none() {
@@ -238,6 +278,30 @@ mod tests {
             ("{", false),
         ] {
             assert_eq!(has_a_wrong_time(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_status_means_never_unless_its_code_says_that_it_passes_or_blames_the_credentials() {
+        for (status, code, expected) in [
+            (400, None, true),
+            (400, Some("InvalidRequest"), true),
+            (400, Some("KMS.DisabledException"), true),
+            (400, Some("RequestTimeout"), false),
+            (400, Some("SlowDown"), false),
+            (400, Some("ExpiredToken"), false),
+            (400, Some("AuthorizationHeaderMalformed"), false),
+            (301, None, true),
+            (405, None, true),
+            (410, None, true),
+            (451, None, true),
+            (501, Some("NotImplemented"), true),
+            (500, None, false),
+            (503, Some("SlowDown"), false),
+            (429, None, false),
+        ] {
+            let reply = Reply { status, code: code.map(str::to_owned), ..Reply::default() };
+            assert_eq!(reply.is_definite(), expected, "{reply:?}");
         }
     }
 

@@ -5,22 +5,41 @@ use std::hash::{BuildHasher, RandomState};
 
 use tokio::time::{Duration, Instant};
 
-use super::{Location, StoreError};
+use super::{Location, Settings, StoreError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Pauses between tries of one operation: longer each time, and never quite the same.
+#[derive(Debug)]
+pub struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Pauses(FIRST_PAUSE)
+    }
+}
+
+impl Pauses {
+    /// The next pause, from 0.1 to 10 s.
+    pub fn next_pause(&mut self) -> Duration {
+        let pause = jittered(self.0);
+        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+        pause
+    }
+}
 
 /// The pauses of one operation, and when it has had enough of them.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     started: Instant,
     budget: Duration,
-    pause: Duration,
+    pauses: Pauses,
 }
 
 impl RetryBudget {
     pub fn new(budget: Duration) -> Self {
-        RetryBudget { started: Instant::now(), budget, pause: FIRST_PAUSE }
+        RetryBudget { started: Instant::now(), budget, pauses: Pauses::default() }
     }
 
     /// Time since the first try.
@@ -30,16 +49,36 @@ impl RetryBudget {
 
     /// Pauses, longer each time; false (at once) where the budget is spent.
     pub async fn wait(&mut self) -> bool {
-        if self.elapsed() + self.pause >= self.budget {
+        if self.elapsed() + self.pauses.0 >= self.budget {
             return false;
         }
-        tokio::time::sleep(jittered(self.pause)).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(self.pauses.next_pause()).await;
         true
     }
 }
 
 impl Location {
+    /// The same location, whose operations are tried once (by the client up to four times). The caller retries.
+    pub fn without_retries(&self) -> Location {
+        Location { settings: Settings { retry: Duration::ZERO, ..self.settings }, ..self.clone() }
+    }
+
+    /// The same location, for an object that failed before: when the store answers for it with "slow down", the
+    /// requests for others are not slowed down.
+    pub fn for_failing_object(&self) -> Location {
+        Location { is_for_failing_object: true, ..self.without_retries() }
+    }
+
+    /// How long one operation is tried.
+    pub fn patience(&self) -> Duration {
+        self.settings.retry
+    }
+
+    /// Counts a try that the caller repeats.
+    pub fn count_retry(&self) {
+        self.traffic.retried();
+    }
+
     /// One read of so many bytes within its time: a connection may stay open and say nothing.
     pub(super) async fn in_time<T>(
         &self,

@@ -78,10 +78,14 @@ impl Traffic {
         *self.state().requests.by_method.entry(method.to_owned()).or_default() += 1;
     }
 
-    fn answered(&self, status: u16) {
+    /// Counts an answer; `slows` is false where "slow down" is said of one object only.
+    fn answered(&self, status: u16, slows: bool) {
         let mut state = self.state();
         if matches!(status, 429 | 503) {
             state.requests.throttled += 1;
+            if !slows {
+                return;
+            }
             if state.cut.is_none_or(|cut| cut.elapsed() >= ONE_CUT) {
                 state.cut = Some(Instant::now());
                 state.allowed = (state.allowed / 2.0).max(1.0);
@@ -130,6 +134,10 @@ impl Drop for RequestPermit {
     }
 }
 
+/// Marks a request for an object that failed before, in the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FailingObject;
+
 /// Makes HTTP clients that report to a [`Traffic`].
 #[derive(Debug)]
 pub(super) struct Metered(pub Arc<Traffic>);
@@ -165,9 +173,10 @@ impl HttpService for MeteredClient {
         let is_listing = request.method() == "GET" && request.uri().query().is_some_and(asks_for_a_listing);
         let is_head = request.method() == "HEAD";
         let signed = Signed::of(&request);
+        let slows = request.extensions().get::<FailingObject>().is_none();
         let answer = self.inner.execute(request).await;
         if let Ok(response) = &answer {
-            self.traffic.answered(response.status().as_u16());
+            self.traffic.answered(response.status().as_u16(), slows);
         }
         match signed.named(answer?).await {
             page if is_listing => whole_listing(page).await,
@@ -235,18 +244,21 @@ mod tests {
     async fn refusals_halve_what_is_in_flight_once_a_second_and_answers_raise_it_again() {
         let traffic = Traffic::new(16);
         for _ in 0..5 {
-            traffic.answered(503);
+            traffic.answered(503, true);
         }
         assert_eq!(traffic.state().allowed, 8.0);
         tokio::time::advance(ONE_CUT).await;
-        traffic.answered(429);
+        traffic.answered(429, true);
         assert_eq!(traffic.state().allowed, 4.0);
         for _ in 0..200 {
-            traffic.answered(200);
+            traffic.answered(200, true);
         }
         assert_eq!(traffic.state().allowed, 16.0);
         let requests = traffic.requests();
         assert_eq!((requests.throttled, requests.fewest_in_flight), (6, 4));
+        tokio::time::advance(ONE_CUT).await;
+        traffic.answered(503, false);
+        assert_eq!((traffic.state().allowed, traffic.requests().throttled), (16.0, 7));
     }
 
     #[test]

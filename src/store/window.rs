@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use bytes::Bytes;
-use object_store::{GetRange, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectStore};
 
 use crate::telemetry::Redacted;
 
@@ -71,7 +71,8 @@ impl Location {
             Err(Refused::Object(error)) => return Err(error),
             Err(Refused::Client(error)) => {
                 // a range behind the end, the empty object among them, is refused in different words by every store
-                let found = self.store.head(path).await.map_err(classify)?;
+                let head = GetOptions { head: true, ..self.only(path) };
+                let found = self.store.get_opts(path, head).await.map_err(classify)?.meta;
                 if found.size > range.start {
                     return Err(classify(error));
                 }

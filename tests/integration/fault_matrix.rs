@@ -10,6 +10,7 @@ mod listings;
 mod processes;
 mod signals;
 mod storage;
+mod unreadable;
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -124,6 +124,7 @@ async fn run(places: &Places, share: Share) -> Outcome {
         decode_threads: std::thread::available_parallelism().unwrap().get(),
         max_error_fraction: 0.0,
         max_damaged_inputs: 0,
+        max_unreadable: 0,
         grace: Duration::ZERO,
     };
     let layout = Layout::new(&frozen.fingerprint);

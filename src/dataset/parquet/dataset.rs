@@ -3,11 +3,12 @@
 
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 
-use crate::dataset::intake::{Arrival, Intake};
+use crate::dataset::intake::{Arrival, Intake, Pass};
 use crate::dataset::plan::{Part, PlanRow, RowGroup};
-use crate::dataset::probe::InputProbe;
+use crate::dataset::unreadable::{Patience, Verdict};
 use crate::dataset::{Dataset, DatasetError, PartEnd, ReadError};
 use crate::sample::{ErrorKind, RowError, Sample};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, escaped};
@@ -20,7 +21,7 @@ pub struct ParquetDataset {
     output: Location,
     options: ParquetOptions,
     others: Vec<String>,
-    probe: InputProbe,
+    patience: Patience,
 }
 
 /// One row group that is being read.
@@ -29,7 +30,14 @@ struct Reading<'a> {
     file: &'a PlanRow,
     group: RowGroup,
     intake: &'a dyn Intake,
+    pass: Pass,
     rows: u32,
+}
+
+/// The encoded bytes of a group, decoded as they are taken.
+struct Group<'a> {
+    images: Images<'a>,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch, String>> + Send>,
 }
 
 /// Why a group was not read to its end: its own fault, or not.
@@ -51,7 +59,13 @@ fn corrupt(why: impl std::fmt::Display) -> Fault {
 impl ParquetDataset {
     /// `output` holds the plan; `others` are files that tell whether the input as a whole can be read.
     pub fn new(input: Location, output: Location, options: ParquetOptions, others: Vec<String>) -> Self {
-        ParquetDataset { input, output, options, others, probe: InputProbe::new() }
+        let patience = Patience::new(&input, others.clone());
+        ParquetDataset { input, output, options, others, patience }
+    }
+
+    /// With another number of files that may be given up in this process.
+    pub fn with_most_unreadable(self, most: usize) -> Self {
+        ParquetDataset { patience: self.patience.with_most(most), ..self }
     }
 
     async fn fault(&self, key: &str, error: ParquetReadError, since: Instant) -> Fault {
@@ -74,33 +88,60 @@ impl ParquetDataset {
         };
         if kind != ErrorKind::Changed {
             let denied = kind == ErrorKind::Denied;
-            if let Err(error) = self.probe.check_input(&self.input, key, &self.others, denied, since).await {
+            let checked = self.patience.probe.check_input(&self.input, key, &self.others, denied, since);
+            if let Err(error) = checked.await {
                 return Fault::Read(error);
             }
         }
         Fault::Group(RowError::new(kind, why))
     }
 
-    async fn images(&self, reading: &mut Reading<'_>) -> Result<(), Fault> {
+    /// Reads a group's bytes as soon as the store gives them.
+    async fn group(&self, reading: &Reading<'_>) -> Result<Group<'_>, Fault> {
+        let key = &reading.file.key;
+        if self.patience.skips(key, reading.pass) {
+            return Err(ReadError::GivenUp.into());
+        }
+        let mut waiting = None;
+        loop {
+            let input = self.patience.input(waiting.as_ref());
+            let error = match self.group_from(input, reading).await {
+                Err(Fault::Read(ReadError::Store(error))) => error,
+                done => return done,
+            };
+            let of = (reading.pass, reading.intake);
+            match self.patience.after(&mut waiting, key, error, of).await? {
+                Verdict::Again => {}
+                Verdict::Row(error) => return Err(Fault::Group(error)),
+                Verdict::GivenUp => return Err(ReadError::GivenUp.into()),
+            }
+        }
+    }
+
+    async fn group_from(&self, input: &Location, reading: &Reading<'_>) -> Result<Group<'_>, Fault> {
         let (file, since) = (reading.file, Instant::now());
         let key = &file.key;
         let size = file.size.unwrap_or_default();
-        let opened = ParquetObject::open_tagged(&self.input, key, size, file.etag.as_deref()).await;
+        let opened = ParquetObject::open_tagged(input, key, size, file.etag.as_deref()).await;
         let object = match opened {
             Ok(object) => object,
             Err(error) => return Err(self.fault(key, error, since).await),
         };
-        self.probe.record_read(key, 1);
+        self.patience.probe.record_read(key, 1);
         let images = Images::of(&object, &self.options).map_err(corrupt)?;
         let index = reading.group.index as usize;
         if index >= object.groups() {
             return Err(corrupt("it has fewer row groups than were planned"));
         }
         let wanted = images.wanted();
-        let batches = match object.group_batches(&self.input, index, Some(&wanted), BATCH).await {
-            Ok(batches) => batches,
-            Err(error) => return Err(self.fault(key, error, since).await),
-        };
+        match object.group_batches(input, index, Some(&wanted), BATCH).await {
+            Ok(batches) => Ok(Group { images, batches: Box::new(batches) }),
+            Err(error) => Err(self.fault(key, error, since).await),
+        }
+    }
+
+    async fn images(&self, reading: &mut Reading<'_>) -> Result<(), Fault> {
+        let Group { images, batches } = self.group(reading).await?;
         for batch in batches {
             let batch = batch.map_err(corrupt)?;
             let found = images.batch(&batch).map_err(corrupt)?;
@@ -140,11 +181,12 @@ impl Reading<'_> {
     }
 }
 
-impl Dataset for ParquetDataset {
-    fn read<'a>(
+impl ParquetDataset {
+    fn read_part<'a>(
         &'a self,
         part: &'a Part,
         intake: &'a dyn Intake,
+        pass: Pass,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
         Box::pin(async move {
             let file = part.plan_row(&self.output).await?;
@@ -152,7 +194,7 @@ impl Dataset for ParquetDataset {
                 name: file.key.clone(),
                 why: "is planned without its row group".into(),
             })?;
-            let mut reading = Reading { part, file: &file, group, intake, rows: 0 };
+            let mut reading = Reading { part, file: &file, group, intake, pass, rows: 0 };
             let damaged = match self.images(&mut reading).await {
                 Ok(()) => 0,
                 Err(Fault::Read(error)) => return Err(error),
@@ -175,5 +217,23 @@ impl Dataset for ParquetDataset {
             };
             Ok(PartEnd { rows: reading.rows, skipped: 0, damaged })
         })
+    }
+}
+
+impl Dataset for ParquetDataset {
+    fn read<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+        self.read_part(part, intake, Pass::First)
+    }
+
+    fn read_again<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+        self.read_part(part, intake, Pass::Again)
     }
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 use futures::future::{BoxFuture, try_join};
 use futures::stream::BoxStream;
 
-use crate::dataset::intake::{Arrival, Intake};
+use crate::dataset::intake::{Arrival, Intake, Pass};
 use crate::dataset::manifest::json_text;
 use crate::dataset::objects::Objects;
 use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanShape, PlanSource, Unit};
-use crate::dataset::probe::InputProbe;
+use crate::dataset::unreadable::{Patience, Verdict};
 use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, Truth};
 use crate::sample::{ErrorKind, RowError, Sample, Value};
 use crate::store::{FetchError, Location, Window, escaped};
@@ -45,7 +45,7 @@ pub struct ShardDataset {
     options: ShardOptions,
     /// Some shards that are asked when the first ones are refused.
     others: Vec<String>,
-    probe: InputProbe,
+    patience: Patience,
 }
 
 /// The planning side of shards: one row of the plan, and one part, is a shard.
@@ -91,31 +91,54 @@ struct Reading<'a> {
     /// As planned; where it was not, the first window's tag holds for all.
     etag: OnceLock<String>,
     intake: &'a dyn Intake,
+    pass: Pass,
     rows: AtomicU32,
 }
 
 impl ShardDataset {
     /// `output` holds the plan; `others` are shards that tell whether the input as a whole can be read.
     pub fn new(input: Location, output: Location, options: ShardOptions, others: Vec<String>) -> Self {
-        ShardDataset { input, output, options, others, probe: InputProbe::new() }
+        let patience = Patience::new(&input, others.clone());
+        ShardDataset { input, output, options, others, patience }
+    }
+
+    /// With another number of shards that may be given up in this process.
+    pub fn with_most_unreadable(self, most: usize) -> Self {
+        ShardDataset { patience: self.patience.with_most(most), ..self }
     }
 
     /// The next window, or what its absence means: damage of this shard, or of everything.
     async fn window(&self, reading: &Reading<'_>, range: Range<u64>) -> Result<Window, ReadError> {
         let key = &reading.shard.key;
-        let refused = Instant::now();
-        let error = match self.input.window(key, range, reading.etag.get().map(String::as_str)).await {
-            Ok(window) if reading.shard.size.is_some_and(|planned| planned != window.size) => {
-                FetchError::Changed
-            }
-            Ok(window) => {
-                self.probe.record_read(key, window.bytes.len());
-                if let Some(etag) = &window.etag {
-                    reading.etag.get_or_init(|| etag.clone());
+        if self.patience.skips(key, reading.pass) {
+            return Err(ReadError::GivenUp);
+        }
+        let mut waiting = None;
+        let (error, refused) = loop {
+            let refused = Instant::now();
+            let input = self.patience.input(waiting.as_ref());
+            let error = match input.window(key, range.clone(), reading.etag.get().map(String::as_str)).await {
+                Ok(window) if reading.shard.size.is_some_and(|planned| planned != window.size) => {
+                    break (FetchError::Changed, refused);
                 }
-                return Ok(window);
+                Ok(window) => {
+                    self.patience.probe.record_read(key, window.bytes.len());
+                    if let Some(etag) = &window.etag {
+                        reading.etag.get_or_init(|| etag.clone());
+                    }
+                    return Ok(window);
+                }
+                Err(FetchError::Store(error)) => error,
+                Err(error) => break (error, refused),
+            };
+            let of = (reading.pass, reading.intake);
+            match self.patience.after(&mut waiting, key, error, of).await? {
+                Verdict::Again => {}
+                Verdict::GivenUp => return Err(ReadError::GivenUp),
+                Verdict::Row(error) => {
+                    return Err(ReadError::Damaged { row: Box::new(reading.whole()), error });
+                }
             }
-            Err(error) => error,
         };
         let (kind, why) = match error {
             FetchError::Store(error) => return Err(error.into()),
@@ -130,7 +153,7 @@ impl ShardDataset {
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this shard"),
         };
         let denied = kind == ErrorKind::Denied;
-        self.probe.check_input(&self.input, key, &self.others, denied, refused).await?;
+        self.patience.probe.check_input(&self.input, key, &self.others, denied, refused).await?;
         Err(reading.damaged(kind, why))
     }
 
@@ -304,16 +327,28 @@ impl Reading<'_> {
     }
 }
 
+impl ShardDataset {
+    async fn read_part(&self, part: &Part, intake: &dyn Intake, pass: Pass) -> Result<PartEnd, ReadError> {
+        let shard = part.plan_row(&self.output).await?;
+        let etag = shard.etag.clone().map_or_else(OnceLock::new, OnceLock::from);
+        self.shard(&Reading { part, shard: &shard, etag, intake, pass, rows: AtomicU32::new(0) }).await
+    }
+}
+
 impl Dataset for ShardDataset {
     fn read<'a>(
         &'a self,
         part: &'a Part,
         intake: &'a dyn Intake,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        Box::pin(async move {
-            let shard = part.plan_row(&self.output).await?;
-            let etag = shard.etag.clone().map_or_else(OnceLock::new, OnceLock::from);
-            self.shard(&Reading { part, shard: &shard, etag, intake, rows: AtomicU32::new(0) }).await
-        })
+        Box::pin(self.read_part(part, intake, Pass::First))
+    }
+
+    fn read_again<'a>(
+        &'a self,
+        part: &'a Part,
+        intake: &'a dyn Intake,
+    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
+        Box::pin(self.read_part(part, intake, Pass::Again))
     }
 }

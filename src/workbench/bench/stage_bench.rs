@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::dataset::{Part, PartEnd};
+use crate::dataset::{Part, PartEnd, Pass};
 use crate::engine::{Engine, EngineError, Outputs, Ready, Slot, SlotPool};
 use crate::failure::{Exit, Failure};
 use crate::ids::AttemptId;
@@ -110,10 +110,10 @@ impl<'a> StageBench<'a> {
             for part in parts {
                 let (shared, part) = (shared.clone(), part.clone());
                 tasks.spawn(async move {
-                    let read = read_part(&shared, &part).await?;
+                    let read = read_part(&shared, &part, Pass::First).await?;
                     Ok::<_, Failure>(match read {
                         ReadPart::Whole(attempt) => attempt.end,
-                        ReadPart::Damaged(_) => PartEnd::default(),
+                        ReadPart::Damaged(_) | ReadPart::GivenUp => PartEnd::default(),
                     })
                 });
             }

