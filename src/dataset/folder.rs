@@ -194,6 +194,7 @@ impl FolderDataset {
             FetchError::Changed => {
                 RowError::new(ErrorKind::Changed, "the object is not the one that was planned")
             }
+            FetchError::Corrupt(mismatch) => RowError::new(ErrorKind::Corrupt, mismatch.to_string()),
             FetchError::NotFound | FetchError::Denied | FetchError::Store(_) => {
                 let denied = matches!(error, FetchError::Denied);
                 if !self.probe.can_still_read(&self.input, refused).await? {

@@ -101,6 +101,7 @@ impl ImageSources {
                 FetchError::Denied => "denied",
                 FetchError::Changed => "changed",
                 FetchError::TooLarge { .. } => "limit",
+                FetchError::Corrupt(_) => "corrupt",
                 FetchError::Store(_) => "unreachable",
             }
             .to_owned()

@@ -13,6 +13,7 @@ use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
 
 use crate::telemetry::Redacted;
 
+use super::checksum::{self, ChecksumMode, Checksums};
 use super::entry::{Entry, strong};
 use super::paged_store::{PagedStore, remote};
 use super::readers::Readers;
@@ -39,6 +40,7 @@ pub struct Location {
     pub(super) settings: Settings,
     pub(super) traffic: Arc<Traffic>,
     pub(super) readers: Arc<Readers>,
+    pub(super) checksums: Arc<Checksums>,
 }
 
 impl Location {
@@ -57,6 +59,7 @@ impl Location {
             cause: Redacted::new(error),
         };
         let options = |vendor| client_options(role, &settings).with_allow_http(allows_http(vendor));
+        let mut mode = None;
         let ((store, paged), prefix) = match &uri {
             Uri::Local(path) => {
                 let disk: Arc<dyn ObjectStore> =
@@ -72,7 +75,14 @@ impl Location {
                             .with_http_connector(metered())
                             .with_client_options(options("AWS"))
                             .with_retry(inner_retries());
-                        remote(builder.build().map_err(setup)?)
+                        let store = builder.clone().build().map_err(setup)?;
+                        if role == Role::Input && settings.checksums {
+                            let asking = builder
+                                .with_client_options(options("AWS").with_default_headers(checksum::header()))
+                                .with_credentials(store.credentials().clone());
+                            mode = Some(ChecksumMode::new(Arc::new(asking.build().map_err(setup)?)));
+                        }
+                        remote(store)
                     }
                     "gs" => {
                         let builder = GoogleCloudStorageBuilder::from_env()
@@ -96,7 +106,8 @@ impl Location {
         };
         let prefix = Path::parse(&prefix)
             .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?;
-        Ok(Location { uri, store, paged, prefix, settings, traffic, readers: Arc::default() })
+        let checksums = Arc::new(Checksums::new(role == Role::Input && settings.checksums, mode));
+        Ok(Location { uri, store, paged, prefix, settings, traffic, readers: Arc::default(), checksums })
     }
 
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
@@ -108,7 +119,17 @@ impl Location {
                 .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?,
         };
         let traffic = Traffic::new(settings.requests);
-        Ok(Location { uri, store, paged: None, prefix, settings, traffic, readers: Arc::default() })
+        let checksums = Arc::new(Checksums::new(settings.checksums, None));
+        Ok(Location {
+            uri,
+            store,
+            paged: None,
+            prefix,
+            settings,
+            traffic,
+            readers: Arc::default(),
+            checksums,
+        })
     }
 
     /// Waits until another request may be in flight.

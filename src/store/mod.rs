@@ -5,6 +5,8 @@
 
 mod access;
 mod buffers;
+mod checked;
+mod checksum;
 mod create;
 mod dated;
 mod entry;
@@ -33,7 +35,7 @@ pub use create::Created;
 pub use dated::Dated;
 pub use entry::Entry;
 pub use error::StoreError;
-pub use fetch_error::FetchError;
+pub use fetch_error::{FetchError, Mismatch};
 pub use local::Unreadable;
 pub use location::{Location, Role};
 pub use page::PageError;

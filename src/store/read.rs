@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, ObjectStoreExt};
 
+use super::checked::announced;
 use super::entry::strong;
 use super::traffic::is_error_document;
 use super::{FetchError, Location, StoreError, Uri};
@@ -38,7 +39,7 @@ impl Location {
         }
         let path = self.path(key)?;
         self.retry(|| async {
-            match self.fetch_once(&path, key, planned, limit).await {
+            match self.fetch_checked(&path, key, planned, limit).await {
                 Ok(fetched) => Ok(Ok(fetched)),
                 Err(FetchError::Store(error)) => Err(error),
                 Err(image) => Ok(Err(image)),
@@ -47,7 +48,7 @@ impl Location {
         .await?
     }
 
-    async fn fetch_once(
+    pub(super) async fn fetch_once(
         &self,
         path: &object_store::path::Path,
         key: &str,
@@ -66,7 +67,7 @@ impl Location {
             other => FetchError::Store(other),
         };
         let options = GetOptions { if_match: planned.etag.map(str::to_owned), ..GetOptions::default() };
-        let response = match self.store.get_opts(path, options).await {
+        let mut response = match self.checksums.get(&self.store, path, options).await {
             Err(object_store::Error::Precondition { .. }) => return Err(FetchError::Changed),
             response => response.map_err(classify)?,
         };
@@ -90,6 +91,7 @@ impl Location {
         if size > limit {
             return Err(FetchError::TooLarge { size });
         }
+        let announced = announced(&mut response);
         let bytes = response.bytes().await.map_err(classify)?;
         if bytes.len() as u64 != size {
             return Err(unavailable(format!("{} of {size} bytes came", bytes.len())));
@@ -97,6 +99,7 @@ impl Location {
         if etag.is_none() && is_error_document(&bytes) {
             return Err(unavailable("an error document came in its place".into()));
         }
+        self.check(announced, &bytes).await?;
         Ok(Fetched { bytes, etag })
     }
 

@@ -122,6 +122,9 @@ impl ShardDataset {
             FetchError::Changed | FetchError::TooLarge { .. } => {
                 return Err(reading.damaged(ErrorKind::Changed, "the shard is not the one that was planned"));
             }
+            FetchError::Corrupt(mismatch) => {
+                return Err(reading.damaged(ErrorKind::Corrupt, &mismatch.to_string()));
+            }
             FetchError::NotFound => (ErrorKind::NotFound, "the shard is gone"),
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this shard"),
         };
