@@ -13,7 +13,7 @@ use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
 
 use crate::telemetry::Redacted;
 
-use super::checksum::{self, ChecksumMode, Checksums};
+use super::checksum::{ChecksumMode, Checksums};
 use super::entry::{Entry, strong};
 use super::paged_store::{PagedStore, remote};
 use super::readers::Readers;
@@ -77,10 +77,8 @@ impl Location {
                             .with_retry(inner_retries());
                         let store = builder.clone().build().map_err(setup)?;
                         if role == Role::Input && settings.checksums {
-                            let asking = builder
-                                .with_client_options(options("AWS").with_default_headers(checksum::header()))
-                                .with_credentials(store.credentials().clone());
-                            mode = Some(ChecksumMode::new(Arc::new(asking.build().map_err(setup)?)));
+                            let asking = ChecksumMode::of_s3(builder, &store, options("AWS"));
+                            mode = Some(asking.map_err(setup)?);
                         }
                         remote(store)
                     }

@@ -7,5 +7,5 @@ mod state;
 mod trust;
 
 pub(super) use announced::Announced;
-pub(super) use mode::{ChecksumMode, header};
+pub(super) use mode::ChecksumMode;
 pub(super) use state::Checksums;

@@ -3,17 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{GetOptions, GetResult, HeaderMap, HeaderValue, ObjectStore};
+use object_store::{ClientOptions, GetOptions, GetResult, HeaderMap, HeaderValue, ObjectStore};
 
 use crate::store::reply::Reply;
-
-/// The header that asks. It must be signed, so the client has to send it, with every request.
-pub(in crate::store) fn header() -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
-    headers
-}
 
 /// No object was read with the header yet.
 const UNKNOWN: u8 = 0;
@@ -30,8 +24,23 @@ pub(in crate::store) struct ChecksumMode {
 }
 
 impl ChecksumMode {
-    pub fn new(asking: Arc<dyn ObjectStore>) -> Self {
+    fn new(asking: Arc<dyn ObjectStore>) -> Self {
         ChecksumMode { asking, state: AtomicU8::new(UNKNOWN) }
+    }
+
+    /// Builds the client from the builder of `store`, whose credentials it shares. S3 refuses `x-amz-` headers that are
+    /// not signed, and the client signs its default headers.
+    pub fn of_s3(
+        builder: AmazonS3Builder,
+        store: &AmazonS3,
+        options: ClientOptions,
+    ) -> object_store::Result<Self> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
+        let builder = builder
+            .with_client_options(options.with_default_headers(headers))
+            .with_credentials(store.credentials().clone());
+        Ok(Self::new(Arc::new(builder.build()?)))
     }
 
     /// Gets an object with the header, or without it by the client `plain` if the store refuses it.
