@@ -62,3 +62,79 @@ impl Location {
 pub(super) fn announced(response: &mut GetResult) -> Option<Announced> {
     response.extensions.remove()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::store::Settings;
+    use crate::store::checksum::{Algorithm, Checksum, Source};
+
+    fn location(checksums: bool) -> Location {
+        let settings = Settings { checksums, ..Settings::default() };
+        Location::over(Arc::new(InMemory::new()), "s3://bucket/in", settings).unwrap()
+    }
+
+    /// The checksum of `of`, as a response announces it.
+    fn announced(source: Source, algorithm: Algorithm, of: &[u8]) -> Option<Announced> {
+        Some(Announced(vec![Checksum { source, algorithm, value: algorithm.of(of) }]))
+    }
+
+    #[tokio::test]
+    async fn wrong_bytes_are_noticed_by_each_algorithm_and_at_each_size() {
+        let location = location(true);
+        for algorithm in [
+            Algorithm::Crc64Nvme,
+            Algorithm::Crc32c,
+            Algorithm::Crc32,
+            Algorithm::Sha256,
+            Algorithm::Sha1,
+            Algorithm::Md5,
+        ] {
+            for size in [1, INLINE, INLINE + 1, 3 * INLINE] {
+                let (right, wrong) = (Bytes::from(vec![7; size]), Bytes::from(vec![0; size]));
+                let announced = announced(Source::Store, algorithm, &right);
+                location.check(announced.clone(), &right).await.unwrap();
+                let refused = location.check(announced, &wrong).await.unwrap_err();
+                assert!(matches!(refused, FetchError::Corrupt(_)), "{refused:?}");
+                assert!(refused.to_string().contains(algorithm.as_str()), "{refused}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tag_counts_once_sixteen_objects_have_matched() {
+        let location = location(true);
+        let (right, wrong) = (Bytes::from("right"), Bytes::from("wrong"));
+        let tag = || announced(Source::Etag, Algorithm::Md5, &right);
+        for _ in 0..16 {
+            location.check(tag(), &right).await.unwrap();
+        }
+        assert!(matches!(location.check(tag(), &wrong).await, Err(FetchError::Corrupt(_))));
+    }
+
+    #[tokio::test]
+    async fn a_tag_that_differs_before_is_not_used_any_more_and_other_checksums_are() {
+        let location = location(true);
+        let (right, wrong) = (Bytes::from("right"), Bytes::from("wrong"));
+        let tag = || announced(Source::Etag, Algorithm::Md5, &right);
+        location.check(tag(), &wrong).await.unwrap();
+        for _ in 0..32 {
+            location.check(tag(), &right).await.unwrap();
+        }
+        location.check(tag(), &wrong).await.unwrap();
+        let crc = announced(Source::Store, Algorithm::Crc32c, &right);
+        assert!(matches!(location.check(crc, &wrong).await, Err(FetchError::Corrupt(_))));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_compared_where_checksums_are_off_or_none_came() {
+        let wrong = Bytes::from("wrong");
+        location(false).check(announced(Source::Store, Algorithm::Crc32, b"right"), &wrong).await.unwrap();
+        location(true).check(Some(Announced::default()), &wrong).await.unwrap();
+        location(true).check(None, &wrong).await.unwrap();
+    }
+}

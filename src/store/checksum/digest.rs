@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_long_text_has_the_checksums_that_python_computes() {
         // bytes(i * 7 & 255 for i in range(100_003)): long enough for the folded loops of the CRCs
-        let bytes: Vec<u8> = (0..100_003u32).map(|index| (index * 7 & 255) as u8).collect();
+        let bytes: Vec<u8> = (0..100_003u32).map(|index| ((index * 7) & 255) as u8).collect();
         for (algorithm, expected) in [
             (Algorithm::Crc64Nvme, "fd5442690c1ba3ff"),
             (Algorithm::Crc32c, "412c3b3f"),

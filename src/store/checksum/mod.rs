@@ -7,5 +7,9 @@ mod state;
 mod trust;
 
 pub(super) use announced::Announced;
+#[cfg(test)]
+pub(super) use announced::{Checksum, Source};
+#[cfg(test)]
+pub(super) use digest::Algorithm;
 pub(super) use mode::ChecksumMode;
 pub(super) use state::Checksums;
