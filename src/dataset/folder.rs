@@ -236,6 +236,7 @@ impl FolderDataset {
             FetchError::Changed => {
                 RowError::new(ErrorKind::Changed, "the object is not the one that was planned")
             }
+            FetchError::Corrupt(mismatch) => RowError::new(ErrorKind::Corrupt, mismatch.to_string()),
             FetchError::Store(error) => return Err(error.into()),
             FetchError::NotFound | FetchError::Denied => {
                 let denied = matches!(error, FetchError::Denied);

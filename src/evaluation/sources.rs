@@ -102,6 +102,7 @@ impl ImageSources {
                 FetchError::Changed => "changed",
                 FetchError::Unaddressable(_) => "unaddressable",
                 FetchError::TooLarge { .. } => "limit",
+                FetchError::Corrupt(_) => "corrupt",
                 FetchError::Store(_) => "unreachable",
             }
             .to_owned()

@@ -93,6 +93,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
         "storage",
         &[
             ("conditional_put", Operation),
+            ("checksums", Operation),
             ("retry_seconds", Operation),
             ("read_timeout_seconds", Operation),
             ("write_timeout_seconds", Operation),

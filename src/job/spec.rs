@@ -305,6 +305,9 @@ pub struct Storage {
     /// Whether creates are conditional.
     #[serde(default)]
     pub conditional_put: ConditionalPut,
+    /// Whether bytes are compared with the store's checksums.
+    #[serde(default)]
+    pub checksums: Checksums,
     /// How long one operation is tried again.
     pub retry_seconds: Option<u64>,
     /// How long one read may take.
@@ -320,6 +323,16 @@ pub struct Storage {
 pub enum ConditionalPut {
     #[default]
     On,
+    Off,
+}
+
+/// Whether bytes are compared with the store's checksums.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Checksums {
+    #[default]
+    Auto,
     Off,
 }
 

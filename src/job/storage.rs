@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::store::Settings;
 
 use super::error::JobError;
-use super::spec::{ConditionalPut, JobSpec, Listing};
+use super::spec::{Checksums, ConditionalPut, JobSpec, Listing};
 
 /// A day: more is a typing error.
 const LONGEST: u64 = 24 * 60 * 60;
@@ -32,6 +32,7 @@ impl JobSpec {
                 defaults.write_timeout,
             )?,
             requests: self.requests().max(1),
+            checksums: typed.checksums == Checksums::Auto,
             sort_listing: self.input.listing == Listing::Sort,
         })
     }

@@ -2,6 +2,15 @@
 
 use super::StoreError;
 
+/// Bytes that do not match their checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes do not match the {algorithm} that the store gives")]
+pub struct Mismatch {
+    pub(super) algorithm: &'static str,
+    /// Of the bytes that came, to tell whether others come next.
+    pub(super) sha256: [u8; 32],
+}
+
 /// Why one image's bytes could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -23,6 +32,9 @@ pub enum FetchError {
         /// Bytes of the object.
         size: u64,
     },
+    /// Two reads gave the same bytes, and they do not match the checksum that the store gives.
+    #[error("{0}")]
+    Corrupt(Mismatch),
     /// Anything else: a fault of the store, not of the image.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -11,6 +11,7 @@ use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use crate::telemetry::Redacted;
 
 use super::azure::AzureAccess;
+use super::checksum::{ChecksumMode, Checksums};
 use super::entry::{Entry, strong};
 use super::environment::{Environment, Vendor};
 use super::key::is_plain;
@@ -42,6 +43,7 @@ pub struct Location {
     pub(super) readers: Arc<Readers>,
     /// "Slow down" is the answer for one object, not for all.
     pub(super) is_for_failing_object: bool,
+    pub(super) checksums: Arc<Checksums>,
 }
 
 impl Location {
@@ -56,6 +58,7 @@ impl Location {
         let metered = || Metered(traffic.clone());
         let uri = Uri::parse(text)?;
         let options = |allows_http| client_options(role, &settings).with_allow_http(allows_http);
+        let mut mode = None;
         let ((store, paged), prefix) = match &uri {
             Uri::Local(path) => {
                 let disk: Arc<dyn ObjectStore> =
@@ -73,7 +76,12 @@ impl Location {
                             .with_http_connector(metered())
                             .with_client_options(options(environment.allows_http()))
                             .with_retry(inner_retries());
-                        remote(environment.build(|| builder.build())?)
+                        let store = environment.build(|| builder.clone().build())?;
+                        if role == Role::Input && settings.checksums {
+                            let options = options(environment.allows_http());
+                            mode = Some(environment.build(|| ChecksumMode::of_s3(builder, &store, options))?);
+                        }
+                        remote(store)
                     }
                     "gs" => {
                         let environment = Environment::of(Vendor::Google, &uri)?;
@@ -105,8 +113,20 @@ impl Location {
         };
         let prefix = Path::parse(&prefix)
             .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?;
-        let readers = Arc::default();
-        Ok(Location { uri, store, paged, prefix, settings, traffic, readers, is_for_failing_object: false })
+        let (checksums, readers) =
+            (Checksums::new(role == Role::Input && settings.checksums, mode), Arc::default());
+        let (checksums, is_for_failing_object) = (Arc::new(checksums), false);
+        Ok(Location {
+            uri,
+            store,
+            paged,
+            prefix,
+            settings,
+            traffic,
+            readers,
+            is_for_failing_object,
+            checksums,
+        })
     }
 
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
@@ -118,8 +138,19 @@ impl Location {
                 .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?,
         };
         let traffic = Traffic::new(settings.requests);
-        let (paged, readers) = (None, Arc::default());
-        Ok(Location { uri, store, paged, prefix, settings, traffic, readers, is_for_failing_object: false })
+        let (paged, readers, is_for_failing_object) = (None, Arc::default(), false);
+        let checksums = Arc::new(Checksums::new(settings.checksums, None));
+        Ok(Location {
+            uri,
+            store,
+            paged,
+            prefix,
+            settings,
+            traffic,
+            readers,
+            is_for_failing_object,
+            checksums,
+        })
     }
 
     /// Waits until another request may be in flight.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
+use super::checked::announced;
 use super::tagged::Refused;
 use super::traffic::is_error_document;
 use super::{FetchError, Location, StoreError, Uri};
@@ -38,7 +39,7 @@ impl Location {
             return Ok(Fetched { bytes, etag: Some(etag) });
         }
         self.retry(|| async {
-            match self.fetch_once(&path, key, planned, limit).await {
+            match self.fetch_checked(&path, key, planned, limit).await {
                 Ok(fetched) => Ok(Ok(fetched)),
                 Err(FetchError::Store(error)) => Err(error),
                 Err(image) => Ok(Err(image)),
@@ -47,7 +48,7 @@ impl Location {
         .await?
     }
 
-    async fn fetch_once(
+    pub(super) async fn fetch_once(
         &self,
         path: &object_store::path::Path,
         key: &str,
@@ -65,7 +66,7 @@ impl Location {
             StoreError::Denied { .. } => FetchError::Denied,
             other => FetchError::Store(other),
         };
-        let (response, etag) = match self.get_tagged(path, key, planned.etag, None).await {
+        let (mut response, etag) = match self.get_tagged(path, key, planned.etag, None).await {
             Err(Refused::Client(error)) => return Err(classify(error)),
             Err(Refused::Object(error)) => return Err(error),
             Ok(response) => response,
@@ -84,6 +85,7 @@ impl Location {
         if size > limit {
             return Err(FetchError::TooLarge { size });
         }
+        let announced = announced(&mut response);
         let bytes = response.bytes().await.map_err(classify)?;
         if bytes.len() as u64 != size {
             return Err(unavailable(format!("{} of {size} bytes came", bytes.len())));
@@ -91,6 +93,7 @@ impl Location {
         if etag.is_none() && is_error_document(&bytes) {
             return Err(unavailable("an error document came in its place".into()));
         }
+        self.check(announced, &bytes).await?;
         Ok(Fetched { bytes, etag })
     }
 

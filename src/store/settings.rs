@@ -17,6 +17,8 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// Requests of an input in flight, at most; throttling lowers it by itself.
     pub requests: usize,
+    /// Bytes of whole objects are compared with the checksums that the store gives.
+    pub checksums: bool,
     /// Collect and sort the input's whole listing.
     pub sort_listing: bool,
 }
@@ -29,6 +31,7 @@ impl Default for Settings {
             read_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             requests: 64,
+            checksums: true,
             sort_listing: false,
         }
     }

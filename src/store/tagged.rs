@@ -32,7 +32,12 @@ impl Location {
         use object_store::Error as E;
         let get = |if_match: Option<String>| {
             let options = GetOptions { if_match, range: range.clone(), ..self.only(path) };
-            self.store.get_opts(path, options)
+            async {
+                match options.range {
+                    None => self.checksums.get(&self.store, path, options).await,
+                    Some(_) => self.store.get_opts(path, options).await,
+                }
+            }
         };
         let response = match get(planned.filter(|_| !self.lists_other_tags()).map(quoted)).await {
             // some stores compare with quotes and weak prefix; the tag of the answer decides

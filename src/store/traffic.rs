@@ -8,17 +8,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
     ReqwestConnector,
 };
+use object_store::{ClientOptions, HeaderMap};
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
 use crate::failpoints;
 
+use super::checksum::Announced;
 use super::key::RawKey;
 use super::page::{self, Page};
 use super::region::Signed;
@@ -144,7 +145,10 @@ pub(super) struct Metered(pub Arc<Traffic>);
 
 impl HttpConnector for Metered {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = ReqwestConnector::default().connect(options)?;
+        // the client sends and signs default headers where it knows of them; the HTTP client would add them to every
+        // other request too, unsigned, and S3 refuses those
+        let options = options.clone().with_default_headers(HeaderMap::new());
+        let inner = ReqwestConnector::default().connect(&options)?;
         Ok(HttpClient::new(MeteredClient { inner, traffic: self.0.clone() }))
     }
 }
@@ -174,6 +178,7 @@ impl HttpService for MeteredClient {
         let is_head = request.method() == "HEAD";
         let signed = Signed::of(&request);
         let slows = request.extensions().get::<FailingObject>().is_none();
+        let is_whole = request.method() == "GET" && !request.headers().contains_key("range");
         let answer = self.inner.execute(request).await;
         if let Ok(response) = &answer {
             self.traffic.answered(response.status().as_u16(), slows);
@@ -181,6 +186,7 @@ impl HttpService for MeteredClient {
         match signed.named(answer?).await {
             page if is_listing => whole_listing(page).await,
             refusal if is_head && !refusal.status().is_success() => Ok(with_code(refusal)),
+            object if is_whole && object.status() == 200 => Ok(with_checksums(object)),
             answer => Ok(answer),
         }
     }
@@ -194,6 +200,13 @@ fn with_code(refusal: HttpResponse) -> HttpResponse {
     let Some(code) = code.filter(is_plain) else { return refusal };
     let body = format!("<Error><Code>{code}</Code></Error>");
     HttpResponse::from_parts(refusal.into_parts().0, body.into())
+}
+
+/// Adds the checksums of a whole object to the extensions of its response, which the client copies into its result.
+fn with_checksums(mut object: HttpResponse) -> HttpResponse {
+    let announced = Announced::read(object.headers());
+    object.extensions_mut().insert(announced);
+    object
 }
 
 fn asks_for_a_listing(query: &str) -> bool {

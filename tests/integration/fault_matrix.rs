@@ -2,6 +2,7 @@
 //! A test's name begins with the row that it is; rows that need failpoints are in `tests/faults`.
 
 mod changes;
+mod checksums;
 mod disk;
 mod environment;
 mod keys;

@@ -149,6 +149,9 @@ impl ShardDataset {
                 let why = format!("the shard's key cannot be asked for: {why}");
                 return Err(reading.damaged(ErrorKind::Unaddressable, &why));
             }
+            FetchError::Corrupt(mismatch) => {
+                return Err(reading.damaged(ErrorKind::Corrupt, &mismatch.to_string()));
+            }
             FetchError::NotFound => (ErrorKind::NotFound, "the shard is gone"),
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this shard"),
         };

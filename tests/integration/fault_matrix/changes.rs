@@ -57,6 +57,7 @@ fn row_17_batch_size_threads_and_storage_settings_may_change_between_runs() {
         .set("engine.threads=1")
         .set("limits.decode_threads=1")
         .set("limits.requests=3")
+        .set("storage.checksums=off")
         .set("storage.retry_seconds=30")
         .set("input.listing=sort");
     assert_eq!(changed.run().exits(0)["resumed_rows"], 48);

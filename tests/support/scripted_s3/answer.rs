@@ -149,6 +149,10 @@ fn carry_out(shared: &Shared, ask: &Ask, bytes: Bytes, plan: &Plan) -> Answer {
     {
         return Answer::error(403, "InvalidAccessKeyId", ask);
     }
+    // as AWS has it: "There were headers present in the request which were not signed"
+    if !ask.signed.access_key.is_empty() && !ask.signed.left_out.is_empty() {
+        return Answer::error(403, "AccessDenied", ask);
+    }
     if ask.bucket != BUCKET {
         return Answer::error(404, "NoSuchBucket", ask);
     }
@@ -224,6 +228,11 @@ fn read(state: &mut State, ask: &Ask, plan: &Plan) -> Answer {
     }
     if state.is_gcs {
         answer = answer.with(GENERATION, generation(&object).to_string());
+    }
+    for (name, value) in object.headers {
+        if ask.seen.asks_for_checksums || !name.as_str().starts_with("x-amz-checksum-") {
+            answer = answer.with(name, value);
+        }
     }
     match ask.seen.range.as_deref().and_then(|range| bounds(range, whole)) {
         None => answer.body = object.bytes,

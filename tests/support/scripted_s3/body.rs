@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use super::faults::Break;
 
 /// Time for what was written before a break to reach the client.
 const FLUSH: Duration = Duration::from_millis(30);
+
+/// How many bodies had noise.
+static NOISE: AtomicU64 = AtomicU64::new(0);
 
 /// The connection ends here, as scripted.
 #[derive(Debug)]
@@ -76,12 +79,25 @@ pub(super) fn scripted(
             let length = short.len();
             (vec![Step::Data(short)], Some(length))
         }
+        Some(Break::Zeroed { from }) => (vec![Step::Data(filled(&bytes, from, |_| 0))], Some(whole)),
+        Some(Break::Noise { from }) => {
+            let seed = NOISE.fetch_add(1, Ordering::Relaxed);
+            let noise =
+                |index: usize| (index as u64 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[0];
+            (vec![Step::Data(filled(&bytes, from, noise))], Some(whole))
+        }
         Some(Break::ChunksCut { at }) => (vec![Step::Data(part(at)), Step::Wait(FLUSH), Step::HangUp], None),
         Some(Break::ChunksShort { at }) => (vec![Step::Data(part(at))], None),
     };
     let data = |step: &Step| !matches!(step, Step::Data(bytes) if bytes.is_empty());
     let steps = steps.into_iter().filter(data).collect();
     Scripted { body: Script { steps, waiting: None, reset, _in_flight: in_flight }, length }
+}
+
+/// The bytes, with others from a share of them on.
+fn filled(bytes: &Bytes, from: f64, fill: impl Fn(usize) -> u8) -> Bytes {
+    let kept = ((bytes.len() as f64 * from) as usize).min(bytes.len());
+    bytes[..kept].iter().copied().chain((kept..bytes.len()).map(fill)).collect()
 }
 
 impl Body for Script {

@@ -100,7 +100,7 @@ pub(super) fn error(refusal: &Refusal, resource: &str, signed: &Signed) -> Strin
         document += &element("Region", region);
     }
     if refusal.leaks {
-        let Signed { access_key, signature, token, date, scope } = signed;
+        let Signed { access_key, signature, token, date, scope, .. } = signed;
         document += &element("AWSAccessKeyId", access_key);
         document += &element("StringToSign", &format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{signature}"));
         document += &element("SignatureProvided", signature);

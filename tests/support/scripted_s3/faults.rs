@@ -96,6 +96,10 @@ pub enum Break {
     Stall { at: f64, pause: Duration },
     /// A shorter body that `Content-Length` agrees with; every other header is that of the whole.
     Short { at: f64 },
+    /// Zeros from here on, under the right length.
+    Zeroed { from: f64 },
+    /// Other bytes from here on, under the right length: different ones each time.
+    Noise { from: f64 },
     /// No `Content-Length` but chunks, and the connection is closed before the last one.
     ChunksCut { at: f64 },
     /// No `Content-Length` but chunks, with a proper end that comes too early.

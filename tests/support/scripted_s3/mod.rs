@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hyper::header::HeaderName;
 
 pub use faults::{Break, Fault, Gate, Paging, Refusal, Reply, Tag};
 pub use request::{Kind, Seen};
@@ -168,6 +169,19 @@ impl ScriptedS3 {
         let etag = object.etag.clone();
         self.shared.state().bucket.put(key.to_owned(), object);
         etag
+    }
+
+    /// Writes an object whose reads have these headers, past all rules. An `etag` among them, in quotes, is its ETag;
+    /// `x-amz-checksum-…` is shown to requests that ask for checksums.
+    pub fn put_with(&self, key: &str, bytes: impl Into<Bytes>, headers: &[(&'static str, &str)]) {
+        let mut object = Object::new(bytes.into());
+        for (name, value) in headers {
+            match *name {
+                "etag" => object.etag = (*value).to_owned(),
+                name => object.headers.push((HeaderName::from_static(name), (*value).to_owned())),
+            }
+        }
+        self.shared.state().bucket.put(key.to_owned(), object);
     }
 
     /// The bytes of an object, past all rules.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 use bytes::Bytes;
+use hyper::header::HeaderName;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -14,6 +15,8 @@ pub(super) struct Object {
     /// In quotes: 128 bits of the SHA-256.
     pub etag: String,
     pub modified: OffsetDateTime,
+    /// More headers of its reads. Those of S3's checksums are shown to requests that ask for them.
+    pub headers: Vec<(HeaderName, String)>,
 }
 
 /// The number of a version, as GCS counts them.
@@ -25,7 +28,8 @@ impl Object {
     pub fn new(bytes: Bytes) -> Object {
         let digest = Sha256::digest(&bytes);
         let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        Object { bytes, etag: format!("\"{hex}\""), modified: OffsetDateTime::now_utc() }
+        let modified = OffsetDateTime::now_utc();
+        Object { bytes, etag: format!("\"{hex}\""), modified, headers: Vec::new() }
     }
 }
 

@@ -42,6 +42,10 @@ pub struct Seen {
     pub range: Option<String>,
     /// Whether there is an `If-None-Match` or an `If-Match`.
     pub conditional: bool,
+    /// Whether it asks for checksums.
+    pub asks_for_checksums: bool,
+    /// Its `SignedHeaders`, as they came.
+    pub signed_headers: String,
     /// The status it was answered with; 0 while it was not, which can be for ever.
     pub status: u16,
     /// When it arrived.
@@ -58,6 +62,9 @@ pub(super) struct Signed {
     pub token: String,
     pub date: String,
     pub scope: String,
+    pub headers: String,
+    /// The `x-amz-` headers that are not among them.
+    pub left_out: Vec<String>,
 }
 
 /// A request in full, but for its body.
@@ -95,6 +102,7 @@ impl Ask {
         };
         let prefix = query.iter().find(|(name, _)| name == "prefix").map(|(_, value)| value.clone());
         let key = if kind == Kind::List { prefix.unwrap_or_default() } else { path_key };
+        let signed = signed(headers);
         let if_match = text(headers, header::IF_MATCH);
         let if_none_match = text(headers, header::IF_NONE_MATCH);
         let if_generation = text(headers, HeaderName::from_static("x-goog-if-generation-match"));
@@ -105,6 +113,8 @@ impl Ask {
             query: raw.to_owned(),
             range: text(headers, header::RANGE),
             conditional: if_match.is_some() || if_none_match.is_some() || if_generation.is_some(),
+            asks_for_checksums: headers.contains_key("x-amz-checksum-mode"),
+            signed_headers: signed.headers.clone(),
             status: 0,
             at: Instant::now(),
             in_flight: 0,
@@ -112,7 +122,6 @@ impl Ask {
         let hash = text(headers, HeaderName::from_static("x-amz-content-sha256")).unwrap_or_default();
         let encoding = text(headers, header::CONTENT_ENCODING).unwrap_or_default();
         let streamed = hash.starts_with("STREAMING-") || encoding.contains("aws-chunked");
-        let signed = signed(headers);
         Ask { seen, bucket, if_match, if_none_match, if_generation, signed, query, streamed }
     }
 
@@ -147,6 +156,10 @@ fn signed(headers: &HeaderMap) -> Signed {
     };
     let credential = field("Credential=").unwrap_or_default();
     let (access_key, scope) = credential.split_once('/').unwrap_or((credential.as_str(), ""));
+    let signed_headers = field("SignedHeaders=").unwrap_or_default();
+    let names: Vec<&str> = signed_headers.split(';').collect();
+    let amz = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
+    let left_out = amz.filter(|name| !names.contains(name)).map(str::to_owned).collect();
     let header = |name| text(headers, HeaderName::from_static(name)).unwrap_or_default();
     Signed {
         access_key: access_key.to_owned(),
@@ -154,6 +167,8 @@ fn signed(headers: &HeaderMap) -> Signed {
         signature: field("Signature=").unwrap_or_default(),
         token: header("x-amz-security-token"),
         date: header("x-amz-date"),
+        headers: signed_headers,
+        left_out,
     }
 }
 
