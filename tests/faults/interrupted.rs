@@ -1,4 +1,4 @@
-//! Row 37a: SIGTERM while something blocks that knows nothing of signals.
+//! Row 45: SIGTERM while something blocks that knows nothing of signals.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn ends_in_time(mut run: Watched, words: &str) {
 }
 
 #[test]
-fn row_37a_a_signal_while_the_model_is_loaded_ends_the_run_and_nothing_is_written() {
+fn row_45_a_signal_while_the_model_is_loaded_ends_the_run_and_nothing_is_written() {
     for point in ["load:model", "load:runtime", "load:session", "load:warm_up"] {
         let (job, held) = (planted(Job::own(), &format!("{point}=return(hold)")), Held::new());
         let mut run = Watched::start(held.on(&mut job.command("run")));
@@ -37,7 +37,7 @@ fn row_37a_a_signal_while_the_model_is_loaded_ends_the_run_and_nothing_is_writte
 }
 
 #[test]
-fn row_37a_a_signal_while_a_batch_does_not_end_ends_the_run() {
+fn row_45_a_signal_while_a_batch_does_not_end_ends_the_run() {
     let point = "engine:submit";
     let (job, held) = (planted(Job::own(), &format!("{point}=6*off->return(hold)")), Held::new());
     let mut run = Watched::start(held.on(&mut job.command("run")));
@@ -47,7 +47,7 @@ fn row_37a_a_signal_while_a_batch_does_not_end_ends_the_run() {
 }
 
 #[test]
-fn row_37a_a_signal_while_the_run_itself_is_blocked_ends_it_from_beside() {
+fn row_45_a_signal_while_the_run_itself_is_blocked_ends_it_from_beside() {
     let point = "finish:report";
     let (job, held) = (planted(Job::own(), &format!("{point}=return(hold)")), Held::new());
     let mut run = Watched::start(held.on(&mut job.command("run")));
@@ -72,14 +72,14 @@ fn hung(isolate: bool) -> (Job, Watched) {
 }
 
 #[test]
-fn row_37a_a_signal_while_an_image_does_not_end_ends_the_run() {
+fn row_45_a_signal_while_an_image_does_not_end_ends_the_run() {
     let (job, run) = hung(false);
     ends_in_time(run, "interrupted");
     assert_eq!(parts(&job.output()).len(), 11);
 }
 
 #[test]
-fn row_37a_a_signal_while_a_decode_process_hangs_kills_it_and_ends_the_run() {
+fn row_45_a_signal_while_a_decode_process_hangs_kills_it_and_ends_the_run() {
     let (job, run) = hung(true);
     let apart = children(run.child.id());
     assert_eq!(apart.len(), 2);

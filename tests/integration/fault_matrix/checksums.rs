@@ -1,4 +1,4 @@
-//! Row 36c: bytes that were changed on the way, under the right length.
+//! Row 61: bytes that were changed on the way, under the right length.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ fn notices(ended: &Ended, words: &str) -> usize {
 }
 
 #[test]
-fn row_36c_zeroed_bytes_that_come_once_are_read_again_and_give_the_same_rows() {
+fn row_61_zeroed_bytes_that_come_once_are_read_again_and_give_the_same_rows() {
     let server = server_with_crc32c();
     let zeroed = Fault::Body(Break::Zeroed { from: 0.5 });
     let rule = server.rule(of_images(Rule::on(Kind::Get, zeroed).ranged(false)).times_per_key(1));
@@ -80,7 +80,7 @@ fn row_36c_zeroed_bytes_that_come_once_are_read_again_and_give_the_same_rows() {
 }
 
 #[test]
-fn row_36c_forty_objects_that_are_always_zeroed_are_rows_corrupt_and_no_row_is_wrong() {
+fn row_61_forty_objects_that_are_always_zeroed_are_rows_corrupt_and_no_row_is_wrong() {
     let server = server_with_crc32c();
     let keys = good_keys()[..40].to_vec();
     server.rule(reads_of(&keys, Fault::Body(Break::Zeroed { from: 0.5 })));
@@ -92,7 +92,7 @@ fn row_36c_forty_objects_that_are_always_zeroed_are_rows_corrupt_and_no_row_is_w
 }
 
 #[test]
-fn row_36c_bytes_that_differ_from_read_to_read_are_a_fault_that_passes() {
+fn row_61_bytes_that_differ_from_read_to_read_are_a_fault_that_passes() {
     let server = server_with_crc32c();
     let noise = Fault::Body(Break::Noise { from: 0.3 });
     server.rule(of_images(Rule::on(Kind::Get, noise)).chance(0.4));
@@ -102,14 +102,14 @@ fn row_36c_bytes_that_differ_from_read_to_read_are_a_fault_that_passes() {
 }
 
 #[test]
-fn row_36c_bytes_that_never_settle_end_the_run_with_69() {
+fn row_61_bytes_that_never_settle_end_the_run_with_69() {
     let server = server_with_crc32c();
     server.rule(reads_of(&good_keys()[..1], Fault::Body(Break::Noise { from: 0.0 })));
     job(&server).set("storage.retry_seconds=2").run().fails(69, &["CRC-32C", "differ from read to read"]);
 }
 
 #[test]
-fn row_36c_a_body_that_is_cut_and_resumed_is_checked_as_a_whole() {
+fn row_61_a_body_that_is_cut_and_resumed_is_checked_as_a_whole() {
     let server = server_with_crc32c();
     server
         .rule(of_images(Rule::on(Kind::Get, Fault::Body(Break::Cut { at: 0.4 })).ranged(false)).chance(0.5));
@@ -130,7 +130,7 @@ fn row_36c_a_body_that_is_cut_and_resumed_is_checked_as_a_whole() {
 }
 
 #[test]
-fn row_36c_the_header_that_asks_is_signed_and_goes_with_reads_of_whole_objects_only() {
+fn row_61_the_header_that_asks_is_signed_and_goes_with_reads_of_whole_objects_only() {
     let server = server_with_crc32c();
     // the server refuses `x-amz-` headers that are not signed
     job(&server).run().exits(0);
@@ -152,7 +152,7 @@ fn row_36c_the_header_that_asks_is_signed_and_goes_with_reads_of_whole_objects_o
 }
 
 #[test]
-fn row_36c_with_checksums_off_none_is_asked_for() {
+fn row_61_with_checksums_off_none_is_asked_for() {
     let server = server_with_crc32c();
     let job = job(&server).set("storage.checksums=off");
     job.run().exits(0);
@@ -174,22 +174,22 @@ fn survives_a_store_that_refuses_the_header(status: u16, code: &str) {
 }
 
 #[test]
-fn row_36c_a_store_that_answers_the_header_with_400_is_read_without() {
+fn row_61_a_store_that_answers_the_header_with_400_is_read_without() {
     survives_a_store_that_refuses_the_header(400, "InvalidArgument");
 }
 
 #[test]
-fn row_36c_a_store_that_answers_the_header_with_403_is_read_without() {
+fn row_61_a_store_that_answers_the_header_with_403_is_read_without() {
     survives_a_store_that_refuses_the_header(403, "SignatureDoesNotMatch");
 }
 
 #[test]
-fn row_36c_a_store_that_answers_the_header_with_501_is_read_without() {
+fn row_61_a_store_that_answers_the_header_with_501_is_read_without() {
     survives_a_store_that_refuses_the_header(501, "NotImplemented");
 }
 
 #[test]
-fn row_36c_a_store_whose_tags_are_random_hex_digits_has_no_row_corrupt() {
+fn row_61_a_store_whose_tags_are_random_hex_digits_has_no_row_corrupt() {
     // the tags of the scripted server are half a SHA-256
     let server = server();
     let job = job(&server);
@@ -200,7 +200,7 @@ fn row_36c_a_store_whose_tags_are_random_hex_digits_has_no_row_corrupt() {
 }
 
 #[test]
-fn row_36c_a_content_md5_that_clients_made_up_makes_no_row_corrupt() {
+fn row_61_a_content_md5_that_clients_made_up_makes_no_row_corrupt() {
     let server = server_with(|_| vec![("content-md5", STANDARD.encode([7; 16]))]);
     let job = job(&server);
     let ended = job.run();
@@ -215,7 +215,7 @@ fn in_order(job: Job) -> Job {
 }
 
 #[test]
-fn row_36c_md5s_that_proved_right_find_wrong_bytes() {
+fn row_61_md5s_that_proved_right_find_wrong_bytes() {
     for headers in [
         |bytes: &[u8]| vec![("etag", md5_tag(bytes))],
         |bytes: &[u8]| vec![("content-md5", STANDARD.encode(Md5::digest(bytes)))],
@@ -230,7 +230,7 @@ fn row_36c_md5s_that_proved_right_find_wrong_bytes() {
 }
 
 #[test]
-fn row_36c_checksums_of_parts_and_of_other_encodings_are_not_compared() {
+fn row_61_checksums_of_parts_and_of_other_encodings_are_not_compared() {
     let wrong = crc32c(b"other bytes");
     for headers in [
         vec![(CRC32C, format!("{wrong}-3"))],

@@ -1,4 +1,4 @@
-//! Rows 36a to 36f: variables that the client cannot use, and answers that are about the machine or the store as a whole.
+//! Rows 39 to 44: variables that the client cannot use, and answers that are about the machine or the store as a whole.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn refuses(server: &ScriptedS3, rule: fn(Fault) -> Rule, refusal: Refusal) {
 }
 
 #[test]
-fn row_36a_white_space_around_variables_changes_nothing() {
+fn row_39_white_space_around_variables_changes_nothing() {
     let server = server();
     let mut job = job(&server);
     for (name, value) in server.environment() {
@@ -37,7 +37,7 @@ fn row_36a_white_space_around_variables_changes_nothing() {
 }
 
 #[test]
-fn row_36a_a_variable_that_the_client_cannot_use_is_78_with_its_name_and_without_its_value() {
+fn row_39_a_variable_that_the_client_cannot_use_is_78_with_its_name_and_without_its_value() {
     let server = server();
     for (name, value) in [
         ("AWS_ENDPOINT", "canary:9000"),
@@ -66,7 +66,7 @@ fn row_36a_a_variable_that_the_client_cannot_use_is_78_with_its_name_and_without
 }
 
 #[test]
-fn row_36b_an_http_endpoint_that_is_not_allowed_is_78_at_once_and_says_what_to_set() {
+fn row_40_an_http_endpoint_that_is_not_allowed_is_78_at_once_and_says_what_to_set() {
     let server = server();
     fails_at_once(&job(&server).env("AWS_ALLOW_HTTP", "false"), 78, &["AWS_ENDPOINT", "AWS_ALLOW_HTTP=true"]);
     assert!(server.requests().is_empty());
@@ -79,7 +79,7 @@ fn row_36b_an_http_endpoint_that_is_not_allowed_is_78_at_once_and_says_what_to_s
 }
 
 #[test]
-fn row_36c_a_region_that_the_store_names_is_78_and_named() {
+fn row_41_a_region_that_the_store_names_is_78_and_named() {
     let server = server();
     for (status, code) in [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")] {
         refuses(&server, Rule::any, Refusal::new(status, code).in_region("eu-north-1"));
@@ -91,7 +91,7 @@ fn row_36c_a_region_that_the_store_names_is_78_and_named() {
 }
 
 #[test]
-fn row_36d_a_clock_that_is_wrong_is_77_and_no_row_and_no_expired_credential() {
+fn row_42_a_clock_that_is_wrong_is_77_and_no_row_and_no_expired_credential() {
     let server = server();
     let skewed = || Refusal::new(403, "RequestTimeTooSkewed");
     for rule in [Rule::any as fn(Fault) -> Rule, |fault| of_images(Rule::on(Kind::Get, fault))] {
@@ -104,7 +104,7 @@ fn row_36d_a_clock_that_is_wrong_is_77_and_no_row_and_no_expired_credential() {
 }
 
 #[test]
-fn row_36e_a_create_that_is_refused_over_its_header_is_73_and_says_what_to_set() {
+fn row_43_a_create_that_is_refused_over_its_header_is_73_and_says_what_to_set() {
     for code in ["InvalidArgument", "NotImplemented"] {
         let server = server();
         server.rule(Rule::on(Kind::Put, Fault::error(400, code)).conditional(true));
@@ -117,7 +117,7 @@ fn row_36e_a_create_that_is_refused_over_its_header_is_73_and_says_what_to_set()
 }
 
 #[test]
-fn row_36e_a_store_without_room_is_74_and_the_next_run_goes_on() {
+fn row_43_a_store_without_room_is_74_and_the_next_run_goes_on() {
     let server = server();
     server.rule(Rule::on(Kind::Put, Fault::error(507, "XMinioStorageFull")).prefix("out/part-").after(5));
     let job = job(&server);
@@ -130,7 +130,7 @@ fn row_36e_a_store_without_room_is_74_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn row_36f_a_half_written_part_on_a_store_says_how_to_repair_it() {
+fn row_44_a_half_written_part_on_a_store_says_how_to_repair_it() {
     let server = server();
     let job = job(&server);
     server.rule(Rule::on(Kind::Put, Fault::error(403, "AccessDenied")).prefix("out/_SUCCESS"));

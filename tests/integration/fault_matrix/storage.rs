@@ -151,7 +151,7 @@ fn row_09_an_object_that_changes_after_the_plan_or_while_it_is_read_is_a_row_cha
 }
 
 #[test]
-fn row_35a_a_tag_that_the_answer_makes_weak_is_still_the_planned_one() {
+fn row_47_a_tag_that_the_answer_makes_weak_is_still_the_planned_one() {
     let server = server();
     server.rule(of_images(Rule::on(Kind::Get, Fault::Tag(Tag::Weak))));
     let job = job(&server);

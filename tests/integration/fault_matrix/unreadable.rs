@@ -1,4 +1,4 @@
-//! Rows 36a to 36f: single objects that the store does not give, although it gives all others.
+//! Rows 54 to 59: single objects that the store does not give, although it gives all others.
 
 use std::collections::BTreeMap;
 use std::process::Child;
@@ -86,7 +86,7 @@ fn each_is_one_row(faults: Vec<(Fault, &'static str, &'static str)>, again: usiz
 }
 
 #[test]
-fn row_36a_an_object_that_is_answered_with_never_is_one_row_and_its_part_is_not_repeated() {
+fn row_54_an_object_that_is_answered_with_never_is_one_row_and_its_part_is_not_repeated() {
     let refused = |status, code, words| (Fault::error(status, code), "refused", words);
     each_is_one_row(
         vec![
@@ -102,7 +102,7 @@ fn row_36a_an_object_that_is_answered_with_never_is_one_row_and_its_part_is_not_
 }
 
 #[test]
-fn row_36b_an_object_that_fails_for_longer_than_the_patience_is_one_row_and_its_part_is_repeated_once() {
+fn row_55_an_object_that_fails_for_longer_than_the_patience_is_one_row_and_its_part_is_repeated_once() {
     each_is_one_row(
         vec![
             (Fault::error(500, "InternalError"), "status", "status 500"),
@@ -115,7 +115,7 @@ fn row_36b_an_object_that_fails_for_longer_than_the_patience_is_one_row_and_its_
 }
 
 #[test]
-fn row_36b_an_object_that_never_comes_in_time_is_one_row() {
+fn row_55_an_object_that_never_comes_in_time_is_one_row() {
     let server = server();
     poisoned(&server, Fault::Instead(Reply::Stall(Duration::from_secs(60))));
     let job = hurried(&server).set("storage.read_timeout_seconds=3");
@@ -125,7 +125,7 @@ fn row_36b_an_object_that_never_comes_in_time_is_one_row() {
 }
 
 #[test]
-fn row_36b_the_refusals_of_one_object_do_not_slow_down_the_requests_for_others() {
+fn row_55_the_refusals_of_one_object_do_not_slow_down_the_requests_for_others() {
     let server = server();
     poisoned(&server, Fault::error(503, "SlowDown"));
     let job = hurried(&server).set("storage.retry_seconds=8").set("limits.requests=64");
@@ -137,7 +137,7 @@ fn row_36b_the_refusals_of_one_object_do_not_slow_down_the_requests_for_others()
 }
 
 #[test]
-fn row_36c_keys_that_fail_in_numbers_are_the_store_s_fault_and_no_row() {
+fn row_56_keys_that_fail_in_numbers_are_the_store_s_fault_and_no_row() {
     let server = ScriptedS3::start();
     let image = std::fs::read(IMAGES.folder.join("yam/00.jpg")).unwrap();
     server.virtual_keys("many/", 400, |key| format!("{key:06}.jpg"), vec![image.into()]);
@@ -160,7 +160,7 @@ fn row_36c_keys_that_fail_in_numbers_are_the_store_s_fault_and_no_row() {
 }
 
 #[test]
-fn row_36d_an_outage_while_a_key_waits_is_69_and_no_row() {
+fn row_57_an_outage_while_a_key_waits_is_69_and_no_row() {
     let server = server();
     let key = "images/leek/00.jpg";
     server.rule(Rule::on(Kind::Get, Fault::error(503, "SlowDown")).prefix(key));
@@ -180,7 +180,7 @@ fn row_36d_an_outage_while_a_key_waits_is_69_and_no_row() {
 }
 
 #[test]
-fn row_36d_an_object_without_another_that_can_be_read_is_69() {
+fn row_57_an_object_without_another_that_can_be_read_is_69() {
     for status in [405, 500] {
         let server = ScriptedS3::start();
         server.put("images/yam/00.jpg", std::fs::read(IMAGES.folder.join(POISON)).unwrap());
@@ -192,7 +192,7 @@ fn row_36d_an_object_without_another_that_can_be_read_is_69() {
 }
 
 #[test]
-fn row_36e_what_could_not_be_read_is_classified_by_a_later_job_that_leaves_out_the_rest() {
+fn row_58_what_could_not_be_read_is_classified_by_a_later_job_that_leaves_out_the_rest() {
     let server = server();
     poisoned(&server, Fault::error(500, "InternalError"));
     hurried(&server).run().exits(0);
@@ -206,7 +206,7 @@ fn row_36e_what_could_not_be_read_is_classified_by_a_later_job_that_leaves_out_t
 }
 
 #[test]
-fn row_36f_several_workers_make_one_row_of_it() {
+fn row_59_several_workers_make_one_row_of_it() {
     let server = server();
     poisoned(&server, Fault::error(503, "SlowDown"));
     let job = hurried(&server);
@@ -219,7 +219,7 @@ fn row_36f_several_workers_make_one_row_of_it() {
 }
 
 #[test]
-fn row_36f_workers_that_each_think_they_are_alone_make_one_row_of_it() {
+fn row_59_workers_that_each_think_they_are_alone_make_one_row_of_it() {
     let server = server();
     poisoned(&server, Fault::error(405, "MethodNotAllowed"));
     let job = hurried(&server);
@@ -254,7 +254,7 @@ fn over_packed(server: &ScriptedS3, input: &str, format: &str) -> Job {
 }
 
 #[test]
-fn row_36g_a_shard_that_cannot_be_read_is_a_damaged_input() {
+fn row_60_a_shard_that_cannot_be_read_is_a_damaged_input() {
     for (address, fault) in [
         ("shards", Fault::error(500, "InternalError")),
         ("shards", Fault::error(405, "MethodNotAllowed")),
@@ -275,7 +275,7 @@ fn row_36g_a_shard_that_cannot_be_read_is_a_damaged_input() {
 }
 
 #[test]
-fn row_36g_a_parquet_file_that_cannot_be_read_is_a_damaged_input() {
+fn row_60_a_parquet_file_that_cannot_be_read_is_a_damaged_input() {
     for (status, code) in [(500, "InternalError"), (405, "MethodNotAllowed")] {
         let server = packed();
         let job = over_packed(&server, "parquet", "parquet");
