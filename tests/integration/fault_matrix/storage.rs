@@ -1,4 +1,4 @@
-//! Rows 5 to 12, 20, 26 and 30: a store that loses, refuses, delays and lies.
+//! Rows 5 to 12, 20, 26, 30 and 47: a store that loses, refuses, delays and lies.
 
 use std::time::Duration;
 

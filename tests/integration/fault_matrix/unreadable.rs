@@ -1,4 +1,4 @@
-//! Rows 54 to 59: single objects that the store does not give, although it gives all others.
+//! Rows 54 to 60: single objects that the store does not give, although it gives all others.
 
 use std::collections::BTreeMap;
 use std::process::Child;
