@@ -67,7 +67,7 @@ fn row_23_a_batch_that_fails_twice_in_the_same_words_is_70_and_named() {
     let job = Job::own();
     let faults = "engine.fails=9*off->return;engine.fails_again=return";
     let failed = ended(&mut with(&job, "run", faults));
-    failed.fails(70, &["a batch of 4 images fails in the same way", "a failpoint", "and 1 more"]);
+    failed.fails(70, &["fails in the same way when it is run again", "a failpoint", "it holds `"]);
     let stood = parts(&job.output()).len();
     assert!(stood < 12, "{stood} parts stand");
     job.run().exits(0);

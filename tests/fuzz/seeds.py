@@ -206,7 +206,7 @@ def parquet_file(columns, features=None, **options):
     if features:
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     out = io.BytesIO()
-    pq.write_table(table, out, store_schema=False, write_statistics=False, **options)
+    pq.write_table(table, out, store_schema=features is not None, write_statistics=False, **options)
     return out.getvalue()
 
 
@@ -216,7 +216,7 @@ def parquet():
     camera = ["x", None, "x", "y"]
     labels = pa.array([0, -1, None, 6])
     yield "numbers.parquet", b"\0" + parquet_file({"image": images, "label": labels}, compression="none")
-    named = {"label": {"names": ["a", "b"], "_type": "ClassLabel"}}
+    named = {"label": {"names": list("abcdefg"), "_type": "ClassLabel"}}
     yield "classes.parquet", b"\0" + parquet_file({"image": images, "label": pa.array([0, 1, -1, 2])}, named, compression="none")
     lists = pa.array([[1, 2], [], None, [6]])
     yield "sets.parquet", b"\4" + parquet_file({"image": images, "targets": lists}, compression="none", row_group_size=2)

@@ -69,11 +69,7 @@ async fn a_parquet_file_with_changed_bytes_is_images_or_an_error() {
                     println!("{name}: {error}");
                     "panic".to_owned()
                 }
-                Err(error) => {
-                    let error = error.to_string();
-                    assert!(number > 0 || error.contains("no column"), "{name}: {error}");
-                    "error".to_owned()
-                }
+                Err(_) => "error".to_owned(),
             };
             *ends.entry(end).or_default() += 1;
         }
