@@ -265,9 +265,59 @@ mod tests {
             "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>&amp;</NextContinuationToken></ListBucketResult>".into(),
             "<ListBucketResult><Name>b</Name></ListBucketResult>".into(),
             "\u{feff}<?xml version=\"1.0\"?><EnumerationResults><Blobs/><NextMarker/></EnumerationResults>".into(),
-            "<!-- kept --><ListBucketResult><Contents><Key>Error</Key></Contents></ListBucketResult>".into(),
+            "<!-- kept --><ListBucketResult><Contents><Key>Error</Key><Size>1</Size></Contents></ListBucketResult>".into(),
         ] {
             assert!(parse(page.as_bytes()).is_ok(), "{page}");
+        }
+    }
+
+    #[test]
+    fn keys_are_read_as_they_are_written() {
+        let page = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b</NextContinuationToken>\
+                    <Contents><Key> a//b&amp;&#x1;.jpg/ </Key><Size>7</Size><ETag>&quot;x&quot;</ETag>\
+                    <LastModified>2026-01-01T00:00:00Z</LastModified><Owner><ID>o</ID></Owner></Contents>\
+                    <Contents><Key><![CDATA[<c>]]></Key><Size>0</Size></Contents>\
+                    <CommonPrefixes><Prefix>d//</Prefix></CommonPrefixes></ListBucketResult>";
+        let found = parse(page.as_bytes()).unwrap();
+        let first = Listed {
+            key: " a//b&\u{1}.jpg/ ".into(),
+            size: 7,
+            etag: Some("\"x\"".into()),
+            modified: "2026-01-01T00:00:00Z".into(),
+        };
+        let second = Listed { key: "<c>".into(), ..Listed::default() };
+        assert_eq!(found.objects, [first, second]);
+        assert_eq!((found.folders, found.token.as_deref()), (vec!["d//".to_owned()], Some("a&b")));
+    }
+
+    #[test]
+    fn azure_s_folders_are_no_objects_and_its_encoded_names_are_decoded() {
+        let page = "<EnumerationResults><Prefix>in/</Prefix><Blobs>\
+                    <Blob><Name>in/a</Name><Properties><ResourceType>directory</ResourceType></Properties></Blob>\
+                    <Blob><Name Encoded=\"true\">in/b%EF%BF%BE</Name><Properties><Last-Modified>Wed, 21 Oct 2015 07:28:00 GMT\
+                    </Last-Modified><Etag>0x8D</Etag><Content-Length>3</Content-Length></Properties></Blob>\
+                    <BlobPrefix><Name>in/c/</Name></BlobPrefix></Blobs><NextMarker>2!a</NextMarker></EnumerationResults>";
+        let found = parse(page.as_bytes()).unwrap();
+        let blob = Listed {
+            key: "in/b\u{fffe}".into(),
+            size: 3,
+            etag: Some("0x8D".into()),
+            modified: "Wed, 21 Oct 2015 07:28:00 GMT".into(),
+        };
+        assert_eq!((found.objects, found.folders), (vec![blob], vec!["in/c/".to_owned()]));
+        assert_eq!((found.token.as_deref(), found.is_azure), (Some("2!a"), true));
+    }
+
+    #[test]
+    fn an_object_without_a_key_or_a_size_is_no_object() {
+        for inside in [
+            "<Contents><Key>a</Key></Contents>",
+            "<Contents><Size>1</Size></Contents>",
+            "<Contents><Key>a</Key><Size>x</Size></Contents>",
+            "<Contents><Key>a&nbsp;</Key><Size>1</Size></Contents>",
+        ] {
+            let page = format!("<ListBucketResult>{inside}</ListBucketResult>");
+            assert!(matches!(parse(page.as_bytes()), Err(PageError::Malformed(_))), "{inside}");
         }
     }
 
@@ -314,7 +364,7 @@ mod tests {
             "<NextContinuationToken></NextContinuationToken>",
             "<NextContinuationToken/>",
             "<NextMarker>a</NextMarker>",
-            "<Contents><NextContinuationToken>a</NextContinuationToken></Contents>",
+            "<Contents><Key>a</Key><Size>1</Size><NextContinuationToken>a</NextContinuationToken></Contents>",
         ] {
             let page = format!("<ListBucketResult><IsTruncated>true</IsTruncated>{token}</ListBucketResult>");
             assert_eq!(parse(page.as_bytes()), Err(PageError::NoWayOn), "{page}");

@@ -146,6 +146,8 @@ mod tests {
         fs::write(&path, b"another text").unwrap();
         assert!(matches!(input.window("a.tar", 4..8, tag).await, Err(FetchError::Changed)));
         assert!(matches!(input.window("b.tar", 0..8, None).await, Err(FetchError::NotFound)));
-        assert!(matches!(input.window(".", 0..8, None).await, Err(FetchError::NotFound)));
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        assert!(matches!(input.window("folder", 0..8, None).await, Err(FetchError::NotFound)));
+        assert!(matches!(input.window(".", 0..8, None).await, Err(FetchError::Unaddressable(_))));
     }
 }
