@@ -30,7 +30,9 @@ pub enum Uri {
 impl Uri {
     /// Reads what was typed; a credential in it is refused.
     pub fn parse(text: &str) -> Result<Uri, StoreError> {
-        let refuse = |why: &str| StoreError::BadUri { uri: redact(text), cause: Redacted::new(why) };
+        // a query may be a signature
+        let shown = if text.contains("://") { text.split('?').next().unwrap_or(text) } else { text };
+        let refuse = |why: &str| StoreError::BadUri { uri: redact(shown), cause: Redacted::new(why) };
         if text.trim().is_empty() {
             return Err(refuse("it is empty"));
         }
@@ -43,6 +45,7 @@ impl Uri {
             let path = url.to_file_path().map_err(|()| refuse("it names no local path"))?;
             return Uri::local(&path);
         }
+        let is_url = scheme == "https";
         let (scheme, found) = match scheme.as_str() {
             "s3" | "s3a" => ("s3", None),
             "gs" | "gcs" => ("gs", None),
@@ -50,7 +53,6 @@ impl Uri {
             "https" => ("az", azure_address::split_url(rest)),
             _ => return Err(refuse("its scheme is none of s3, gs, az, file")),
         };
-        let is_url = text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("https"));
         if found.is_none() {
             let authority = rest.split('/').next().unwrap_or_default();
             if authority.contains(['@', ':']) {
@@ -266,6 +268,7 @@ mod tests {
             "abfss://SEC:abc@acme1.dfs.core.windows.net/x",
             "https://acme1.blob.core.windows.net",
             "https://example.org/c/x",
+            "https://example.org/c/x?token=abc",
             "http://acme1.blob.core.windows.net/c/x",
             "ftp://host/x",
             "",

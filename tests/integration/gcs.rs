@@ -54,3 +54,19 @@ fn every_write_on_gcs_that_decides_rows_is_conditional_by_generation() {
     assert_eq!(server.count(parts), 12);
     assert_eq!(server.count(|seen| parts(seen) && seen.conditional), 12);
 }
+
+#[test]
+fn a_manifest_may_name_its_images_by_another_form_of_the_address() {
+    let server = ScriptedS3::gcs();
+    server.put_files(&IMAGES.folder, "images");
+    server.put("list.txt", "gcs://test/images/yam/01.jpg\nGS://test/images/okra/00.jpg\nKale/03.jpeg\n");
+    let job = server.serve(Job::on("gs://test/images").set("input.targets=none"));
+    let job = job.set("input.format=manifest").set("input.manifest=gs://test/list.txt");
+    job.run().exits(0);
+    let keys: Vec<_> = job.rows().iter().map(|row| row["key"].clone()).collect();
+    assert_eq!(keys, ["yam/01.jpg", "okra/00.jpg", "Kale/03.jpeg"]);
+    server.put("list.txt", "gcs://other/images/yam/01.jpg\n");
+    let other = server.serve(Job::on("gs://test/images").set("input.targets=none"));
+    let other = other.set("input.format=manifest").set("input.manifest=gs://test/list.txt");
+    other.run().fails(78, &["does not lie below"]);
+}

@@ -156,7 +156,7 @@ impl ScriptedS3 {
             let pairs = [
                 ("GOOGLE_BASE_URL", self.endpoint()),
                 ("GOOGLE_ALLOW_HTTP", "true".to_owned()),
-                ("GOOGLE_SKIP_SIGNATURE", "true".to_owned()),
+                ("GOOGLE_BEARER_TOKEN", "testing".to_owned()),
             ];
             return pairs.map(|(name, value)| (name.to_owned(), value)).to_vec();
         }
