@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures::TryFutureExt;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use object_store::ListResult;
 use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
 
@@ -61,6 +62,12 @@ impl Position {
         }
         Ok(())
     }
+}
+
+/// The page as the connector read it.
+fn page_of(mut answer: ListResult, what: &str) -> Result<Page, StoreError> {
+    let page = answer.extensions.remove::<Arc<Page>>().map(Arc::unwrap_or_clone);
+    page.ok_or_else(|| StoreError::Listing { what: what.to_owned(), cause: PageError::Empty })
 }
 
 fn hash_of(value: impl Hash) -> u64 {
@@ -133,8 +140,7 @@ impl Location {
             let answer = store.0.list_paginated(Some(path.as_ref()), options).await;
             answer.map_err(|error| StoreError::from_store(error, what.clone(), false))
         });
-        let mut result = answer.await?.result;
-        let page = result.extensions.remove::<Arc<Page>>().map(Arc::unwrap_or_clone).unwrap_or_default();
+        let page = page_of(answer.await?.result, &what)?;
         Ok(page.objects.into_iter().find(|object| object.key == path.as_ref()).and_then(|object| object.etag))
     }
 
@@ -154,9 +160,8 @@ impl Location {
             ..PaginatedListOptions::default()
         };
         let answer = store.0.list_paginated(prefix.as_deref(), options).await;
-        let mut answer = answer.map_err(|error| StoreError::from_store(error, what, false))?;
-        let page = answer.result.extensions.remove::<Arc<Page>>();
-        let mut page = page.map(Arc::unwrap_or_clone).ok_or_else(|| wrong(PageError::Empty))?;
+        let answer = answer.map_err(|error| StoreError::from_store(error, what, false))?;
+        let mut page = page_of(answer.result, what)?;
         let prefix = prefix.unwrap_or_default();
         let keys = page.objects.iter().map(|object| &object.key).chain(&page.folders);
         if let Some(key) = keys.into_iter().find(|key| !key.starts_with(&prefix)) {
