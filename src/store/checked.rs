@@ -1,7 +1,6 @@
 //! Whole reads whose bytes are compared with the checksum that the store gives.
 
 use bytes::Bytes;
-use object_store::GetResult;
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
@@ -56,11 +55,6 @@ impl Location {
         }
         Ok(())
     }
-}
-
-/// The checksums that the connector found in the headers of a response.
-pub(super) fn announced(response: &mut GetResult) -> Option<Announced> {
-    response.extensions.remove()
 }
 
 #[cfg(test)]

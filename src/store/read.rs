@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
-use super::checked::announced;
+use super::checksum::Announced;
 use super::tagged::Refused;
 use super::traffic::is_error_document;
 use super::{FetchError, Location, StoreError, Uri};
@@ -85,7 +85,7 @@ impl Location {
         if size > limit {
             return Err(FetchError::TooLarge { size });
         }
-        let announced = announced(&mut response);
+        let announced = Announced::taken(&mut response);
         let bytes = response.bytes().await.map_err(classify)?;
         if bytes.len() as u64 != size {
             return Err(unavailable(format!("{} of {size} bytes came", bytes.len())));

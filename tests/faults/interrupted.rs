@@ -31,7 +31,7 @@ fn row_45_a_signal_while_the_model_is_loaded_ends_the_run_and_nothing_is_written
         let (job, held) = (planted(Job::own(), &format!("{point}=return(hold)")), Held::new());
         let mut run = Watched::start(held.on(&mut job.command("run")));
         held.until_reached(&mut run.child, point);
-        ends_in_time(run, "interrupted before the first part");
+        ends_in_time(run, "interrupted");
         assert!(!job.output().exists(), "{point}");
     }
 }

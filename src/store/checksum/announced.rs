@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use object_store::HeaderMap;
+use object_store::{GetResult, HeaderMap};
 
 use super::digest::Algorithm;
 
@@ -42,6 +42,11 @@ pub(in crate::store) struct Checksum {
 pub(in crate::store) struct Announced(pub Vec<Checksum>);
 
 impl Announced {
+    /// What the connector found in the headers of a response.
+    pub fn taken(response: &mut GetResult) -> Option<Announced> {
+        response.extensions.remove()
+    }
+
     /// Reads the headers of a response that has the whole object. Values that cannot be read are left out.
     pub fn read(headers: &HeaderMap) -> Announced {
         // the bytes that arrive are not the bytes that are stored

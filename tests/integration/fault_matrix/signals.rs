@@ -54,7 +54,7 @@ fn ends_within_the_grace(kind: Kind, prefix: &'static str, words: &str) -> Scrip
 
 #[test]
 fn row_04_a_signal_while_the_output_does_not_answer_ends_the_run_within_the_grace() {
-    ends_within_the_grace(Kind::Get, "out/_tresnet/job.json", "interrupted before the first part");
+    ends_within_the_grace(Kind::Get, "out/_tresnet/job.json", "interrupted");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn reads(server: &ScriptedS3) -> BTreeMap<String, usize> {
 }
 
 fn has_no_unreadable_row(server: &ScriptedS3) {
-    let rows = rows(download(server).path());
+    let rows = if parts(server) == 0 { Vec::new() } else { rows(download(server).path()) };
     assert!(rows.iter().all(|row| row["error_kind"] != "unreadable"));
 }
 
