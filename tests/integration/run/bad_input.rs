@@ -188,12 +188,6 @@ fn an_input_without_images_says_what_was_left_out() {
 }
 
 #[test]
-fn a_key_that_cannot_be_addressed_is_66_and_named() {
-    let folder = input(&["a/line\nbreak.jpg"]);
-    refused(&over(folder.path()), 66, &["cannot be addressed"]);
-}
-
-#[test]
 fn folders_that_cannot_be_the_models_classes_are_78() {
     let job = job().set(format!("model.path={}", own_model("v2.safetensors").display()));
     refused(&job, 78, &["7 class folders", "5 classes", "targets = \"none\""]);
