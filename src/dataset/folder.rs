@@ -288,15 +288,8 @@ impl Dataset for FolderDataset {
         &'a self,
         part: &'a Part,
         intake: &'a dyn Intake,
+        pass: Pass,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        Box::pin(self.read_part(part, intake, Pass::First))
-    }
-
-    fn read_again<'a>(
-        &'a self,
-        part: &'a Part,
-        intake: &'a dyn Intake,
-    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        Box::pin(self.read_part(part, intake, Pass::Again))
+        Box::pin(self.read_part(part, intake, pass))
     }
 }

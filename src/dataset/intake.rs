@@ -76,26 +76,16 @@ pub enum Pass {
 
 /// A set of images whose plan is frozen.
 pub trait Dataset: Send + Sync {
-    /// Reads one part in order, a row of the intake for each of its samples.
+    /// Reads one part in order, a row of the intake for each of its samples. In [`Pass::Again`], objects that were given
+    /// up before may become rows.
     ///
     /// # Errors
     /// A fault that belongs to no single image. The caller must then forget the part: it is not committed. After
-    /// [`ReadError::GivenUp`] it calls [`Dataset::read_again`] once no other part is left.
+    /// [`ReadError::GivenUp`], which only the first pass returns, it reads the part again once no other part is left.
     fn read<'a>(
         &'a self,
         part: &'a Part,
         intake: &'a dyn Intake,
+        pass: Pass,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>>;
-
-    /// Reads a part once more: objects that were given up before may become rows.
-    ///
-    /// # Errors
-    /// As [`Dataset::read`], but never [`ReadError::GivenUp`].
-    fn read_again<'a>(
-        &'a self,
-        part: &'a Part,
-        intake: &'a dyn Intake,
-    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        self.read(part, intake)
-    }
 }

@@ -11,7 +11,7 @@ use futures::stream::StreamExt;
 
 use crate::dataset::parquet::{ParquetDataset, ParquetOptions};
 use crate::dataset::webdataset::{ShardDataset, ShardOptions};
-use crate::dataset::{Arrival, Dataset, Intake, Part, Segment, Stop, Ticket, split_address};
+use crate::dataset::{Arrival, Dataset, Intake, Part, Pass, Segment, Stop, Ticket, split_address};
 use crate::failure::Failure;
 use crate::ids::PartId;
 use crate::output::Layout;
@@ -141,7 +141,7 @@ impl ImageSources {
         let numbers = rows.iter().map(|row| (row.row_id, row.number)).collect();
         let picker = RowPicker { numbers, left: Mutex::default(), found: self.found.clone() };
         lock(&picker.left).extend(rows.iter().map(|row| row.row_id));
-        if let Err(error) = dataset.read(part, &picker).await
+        if let Err(error) = dataset.read(part, &picker, Pass::First).await
             && !lock(&picker.left).is_empty()
         {
             tracing::debug!(%error, part = part.id.0, "pictures are missing");

@@ -91,11 +91,7 @@ pub(crate) struct Damaged {
 pub(crate) async fn read_part(shared: &Shared, part: &Part, pass: Pass) -> Result<ReadPart, Failure> {
     let (open, intake) = attempt(shared, Some(part.id), part.rows).await?;
     // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
-    let read = match pass {
-        Pass::First => shared.dataset.read(part, &intake).await,
-        Pass::Again => shared.dataset.read_again(part, &intake).await,
-    };
-    match read {
+    match shared.dataset.read(part, &intake, pass).await {
         Ok(end) => {
             intake.seal();
             Ok(ReadPart::Whole(Attempt { open, end }))

@@ -314,7 +314,7 @@ async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
         biased;
         // what stopped it is known where it happened
         () = shared.shutdown.draining() => return Ok(()),
-        read = shared.dataset.read(part, &intake) => read,
+        read = shared.dataset.read(part, &intake, Pass::First) => read,
     };
     let images = match intake.end(read) {
         Ok((intake, images)) => {

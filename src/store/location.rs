@@ -113,20 +113,8 @@ impl Location {
         };
         let prefix = Path::parse(&prefix)
             .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?;
-        let (checksums, readers) =
-            (Checksums::new(role == Role::Input && settings.checksums, mode), Arc::default());
-        let (checksums, is_for_failing_object) = (Arc::new(checksums), false);
-        Ok(Location {
-            uri,
-            store,
-            paged,
-            prefix,
-            settings,
-            traffic,
-            readers,
-            is_for_failing_object,
-            checksums,
-        })
+        let checksums = Arc::new(Checksums::new(role == Role::Input && settings.checksums, mode));
+        Ok(Location { paged, prefix, traffic, checksums, ..Location::unpaged(store, uri, settings) })
     }
 
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
@@ -137,20 +125,22 @@ impl Location {
             Uri::Remote { prefix, .. } => Path::parse(prefix)
                 .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?,
         };
-        let traffic = Traffic::new(settings.requests);
-        let (paged, readers, is_for_failing_object) = (None, Arc::default(), false);
-        let checksums = Arc::new(Checksums::new(settings.checksums, None));
-        Ok(Location {
+        Ok(Location { prefix, ..Location::unpaged(store, uri, settings) })
+    }
+
+    /// The root of a store that does not list page by page.
+    fn unpaged(store: Arc<dyn ObjectStore>, uri: Uri, settings: Settings) -> Location {
+        Location {
             uri,
             store,
-            paged,
-            prefix,
+            paged: None,
+            prefix: Path::default(),
             settings,
-            traffic,
-            readers,
-            is_for_failing_object,
-            checksums,
-        })
+            traffic: Traffic::new(settings.requests),
+            readers: Arc::default(),
+            is_for_failing_object: false,
+            checksums: Arc::new(Checksums::new(settings.checksums, None)),
+        }
     }
 
     /// Waits until another request may be in flight.

@@ -225,15 +225,8 @@ impl Dataset for ParquetDataset {
         &'a self,
         part: &'a Part,
         intake: &'a dyn Intake,
+        pass: Pass,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        self.read_part(part, intake, Pass::First)
-    }
-
-    fn read_again<'a>(
-        &'a self,
-        part: &'a Part,
-        intake: &'a dyn Intake,
-    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        self.read_part(part, intake, Pass::Again)
+        self.read_part(part, intake, pass)
     }
 }

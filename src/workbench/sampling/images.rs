@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::some_images::SomeImages;
 use crate::dataset::{
-    Arrival, Dataset, FolderTargets, Intake, PlanRow, PlanSource, Planner, PlannerOptions, Planning,
+    Arrival, Dataset, FolderTargets, Intake, Pass, PlanRow, PlanSource, Planner, PlannerOptions, Planning,
     ReadError, Stop, Ticket, Unit,
 };
 use crate::failure::Failure;
@@ -109,7 +109,7 @@ async fn gather(
     };
     while let Some(segment) = planner.next_segment().await? {
         for part in segment.parts() {
-            match dataset.read(&part, &gather).await {
+            match dataset.read(&part, &gather, Pass::First).await {
                 // what came of it before it broke is as good as the rest
                 Ok(_) | Err(ReadError::GivenUp) => {}
                 Err(ReadError::Damaged { row, error }) => lock(&gather.found.refused).push((row.key, error)),

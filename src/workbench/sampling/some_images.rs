@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use futures::future::BoxFuture;
 
-use crate::dataset::{Dataset, Intake, Part, PartEnd, ReadError};
+use crate::dataset::{Dataset, Intake, Part, PartEnd, Pass, ReadError};
 
 use crate::pipeline::canary::FirstImages;
 
@@ -32,16 +32,17 @@ impl Dataset for SomeImages {
         &'a self,
         part: &'a Part,
         intake: &'a dyn Intake,
+        pass: Pass,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
         // a plan of images is as long as it shall be
         if part.rows.is_some() {
-            return self.dataset.read(part, intake);
+            return self.dataset.read(part, intake, pass);
         }
         Box::pin(async move {
             // one part admits at a time, so what is left does not change meanwhile
             let left = u32::try_from(self.left.load(SeqCst)).unwrap_or(u32::MAX);
             let few = FirstImages::of(intake, left);
-            let read = self.dataset.read(part, &few).await;
+            let read = self.dataset.read(part, &few, pass).await;
             let (skipped, damaged) = read.as_ref().map_or((0, 0), |end| (end.skipped, end.damaged));
             let (_, rows) = few.end(read)?;
             self.left.fetch_sub(u64::from(rows), SeqCst);
