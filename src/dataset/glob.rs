@@ -151,6 +151,25 @@ mod tests {
     }
 
     #[test]
+    fn stars_name_nothing_hidden() {
+        for (pattern, key, expected) in [
+            ("*/*.jpg", "a/._1.jpg", false),
+            ("**/*.jpg", ".a/1.jpg", false),
+            ("**/*.jpg", "a/__MACOSX/1.jpg", false),
+            ("*/._*.jpg", "a/._1.jpg", true),
+            ("*/.thumbs/*.jpg", "a/.thumbs/1.jpg", true),
+            ("*/.thumbs/*.jpg", "a/.thumbs/._1.jpg", false),
+            ("**/.*/*.jpg", ".a/.b/1.jpg", false),
+            ("{.a,b}/*.jpg", ".a/1.jpg", true),
+            ("__MACOSX/*", "__MACOSX/1.jpg", true),
+        ] {
+            let glob = Glob::parse(pattern).unwrap();
+            assert!(glob.matches(key), "{pattern} {key}");
+            assert_eq!(glob.names_hidden(key), expected, "{pattern} {key}");
+        }
+    }
+
+    #[test]
     fn a_pattern_made_to_be_slow_is_not() {
         let glob = Glob::parse(&format!("{}b", "**/a*a*a*/".repeat(40))).unwrap();
         assert!(!glob.matches(&"aaaaaaaaaaaaaaaa/".repeat(200)));

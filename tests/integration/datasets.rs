@@ -4,6 +4,7 @@
 mod again;
 mod damage;
 mod globs;
+mod hidden;
 mod manifest;
 mod mutants;
 mod packages;
