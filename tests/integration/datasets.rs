@@ -6,6 +6,7 @@ mod damage;
 mod globs;
 mod hidden;
 mod manifest;
+mod missing_targets;
 mod mutants;
 mod packages;
 mod pages;
