@@ -9,6 +9,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
+use crate::dataset::is_hidden;
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::pipeline::decode::Decoding;
@@ -26,7 +27,7 @@ use super::summary::Summary;
 
 #[derive(Debug, Args)]
 pub(super) struct DecodeArgs {
-    /// Files, and folders with everything below them but links
+    /// Files, and folders with everything below them but links and hidden files
     #[arg(value_name = "FILES", required = true)]
     files: Vec<PathBuf>,
     /// Take preprocessing and limits from this job and its model, and not those of TResNet at 224 pixels
@@ -44,6 +45,7 @@ struct Findings {
     ok: u64,
     errors_by_kind: BTreeMap<&'static str, u64>,
     links: u64,
+    hidden: u64,
     /// The first path that could not be read, and how many there were.
     unread: Option<(Failure, u64)>,
     decoder_peak: u64,
@@ -76,6 +78,7 @@ pub(super) async fn decode(arguments: &DecodeArgs, global: &GlobalArgs) -> Resul
         "ok": findings.ok,
         "errors_by_kind": findings.errors_by_kind,
         "links_left_out": findings.links,
+        "hidden_left_out": findings.hidden,
         "seconds": (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
         "peak_memory_bytes": peak_memory("self"),
     }));
@@ -125,7 +128,9 @@ impl Bench {
                     continue;
                 }
             };
-            if kind.is_file() {
+            if kind.is_file() && path.strip_prefix(root).is_ok_and(|key| is_hidden(&key.to_string_lossy())) {
+                self.findings.hidden += 1;
+            } else if kind.is_file() {
                 self.file(&path)?;
             } else if kind.is_dir() || path == root {
                 let items = fs::read_dir(&path)

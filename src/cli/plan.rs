@@ -4,7 +4,7 @@ use clap::Args;
 use futures::TryStreamExt;
 use serde_json::json;
 
-use crate::dataset::{FolderTargets, PlanSource};
+use crate::dataset::FolderTargets;
 use crate::failure::Failure;
 use crate::job::{Format, FrozenTruth, ResolvedJob, Sets};
 use crate::runner::opened::{Opened, open_job};

@@ -144,6 +144,9 @@ fn print_report(report: &Report, verdicts: &[Verdict], complete: bool) {
             "no row has a target, so there is no accuracy; `--targets FILE` holds the rows against a list of targets",
         );
     }
+    if let Some(missing) = report.missing_targets() {
+        line(missing);
+    }
     let part = if complete { "" } else { " (of an output that is not finished)" };
     line(format!("{} rows, {} errors{part}", report.counts.rows, report.counts.errors));
     for verdict in verdicts {

@@ -170,6 +170,9 @@ async fn run_and_show(
             if let Some(rule) = rule {
                 line(format!("  targets by the rule {rule}"));
             }
+            if let Some(missing) = finished.report.missing_targets() {
+                line(format!("  {missing}"));
+            }
             show_accuracy(&finished.success, &finished.verdicts);
             let success = &finished.success;
             let mut summary = Summary::new(json!({

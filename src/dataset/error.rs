@@ -84,6 +84,22 @@ pub enum DatasetError {
         /// A folder that is no class.
         unknown: String,
     },
+    /// Folders most of which are named as classes, so that their number alone says nothing.
+    #[error(
+        "{named} of the {folders} class folders of `{uri}` have the name of one of the model's classes, but these have \
+         not: {unknown}; counted by position, the targets would be wrong: rename these folders or move them out of the \
+         input, give `[input] classes` (one name for each of the model's classes), or set `[input] targets = \"none\"`"
+    )]
+    PartlyNamed {
+        /// The input.
+        uri: String,
+        /// Folders that have a class's name.
+        named: usize,
+        /// Class folders.
+        folders: usize,
+        /// Those that have none, in quotes.
+        unknown: String,
+    },
     /// A folder that the convention of the dataset does not know.
     #[error(
         "`{uri}` has a folder `{folder}`, but the folders of this dataset are {expected}; is it another dataset, or the \
@@ -160,6 +176,24 @@ pub enum DatasetError {
         /// The key.
         key: String,
     },
+    /// A hidden file that the version which began the job took for an image, a shard or a Parquet file.
+    #[error(
+        "this job was begun by version 0.1.0, which read hidden files such as `{key}`; they are left out now: take a \
+         new `output.uri`, move the file out of the input, or finish the job with version 0.1.0"
+    )]
+    EarlierHidden {
+        /// The key.
+        key: String,
+    },
+    /// A hidden folder among the classes that the version which began the job froze.
+    #[error(
+        "this job was begun by version 0.1.0, which took the hidden folder `{folder}` for a class, so that its targets \
+         may be wrong; hidden folders are no classes now: take a new `output.uri`, or finish the job with version 0.1.0"
+    )]
+    EarlierHiddenClass {
+        /// The folder.
+        folder: String,
+    },
     /// Nobody writes the next segment.
     #[error("no new plan segment for {minutes} minutes; is the planning worker (`--worker 0/n`) running?")]
     NoPlanner {
@@ -188,6 +222,9 @@ impl From<DatasetError> for Failure {
             | DatasetError::OtherListing { .. }
             | DatasetError::Excluded { .. }
             | DatasetError::EarlierKeys { .. }
+            | DatasetError::EarlierHidden { .. }
+            | DatasetError::EarlierHiddenClass { .. }
+            | DatasetError::PartlyNamed { .. }
             | DatasetError::NoFolders { .. } => Exit::Config,
             DatasetError::BadSegment { .. } => Exit::CannotCreate,
             DatasetError::NoPlanner { .. } => Exit::TryAgain,

@@ -8,6 +8,7 @@ use futures::stream::{BoxStream, FuturesUnordered, StreamExt, TryStreamExt};
 use crate::sample::{ErrorKind, RowError, Sample};
 use crate::store::{FetchError, Location, Planned, escaped};
 
+use super::hidden::{is_hidden, is_hidden_name};
 use super::intake::{Arrival, Intake, Pass, Ticket};
 use super::plan::{
     LeftOut, LeftOutCounter, Part, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of,
@@ -25,6 +26,7 @@ const FOLDERS_AT_ONCE: usize = 16;
 pub struct FolderSource {
     input: Location,
     any_extension: bool,
+    takes_hidden: bool,
     targets: Option<NameTruth>,
     /// Which keys are meant, where not all are; and what stands in front of ours in it.
     glob: Option<(Glob, String)>,
@@ -34,7 +36,13 @@ pub struct FolderSource {
 impl FolderSource {
     /// A folder whose targets are known (or do not matter).
     pub fn new(input: Location, any_extension: bool, targets: Option<NameTruth>) -> Self {
-        FolderSource { input, any_extension, targets, glob: None, left_out: LeftOutCounter::default() }
+        let left_out = LeftOutCounter::default();
+        FolderSource { input, any_extension, takes_hidden: false, targets, glob: None, left_out }
+    }
+
+    /// Takes hidden files as well, as version 0.1.0 did.
+    pub fn with_hidden(self, takes_hidden: bool) -> Self {
+        FolderSource { takes_hidden, ..self }
     }
 
     /// Only the images that a pattern means.
@@ -57,7 +65,9 @@ impl FolderSource {
         model_classes: Option<&[String]>,
         class_count: usize,
     ) -> Result<FolderTargets, DatasetError> {
-        let names = self.input.folders().await?;
+        let mut names = self.input.folders().await?;
+        // a pattern may name one
+        names.retain(|name| self.glob.is_some() || !is_hidden_name(name));
         let choose = |names: &[String]| match rule {
             Some(rule) => FolderTargets::by_rule(rule, &self.input.uri(), names),
             None => FolderTargets::choose(&self.input.uri(), names, model_classes, class_count),
@@ -97,6 +107,18 @@ impl FolderSource {
         })
     }
 
+    /// True if a key is hidden and no pattern names it.
+    fn hides(&self, key: &str) -> bool {
+        match &self.glob {
+            _ if self.takes_hidden => false,
+            None => is_hidden(key),
+            Some((glob, front)) => {
+                let key = format!("{front}{key}");
+                is_hidden(&key) && !glob.names_hidden(&key)
+            }
+        }
+    }
+
     fn takes(&self, extension: Option<&str>) -> bool {
         self.any_extension || extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension))
     }
@@ -122,6 +144,10 @@ impl PlanSource for FolderSource {
             }
             if entry.is_marker() {
                 self.left_out.count(|left_out| left_out.markers += 1);
+                return futures::future::ready(Ok(None));
+            }
+            if self.hides(&entry.key) {
+                self.left_out.count(|left_out| left_out.hidden += 1);
                 return futures::future::ready(Ok(None));
             }
             let extension = extension_of(&entry.key);

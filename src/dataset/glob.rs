@@ -1,6 +1,7 @@
 //! Patterns of keys: `*` is any text within one folder, `**` any folders.
 
 use super::braces::expand;
+use super::hidden::is_hidden_name;
 
 /// A pattern that keys are held against, relative to the folder in front of its first star.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +54,25 @@ impl Glob {
 
     /// Whether a key fits.
     pub fn matches(&self, key: &str) -> bool {
+        self.any_fits(key, |_, _| true)
+    }
+
+    /// Whether a key fits by a pattern that names each hidden part of it: `*` and `**` name none, as in a shell.
+    pub fn names_hidden(&self, key: &str) -> bool {
+        self.any_fits(key, |part, name| {
+            !is_hidden_name(name) || part.starts_with('.') && name.starts_with('.') || is_hidden_name(part)
+        })
+    }
+
+    fn any_fits(&self, key: &str, reaches: impl Fn(&str, &str) -> bool) -> bool {
         let key: Vec<&str> = key.split('/').collect();
-        self.patterns.iter().any(|pattern| fits(pattern, &key))
+        self.patterns.iter().any(|pattern| fits(pattern, &key, &reaches))
     }
 }
 
 /// Patterns have few `**`, and each costs a loop over the rest of the key's folders: what fits is remembered a row at
 /// a time, so that no pattern takes longer than its length times the key's.
-fn fits(pattern: &[String], key: &[&str]) -> bool {
+fn fits(pattern: &[String], key: &[&str], reaches: &impl Fn(&str, &str) -> bool) -> bool {
     let mut fitting = vec![false; key.len() + 1];
     fitting[0] = true;
     for part in pattern {
@@ -68,12 +80,13 @@ fn fits(pattern: &[String], key: &[&str]) -> bool {
         if part == "**" {
             let mut any = false;
             for (at, fits) in fitting.iter().enumerate() {
-                any |= fits;
+                any = *fits || any && reaches(part, key[at - 1]);
                 next[at] = any;
             }
         } else {
             for at in 0..key.len() {
-                next[at + 1] = fitting[at] && name_fits(part.as_bytes(), key[at].as_bytes());
+                next[at + 1] =
+                    fitting[at] && reaches(part, key[at]) && name_fits(part.as_bytes(), key[at].as_bytes());
             }
         }
         fitting = next;
@@ -134,6 +147,25 @@ mod tests {
             ("*é*", "aéb", true),
         ] {
             assert_eq!(Glob::parse(pattern).unwrap().matches(key), expected, "{pattern} {key}");
+        }
+    }
+
+    #[test]
+    fn stars_name_nothing_hidden() {
+        for (pattern, key, expected) in [
+            ("*/*.jpg", "a/._1.jpg", false),
+            ("**/*.jpg", ".a/1.jpg", false),
+            ("**/*.jpg", "a/__MACOSX/1.jpg", false),
+            ("*/._*.jpg", "a/._1.jpg", true),
+            ("*/.thumbs/*.jpg", "a/.thumbs/1.jpg", true),
+            ("*/.thumbs/*.jpg", "a/.thumbs/._1.jpg", false),
+            ("**/.*/*.jpg", ".a/.b/1.jpg", false),
+            ("{.a,b}/*.jpg", ".a/1.jpg", true),
+            ("__MACOSX/*", "__MACOSX/1.jpg", true),
+        ] {
+            let glob = Glob::parse(pattern).unwrap();
+            assert!(glob.matches(key), "{pattern} {key}");
+            assert_eq!(glob.names_hidden(key), expected, "{pattern} {key}");
         }
     }
 

@@ -8,6 +8,7 @@ mod carried;
 mod error;
 mod folder;
 mod glob;
+mod hidden;
 mod intake;
 pub mod manifest;
 mod named;
@@ -25,12 +26,14 @@ pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
 pub use folder::{FolderDataset, FolderSource, IMAGE_EXTENSIONS};
 pub use glob::Glob;
+pub use hidden::is_hidden;
 pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, Stop, Ticket};
 pub use named::{NameTruth, Truth};
 pub use objects::split_address;
 pub use plan::{
     DoneImage, DoneImages, Excluding, LeftOut, Part, PlainKeys, PlanPosition, PlanRow, PlanShape, PlanSource,
-    Planner, PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key, segments_of,
+    Planner, PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, VisibleKeys, group_key,
+    segments_of,
 };
 pub use targets::{FolderRule, FolderTargets};
 pub use truth::TargetNames;

@@ -8,6 +8,7 @@ use crate::store::{Location, StoreError, Unreadable};
 
 use super::braces::expand;
 use super::glob::{self, Glob};
+use super::hidden::is_hidden;
 
 /// Shards that are asked for their size at the same time.
 const QUESTIONS_AT_ONCE: usize = 16;
@@ -21,6 +22,7 @@ pub(super) struct Objects {
     names: Option<Vec<String>>,
     /// Which of the folder are meant, where the job gives a pattern with stars.
     glob: Option<Glob>,
+    takes_hidden: bool,
     left_out: LeftOutCounter,
 }
 
@@ -74,7 +76,19 @@ impl Objects {
         for name in names.iter().flatten() {
             input.check_key(name)?;
         }
-        Ok(Objects { input, extension, names, glob, left_out: LeftOutCounter::default() })
+        let left_out = LeftOutCounter::default();
+        Ok(Objects { input, extension, names, glob, takes_hidden: false, left_out })
+    }
+
+    /// Takes hidden files as well, as version 0.1.0 did. Those that are named without a star are always taken.
+    pub fn with_hidden(self, takes_hidden: bool) -> Self {
+        Objects { takes_hidden, ..self }
+    }
+
+    /// True if a key is hidden and no pattern names it.
+    fn hides(&self, key: &str) -> bool {
+        let is_named = || self.glob.as_ref().is_some_and(|glob| glob.names_hidden(key));
+        !self.takes_hidden && is_hidden(key) && !is_named()
     }
 
     /// Where they lie.
@@ -154,6 +168,10 @@ impl Objects {
                 }
                 let extension = extension_of(&entry.key);
                 let meant = self.glob.as_ref().is_none_or(|glob| glob.matches(&entry.key));
+                if meant && self.hides(&entry.key) {
+                    self.left_out.count(|left_out| left_out.hidden += 1);
+                    return futures::future::ready(Ok(None));
+                }
                 let wanted = meant && extension.as_deref() == Some(self.extension);
                 if meant && !wanted {
                     self.left_out.count_extension(extension.as_deref());

@@ -11,6 +11,9 @@ use crate::classes;
 
 use super::DatasetError;
 
+/// Folders that are no class and are named in an error, at most.
+const MOST_NAMED: usize = 20;
+
 /// Which rule gave the targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -135,6 +138,22 @@ impl FolderTargets {
         if let Some(folders) = all_indices(&names, |name| by_name.get(name).copied()) {
             return Ok(FolderTargets { rule: FolderRule::ModelClasses, folders });
         }
+        let is_named = |name: &str| {
+            by_name.contains_key(name)
+                || twice.contains(name)
+                || class_count == classes::imagenet_1k().len() && classes::wnid_index(name).is_some()
+        };
+        let others: Vec<&str> = names.iter().copied().filter(|name| !is_named(name)).collect();
+        let named = names.len() - others.len();
+        if names.len() == class_count && named >= others.len() && !others.is_empty() {
+            let unknown = in_quotes(&others);
+            return Err(DatasetError::PartlyNamed {
+                uri: uri.to_owned(),
+                named,
+                folders: names.len(),
+                unknown,
+            });
+        }
         if names.len() == class_count {
             let folders = names.iter().map(|name| (*name).to_owned()).zip(0..).collect();
             return Ok(FolderTargets { rule: FolderRule::Codepoint, folders });
@@ -156,6 +175,16 @@ impl FolderTargets {
         let (folder, _) = key.split_once('/')?;
         self.folders.get(folder).copied()
     }
+}
+
+/// The first of some names, and how many more there are.
+fn in_quotes(names: &[&str]) -> String {
+    let mut shown: Vec<String> =
+        names.iter().take(MOST_NAMED).map(|name| format!("`{}`", name.escape_debug())).collect();
+    if names.len() > MOST_NAMED {
+        shown.push(format!("and {} more", names.len() - MOST_NAMED));
+    }
+    shown.join(", ")
 }
 
 fn all_indices(names: &[&str], index: impl Fn(&str) -> Option<i32>) -> Option<BTreeMap<String, i32>> {
@@ -205,6 +234,30 @@ mod tests {
         assert_eq!(targets.target("é/1.jpg"), Some(2));
         assert_eq!(targets.target("at_the_root.jpg"), None);
         assert_eq!(targets.target("new/1.jpg"), None);
+    }
+
+    #[test]
+    fn position_counting_is_refused_where_half_of_the_folders_have_names_of_classes() {
+        let classes = names(&["a", "b", "c", "d"]);
+        let choose = |folders: &[&str]| FolderTargets::choose("in", &names(folders), Some(&classes), 4);
+        for folders in [["a", "b", "c", "x"], ["a", "b", "x", "y"]] {
+            let error = choose(&folders).unwrap_err().to_string();
+            let others = folders.iter().filter(|folder| *folder > &"d");
+            for (folder, is_other) in others.map(|folder| (folder, true)).chain([(&"a", false)]) {
+                assert_eq!(error.contains(&format!("`{folder}`")), is_other, "{error}");
+            }
+        }
+        // one of four is an accident
+        assert_eq!(choose(&["a", "x", "y", "z"]).unwrap().rule, FolderRule::Codepoint);
+    }
+
+    #[test]
+    fn wnids_are_names_of_the_classes_of_a_model_of_1000() {
+        let mut folders: Vec<String> =
+            classes::imagenet_1k().iter().skip(1).map(|class| class.wnid.to_owned()).collect();
+        folders.push("unsorted".into());
+        let error = FolderTargets::choose("in", &folders, None, 1000).unwrap_err().to_string();
+        assert!(error.contains("999 of the 1000") && error.contains("`unsorted`"), "{error}");
     }
 
     #[test]

@@ -82,6 +82,17 @@ impl Input {
         }
     }
 
+    /// Does a listing say which objects are read?
+    pub(super) fn is_listed(&self) -> bool {
+        match (self.format, self.address().1) {
+            (Format::Manifest, _) => false,
+            (Format::Folder, _) => true,
+            (Format::Webdataset | Format::Parquet, pattern) => {
+                pattern.is_none_or(|pattern| pattern.contains('*'))
+            }
+        }
+    }
+
     /// Do targets come from beside the images?
     pub fn has_own_targets(&self) -> bool {
         matches!(self.targets, TargetsSpec::Manifest | TargetsSpec::Webdataset | TargetsSpec::Parquet)

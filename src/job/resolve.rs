@@ -114,6 +114,7 @@ impl ResolvedJob {
             limit: spec.input.limit,
             sorted_listing: spec.input.listing == spec::Listing::Sort,
             has_earlier_keys: is_remote && earlier.is_without("rules.keys"),
+            has_earlier_folders: spec.input.is_listed() && earlier.is_without("rules.folders"),
             exclude_done: spec.input.exclude_done.clone().unwrap_or_default(),
             format: spec.input.format,
             folder_targets,
@@ -151,6 +152,9 @@ impl ResolvedJob {
         job.components = job.name_components(model);
         if is_remote && !job.has_earlier_keys {
             job.components.insert("rules.keys".into(), json!("raw"));
+        }
+        if spec.input.is_listed() && !job.has_earlier_folders {
+            job.components.insert("rules.folders".into(), json!("visible"));
         }
         spec.input.name_components(observed, &mut job.components);
         job.fingerprint = fingerprint(&job.components);

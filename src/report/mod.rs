@@ -58,6 +58,7 @@ mod markdown;
 mod masked;
 mod metric_info;
 mod metrics;
+mod missing_targets;
 mod multilabel;
 mod paired;
 mod proportion;

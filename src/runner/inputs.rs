@@ -93,7 +93,9 @@ impl Input {
     }
 
     fn folder(&self, job: &ResolvedJob, truth: Option<NameTruth>) -> Result<FolderSource, DatasetError> {
-        FolderSource::new(self.location.clone(), job.any_extension, truth).matching(self.pattern.as_deref())
+        FolderSource::new(self.location.clone(), job.any_extension, truth)
+            .with_hidden(job.has_earlier_folders)
+            .matching(self.pattern.as_deref())
     }
 
     /// The classes that the folders of the input are.
@@ -126,14 +128,16 @@ impl Input {
         }
     }
 
-    fn shards(&self) -> Result<ShardSource, DatasetError> {
-        ShardSource::new(self.location.clone(), self.pattern.as_deref())
+    fn shards(&self, job: &ResolvedJob) -> Result<ShardSource, DatasetError> {
+        let shards = ShardSource::new(self.location.clone(), self.pattern.as_deref())?;
+        Ok(shards.with_hidden(job.has_earlier_folders))
     }
 
     fn files(&self, job: &ResolvedJob) -> Result<ParquetSource, DatasetError> {
         let (location, pattern) = (self.location.clone(), self.pattern.as_deref());
         let carried = job.rows.carried.clone();
-        ParquetSource::new(location, pattern, self.truth(job, None), carried, job.most_rows())
+        let files = ParquetSource::new(location, pattern, self.truth(job, None), carried, job.most_rows())?;
+        Ok(files.with_hidden(job.has_earlier_folders))
     }
 
     /// The planning side, with the folder targets that were frozen or seen.
@@ -155,7 +159,7 @@ impl Input {
                 let carried = job.rows.carried.clone();
                 Box::new(ManifestSource::new(manifest.clone(), location, self.truth(job, None), carried))
             }
-            (Format::Webdataset, _) => Box::new(self.shards()?),
+            (Format::Webdataset, _) => Box::new(self.shards(job)?),
             (Format::Parquet, _) => Box::new(self.files(job)?),
             (Format::Manifest, None) => {
                 return Err(Failure::new(
@@ -179,7 +183,7 @@ impl Input {
                     carried: job.rows.carried.clone(),
                     most_rows: job.most_rows(),
                 };
-                let others = self.shards()?.some_keys(WITNESSES).await?;
+                let others = self.shards(job)?.some_keys(WITNESSES).await?;
                 Arc::new(ShardDataset::new(input, output, options, others).with_most_unreadable(most))
             }
             Format::Parquet => {

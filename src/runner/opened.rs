@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::dataset::{Excluding, FolderTargets, PlainKeys, PlannerOptions, Planning};
+use crate::dataset::{
+    DatasetError, Excluding, FolderTargets, PlainKeys, PlanSource, PlannerOptions, Planning, VisibleKeys,
+    is_hidden,
+};
 use crate::engine::{Choice, EngineError, has_int8_dot};
 use crate::failpoints;
 use crate::failure::Failure;
@@ -94,7 +97,10 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
 impl Opened {
     /// The planning side of the input, with the targets that job.json holds or that the folders show, and
     /// without what excluded outputs have done.
-    pub async fn source(&self) -> Result<(Excluding<'static>, Option<FolderTargets>), Failure> {
+    ///
+    /// # Errors
+    /// Also where version 0.1.0 began the job and took hidden folders for classes.
+    pub async fn source(&self) -> Result<(Box<dyn PlanSource>, Option<FolderTargets>), Failure> {
         if self.frozen.is_none() {
             self.input.check(&self.job, self.input_uri()).await?;
         }
@@ -109,7 +115,15 @@ impl Opened {
         if self.job.has_earlier_keys {
             source = Box::new(PlainKeys(source));
         }
-        Ok((Excluding::new(source, done), targets))
+        let source: Box<dyn PlanSource> = Box::new(Excluding::new(source, done));
+        if !self.job.has_earlier_folders || self.finished_before().await?.is_some() {
+            return Ok((source, targets));
+        }
+        let mut folders = targets.iter().flat_map(|targets| targets.folders.keys());
+        match folders.find(|folder| is_hidden(folder)) {
+            Some(folder) => Err(DatasetError::EarlierHiddenClass { folder: folder.clone() }.into()),
+            None => Ok((Box::new(VisibleKeys(source)), targets)),
+        }
     }
 
     async fn targets(&self) -> Result<Option<FolderTargets>, Failure> {

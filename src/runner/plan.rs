@@ -28,7 +28,7 @@ pub async fn write_plan(opened: &mut Opened, file: &Path) -> Result<Planned, Fai
     }
     let (source, _) = opened.source().await?;
     let options = opened.job.planner_options(Planning::Make);
-    let mut planner = Planner::new(&source, &opened.output, Layout::segment, options);
+    let mut planner = Planner::new(source.as_ref(), &opened.output, Layout::segment, options);
     let mut planned = Planned { parts: 0, rows: 0, left_out: LeftOut::default() };
     while let Some(segment) = planner.next_segment().await? {
         planned.parts += segment.head().parts.len() as u64;

@@ -136,7 +136,7 @@ async fn run_to_end(
     output.sweep_drafts(&Layout::FOLDERS, move |name, age| own.is_garbage(name, age, false)).await?;
     let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
     let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
-    let planner = Planner::new(&source, &output, Layout::segment, job.planner_options(planning));
+    let planner = Planner::new(source.as_ref(), &output, Layout::segment, job.planner_options(planning));
     let dataset = input.dataset(&job, &output).await?;
     let stages = Stages {
         dataset,

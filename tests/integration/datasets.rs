@@ -4,7 +4,9 @@
 mod again;
 mod damage;
 mod globs;
+mod hidden;
 mod manifest;
+mod missing_targets;
 mod mutants;
 mod packages;
 mod pages;

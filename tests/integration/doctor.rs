@@ -91,6 +91,19 @@ fn links_below_a_folder_are_counted_and_not_followed() {
 }
 
 #[test]
+fn hidden_files_below_a_folder_are_counted_and_one_that_is_typed_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(".ipynb_checkpoints")).unwrap();
+    for name in ["1.jpg", "._1.jpg", ".ipynb_checkpoints/1-checkpoint.jpg"] {
+        std::fs::copy(IMAGES.folder.join("beet-leaf.jpg"), folder.path().join(name)).unwrap();
+    }
+    let summary = decode([folder.path().to_str().unwrap()]).exits(0);
+    assert_eq!((&summary["files"], &summary["hidden_left_out"]), (&1.into(), &2.into()));
+    let summary = decode([folder.path().join("._1.jpg").to_str().unwrap()]).exits(0);
+    assert_eq!((&summary["files"], &summary["hidden_left_out"]), (&1.into(), &0.into()));
+}
+
+#[test]
 fn a_name_with_a_line_end_stays_on_its_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a\nok\tb\u{1b}[2J"), "no image").unwrap();

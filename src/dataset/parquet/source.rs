@@ -36,6 +36,11 @@ impl ParquetSource {
         Ok(ParquetSource { files, targets, carried, most_rows })
     }
 
+    /// Takes hidden files as well, as version 0.1.0 did.
+    pub fn with_hidden(self, takes_hidden: bool) -> Self {
+        ParquetSource { files: self.files.with_hidden(takes_hidden), ..self }
+    }
+
     /// The names of some files, for whoever asks whether the input is still there.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.files.some_keys(count).await

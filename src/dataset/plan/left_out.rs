@@ -19,6 +19,9 @@ pub struct LeftOut {
     /// Empty objects that a console put where a person made a folder.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub markers: u64,
+    /// Files whose name or one of whose folders is hidden.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hidden: u64,
     /// Images that the targets say nothing of (they lie in no class folder, or stand in no truth file): taken, but
     /// without a target.
     pub without_target: u64,
@@ -45,6 +48,7 @@ impl LeftOut {
         }
         self.unreadable += other.unreadable;
         self.markers += other.markers;
+        self.hidden += other.hidden;
         self.without_target += other.without_target;
         self.already_done += other.already_done;
     }
@@ -66,6 +70,9 @@ impl fmt::Display for LeftOut {
         }
         if self.markers > 0 {
             parts.push(format!("{} folder markers (empty objects)", self.markers));
+        }
+        if self.hidden > 0 {
+            parts.push(format!("{} hidden files (their name or a folder of theirs)", self.hidden));
         }
         if self.without_target > 0 {
             parts.push(format!(

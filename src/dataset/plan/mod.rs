@@ -10,6 +10,7 @@ mod planner;
 mod row;
 mod segment;
 mod source;
+mod visible_keys;
 
 pub use excluding::{DoneImage, DoneImages, Excluding, group_key};
 pub use left_out::LeftOut;
@@ -19,3 +20,4 @@ pub use planner::{Planner, PlannerOptions, Planning, segments_of};
 pub use row::{PlanPosition, PlanRow, RowGroup, Unit};
 pub use segment::{Part, Segment, SegmentHead};
 pub use source::{PlanShape, PlanSource};
+pub use visible_keys::VisibleKeys;

@@ -60,6 +60,11 @@ impl ShardSource {
         Objects::new(input, "tar", pattern).map(ShardSource)
     }
 
+    /// Takes hidden files as well, as version 0.1.0 did.
+    pub fn with_hidden(self, takes_hidden: bool) -> Self {
+        ShardSource(self.0.with_hidden(takes_hidden))
+    }
+
     /// The names of some shards, for whoever asks whether the input is still there.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.0.some_keys(count).await

@@ -176,7 +176,8 @@ fn counts(c: &Counts) -> Vec<Fact> {
 
 fn notes(report: &Report) -> Vec<String> {
     let c = &report.counts;
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> =
+        report.missing_targets().map(|missing| format!("{missing}.")).into_iter().collect();
     if c.scored > 0 && c.top5_unknown > 0 {
         notes.push(format!(
             "Top-5 is not known: {} scored rows keep fewer than five classes and no rank of the target.",

@@ -13,6 +13,7 @@ pub(super) mod text;
 use super::figures::Report;
 use super::gate::Verdict;
 use page::Markdown;
+use text::escape;
 
 impl Report {
     /// The report as Markdown, with the gates that were checked.
@@ -20,6 +21,9 @@ impl Report {
         let mut out = Markdown(String::from("# Accuracy report\n"));
         if !self.provenance.complete {
             out.line("\n**The output was not finished when this was made: these are the figures of a part of it.**");
+        }
+        if let Some(missing) = self.missing_targets() {
+            out.line(&format!("\n**{}**", escape(&missing)));
         }
         out.scoring(self);
         out.headline(self, &self.metrics());

@@ -27,8 +27,8 @@ pub async fn bench_job(
     tell("loading the model");
     let devices = Devices::load(&opened, WarmUp::Full).await?;
     let (source, _) = opened.source().await?;
-    any_row(&source).await?;
-    measure(opened, devices, &source, options, tell).await
+    any_row(source.as_ref()).await?;
+    measure(opened, devices, source.as_ref(), options, tell).await
 }
 
 /// As [`bench_job`], of a job whose devices are loaded and whose images, as `source` lists them, are there.

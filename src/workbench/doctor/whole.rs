@@ -82,7 +82,7 @@ async fn plan(opened: &Opened, found: &mut Findings<'_>) -> Option<Box<dyn PlanS
         None => Some(plain),
         Some((source, folders)) => {
             found.ok("plan", targets(&opened.job, folders.as_ref()));
-            Some(Box::new(source))
+            Some(source)
         }
     }
 }

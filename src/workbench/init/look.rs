@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::dataset::{IMAGE_EXTENSIONS, split_address};
+use crate::dataset::{IMAGE_EXTENSIONS, is_hidden, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::Format;
 use crate::store::{Entry, Location, Role};
@@ -147,11 +147,16 @@ struct Seen {
     lists: u64,
     list: Option<String>,
     others: BTreeMap<String, u64>,
+    hidden: u64,
     is_whole: bool,
 }
 
 impl Seen {
     fn add(&mut self, entry: Entry) {
+        if is_hidden(&entry.key) {
+            self.hidden += 1;
+            return;
+        }
         let extension = extension(&entry.key);
         match extension.as_str() {
             known if IMAGE_EXTENSIONS.contains(&known) => {
@@ -184,6 +189,7 @@ impl Seen {
                 false => format!("{count} .{extension}"),
             });
         }
+        kinds.extend((self.hidden > 0).then(|| format!("{} hidden", self.hidden)));
         kinds.join(", ")
     }
 }
@@ -291,6 +297,8 @@ mod tests {
             (&["a/1.jpg", "b/2.PNG", "notes.txt"][..], Format::Folder, "2 images in 2 folders in "),
             (&["1.jpg", "b/2.jpg"], Format::Folder, "2 images in 1 folder and beside them"),
             (&["1.jpg"], Format::Folder, "1 image side by side"),
+            (&["a/1.jpg", "a/._1.jpg", ".trash/2.jpg"], Format::Folder, "1 image in 1 folder in "),
+            (&["0.tar", "._0.jpg", "._1.jpg"], Format::Webdataset, "1 shard "),
             (&["x/0.tar", "x/1.tar", "1.jpg"], Format::Webdataset, "2 shards"),
             (&["0.parquet"], Format::Parquet, "1 Parquet file in"),
         ] {
@@ -306,6 +314,7 @@ mod tests {
             (&["1.jpg"][..], "`"),
             (&["1.jpg", "notes.txt"], "`, and 1 other file"),
             (&["1.jpg", "2.jpg", "x.pdf", "0.tar"], "`, and 2 other files"),
+            (&["1.jpg", "._1.jpg", ".ipynb_checkpoints/1-checkpoint.jpg"], "`, and 2 other files"),
         ] {
             let found = found(files).await.unwrap();
             assert!(found.text.ends_with(words) && found.are_few, "{}", found.text);
@@ -317,6 +326,7 @@ mod tests {
         for (files, words) in [
             (&[][..], "is empty"),
             (&["a.pdf", "b.pdf"], "2 .pdf"),
+            (&["._1.jpg", ".DS_Store"], "but 2 hidden"),
             (&["list.csv"], "`list.csv` is a list of images"),
         ] {
             let failure = found(files).await.unwrap_err();

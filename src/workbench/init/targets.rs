@@ -1,8 +1,9 @@
 //! Does ground truth lie with the images? Tried as a run would read it; where it does not fit, the reason is kept.
 
+use std::error::Error;
 use std::path::Path;
 
-use crate::dataset::FolderRule;
+use crate::dataset::{DatasetError, FolderRule};
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, Format, LoadedModel, TargetsSpec};
 use crate::sample::RowError;
@@ -85,7 +86,9 @@ async fn folders(
     let CheckedDraft { job, input } =
         CheckedDraft::of(&with(draft, TargetsSpec::Folder), file, model).await?;
     let targets = input.folder_targets(&job).await.map_err(|failure| match failure.exit {
-        Exit::Config if !found.folders.is_empty() => none(other_folders(found, classes, draft.has_names)),
+        Exit::Config if !found.folders.is_empty() && !is_partly_named(&failure) => {
+            none(other_folders(found, classes, draft.has_names))
+        }
         _ => failure,
     })?;
     let count = targets.folders.len();
@@ -101,6 +104,12 @@ async fn folders(
             "An image's class is its first folder: {count} folders bear names of the model's classes."
         ),
     })
+}
+
+/// The failure names the folders that are no classes.
+fn is_partly_named(failure: &Failure) -> bool {
+    let error = failure.source().and_then(|error| error.downcast_ref::<DatasetError>());
+    matches!(error, Some(DatasetError::PartlyNamed { .. }))
 }
 
 /// Why these folders are no classes, and what would be.
