@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure};
 use super::files::{self, refused};
 use super::print::line;
 use super::summary::Summary;
-use super::{Cli, examples, topics};
+use super::{examples, topics};
 
 const PROGRAM: &str = "tresnet-batch";
 /// Where the schema is, from the folder above that of the program.
@@ -25,20 +25,20 @@ const SCHEMA_PLACE: &str = "share/tresnet-batch/job.schema.json";
 pub(super) struct CompletionsArgs {
     /// The shell that they are for
     #[arg(value_enum, value_name = "SHELL")]
-    shell: Shell,
+    pub shell: Shell,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
     /// The folder to write them to; it is made if it does not exist
     #[arg(value_name = "FOLDER")]
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 /// The script that completes command lines in a shell.
-pub(super) fn completions(arguments: &CompletionsArgs) -> String {
+pub(super) fn completions(root: &Command, arguments: &CompletionsArgs) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut shown(&Cli::command()), PROGRAM, &mut script);
+    clap_complete::generate(arguments.shell, &mut shown(root), PROGRAM, &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
@@ -54,10 +54,10 @@ fn shown(command: &Command) -> Command {
 ///
 /// # Errors
 /// A page cannot be written.
-pub(super) fn man(arguments: &ManArgs) -> Result<Summary, Failure> {
+pub(super) fn man(root: &Command, arguments: &ManArgs) -> Result<Summary, Failure> {
     let folder = &arguments.folder;
     std::fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
-    let mut root = Cli::command();
+    let mut root = root.clone();
     root.build();
     let mut pages = Vec::new();
     write_pages(&root, folder, true, &mut pages)?;
@@ -111,39 +111,4 @@ pub(super) fn schema_line() -> Option<String> {
 /// The failure of a text that could not be made.
 pub(super) fn no_text() -> Failure {
     Failure::new(Exit::Bug, "the command has no text")
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::ValueEnum;
-
-    use super::*;
-
-    #[test]
-    fn a_page_of_man_is_written_for_every_command_for_people() {
-        let folder = tempfile::tempdir().unwrap();
-        let summary = man(&ManArgs { folder: folder.path().join("man1") }).unwrap();
-        let names = summary.fields["pages"].as_array().unwrap();
-        for name in ["tresnet-batch.1", "tresnet-batch-run.1", "tresnet-batch-model-quantize.1"] {
-            assert!(names.contains(&name.into()), "{names:?}");
-        }
-        assert!(!names.iter().any(|name| name.as_str().unwrap().contains("decode-process")), "{names:?}");
-        let whole = std::fs::read_to_string(folder.path().join("man1/tresnet-batch.1")).unwrap();
-        for heading in [".SH \"EXIT STATUS\"", ".SH ENVIRONMENT", ".SH SYNOPSIS"] {
-            assert!(whole.contains(heading), "no {heading} in {whole}");
-        }
-        let run = std::fs::read_to_string(folder.path().join("man1/tresnet-batch-run.1")).unwrap();
-        assert!(run.contains("run job.toml"), "{run}");
-    }
-
-    #[test]
-    fn completions_know_every_command_for_people_and_no_other() {
-        for shell in Shell::value_variants() {
-            let script = completions(&CompletionsArgs { shell: *shell });
-            for word in ["quantize", "already-done-exit"] {
-                assert!(script.contains(word), "{shell} has no {word}");
-            }
-            assert!(!script.contains("decode-process"), "{shell}");
-        }
-    }
 }

@@ -29,6 +29,8 @@ mod signals;
 mod status;
 mod summary;
 mod target;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod utilisation;
 mod verify;
@@ -37,7 +39,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{exit_at_once, share_heaps};
@@ -118,7 +120,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(mut error) if error.use_stderr() => {
             let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-            help::suggest(&mut error, typed);
+            help::suggest(&mut error, &Cli::command(), typed);
             print::error_text(error.render());
             print::last_line(json!({ "exit": Exit::Usage.code(), "error": usage(&error) }));
             return ExitCode::from(Exit::Usage.code());
@@ -200,7 +202,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Bench(bench::BenchCommand::Engine(arguments)) => bench_engine::bench(arguments, global),
         Command::Model(command) => runtime.block_on(model::model(command, global)),
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, global)),
-        Command::Man(arguments) => install::man(arguments),
+        Command::Man(arguments) => install::man(&Cli::command(), arguments),
         Command::Completions(_) | Command::Schema | Command::Help(_) => {
             cli.command.text().unwrap_or_else(|| Err(install::no_text())).map(|_| Summary::new(json!({})))
         }
@@ -225,9 +227,9 @@ impl Command {
     /// The whole standard output of a command that only prints a text; `None` for all others.
     fn text(&self) -> Option<Result<String, Failure>> {
         match self {
-            Command::Completions(arguments) => Some(Ok(install::completions(arguments))),
+            Command::Completions(arguments) => Some(Ok(install::completions(&Cli::command(), arguments))),
             Command::Schema => Some(Ok(SCHEMA.to_owned())),
-            Command::Help(arguments) => Some(help::text(arguments)),
+            Command::Help(arguments) => Some(help::text(Cli::command(), arguments)),
             _ => None,
         }
     }
@@ -255,16 +257,5 @@ impl Command {
             Command::Man(_) => "man",
             Command::DecodeProcess { .. } => DECODE_COMMAND,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
     }
 }
