@@ -13,7 +13,7 @@ use super::global::GlobalArgs;
 use super::job::JobArgs;
 use super::print::line;
 use super::summary::Summary;
-use super::{bench_engine, utilisation};
+use super::{bench_engine, examples, utilisation};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
@@ -24,6 +24,7 @@ pub(super) enum BenchCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::BENCH_JOB)]
 pub(super) struct BenchArgs {
     #[command(flatten)]
     job: JobArgs,

@@ -11,13 +11,14 @@ use crate::failure::{Exit, Failure};
 use crate::model::Precision;
 use crate::workbench::bench::{EngineBenchOptions, EngineReport, Measured, Table, bench_engine};
 
-use super::files;
 use super::global::GlobalArgs;
 use super::model::{PrecisionArg, architecture};
 use super::print::line;
 use super::summary::Summary;
+use super::{examples, files};
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::BENCH_ENGINE)]
 pub(super) struct EngineArgs {
     /// Models to measure: checkpoints or .onnx files; the others are measured in turn with the first (default:
     /// random weights of --arch)

@@ -13,17 +13,18 @@ use crate::report::compare::{CompareOptions, METRICS};
 use crate::runner::finish::failed_gates;
 use crate::store::Settings;
 
-use super::files;
 use super::flips::FlipFile;
 use super::gates::{check_gates, parse_gates};
 use super::print::line;
 use super::summary::Summary;
 use super::target::{CommittedOutput, Target};
+use super::{examples, files};
 
 /// Images that are named of each list.
 const EXAMPLES: usize = 100;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::COMPARE)]
 pub(super) struct CompareArgs {
     /// The baseline: a job file (*.toml), or the address of an output
     #[arg(value_name = "A")]

@@ -20,12 +20,14 @@ use crate::runner::opened::open_job;
 use crate::sample::{ErrorKind, RowError};
 use crate::tensor::{Layout, RowMut};
 
+use super::examples;
 use super::global::GlobalArgs;
 use super::job::{Changes, JobArgs};
 use super::print::{count, line, note};
 use super::summary::Summary;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DOCTOR_DECODE)]
 pub(super) struct DecodeArgs {
     /// Files, and folders with everything below them but links and hidden files
     #[arg(value_name = "FILES", required = true)]

@@ -12,9 +12,10 @@ use super::global::GlobalArgs;
 use super::job::{Changes, JobArgs};
 use super::print::line;
 use super::summary::Summary;
-use super::{decode, doctor_job};
+use super::{decode, doctor_job, examples};
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DOCTOR)]
 pub(super) struct DoctorArgs {
     #[command(subcommand)]
     about: Option<About>,

@@ -10,6 +10,7 @@ use crate::output::export::{Element, ExportError, clip};
 use crate::output::{Cursor, OutputError, schema_of};
 use crate::store::{Created, Location, Role, Uri};
 
+use super::examples;
 use super::print::{count, line};
 use super::summary::Summary;
 use super::target::{CommittedOutput, TargetArgs};
@@ -20,6 +21,7 @@ const BATCH: usize = 1024;
 const MOST_BYTES: u64 = 4 << 30;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::EXPORT)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     of: TargetArgs,

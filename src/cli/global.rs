@@ -8,6 +8,7 @@ use super::print::note;
 
 // no doc comment: clap would take it for the help of the program
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(super) struct GlobalArgs {
     /// The ONNX Runtime library, or the folder that it is in (default: ORT_DYLIB_PATH, beside the program,
     /// `.runtime/cpu` there or above, the system)

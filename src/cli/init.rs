@@ -11,18 +11,14 @@ use crate::failure::{Exit, Failure};
 use crate::job::TargetsSpec;
 use crate::workbench::init::{InitOptions, start_job};
 
+use super::examples;
 use super::files::refused;
+use super::install::schema_line;
 use super::print::line;
 use super::summary::Summary;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  tresnet-batch init my/pictures --model models/tresnet_m/model.safetensors
-  tresnet-batch init s3://bucket/photos/ --model tresnet_m.pth -o photos.toml
-  tresnet-batch init 's3://bucket/train-{000..150}.tar' --model model.onnx --output rows
-  tresnet-batch init list.csv --images /data/photos --model tresnet_m.pth
-
-Nothing is written but the job file. Credentials come from the environment.")]
+#[command(after_help = examples::INIT)]
 pub(super) struct InitArgs {
     /// Where the images are: a folder or a bucket (s3://, gs://, az://) of images, of WebDataset shards or of Parquet
     /// files with images; one such file; a pattern of them; or a list of images (.csv, .tsv, .jsonl, .txt)
@@ -59,7 +55,8 @@ pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
         file,
     })
     .await?;
-    write(file, draft.text().as_bytes())?;
+    let schema = schema_line().unwrap_or_default();
+    write(file, (schema + &draft.text()).as_bytes())?;
     line(format!("found    {}", draft.found));
     line(format!("model    {} ({})", draft.model, draft.model_text));
     if draft.preprocessing.is_some() {

@@ -7,12 +7,15 @@ mod decode;
 mod device;
 mod doctor;
 mod doctor_job;
+mod examples;
 mod export;
 mod files;
 mod flips;
 mod gates;
 mod global;
+mod help;
 mod init;
+mod install;
 mod job;
 mod metrics;
 mod model;
@@ -26,6 +29,9 @@ mod signals;
 mod status;
 mod summary;
 mod target;
+#[cfg(test)]
+mod tests;
+mod topics;
 mod utilisation;
 mod verify;
 
@@ -33,12 +39,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{exit_at_once, share_heaps};
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
+use crate::job::SCHEMA;
 use crate::pipeline::aside::is_abandoned;
 use crate::pipeline::decode::child::serve as serve_decoding;
 use crate::pipeline::decode::isolate::COMMAND as DECODE_COMMAND;
@@ -53,6 +60,7 @@ use summary::Summary;
 /// `report JOB`. A job that was stopped goes on where it was when the same command is given again.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
+#[command(disable_help_subcommand = true, after_help = examples::PROGRAM)]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -79,13 +87,23 @@ enum Command {
     /// Say how far a job is, while runs may go on elsewhere
     Status(status::StatusArgs),
     /// Measure how fast the stages of a job are
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::BENCH)]
     Bench(bench::BenchCommand),
     /// Look at models, or turn a checkpoint into an ONNX file
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::MODEL)]
     Model(model::ModelCommand),
     /// Say what this machine has to run with; with a job: whether it can run, and what it will take
     Doctor(doctor::DoctorArgs),
+    /// Print the script that completes command lines in a shell
+    Completions(install::CompletionsArgs),
+    /// Print the JSON Schema of the job file, with which editors complete and check it
+    #[command(after_help = examples::SCHEMA)]
+    Schema,
+    /// Print the help of a command, or what is known of gates, exit-codes or environment
+    Help(help::HelpArgs),
+    /// Write the man pages: `make man`
+    #[command(hide = true)]
+    Man(install::ManArgs),
     /// Decodes for `--isolate`
     #[command(name = DECODE_COMMAND, hide = true)]
     DecodeProcess {
@@ -100,7 +118,9 @@ pub fn main() -> ExitCode {
     share_heaps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => {
+        Err(mut error) if error.use_stderr() => {
+            let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+            help::suggest(&mut error, &Cli::command(), typed);
             print::error_text(error.render());
             print::last_line(json!({ "exit": Exit::Usage.code(), "error": usage(&error) }));
             return ExitCode::from(Exit::Usage.code());
@@ -110,6 +130,11 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    let text = cli.command.text();
+    if let Some(Ok(text)) = text {
+        print::text(text);
+        return ExitCode::SUCCESS;
+    }
     let format = match cli.global.log_format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
@@ -177,6 +202,10 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Bench(bench::BenchCommand::Engine(arguments)) => bench_engine::bench(arguments, global),
         Command::Model(command) => runtime.block_on(model::model(command, global)),
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, global)),
+        Command::Man(arguments) => install::man(&Cli::command(), arguments),
+        Command::Completions(_) | Command::Schema | Command::Help(_) => {
+            cli.command.text().unwrap_or_else(|| Err(install::no_text())).map(|_| Summary::new(json!({})))
+        }
         Command::DecodeProcess { .. } => {
             runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
         }
@@ -191,6 +220,16 @@ impl Command {
     fn run_id(&self) -> Option<&str> {
         match self {
             Command::DecodeProcess { run_id } => run_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The whole standard output of a command that only prints a text; `None` for all others.
+    fn text(&self) -> Option<Result<String, Failure>> {
+        match self {
+            Command::Completions(arguments) => Some(Ok(install::completions(&Cli::command(), arguments))),
+            Command::Schema => Some(Ok(SCHEMA.to_owned())),
+            Command::Help(arguments) => Some(help::text(Cli::command(), arguments)),
             _ => None,
         }
     }
@@ -212,18 +251,11 @@ impl Command {
             Command::Model(model::ModelCommand::New { .. }) => "model new",
             Command::Model(model::ModelCommand::Quantize(_)) => "model quantize",
             Command::Doctor(arguments) => arguments.name(),
+            Command::Completions(_) => "completions",
+            Command::Schema => "schema",
+            Command::Help(_) => "help",
+            Command::Man(_) => "man",
             Command::DecodeProcess { .. } => DECODE_COMMAND,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
     }
 }

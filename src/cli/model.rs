@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::workbench::calibrate::CalibrationOptions;
 
+use super::examples;
 use super::files;
 use super::global::GlobalArgs;
 use super::print::{count, line};
@@ -21,6 +22,7 @@ use super::summary::Summary;
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
     /// Write the ONNX graph of a checkpoint, as `run` builds it
+    #[command(after_help = examples::MODEL_IMPORT)]
     Import {
         /// A checkpoint: .safetensors, .pth or .bin, in timm's or the authors' layout
         #[arg(value_name = "WEIGHTS")]
@@ -51,6 +53,7 @@ pub(super) enum ModelCommand {
         images: u64,
     },
     /// Write random weights of a network's true shapes, to measure a machine before real weights are there
+    #[command(after_help = examples::MODEL_NEW)]
     New {
         /// tresnet_m, tresnet_l, tresnet_xl, tresnet_v2_l, or a description such as tresnet[1,1,1,1]x16
         #[arg(long, value_name = "NAME")]
@@ -68,6 +71,7 @@ pub(super) enum ModelCommand {
     /// Write an int8 graph for CPUs, with ranges measured on images, and hold it against fp32
     Quantize(QuantizeArgs),
     /// Say what a checkpoint or an ONNX file holds
+    #[command(after_help = examples::MODEL_INSPECT)]
     Inspect {
         /// A checkpoint or an .onnx file
         #[arg(value_name = "MODEL")]

@@ -11,12 +11,14 @@ use crate::runner::opened::{Opened, open_job};
 use crate::runner::plan::write_plan;
 
 use super::device;
+use super::examples;
 use super::global::GlobalArgs;
 use super::job::JobArgs;
-use super::print::{count, line};
+use super::print::{counted, line};
 use super::summary::Summary;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::PLAN)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
     job: JobArgs,
@@ -144,9 +146,9 @@ fn show_truth(truth: &FrozenTruth) {
 async fn write(opened: &mut Opened, job: &JobArgs) -> Result<Summary, Failure> {
     let planned = write_plan(opened, &job.file).await?;
     line(format!(
-        "{} rows in {} parts on {}",
-        count(planned.rows),
-        count(planned.parts),
+        "{} in {} on {}",
+        counted(planned.rows, "row"),
+        counted(planned.parts, "part"),
         opened.output.uri()
     ));
     if !planned.left_out.is_empty() {

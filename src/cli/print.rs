@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::{Map, Value};
 
+use crate::output::Ranges;
 pub(super) use crate::report::thousands as count;
 use crate::telemetry::{self, Format};
 
@@ -79,6 +80,16 @@ pub(super) fn error(text: &str, exit: u8) {
     note(format!("{on}error:{off} {text}"));
 }
 
+/// A number and what is counted, such as `1 part` or `2,000 parts`.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// The numbers of parts, such as `number 0` or `numbers 3-7, 12`.
+pub(super) fn numbers(parts: &Ranges) -> String {
+    format!("number{} {parts}", if parts.count() == 1 { "" } else { "s" })
+}
+
 /// A time with a decimal while it is short.
 pub(super) fn seconds(time: std::time::Duration) -> String {
     if time.as_secs() < 10 { format!("{:.1}s", time.as_secs_f64()) } else { duration(time.as_secs()) }
@@ -96,6 +107,17 @@ pub(super) fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::PartId;
+
+    #[test]
+    fn one_thing_is_not_several() {
+        assert_eq!([0, 1, 1000].map(|number| counted(number, "part")), ["0 parts", "1 part", "1,000 parts"]);
+        let mut missing = Ranges::default();
+        missing.push(PartId(0));
+        assert_eq!(numbers(&missing), "number 0");
+        missing.push(PartId(1));
+        assert_eq!(numbers(&missing), "numbers 0-1");
+    }
 
     #[test]
     fn numbers_are_grouped_and_times_short() {

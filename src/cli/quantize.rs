@@ -9,15 +9,16 @@ use crate::failure::Failure;
 use crate::model::quantize::{Calibration, HALF_LIMIT, to_half};
 use crate::workbench::calibrate::{CalibrationOptions, Compared, Largest, Quantized, largest, quantize};
 
-use super::files;
 use super::global::GlobalArgs;
 use super::print::{count, line};
 use super::summary::Summary;
+use super::{examples, files};
 
 /// Maps left in fp32 that are named; the rest is counted.
 const SHOWN: usize = 5;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::MODEL_QUANTIZE)]
 pub(super) struct QuantizeArgs {
     /// A checkpoint, or an fp32 .onnx file that `model import` wrote
     #[arg(value_name = "MODEL")]

@@ -12,12 +12,14 @@ use crate::job::{JobSpec, ReportFormat};
 use crate::report::{METRICS, Report, SliceBy, Verdict};
 use crate::runner::finish::failed_gates;
 
+use super::examples;
 use super::gates::{check_gates, parse_gates};
 use super::print::line;
 use super::summary::Summary;
 use super::target::{CommittedOutput, TargetArgs};
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::REPORT)]
 pub(super) struct ReportArgs {
     #[command(flatten)]
     of: TargetArgs,

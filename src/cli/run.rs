@@ -25,12 +25,13 @@ use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 use super::global::GlobalArgs;
 use super::job::JobArgs;
 use super::metrics::{MetricsFile, Writer};
-use super::print::{count, line, note, seconds};
+use super::print::{count, counted, line, note, seconds};
 use super::progress::Display;
 use super::summary::Summary;
-use super::{device, signals, utilisation};
+use super::{device, examples, signals, utilisation};
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::RUN)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     job: JobArgs,
@@ -115,11 +116,11 @@ async fn run_and_show(
     let mut summary = match &ended {
         Ended::Before { success, verdicts, output } => {
             line(format!(
-                "complete since {}: {} rows, {} errors; inputs added later are not looked at (to classify those, or to try \
+                "complete since {}: {}, {}; inputs added later are not looked at (to classify those, or to try \
                  again what failed, run into another `output.uri` with `[input] exclude_done` on this one)",
                 success.finished,
-                count(success.totals.planned),
-                count(success.totals.error)
+                counted(success.totals.planned, "row"),
+                counted(success.totals.error, "error")
             ));
             show_accuracy(success, verdicts);
             let mut summary = Summary::new(json!({
@@ -134,14 +135,15 @@ async fn run_and_show(
         }
         Ended::Share { run, device: ran, price_per_hour, missing, input, output } => {
             let others = match missing {
+                Some(1) => "1 part of another share is missing".to_owned(),
                 Some(missing) => format!("{missing} parts of other shares are missing"),
                 None => "the plan is not whole yet".to_owned(),
             };
             line(format!(
-                "{} is done: {} images in {} parts, {} stood already; {others}",
+                "{} is done: {} in {}, {} stood already; {others}",
                 invocation.share,
-                count(run.rows),
-                run.parts,
+                counted(run.rows, "image"),
+                counted(run.parts, "part"),
                 count(run.resumed)
             ));
             device::show(ran);
@@ -210,11 +212,13 @@ async fn run_and_show(
 /// What an interruption leaves.
 fn show_parts(run: &Snapshot) {
     if run.planned_parts > 0 {
-        let more = if run.parts_are_known { "" } else { "+" };
+        let planned = match run.parts_are_known {
+            true => counted(run.planned_parts, "part"),
+            false => format!("{}+ parts", count(run.planned_parts)),
+        };
         note(format!(
-            "{} of {}{more} parts stand; what was begun of the others begins again",
-            count(run.resumed_parts + run.parts),
-            count(run.planned_parts)
+            "{} of {planned} stand; what was begun of the others begins again",
+            count(run.resumed_parts + run.parts)
         ));
     }
 }
@@ -260,14 +264,18 @@ fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Devic
     let success = &finished.success;
     let totals = &success.totals;
     line(format!(
-        "{} images: {} ok, {} errors, in {} ({:.1} images/s on {}{})",
-        count(totals.planned),
+        "{}: {} ok, {}, in {} ({:.1} images/s on {}{})",
+        counted(totals.planned, "image"),
         count(totals.ok),
-        count(totals.error),
+        counted(totals.error, "error"),
         seconds(run.elapsed),
         run.rate(),
         ran.provider,
-        if run.resumed > 0 { format!("; {} rows stood already", count(run.resumed)) } else { String::new() }
+        if run.resumed > 0 {
+            format!("; {} stood already", counted(run.resumed, "row"))
+        } else {
+            String::new()
+        }
     ));
     if run.rows > 0 {
         device::show(ran);

@@ -10,11 +10,13 @@ use time::format_description::well_known::Rfc3339;
 use crate::failure::Failure;
 use crate::output::Status;
 
-use super::print::{count, duration, line};
+use super::examples;
+use super::print::{count, counted, duration, line, numbers};
 use super::summary::Summary;
 use super::target::TargetArgs;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::STATUS)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     of: TargetArgs,
@@ -62,17 +64,17 @@ fn show(status: &Status, age: Option<u64>) {
     let more = if status.plan_is_whole { "" } else { "+, the plan is not whole yet" };
     line(format!("parts      {} of {}{more}", count(status.parts), count(status.planned_parts)));
     line(format!(
-        "rows       {} of {}{more}: {} ok, {} errors",
+        "rows       {} of {}{more}: {} ok, {}",
         count(status.rows),
         count(status.planned_rows),
         count(status.ok),
-        count(status.errors())
+        counted(status.errors(), "error")
     ));
     for (kind, rows) in &status.errors_by_kind {
         line(format!("           {} {kind}", count(*rows)));
     }
     if !status.missing.is_empty() {
-        line(format!("missing    {}", status.missing));
+        line(format!("missing    {}: {}", counted(status.missing.count(), "part"), numbers(&status.missing)));
     }
     if let Some(rate) = status.rate {
         let left =
@@ -95,7 +97,7 @@ fn show(status: &Status, age: Option<u64>) {
         line(format!("strange    {strange}"));
     }
     if status.strange_files > 0 {
-        line(format!("strange    {} files in all; `verify` says more", count(status.strange_files)));
+        line(format!("strange    {} in all; `verify` says more", counted(status.strange_files, "file")));
     }
 }
 

@@ -11,13 +11,15 @@ use crate::output::Layout;
 use crate::output::verify::{self, Defects, ExpectedJob, Step, Verified};
 use crate::pipeline::progress::Progress;
 
+use super::examples;
 use super::global::ProgressStyle;
-use super::print::{count, line};
+use super::print::{count, counted, line, numbers};
 use super::progress::Display;
 use super::summary::Summary;
 use super::target::TargetArgs;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::VERIFY)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     of: TargetArgs,
@@ -103,14 +105,16 @@ fn of_job(frozen: &Frozen) -> Defects {
 
 fn show(verified: &Verified) {
     let Verified { totals, .. } = verified;
+    let planned = match verified.plan_is_whole {
+        true => counted(verified.planned_parts, "part"),
+        false => format!("{}+ parts", count(verified.planned_parts)),
+    };
     line(format!(
-        "{} of {}{} parts stand: {} rows, {} ok, {} errors",
+        "{} of {planned} stand: {}, {} ok, {}",
         count(verified.parts),
-        count(verified.planned_parts),
-        if verified.plan_is_whole { "" } else { "+" },
-        count(totals.planned),
+        counted(totals.planned, "row"),
         count(totals.ok),
-        count(totals.error)
+        counted(totals.error, "error")
     ));
     if verified.defects.is_empty() && verified.is_complete() {
         line("verified: every row of the plan stands exactly once");
@@ -121,7 +125,14 @@ fn show(verified: &Verified) {
 fn unfinished(verified: &Verified) -> String {
     let missing = match verified.missing.count() {
         0 => "no planned part is missing".to_owned(),
-        parts => format!("{parts} of {} parts are missing ({})", verified.planned_parts, verified.missing),
+        1 => format!(
+            "1 of {} is missing: {}",
+            counted(verified.planned_parts, "part"),
+            numbers(&verified.missing)
+        ),
+        parts => {
+            format!("{parts} of {} parts are missing: {}", verified.planned_parts, numbers(&verified.missing))
+        }
     };
     match (verified.plan_is_whole, verified.missing.is_empty()) {
         (true, true) => "`_SUCCESS` is not written yet".to_owned(),

@@ -3,6 +3,7 @@
 //! Parse, then resolve, then act: nothing behind [`ResolvedJob`] knows a default, and nothing before it opens
 //! a store for writing.
 
+mod choices;
 mod components;
 mod draft;
 mod engine;
@@ -18,6 +19,7 @@ mod model;
 mod preprocess;
 mod resolve;
 mod resolved;
+mod schema;
 mod spec;
 mod storage;
 mod units;
@@ -31,4 +33,5 @@ pub use limits::Limits;
 pub use load::{Source, load, name_of, parse_text};
 pub use model::{LoadedModel, read_labels};
 pub use resolved::ResolvedJob;
+pub use schema::SCHEMA;
 pub use spec::{Format, JobSpec, Precision, ReportFormat, TargetsSpec};

@@ -1,381 +1,270 @@
 //! The job file as typed: every key optional except where nothing could be guessed.
+//!
+//! The comments of the keys are the descriptions in the schema that editors show (`schema.rs`).
 
 use serde::Deserialize;
 
 use crate::output::{Activation, Embedding};
 
+pub use super::choices::{
+    BatchSize, Checksums, Compression, ConditionalPut, ConvSearch, Decode, DecoderWarnings, Device, Exif,
+    Extensions, Format, Interpolation, Listing, Mode, Precision, ReportFormat, TargetsSpec,
+};
 use super::units::Quantity;
 
-/// A job file.
+/// A job file of tresnet-batch.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JobSpec {
-    /// `[job]`
+    /// What the job is called, and what its machine costs.
     #[serde(default)]
     pub job: Job,
-    /// `[input]`
+    /// Where the images are.
     pub input: Input,
-    /// `[model]`
+    /// Which network.
     pub model: Model,
-    /// `[preprocess]`
+    /// From image to input; each default is the model's own.
     #[serde(default)]
     pub preprocess: Preprocess,
-    /// `[engine]`
+    /// What computes. No key decides rows.
     #[serde(default)]
     pub engine: Engine,
-    /// `[output]`
+    /// Where the rows go and what they hold.
     pub output: Output,
-    /// `[limits]`
+    /// What an image and the whole run may cost.
     #[serde(default)]
     pub limits: Limits,
-    /// `[storage]`
+    /// How storage is used.
     #[serde(default)]
     pub storage: Storage,
-    /// `[report]`
+    /// What is written about the accuracy, and what must hold.
     #[serde(default)]
     pub report: Report,
 }
 
 /// What the job is called.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Job {
-    /// For logs and reports; default: the file's name.
+    /// Name for logs and reports; default: the file's name.
     pub name: Option<String>,
-    /// What the machine costs an hour, in any currency.
+    /// What the machine costs an hour, in any currency; a run then reports its cost.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub price_per_hour: Option<f64>,
 }
 
 /// Where the images are.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// `s3://`, `gs://`, `az://` or another address of a store, `file://` or a path.
+    /// A path or an address (`s3://`, `gs://`, `az://`, `file://`) of a folder, or a pattern of files.
     pub uri: String,
-    /// How the images lie there.
+    /// What the images are stored in.
     #[serde(default)]
     pub format: Format,
-    /// Ground truth.
+    /// Where ground truth comes from.
     #[serde(default)]
     pub targets: TargetsSpec,
-    /// Manifest file.
+    /// The file that lists the images; required with `format = "manifest"`.
     pub manifest: Option<String>,
-    /// Truth file.
+    /// The truth file; required with the targets `imagenet-val` and `imagenet-real`.
     pub targets_file: Option<String>,
-    /// Class names: `imagenet-1k`, or a class-map file.
+    /// Class names: `imagenet-1k`, or a file with one name a line; default: the model's own.
     pub classes: Option<String>,
-    /// Finished outputs whose images are left out.
+    /// Finished outputs, or folders of them, whose images are left out of a new job's plan.
     pub exclude_done: Option<Vec<String>>,
-    /// Columns of the input that are carried into the output.
+    /// Columns of the input that are carried into the output; not for folders.
     pub carry_columns: Option<Vec<String>>,
-    /// Images in all, at most.
+    /// Images in all, at most; not for `webdataset`.
     pub limit: Option<u64>,
-    /// `image` (the known extensions) or `any`.
+    /// Which objects of a folder are images: those with a known extension, or any.
     #[serde(default)]
     pub extensions: Extensions,
-    /// Whether the store's own order is relied on.
+    /// Whether a store's own order is relied on (`auto`), or all keys are collected and sorted.
     #[serde(default)]
     pub listing: Listing,
 }
 
-/// How a listing comes into order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Listing {
-    #[default]
-    Auto,
-    Sort,
-}
-
-/// How the images lie.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Format {
-    #[default]
-    Folder,
-    Manifest,
-    Webdataset,
-    Parquet,
-}
-
-/// Where ground truth comes from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub enum TargetsSpec {
-    #[default]
-    None,
-    Folder,
-    Manifest,
-    Webdataset,
-    Parquet,
-    ImagenetVal,
-    ImagenetReal,
-    ImagenetV2,
-    ImagenetA,
-    ImagenetR,
-}
-
-/// Which file names are images.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Extensions {
-    #[default]
-    Image,
-    Any,
-}
-
 /// Which network.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// A checkpoint or an .onnx file.
+    /// A checkpoint (.safetensors, .pth, .bin) or an .onnx file.
     pub path: String,
     /// timm's `config.json`; default: the one beside the checkpoint.
     pub config: Option<String>,
-    /// Arithmetic of the graph.
+    /// Arithmetic of the graph that is built from a checkpoint; default: fp32, on CUDA fp16.
     pub precision: Option<Precision>,
-}
-
-/// Arithmetic of the graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Precision {
-    Fp32,
-    Fp16,
-    Int8,
 }
 
 /// From image to input; each default is the model's own.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct Preprocess {
+    /// Side of the square input in pixels; default: the model's own.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub image_size: Option<u32>,
+    /// Side of the crop by the shorter side of the resized image; default: the model's own.
     pub crop_pct: Option<f64>,
+    /// `crop`, or `squash`: the whole image to a square.
+    #[cfg_attr(test, schemars(extend("default" = "crop")))]
     pub mode: Option<Mode>,
+    /// Resampling filter; default: the model's own.
     pub interpolation: Option<Interpolation>,
+    /// Means of red, green and blue that are subtracted, of values from 0 to 1; default: the model's own.
     pub mean: Option<[f64; 3]>,
+    /// Standard deviations of red, green and blue; default: the model's own.
     pub std: Option<[f64; 3]>,
+    /// Whether the orientation in the EXIF data is applied; timm ignores it.
+    #[cfg_attr(test, schemars(extend("default" = "ignore")))]
     pub exif: Option<Exif>,
+    /// `exact`: Pillow's pixels; `fast`: large JPEGs are decoded at a fraction of their size, to other pixels.
+    #[cfg_attr(test, schemars(extend("default" = "exact")))]
     pub decode: Option<Decode>,
-}
-
-/// Crop or squash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Mode {
-    Crop,
-    Squash,
-}
-
-/// Resampling filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Interpolation {
-    Bilinear,
-    Bicubic,
-}
-
-/// EXIF orientation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Exif {
-    Ignore,
-    Apply,
-}
-
-/// How exact the decoding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Decode {
-    Exact,
-    Fast,
 }
 
 /// Where it is computed.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct Engine {
-    /// Device.
+    /// `auto`: CUDA where it is installed and a device answers, else the CPU.
     #[serde(default)]
     pub device: Device,
-    /// Device numbers.
+    /// Numbers of the CUDA devices, each once.
+    #[cfg_attr(test, schemars(extend("default" = [0])))]
     pub device_ids: Option<Vec<u32>>,
-    /// Images a batch.
+    /// Images a batch, or `auto`; default: 32, or what the ONNX graph takes.
     pub batch_size: Option<BatchSize>,
     /// Threads of the CPU provider; default: all cores.
     pub threads: Option<usize>,
-    /// Whether these spin while they wait.
+    /// Whether these threads spin while they wait for work.
+    #[cfg_attr(test, schemars(extend("default" = false)))]
     pub spinning: Option<bool>,
-    // the rest is for CUDA only; `engine::CudaOptions` says what each does
+    // the rest is for CUDA only; `engine::CudaOptions` has more on each
+    /// CUDA: what ONNX Runtime's arena may hold of the device's memory; default: all.
     pub memory_limit: Option<Quantity>,
+    /// CUDA: keep maps interleaved, as tensor cores read them.
+    #[cfg_attr(test, schemars(extend("default" = true)))]
     pub nhwc: Option<bool>,
+    /// CUDA: `exhaustive` tries every algorithm of each convolution in the warm-up; `heuristic` asks cuDNN.
+    #[cfg_attr(test, schemars(extend("default" = "exhaustive")))]
     pub conv_search: Option<ConvSearch>,
+    /// CUDA: launch a batch as one captured graph.
+    #[cfg_attr(test, schemars(extend("default" = true)))]
     pub cuda_graph: Option<bool>,
+    /// CUDA: add biases inside convolutions; only with `nhwc`.
+    #[cfg_attr(test, schemars(extend("default" = false)))]
     pub fuse_conv_bias: Option<bool>,
+    /// CUDA: multiply on tensor cores.
+    #[cfg_attr(test, schemars(extend("default" = true)))]
     pub tf32: Option<bool>,
-}
-
-/// How convolution algorithms are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum ConvSearch {
-    Exhaustive,
-    Heuristic,
-}
-
-/// Device.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Device {
-    #[default]
-    Auto,
-    Cpu,
-    Cuda,
-}
-
-/// Images a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum BatchSize {
-    /// So many.
-    Fixed(u32),
-    /// `auto`.
-    Named(String),
 }
 
 /// Where the rows go and what they hold.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct Output {
+    /// A path or an address (`s3://`, `gs://`, `az://`, `file://`) of the folder that the rows are written to.
     pub uri: String,
+    /// Predictions kept an image.
+    #[cfg_attr(test, schemars(extend("default" = 5)))]
     pub top_k: Option<usize>,
+    /// Whether embeddings are kept, and in which precision.
+    #[cfg_attr(test, schemars(extend("default" = "f32")))]
     pub embedding: Option<Embedding>,
+    /// Scale embeddings to length 1.
+    #[cfg_attr(test, schemars(extend("default" = false)))]
     pub normalize_embedding: Option<bool>,
+    /// Keep all logits; default: false, but true with the targets `imagenet-a` and `imagenet-r`.
     pub logits: Option<bool>,
+    /// `softmax`, or `sigmoid` for models with several labels an image.
+    #[cfg_attr(test, schemars(extend("default" = "softmax")))]
     pub activation: Option<Activation>,
+    /// Rows of one part file; default: 1024 on a CPU, 4096 on CUDA, 32768 there without vectors.
     pub rows_per_part: Option<u32>,
+    /// Compression of the part files.
+    #[cfg_attr(test, schemars(extend("default" = "zstd")))]
     pub compression: Option<Compression>,
-}
-
-/// Compression of the part files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Compression {
-    Zstd,
-    None,
 }
 
 /// What an image and the whole run may cost.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct Limits {
+    /// Error rows by all rows, above which the job ends with 65.
+    #[cfg_attr(test, schemars(range(min = 0, max = 1), extend("default" = 0.01)))]
     pub max_error_fraction: Option<f64>,
+    /// Shards and row groups that could not be read to their end, above which the job ends with 65.
+    #[cfg_attr(test, schemars(extend("default" = 0)))]
     pub max_damaged_inputs: Option<u64>,
+    /// Objects that one process may give up because the store fails for them alone.
+    #[cfg_attr(test, schemars(extend("default" = 10)))]
     pub max_unreadable: Option<u64>,
+    /// Larger files are error rows `limit`.
+    #[cfg_attr(test, schemars(extend("default" = "64MiB")))]
     pub max_encoded_bytes: Option<Quantity>,
+    /// Larger images are error rows `limit`.
+    #[cfg_attr(test, schemars(extend("default" = "50M")))]
     pub max_pixels: Option<Quantity>,
+    /// Scans of a progressive JPEG, at most.
+    #[cfg_attr(test, schemars(extend("default" = 100)))]
     pub max_scans: Option<u32>,
+    /// Whether an image with a warning of libjpeg is an error row.
+    #[cfg_attr(test, schemars(extend("default" = "accept")))]
     pub decoder_warnings: Option<DecoderWarnings>,
+    /// Encoded bytes held at once.
+    #[cfg_attr(test, schemars(extend("default" = "512MiB")))]
     pub in_flight_bytes: Option<Quantity>,
+    /// Requests in flight, at most; default: 64 for each decode thread, at most 512.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub requests: Option<usize>,
+    /// Threads that decode and make rows; default: one a core.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub decode_threads: Option<usize>,
+    /// Seconds after a signal within which open parts are finished or given up.
+    #[cfg_attr(test, schemars(extend("default" = 25)))]
     pub grace_seconds: Option<u64>,
 }
 
 /// How storage is used.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
-    /// Whether creates are conditional.
+    /// `off` for stores without conditional writes; docs/operations.md has what it costs.
     #[serde(default)]
     pub conditional_put: ConditionalPut,
-    /// Whether bytes are compared with the store's checksums.
+    /// Whether whole objects are compared with the checksums that their store sends.
     #[serde(default)]
     pub checksums: Checksums,
-    /// How long one operation is tried again.
+    /// Seconds for which one operation is tried again.
+    #[cfg_attr(test, schemars(range(min = 1, max = 86_400), extend("default" = 150)))]
     pub retry_seconds: Option<u64>,
-    /// How long one read may take.
+    /// Seconds that one read or one page of a listing may take.
+    #[cfg_attr(test, schemars(range(min = 1, max = 86_400), extend("default" = 60)))]
     pub read_timeout_seconds: Option<u64>,
-    /// How long one write may take, and a second more for each MiB.
+    /// Seconds that one write may take, and a second more for each MiB.
+    #[cfg_attr(test, schemars(range(min = 1, max = 86_400), extend("default" = 60)))]
     pub write_timeout_seconds: Option<u64>,
-}
-
-/// Whether creates are conditional.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum ConditionalPut {
-    #[default]
-    On,
-    Off,
-}
-
-/// Whether bytes are compared with the store's checksums.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Checksums {
-    #[default]
-    Auto,
-    Off,
-}
-
-/// libjpeg's warnings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum DecoderWarnings {
-    Accept,
-    Error,
 }
 
 /// What is written about the accuracy, and what must hold.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Files to write.
+    /// Files that are written below `_report/` of the output.
+    #[cfg_attr(test, schemars(extend("default" = ["json", "markdown"])))]
     pub formats: Option<Vec<ReportFormat>>,
-    /// Gates, such as `top1 >= 80.5`.
+    /// Gates such as `top1 >= 80.5`; one that does not hold ends every run with 65.
     #[serde(default)]
     pub require: Vec<String>,
-}
-
-/// A file of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum ReportFormat {
-    Json,
-    Markdown,
-    Html,
-    /// One row as timm's `validate.py` writes it.
-    Csv,
-}
-
-impl ReportFormat {
-    /// How its file's name ends.
-    pub fn extension(self) -> &'static str {
-        match self {
-            ReportFormat::Json => "json",
-            ReportFormat::Markdown => "md",
-            ReportFormat::Html => "html",
-            ReportFormat::Csv => "csv",
-        }
-    }
 }

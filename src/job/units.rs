@@ -55,6 +55,25 @@ impl<'de> Deserialize<'de> for Quantity {
 }
 
 #[cfg(test)]
+impl schemars::JsonSchema for Quantity {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "pattern": r"^\s*[0-9]+\s*(B|[Kk]|[Kk]B|KiB|MB?|MiB|GB?|GiB)?\s*$|\$\{"
+        })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::Quantity;
 

@@ -9,6 +9,7 @@ use crate::dataset::CarriedColumn;
 
 /// How logits become the column `prob`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
     /// One class an image: probabilities sum to 1.
@@ -19,6 +20,7 @@ pub enum Activation {
 
 /// Whether and how the pooled features are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Embedding {
     /// Not at all.

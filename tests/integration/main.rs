@@ -10,6 +10,7 @@ mod bad_checkpoints;
 mod bench_engine;
 mod bench_job;
 mod checkpoints;
+mod cli_help;
 mod compare;
 mod cuda_path;
 mod datasets;
