@@ -16,7 +16,7 @@ pub(super) fn message(bytes: &[u8]) -> String {
     }
 }
 
-/// Magic numbers: where they stand, their bytes, and what has them. The first that fits counts.
+/// Magic numbers: offset, bytes, and the name of the format. The first that fits counts.
 const MAGIC: &[(usize, &[u8], &str)] = &[
     (0, b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a", "JPEG XL"),
     (0, b"\xff\x0a", "JPEG XL"),

@@ -73,13 +73,13 @@ struct FirstFrame<'a> {
     top: u32,
     width: u32,
     height: u32,
-    /// Its alpha, as a chunk, and its pixels: as far as the file has them.
+    /// Its alpha and its pixels, as chunks without padding.
     alpha: Option<&'a [u8]>,
     pixels: &'a [u8],
 }
 
 impl<'a> FirstFrame<'a> {
-    /// `None` if the file has no frame, or it has no pixels.
+    /// `None` if the file has no frame, or not all of its chunks.
     fn find(bytes: &'a [u8]) -> Option<FirstFrame<'a>> {
         let mut at = RIFF_HEADER;
         let frame = loop {
@@ -91,11 +91,12 @@ impl<'a> FirstFrame<'a> {
         };
         let field = |at: usize| u24_at(bytes, frame.begin + at);
         let content = &bytes[..bytes.len().min(frame.next)];
-        let whole =
-            |chunk: &Chunk<'a>| content.get(chunk.begin - CHUNK_HEADER..content.len().min(chunk.next));
+        let whole = |chunk: &Chunk<'a>| content.get(chunk.begin - CHUNK_HEADER..chunk.end);
         let first = Chunk::at(content, frame.begin + FRAME_HEADER)?;
         let (alpha, pixels) = match first.name {
-            b"ALPH" => (whole(&first), Chunk::at(content, first.next).filter(|next| next.name == b"VP8 ")?),
+            b"ALPH" => {
+                (Some(whole(&first)?), Chunk::at(content, first.next).filter(|next| next.name == b"VP8 ")?)
+            }
             b"VP8 " | b"VP8L" => (None, first),
             _ => return None,
         };
@@ -118,6 +119,7 @@ impl<'a> FirstFrame<'a> {
                 body.extend_from_slice(&(side - 1).to_le_bytes()[..3]);
             }
             body.extend_from_slice(alpha);
+            body.resize(body.len().next_multiple_of(2), 0);
         }
         body.extend_from_slice(self.pixels);
         [b"RIFF", &(body.len() as u32).to_le_bytes()[..], &body].concat()
@@ -209,6 +211,7 @@ fn check_lossy(bytes: &[u8], animated: bool, canvas: (u32, u32)) -> Result<(), E
 struct Chunk<'a> {
     name: &'a [u8],
     begin: usize,
+    end: usize,
     next: usize,
 }
 
@@ -217,7 +220,8 @@ impl<'a> Chunk<'a> {
         let name = bytes.get(at..at.checked_add(4)?)?;
         let length = u32_at(bytes, at + 4)?;
         let begin = at + CHUNK_HEADER;
-        Some(Chunk { name, begin, next: begin + length.saturating_add(length & 1) as usize })
+        let end = begin + length as usize;
+        Some(Chunk { name, begin, end, next: begin + length.saturating_add(length & 1) as usize })
     }
 }
 
@@ -240,7 +244,7 @@ fn fault(error: DecodingError, bytes: &[u8]) -> Error {
 }
 
 fn missing(bytes: &[u8]) -> Error {
-    cut_or(bytes, "its first frame has no pixels")
+    cut_or(bytes, "its first frame is not whole")
 }
 
 /// The container says how long it is; whatever goes wrong in a shorter file goes wrong because it was cut.

@@ -441,7 +441,6 @@ fn what_is_no_image_or_half_of_one_is_told_by_its_kind() {
         // one byte of it is padding
         ("a BMP cut in its last row", cut("24.bmp", 2), "truncated"),
         ("an APNG cut in its animation", cut("animated_gap.png", 40), "truncated"),
-        ("an APNG with one bit of a later frame changed", flipped("animated_gap.png", 40), "corrupt"),
         ("a WebP cut in its first frame", cut("animated_lossless_part_1.webp", 300), "truncated"),
         ("a BMP cut in its runs", cut("8_runs.bmp", 5), "truncated"),
         ("a lossy WebP cut in its pixels", cut("lossy_80.webp", 300), "truncated"),
