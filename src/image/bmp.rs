@@ -1,5 +1,6 @@
 //! Windows bitmaps, read here because the set that Pillow reads is small and its bytes are wanted exactly: 1, 4 and 8
 //! bits with a palette, run lengths for the latter two, 16, 24 and 32 bits, masks of whole bytes at 32. Alpha is dropped.
+//! The padding of the last row may be missing, wholly or in part.
 //!
 //! Two departures from Pillow: a run-length file may end before its last rows (they have index 0), and an index behind
 //! the palette's end is black.
@@ -7,6 +8,7 @@
 use super::canvas::Canvas;
 use super::error::Error;
 use super::exif::Orientation;
+use super::options::Rules;
 
 const RAW: u32 = 0;
 const RLE8: u32 = 1;
@@ -27,24 +29,27 @@ pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>)
     canvas.start(Orientation::Upright)?;
 
     let (width, height) = (header.width as usize, header.height as usize);
-    let (data, stride) = if matches!(header.compression, RLE8 | RLE4) {
+    let (data, stride, row) = if matches!(header.compression, RLE8 | RLE4) {
         expand_runs(data, header.compression == RLE4, width, height, frame)?;
-        (frame.as_slice(), width)
+        (frame.as_slice(), width, width)
     } else {
-        let stride = (width * usize::from(header.bits)).div_ceil(32) * 4;
-        if data.len() < stride * height {
-            return Err(Error::truncated(format!(
-                "it has {} bytes of pixels of {}",
-                data.len(),
-                stride * height
-            )));
+        let bits = width * usize::from(header.bits);
+        let stride = bits.div_ceil(32) * 4;
+        let row = match canvas.options().rules {
+            Rules::Earlier => stride,
+            // as in Pillow, the padding of the last row may be missing
+            Rules::Current => bits.div_ceil(8),
+        };
+        let needed = stride * (height - 1) + row;
+        if data.len() < needed {
+            return Err(Error::truncated(format!("it has {} bytes of pixels of {needed}", data.len())));
         }
-        (data, stride)
+        (data, stride, row)
     };
     let mut rgb = vec![0; width * 3];
     for y in 0..height {
         let stored = if header.top_down { y } else { height - 1 - y };
-        pixels.to_rgb(&data[stored * stride..][..stride], &table, &mut rgb);
+        pixels.to_rgb(&data[stored * stride..][..row], &table, &mut rgb);
         canvas.row_of_rgb(&rgb);
     }
     Ok(())

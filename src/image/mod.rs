@@ -13,6 +13,7 @@
 //! and catch panics. A panic in a third-party decoder is the caller's to catch; the [`Decoder`] may be used again after it,
 //! because every call begins by forgetting the image before.
 
+mod apng;
 mod bmp;
 mod canvas;
 mod columns;
@@ -28,11 +29,12 @@ mod pack;
 mod png;
 mod resample;
 mod simd;
+mod unread;
 mod webp;
 
 pub use error::Error;
 pub use format::{Format, Source, sniff};
-pub use options::{Decode, DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, OptionsError};
+pub use options::{Decode, DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, OptionsError, Rules};
 pub use pack::Packer;
 
 use crate::tensor::{Layout, RowMut};
@@ -111,7 +113,7 @@ impl Decoder {
         if length > limit {
             return Err(Error::limit("bytes of the file", length, limit));
         }
-        let format = sniff(bytes).ok_or_else(|| unknown(bytes))?;
+        let format = sniff(bytes).ok_or_else(|| Error::unsupported(unread::message(bytes)))?;
         let mut canvas = Canvas::new(&self.options, format, &mut self.resampler, &mut self.scratch);
         let decoded = match format {
             Format::Jpeg => self.jpeg.decode(bytes, &mut canvas),
@@ -133,14 +135,4 @@ impl Decoder {
 
 fn rowless(source: Source) -> Error {
     Error::corrupt("it has not all its rows").with_source(Some(source))
-}
-
-fn unknown(bytes: &[u8]) -> Error {
-    match bytes {
-        [] => Error::unsupported("the file is empty"),
-        _ => Error::unsupported(format!(
-            "no format that is read here begins with {}",
-            bytes[..bytes.len().min(8)].escape_ascii()
-        )),
-    }
 }

@@ -39,6 +39,16 @@ pub enum Decode {
     Fast,
 }
 
+/// How files are read whose rows have changed since version 0.1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rules {
+    /// As version 0.1.0 reads them, for the jobs that it began: transparent pixels of an animated WebP are black, an
+    /// animated PNG counts up to its last frame, and a BMP has all of its padding.
+    Earlier,
+    /// As Pillow reads them.
+    Current,
+}
+
 /// What libjpeg's warnings mean. (Running out of data is no warning here: it is always `truncated`.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DecoderWarnings {
@@ -87,6 +97,8 @@ pub struct Options {
     pub exif: Exif,
     /// Exact or fast.
     pub decode: Decode,
+    /// Whether a job of version 0.1.0 keeps its pixels.
+    pub rules: Rules,
     /// Subtracted from each channel, red first, in units of the full scale.
     pub mean: [f64; 3],
     /// Divides each channel after `mean`.
@@ -130,6 +142,7 @@ impl Options {
             interpolation: Interpolation::Bilinear,
             exif: Exif::Ignore,
             decode: Decode::Exact,
+            rules: Rules::Current,
             mean: [0.0; 3],
             std: [1.0; 3],
             limits: Limits::default(),

@@ -2,15 +2,18 @@
 //!
 //! Alpha and `tRNS` are dropped, never blended: colours under transparency stay. Samples of 16 bits lose their low byte
 //! (Pillow does that for colour, and clips gray instead). Text and colour profiles are skipped unread, so compressed bombs
-//! in them cost nothing. Checksums count, and a file without its `IEND` is cut short, where Pillow looks at neither.
+//! in them cost nothing. Checksums count, and a file without its `IEND` is cut short, where Pillow looks at neither. Of
+//! an animation only the default image is read; its other chunks are left out (`apng`).
 
-use std::io::{Cursor, ErrorKind};
+use std::io::ErrorKind;
 
 use png::{BitDepth, ColorType, DecodingError, Transformations};
 
+use super::apng::{self, Chunks};
 use super::canvas::Canvas;
 use super::error::Error;
 use super::exif::Orientation;
+use super::options::Rules;
 
 /// What a row may take beside the samples: chunks that are kept, the inflater's window.
 const OVERHEAD: usize = 64 << 20;
@@ -53,13 +56,18 @@ impl From<DecodingError> for Fault {
 }
 
 fn read(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>) -> Result<(), Fault> {
-    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    let animation = match canvas.options().rules {
+        Rules::Earlier => Ok(false),
+        Rules::Current => apng::check(bytes),
+    };
+    let mut decoder = png::Decoder::new(Chunks::new(bytes, animation != Ok(false)));
     decoder.set_transformations(Transformations::IDENTITY);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     let header = decoder.read_header_info()?;
     let (width, height) = header.size();
     canvas.admit(width, height)?;
+    animation?;
     // the longest row, twice, of 8 bytes a pixel
     decoder.set_limits(png::Limits { bytes: OVERHEAD + width as usize * 16 });
 

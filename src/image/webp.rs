@@ -1,5 +1,9 @@
 //! WebP, by the `image-webp` crate; of an animation the first frame on its canvas. Alpha is dropped, never blended.
 //!
+//! The crate blends the first frame of an animation onto its canvas, so that transparent pixels become black. libwebp
+//! keeps their colours: it blends from the second frame on. Such a frame is therefore decoded as a file of its own, and
+//! placed here; the canvas around it is black.
+//!
 //! Pillow decodes with libwebp, so equality is measured, not built in: a test over lossy, lossless, transparent and
 //! animated files finds no differing byte, and says so if that changes.
 
@@ -10,9 +14,14 @@ use image_webp::{DecodingError, WebPDecoder};
 use super::canvas::Canvas;
 use super::error::Error;
 use super::exif::Orientation;
+use super::format::Source;
+use super::options::Rules;
 
 /// An EXIF block larger than this is not looked into.
 const MAX_EXIF: usize = 1 << 20;
+
+/// Name and length of a chunk.
+const CHUNK_HEADER: usize = 8;
 
 /// Bytes before the first chunk.
 const RIFF_HEADER: usize = 12;
@@ -38,6 +47,10 @@ pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>)
             orientation = Orientation::of_tiff(&block);
         }
     }
+    if decoder.is_animated() && canvas.options().rules == Rules::Current {
+        let first = FirstFrame::find(bytes).ok_or_else(|| missing(bytes))?;
+        return first.decode(bytes, frame, canvas, orientation);
+    }
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     frame.clear();
     frame.resize(width as usize * height as usize * channels, 0);
@@ -52,6 +65,110 @@ pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>)
         }
     }
     Ok(())
+}
+
+/// The first frame of an animation.
+struct FirstFrame<'a> {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+    /// Its alpha and its pixels, as chunks without padding.
+    alpha: Option<&'a [u8]>,
+    pixels: &'a [u8],
+}
+
+impl<'a> FirstFrame<'a> {
+    /// `None` if the file has no frame, or not all of its chunks.
+    fn find(bytes: &'a [u8]) -> Option<FirstFrame<'a>> {
+        let mut at = RIFF_HEADER;
+        let frame = loop {
+            let chunk = Chunk::at(bytes, at)?;
+            if chunk.name == b"ANMF" {
+                break chunk;
+            }
+            at = chunk.next;
+        };
+        let field = |at: usize| u24_at(bytes, frame.begin + at);
+        let content = &bytes[..bytes.len().min(frame.next)];
+        let whole = |chunk: &Chunk<'a>| content.get(chunk.begin - CHUNK_HEADER..chunk.end);
+        let first = Chunk::at(content, frame.begin + FRAME_HEADER)?;
+        let (alpha, pixels) = match first.name {
+            b"ALPH" => {
+                (Some(whole(&first)?), Chunk::at(content, first.next).filter(|next| next.name == b"VP8 ")?)
+            }
+            b"VP8 " | b"VP8L" => (None, first),
+            _ => return None,
+        };
+        Some(FirstFrame {
+            left: field(0)? * 2,
+            top: field(3)? * 2,
+            width: field(6)? + 1,
+            height: field(9)? + 1,
+            alpha,
+            pixels: whole(&pixels)?,
+        })
+    }
+
+    /// The frame as a file of its own.
+    fn still(&self) -> Vec<u8> {
+        let mut body = b"WEBP".to_vec();
+        if let Some(alpha) = self.alpha {
+            body.extend_from_slice(b"VP8X\x0a\0\0\0\x10\0\0\0");
+            for side in [self.width, self.height] {
+                body.extend_from_slice(&(side - 1).to_le_bytes()[..3]);
+            }
+            body.extend_from_slice(alpha);
+            body.resize(body.len().next_multiple_of(2), 0);
+        }
+        body.extend_from_slice(self.pixels);
+        [b"RIFF", &(body.len() as u32).to_le_bytes()[..], &body].concat()
+    }
+
+    /// Decodes it onto an admitted canvas. `frame` is scratch for 3 or 4 bytes a pixel of the frame.
+    fn decode(
+        &self,
+        bytes: &[u8],
+        frame: &mut Vec<u8>,
+        canvas: &mut Canvas<'_>,
+        orientation: Orientation,
+    ) -> Result<(), Error> {
+        let Some(Source { width, height, .. }) = canvas.source() else { return Err(missing(bytes)) };
+        let (right, bottom) = (self.left + self.width, self.top + self.height);
+        if right > width || bottom > height {
+            return Err(Error::corrupt("its first frame reaches beyond the canvas"));
+        }
+        let still = self.still();
+        let mut decoder = WebPDecoder::new(Cursor::new(&still)).map_err(|error| fault(error, bytes))?;
+        let (across, down) = decoder.dimensions();
+        if (across, down) != (self.width, self.height) {
+            return Err(Error::corrupt(format!(
+                "its first frame has {across} × {down} pixels, its place {} × {}",
+                self.width, self.height
+            )));
+        }
+        let channels = if decoder.has_alpha() { 4 } else { 3 };
+        let stride = across as usize * channels;
+        frame.clear();
+        frame.resize(stride * down as usize, 0);
+        decoder.read_image(frame).map_err(|error| fault(error, bytes))?;
+        canvas.start(orientation)?;
+
+        let mut line = vec![0; width as usize * channels];
+        for y in 0..height {
+            let place = &mut line[self.left as usize * channels..][..stride];
+            match y.checked_sub(self.top).filter(|&y| y < down) {
+                Some(y) => place.copy_from_slice(&frame[y as usize * stride..][..stride]),
+                None => place.fill(0),
+            }
+            if channels == 3 {
+                canvas.row_of_rgb(&line);
+            } else {
+                canvas.row(0, &line);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Holds the size that lossy data claim against the one that was admitted: of the canvas, or of the first frame, which
@@ -94,6 +211,7 @@ fn check_lossy(bytes: &[u8], animated: bool, canvas: (u32, u32)) -> Result<(), E
 struct Chunk<'a> {
     name: &'a [u8],
     begin: usize,
+    end: usize,
     next: usize,
 }
 
@@ -101,8 +219,9 @@ impl<'a> Chunk<'a> {
     fn at(bytes: &'a [u8], at: usize) -> Option<Chunk<'a>> {
         let name = bytes.get(at..at.checked_add(4)?)?;
         let length = u32_at(bytes, at + 4)?;
-        let begin = at + 8;
-        Some(Chunk { name, begin, next: begin + length.saturating_add(length & 1) as usize })
+        let begin = at + CHUNK_HEADER;
+        let end = begin + length as usize;
+        Some(Chunk { name, begin, end, next: begin + length.saturating_add(length & 1) as usize })
     }
 }
 
@@ -115,16 +234,26 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u24_at(bytes, at)? | u32::from(*bytes.get(at.checked_add(3)?)?) << 24)
 }
 
-/// The container says how long it is; whatever goes wrong in a shorter file goes wrong because it was cut.
 fn fault(error: DecodingError, bytes: &[u8]) -> Error {
+    match &error {
+        DecodingError::IoError(io) if io.kind() == ErrorKind::UnexpectedEof => {
+            cut_or(bytes, "its chunks are longer than the file")
+        }
+        other => cut_or(bytes, other.to_string()),
+    }
+}
+
+fn missing(bytes: &[u8]) -> Error {
+    cut_or(bytes, "its first frame is not whole")
+}
+
+/// The container says how long it is; whatever goes wrong in a shorter file goes wrong because it was cut.
+fn cut_or(bytes: &[u8], detail: impl Into<String>) -> Error {
     let claimed = u32_at(bytes, 4).map_or(u64::MAX, |length| 8 + u64::from(length));
-    let ended = matches!(&error, DecodingError::IoError(io) if io.kind() == ErrorKind::UnexpectedEof);
     if (bytes.len() as u64) < claimed {
         Error::truncated(format!("it has {} bytes of {claimed}", bytes.len()))
-    } else if ended {
-        Error::corrupt("its chunks are longer than the file")
     } else {
-        Error::corrupt(error.to_string())
+        Error::corrupt(detail)
     }
 }
 

@@ -102,6 +102,10 @@ pub(super) fn resolve(
         interpolation,
         exif,
         decode,
+        rules: match earlier.is_without("rules.formats") {
+            true => image::Rules::Earlier,
+            false => image::Rules::Current,
+        },
         mean,
         std,
         limits: image::Limits {

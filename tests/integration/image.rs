@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 
 use half::f16;
 use tresnet_batch::image::{
-    Decode, Decoder, DecoderWarnings, Error, Exif, Format, Interpolation, Limits, Mode, Options, Source,
+    Decode, Decoder, DecoderWarnings, Error, Exif, Format, Interpolation, Limits, Mode, Options, Rules,
+    Source,
 };
 use tresnet_batch::tensor::{Layout, RowMut};
 
@@ -437,7 +438,10 @@ fn what_is_no_image_or_half_of_one_is_told_by_its_kind() {
         ("a PNG with one bit of its pixels changed", flipped("rgb.png", 2000), "corrupt"),
         ("a PNG with one bit of its last checksum changed", flipped("rgb.png", 14), "corrupt"),
         ("a GIF cut in its frame", cut("plain.gif", 500), "truncated"),
-        ("a BMP cut in its last row", cut("24.bmp", 1), "truncated"),
+        // one byte of it is padding
+        ("a BMP cut in its last row", cut("24.bmp", 2), "truncated"),
+        ("an APNG cut in its animation", cut("animated_gap.png", 40), "truncated"),
+        ("a WebP cut in its first frame", cut("animated_lossless_part_1.webp", 300), "truncated"),
         ("a BMP cut in its runs", cut("8_runs.bmp", 5), "truncated"),
         ("a lossy WebP cut in its pixels", cut("lossy_80.webp", 300), "truncated"),
         ("a lossless WebP cut in its pixels", cut("lossless.webp", 300), "truncated"),
@@ -447,4 +451,24 @@ fn what_is_no_image_or_half_of_one_is_told_by_its_kind() {
         let found = decoder.crop(&bytes).map(|(source, _)| source);
         assert_eq!(found.as_ref().map_err(Error::kind), Err(kind), "{what}: {found:?}");
     }
+}
+
+#[test]
+fn a_job_of_version_0_1_0_reads_files_as_that_version_did() {
+    let earlier = Options { rules: Rules::Earlier, ..Options::new(32) };
+    let mut decoders =
+        [earlier, Options::new(32)].map(|options| Decoder::new(options).expect("good options"));
+    for (name, kind) in [("animated_gap.png", "corrupt"), ("24_one_byte_short.bmp", "truncated")] {
+        let found = decoders.each_mut().map(|decoder| {
+            decoder.crop(&fixture(name)).map(|(source, _)| source.format).map_err(|error| error.kind())
+        });
+        assert_eq!(found[0], Err(kind), "{name}");
+        assert!(found[1].is_ok(), "{name}: {found:?}");
+    }
+    let [earlier, current] = decoders
+        .each_mut()
+        .map(|decoder| decoder.crop(&fixture("animated_lossless_0.webp")).expect("a WebP").1.to_vec());
+    // the upper fourth is transparent
+    assert!(earlier[..3 * 32 * 6].iter().all(|&byte| byte == 0));
+    assert!(current[..3 * 32 * 6].iter().any(|&byte| byte > 0));
 }

@@ -113,6 +113,7 @@ async fn run(places: &Places, share: Share) -> Outcome {
         interpolation: image::Interpolation::Bilinear,
         exif: image::Exif::Ignore,
         decode: image::Decode::Exact,
+        rules: image::Rules::Current,
         mean: [0.0; 3],
         std: [1.0; 3],
         limits: image::Limits::default(),

@@ -164,8 +164,47 @@ def pngs():
     yield "gray_16_colour_key.png", png_bytes(deep[..., :1], 16, 0, trns=struct.pack(">H", int(deep[0, 0, 0])))
     yield "rgb_colour_key.png", png_bytes(deep[..., :3] >> 8, 8, 2, trns=struct.pack(">HHH", 1, 2, 3))
     yield "animated.png", save(image, "PNG", save_all=True, append_images=[rgb(211, 157, 13)])
+    yield from animations(image)
     note = [(b"tEXt", b"k\0v"), (b"iCCP", b"p\0\0" + zlib.compress(bytes(200)))]
     yield "with_text_and_profile.png", png_bytes(shallow, 8, 0, extra=note)
+
+
+def animations(image):
+    """APNGs whose default image Pillow shows although their chunks are out of order."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    def chunks(png):
+        at = 8
+        while at < len(png):
+            end = at + 12 + struct.unpack(">I", png[at : at + 4])[0]
+            yield png[at + 4 : at + 8], png[at + 8 : end - 4]
+            at = end
+
+    def control(number, size=image.size, at=(0, 0)):
+        return b"fcTL", struct.pack(">IIIIIHHBB", number, *size, *at, 1, 10, 0, 0)
+
+    def data(number, content):
+        return b"fdAT", struct.pack(">I", number) + content
+
+    still = list(chunks(save(image, "PNG")))
+    head, body, end = still[:1], [part for part in still if part[0] == b"IDAT"], still[-1:]
+    frame = b"".join(part for kind, part in chunks(save(rgb(*image.size, 13), "PNG")) if kind == b"IDAT")
+    counted = [(b"acTL", struct.pack(">II", 3, 0))]
+    orders = {
+        "gap": [control(0), *body, control(1), data(2, frame), control(5), data(6, frame)],
+        "repeated": [control(0), *body, control(1), data(1, frame), control(1), data(2, frame)],
+        "reordered": [control(0), *body, control(3), data(4, frame), control(1), data(2, frame)],
+        "data_before_control": [control(0), *body, data(1, frame), control(2), data(3, frame)],
+        "data_before_its_control": [control(0), *body, control(2), data(1, frame), control(3), data(4, frame)],
+        "frame_without_control": [control(0), *body, data(1, frame), data(2, frame)],
+        "frame_without_data": [control(0), *body, control(1), control(2), data(3, frame)],
+        "image_that_is_no_frame": [*body, control(4), data(7, frame)],
+        "frame_beyond_the_image": [control(0), *body, control(1, at=(9, 9)), data(2, frame)],
+    }
+    for name, parts in orders.items():
+        yield f"animated_{name}.png", b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in head + counted + parts + end)
 
 
 # ---- GIF
@@ -275,6 +314,14 @@ def bmps():
         yield f"32_{name}.bmp", bmp_bytes(wide, width, height, 32, 3, masks=struct.pack("<IIII", *masks), header=108)
     three = padded([bytes(random.integers(0, 256, width * 3, np.uint8)) for _ in range(height)])
     yield "24_top_down.bmp", bmp_bytes(three, width, height, 24, top_down=True)
+    # 61 pixels of 3 bytes have one byte of padding, 61 nibbles one, 61 bits none, 43 pixels of 2 bytes two
+    whole = bmp_bytes(three, width, height, 24)
+    yield "24_one_byte_short.bmp", whole[:-1]
+    yield "24_top_down_one_byte_short.bmp", bmp_bytes(three, width, height, 24, top_down=True)[:-1]
+    yield "4_one_byte_short.bmp", bmp_bytes(padded(nibbles), width, height, 4, palette=colours[:64])[:-1]
+    odd = padded([row[:43].tobytes() for row in full])
+    for short in (1, 2):
+        yield f"16_{short}_bytes_short.bmp", bmp_bytes(odd, 43, height, 16)[:-short]
     # runs, literals of odd length and a jump
     eight = b"".join(
         bytes([20, i, 0, 5, 9, 8, 7, 6, 5, 0, 0, 2, 10, 0, 26, 255 - i, 0, 0]) for i in range(height)
@@ -299,6 +346,63 @@ def webps():
     yield "lossless_palette.webp", save(image.quantize(9).convert("RGB"), "WEBP", lossless=True)
     yield "animated.webp", save(image, "WEBP", save_all=True, append_images=[smooth], lossless=True)
     yield "1x1.webp", save(rgb(1, 1), "WEBP")
+    yield from webp_animations(smooth)
+
+
+def webp_animations(opaque):
+    """Animations whose first frame has alpha, or does not cover the canvas, with each way to blend and dispose."""
+
+    def chunk(name, data):
+        return name + struct.pack("<I", len(data)) + data + bytes(len(data) & 1)
+
+    def u24(value):
+        return struct.pack("<I", value)[:3]
+
+    def images(still):
+        """The chunks of a still image that have its pixels and its alpha."""
+        at = 12
+        while at < len(still):
+            end = at + 8 + (struct.unpack("<I", still[at + 4 : at + 8])[0] + 1 & ~1)
+            if still[at : at + 4] in (b"ALPH", b"VP8 ", b"VP8L"):
+                yield still[at:end]
+            at = end
+
+    def animation(canvas, frames, alpha):
+        body = chunk(b"VP8X", bytes([0x12 if alpha else 2, 0, 0, 0]) + u24(canvas[0] - 1) + u24(canvas[1] - 1))
+        body += chunk(b"ANIM", b"\x10\x20\x30\xff\0\0")
+        for still, size, place, ways in frames:
+            head = u24(place[0] // 2) + u24(place[1] // 2) + u24(size[0] - 1) + u24(size[1] - 1) + u24(100)
+            body += chunk(b"ANMF", head + bytes([ways]) + b"".join(images(still)))
+        return chunk(b"RIFF", b"WEBP" + body)
+
+    size = (141, 118)
+    pixels = picture(*size, 4, 29)
+    pixels[:30, :, 3], pixels[30:60, :, 3] = 0, 255
+    alpha = Image.fromarray(pixels, "RGBA")
+    stills = {
+        "lossless": save(alpha, "WEBP", lossless=True, exact=True),
+        "lossy": save(alpha, "WEBP", quality=70),
+        "opaque_lossless": save(opaque.resize(size), "WEBP", lossless=True),
+        "opaque_lossy": save(opaque.resize(size), "WEBP", quality=70),
+        "flat": save(Image.new("RGB", size, (9, 99, 199)), "WEBP", lossless=True),
+    }
+    for name, still in stills.items():
+        for ways in range(4):
+            first = (still, size, (0, 0), ways)
+            second = (stills["opaque_lossy"], size, (0, 0), 0)
+            yield f"animated_{name}_{ways}.webp", animation(size, [first, second], not name.startswith("opaque"))
+        for way, part in enumerate([(0, 0), (20, 44), (160, 90)]):
+            first = (still, size, part, way)
+            yield f"animated_{name}_part_{way}.webp", animation((301, 208), [first], not name.startswith("opaque"))
+    # as an encoder writes them, which crops a frame to its opaque part
+    frames = [Image.fromarray(picture(*size, 4, seed), "RGBA") for seed in (30, 31)]
+    for frame in frames:
+        frame.putalpha(Image.linear_gradient("L").resize(size).point(lambda shade: max(shade - 90, 0)))
+    for name, options in {"lossless": {"lossless": True, "exact": True}, "lossy": {"quality": 60}}.items():
+        yield f"animated_faded_{name}.webp", save(frames[0], "WEBP", save_all=True, append_images=frames[1:], **options)
+    # a canvas that is said to have no alpha
+    yield "animated_undeclared_alpha.webp", animation(size, [(stills["lossless"], size, (0, 0), 0)], False)
+    yield "animated_undeclared_alpha_lossy.webp", animation(size, [(stills["lossy"], size, (0, 0), 0)], False)
 
 
 def turned():

@@ -219,6 +219,31 @@ fn row_38_a_job_that_version_0_1_0_began_is_78_where_a_key_to_plan_meant_another
     job.run().exits(0);
 }
 
+/// A bitmap of one pixel whose padding is one byte short: version 0.1.0 called it truncated.
+fn short_bitmap() -> Vec<u8> {
+    let words = [57u32, 0, 54, 40, 1, 1, 24 << 16 | 1, 0, 3, 2835, 2835, 0, 0].map(u32::to_le_bytes).concat();
+    [b"BM", words.as_slice(), &[10, 20, 30]].concat()
+}
+
+/// The error kind of the row of `images/b/4.bmp`, which the job has still to plan.
+fn kind_of_short_bitmap(server: &ScriptedS3, job: Job) -> Value {
+    server.put("images/b/4.bmp", short_bitmap());
+    job.set("limits.max_error_fraction=1").run().exits(0);
+    let found = rows(download(server).path());
+    let row = found.iter().find(|row| row["key"] == "b/4.bmp").expect("the bitmap has a row");
+    row["error_kind"].clone()
+}
+
+#[test]
+fn row_38_a_job_that_version_0_1_0_began_reads_formats_as_that_version_did() {
+    let (server, job) = begun_by_earlier_version();
+    assert_eq!(kind_of_short_bitmap(&server, job), "truncated");
+    let server = ScriptedS3::start();
+    put_folder(&server, &earlier().join("images"), "images");
+    let job = earlier_job(&server);
+    assert_eq!(kind_of_short_bitmap(&server, job), Value::Null);
+}
+
 #[test]
 fn row_38_a_finished_output_of_version_0_1_0_serves_every_command() {
     let finished = earlier().join("finished");
