@@ -15,6 +15,7 @@ mod objects;
 pub mod parquet;
 mod plan;
 mod probe;
+mod spelling;
 mod targets;
 mod truth;
 mod unreadable;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::dataset::manifest::ManifestRules;
 use crate::dataset::{FolderTargets, TargetNames};
 use crate::engine;
 use crate::image;
@@ -31,6 +32,8 @@ pub struct ResolvedJob {
     pub sorted_listing: bool,
     /// True where version 0.1.0 began the job, whose keys on a store were not the store's own for every object.
     pub has_earlier_keys: bool,
+    /// How rows of a manifest are read.
+    pub manifest_rules: ManifestRules,
     /// Addresses of outputs whose images are left out.
     pub exclude_done: Vec<String>,
     /// How the images lie there.

@@ -76,6 +76,21 @@ pub struct Input {
     /// Whether the store's own order is relied on.
     #[serde(default)]
     pub listing: Listing,
+    /// The manifest's column of keys.
+    pub path_column: Option<String>,
+    /// The manifest's column of targets.
+    pub target_column: Option<String>,
+    /// What becomes of a second row of one image in a manifest.
+    pub duplicates: Option<Duplicates>,
+}
+
+/// What becomes of a second row of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Duplicates {
+    Error,
+    Skip,
 }
 
 /// How a listing comes into order.

@@ -10,9 +10,31 @@ use crate::dataset::plan::{LeftOut, LeftOutCounter, PlanPosition, PlanRow, PlanS
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
 use crate::store::{Location, Uri, guard_parquet_result};
 
+use super::columns::Holds;
 use super::file::{Manifest, Places, Records};
 use super::kind::Kind;
-use super::rows::{Row, from_batch, from_fields, from_json, from_line};
+use super::rows::{JsonColumns, JsonTargets, Row, from_batch, from_fields, from_json, from_line};
+
+/// What a job says of its manifest's rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ManifestRules {
+    /// Rows of an image that an earlier row has are left out. They are an error otherwise.
+    pub skips_duplicates: bool,
+    /// Whether JSON lines have their targets under the names that version 0.1.0 did not know, too.
+    pub later_targets: LaterTargets,
+}
+
+/// What becomes of a JSON line whose target is only under a name that version 0.1.0 did not know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LaterTargets {
+    /// It has that target.
+    Read,
+    /// It has no target.
+    #[default]
+    Unread,
+    /// It ends the job, which version 0.1.0 began.
+    Refused,
+}
 
 /// The planning side of a manifest.
 pub struct ManifestSource {
@@ -21,6 +43,8 @@ pub struct ManifestSource {
     /// Where targets come from, if from anywhere.
     targets: Option<Truth>,
     carried: Vec<CarriedColumn>,
+    /// `None` where no job reads it.
+    rules: Option<ManifestRules>,
     left_out: LeftOutCounter,
 }
 
@@ -32,7 +56,44 @@ impl ManifestSource {
         targets: Option<Truth>,
         carried: Vec<CarriedColumn>,
     ) -> Self {
-        ManifestSource { manifest, input, targets, carried, left_out: LeftOutCounter::default() }
+        let targets = match targets {
+            Some(Truth::Beside(names)) => Some(Truth::Beside(names.with_whole_floats())),
+            other => other,
+        };
+        ManifestSource { manifest, input, targets, carried, rules: None, left_out: LeftOutCounter::default() }
+    }
+
+    /// The same manifest by the rules of a job.
+    pub fn with_rules(self, rules: ManifestRules) -> Self {
+        ManifestSource { rules: Some(rules), ..self }
+    }
+
+    fn later_targets(&self) -> LaterTargets {
+        self.rules.map_or(LaterTargets::Read, |rules| rules.later_targets)
+    }
+
+    fn json_columns(&self) -> JsonColumns<'_> {
+        let targets = match (self.beside(), self.later_targets()) {
+            (false, _) => JsonTargets::None,
+            (true, LaterTargets::Read) => JsonTargets::All,
+            (true, LaterTargets::Unread | LaterTargets::Refused) => JsonTargets::Earlier,
+        };
+        JsonColumns { names: &self.manifest.names, targets, carried: &self.carried }
+    }
+
+    /// Refuses a JSON line whose target version 0.1.0, which began the job, did not read.
+    fn check_earlier(&self, line: &str) -> Result<(), String> {
+        if self.later_targets() != LaterTargets::Refused || !self.beside() {
+            return Ok(());
+        }
+        let object = serde_json::from_str(line).unwrap_or_default();
+        match Holds::Targets.later_name(&object, &self.manifest.names) {
+            None => Ok(()),
+            Some(name) => Err(format!(
+                "its target is in `{name}`, which version 0.1.0, which began this job, did not read; take a new \
+                 `output.uri` (with `[input] exclude_done` its rows are kept), or finish it with version 0.1.0"
+            )),
+        }
     }
 
     async fn walk(&self, after: Option<String>) -> Result<Walk<'_>, DatasetError> {
@@ -140,8 +201,12 @@ impl Walk<'_> {
             let row = match (manifest.kind, &self.places) {
                 (Kind::Plain, _) => Ok(from_line(line, targets)),
                 (_, Some(places)) => from_fields(manifest.fields(&record)?, places),
-                (_, None) => from_json(line, targets, &self.source.carried),
+                (_, None) => from_json(line, self.source.json_columns()),
             };
+            if manifest.kind == Kind::Jsonl && self.after.is_none() {
+                let checked = self.source.check_earlier(line);
+                checked.map_err(|why| manifest.wrong(format!("line {}: {why}", record.line)))?;
+            }
             let row = row.map_err(|why| manifest.wrong(format!("line {}: {why}", record.line)))?;
             return Ok(Some((record.line, row)));
         }
@@ -155,9 +220,20 @@ impl Walk<'_> {
             let wrong = |why: String| source.manifest.wrong(format!("{unit} {at}: {why}"));
             let key = source.key(&row.key).map_err(wrong)?;
             match self.seen.entry(hash(&key)) {
+                Entry::Occupied(_) if source.rules.is_some_and(|rules| rules.skips_duplicates) => {
+                    // before that, it was counted when the plan's rows were made
+                    if self.after.is_none() {
+                        source.left_out.count(|left_out| left_out.duplicates += 1);
+                    }
+                    continue;
+                }
                 Entry::Occupied(first) => {
+                    let advice = match source.rules {
+                        Some(_) => "leave one of them out, or set `input.duplicates = \"skip\"`",
+                        None => "leave one of them out",
+                    };
                     return Err(wrong(format!(
-                        "`{key}` stands in {unit} {} already; an image is one row, so leave one of them out",
+                        "`{key}` is in {unit} {} already; an image is one row, so {advice}",
                         first.get()
                     )));
                 }
