@@ -5,6 +5,7 @@ mod again;
 mod damage;
 mod globs;
 mod manifest;
+mod manifest_forms;
 mod mutants;
 mod packages;
 mod pages;

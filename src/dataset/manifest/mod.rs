@@ -8,9 +8,11 @@ mod file;
 mod kind;
 mod lines;
 mod rows;
+mod rules;
 mod source;
 
 pub use columns::ColumnNames;
 pub use file::Manifest;
 pub(super) use rows::json_text;
-pub use source::{LaterTargets, ManifestRules, ManifestSource};
+pub use rules::{LaterTargets, ManifestRules};
+pub use source::ManifestSource;
