@@ -263,10 +263,14 @@ pub enum ReadError {
         key: String,
     },
     /// Objects are gone and nothing else is there either.
-    #[error("`{key}` is not there, nor is any object that was read before: is the input still mounted?")]
+    #[error(
+        "`{key}` is not there, nor is any object that was read before: is the input still mounted?{hint}"
+    )]
     AllGone {
         /// The first such key.
         key: String,
+        /// What about the key may be the reason, with a leading space, or nothing.
+        hint: String,
     },
     /// The part is one input that cannot be read to its end: it becomes one error row.
     #[error("`{}` is damaged: {}", row.key, error.message)]

@@ -13,6 +13,7 @@ use super::intake::{Arrival, Intake, Pass, Ticket};
 use super::plan::{
     LeftOut, LeftOutCounter, Part, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of,
 };
+use super::spelling;
 use super::unreadable::{Patience, Verdict};
 use super::{Dataset, DatasetError, FolderRule, FolderTargets, Glob, NameTruth, PartEnd, ReadError};
 
@@ -233,7 +234,9 @@ impl FolderDataset {
                 }
                 Err(FetchError::Store(error)) => error,
                 Err(error) => {
-                    ticket.deliver(Err(self.refusal(sample.key, error, refused).await?));
+                    // a key that was listed is written as the store writes it
+                    let hint = if planned.etag.is_none() { spelling::hint(&sample.key) } else { None };
+                    ticket.deliver(Err(self.refusal(sample.key, error, (refused, hint)).await?));
                     return Ok(true);
                 }
             };
@@ -249,8 +252,14 @@ impl FolderDataset {
         }
     }
 
-    /// The row of an image that the store refuses, if it gives others.
-    async fn refusal(&self, key: String, error: FetchError, refused: Instant) -> Result<RowError, ReadError> {
+    /// The row of an image that the store refuses, if it gives others. The hint says what about the key may be the
+    /// reason.
+    async fn refusal(
+        &self,
+        key: String,
+        error: FetchError,
+        (refused, hint): (Instant, Option<&str>),
+    ) -> Result<RowError, ReadError> {
         Ok(match error {
             FetchError::TooLarge { size } => RowError::new(
                 ErrorKind::Limit,
@@ -268,9 +277,18 @@ impl FolderDataset {
                 let denied = matches!(error, FetchError::Denied);
                 match (self.patience.probe.can_still_read(&self.input, refused).await?, denied) {
                     (false, true) => return Err(ReadError::AllDenied { key }),
-                    (false, false) => return Err(ReadError::AllGone { key }),
+                    (false, false) => {
+                        let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+                        return Err(ReadError::AllGone { key, hint });
+                    }
                     (true, true) => RowError::new(ErrorKind::Denied, "the store refuses to give this object"),
-                    (true, false) => RowError::new(ErrorKind::NotFound, "the object is gone"),
+                    (true, false) => RowError::new(
+                        ErrorKind::NotFound,
+                        match hint {
+                            None => "the object is gone".to_owned(),
+                            Some(hint) => format!("there is no such object; {hint}"),
+                        },
+                    ),
                 }
             }
         })

@@ -16,6 +16,7 @@ mod objects;
 pub mod parquet;
 mod plan;
 mod probe;
+mod spelling;
 mod targets;
 mod truth;
 mod unreadable;

@@ -102,7 +102,7 @@ impl InputProbe {
         match (self.has_seen(), denied) {
             (true, _) if self.can_still_read(input, refused).await? => Ok(()),
             (_, true) => Err(ReadError::AllDenied { key }),
-            (true, false) => Err(ReadError::AllGone { key }),
+            (true, false) => Err(ReadError::AllGone { key, hint: String::new() }),
             // nothing has ever been there
             (false, false) => Err(DatasetError::Missing { uri: format!("{}/{key}", input.uri()) }.into()),
         }

@@ -15,6 +15,8 @@ pub struct TargetNames {
     by_name: HashMap<String, Option<i32>>,
     /// Targets are sets: an image may have several classes, or none.
     sets: bool,
+    /// A float without a fraction is an index too.
+    whole_floats: bool,
 }
 
 impl TargetNames {
@@ -24,12 +26,17 @@ impl TargetNames {
         for (name, index) in names.unwrap_or_default().iter().zip(0..) {
             by_name.entry(name.clone()).and_modify(|shared| *shared = None).or_insert(Some(index));
         }
-        TargetNames { classes, by_name, sets: false }
+        TargetNames { classes, by_name, sets: false, whole_floats: false }
     }
 
     /// The same where targets are sets of classes.
     pub fn with_sets(self) -> TargetNames {
         TargetNames { sets: true, ..self }
+    }
+
+    /// The same where a float without a fraction (`3.0`) is an index, unless a class is called so.
+    pub fn with_whole_floats(self) -> TargetNames {
+        TargetNames { whole_floats: true, ..self }
     }
 
     /// Whether targets are sets of classes.
@@ -112,6 +119,10 @@ impl TargetNames {
             (Some(Some(index)), _) => Ok(Some(*index)),
             (Some(None), _) => Err(format!("`{shown}` is the name of several classes; give an index")),
             (None, Some(index)) => Ok(Some(index)),
+            (None, None) if self.whole_floats && float(text).is_some() => match whole(text) {
+                Some(index) => self.index(index).map(Some),
+                None => Err(format!("`{shown}` is no whole number; a class is an index or a name")),
+            },
             (None, None) if self.by_name.is_empty() => {
                 Err(format!("`{shown}` is no index, and the model has no class names; set `[input] classes`"))
             }
@@ -150,9 +161,48 @@ impl TargetNames {
     }
 }
 
+/// A number as floats are written: digits with a point or an exponent.
+fn float(text: &str) -> Option<f64> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    let number: f64 = text.parse().ok().filter(|_| is_number)?;
+    number.is_finite().then_some(number)
+}
+
+/// The index that a float without a fraction is.
+fn whole(text: &str) -> Option<i64> {
+    /// Every whole number up to here is a float.
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    float(text).filter(|number| number.fract() == 0.0 && number.abs() <= LARGEST).map(|number| number as i64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_float_without_a_fraction_is_an_index_where_that_is_read() {
+        let names = ["dog", "2.0", "cow", "e"].map(str::to_owned);
+        let strict = TargetNames::new(4, Some(&names));
+        let targets = strict.clone().with_whole_floats();
+        for (text, class) in [("3.0", 3), (" 0.0", 0), ("3.", 3), ("3e0", 3), ("2.0", 1), ("e", 3)] {
+            assert_eq!(targets.of(text), Ok(Some(class)), "{text}");
+        }
+        for (text, words) in [
+            ("3.5", "`3.5` is no whole number"),
+            ("7.0", "7 is no class"),
+            ("-1.0", "-1 is no class"),
+            ("1e300", "no whole number"),
+            ("inf", "none of"),
+            ("nan", "none of"),
+        ] {
+            assert!(targets.of(text).unwrap_err().contains(words), "{text}");
+        }
+        assert!(strict.of("3.0").unwrap_err().contains("none of"));
+        assert!(strict.of("2.0").is_ok());
+        let sets = targets.with_sets();
+        assert_eq!(sets.target("3.0;0").unwrap().unwrap().classes(), [0, 3]);
+        assert_eq!(sets.target("[3.0, 0.0]").unwrap().unwrap().classes(), [0, 3]);
+    }
 
     #[test]
     fn a_target_is_an_index_or_a_name_and_anything_else_says_what_it_is() {

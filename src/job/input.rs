@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
+use crate::dataset::manifest::ColumnNames;
 use crate::dataset::{CarriedColumn, FolderRule, split_address};
 use crate::output::{self, Activation};
 
 use super::error::JobError;
 use super::fingerprint::Components;
 use super::frozen::{FrozenTruth, Sets, TruthFile};
-use super::spec::{Format, Input, TargetsSpec};
+use super::spec::{Duplicates, Format, Input, TargetsSpec};
 
 /// What must be read of an input before its job can be resolved.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +18,8 @@ pub struct InputFacts {
     pub carried: Vec<CarriedColumn>,
     /// What identifies the manifest: its hash, or its size and tag on a store.
     pub manifest: Option<Value>,
+    /// Whether the manifest has targets only under names that version 0.1.0 read as no targets.
+    pub has_later_targets: bool,
     /// The file of `input.targets_file`.
     pub truth: Option<TruthFile>,
 }
@@ -103,6 +106,40 @@ impl Input {
         self.has_own_targets() && activation == Activation::Sigmoid
     }
 
+    /// The names of the manifest's columns, where they are typed.
+    pub fn column_names(&self) -> ColumnNames {
+        ColumnNames { key: self.path_column.clone(), target: self.target_column.clone() }
+    }
+
+    /// Whether rows of an image that an earlier row has are left out.
+    pub fn skips_duplicates(&self) -> bool {
+        self.duplicates == Some(Duplicates::Skip)
+    }
+
+    /// Refuses keys of manifests where there is no manifest, or no target to read from it.
+    fn check_columns(&self) -> Result<(), JobError> {
+        let typed = [
+            ("path_column", self.path_column.is_some()),
+            ("target_column", self.target_column.is_some()),
+            ("duplicates", self.duplicates.is_some()),
+        ];
+        if self.format != Format::Manifest
+            && let Some((key, _)) = typed.iter().find(|(_, is_typed)| *is_typed)
+        {
+            return Err(JobError::Mismatch(format!(
+                "`input.{key}` is set, but `input.format` is \"{}\"; it goes with `format = \"manifest\"`",
+                self.format.as_str()
+            )));
+        }
+        if self.target_column.is_some() && self.targets != TargetsSpec::Manifest {
+            return Err(JobError::Mismatch(format!(
+                "`input.target_column` is set, but `input.targets` is \"{}\"; write `targets = \"manifest\"`",
+                self.targets.as_str()
+            )));
+        }
+        Ok(())
+    }
+
     /// How images get their targets.
     pub(super) fn truth(&self, observed: &InputFacts, activation: Activation) -> Option<FrozenTruth> {
         let sets = match self.targets {
@@ -159,6 +196,7 @@ impl Input {
             ));
         }
         self.check_targets_file()?;
+        self.check_columns()?;
         match (self.format, &self.manifest) {
             (Format::Manifest, None) => {
                 return refuse("`input.format` is \"manifest\": name the file with `input.manifest`".into());
@@ -202,6 +240,16 @@ impl Input {
         if let Some(truth) = &observed.truth {
             let decides = json!({ "sha256": truth.sha256, "convention": truth.convention });
             components.insert("input.targets_file".into(), decides);
+        }
+        for (key, typed) in
+            [("input.path_column", &self.path_column), ("input.target_column", &self.target_column)]
+        {
+            if let Some(typed) = typed {
+                components.insert(key.into(), json!(typed));
+            }
+        }
+        if self.skips_duplicates() {
+            components.insert("input.duplicates".into(), json!("skip"));
         }
         if !observed.carried.is_empty() {
             components.insert("input.carry_columns".into(), json!(observed.carried));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::dataset::FolderRule;
+use crate::dataset::manifest::{LaterTargets, ManifestRules};
 use crate::engine::Provider;
 use crate::failure::Failure;
 use crate::model::Precision;
@@ -23,6 +24,9 @@ use super::model::{LoadedModel, read_labels};
 use super::preprocess::{self, ResolvedPreprocess};
 use super::resolved::ResolvedJob;
 use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
+
+/// The component of jobs whose manifest has targets under names that version 0.1.0 did not read.
+const LATER_TARGETS: &str = "rules.manifest_targets";
 
 impl ResolvedJob {
     /// Resolves a job. `provider` is the one that will compute, as far as is known, and decides defaults; `frozen` is
@@ -115,6 +119,14 @@ impl ResolvedJob {
             sorted_listing: spec.input.listing == spec::Listing::Sort,
             has_earlier_keys: is_remote && earlier.is_without("rules.keys"),
             has_earlier_folders: spec.input.is_listed() && earlier.is_without("rules.folders"),
+            manifest_rules: ManifestRules {
+                skips_duplicates: spec.input.skips_duplicates(),
+                later_targets: match observed.has_later_targets {
+                    false => LaterTargets::Unread,
+                    true if earlier.is_without(LATER_TARGETS) => LaterTargets::Refused,
+                    true => LaterTargets::Read,
+                },
+            },
             exclude_done: spec.input.exclude_done.clone().unwrap_or_default(),
             format: spec.input.format,
             folder_targets,
@@ -155,6 +167,9 @@ impl ResolvedJob {
         }
         if spec.input.is_listed() && !job.has_earlier_folders {
             job.components.insert("rules.folders".into(), json!("visible"));
+        }
+        if job.manifest_rules.later_targets == LaterTargets::Read {
+            job.components.insert(LATER_TARGETS.into(), json!("class"));
         }
         spec.input.name_components(observed, &mut job.components);
         job.fingerprint = fingerprint(&job.components);

@@ -86,6 +86,21 @@ pub struct Input {
     /// Whether a store's own order is relied on (`auto`), or all keys are collected and sorted.
     #[serde(default)]
     pub listing: Listing,
+    /// The manifest's column of keys.
+    pub path_column: Option<String>,
+    /// The manifest's column of targets.
+    pub target_column: Option<String>,
+    /// What becomes of a second row of one image in a manifest.
+    pub duplicates: Option<Duplicates>,
+}
+
+/// What becomes of a second row of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Duplicates {
+    Error,
+    Skip,
 }
 
 /// Which network.

@@ -40,10 +40,17 @@ impl Input {
         let location = Location::open_with(folder, Role::Input, settings)?;
         let names = spec.input.carry_columns.as_deref().unwrap_or_default();
         let mut carried: Vec<CarriedColumn> = names.iter().map(|name| CarriedColumn::text(name)).collect();
+        let mut has_later_targets = false;
         let manifest = match (&spec.input.manifest, spec.input.format) {
             (Some(address), Format::Manifest) => {
-                let manifest = Manifest::open(address).await?;
+                let manifest = Manifest::open_with(address, spec.input.column_names()).await?;
                 carried = manifest.carried(names)?;
+                let targets = spec.input.targets == TargetsSpec::Manifest;
+                let (later, notices) = manifest.look_at_lines(targets).await?;
+                has_later_targets = later;
+                for notice in manifest.notices(targets).into_iter().chain(notices) {
+                    tracing::warn!(manifest = manifest.uri(), "{notice}");
+                }
                 Some(manifest)
             }
             _ => None,
@@ -59,6 +66,7 @@ impl Input {
         let observed = InputFacts {
             carried,
             manifest: manifest.as_ref().map(Manifest::identity),
+            has_later_targets,
             truth: truth.as_ref().map(|truth| TruthFile {
                 uri: truth.uri().to_owned(),
                 sha256: truth.sha256().to_owned(),
@@ -157,7 +165,8 @@ impl Input {
             }
             (Format::Manifest, Some(manifest)) => {
                 let carried = job.rows.carried.clone();
-                Box::new(ManifestSource::new(manifest.clone(), location, self.truth(job, None), carried))
+                let source = ManifestSource::new(manifest.clone(), location, self.truth(job, None), carried);
+                Box::new(source.with_rules(job.manifest_rules))
             }
             (Format::Webdataset, _) => Box::new(self.shards(job)?),
             (Format::Parquet, _) => Box::new(self.files(job)?),

@@ -7,6 +7,7 @@ mod globs;
 mod hidden;
 mod manifest;
 mod missing_targets;
+mod manifest_forms;
 mod mutants;
 mod packages;
 mod pages;

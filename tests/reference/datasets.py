@@ -4,6 +4,7 @@
     datasets.py hostile IMAGES OUT       tar shards that lie, are cut, or are none
     datasets.py large IMAGES OUT         tar shards longer than what is read at once
     datasets.py photographs FOLDER CLASSES OUT   a CSV manifest, tar shards, Parquet with images of any folder of photographs
+    datasets.py floats FILE              a Parquet manifest whose classes are floats, one missing
     datasets.py shards OUTPUT            rows of shards count without gaps, footers agree; as JSON
 
 IMAGES is the folder that `job_images.py` made: `images/`, `expected.json`, `classes.txt`.
@@ -216,6 +217,12 @@ def photographs(folder, classes, out):
     print(len(rows))
 
 
+def floats(out):
+    """A list of images as pandas writes one in which a class is missing."""
+    targets = pa.array([0.0, 3.0, float("nan")], pa.float64())
+    pq.write_table(pa.table({"file_name": ["yam/01.jpg", "Kale/00.jpg", "yam/03.jpeg"], "label": targets}), out)
+
+
 def shards(output):
     totals = []
     for number, file in enumerate(sorted(Path(output).glob("part-*.parquet"))):
@@ -241,4 +248,5 @@ def shards(output):
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    {"pack": pack, "hostile": hostile, "large": large, "photographs": photographs, "shards": shards}[command](*map(Path, arguments))
+    commands = {"pack": pack, "hostile": hostile, "large": large, "photographs": photographs, "floats": floats, "shards": shards}
+    commands[command](*map(Path, arguments))

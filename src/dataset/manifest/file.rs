@@ -8,11 +8,16 @@ use crate::dataset::{CarriedColumn, DatasetError};
 use crate::regular_file::{self, NotRegular};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, Role, Window};
 
-use super::kind::{KEY_COLUMNS, Kind, TARGET_COLUMNS};
+use super::columns::{ColumnNames, Holds, listed, place_of};
+use super::kind::{Kind, other_encoding};
 use super::lines::{Lines, Record, csv_fields};
 
 /// Bytes of one ranged read.
 const WINDOW: u64 = 8 << 20;
+/// What may be between the fields of a CSV file, the usual one first.
+const DELIMITERS: [char; 3] = [',', ';', '\t'];
+/// JSON lines that are looked at for the names under which they have their targets.
+const LOOKED_AT: usize = 1000;
 
 /// One version of a manifest.
 #[derive(Debug, Clone)]
@@ -21,6 +26,9 @@ pub struct Manifest {
     name: String,
     pub(super) uri: String,
     pub(super) kind: Kind,
+    pub(super) names: ColumnNames,
+    /// Between the fields of a CSV file.
+    delimiter: char,
     size: u64,
     etag: Option<String>,
     identity: Value,
@@ -31,8 +39,19 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Opens a manifest and says which one it is: on local disk by its bytes, on a store by size and tag.
+    /// Opens a manifest whose columns have the known names.
+    ///
+    /// # Errors
+    /// As [`Manifest::open_with`].
     pub async fn open(address: &str) -> Result<Manifest, DatasetError> {
+        Manifest::open_with(address, ColumnNames::default()).await
+    }
+
+    /// Opens a manifest and identifies it: on local disk by its bytes, on a store by size and tag.
+    ///
+    /// # Errors
+    /// If it is not there, cannot be read, or has no header where it needs one.
+    pub async fn open_with(address: &str, names: ColumnNames) -> Result<Manifest, DatasetError> {
         let (folder, name) = match address.rsplit_once('/') {
             Some(("", name)) => ("/", name),
             Some(parts) => parts,
@@ -54,6 +73,8 @@ impl Manifest {
             name: name.to_owned(),
             uri,
             kind: Kind::of(name),
+            names,
+            delimiter: DELIMITERS[0],
             size: found.size,
             etag: found.etag,
             identity: Value::Null,
@@ -75,6 +96,7 @@ impl Manifest {
                     .next()
                     .await?
                     .ok_or_else(|| manifest.wrong("is empty; it begins with a header"))?;
+                manifest.delimiter = manifest.delimiter_of(manifest.text(&header)?);
                 manifest.header = Some(manifest.fields(&header)?);
             }
             Kind::Parquet => {
@@ -89,7 +111,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Where it stands.
+    /// Where it is.
     pub fn uri(&self) -> &str {
         &self.uri
     }
@@ -112,7 +134,7 @@ impl Manifest {
             );
         }
         if let Some(columns) = self.columns()
-            && let Some(missing) = names.iter().find(|name| !columns.contains(name))
+            && let Some(missing) = names.iter().find(|name| place_of(&columns, name).is_none())
         {
             return Err(self.wrong(format!(
                 "`input.carry_columns` names `{missing}`, but its columns are {}",
@@ -121,10 +143,10 @@ impl Manifest {
         }
         let column = |name: &String| match &self.parquet {
             None => Ok(CarriedColumn::text(name)),
-            Some((_, schema)) => schema
-                .field_with_name(name)
-                .ok()
-                .and_then(|field| CarriedColumn::of(name, field.data_type()))
+            Some((_, schema)) => self
+                .columns()
+                .and_then(|columns| place_of(&columns, name))
+                .and_then(|place| CarriedColumn::of(name, schema.field(place).data_type()))
                 .ok_or_else(|| {
                     self.wrong(format!(
                         "the column `{name}` is not of a plain type (text, number, yes or no)"
@@ -141,25 +163,50 @@ impl Manifest {
         carried: &[CarriedColumn],
     ) -> Result<Option<Places>, DatasetError> {
         let Some(columns) = self.columns() else { return Ok(None) };
-        let find = |wanted: &[&str]| {
-            wanted.iter().find_map(|wanted| columns.iter().position(|column| column == wanted))
+        let find = |holds: Holds| {
+            let place = holds.place(&columns, &self.names);
+            place.ok_or_else(|| self.wrong(holds.missing(&columns, &self.names)))
         };
-        let missing = |what: &str, wanted: &[&str]| {
-            self.wrong(format!(
-                "it has no column of {what} (named {}); its columns are {}",
-                wanted.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "),
-                listed(&columns)
-            ))
-        };
-        let key = find(&KEY_COLUMNS).ok_or_else(|| missing("keys", &KEY_COLUMNS))?;
-        let target = match targets {
-            true => Some(find(&TARGET_COLUMNS).ok_or_else(|| missing("targets", &TARGET_COLUMNS))?),
-            false => None,
-        };
-        let carried = carried
-            .iter()
-            .map(|column| find(&[&column.name]).ok_or_else(|| missing("that", &[&column.name])));
+        let key = find(Holds::Keys)?;
+        let target = if targets { Some(find(Holds::Targets)?) } else { None };
+        let carried = carried.iter().map(|column| {
+            let place = place_of(&columns, &column.name);
+            place.ok_or_else(|| self.wrong(format!("it has no column `{}`", column.name)))
+        });
         Ok(Some(Places { key, target, carried: carried.collect::<Result<_, _>>()?, all: columns }))
+    }
+
+    /// Reports columns that could be the keys or the targets too and are not read.
+    pub fn notices(&self, targets: bool) -> Vec<String> {
+        let Some(columns) = self.columns() else { return Vec::new() };
+        let holds = [Holds::Keys, Holds::Targets].into_iter().take(if targets { 2 } else { 1 });
+        holds.filter_map(|holds| holds.notice(&columns, &self.names)).collect()
+    }
+
+    /// Looks at the first JSON lines: whether one has its target only under a name that version 0.1.0 did not know,
+    /// and the first notice of keys and of targets under several names. Lines that cannot be read are reported when
+    /// the plan reaches them.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub async fn look_at_lines(&self, targets: bool) -> Result<(bool, Vec<String>), DatasetError> {
+        let (mut is_later, mut notices) = (false, [None, None]);
+        if self.kind != Kind::Jsonl {
+            return Ok((false, Vec::new()));
+        }
+        let mut records = self.records();
+        for _ in 0..LOOKED_AT {
+            let Some(record) = records.next().await? else { break };
+            let Ok(object) = serde_json::from_slice::<serde_json::Map<_, _>>(&record.bytes) else { continue };
+            is_later |= targets && Holds::Targets.later_name(&object, &self.names).is_some();
+            let keys: Vec<String> = object.keys().cloned().collect();
+            for (notice, holds) in
+                notices.iter_mut().zip([Holds::Keys, Holds::Targets]).take(1 + usize::from(targets))
+            {
+                *notice = notice.take().or_else(|| holds.notice(&keys, &self.names));
+            }
+        }
+        Ok((is_later, notices.into_iter().flatten().collect()))
     }
 
     /// Names of its columns, where they are the same for all rows.
@@ -170,11 +217,24 @@ impl Manifest {
         }
     }
 
+    /// What is between the fields of a CSV file: a comma, unless only another one gives the header a column of keys.
+    fn delimiter_of(&self, header: &str) -> char {
+        if self.kind != Kind::Csv {
+            return DELIMITERS[0];
+        }
+        let has_keys = |delimiter: &char| {
+            csv_fields(header, *delimiter)
+                .is_ok_and(|columns| Holds::Keys.place(&columns, &self.names).is_some())
+        };
+        DELIMITERS.into_iter().find(has_keys).unwrap_or(DELIMITERS[0])
+    }
+
     /// The fields of a record with a header.
     pub(super) fn fields(&self, record: &Record) -> Result<Vec<String>, DatasetError> {
         let text = self.text(record)?;
         match self.kind {
-            Kind::Csv => csv_fields(text).map_err(|why| self.wrong(format!("line {}: {why}", record.line))),
+            Kind::Csv => csv_fields(text, self.delimiter)
+                .map_err(|why| self.wrong(format!("line {}: {why}", record.line))),
             _ => Ok(text.split('\t').map(str::to_owned).collect()),
         }
     }
@@ -271,18 +331,13 @@ impl Records<'_> {
                 return Ok(record);
             }
             let window = self.manifest.window(self.at).await?;
+            if self.at == 0
+                && let Some(encoding) = other_encoding(&window.bytes)
+            {
+                return Err(self.manifest.wrong(format!("it is {encoding} text; save it as UTF-8")));
+            }
             self.at += window.bytes.len() as u64;
             self.lines.push(&window.bytes);
         }
     }
-}
-
-/// The first names of a list, for a message.
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let mut names: Vec<String> = names.iter().take(SHOWN + 1).map(|name| format!("`{name}`")).collect();
-    if names.len() > SHOWN {
-        names[SHOWN] = "…".into();
-    }
-    names.join(", ")
 }

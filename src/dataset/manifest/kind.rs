@@ -1,9 +1,4 @@
-//! How a manifest is written, and what its columns are called.
-
-/// Names under which the column of keys may stand.
-pub(super) const KEY_COLUMNS: [&str; 3] = ["path", "file_name", "image"];
-/// Names under which the column of targets may stand.
-pub(super) const TARGET_COLUMNS: [&str; 4] = ["target", "label", "targets", "labels"];
+//! How a manifest is written.
 
 /// How a manifest is written, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +18,40 @@ impl Kind {
             Some("jsonl" | "ndjson") => Kind::Jsonl,
             Some("parquet") => Kind::Parquet,
             _ => Kind::Plain,
+        }
+    }
+}
+
+/// The encoding of a text that is not UTF-8, by its byte order mark or by the zero bytes of its first characters.
+pub(super) fn other_encoding(beginning: &[u8]) -> Option<&'static str> {
+    match beginning {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
+        [1..=255, 0, 1..=255, 0, ..] | [0, 1..=255, 0, 1..=255, ..] => Some("UTF-16"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utf_16_is_known_by_its_mark_and_without_one() {
+        let units: Vec<u16> = "path,target\n".encode_utf16().collect();
+        let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        for text in [
+            little.clone(),
+            big.clone(),
+            [&b"\xff\xfe"[..], &little].concat(),
+            [&b"\xfe\xff"[..], &big].concat(),
+        ] {
+            assert_eq!(other_encoding(&text), Some("UTF-16"), "{text:?}");
+        }
+        assert_eq!(other_encoding(b"\xff\xfe\0\0p\0\0\0"), Some("UTF-32"));
+        for text in [&b"path"[..], b"\xef\xbb\xbfpath", b"", b"p", "é".as_bytes()] {
+            assert_eq!(other_encoding(text), None, "{text:?}");
         }
     }
 }

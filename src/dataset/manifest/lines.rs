@@ -83,7 +83,7 @@ impl Lines {
 }
 
 /// The fields of a CSV record after RFC 4180.
-pub(super) fn csv_fields(record: &str) -> Result<Vec<String>, String> {
+pub(super) fn csv_fields(record: &str, delimiter: char) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = record;
     loop {
@@ -93,7 +93,7 @@ pub(super) fn csv_fields(record: &str) -> Result<Vec<String>, String> {
                 (quoted[..end].replace("\"\"", "\""), &quoted[end + 1..])
             }
             None => {
-                let end = rest.find(',').unwrap_or(rest.len());
+                let end = rest.find(delimiter).unwrap_or(rest.len());
                 if rest[..end].contains('"') {
                     return Err("a quote stands inside a field that is not quoted".into());
                 }
@@ -101,7 +101,7 @@ pub(super) fn csv_fields(record: &str) -> Result<Vec<String>, String> {
             }
         };
         fields.push(field);
-        match behind.strip_prefix(',') {
+        match behind.strip_prefix(delimiter) {
             Some(next) => rest = next,
             None if behind.is_empty() => return Ok(fields),
             None => return Err("something follows a closing quote".into()),
@@ -150,8 +150,8 @@ mod tests {
             let lines: Vec<u64> = found.iter().map(|(line, _)| *line).collect();
             assert_eq!(lines, [1, 2, 4, 5], "{chunk}");
             assert_eq!(found[0].1, "path,note");
-            assert_eq!(csv_fields(&found[1].1).unwrap(), ["a.jpg", "two\nlines, \"quoted\""]);
-            assert_eq!(csv_fields(&found[3].1).unwrap(), ["last.jpg", ""]);
+            assert_eq!(csv_fields(&found[1].1, ',').unwrap(), ["a.jpg", "two\nlines, \"quoted\""]);
+            assert_eq!(csv_fields(&found[3].1, ',').unwrap(), ["last.jpg", ""]);
         }
         assert_eq!(records(b"a \"b\nc", 2, false).unwrap().len(), 2);
     }
@@ -164,9 +164,15 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_divided_by_the_delimiter_alone() {
+        assert_eq!(csv_fields("a,b;\"c;d\"", ';').unwrap(), ["a,b", "c;d"]);
+        assert_eq!(csv_fields("a;b\tc", '\t').unwrap(), ["a;b", "c"]);
+    }
+
+    #[test]
     fn csv_that_is_none_is_refused() {
         for record in ["\"a\"b,c", "a\"b", "\"a"] {
-            assert!(csv_fields(record).is_err(), "{record}");
+            assert!(csv_fields(record, ',').is_err(), "{record}");
         }
     }
 }

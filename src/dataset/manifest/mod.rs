@@ -3,12 +3,16 @@
 //! CSV and TSV with a header, JSON lines, Parquet, or plain lines. It is read once from its beginning to its end
 //! and never held whole; the order of its rows is the order of the plan.
 
+mod columns;
 mod file;
 mod kind;
 mod lines;
 mod rows;
+mod rules;
 mod source;
 
+pub use columns::ColumnNames;
 pub use file::Manifest;
 pub(super) use rows::json_text;
+pub use rules::{LaterTargets, ManifestRules};
 pub use source::ManifestSource;

@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 use crate::dataset::carried::{self, CarriedColumn};
 use crate::sample::Value;
 
+use super::columns::{ColumnNames, Holds, listed};
 use super::file::Places;
-use super::kind::{KEY_COLUMNS, TARGET_COLUMNS};
 
 /// A row as it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,25 +37,51 @@ pub(super) fn from_line(line: &str, targets: bool) -> Row {
     Row { key: key.trim_end().to_owned(), target: target.to_owned(), carried: Vec::new() }
 }
 
+/// What is read of an object of a JSON line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JsonColumns<'a> {
+    pub names: &'a ColumnNames,
+    pub targets: JsonTargets,
+    pub carried: &'a [CarriedColumn],
+}
+
+/// Which targets of JSON lines are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JsonTargets {
+    None,
+    /// Those under the names that version 0.1.0 knew.
+    Earlier,
+    /// Those under every known name.
+    All,
+}
+
 /// An object of a JSON line.
-pub(super) fn from_json(line: &str, targets: bool, carried: &[CarriedColumn]) -> Result<Row, String> {
+pub(super) fn from_json(line: &str, columns: JsonColumns<'_>) -> Result<Row, String> {
     let object: serde_json::Map<String, Json> =
         serde_json::from_str(line).map_err(|error| format!("no JSON object: {error}"))?;
-    let find = |names: &[&str]| names.iter().find_map(|name| object.get(*name));
-    let key = match find(&KEY_COLUMNS) {
+    let key = match Holds::Keys.value(&object, columns.names, true) {
         Some(Json::String(key)) => key.clone(),
         Some(other) => return Err(format!("its key is {other}, which is no text")),
         None => {
-            let names: Vec<&String> = object.keys().collect();
-            return Err(format!("it has no key (named `path`, `file_name` or `image`); it has {names:?}"));
+            let found: Vec<String> = object.keys().cloned().collect();
+            let names = match &columns.names.key {
+                Some(typed) => format!("`{typed}`, as `input.path_column` says"),
+                None => format!("{}; `input.path_column` sets another name", Holds::Keys.listed()),
+            };
+            return Err(format!("it has no key (named {names}); it has {}", listed(&found)));
         }
     };
-    let target = match targets.then(|| find(&TARGET_COLUMNS)).flatten() {
+    let all = columns.targets == JsonTargets::All;
+    let target = match columns.targets {
+        JsonTargets::None => None,
+        _ => Holds::Targets.value(&object, columns.names, all),
+    };
+    let target = match target {
         None | Some(Json::Null) => String::new(),
         Some(Json::String(name)) => name.clone(),
         Some(other) => other.to_string(),
     };
-    let carried = carried.iter().map(|column| json_text(object.get(&column.name))).collect();
+    let carried = columns.carried.iter().map(|column| json_text(object.get(&column.name))).collect();
     Ok(Row { key, target, carried })
 }
 
@@ -102,11 +128,18 @@ pub(super) fn from_batch(
         values.push(carried::cast(named(*place)?, column.kind()).map_err(|error| error.to_string())?);
     }
     let keys = keys.as_string::<i32>();
+    // pandas writes a missing number of a float column so
+    let has_nan = places.target.is_some_and(|place| {
+        batch.column_by_name(&places.all[place]).is_some_and(|column| column.data_type().is_floating())
+    });
     let target = |row: usize| match &targets {
         Some(column) if column.is_null(row) => String::new(),
         Some(column) => match column.as_primitive_opt::<Int64Type>() {
             Some(numbers) => numbers.value(row).to_string(),
-            None => column.as_string::<i32>().value(row).to_owned(),
+            None => match column.as_string::<i32>().value(row) {
+                "NaN" if has_nan => String::new(),
+                text => text.to_owned(),
+            },
         },
         None => String::new(),
     };
@@ -140,15 +173,59 @@ mod tests {
         }
     }
 
+    fn read(line: &str, targets: JsonTargets, carried: &[CarriedColumn]) -> Result<Row, String> {
+        from_json(line, JsonColumns { names: &ColumnNames::default(), targets, carried })
+    }
+
     #[test]
     fn a_json_line_gives_numbers_and_names_alike() {
         let carried = [CarriedColumn::text("camera"), CarriedColumn::text("n")];
-        let row = from_json(r#"{"file_name": "a.jpg", "label": 3, "camera": "x", "n": [1]}"#, true, &carried);
-        let row = row.unwrap();
+        let line = r#"{"file_name": "a.jpg", "label": 3, "camera": "x", "n": [1]}"#;
+        let row = read(line, JsonTargets::All, &carried).unwrap();
         assert_eq!((row.key.as_str(), row.target.as_str()), ("a.jpg", "3"));
         assert_eq!(row.carried, [Value::Text("x".into()), Value::Text("[1]".into())]);
-        assert!(from_json("[1]", true, &[]).unwrap_err().contains("no JSON object"));
-        assert!(from_json(r#"{"url": "a"}"#, true, &[]).unwrap_err().contains("url"));
-        assert!(from_json(r#"{"path": 1}"#, true, &[]).unwrap_err().contains("no text"));
+        let refused = |line| read(line, JsonTargets::All, &[]).unwrap_err();
+        assert!(refused("[1]").contains("no JSON object"));
+        assert!(refused(r#"{"photo": "a"}"#).contains("photo"));
+        assert!(refused(r#"{"path": 1}"#).contains("no text"));
+    }
+
+    #[test]
+    fn a_json_line_has_its_target_under_a_later_name_only_where_those_are_read() {
+        let line = r#"{"url": "a.jpg", "class": "dog"}"#;
+        for (targets, target) in
+            [(JsonTargets::None, ""), (JsonTargets::Earlier, ""), (JsonTargets::All, "dog")]
+        {
+            let row = read(line, targets, &[]).unwrap();
+            assert_eq!((row.key.as_str(), row.target.as_str()), ("a.jpg", target), "{targets:?}");
+        }
+        let both = r#"{"url": "b.jpg", "path": "a.jpg", "class": 1, "labels": 2}"#;
+        let row = read(both, JsonTargets::All, &[]).unwrap();
+        assert_eq!((row.key.as_str(), row.target.as_str()), ("a.jpg", "2"));
+    }
+
+    #[test]
+    fn typed_names_are_the_only_ones_of_a_json_line() {
+        let names = ColumnNames { key: Some("photo".into()), target: Some("kind".into()) };
+        let columns = JsonColumns { names: &names, targets: JsonTargets::Earlier, carried: &[] };
+        let row = from_json(r#"{"path": "a", "photo": "b", "label": 1, "kind": 2}"#, columns).unwrap();
+        assert_eq!((row.key.as_str(), row.target.as_str()), ("b", "2"));
+        let refused = from_json(r#"{"path": "a"}"#, columns).unwrap_err();
+        assert!(refused.contains("`photo`") && refused.contains("input.path_column"), "{refused}");
+    }
+
+    #[test]
+    fn a_float_column_gives_its_numbers_as_text_and_nothing_for_nan() {
+        use arrow::array::{Float64Array, StringArray};
+        use std::sync::Arc;
+        let keys: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
+        let numbers: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(3.0), None, Some(f64::NAN), Some(3.5)]));
+        let batch = RecordBatch::try_from_iter([("path", keys), ("target", numbers)]).unwrap();
+        let all = vec!["path".to_owned(), "target".to_owned()];
+        let places = Places { key: 0, target: Some(1), carried: Vec::new(), all };
+        let rows = from_batch(&batch, &places, &[]).unwrap();
+        let targets: Vec<&str> = rows.iter().map(|row| row.target.as_str()).collect();
+        assert_eq!(targets, ["3.0", "", "", "3.5"]);
     }
 }

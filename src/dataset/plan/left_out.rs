@@ -28,6 +28,9 @@ pub struct LeftOut {
     /// Images that stand in an output of `input.exclude_done`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub already_done: u64,
+    /// Rows of a manifest whose image an earlier row has (`input.duplicates = "skip"`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub duplicates: u64,
 }
 
 impl LeftOut {
@@ -51,6 +54,7 @@ impl LeftOut {
         self.hidden += other.hidden;
         self.without_target += other.without_target;
         self.already_done += other.already_done;
+        self.duplicates += other.duplicates;
     }
 }
 
@@ -82,6 +86,9 @@ impl fmt::Display for LeftOut {
         }
         if self.already_done > 0 {
             parts.push(format!("left out, since an excluded output has them: {}", self.already_done));
+        }
+        if self.duplicates > 0 {
+            parts.push(format!("left out, since an earlier row has the image: {}", self.duplicates));
         }
         f.write_str(&parts.join("; "))
     }

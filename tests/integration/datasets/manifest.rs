@@ -6,7 +6,7 @@ use super::{manifest_job, named_classes};
 use crate::support::job::{IMAGES, Job};
 use crate::support::scratch;
 
-fn written(name: &str, text: &str) -> (tempfile::TempDir, Job) {
+pub(super) fn written(name: &str, text: &str) -> (tempfile::TempDir, Job) {
     let folder = tempfile::tempdir_in(scratch()).unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
@@ -14,7 +14,7 @@ fn written(name: &str, text: &str) -> (tempfile::TempDir, Job) {
     (folder, job)
 }
 
-fn over(manifest: &Path) -> Job {
+pub(super) fn over(manifest: &Path) -> Job {
     named_classes(Job::own())
         .set("input.format=manifest")
         .set("input.targets=manifest")
@@ -27,10 +27,21 @@ fn what_is_wrong_with_a_manifest_is_78_with_its_line() {
     for (name, text, words) in [
         (
             "a.csv",
-            "url,label\nx,1\n",
-            &["no column of keys", "`path` or `file_name` or `image`", "`url`"][..],
+            "photo,label\nx,1\n",
+            &[
+                "no column of keys",
+                "`path` or `file_name` or `image`",
+                "`uri`",
+                "`photo`",
+                "input.path_column",
+            ][..],
         ),
-        ("a.csv", "path,class\nx,1\n", &["no column of targets", "`target` or `label`", "`class`"]),
+        (
+            "a.csv",
+            "path,kind\nx,1\n",
+            &["no column of targets", "`target` or `label`", "`class_id`", "`kind`", "input.target_column"],
+        ),
+        ("a.csv", "path,target\nyam/01.jpg,3.5\n", &["line 2", "`3.5` is no whole number"]),
         ("a.csv", "path,label\nyam/01.jpg,6\nyam/02.JPEG,7\n", &["line 3", "7 is no class", "0 to 6"]),
         ("a.csv", "path,label\nyam/01.jpg,carrot\n", &["line 2", "`carrot` is none of the model's 7"]),
         ("a.csv", "path,label\nyam/01.jpg,1,2\n", &["line 2", "3 fields", "header has 2"]),
@@ -38,7 +49,7 @@ fn what_is_wrong_with_a_manifest_is_78_with_its_line() {
         (
             "a.tsv",
             "path\ttarget\nyam/01.jpg\t0\n\nKale/00.jpg\t3\n./yam/01.jpg\t0\n",
-            &["line 5", "`yam/01.jpg`", "line 2"],
+            &["line 5", "`yam/01.jpg`", "line 2", "input.duplicates"],
         ),
         ("a.txt", "../secret.jpg 1\n", &["line 1", "`..`"]),
         ("a.txt", "s3://other/a.jpg 1\n", &["line 1", "`s3://other/a.jpg`", "input.uri"]),
