@@ -55,6 +55,7 @@ test-long: setup python azurite ## the tests whose counts `make test` reduces, a
 	TRESNET_BATCH_SCALE=50000,1000000,10000000 cargo test --locked --test integration -- --nocapture scale::memory
 	TRESNET_BATCH_INT8=3000 cargo test --locked --test integration -- --nocapture quantize::
 	TRESNET_BATCH_SCHEDULES=50000 cargo test --locked --features failpoints --test faults -- --nocapture model::
+	LOOM_MAX_PREEMPTIONS=3 cargo test --locked --lib -- _model::
 
 check: tools ## formatting, spelling and lints
 	cargo fmt --check

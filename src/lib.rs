@@ -43,6 +43,7 @@ pub mod report;
 pub mod runner;
 pub mod sample;
 pub mod store;
+mod sync;
 pub mod telemetry;
 pub mod tensor;
 pub mod workbench;

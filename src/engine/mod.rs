@@ -17,6 +17,7 @@ mod options;
 mod ort_cpu;
 #[allow(clippy::duplicate_mod)]
 mod owners;
+#[allow(clippy::duplicate_mod)]
 mod pool;
 mod provider;
 mod runtime;
@@ -25,25 +26,17 @@ mod slot;
 mod spec;
 mod trial;
 
-/// What `owners.rs` is built from, here the standard library's.
-mod sync {
-    pub use std::cell::UnsafeCell;
-    pub use std::sync::Arc;
-    pub use std::sync::atomic::{AtomicUsize, Ordering, fence};
-
-    pub fn peek<T, R>(cell: &UnsafeCell<T>, look: impl FnOnce(*const T) -> R) -> R {
-        look(cell.get())
-    }
-
-    pub fn take<T, R>(cell: &UnsafeCell<T>, take: impl FnOnce(*mut T) -> R) -> R {
-        take(cell.get())
-    }
-}
-
-/// The same file against `loom`, which tries every interleaving of the owners.
+/// `owners.rs` and `pool.rs` against `loom`, which tries the interleavings of their threads.
 #[cfg(test)]
 #[allow(clippy::duplicate_mod)]
 mod owners_model;
+#[cfg(test)]
+#[allow(clippy::duplicate_mod)]
+mod pool_model;
+#[cfg(test)]
+mod pool_tests;
+
+use crate::sync;
 
 pub use choice::{Choice, DeviceRequest, Survey, choose};
 pub use contract::{Engine, Failed};

@@ -1,18 +1,6 @@
 //! `owners.rs` under `loom`: whoever leaves last sees every write, and exactly one leaves last.
 
-mod sync {
-    pub use loom::cell::UnsafeCell;
-    pub use loom::sync::Arc;
-    pub use loom::sync::atomic::{AtomicUsize, Ordering, fence};
-
-    pub fn peek<T, R>(cell: &UnsafeCell<T>, look: impl FnOnce(*const T) -> R) -> R {
-        cell.with(look)
-    }
-
-    pub fn take<T, R>(cell: &UnsafeCell<T>, take: impl FnOnce(*mut T) -> R) -> R {
-        cell.with_mut(take)
-    }
-}
+use crate::sync::modelled as sync;
 
 #[path = "owners.rs"]
 mod owners;

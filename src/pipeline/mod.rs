@@ -16,7 +16,10 @@ pub(crate) mod failed_images;
 mod intake;
 pub(crate) mod memory;
 pub(crate) mod meters;
+#[allow(clippy::duplicate_mod)]
 pub(crate) mod open_parts;
+#[cfg(test)]
+mod open_parts_model;
 pub mod opening;
 pub(crate) mod part;
 pub mod progress;
@@ -26,3 +29,5 @@ pub(crate) mod shared;
 pub mod shutdown;
 pub(crate) mod utilisation;
 pub(crate) mod work_queue;
+
+use crate::sync;

@@ -1,13 +1,14 @@
 //! The parts that are open: whose rows are still being made.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use arrow::array::RecordBatch;
-use tokio::sync::Notify;
 
 use crate::ids::{AttemptId, PartId};
 use crate::output::Assembler;
+
+use super::sync::{Mutex, MutexGuard, Notify};
 
 /// One part between its first row and its last.
 pub(crate) struct OpenPart {

@@ -29,7 +29,13 @@ mod parquet_depth;
 mod parquet_guard;
 mod race;
 mod read;
+mod reader_queue;
+#[allow(clippy::duplicate_mod)]
 mod readers;
+#[cfg(test)]
+mod readers_model;
+#[cfg(test)]
+mod readers_tests;
 mod region;
 mod reply;
 mod retry;
@@ -43,6 +49,8 @@ mod traffic;
 mod unanswered;
 mod uri;
 mod window;
+
+use crate::sync;
 
 pub use access::Access;
 pub use create::Created;
