@@ -96,6 +96,7 @@ pub struct Input {
 
 /// What becomes of a second row of one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Duplicates {
