@@ -76,7 +76,7 @@ impl fmt::Display for LeftOut {
             parts.push(format!("{} folder markers (empty objects)", self.markers));
         }
         if self.hidden > 0 {
-            parts.push(format!("{} hidden files (their name or a folder of theirs)", self.hidden));
+            parts.push(format!("{} hidden files (by their name or a folder of theirs)", self.hidden));
         }
         if self.without_target > 0 {
             parts.push(format!(
