@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do is in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cuda tools python browser azurite build demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring
+.PHONY: help setup setup-cuda tools python browser azurite build man demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,16 @@ azurite: ## put Azurite, the emulator of Azure's blobs, into .runtime/azurite fo
 
 build: tools ## build target/release/tresnet-batch
 	cargo build --release --locked
+
+SHARE = target/share
+man: build ## man pages, shell completions and the schema of the job file, into SHARE=target/share
+	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
+		$(SHARE)/fish/vendor_completions.d $(SHARE)/tresnet-batch
+	target/release/tresnet-batch man $(SHARE)/man/man1
+	target/release/tresnet-batch completions bash >$(SHARE)/bash-completion/completions/tresnet-batch
+	target/release/tresnet-batch completions zsh >$(SHARE)/zsh/site-functions/_tresnet-batch
+	target/release/tresnet-batch completions fish >$(SHARE)/fish/vendor_completions.d/tresnet-batch.fish
+	target/release/tresnet-batch schema >$(SHARE)/tresnet-batch/job.schema.json
 
 demo: setup python build ## classify a small generated data set on this machine's CPU and show the report
 	@infra/demo/run.sh

@@ -72,7 +72,7 @@ fn help_on_what_does_not_exist_names_what_is_near() {
     for (words, near) in [
         (&["gate"][..], "`gates`"),
         (&["exitcodes"][..], "`exit-codes`"),
-        (&["reprot"][..], "`report`"),
+        (&["reports"][..], "`report`"),
         (&["model", "inspct"][..], "`inspect`"),
     ] {
         let failure = help_of(words).unwrap_err();

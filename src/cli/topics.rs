@@ -6,8 +6,11 @@ use crate::failure::Exit;
 use crate::report::compare::METRICS as COMPARED;
 use crate::report::{METRICS, MetricInfo};
 
-/// The pages by name, with what each is about.
-pub(super) const TOPICS: [(&str, fn() -> String); 3] =
+/// Makes the text of a page.
+type Page = fn() -> String;
+
+/// The pages by name.
+pub(super) const TOPICS: [(&str, Page); 3] =
     [("gates", gates), ("exit-codes", exit_codes), ("environment", environment)];
 
 /// Every exit code.

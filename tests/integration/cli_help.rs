@@ -83,7 +83,8 @@ fn bash_takes_the_completions_and_completes_a_command() {
     let script = scratch().join("tresnet-batch.bash");
     std::fs::write(&script, printed(&["completions", "bash"])).unwrap();
     let completes = format!(
-        "source '{}'; COMP_WORDS=(tresnet-batch repo); COMP_CWORD=1; _tresnet-batch tresnet-batch repo tresnet-batch; \
+        "source '{}'; function=$(complete -p tresnet-batch | sed 's/.* -F \\([^ ]*\\) .*/\\1/'); \
+         COMP_WORDS=(tresnet-batch repo); COMP_CWORD=1; $function tresnet-batch repo tresnet-batch; \
          echo \"${{COMPREPLY[@]}}\"",
         script.display()
     );

@@ -105,7 +105,7 @@ fn missing_parts_are_told_as_ranges_and_a_plan_that_is_cut_short_as_such() {
     std::fs::remove_file(job.output().join("_SUCCESS")).unwrap();
     let ended = status(&job.output());
     assert_eq!(ended.exits(0)["missing"], json!(["3-5", "7"]));
-    assert!(ended.stdout.contains("missing    3-5, 7\n"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("missing    4 parts: numbers 3-5, 7\n"), "{}", ended.stdout);
     // segments of 1, 4 and 7 parts
     std::fs::remove_file(job.output().join("_tresnet/plan/000002")).unwrap();
     let ended = status(&job.output());
