@@ -106,6 +106,11 @@ impl Manifest {
                 let schema = object.schema().map_err(|error| manifest.unreadable(error))?;
                 manifest.parquet = Some((object, schema));
             }
+            Kind::Plain if manifest.names != ColumnNames::default() => {
+                return Err(manifest.wrong(
+                    "`input.path_column` and `input.target_column` name columns, but plain lines have no columns",
+                ));
+            }
             Kind::Jsonl | Kind::Plain => {}
         }
         Ok(manifest)
