@@ -180,5 +180,7 @@ fn closing_the_pool_ends_every_wait_and_leaves_no_half_of_a_batch() {
             assert_eq!(ready.slot.values(), [1.0]);
         }
         join(threads);
+        // closed and empty, so that this does not wait
+        assert!(block_on(pool.ready().recv()).is_err());
     });
 }

@@ -2,8 +2,8 @@
 //! `pipeline/open_parts` and `store/readers`.
 //!
 //! Each of them takes these names from `super::sync`. Their tests compile the same file a second time with
-//! [`modelled`] under that name, so that `loom` runs the program's code and no copy of it. A flag for the whole build
-//! (`--cfg loom`) is no way to do this: tokio has no sockets under it.
+//! `modelled` under that name, so that `loom` runs the program's code and no copy of it. The flag
+//! `--cfg loom` for a whole build does not work here: tokio has no sockets under it.
 
 pub(crate) use std::cell::UnsafeCell;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
