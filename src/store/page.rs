@@ -67,7 +67,7 @@ impl PageError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Page {
     pub objects: Vec<Listed>,
-    /// What stands for all keys below a folder, a slash at its end.
+    /// Folders, each in place of all keys below it, with a slash at the end.
     pub folders: Vec<String>,
     /// Where the next page begins; `None` on the last one.
     pub token: Option<String>,
