@@ -234,6 +234,7 @@ fn begun_by_earlier_version(place: &Place, targets: Option<&[&str]>) -> Job {
     let job = if targets.is_none() { job.set("input.targets=none") } else { job };
     let frozen = std::fs::read(earlier.join("unfinished/_tresnet/job.json")).unwrap();
     let mut frozen: Frozen = serde_json::from_slice(&frozen).unwrap();
+    frozen.input = place.uri();
     frozen.components.insert("input.uri".into(), json!(place.uri()));
     if targets.is_some() {
         frozen.components.insert("input.targets".into(), json!("folder"));
