@@ -180,7 +180,11 @@ fn a_truth_that_is_none_of_the_rows_is_an_error_of_its_own() {
         &["odd.csv", "no column of keys", "`name`, `truth`"],
     );
     refused(&written("far.csv", "path,target\na.jpg,1000\n"), 78, &["far.csv", "line 2", "0 to 999"]);
-    refused(&written("twice.csv", "path,target\na.jpg,1\na.jpg,1\n"), 78, &["line 3", "is in line 2 already"]);
+    refused(
+        &written("twice.csv", "path,target\na.jpg,1\na.jpg,1\n"),
+        78,
+        &["line 3", "is in line 2 already"],
+    );
     refused(
         &written("other.csv", "path,target\nnone/of/them.jpg,1\n"),
         78,
