@@ -32,8 +32,8 @@ pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, Stop, Ticket};
 pub use named::{NameTruth, Truth};
 pub use objects::split_address;
 pub use plan::{
-    DoneImage, DoneImages, Excluding, LeftOut, Part, PlainKeys, PlanPosition, PlanRow, PlanShape, PlanSource,
-    Planner, PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, VisibleKeys, group_key,
+    DoneImage, DoneImages, EarlierRules, Excluding, LeftOut, Part, PlanPosition, PlanRow, PlanShape,
+    PlanSource, Planner, PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key,
     segments_of,
 };
 pub use targets::{FolderRule, FolderTargets};

@@ -1,7 +1,7 @@
 //! WebP, by the `image-webp` crate; of an animation the first frame on its canvas. Alpha is dropped, never blended.
 //!
 //! The crate blends the first frame of an animation onto its canvas, so that transparent pixels become black. libwebp
-//! keeps their colours: it blends from the second frame on. Such a frame is therefore decoded as a file of its own, and
+//! keeps their colours: it blends from the second frame on. Such a frame is therefore decoded as a separate file, and
 //! placed here; the canvas around it is black.
 //!
 //! Pillow decodes with libwebp, so equality is measured, not built in: a test over lossy, lossless, transparent and
@@ -110,7 +110,7 @@ impl<'a> FirstFrame<'a> {
         })
     }
 
-    /// The frame as a file of its own.
+    /// The frame as a separate file.
     fn still(&self) -> Vec<u8> {
         let mut body = b"WEBP".to_vec();
         if let Some(alpha) = self.alpha {

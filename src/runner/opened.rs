@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::dataset::{
-    DatasetError, Excluding, FolderTargets, PlainKeys, PlanSource, PlannerOptions, Planning, VisibleKeys,
-    is_hidden,
+    DatasetError, EarlierRules, Excluding, FolderTargets, PlanSource, PlannerOptions, Planning, is_hidden,
 };
 use crate::engine::{Choice, EngineError, has_int8_dot};
 use crate::failpoints;
@@ -113,7 +112,7 @@ impl Opened {
             exclude::open(&excluded, self.input.location.uri(), self.job.format, self.settings).await?;
         let mut source = self.input.source(&self.job, targets.clone())?;
         if self.job.has_earlier_keys {
-            source = Box::new(PlainKeys(source));
+            source = Box::new(EarlierRules::of_keys(source));
         }
         let source: Box<dyn PlanSource> = Box::new(Excluding::new(source, done));
         if !self.job.has_earlier_folders || self.finished_before().await?.is_some() {
@@ -122,7 +121,7 @@ impl Opened {
         let mut folders = targets.iter().flat_map(|targets| targets.folders.keys());
         match folders.find(|folder| is_hidden(folder)) {
             Some(folder) => Err(DatasetError::EarlierHiddenClass { folder: folder.clone() }.into()),
-            None => Ok((Box::new(VisibleKeys(source)), targets)),
+            None => Ok((Box::new(EarlierRules::of_hidden(source)), targets)),
         }
     }
 

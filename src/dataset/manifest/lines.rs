@@ -87,7 +87,7 @@ pub(super) fn csv_fields(record: &str, delimiter: char) -> Result<Vec<String>, S
     let mut fields = Vec::new();
     let mut rest = record;
     loop {
-        let (field, behind) = match rest.strip_prefix('"') {
+        let (field, after) = match rest.strip_prefix('"') {
             Some(quoted) => {
                 let end = closing(quoted).ok_or("a quote is not closed")?;
                 (quoted[..end].replace("\"\"", "\""), &quoted[end + 1..])
@@ -101,9 +101,9 @@ pub(super) fn csv_fields(record: &str, delimiter: char) -> Result<Vec<String>, S
             }
         };
         fields.push(field);
-        match behind.strip_prefix(delimiter) {
+        match after.strip_prefix(delimiter) {
             Some(next) => rest = next,
-            None if behind.is_empty() => return Ok(fields),
+            None if after.is_empty() => return Ok(fields),
             None => return Err("something follows a closing quote".into()),
         }
     }

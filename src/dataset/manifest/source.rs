@@ -293,7 +293,7 @@ mod tests {
 
     use super::*;
 
-    /// The rows of a manifest in a folder of its own, as key and class, and what was left out.
+    /// The rows of a manifest in a separate folder, as key and class, and what was left out.
     async fn rows(
         name: &str,
         text: &str,

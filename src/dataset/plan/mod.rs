@@ -3,21 +3,19 @@
 //! Whoever creates a segment first decides it; everybody else reads it. No process holds the whole plan: a
 //! segment's footer says which parts it has, and one ranged read gives one part's rows.
 
+mod earlier_rules;
 mod excluding;
 mod left_out;
-mod plain_keys;
 mod planner;
 mod row;
 mod segment;
 mod source;
-mod visible_keys;
 
+pub use earlier_rules::EarlierRules;
 pub use excluding::{DoneImage, DoneImages, Excluding, group_key};
 pub use left_out::LeftOut;
 pub(super) use left_out::{LeftOutCounter, extension_of};
-pub use plain_keys::PlainKeys;
 pub use planner::{Planner, PlannerOptions, Planning, segments_of};
 pub use row::{PlanPosition, PlanRow, RowGroup, Unit};
 pub use segment::{Part, Segment, SegmentHead};
 pub use source::{PlanShape, PlanSource};
-pub use visible_keys::VisibleKeys;

@@ -11,7 +11,7 @@ use super::prober::{News, Prober, WaitingKey};
 const TRIES: u32 = 3;
 /// Between two of them.
 const SPACING: Duration = Duration::from_secs(5);
-/// A key waits so many times as long as one operation is tried, in all, however often its clock is restarted.
+/// The longest wait of one key, restarts of its clock included, in multiples of the time that one operation is tried.
 const MOST_WAITS: u32 = 10;
 /// Or this long, if that is longer.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(60);
