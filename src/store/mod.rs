@@ -27,6 +27,8 @@ mod pages;
 mod parquet;
 mod parquet_depth;
 mod parquet_guard;
+mod parquet_pages;
+mod parquet_thrift;
 mod race;
 mod read;
 mod reader_queue;

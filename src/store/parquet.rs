@@ -16,6 +16,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::parquet_depth::check_depth;
 use super::parquet_guard::{Guarded, guard_parquet, guard_parquet_result};
+use super::parquet_pages::check_pages;
 use super::{FetchError, Location, StoreError};
 
 /// Bytes read from an object's end at first; most footers fit.
@@ -188,13 +189,21 @@ impl ParquetObject {
         };
         let (mask, ranges) = guard_parquet_result(wanted).map_err(|why| self.damaged(why))?;
         let mut pieces = Vec::new();
-        for range in coalesce(ranges) {
+        for range in coalesce(&ranges) {
             let start = range.start;
             pieces.push((start, piece(location, &self.name, range, self.etag.as_deref()).await?));
         }
+        let pieces = Pieces { size: self.size, pieces };
+        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+            let checked = pieces
+                .find(range.start)
+                .map_err(|error| error.to_string())
+                .and_then(|bytes| check_pages(&bytes, range.end - range.start));
+            checked.map_err(|why| self.damaged(why))?;
+        }
         let build = || {
             let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())?;
-            ParquetRecordBatchReaderBuilder::new_with_metadata(Pieces { size: self.size, pieces }, metadata)
+            ParquetRecordBatchReaderBuilder::new_with_metadata(pieces, metadata)
                 .with_projection(mask)
                 .with_row_groups(vec![group])
                 .with_batch_size(rows)
@@ -236,7 +245,8 @@ fn range_of(chunk: &ColumnChunkMetaData, size: u64) -> Option<Range<u64>> {
     (end <= size).then_some(start..end)
 }
 
-fn coalesce(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+fn coalesce(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut ranges = ranges.to_vec();
     ranges.sort_unstable_by_key(|range| range.start);
     let mut merged: Vec<Range<u64>> = Vec::new();
     for range in ranges {
@@ -291,10 +301,36 @@ impl ChunkReader for Pieces {
 
 #[cfg(test)]
 mod tests {
-    use super::coalesce;
+    use arrow::array::BinaryArray;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_that_promises_two_gigabytes_is_damage_and_no_memory() {
+        let images = BinaryArray::from_vec(vec![&[7; 100_000]]);
+        let batch = RecordBatch::try_from_iter([("image", Arc::new(images) as _)]).unwrap();
+        let plain = WriterProperties::builder().set_dictionary_enabled(false).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(plain)).unwrap();
+        writer.write(&batch).unwrap();
+        let mut file = writer.into_inner().unwrap();
+        let input = Location::in_memory("pages").unwrap();
+        input.overwrite("a.parquet", file.clone().into()).await.unwrap();
+        let object = ParquetObject::open(&input, "a.parquet").await.unwrap().unwrap();
+        assert_eq!(object.read_group(&input, 0, None).await.unwrap()[0].num_rows(), 1);
+
+        let page = object.metadata.row_group(0).column(0).data_page_offset() as usize;
+        let sizes = &mut file[page + 2..page + 10];
+        assert_eq!([sizes[0], sizes[4]], [0x15, 0x15], "two numbers of three bytes");
+        sizes.copy_from_slice(&[0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0x15, 2]);
+        input.overwrite("a.parquet", file.into()).await.unwrap();
+        let read = object.read_group(&input, 0, None).await;
+        assert!(read.unwrap_err().to_string().contains("a page of 2147483647 bytes"));
+    }
 
     #[test]
     fn ranges_with_small_gaps_are_read_together() {
-        assert_eq!(coalesce(vec![1_000_000..1_000_010, 0..10, 20..30]), [0..30, 1_000_000..1_000_010]);
+        assert_eq!(coalesce(&[1_000_000..1_000_010, 0..10, 20..30]), [0..30, 1_000_000..1_000_010]);
     }
 }

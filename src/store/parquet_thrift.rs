@@ -1,0 +1,145 @@
+//! Thrift's compact protocol, in which Parquet writes its footers and page headers, as far as they are checked before
+//! the library reads them.
+
+/// Levels of a value that is skipped.
+pub(super) const DEEPEST: usize = 64;
+
+/// Types of the compact protocol.
+pub(super) const TRUE: u8 = 1;
+pub(super) const FALSE: u8 = 2;
+pub(super) const BYTE: u8 = 3;
+pub(super) const I16: u8 = 4;
+pub(super) const I32: u8 = 5;
+pub(super) const I64: u8 = 6;
+pub(super) const DOUBLE: u8 = 7;
+pub(super) const BINARY: u8 = 8;
+pub(super) const LIST: u8 = 9;
+pub(super) const SET: u8 = 10;
+pub(super) const MAP: u8 = 11;
+pub(super) const STRUCT: u8 = 12;
+pub(super) const UUID: u8 = 13;
+
+/// What is said of bytes that the protocol cannot mean.
+pub(super) const MALFORMED: &str = "its metadata are malformed";
+
+/// The bytes that are still to be read.
+pub(super) struct Compact<'a>(pub &'a [u8]);
+
+impl<'a> Compact<'a> {
+    /// Passes over a value of this type.
+    ///
+    /// # Errors
+    /// Bytes that are no such value, and one nested in more than [`DEEPEST`] others.
+    pub fn skip(&mut self, kind: u8, depth: usize) -> Result<(), &'static str> {
+        if depth > DEEPEST {
+            return Err("its metadata are nested too deeply");
+        }
+        match kind {
+            TRUE | FALSE => {}
+            BYTE => drop(self.take(1)?),
+            I16 | I32 | I64 => drop(self.number()?),
+            DOUBLE => drop(self.take(8)?),
+            UUID => drop(self.take(16)?),
+            BINARY => {
+                let length = self.number()?;
+                self.take(usize::try_from(length).map_err(|_| MALFORMED)?)?;
+            }
+            LIST | SET => {
+                let (count, kind) = self.list()?;
+                for _ in 0..count {
+                    self.skip_item(kind, depth + 1)?;
+                }
+            }
+            MAP => {
+                let count = self.count()?;
+                let kinds = if count > 0 { self.byte()? } else { 0 };
+                for _ in 0..count {
+                    self.skip_item(kinds >> 4, depth + 1)?;
+                    self.skip_item(kinds & 15, depth + 1)?;
+                }
+            }
+            STRUCT => {
+                let mut last = 0;
+                while let Some((_, kind)) = self.field(&mut last)? {
+                    self.skip(kind, depth + 1)?;
+                }
+            }
+            _ => return Err(MALFORMED),
+        }
+        Ok(())
+    }
+
+    /// In a list, a boolean has a byte of its own.
+    fn skip_item(&mut self, kind: u8, depth: usize) -> Result<(), &'static str> {
+        self.skip(if matches!(kind, TRUE | FALSE) { BYTE } else { kind }, depth)
+    }
+
+    /// Number and type of a struct's next field; `None` at its end.
+    ///
+    /// # Errors
+    /// Bytes that are no such thing.
+    pub fn field(&mut self, last: &mut i64) -> Result<Option<(i64, u8)>, &'static str> {
+        let byte = self.byte()?;
+        if byte == 0 {
+            return Ok(None);
+        }
+        *last = match byte >> 4 {
+            0 => self.signed()?,
+            step => *last + i64::from(step),
+        };
+        Ok(Some((*last, byte & 15)))
+    }
+
+    /// How many items follow, and of which type. Each has a byte or more.
+    ///
+    /// # Errors
+    /// Bytes that are no such thing.
+    pub fn list(&mut self) -> Result<(usize, u8), &'static str> {
+        let byte = self.byte()?;
+        let count = match byte >> 4 {
+            15 => self.count()?,
+            count => usize::from(count),
+        };
+        if count > self.0.len() { Err(MALFORMED) } else { Ok((count, byte & 15)) }
+    }
+
+    /// A number with its sign.
+    ///
+    /// # Errors
+    /// As [`Compact::number`].
+    pub fn signed(&mut self) -> Result<i64, &'static str> {
+        let number = self.number()?;
+        Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+    }
+
+    fn count(&mut self) -> Result<usize, &'static str> {
+        let count = usize::try_from(self.number()?).map_err(|_| MALFORMED)?;
+        if count > self.0.len() { Err(MALFORMED) } else { Ok(count) }
+    }
+
+    /// A number of seven bits a byte, the lowest first.
+    ///
+    /// # Errors
+    /// Bytes that are no such thing.
+    pub fn number(&mut self) -> Result<u64, &'static str> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(MALFORMED)
+    }
+
+    fn byte(&mut self) -> Result<u8, &'static str> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], &'static str> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(MALFORMED)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+}
