@@ -29,6 +29,7 @@ mod pack;
 mod png;
 mod resample;
 mod simd;
+mod tiff;
 mod unread;
 mod webp;
 
@@ -121,6 +122,7 @@ impl Decoder {
             Format::WebP => webp::decode(bytes, &mut self.frame, &mut canvas),
             Format::Gif => gif::decode(bytes, &mut self.frame, &mut canvas),
             Format::Bmp => bmp::decode(bytes, &mut self.frame, &mut canvas),
+            Format::Tiff => tiff::decode(bytes, &mut self.frame, &mut self.jpeg, &mut canvas),
         };
         let source = canvas.source();
         let done = decoded.and_then(|()| canvas.finish()).map_err(|error| error.with_source(source));

@@ -41,7 +41,7 @@ def square(image, size, share, mode, filter_name):
 
 def to_rgb(data, exif="ignore"):
     image = Image.open(io.BytesIO(data))
-    if image.mode == "I;16":  # Pillow would clip; here 16 bits lose their low byte
+    if image.mode in ("I;16", "I;16B"):  # Pillow would clip; here 16 bits lose their low byte
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if exif == "apply":
         image = ImageOps.exif_transpose(image)
