@@ -46,7 +46,12 @@ impl Jpeg {
         if !fits {
             return Err(Error::corrupt(format!(
                 "a strip or tile of {} × {} pixels and {} samples is a JPEG of {} × {} and {}",
-                expected.width, expected.rows, expected.samples, header.width, header.height, header.components
+                expected.width,
+                expected.rows,
+                expected.samples,
+                header.width,
+                header.height,
+                header.components
             )));
         }
         image.stride = expected.samples as usize;
@@ -57,7 +62,9 @@ impl Jpeg {
             image.row(row).map_err(|error| at_row(error, y, height))?;
         }
         match image.warning() {
-            Some(warning) if limits.decoder_warnings == DecoderWarnings::Error => Err(Error::corrupt(warning)),
+            Some(warning) if limits.decoder_warnings == DecoderWarnings::Error => {
+                Err(Error::corrupt(warning))
+            }
             _ => Ok(rows),
         }
     }

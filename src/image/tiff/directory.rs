@@ -10,8 +10,8 @@ use tiff::{TiffError, TiffUnsupportedError};
 use crate::image::error::Error;
 use crate::image::options;
 
-/// A tag with more values is not read.
-const MOST_VALUES: u64 = 1 << 20;
+/// A tag with more values is not read: as many tiles of 16 × 16 pixels have an image of 67 million.
+const MOST_VALUES: u64 = 1 << 18;
 
 /// Bytes of a value in the crate's hands.
 const A_VALUE: u64 = size_of::<Value>() as u64;
@@ -115,7 +115,9 @@ fn check_sizes(bytes: &[u8]) -> Result<(), Error> {
             return Err(Error::limit("values of a tag", count, MOST_VALUES));
         }
         if kind == ASCII || count.checked_mul(size).is_none_or(|size| size > length) {
-            return Err(Error::corrupt(format!("tag {tag} of its directory has {count} values of type {kind}")));
+            return Err(Error::corrupt(format!(
+                "tag {tag} of its directory has {count} values of type {kind}"
+            )));
         }
     }
     Ok(())
@@ -129,7 +131,9 @@ fn fault(error: TiffError) -> Error {
         TiffError::UnsupportedError(TiffUnsupportedError::UnknownInterpretation) => {
             Error::unsupported("a TIFF whose photometric interpretation is not known")
         }
-        TiffError::UnsupportedError(what) => Error::unsupported(format!("a TIFF of a kind that is not read: {what}")),
+        TiffError::UnsupportedError(what) => {
+            Error::unsupported(format!("a TIFF of a kind that is not read: {what}"))
+        }
         TiffError::LimitsExceeded | TiffError::IntSizeError => Error::corrupt("its directory is too large"),
         TiffError::FormatError(what) => Error::corrupt(what.to_string()),
         other => Error::corrupt(other.to_string()),

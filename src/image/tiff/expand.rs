@@ -157,7 +157,9 @@ impl Read for PackBits<'_> {
             let Some(head) = self.byte() else { return Ok(0) };
             match head.cast_signed() {
                 -128 => {}
-                literal @ 0.. => (self.run, self.left) = (Run::Literal, 1 + usize::from(literal.unsigned_abs())),
+                literal @ 0.. => {
+                    (self.run, self.left) = (Run::Literal, 1 + usize::from(literal.unsigned_abs()))
+                }
                 repeated => {
                     let Some(value) = self.byte() else { return Ok(0) };
                     (self.run, self.left) = (Run::Repeated(value), 1 + usize::from(repeated.unsigned_abs()));

@@ -34,7 +34,15 @@ impl<B: AsRef<[u8]>> Lines<B> {
     pub(super) fn new(data: B, coding: Coding, width: u32) -> Lines<B> {
         let line = vec![0; width.div_ceil(8) as usize];
         let given = line.len();
-        Lines { bits: Bits { data, at: 0 }, coding, width, reference: Vec::new(), current: Vec::new(), line, given }
+        Lines {
+            bits: Bits { data, at: 0 },
+            coding,
+            width,
+            reference: Vec::new(),
+            current: Vec::new(),
+            line,
+            given,
+        }
     }
 
     fn next(&mut self) -> io::Result<()> {
@@ -215,7 +223,8 @@ impl<B: AsRef<[u8]>> BitReader for Bits<B> {
     type Error = io::Error;
 
     fn peek(&self, bits: u8) -> Option<u16> {
-        let byte = |offset: usize| u32::from(self.data.as_ref().get(self.at / 8 + offset).copied().unwrap_or(0));
+        let byte =
+            |offset: usize| u32::from(self.data.as_ref().get(self.at / 8 + offset).copied().unwrap_or(0));
         let window = byte(0) << 16 | byte(1) << 8 | byte(2);
         let from_the_left = window << (8 + self.at % 8);
         Some(from_the_left.checked_shr(32 - u32::from(bits)).unwrap_or(0) as u16)

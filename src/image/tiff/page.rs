@@ -46,11 +46,16 @@ impl Page {
         let compression = Compression::new(directory.number(tag::COMPRESSION)?.unwrap_or(1), options)?;
         let (samples, pixels) = Pixels::read(directory, compression)?;
         let is_fax = matches!(compression, Compression::Fax(_));
-        if is_fax && (samples.bits, samples.count) != (1, 1) || compression == Compression::Jpeg && samples.bits != 8 {
-            return Err(Error::corrupt(format!("{} bits a sample do not go with its compression", samples.bits)));
+        if is_fax && (samples.bits, samples.count) != (1, 1)
+            || compression == Compression::Jpeg && samples.bits != 8
+        {
+            return Err(Error::corrupt(format!(
+                "{} bits a sample do not go with its compression",
+                samples.bits
+            )));
         }
         let is_reversed = match directory.number(tag::FILL_ORDER)?.unwrap_or(1) {
-            2 if samples.bits == 16 => {
+            2 if samples.bits == 16 && (samples.count > 1 || directory.is_big_endian()) => {
                 return Err(Error::unsupported("a TIFF of 16 bits a sample in the other fill order"));
             }
             // libtiff turns no bits of JPEG
@@ -109,11 +114,18 @@ impl Page {
 
     /// Where a strip or a tile begins, and how long it is.
     pub(super) fn place(&self, index: usize) -> Result<(u64, u64), Error> {
-        self.places.get(index).copied().ok_or_else(|| Error::corrupt(format!("it has no strip or tile {index}")))
+        self.places
+            .get(index)
+            .copied()
+            .ok_or_else(|| Error::corrupt(format!("it has no strip or tile {index}")))
     }
 }
 
-fn part(directory: &mut Directory<'_>, (width, height): (u32, u32), limits: &Limits) -> Result<(u32, u32), Error> {
+fn part(
+    directory: &mut Directory<'_>,
+    (width, height): (u32, u32),
+    limits: &Limits,
+) -> Result<(u32, u32), Error> {
     if !directory.has(tag::TILE_OFFSETS) {
         let rows = directory.number(tag::ROWS_PER_STRIP)?.unwrap_or(u64::from(height));
         return Ok((width, rows.clamp(1, u64::from(height)) as u32));
@@ -122,10 +134,15 @@ fn part(directory: &mut Directory<'_>, (width, height): (u32, u32), limits: &Lim
     let [across, down] = sides;
     let (across, down) = (across?.unwrap_or(0), down?.unwrap_or(0));
     let whole = |side: u32, tile: u64| u64::from(side).div_ceil(tile.max(1)).saturating_mul(tile);
-    let pixels = whole(width, across).saturating_mul(whole(height, down));
-    let limit = limits.max_pixels.saturating_mul(MOST_PADDING);
-    if pixels > limit {
-        return Err(Error::limit("pixels of all tiles", pixels, limit));
+    let all = whole(width, across).saturating_mul(whole(height, down));
+    let most = limits.max_pixels.saturating_mul(MOST_PADDING);
+    for (what, pixels, limit) in [
+        ("pixels of a tile", across.saturating_mul(down), limits.max_pixels),
+        ("pixels of all tiles", all, most),
+    ] {
+        if pixels > limit {
+            return Err(Error::limit(what, pixels, limit));
+        }
     }
     match (u32::try_from(across), u32::try_from(down)) {
         (Ok(across @ 1..), Ok(down @ 1..)) => Ok((across, down)),
@@ -155,7 +172,8 @@ fn places(
 fn jpeg_tables(directory: &mut Directory<'_>) -> Result<Vec<u8>, Error> {
     let Some(tables) = directory.numbers(tag::JPEG_TABLES)? else { return Ok(Vec::new()) };
     let tables: Vec<u8> = tables.into_iter().map(|byte| byte as u8).collect();
-    let within = tables.strip_prefix(&[0xff, 0xd8]).ok_or_else(|| Error::corrupt("its JPEG tables are none"))?;
+    let within =
+        tables.strip_prefix(&[0xff, 0xd8]).ok_or_else(|| Error::corrupt("its JPEG tables are none"))?;
     Ok(within.strip_suffix(&[0xff, 0xd9]).unwrap_or(within).to_vec())
 }
 

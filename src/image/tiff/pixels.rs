@@ -1,8 +1,8 @@
 //! What the samples of a TIFF mean, as in Pillow's table of its modes and the conversion of each to RGB.
 
-use super::tag;
 use super::directory::Directory;
 use super::expand::Compression;
+use super::tag;
 use crate::image::error::Error;
 
 /// Bits and samples as a directory has them.
@@ -98,7 +98,9 @@ impl Pixels {
             (2, 8, 4, [1]) | (2, 8, 5, [1, 0]) | (2, 8, 6, [1, 0, 0]) | (2, 16, 4, [1]) => {
                 Pixels::Premultiplied { stride: planes(4) }
             }
-            (3, 1 | 2 | 4 | 8, 1, []) | (3, 8, 2, [0 | 2]) => palette(directory, bits_of_each as usize, stride)?,
+            (3, 1 | 2 | 4 | 8, 1, []) | (3, 8, 2, [0 | 2]) => {
+                palette(directory, bits_of_each as usize, stride)?
+            }
             (5, 8, 4, []) | (5, 8, 5, [0]) | (5, 8, 6, [0, 0]) | (5, 16, 4, []) => {
                 Pixels::Cmyk { stride: planes(4) }
             }
@@ -146,7 +148,8 @@ impl Pixels {
                 for (pixel, from) in pixels.zip(row.chunks_exact(*stride)) {
                     for (shade, &light) in pixel.iter_mut().zip(&from[..3]) {
                         let alpha = u32::from(from[3]);
-                        *shade = (u32::from(light) * 255).checked_div(alpha).map_or(0, |full| full.min(255) as u8);
+                        *shade =
+                            (u32::from(light) * 255).checked_div(alpha).map_or(0, |full| full.min(255) as u8);
                     }
                 }
             }
@@ -185,7 +188,8 @@ fn palette(directory: &mut Directory<'_>, bits: usize, stride: usize) -> Result<
     }
     // first all of red
     let shade = |index: usize, channel: usize| colours[channel * count + index].wrapping_shr(8) as u8;
-    let colour = |index: usize| if index < count { [0, 1, 2].map(|channel| shade(index, channel)) } else { [0; 3] };
+    let colour =
+        |index: usize| if index < count { [0, 1, 2].map(|channel| shade(index, channel)) } else { [0; 3] };
     Ok(Pixels::Table { bits, stride, table: Box::new(std::array::from_fn(colour)) })
 }
 
@@ -211,7 +215,9 @@ fn ycc(directory: &mut Directory<'_>, compression: Compression) -> Result<Pixels
     let usual = near(directory.fractions(tag::YCC_COEFFICIENTS)?, &[0.299, 0.587, 0.114])
         && near(directory.fractions(tag::REFERENCE_BLACK_WHITE)?, &[0.0, 255.0, 128.0, 255.0, 128.0, 255.0]);
     if !usual {
-        return Err(Error::unsupported("a TIFF of YCbCr with other coefficients, black or white than the usual ones"));
+        return Err(Error::unsupported(
+            "a TIFF of YCbCr with other coefficients, black or white than the usual ones",
+        ));
     }
     Ok(Pixels::Ycc(Box::new(Ycc::of_libtiff())))
 }
