@@ -129,19 +129,28 @@ def colour_map(bits):
     return (SHORT, *np.random.default_rng(40 + bits).integers(0, 65536, 3 << bits).tolist())
 
 
+WAYS = {"le": {"order": "<"}, "be": {"order": ">"}, "le_big": {"order": "<", "big": True}}
+
+
+def orders(**way):
+    eight = picture(WIDTH, HEIGHT, 3, 32)
+    deep = eight.astype(np.uint16) * 257 ^ 0x35
+    yield "gray_16", page(deep[..., :1], 16, 1, **way)
+    yield "gray_16_predicted", page(deep[..., :1], 16, 1, "lzw", predictor=True, **way)
+    yield "rgb_16", page(deep, 16, 2, **way)
+    yield "rgb_16_tiles_predicted", page(deep, 16, 2, "deflate", tile=(32, 16), predictor=True, **way)
+    yield "palette_8", page(eight[..., :1], 8, 3, "packbits", tag_320=colour_map(8), **way)
+    yield "rgb_8_tiles", page(eight, 8, 2, tile=(16, 32), **way)
+
+
 def by_hand():
-    """Yields name and bytes of what is accepted."""
+    """What Pillow does not write."""
     eight = picture(WIDTH, HEIGHT, 6, 32)
     deep = eight.astype(np.uint16) * 257 ^ 0x35
-    for order, big in (("<", False), (">", False), ("<", True), (">", True)):
-        end = ("le" if order == "<" else "be") + ("_big" if big else "")
-        way = {"order": order, "big": big}
-        yield f"gray_16_{end}", page(deep[..., :1], 16, 1, **way)
-        yield f"gray_16_predicted_{end}", page(deep[..., :1], 16, 1, "lzw", predictor=True, **way)
-        yield f"rgb_16_{end}", page(deep[..., :3], 16, 2, **way)
-        yield f"rgb_16_tiles_predicted_{end}", page(deep[..., :3], 16, 2, "deflate", tile=(32, 16), predictor=True, **way)
-        yield f"palette_8_{end}", page(eight[..., :1], 8, 3, "packbits", tag_320=colour_map(8), **way)
-        yield f"rgb_8_tiles_{end}", page(eight[..., :3], 8, 2, tile=(16, 32), **way)
+    for end, way in WAYS.items():
+        yield from ((f"{name}_{end}", data) for name, data in orders(**way))
+    yield "gray_16_reversed", page(deep[..., :1], 16, 1, reversed_bits=True)
+    yield "gray_16_reversed_lzw", page(deep[..., :1], 16, 1, "lzw", reversed_bits=True)
     for compression in COMPRESSIONS:
         yield f"gray_8_{compression}", page(eight[..., :1], 8, 1, compression)
         yield f"rgb_8_{compression}", page(eight[..., :3], 8, 2, compression)
@@ -183,16 +192,15 @@ def by_hand():
         yield f"cmyk_planes_{compression}", page(eight[..., :4], 8, 5, compression, planar=True)
         for more in (1, 2):
             yield f"cmyk_extra_{more}_{compression}", page(eight[..., : 4 + more], 8, 5, compression, tag_338=(SHORT, *[0] * more))
-        yield f"gray_planes_extra_2_{compression}", page(eight[..., :2], 8, 1, compression, planar=True, tag_338=2)
-        yield f"gray_planes_extra_0_{compression}", page(eight[..., :2], 8, 1, compression, planar=True, tag_338=0)
         yield f"rgba_planes_{compression}", page(eight[..., :4], 8, 2, compression, planar=True, tag_338=2)
-        yield f"rgb_planes_extra_0_{compression}", page(eight[..., :4], 8, 2, compression, planar=True, tag_338=0)
+    for extra in (0, 2):
+        yield f"gray_planes_extra_{extra}", page(eight[..., :2], 8, 1, "deflate", planar=True, tag_338=extra)
+    yield "rgb_planes_extra_0", page(eight[..., :4], 8, 2, "deflate", planar=True, tag_338=0)
     yield "rgb_premultiplied_planes", page(eight[..., :4], 8, 2, "deflate", planar=True, tag_338=1)
     yield "rgb_16_premultiplied_planes", page(deep[..., :4], 16, 2, "deflate", planar=True, tag_338=1)
     yield "rgba_16_planes", page(deep[..., :4], 16, 2, "deflate", planar=True, tag_338=2)
     yield "cmyk_16_planes", page(deep[..., :4], 16, 5, "deflate", planar=True)
     yield "palette_planes", page(eight[..., :2], 8, 3, "deflate", planar=True, tag_338=2, tag_320=colour_map(8))
-    yield "gray_16_planes", page(deep[..., :1], 16, 1, planar=True)
     yield "rgb_16_planes_deflate", page(deep[..., :3], 16, 2, "deflate", planar=True, predictor=True)
     yield "rgb_16_planes_be_deflate", page(deep[..., :3], 16, 2, "deflate", ">", planar=True, predictor=True)
     yield "rgb_one_depth_for_all", page(eight[..., :3], 8, 2, tag_258=8)
@@ -306,11 +314,36 @@ def faxes():
         yield f"fax_{name}_reversed", save(image, "TIFF", compression="group4", tiffinfo={266: 2})
 
 
+def photograph(path):
+    """A photograph in five compressions."""
+    image = Image.open(path).convert("RGB")
+    for name, of_mode, options in (
+        ("lzw", image, {"compression": "tiff_lzw", "tiffinfo": {317: 2}}),
+        ("deflate", image, {"compression": "tiff_adobe_deflate"}),
+        ("packbits", image, {"compression": "packbits"}),
+        ("jpeg", image.convert("YCbCr"), {"compression": "jpeg", "quality": 90}),
+        ("group4", image.convert("1"), {"compression": "group4"}),
+    ):
+        yield f"{name}_{path.stem}.tif", save(of_mode, "TIFF", **options)
+
+
 def tiffs():
     for family in (by_hand, of_jpeg, by_pillow):
         yield from ((f"{name}.tif", data) for name, data in family())
     for path in sorted(FILES.glob("*.tif")):
         yield f"tifffile_{path.name}", path.read_bytes()
+
+
+def twins():
+    """Files that Pillow refuses, each with one of the same pixels that it reads."""
+    big_endian = {"order": ">", "big": True}
+    for (name, data), (_, twin) in zip(orders(**big_endian), orders()):
+        yield f"{name}_be_big.tif", data, twin
+    eight = picture(WIDTH, HEIGHT, 4, 32)
+    for count, photometric, extra in ((2, 1, 0), (2, 1, 2), (4, 2, 0), (4, 2, 1)):
+        tags = {"planar": True, "tag_338": extra}
+        pages = [page(eight[..., :count], 8, photometric, kind, **tags) for kind in ("none", "deflate")]
+        yield f"{count}_planes_extra_{extra}_none.tif", *pages
 
 
 def refused():

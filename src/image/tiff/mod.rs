@@ -15,6 +15,8 @@ mod fax;
 mod page;
 mod pixels;
 mod tag;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Cursor, ErrorKind, Read};
 

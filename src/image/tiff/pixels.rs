@@ -46,34 +46,42 @@ impl Pixels {
             extra.clear();
         }
         bits.dedup();
-        let unread = |what: &str| {
+        let unread = |why: &str| {
             let photometric = match photometric {
-                0 => "gray from white to black",
+                0 => "gray that counts from white",
                 1 => "gray",
                 2 => "RGB",
-                3 => "palette",
+                3 => "a palette",
                 4 => "a mask",
                 5 => "CMYK",
                 6 => "YCbCr",
                 8..=10 => "L*a*b*",
                 32803 => "a colour filter array",
                 32844 | 32845 => "LogLuv",
-                34892 => "linear raw",
-                _ => "unknown",
+                34892 => "linear raw samples",
+                _ => "an unknown photometric interpretation",
             };
-            let planes = if planar { " in planes" } else { "" };
+            let bits: Vec<String> = bits.iter().map(u64::to_string).collect();
+            let kind = match formats.first() {
+                Some(2) => " with signs",
+                Some(3) => " in floating point",
+                Some(1) | None => "",
+                Some(_) => " of an unknown format",
+            };
+            let extra = if extra.is_empty() { String::new() } else { format!(", extra samples {extra:?}") };
+            let planes = if planar { ", in planes" } else { "" };
             Error::unsupported(format!(
-                "a TIFF of {count} × {bits:?} bits, photometric interpretation {photometric}, extra samples {extra:?}, \
-                 sample format {formats:?}{planes}, is not read{what}"
+                "a TIFF of {photometric}, {count} × {} bits{kind}{extra}{planes}, is not read{why}",
+                bits.join(" and ")
             ))
         };
         let [bits_of_each] = bits[..] else { return Err(unread("")) };
         let is_signed = formats.iter().all(|&format| format == 2);
         if !is_signed && formats.iter().any(|&format| format != 1) {
-            return Err(unread(": its samples are no whole numbers"));
+            return Err(unread(""));
         }
         if is_signed && (photometric, bits_of_each, count) != (1, 8, 1) {
-            return Err(unread(": its samples have signs"));
+            return Err(unread(""));
         }
         // of planes only those that are looked at are put side by side
         let planes = |looked_at: usize| if planar { looked_at } else { all };
