@@ -15,10 +15,9 @@ use super::plan::{
 };
 use super::spelling;
 use super::unreadable::{Patience, Verdict};
-use super::{Dataset, DatasetError, FolderRule, FolderTargets, Glob, NameTruth, PartEnd, ReadError};
-
-/// Extensions that are taken for images; the bytes decide the format.
-pub const IMAGE_EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp"];
+use super::{
+    Dataset, DatasetError, FolderRule, FolderTargets, Glob, ImageNames, NameTruth, PartEnd, ReadError,
+};
 
 /// How many folders are looked into at the same time for their first image.
 const FOLDERS_AT_ONCE: usize = 16;
@@ -27,6 +26,7 @@ const FOLDERS_AT_ONCE: usize = 16;
 pub struct FolderSource {
     input: Location,
     any_extension: bool,
+    names: ImageNames,
     takes_hidden: bool,
     targets: Option<NameTruth>,
     /// Which keys are meant, where not all are; and what stands in front of ours in it.
@@ -38,7 +38,13 @@ impl FolderSource {
     /// A folder whose targets are known (or do not matter).
     pub fn new(input: Location, any_extension: bool, targets: Option<NameTruth>) -> Self {
         let left_out = LeftOutCounter::default();
-        FolderSource { input, any_extension, takes_hidden: false, targets, glob: None, left_out }
+        let names = ImageNames::default();
+        FolderSource { input, any_extension, names, takes_hidden: false, targets, glob: None, left_out }
+    }
+
+    /// Takes files for images by other rules.
+    pub fn with_names(self, names: ImageNames) -> Self {
+        FolderSource { names, ..self }
     }
 
     /// Takes hidden files as well, as version 0.1.0 did.
@@ -83,6 +89,7 @@ impl FolderSource {
             .map(|name| async move {
                 let source = FolderSource {
                     glob: self.glob.as_ref().map(|(glob, front)| (glob.clone(), format!("{front}{name}/"))),
+                    names: self.names,
                     ..FolderSource::new(self.input.below(&name)?, self.any_extension, None)
                 };
                 Ok::<_, DatasetError>((name, source.first().await?.is_some()))
@@ -121,7 +128,7 @@ impl FolderSource {
     }
 
     fn takes(&self, extension: Option<&str>) -> bool {
-        self.any_extension || extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension))
+        self.any_extension || extension.is_some_and(|extension| self.names.take(extension))
     }
 }
 
@@ -175,7 +182,7 @@ impl PlanSource for FolderSource {
         DatasetError::Empty {
             uri: self.input.uri(),
             left_out: self.take_left_out().in_brackets(),
-            extensions: IMAGE_EXTENSIONS.join(", "),
+            extensions: self.names.extensions().join(", "),
         }
     }
 

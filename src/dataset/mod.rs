@@ -6,6 +6,7 @@
 mod braces;
 mod carried;
 mod error;
+mod extensions;
 mod folder;
 mod glob;
 mod hidden;
@@ -25,7 +26,8 @@ pub mod webdataset;
 
 pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
-pub use folder::{FolderDataset, FolderSource, IMAGE_EXTENSIONS};
+pub use extensions::{IMAGE_EXTENSIONS, ImageNames};
+pub use folder::{FolderDataset, FolderSource};
 pub use glob::Glob;
 pub use hidden::is_hidden;
 pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, Stop, Ticket};

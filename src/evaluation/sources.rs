@@ -11,7 +11,9 @@ use futures::stream::StreamExt;
 
 use crate::dataset::parquet::{ParquetDataset, ParquetOptions};
 use crate::dataset::webdataset::{ShardDataset, ShardOptions};
-use crate::dataset::{Arrival, Dataset, Intake, Part, Pass, Segment, Stop, Ticket, split_address};
+use crate::dataset::{
+    Arrival, Dataset, ImageNames, Intake, Part, Pass, Segment, Stop, Ticket, split_address,
+};
 use crate::failure::Failure;
 use crate::ids::PartId;
 use crate::output::Layout;
@@ -64,6 +66,10 @@ impl ImageSources {
                     targets: None,
                     carried: Vec::new(),
                     most_rows: u32::MAX,
+                    image_names: match of.frozen.components.contains_key("rules.formats") {
+                        true => ImageNames::Current,
+                        false => ImageNames::Earlier,
+                    },
                 };
                 Some(Box::new(ShardDataset::new(input.clone(), output.clone(), options, Vec::new())))
             }

@@ -73,9 +73,9 @@ impl<'a> Canvas<'a> {
         self.options
     }
 
-    /// Whether it is worth reading the orientation.
+    /// Whether the orientation is applied, and worth reading. That of a TIFF always is.
     pub(super) fn wants_orientation(&self) -> bool {
-        self.options.exif == Exif::Apply
+        self.options.exif == Exif::Apply || self.format == Format::Tiff
     }
 
     /// What the header said, if it was read.

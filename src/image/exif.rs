@@ -22,7 +22,8 @@ const ORIENTATION: u16 = 0x0112;
 const TYPE_SHORT: u16 = 3;
 
 impl Orientation {
-    fn from_tag(value: u16) -> Orientation {
+    /// Of the tag's value.
+    pub(super) fn from_tag(value: u16) -> Orientation {
         match value {
             2 => Orientation::FlipX,
             3 => Orientation::Rotate180,

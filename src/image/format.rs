@@ -15,6 +15,8 @@ pub enum Format {
     Gif,
     /// Windows bitmap.
     Bmp,
+    /// TIFF, the first page.
+    Tiff,
 }
 
 impl Format {
@@ -26,6 +28,7 @@ impl Format {
             Format::WebP => "webp",
             Format::Gif => "gif",
             Format::Bmp => "bmp",
+            Format::Tiff => "tiff",
         }
     }
 }
@@ -39,6 +42,9 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Format::Gif),
         [b'B', b'M', ..] => Some(Format::Bmp),
+        // its first directory is a preview
+        [b'I', b'I', b'*', 0, _, _, _, _, b'C', b'R', 2, ..] => None,
+        [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..] => Some(Format::Tiff),
         _ => None,
     }
 }
@@ -71,6 +77,12 @@ mod tests {
             (b"GIF89a", Some(Format::Gif)),
             (b"GIF90a", None),
             (b"BM", Some(Format::Bmp)),
+            (b"II*\0\x08\0\0\0", Some(Format::Tiff)),
+            (b"MM\0*", Some(Format::Tiff)),
+            (b"II+\0\x08\0\0\0", Some(Format::Tiff)),
+            (b"MM\0+", Some(Format::Tiff)),
+            (b"II*\0\x10\0\0\0CR\x02\0", None),
+            (b"II\0*", None),
             (b"<svg xmlns=", None),
             (b"", None),
         ];

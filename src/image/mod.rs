@@ -1,8 +1,8 @@
 //! Bytes of an image file in, one row of the network's input out.
 //!
 //! The contract is exactness, unless [`Decode::Fast`] is asked for: for every JPEG the square is, byte for byte, what Pillow 13 with torchvision's `Resize` and
-//! `CenterCrop` (timm's evaluation transform) makes of the file, and so it is for PNG, GIF, BMP
-//! and WebP, but for the departures that their modules name. Files
+//! `CenterCrop` (timm's evaluation transform) makes of the file, and so it is for PNG, GIF, BMP,
+//! WebP and TIFF, but for the departures that their modules name. Files
 //! come from strangers, so a file's size, its claimed pixels and its scans are held against [`Limits`] before anything is
 //! allocated for them, and whatever is wrong with a file is a typed [`Error`].
 //!
@@ -29,6 +29,7 @@ mod pack;
 mod png;
 mod resample;
 mod simd;
+mod tiff;
 mod unread;
 mod webp;
 
@@ -36,6 +37,7 @@ pub use error::Error;
 pub use format::{Format, Source, sniff};
 pub use options::{Decode, DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, OptionsError, Rules};
 pub use pack::Packer;
+pub use unread::is_read_by_now;
 
 use crate::tensor::{Layout, RowMut};
 use canvas::{Canvas, Scratch};
@@ -114,6 +116,9 @@ impl Decoder {
             return Err(Error::limit("bytes of the file", length, limit));
         }
         let format = sniff(bytes).ok_or_else(|| Error::unsupported(unread::message(bytes)))?;
+        if format == Format::Tiff && self.options.rules == Rules::Earlier {
+            return Err(Error::unsupported(unread::EARLIER_TIFF));
+        }
         let mut canvas = Canvas::new(&self.options, format, &mut self.resampler, &mut self.scratch);
         let decoded = match format {
             Format::Jpeg => self.jpeg.decode(bytes, &mut canvas),
@@ -121,6 +126,7 @@ impl Decoder {
             Format::WebP => webp::decode(bytes, &mut self.frame, &mut canvas),
             Format::Gif => gif::decode(bytes, &mut self.frame, &mut canvas),
             Format::Bmp => bmp::decode(bytes, &mut self.frame, &mut canvas),
+            Format::Tiff => tiff::decode(bytes, &mut self.frame, &mut self.jpeg, &mut canvas),
         };
         let source = canvas.source();
         let done = decoded.and_then(|()| canvas.finish()).map_err(|error| error.with_source(source));

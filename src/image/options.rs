@@ -43,7 +43,7 @@ pub enum Decode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rules {
     /// As version 0.1.0 reads them, for the jobs that it began: transparent pixels of an animated WebP are black, an
-    /// animated PNG counts up to its last frame, and a BMP has all of its padding.
+    /// animated PNG counts up to its last frame, a BMP has all of its padding, and a TIFF is not read.
     Earlier,
     /// As Pillow reads them.
     Current,

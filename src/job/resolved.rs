@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::dataset::manifest::ManifestRules;
-use crate::dataset::{FolderTargets, TargetNames};
+use crate::dataset::{FolderTargets, ImageNames, TargetNames};
 use crate::engine;
 use crate::image;
 use crate::model::{Metadata, Precision, Preprocessing};
@@ -82,6 +82,14 @@ pub struct ResolvedJob {
 }
 
 impl ResolvedJob {
+    /// Which files and members are images; a job that version 0.1.0 began takes those that it took.
+    pub fn image_names(&self) -> ImageNames {
+        match self.image.rules {
+            image::Rules::Earlier => ImageNames::Earlier,
+            image::Rules::Current => ImageNames::Current,
+        }
+    }
+
     /// The names of its files.
     pub fn layout(&self) -> Layout {
         Layout::new(&self.fingerprint)

@@ -5,7 +5,8 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, split_address};
 use crate::failure::{Exit, Failure};
-use crate::job::{ExcludedOutput, Format, Frozen, JobError};
+use crate::image;
+use crate::job::{ExcludedOutput, Format, Frozen, JobError, ResolvedJob};
 use crate::output::{CommittedPart, Success};
 use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject, Role, Settings, Uri};
@@ -20,6 +21,22 @@ const NOT_THE_IMAGES: [ErrorKind; 5] = [
     ErrorKind::Unaddressable,
     ErrorKind::Unreadable,
 ];
+
+/// Kinds of errors, and whether an image that ended with one is done.
+#[derive(Debug, Clone, Copy)]
+struct Retries {
+    /// Files of formats that are read by now are not done.
+    formats: bool,
+}
+
+impl Retries {
+    fn is_done(self, kind: &str, message: &str) -> bool {
+        if kind == ErrorKind::Unsupported.as_str() {
+            return !(self.formats && image::is_read_by_now(message));
+        }
+        NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind)
+    }
+}
 
 /// Finds the outputs that `exclude_done` means: each address is an output itself, or stands for every finished
 /// output below it but `own`.
@@ -97,6 +114,7 @@ struct DoneOutput {
     /// True where its keys and those being planned are both a folder's.
     ordered: bool,
     unit: PartOf,
+    retries: Retries,
 }
 
 /// An output that was frozen with the job and cannot be read any more: an error for whoever still plans.
@@ -116,11 +134,11 @@ impl DoneImages for Gone {
     }
 }
 
-/// Opens the outputs that a job froze, as far as they looked at the same images.
+/// Opens the outputs that the job froze, as far as they looked at the same images.
 pub(crate) async fn open(
     excluded: &[ExcludedOutput],
     input: String,
-    format: Format,
+    job: &ResolvedJob,
     settings: Settings,
 ) -> Result<Vec<Box<dyn DoneImages>>, Failure> {
     let mut outputs: Vec<Box<dyn DoneImages>> = Vec::new();
@@ -141,13 +159,14 @@ pub(crate) async fn open(
             continue;
         };
         let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());
-        let ordered = format == Format::Folder && theirs == Some("folder");
+        let ordered = job.format == Format::Folder && theirs == Some("folder");
         let unit = match theirs {
             Some("webdataset") => PartOf::Shard,
             Some("parquet") => PartOf::Group,
             _ => PartOf::Images,
         };
-        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, unit }));
+        let retries = Retries { formats: job.image.rules == image::Rules::Current };
+        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, unit, retries }));
     }
     Ok(outputs)
 }
@@ -179,14 +198,15 @@ struct DoneRow {
     done: bool,
 }
 
-fn done_rows(batch: &RecordBatch) -> Option<Vec<DoneRow>> {
+fn done_rows(batch: &RecordBatch, retries: Retries) -> Option<Vec<DoneRow>> {
     let key = batch.column_by_name("key")?.as_string_opt::<i32>()?;
     let etag = batch.column_by_name("etag")?.as_string_opt::<i32>()?;
     let kind = batch.column_by_name("error_kind")?.as_string_opt::<i32>()?;
+    let message = batch.column_by_name("error_message")?.as_string_opt::<i32>()?;
     let rows = (0..batch.num_rows()).map(|row| DoneRow {
         key: key.value(row).to_owned(),
         etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
-        done: kind.is_null(row) || NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind.value(row)),
+        done: kind.is_null(row) || retries.is_done(kind.value(row), message.value(row)),
     });
     Some(rows.collect())
 }
@@ -196,9 +216,9 @@ impl DoneOutput {
         let object = ParquetObject::open_sized(&self.output, &part.name, part.size).await?;
         let mut rows = Vec::new();
         for group in 0..object.groups() {
-            let columns = ["key", "etag", "error_kind"];
+            let columns = ["key", "etag", "error_kind", "error_message"];
             for batch in object.read_group(&self.output, group, Some(&columns)).await? {
-                rows.extend(done_rows(&batch).ok_or_else(|| DatasetError::BadSegment {
+                rows.extend(done_rows(&batch, self.retries).ok_or_else(|| DatasetError::BadSegment {
                     name: part.name.clone(),
                     why: "has other columns than rows have".into(),
                 })?);
@@ -248,6 +268,20 @@ impl DoneImages for DoneOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_refused_for_its_format_is_done_until_the_format_is_read() {
+        let tiff = r"no format that is read here begins with II*\x00\x08\x00\x00\x00";
+        for (kind, message, expected) in [
+            ("unsupported", tiff, [true, false]),
+            ("unsupported", "the file is HEIC; JPEG and PNG are read", [true, true]),
+            ("corrupt", tiff, [true, true]),
+            ("denied", "", [false, false]),
+        ] {
+            let found = [false, true].map(|formats| Retries { formats }.is_done(kind, message));
+            assert_eq!(found, expected, "{kind} {message}");
+        }
+    }
 
     #[test]
     fn keys_of_inputs_that_lie_in_one_another_are_brought_together() {

@@ -103,6 +103,7 @@ impl Input {
     fn folder(&self, job: &ResolvedJob, truth: Option<NameTruth>) -> Result<FolderSource, DatasetError> {
         FolderSource::new(self.location.clone(), job.any_extension, truth)
             .with_hidden(job.has_earlier_folders)
+            .with_names(job.image_names())
             .matching(self.pattern.as_deref())
     }
 
@@ -191,6 +192,7 @@ impl Input {
                     targets: self.truth(job, None),
                     carried: job.rows.carried.clone(),
                     most_rows: job.most_rows(),
+                    image_names: job.image_names(),
                 };
                 let others = self.shards(job)?.some_keys(WITNESSES).await?;
                 Arc::new(ShardDataset::new(input, output, options, others).with_most_unreadable(most))

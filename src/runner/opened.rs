@@ -108,8 +108,7 @@ impl Opened {
             Some(frozen) => frozen.excluded.clone(),
             None => self.excluded().await?,
         };
-        let done =
-            exclude::open(&excluded, self.input.location.uri(), self.job.format, self.settings).await?;
+        let done = exclude::open(&excluded, self.input.location.uri(), &self.job, self.settings).await?;
         let mut source = self.input.source(&self.job, targets.clone())?;
         if self.job.has_earlier_keys {
             source = Box::new(EarlierRules::of_keys(source));

@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE.parent / "reference"))
 from baseline_jpeg import baseline_jpeg  # noqa: E402
 from image_fixtures import bmp_bytes, bmps, gifs, jpegs, lzw, moved, padded, picture, png_bytes, rgb, save  # noqa: E402
 from PIL import Image  # noqa: E402
+from tiff_fixtures import jpeg_page, lzw as tiff_lzw, pack_bits, page, without_tables  # noqa: E402
 
 # ---- decode: three bytes of options (see targets/decode.rs), then an image
 
@@ -233,9 +234,46 @@ def parquet():
     yield "large.parquet", b"\2" + parquet_file({"x": large, "y": pa.array([1.5, 2.5])}, compression="none", write_page_index=True)
 
 
+# ---- tiff: one byte, even before a file and odd before a choice of a page and the bytes of its strips (targets/tiff.rs)
+
+
+def tiff():
+    samples = picture(11, 7, 4, 5)
+    deep = samples.astype(np.uint16) * 257
+    tiny = rgb(19, 13, 1)
+    colours = (3, *range(0, 48 * 1000, 1000))
+    yield "gray.tif", b"\0" + page(samples[..., :1], 8, 1)
+    yield "gray_4_reversed.tif", b"\0" + page(samples[..., :1] >> 4, 4, 0, "lzw", reversed_bits=True)
+    yield "palette.tif", b"\0" + page(samples[..., :1] >> 4, 4, 3, "packbits", tag_320=colours)
+    yield "rgb_16.tif", b"\0" + page(deep[..., :3], 16, 2, "deflate", ">", predictor=True)
+    yield "rgb_planes_big.tif", b"\0" + page(samples[..., :3], 8, 2, "lzw", big=True, planar=True, rows=3)
+    yield "rgba_tiles.tif", b"\2" + page(samples, 8, 2, "deflate", tile=(16, 16), tag_338=1)
+    yield "cmyk.tif", b"\0" + page(samples, 8, 5, tag_274=6)
+    yield "ycbcr.tif", b"\0" + page(samples[..., :3], 8, 6, "packbits", tag_530=(3, 1, 1))
+    yield "jpeg.tif", b"\0" + jpeg_page(tiny, 6, rows=8, quality=30, subsampling=0, tag_530=(3, 1, 1))
+    yield "jpeg_tiles.tif", b"\0" + jpeg_page(tiny, 6, tile=(16, 16), quality=20, subsampling=2, tag_530=(3, 2, 2))
+    dots = tiny.convert("1")
+    for kind in ("tiff_ccitt", "group3", "group4", "zstd"):
+        yield f"{kind}.tif", b"\0" + save(dots, "TIFF", compression=kind)
+
+    def chosen(compression, kind, bits, samples, data, options=0, extra=0, part=6, tile=0, more=1):
+        return bytes([1, compression, kind, bits, samples, extra, 10, 6, part, tile, options, 0, more]) + data
+
+    rows = samples.tobytes()
+    yield "chosen_gray", chosen(0, 1, 3, 1, rows[:77])
+    yield "chosen_lzw_rgb", chosen(4, 2, 3, 3, tiff_lzw(samples[..., :3].tobytes()), options=8)
+    yield "chosen_packbits_palette", chosen(7, 3, 2, 1, pack_bits(rows[:42]))
+    yield "chosen_tiles", chosen(0, 5, 3, 4, bytes(range(256)) * 4, options=1, part=0)
+    yield "chosen_planes", chosen(0, 2, 3, 3, rows[:231], options=2)
+    strips = Image.open(io.BytesIO(save(dots.crop((0, 0, 11, 7)), "TIFF", compression="group4")))
+    yield "chosen_group4", chosen(3, 0, 0, 1, strips.fp.getvalue()[strips.tag_v2[273][0] :][: strips.tag_v2[279][0]])
+    tables, jpeg = without_tables(save(rgb(11, 7, 2), "JPEG", quality=10))
+    yield "chosen_jpeg", chosen(5, 6, 3, 3, jpeg[:2] + tables[2:-2] + jpeg[2:], options=32)
+
+
 def main():
     shutil.rmtree(HERE / "seeds", ignore_errors=True)
-    for target in (decode, pickle, job_toml, tar, parquet):
+    for target in (decode, pickle, job_toml, tar, parquet, tiff):
         folder = HERE / "seeds" / target.__name__
         folder.mkdir(parents=True)
         total = 0

@@ -115,6 +115,19 @@ fn every_variety_of_every_exact_format_gives_pillows_bytes() {
 }
 
 #[test]
+fn a_tiff_of_a_mode_that_is_not_read_is_unsupported_and_named() {
+    let mut decoder = Decoder::new(Options::new(32)).expect("good options");
+    let files = table(&FIXTURES, "refused.tsv");
+    assert!(files.len() > 15, "{}", files.len());
+    for file in files {
+        let found = decoder.crop(&fixture(&file[0])).map(|(source, _)| source);
+        let message = found.as_ref().map_err(ToString::to_string).expect_err(&file[0]);
+        assert_eq!(found.map_err(|error| error.kind()), Err("unsupported"), "{}: {message}", file[0]);
+        println!("{}: {message}", file[0]);
+    }
+}
+
+#[test]
 fn webp_stays_within_its_bound_of_pillows_libwebp() {
     let mut decoders = Decoders::default();
     let mut files: BTreeMap<String, (u8, f64)> = BTreeMap::new();
@@ -286,6 +299,17 @@ fn a_marker_in_the_scan_below_the_square_is_judged_as_in_a_whole_decode() {
 }
 
 #[test]
+fn photographs_of_imagenet_as_tiff_give_pillows_bytes_in_each_compression() {
+    let Some(sample) = support::shared("data/imagenet_sample") else { return };
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pillow-tiff");
+    pillow(&out, &["tiff", sample.to_str().expect("a UTF-8 path")]);
+    let (count, found) = deviations(&out);
+    println!("{count} squares, {} deviate from Pillow", found.len());
+    assert!(count >= 500, "{count}");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
 fn photographs_of_imagenet_give_pillows_bytes_whole_and_cut() {
     let Some(sample) = support::shared("data/imagenet_sample") else { return };
     let mut photos: Vec<String> = fs::read_dir(sample)
@@ -438,6 +462,9 @@ fn what_is_no_image_or_half_of_one_is_told_by_its_kind() {
         ("a PNG with one bit of its pixels changed", flipped("rgb.png", 2000), "corrupt"),
         ("a PNG with one bit of its last checksum changed", flipped("rgb.png", 14), "corrupt"),
         ("a GIF cut in its frame", cut("plain.gif", 500), "truncated"),
+        ("a TIFF cut in its pixels", cut("pillow_rgb_None.tif", 100), "truncated"),
+        ("a TIFF without the end of its directory", cut("rgb_8_lzw.tif", 10), "truncated"),
+        ("a TIFF cut in a strip of JPEG", cut("pillow_rgb_jpeg.tif", 200), "truncated"),
         // one byte of it is padding
         ("a BMP cut in its last row", cut("24.bmp", 2), "truncated"),
         ("an APNG cut in its animation", cut("animated_gap.png", 40), "truncated"),
@@ -458,7 +485,11 @@ fn a_job_of_version_0_1_0_reads_files_as_that_version_did() {
     let earlier = Options { rules: Rules::Earlier, ..Options::new(32) };
     let mut decoders =
         [earlier, Options::new(32)].map(|options| Decoder::new(options).expect("good options"));
-    for (name, kind) in [("animated_gap.png", "corrupt"), ("24_one_byte_short.bmp", "truncated")] {
+    for (name, kind) in [
+        ("animated_gap.png", "corrupt"),
+        ("24_one_byte_short.bmp", "truncated"),
+        ("rgb_8_lzw.tif", "unsupported"),
+    ] {
         let found = decoders.each_mut().map(|decoder| {
             decoder.crop(&fixture(name)).map(|(source, _)| source.format).map_err(|error| error.kind())
         });

@@ -3,8 +3,10 @@
 
     pillow_crops.py OUT fixtures          every variety that is read, made here, with its squares and its cuts
     pillow_crops.py OUT photos FILE...    squares and cuts of files that exist
+    pillow_crops.py OUT tiff FOLDER       squares of each photograph in FOLDER as TIFF in five compressions
 
 OUT/cases.tsv: file, image size, crop share, mode, filter, EXIF policy, file of the square (RGB bytes).
+OUT/refused.tsv: files of modes that are not read.
 OUT/cuts.tsv: a file's name, how many of its bytes, "refused" or the file of the square of what Pillow still reads.
 """
 import io
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import image_fixtures
 import numpy as np
+import tiff_fixtures
 from PIL import Image, ImageOps
 
 VARIANTS = [
@@ -22,6 +25,8 @@ VARIANTS = [
     (224, 1.0, "squash", "bicubic"),
     (96, 1.0, "squash", "bilinear"),
 ]
+# there are many of them, and what differs from mode to mode is not how they are resized
+TIFF_VARIANTS = [VARIANTS[1], VARIANTS[3]]
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -41,7 +46,7 @@ def square(image, size, share, mode, filter_name):
 
 def to_rgb(data, exif="ignore"):
     image = Image.open(io.BytesIO(data))
-    if image.mode == "I;16":  # Pillow would clip; here 16 bits lose their low byte
+    if image.mode in ("I;16", "I;16B"):  # Pillow would clip; here 16 bits lose their low byte
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if exif == "apply":
         image = ImageOps.exif_transpose(image)
@@ -67,6 +72,10 @@ class Reference:
         for size, share, mode, filter_name in variants:
             name = self.write_square(square(image, size, share, mode, filter_name))
             print(path, size, share, mode, filter_name, exif, name, sep="\t", file=self.cases)
+
+    def twin(self, path, data, twin):
+        (self.out / path).write_bytes(data)
+        self.case(path, twin, variants=TIFF_VARIANTS)
 
     def cut(self, path, data, length):
         try:
@@ -94,6 +103,11 @@ def main():
             reference.case(path, data, variants=VARIANTS[:2])
             for length in [*(len(data) * part // 20 for part in range(1, 20)), len(data) - 2]:
                 reference.cut(path, data, length)
+    elif sys.argv[2] == "tiff":
+        for path in sorted(path for path in Path(sys.argv[3]).rglob("*") if path.is_file()):
+            for name, data in tiff_fixtures.photograph(path):
+                (reference.out / name).write_bytes(data)
+                reference.case(name, data, variants=VARIANTS[:1])
     else:
         for family in image_fixtures.FAMILIES:
             for name, data in family():
@@ -102,6 +116,15 @@ def main():
                 if family is image_fixtures.jpegs:
                     for length in cut_lengths(data):
                         reference.cut(name, data, length)
+        for name, data in tiff_fixtures.tiffs():
+            (reference.out / name).write_bytes(data)
+            reference.case(name, data, variants=TIFF_VARIANTS)
+        for name, data, twin in tiff_fixtures.twins():
+            reference.twin(name, data, twin)
+        with open(reference.out / "refused.tsv", "w") as refused:
+            for name, data in tiff_fixtures.refused():
+                (reference.out / f"refused_{name}.tif").write_bytes(data)
+                print(f"refused_{name}.tif", file=refused)
         for name, data in image_fixtures.turned():
             (reference.out / name).write_bytes(data)
             for exif in ("ignore", "apply"):

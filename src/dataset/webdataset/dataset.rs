@@ -13,7 +13,7 @@ use crate::dataset::manifest::json_text;
 use crate::dataset::objects::Objects;
 use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanShape, PlanSource, Unit};
 use crate::dataset::unreadable::{Patience, Verdict};
-use crate::dataset::{CarriedColumn, Dataset, DatasetError, PartEnd, ReadError, Truth};
+use crate::dataset::{CarriedColumn, Dataset, DatasetError, ImageNames, PartEnd, ReadError, Truth};
 use crate::sample::{ErrorKind, RowError, Sample, Value};
 use crate::store::{FetchError, Location, Window, escaped};
 
@@ -36,6 +36,8 @@ pub struct ShardOptions {
     pub carried: Vec<CarriedColumn>,
     /// The most images of one shard: their rows are one file, encoded in memory.
     pub most_rows: u32,
+    /// Which members are images.
+    pub image_names: ImageNames,
 }
 
 /// The reading side of shards whose plan stands.
@@ -166,7 +168,8 @@ impl ShardDataset {
     }
 
     async fn shard(&self, reading: &Reading<'_>) -> Result<PartEnd, ReadError> {
-        let mut samples = Samples::new(ShardLimits::new(self.options.max_encoded_bytes));
+        let limits = ShardLimits::new(self.options.max_encoded_bytes);
+        let mut samples = Samples::new(limits).with_image_names(self.options.image_names);
         let mut window = self.window(reading, 0..WINDOW).await?;
         let mut at = 0;
         loop {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::dataset::IMAGE_EXTENSIONS;
+use crate::dataset::ImageNames;
 use crate::sample::{ErrorKind, RowError};
 
 use super::tar::{Event, Skipped, TarError, TarReader};
@@ -103,6 +103,7 @@ enum Text {
 pub struct Samples {
     tar: TarReader,
     limits: ShardLimits,
+    image_names: ImageNames,
     group: Group,
     role: Role,
     /// How often each name came, by 128 bits of its hash.
@@ -116,11 +117,17 @@ impl Samples {
         Samples {
             tar: TarReader::default(),
             limits,
+            image_names: ImageNames::default(),
             group: Group::default(),
             role: Role::Nothing,
             names: HashMap::new(),
             files_left_out: 0,
         }
+    }
+
+    /// Takes members for images by other rules.
+    pub fn with_image_names(self, image_names: ImageNames) -> Self {
+        Samples { image_names, ..self }
     }
 
     /// The images of the next sample that is whole, taking from the window's front what that needs. `None`: the
@@ -165,7 +172,7 @@ impl Samples {
     /// A file begins; gives the images of the sample before it, if it belongs to another.
     fn begin(&mut self, name: String, size: u64) -> Result<Vec<ShardImage>, TarError> {
         let split = split(&name);
-        let role = split.map_or(Role::Nothing, |(_, suffix)| role(suffix));
+        let role = split.map_or(Role::Nothing, |(_, suffix)| role(suffix, self.image_names));
         let Some((key, suffix)) = split.filter(|_| role != Role::Nothing) else {
             self.files_left_out += 1;
             self.role = Role::Nothing;
@@ -300,14 +307,14 @@ fn split(name: &str) -> Option<(&str, &str)> {
     (dot > file).then(|| (&name[..dot], &name[dot + 1..]))
 }
 
-fn role(suffix: &str) -> Role {
+fn role(suffix: &str, image_names: ImageNames) -> Role {
     let suffix = suffix.to_ascii_lowercase();
     let extension = suffix.rsplit('.').next().unwrap_or_default();
     match suffix.as_str() {
         "cls" => Role::Text(Text::Cls),
         "json" => Role::Text(Text::Json),
         "txt" => Role::Text(Text::Txt),
-        _ if IMAGE_EXTENSIONS.contains(&extension) => Role::Image,
+        _ if image_names.take(extension) => Role::Image,
         _ => Role::Nothing,
     }
 }

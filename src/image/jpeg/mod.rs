@@ -10,6 +10,7 @@
 
 mod entropy;
 mod huffman;
+mod part;
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_uint, c_void};
 use std::marker::PhantomData;
@@ -23,6 +24,8 @@ use crate::image::exif::Orientation;
 use crate::image::filter::Region;
 use crate::image::options::DecoderWarnings;
 use huffman::Scan;
+
+pub(super) use part::{Colours, Part};
 
 /// The shim's context, known here by its address alone.
 #[repr(C)]
@@ -62,6 +65,7 @@ unsafe extern "C" {
     fn tresnet_jpeg_start(
         jpeg: *mut Context,
         divisor: c_uint,
+        colours: c_int,
         width: *mut c_uint,
         height: *mut c_uint,
     ) -> c_int;
@@ -124,7 +128,7 @@ impl Jpeg {
         let divisor = if header.lossless == 0 { canvas.divisor(orientation) } else { 1 };
         canvas.start_divided(orientation, divisor)?;
 
-        let height = image.start(divisor)?;
+        let height = image.start(divisor, Colours::OfFile)?;
         let Region { columns, rows } = canvas.region();
         let (mut left, mut below) = (0, height);
         let partial = header.partial != 0 && limits.decoder_warnings == DecoderWarnings::Accept;
@@ -166,6 +170,8 @@ struct Image<'a> {
     bytes: PhantomData<&'a [u8]>,
     /// Pixels of a row.
     width: u32,
+    /// Bytes of a pixel.
+    stride: usize,
     max_scans: u32,
 }
 
@@ -182,7 +188,7 @@ impl<'a> Image<'a> {
         bytes: &'a [u8],
         max_scans: u32,
     ) -> Result<(Image<'a>, Header), Error> {
-        let image = Image { context, bytes: PhantomData, width: 0, max_scans };
+        let image = Image { context, bytes: PhantomData, width: 0, stride: 4, max_scans };
         let mut header = Header::default();
         let most = c_int::try_from(max_scans).unwrap_or(c_int::MAX);
         // SAFETY: the context is live and not shared; `bytes` stay borrowed as long as `image` lives, whose drop makes
@@ -195,11 +201,17 @@ impl<'a> Image<'a> {
     }
 
     /// Gives the number of rows to come; `width` is set.
-    fn start(&mut self, divisor: u32) -> Result<u32, Error> {
+    fn start(&mut self, divisor: u32, colours: Colours) -> Result<u32, Error> {
         let mut height = 0;
         // SAFETY: `open` succeeded, or there would be no image; both numbers are written before the call returns.
         let status = unsafe {
-            tresnet_jpeg_start(self.context.as_ptr(), divisor, &raw mut self.width, &raw mut height)
+            tresnet_jpeg_start(
+                self.context.as_ptr(),
+                divisor,
+                colours as c_int,
+                &raw mut self.width,
+                &raw mut height,
+            )
         };
         self.check(status, "before its first row")?;
         Ok(height)
@@ -228,8 +240,8 @@ impl<'a> Image<'a> {
     }
 
     fn row(&mut self, row: &mut [u8]) -> Result<(), Error> {
-        assert_eq!(row.len(), self.width as usize * 4, "a row of the image's width");
-        // SAFETY: libjpeg writes `width` pixels of the four bytes that `start` asked for; `row` has that length. Out of
+        assert_eq!(row.len(), self.width as usize * self.stride, "a row of the image's width");
+        // SAFETY: libjpeg writes `width` pixels of the `stride` bytes that `start` asked for; `row` has that length. Out of
         // turn, libjpeg reports an error.
         let status = unsafe { tresnet_jpeg_row(self.context.as_ptr(), row.as_mut_ptr()) };
         self.check(status, "in its rows")

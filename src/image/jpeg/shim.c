@@ -43,6 +43,7 @@ struct tresnet_jpeg {
     size_t unseen; /* bytes behind those that the source shows */
     size_t skip;   /* of them, to be passed over */
     int live;      /* `info` owns memory */
+    int as_stored; /* rows are what the file has, without another colour */
     int max_scans;
     int status;    /* why `escape` was taken */
     char message[JMSG_LENGTH_MAX]; /* of the error, else of the first warning */
@@ -222,17 +223,37 @@ int tresnet_jpeg_open(struct tresnet_jpeg *jpeg, const unsigned char *bytes, siz
     return STATUS_OK;
 }
 
+/* What colours the components have: see `Colours` in part.rs. */
+enum { COLOURS_OF_FILE = 0, COLOURS_AS_STORED = 1, COLOURS_FROM_YCC = 2 };
+
+static void set_colours(struct tresnet_jpeg *jpeg, int colours) {
+    struct jpeg_decompress_struct *info = &jpeg->info;
+
+    jpeg->as_stored = colours == COLOURS_AS_STORED;
+    if (jpeg->as_stored) {
+        info->jpeg_color_space = info->out_color_space = JCS_UNKNOWN;
+        /* libtiff takes no chroma of another size for anything but YCbCr */
+        if (info->num_components > 1 && (info->max_h_samp_factor != 1 || info->max_v_samp_factor != 1))
+            ERREXIT(info, JERR_FRACT_SAMPLE_NOTIMPL);
+    } else if (colours == COLOURS_FROM_YCC) {
+        info->jpeg_color_space = JCS_YCbCr;
+        info->out_color_space = JCS_RGB;
+    } else {
+        info->out_color_space = info->num_components == 4 ? JCS_CMYK : JCS_EXT_RGBX;
+        /* libjpeg converts nothing of a lossless file: `tresnet_jpeg_row` widens its grey */
+        if (is_lossless(info) && info->num_components == 1) info->out_color_space = JCS_GRAYSCALE;
+    }
+}
+
 /*
- * Allocates; of a file of several scans it reads them all. Rows are of four bytes a pixel: RGB and one more, or CMYK.
- * Sides are divided by 1, 2, 4 or 8 and rounded up.
+ * Allocates; of a file of several scans it reads them all. Rows of `COLOURS_OF_FILE` are of four bytes a pixel: RGB and
+ * one more, or CMYK. Sides are divided by 1, 2, 4 or 8 and rounded up.
  */
-int tresnet_jpeg_start(struct tresnet_jpeg *jpeg, unsigned divisor, unsigned *width, unsigned *height) {
+int tresnet_jpeg_start(struct tresnet_jpeg *jpeg, unsigned divisor, int colours, unsigned *width, unsigned *height) {
     if (setjmp(jpeg->escape)) return jpeg->status;
     jpeg->info.scale_num = 1;
     jpeg->info.scale_denom = divisor;
-    jpeg->info.out_color_space = jpeg->info.num_components == 4 ? JCS_CMYK : JCS_EXT_RGBX;
-    /* libjpeg converts nothing of a lossless file: `tresnet_jpeg_row` widens its grey */
-    if (is_lossless(&jpeg->info) && jpeg->info.num_components == 1) jpeg->info.out_color_space = JCS_GRAYSCALE;
+    set_colours(jpeg, colours);
     while (!jpeg_start_decompress(&jpeg->info))
         if (!source_feed(jpeg)) return STATUS_SUSPENDED;
     *width = jpeg->info.output_width;
@@ -272,7 +293,7 @@ int tresnet_jpeg_row(struct tresnet_jpeg *jpeg, unsigned char *row) {
     rows[0] = row;
     while (jpeg_read_scanlines(&jpeg->info, rows, 1) != 1)
         if (!source_feed(jpeg)) return STATUS_SUSPENDED;
-    if (jpeg->info.out_color_components == 1) widen(row, jpeg->info.output_width);
+    if (jpeg->info.out_color_components == 1 && !jpeg->as_stored) widen(row, jpeg->info.output_width);
     return STATUS_OK;
 }
 

@@ -244,6 +244,42 @@ fn row_38_a_job_that_version_0_1_0_began_reads_formats_as_that_version_did() {
     assert_eq!(kind_of_short_bitmap(&server, job), Value::Null);
 }
 
+/// A TIFF of one gray pixel.
+fn small_tiff() -> Vec<u8> {
+    let entries: [[u16; 4]; 8] = [
+        [256, 3, 1, 1],
+        [257, 3, 1, 1],
+        [258, 3, 1, 8],
+        [262, 3, 1, 1],
+        [273, 3, 1, 8],
+        [277, 3, 1, 1],
+        [278, 3, 1, 1],
+        [279, 3, 1, 1],
+    ];
+    let entry =
+        |[tag, kind, count, value]: [u16; 4]| [tag, kind, count, 0, value, 0].map(u16::to_le_bytes).concat();
+    let directory = entries.map(entry).concat();
+    [b"II*\0\x0a\0\0\0\x7f\0\x08\0", directory.as_slice(), &[0; 4]].concat()
+}
+
+#[test]
+fn row_38_a_job_that_version_0_1_0_began_reads_no_tiff_and_exclude_done_tries_it_again() {
+    let (server, job) = begun_by_earlier_version();
+    server.put("images/b/4.png", small_tiff());
+    server.put("images/b/5.tif", small_tiff());
+    let summary = job.set("limits.max_error_fraction=1").run().exits(0);
+    assert_eq!(summary["left_out"]["extensions"][".tif"], 1, "{summary}");
+    let found = rows(download(&server).path());
+    let row = found.iter().find(|row| row["key"] == "b/4.png").expect("a file of a known name has a row");
+    assert_eq!(row["error_kind"], "unsupported");
+
+    let next =
+        earlier_job(&server).set("output.uri=s3://test/next").set("input.exclude_done=[\"s3://test/out\"]");
+    let summary = next.run().exits(0);
+    let counts = (&summary["rows"]["planned"], &summary["rows"]["error"]);
+    assert_eq!(counts, (&2.into(), &0.into()), "{summary}");
+}
+
 #[test]
 fn row_38_a_finished_output_of_version_0_1_0_serves_every_command() {
     let finished = earlier().join("finished");
