@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 
 use crate::dataset::parquet::{ParquetDataset, ParquetOptions};
-use crate::dataset::webdataset::{ShardDataset, ShardOptions};
+use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardRules};
 use crate::dataset::{Arrival, Dataset, Intake, Part, Pass, Segment, Stop, Ticket, split_address};
 use crate::failure::Failure;
 use crate::ids::PartId;
@@ -64,6 +64,10 @@ impl ImageSources {
                     targets: None,
                     carried: Vec::new(),
                     most_rows: u32::MAX,
+                    rules: match of.frozen.has_earlier_shards() {
+                        true => ShardRules::Earlier,
+                        false => ShardRules::Current,
+                    },
                 };
                 Some(Box::new(ShardDataset::new(input.clone(), output.clone(), options, Vec::new())))
             }

@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, split_address};
+use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, shard_of, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::{ExcludedOutput, Format, Frozen, JobError};
 use crate::output::{CommittedPart, Success};
@@ -97,6 +97,8 @@ struct DoneOutput {
     /// True where its keys and those being planned are both a folder's.
     ordered: bool,
     unit: PartOf,
+    /// Shards that were not read at all are tried again: version 0.1.0 read none that are compressed.
+    retries_shards: bool,
 }
 
 /// An output that was frozen with the job and cannot be read any more: an error for whoever still plans.
@@ -147,7 +149,9 @@ pub(crate) async fn open(
             Some("parquet") => PartOf::Group,
             _ => PartOf::Images,
         };
-        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, unit }));
+        let retries_shards = unit == PartOf::Shard && frozen.has_earlier_shards();
+        let parts = success.parts;
+        outputs.push(Box::new(DoneOutput { output, parts, cut, add, ordered, unit, retries_shards }));
     }
     Ok(outputs)
 }
@@ -177,6 +181,7 @@ struct DoneRow {
     etag: Option<String>,
     /// False where another try may better it.
     done: bool,
+    is_unsupported: bool,
 }
 
 fn done_rows(batch: &RecordBatch) -> Option<Vec<DoneRow>> {
@@ -186,6 +191,7 @@ fn done_rows(batch: &RecordBatch) -> Option<Vec<DoneRow>> {
     let rows = (0..batch.num_rows()).map(|row| DoneRow {
         key: key.value(row).to_owned(),
         etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
+        is_unsupported: kind.is_valid(row) && kind.value(row) == ErrorKind::Unsupported.as_str(),
         done: kind.is_null(row) || NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind.value(row)),
     });
     Some(rows.collect())
@@ -219,10 +225,12 @@ impl DoneOutput {
                 let done = rows.into_iter().filter(|row| row.done);
                 done.filter_map(|row| Some(DoneImage { key: rebased(&row.key)?, etag: row.etag })).collect()
             }
-            (PartOf::Shard, Some(first)) if whole => {
-                let end = first.key.to_ascii_lowercase().find(".tar!").map(|at| at + ".tar".len());
-                one(rebased(&first.key[..end.unwrap_or(first.key.len())]), first.etag.clone())
+            (PartOf::Shard, Some(first))
+                if self.retries_shards && first.is_unsupported && shard_of(&first.key) == first.key =>
+            {
+                Vec::new()
             }
+            (PartOf::Shard, Some(first)) if whole => one(rebased(shard_of(&first.key)), first.etag.clone()),
             (PartOf::Group, Some(first)) if whole => {
                 let group = first.key.rsplit_once('!').and_then(|(file, row)| {
                     Some(group_key(&rebased(file)?, row.parse().ok()?, u32::try_from(rows.len()).ok()?))

@@ -191,6 +191,7 @@ impl Input {
                     targets: self.truth(job, None),
                     carried: job.rows.carried.clone(),
                     most_rows: job.most_rows(),
+                    rules: job.shard_rules,
                 };
                 let others = self.shards(job)?.some_keys(WITNESSES).await?;
                 Arc::new(ShardDataset::new(input, output, options, others).with_most_unreadable(most))
