@@ -8,6 +8,3 @@ mod unpacked;
 mod zst;
 
 pub(super) use unpacked::Unpacked;
-
-#[cfg(test)]
-mod tests;
