@@ -18,11 +18,11 @@ pub enum TarError {
         why: String,
     },
     /// Its compression is damaged.
-    #[error("is damaged: its {codec} data at byte {offset}: {why}")]
+    #[error("is damaged: its {codec} data that begin at byte {offset}: {why}")]
     Packed {
         /// How it is compressed.
         codec: &'static str,
-        /// Where, in the compressed bytes.
+        /// Where the damaged member or frame begins, in the compressed bytes.
         offset: u64,
         /// What is wrong there.
         why: String,

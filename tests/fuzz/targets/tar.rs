@@ -78,7 +78,12 @@ fuzz_target!(|input: &[u8]| {
     let (images, end) = scanned(&archive, archive.len(), limits, asked);
     let windows = usize::from(window) + 1;
     let again = scanned(&archive, windows, limits, asked);
-    assert_eq!((&again.0, &again.1), (&images, &end), "windows of {windows}");
+    // what comes before damaged compression depends on the windows, which a job does not choose, and is given up
+    let is_kept = |end: &Result<Scanned, TarError>| matches!(end, Ok(_) | Err(TarError::Truncated { .. }));
+    assert_eq!(is_kept(&again.1), is_kept(&end), "windows of {windows}");
+    if !is_packed || is_kept(&end) {
+        assert_eq!((&again.0, &again.1), (&images, &end), "windows of {windows}");
+    }
 
     let mut names = HashSet::new();
     let mut held = 0;

@@ -37,6 +37,8 @@ pub(super) struct Packed {
     was_full: bool,
     read: u64,
     written: u64,
+    /// Where the member or frame in hand began, which does not depend on the windows.
+    begun_at: u64,
     /// Bytes after the last member or frame that are none.
     pub trailing: u64,
 }
@@ -52,6 +54,7 @@ impl Packed {
             was_full: false,
             read: 0,
             written: 0,
+            begun_at: 0,
             trailing: 0,
         }
     }
@@ -95,6 +98,7 @@ impl Packed {
         let wanted = self.codec.magic_length() - self.magic.len();
         let (bytes, rest) = window.split_at(wanted.min(window.len()));
         self.magic.extend_from_slice(bytes);
+        self.begun_at = self.read - (self.magic.len() - bytes.len()) as u64;
         self.read += bytes.len() as u64;
         *window = rest;
         if self.magic.len() < self.codec.magic_length() {
@@ -125,10 +129,8 @@ impl Packed {
         }
         let most = self.read.saturating_mul(self.expansion.factor).saturating_add(self.expansion.free);
         if self.written > most {
-            let why = format!(
-                "expands to {} bytes and more from {} compressed ones, which is more than {} times their number",
-                self.written, self.read, self.expansion.factor
-            );
+            let (free, factor) = (self.expansion.free >> 20, self.expansion.factor);
+            let why = format!("expands to more than {free} MiB and {factor} times its compressed bytes");
             return Err(TarError::Limit { why });
         }
         Ok(written)
@@ -147,6 +149,6 @@ impl Packed {
     }
 
     fn error(&self, why: String) -> TarError {
-        TarError::Packed { codec: self.codec.name(), offset: self.read, why }
+        TarError::Packed { codec: self.codec.name(), offset: self.begun_at, why }
     }
 }
