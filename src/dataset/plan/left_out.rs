@@ -155,3 +155,27 @@ pub fn extension_of(key: &str) -> Option<String> {
     let name = key.trim_end_matches('/').rsplit('/').next().unwrap_or(key);
     name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_file_of_each_of_the_first_extensions_is_named() {
+        let counter = LeftOutCounter::default();
+        for number in 0..100 {
+            let extension = format!("x{}", number % 50);
+            counter.name(Some(&extension), &format!("{number}.{extension}"));
+        }
+        let mut left_out = counter.take();
+        assert_eq!(left_out.found_by_pattern.len(), MOST_NAMED);
+        assert_eq!(left_out.found_by_pattern[".x0"], "0.x0");
+        assert!(left_out.to_string().contains("the pattern also finds `0.x0`"));
+        let later = LeftOut {
+            found_by_pattern: [(".x0".to_owned(), "later".to_owned())].into(),
+            ..LeftOut::default()
+        };
+        left_out.add(&later);
+        assert_eq!(left_out.found_by_pattern[".x0"], "0.x0");
+    }
+}

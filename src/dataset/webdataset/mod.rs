@@ -33,4 +33,6 @@ pub use tar::{Event, Skipped, TarReader};
 pub use texts::{Asked, Texts};
 
 #[cfg(test)]
+mod reading_tests;
+#[cfg(test)]
 mod tests;
