@@ -194,6 +194,17 @@ pub enum DatasetError {
         /// The folder.
         folder: String,
     },
+    /// A shard to which the version that began the job gave other rows.
+    #[error(
+        "this job was begun by version 0.1.0, and the shard `{key}` {why}, which that version did not read so; take a new \
+         `output.uri`, or finish the job with version 0.1.0"
+    )]
+    EarlierShard {
+        /// The key.
+        key: String,
+        /// What is read otherwise now.
+        why: String,
+    },
     /// Nobody writes the next segment.
     #[error("no new plan segment for {minutes} minutes; is the planning worker (`--worker 0/n`) running?")]
     NoPlanner {
@@ -224,6 +235,7 @@ impl From<DatasetError> for Failure {
             | DatasetError::EarlierKeys { .. }
             | DatasetError::EarlierHidden { .. }
             | DatasetError::EarlierHiddenClass { .. }
+            | DatasetError::EarlierShard { .. }
             | DatasetError::PartlyNamed { .. }
             | DatasetError::NoFolders { .. } => Exit::Config,
             DatasetError::BadSegment { .. } => Exit::CannotCreate,

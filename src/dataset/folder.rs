@@ -161,6 +161,9 @@ impl PlanSource for FolderSource {
             let extension = extension_of(&entry.key);
             if !self.takes(extension.as_deref()) {
                 self.left_out.count_extension(extension.as_deref());
+                if self.glob.is_some() {
+                    self.left_out.name(extension.as_deref(), &entry.key);
+                }
                 return futures::future::ready(Ok(None));
             }
             let target = self.targets.as_ref().and_then(|targets| targets.of(&entry.key));

@@ -32,7 +32,7 @@ pub use glob::Glob;
 pub use hidden::is_hidden;
 pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, Stop, Ticket};
 pub use named::{NameTruth, Truth};
-pub use objects::split_address;
+pub use objects::{is_shard, shard_of, split_address};
 pub use plan::{
     DoneImage, DoneImages, EarlierRules, Excluding, LeftOut, Part, PlanPosition, PlanRow, PlanShape,
     PlanSource, Planner, PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key,

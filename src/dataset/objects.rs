@@ -16,14 +16,48 @@ const QUESTIONS_AT_ONCE: usize = 16;
 /// Shards, or Parquet files.
 pub(super) struct Objects {
     input: Location,
-    /// How their names end, without the dot.
-    extension: &'static str,
+    /// How their names end.
+    endings: Vec<String>,
     /// Their names, where the job gives them; else every one of the folder.
     names: Option<Vec<String>>,
     /// Which of the folder are meant, where the job gives a pattern with stars.
     glob: Option<Glob>,
     takes_hidden: bool,
     left_out: LeftOutCounter,
+}
+
+/// How the names of shards end, and those of the compressed ones.
+const SHARDS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
+
+/// How the names of objects end that are read as `.extension`.
+fn endings(extension: &str) -> Vec<String> {
+    match extension {
+        "tar" => SHARDS.map(str::to_owned).to_vec(),
+        other => vec![format!(".{other}")],
+    }
+}
+
+fn ends_as(name: &str, ending: &str) -> bool {
+    name.len()
+        .checked_sub(ending.len())
+        .and_then(|at| name.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(ending))
+}
+
+/// Whether an object's name is that of a shard.
+pub fn is_shard(name: &str) -> bool {
+    SHARDS.iter().any(|ending| ends_as(name, ending))
+}
+
+/// Whether an object's name is that of a compressed shard.
+pub(super) fn is_packed_shard(name: &str) -> bool {
+    SHARDS[1..].iter().any(|ending| ends_as(name, ending))
+}
+
+/// The shard of a row's key: all of it, or what is before the `!` after the first name of a shard.
+pub fn shard_of(key: &str) -> &str {
+    let is_end = |at: &usize| is_shard(&key[..*at]);
+    key.match_indices('!').map(|(at, _)| at).find(is_end).map_or(key, |at| &key[..at])
 }
 
 /// An address of such objects as its folder and the names below it: `s3://b/train/{000..150}.tar` is
@@ -38,7 +72,7 @@ pub fn split_address<'a>(uri: &'a str, extension: &str) -> (&'a str, Option<&'a 
     if extension.is_empty() {
         return (uri, None);
     }
-    let pattern = uri.contains('{') || uri.to_ascii_lowercase().ends_with(&format!(".{extension}"));
+    let pattern = uri.contains('{') || endings(extension).iter().any(|ending| ends_as(uri, ending));
     if !pattern {
         return (uri, None);
     }
@@ -77,7 +111,7 @@ impl Objects {
             input.check_key(name)?;
         }
         let left_out = LeftOutCounter::default();
-        Ok(Objects { input, extension, names, glob, takes_hidden: false, left_out })
+        Ok(Objects { input, endings: endings(extension), names, glob, takes_hidden: false, left_out })
     }
 
     /// Takes hidden files as well, as version 0.1.0 did. Those that are named without a star are always taken.
@@ -166,15 +200,19 @@ impl Objects {
                     self.left_out.count(|left_out| left_out.markers += 1);
                     return futures::future::ready(Ok(None));
                 }
-                let extension = extension_of(&entry.key);
                 let meant = self.glob.as_ref().is_none_or(|glob| glob.matches(&entry.key));
                 if meant && self.hides(&entry.key) {
                     self.left_out.count(|left_out| left_out.hidden += 1);
                     return futures::future::ready(Ok(None));
                 }
-                let wanted = meant && extension.as_deref() == Some(self.extension);
+                let name = entry.key.trim_end_matches('/');
+                let wanted = meant && self.endings.iter().any(|ending| ends_as(name, ending));
                 if meant && !wanted {
+                    let extension = extension_of(&entry.key);
                     self.left_out.count_extension(extension.as_deref());
+                    if self.glob.is_some() {
+                        self.left_out.name(extension.as_deref(), &entry.key);
+                    }
                 }
                 let row = wanted.then(|| PlanRow {
                     key: entry.key,
@@ -195,7 +233,11 @@ impl Objects {
     /// The error for a folder without any.
     pub fn empty_error(&self) -> DatasetError {
         DatasetError::Nothing {
-            what: format!(".{} file", self.extension),
+            what: match self.endings.split_last() {
+                Some((last, [])) => format!("{last} file"),
+                Some((last, others)) => format!("{} or {last} file", others.join(", ")),
+                None => "file".to_owned(),
+            },
             uri: self.input.uri(),
             left_out: self.take_left_out().in_brackets(),
         }
@@ -204,7 +246,19 @@ impl Objects {
 
 #[cfg(test)]
 mod tests {
-    use super::split_address;
+    use super::{shard_of, split_address};
+
+    #[test]
+    fn the_shard_of_a_row_is_told_by_how_its_name_ends() {
+        for (key, shard) in [
+            ("a/0.tar!x.jpg", "a/0.tar"),
+            ("0.TGZ!a.tar!x.jpg", "0.TGZ"),
+            ("a!b.tar.zst!x.jpg", "a!b.tar.zst"),
+            ("0.tar.gz", "0.tar.gz"),
+        ] {
+            assert_eq!(shard_of(key), shard);
+        }
+    }
 
     #[test]
     fn an_address_is_a_folder_and_a_pattern() {
@@ -213,6 +267,10 @@ mod tests {
             ("s3://b/{train,val}/{0..3}.tar", "s3://b", Some("{train,val}/{0..3}.tar")),
             ("s3://b/train/", "s3://b/train/", None),
             ("/data/one.tar", "/data", Some("one.tar")),
+            ("/data/one.TAR.gz", "/data", Some("one.TAR.gz")),
+            ("s3://b/x/one.tgz", "s3://b/x", Some("one.tgz")),
+            ("s3://b/x/one.tar.zst", "s3://b/x", Some("one.tar.zst")),
+            ("s3://b/x/one.gz", "s3://b/x/one.gz", None),
             ("{0..3}.tar", ".", Some("{0..3}.tar")),
             ("/{0..3}.tar", "/", Some("{0..3}.tar")),
             ("s3://b/**/*.tar", "s3://b", Some("**/*.tar")),

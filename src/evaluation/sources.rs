@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 
 use crate::dataset::parquet::{ParquetDataset, ParquetOptions};
-use crate::dataset::webdataset::{ShardDataset, ShardOptions};
+use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardRules};
 use crate::dataset::{
     Arrival, Dataset, ImageNames, Intake, Part, Pass, Segment, Stop, Ticket, split_address,
 };
@@ -69,6 +69,10 @@ impl ImageSources {
                     image_names: match of.frozen.components.contains_key("rules.formats") {
                         true => ImageNames::Current,
                         false => ImageNames::Earlier,
+                    },
+                    rules: match of.frozen.has_earlier_shards() {
+                        true => ShardRules::Earlier,
+                        false => ShardRules::Current,
                     },
                 };
                 Some(Box::new(ShardDataset::new(input.clone(), output.clone(), options, Vec::new())))

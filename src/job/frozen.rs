@@ -14,6 +14,9 @@ use super::fingerprint::Components;
 /// Version of the commit protocol and of the files below `_tresnet`.
 pub const PROTOCOL: u32 = 1;
 
+/// The component of jobs over shards that version 0.1.0 did not begin.
+pub(super) const SHARD_RULES: &str = "rules.shards";
+
 /// What stands in `job.json`. Reports, later runs and other workers read it instead of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Frozen {
@@ -141,6 +144,11 @@ impl Frozen {
         Frozen::read(output).await?.ok_or_else(|| {
             Failure::new(Exit::CannotCreate, format!("`{}` vanished after it was written", Layout::JOB))
         })
+    }
+
+    /// True if version 0.1.0 began the job, and its shards were read by that version's rules.
+    pub fn has_earlier_shards(&self) -> bool {
+        !self.components.contains_key(SHARD_RULES)
     }
 
     /// The bytes of `job.json`.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::dataset::FolderRule;
 use crate::dataset::manifest::{LaterTargets, ManifestRules};
+use crate::dataset::webdataset::ShardRules;
 use crate::engine::Provider;
 use crate::failure::Failure;
 use crate::model::Precision;
@@ -17,7 +18,7 @@ use crate::store::Uri;
 use super::engine::{default_precision, default_rows_per_part};
 use super::error::JobError;
 use super::fingerprint::{Components, fingerprint};
-use super::frozen::{EarlierRun, Frozen, FrozenModel};
+use super::frozen::{EarlierRun, Frozen, FrozenModel, SHARD_RULES};
 use super::input::InputFacts;
 use super::limits::{Limits, MAX_PART_BYTES};
 use super::model::{LoadedModel, read_labels};
@@ -119,6 +120,10 @@ impl ResolvedJob {
             sorted_listing: spec.input.listing == spec::Listing::Sort,
             has_earlier_keys: is_remote && earlier.is_without("rules.keys"),
             has_earlier_folders: spec.input.is_listed() && earlier.is_without("rules.folders"),
+            shard_rules: match earlier.is_without(SHARD_RULES) {
+                true => ShardRules::SameAsEarlier,
+                false => ShardRules::Current,
+            },
             manifest_rules: ManifestRules {
                 skips_duplicates: spec.input.skips_duplicates(),
                 later_targets: match observed.has_later_targets {
@@ -167,6 +172,9 @@ impl ResolvedJob {
         }
         if spec.input.is_listed() && !job.has_earlier_folders {
             job.components.insert("rules.folders".into(), json!("visible"));
+        }
+        if job.format == Format::Webdataset && job.shard_rules == ShardRules::Current {
+            job.components.insert(SHARD_RULES.into(), json!("joined"));
         }
         if job.manifest_rules.later_targets == LaterTargets::Read {
             job.components.insert(LATER_TARGETS.into(), json!("class"));

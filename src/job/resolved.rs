@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::dataset::manifest::ManifestRules;
+use crate::dataset::webdataset::ShardRules;
 use crate::dataset::{FolderTargets, ImageNames, TargetNames};
 use crate::engine;
 use crate::image;
@@ -35,6 +36,8 @@ pub struct ResolvedJob {
     /// True where version 0.1.0 began the job and listed its input: it took hidden files for images, and hidden folders
     /// for classes.
     pub has_earlier_folders: bool,
+    /// How the members of a shard become rows.
+    pub shard_rules: ShardRules,
     /// How rows of a manifest are read.
     pub manifest_rules: ManifestRules,
     /// Addresses of outputs whose images are left out.

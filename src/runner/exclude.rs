@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, split_address};
+use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, shard_of, split_address};
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::job::{ExcludedOutput, Format, Frozen, JobError, ResolvedJob};
@@ -115,6 +115,8 @@ struct DoneOutput {
     ordered: bool,
     unit: PartOf,
     retries: Retries,
+    /// Shards that were not read at all are tried again: version 0.1.0 read none that are compressed.
+    retries_shards: bool,
 }
 
 /// An output that was frozen with the job and cannot be read any more: an error for whoever still plans.
@@ -166,7 +168,18 @@ pub(crate) async fn open(
             _ => PartOf::Images,
         };
         let retries = Retries { formats: job.image.rules == image::Rules::Current };
-        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, unit, retries }));
+        let retries_shards = unit == PartOf::Shard && frozen.has_earlier_shards();
+        let parts = success.parts;
+        outputs.push(Box::new(DoneOutput {
+            output,
+            parts,
+            cut,
+            add,
+            ordered,
+            unit,
+            retries,
+            retries_shards,
+        }));
     }
     Ok(outputs)
 }
@@ -196,6 +209,7 @@ struct DoneRow {
     etag: Option<String>,
     /// False where another try may better it.
     done: bool,
+    is_unsupported: bool,
 }
 
 fn done_rows(batch: &RecordBatch, retries: Retries) -> Option<Vec<DoneRow>> {
@@ -206,6 +220,7 @@ fn done_rows(batch: &RecordBatch, retries: Retries) -> Option<Vec<DoneRow>> {
     let rows = (0..batch.num_rows()).map(|row| DoneRow {
         key: key.value(row).to_owned(),
         etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
+        is_unsupported: kind.is_valid(row) && kind.value(row) == ErrorKind::Unsupported.as_str(),
         done: kind.is_null(row) || retries.is_done(kind.value(row), message.value(row)),
     });
     Some(rows.collect())
@@ -239,10 +254,12 @@ impl DoneOutput {
                 let done = rows.into_iter().filter(|row| row.done);
                 done.filter_map(|row| Some(DoneImage { key: rebased(&row.key)?, etag: row.etag })).collect()
             }
-            (PartOf::Shard, Some(first)) if whole => {
-                let end = first.key.to_ascii_lowercase().find(".tar!").map(|at| at + ".tar".len());
-                one(rebased(&first.key[..end.unwrap_or(first.key.len())]), first.etag.clone())
+            (PartOf::Shard, Some(first))
+                if self.retries_shards && first.is_unsupported && shard_of(&first.key) == first.key =>
+            {
+                Vec::new()
             }
+            (PartOf::Shard, Some(first)) if whole => one(rebased(shard_of(&first.key)), first.etag.clone()),
             (PartOf::Group, Some(first)) if whole => {
                 let group = first.key.rsplit_once('!').and_then(|(file, row)| {
                     Some(group_key(&rebased(file)?, row.parse().ok()?, u32::try_from(rows.len()).ok()?))

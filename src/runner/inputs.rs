@@ -193,6 +193,7 @@ impl Input {
                     carried: job.rows.carried.clone(),
                     most_rows: job.most_rows(),
                     image_names: job.image_names(),
+                    rules: job.shard_rules,
                 };
                 let others = self.shards(job)?.some_keys(WITNESSES).await?;
                 Arc::new(ShardDataset::new(input, output, options, others).with_most_unreadable(most))

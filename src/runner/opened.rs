@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::dataset::webdataset::ShardRules;
 use crate::dataset::{
     DatasetError, EarlierRules, Excluding, FolderTargets, PlanSource, PlannerOptions, Planning, is_hidden,
 };
 use crate::engine::{Choice, EngineError, has_int8_dot};
 use crate::failpoints;
 use crate::failure::Failure;
-use crate::job::{ExcludedOutput, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
+use crate::job::{ExcludedOutput, Format, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
 use crate::output::{Layout, PartContext, Success};
 use crate::pipeline::aside::aside;
 use crate::pipeline::decode::isolate::Isolation;
@@ -114,7 +115,17 @@ impl Opened {
             source = Box::new(EarlierRules::of_keys(source));
         }
         let source: Box<dyn PlanSource> = Box::new(Excluding::new(source, done));
-        if !self.job.has_earlier_folders || self.finished_before().await?.is_some() {
+        let has_earlier_shards =
+            self.job.format == Format::Webdataset && self.job.shard_rules == ShardRules::SameAsEarlier;
+        let is_affected = self.job.has_earlier_folders || has_earlier_shards;
+        if !is_affected || self.finished_before().await?.is_some() {
+            return Ok((source, targets));
+        }
+        let source: Box<dyn PlanSource> = match has_earlier_shards {
+            true => Box::new(EarlierRules::of_shards(source)),
+            false => source,
+        };
+        if !self.job.has_earlier_folders {
             return Ok((source, targets));
         }
         let mut folders = targets.iter().flat_map(|targets| targets.folders.keys());

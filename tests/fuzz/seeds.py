@@ -1,5 +1,6 @@
 """Writes tests/fuzz/seeds: small inputs of every variety that a target knows. `python tests/fuzz/seeds.py`"""
 
+import gzip
 import io
 import json
 import shutil
@@ -197,6 +198,21 @@ def tar():
     yield "pax.tar", b"\0\x1f" + tar_file([(name, b"image"), ("\u00e9.txt", b"x")], tarfile.PAX_FORMAT)
     yield "pax_global.tar", b"\0\1" + tar_file([("a.jpg", b"image")], tarfile.PAX_FORMAT, pax_headers={"comment": "x"})
     yield "cut.tar", b"\2\xff" + tar_file(sample)[:1500]
+    # 8: the class is asked for, 24: columns too, 40: a caption too
+    apart = [("a.jpg", b"1"), ("b.jpg", b"2"), ("._a.jpg", b"x"), ("b.cls", b"5"), ("a.cls", b"4"), ("a.json", b'{"x":1}'), ("b.txt", b"w")]
+    for switches in (0x08, 0x18, 0x28, 0x38):
+        yield f"apart_{switches:02x}.tar", bytes([switches, 99]) + tar_file(apart)
+    again = [("a.jpg", b"1"), ("b.jpg", b"2"), ("a.jpg", b"3"), ("b.cls", b"5"), ("a.cls", b"1"), ("a.cls", b"2")]
+    yield "apart_again.tar", b"\x08\7" + tar_file(again)
+    frames = [(f"v.{number}.jpg", b"x" * 400) for number in range(4)]
+    yield "late.tar", b"\x08\xff" + tar_file([*frames, ("v.cls", b"3")])
+    yield "concatenated.tar", b"\x08\xff" + tar_file(apart[:2]) + bytes(1024) + tar_file(apart[3:]) + b"junk"
+    whole = tar_file(apart)
+    yield "members.tar.gz", b"\x08\x1f" + gzip.compress(whole[:1000], mtime=0) + gzip.compress(whole[1000:], mtime=0)
+    zstd = pa.Codec("zstd")
+    frames = [zstd.compress(piece, asbytes=True) for piece in (whole[:1000], whole[1000:])]
+    skippable = struct.pack("<II", 0x184D2A50, 3) + b"xyz"
+    yield "frames.tar.zst", b"\x08\x1f" + frames[0] + skippable + frames[1]
 
 
 # ---- parquet: options, then a file; its ends are mended by the target

@@ -12,6 +12,9 @@ mod mutants;
 mod packages;
 mod pages;
 mod photographs;
+mod shards_apart;
+mod shards_earlier;
+mod shards_packed;
 mod special_files;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::DatasetError;
 use crate::dataset::hidden::is_hidden;
+use crate::dataset::objects::is_packed_shard;
 use crate::store::{escaped, is_plain};
 
 use super::left_out::LeftOut;
@@ -28,6 +29,15 @@ impl<'a> EarlierRules<'a> {
     /// Refuses hidden files, which were taken for images.
     pub fn of_hidden(source: Box<dyn PlanSource + 'a>) -> Self {
         let refusal = |key: &str| is_hidden(key).then(|| DatasetError::EarlierHidden { key: escaped(key) });
+        EarlierRules { source, refusal }
+    }
+
+    /// Refuses compressed shards, which were left out or became one row.
+    pub fn of_shards(source: Box<dyn PlanSource + 'a>) -> Self {
+        let refusal = |key: &str| {
+            let why = "is compressed".to_owned();
+            is_packed_shard(key).then(|| DatasetError::EarlierShard { key: escaped(key), why })
+        };
         EarlierRules { source, refusal }
     }
 }

@@ -6,14 +6,21 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::escaped;
+
 /// What follows a dot is an extension up to this many bytes; a longer one is part of a name.
 const LONGEST_EXTENSION: usize = 12;
+/// Extensions of which a file is named.
+const MOST_NAMED: usize = 16;
 
 /// What a listing saw and did not take, so that nothing is dropped in silence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Files by their extension (with its dot).
     pub extensions: BTreeMap<String, u64>,
+    /// The first of these that a pattern finds, by their extension.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found_by_pattern: BTreeMap<String, String>,
     /// Files that cannot become a key: links in circles, names that are no text.
     pub unreadable: u64,
     /// Empty objects that a console put where a person made a folder.
@@ -39,6 +46,13 @@ impl LeftOut {
         *self == LeftOut::default()
     }
 
+    /// Keeps the first key of an extension, and of few extensions: a listing may have any number of them.
+    fn name(&mut self, extension: &str, key: &str) {
+        if self.found_by_pattern.len() < MOST_NAMED || self.found_by_pattern.contains_key(extension) {
+            self.found_by_pattern.entry(extension.to_owned()).or_insert_with(|| key.to_owned());
+        }
+    }
+
     /// What an error for an empty input appends: the counts in brackets, or nothing.
     pub(in crate::dataset) fn in_brackets(&self) -> String {
         if self.is_empty() { String::new() } else { format!(" ({self})") }
@@ -48,6 +62,9 @@ impl LeftOut {
     pub fn add(&mut self, other: &LeftOut) {
         for (extension, count) in &other.extensions {
             *self.extensions.entry(extension.clone()).or_default() += count;
+        }
+        for (extension, key) in &other.found_by_pattern {
+            self.name(extension, key);
         }
         self.unreadable += other.unreadable;
         self.markers += other.markers;
@@ -68,6 +85,10 @@ impl fmt::Display for LeftOut {
             self.extensions.iter().map(|(extension, count)| format!("{count} {extension}")).collect();
         if !parts.is_empty() {
             parts = vec![format!("left out: {}", parts.join(", "))];
+        }
+        if !self.found_by_pattern.is_empty() {
+            let named: Vec<String> = self.found_by_pattern.values().map(|key| format!("`{key}`")).collect();
+            parts.push(format!("the pattern also finds {}", named.join(", ")));
         }
         if self.unreadable > 0 {
             parts.push(format!("{} cannot be read as a key", self.unreadable));
@@ -108,9 +129,13 @@ impl LeftOutCounter {
 
     /// Counts a file that is left out for its extension, given without the dot.
     pub fn count_extension(&self, extension: Option<&str>) {
-        let extension = extension.filter(|extension| extension.len() <= LONGEST_EXTENSION);
-        let extension = extension.map_or("(no extension)".into(), |extension| format!(".{extension}"));
+        let extension = shown(extension);
         self.count(|left_out| *left_out.extensions.entry(extension).or_default() += 1);
+    }
+
+    /// Names a file that is counted by its extension.
+    pub fn name(&self, extension: Option<&str>, key: &str) {
+        self.count(|left_out| left_out.name(&shown(extension), &escaped(key)));
     }
 
     /// Returns what was left out since the last call.
@@ -119,8 +144,38 @@ impl LeftOutCounter {
     }
 }
 
+/// How an extension without its dot is counted.
+fn shown(extension: Option<&str>) -> String {
+    let extension = extension.filter(|extension| extension.len() <= LONGEST_EXTENSION);
+    extension.map_or("(no extension)".into(), |extension| format!(".{extension}"))
+}
+
 /// Returns the extension of a key's name in lower case, without the dot; slashes at a key's end are no part of it.
 pub fn extension_of(key: &str) -> Option<String> {
     let name = key.trim_end_matches('/').rsplit('/').next().unwrap_or(key);
     name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_file_of_each_of_the_first_extensions_is_named() {
+        let counter = LeftOutCounter::default();
+        for number in 0..100 {
+            let extension = format!("x{}", number % 50);
+            counter.name(Some(&extension), &format!("{number}.{extension}"));
+        }
+        let mut left_out = counter.take();
+        assert_eq!(left_out.found_by_pattern.len(), MOST_NAMED);
+        assert_eq!(left_out.found_by_pattern[".x0"], "0.x0");
+        assert!(left_out.to_string().contains("the pattern also finds `0.x0`"));
+        let later = LeftOut {
+            found_by_pattern: [(".x0".to_owned(), "later".to_owned())].into(),
+            ..LeftOut::default()
+        };
+        left_out.add(&later);
+        assert_eq!(left_out.found_by_pattern[".x0"], "0.x0");
+    }
 }

@@ -6,39 +6,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use futures::future::{BoxFuture, try_join};
-use futures::stream::BoxStream;
 
 use crate::dataset::intake::{Arrival, Intake, Pass};
-use crate::dataset::manifest::json_text;
-use crate::dataset::objects::Objects;
-use crate::dataset::plan::{LeftOut, Part, PlanPosition, PlanRow, PlanShape, PlanSource, Unit};
+use crate::dataset::plan::Part;
 use crate::dataset::unreadable::{Patience, Verdict};
-use crate::dataset::{CarriedColumn, Dataset, DatasetError, ImageNames, PartEnd, ReadError, Truth};
-use crate::sample::{ErrorKind, RowError, Sample, Value};
-use crate::store::{FetchError, Location, Window, escaped};
+use crate::dataset::{Dataset, PartEnd, ReadError};
+use crate::sample::{ErrorKind, RowError, Sample};
+use crate::store::{FetchError, Location, Window};
 
-use super::{Samples, ShardImage, ShardLimits, TarError, Texts};
+use super::error::TarError;
+use super::finish::Found;
+use super::options::ShardOptions;
+use super::reading::Reading;
+use super::rules::{ShardLimits, ShardRules};
+use super::samples::{Samples, ShardImage};
+use super::unpack::Unpacked;
 
 /// Bytes of one ranged read. Two are held: one becomes rows while the next is fetched. One shard is read at a time.
 const WINDOW: u64 = 32 << 20;
-
-/// Keys of a sample's `.json` under which its class may stand.
-const TARGET_KEYS: [&str; 5] = ["cls", "label", "target", "labels", "targets"];
-
-/// What a reader of shards needs to know of the job.
-#[derive(Debug, Clone)]
-pub struct ShardOptions {
-    /// The largest image.
-    pub max_encoded_bytes: u64,
-    /// Where targets come from, if from anywhere.
-    pub targets: Option<Truth>,
-    /// What is carried from `.json`, or `txt`.
-    pub carried: Vec<CarriedColumn>,
-    /// The most images of one shard: their rows are one file, encoded in memory.
-    pub most_rows: u32,
-    /// Which members are images.
-    pub image_names: ImageNames,
-}
 
 /// The reading side of shards whose plan stands.
 pub struct ShardDataset {
@@ -48,58 +33,6 @@ pub struct ShardDataset {
     /// Some shards that are asked when the first ones are refused.
     others: Vec<String>,
     patience: Patience,
-}
-
-/// The planning side of shards: one row of the plan, and one part, is a shard.
-pub struct ShardSource(Objects);
-
-impl ShardSource {
-    /// The shards below a folder, or those of it that `pattern` names.
-    ///
-    /// # Errors
-    /// Where the pattern means nothing, or one shard twice.
-    pub fn new(input: Location, pattern: Option<&str>) -> Result<Self, DatasetError> {
-        Objects::new(input, "tar", pattern).map(ShardSource)
-    }
-
-    /// Takes hidden files as well, as version 0.1.0 did.
-    pub fn with_hidden(self, takes_hidden: bool) -> Self {
-        ShardSource(self.0.with_hidden(takes_hidden))
-    }
-
-    /// The names of some shards, for whoever asks whether the input is still there.
-    pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
-        self.0.some_keys(count).await
-    }
-}
-
-impl PlanSource for ShardSource {
-    fn shape(&self) -> PlanShape<'_> {
-        PlanShape { unit: Unit::Shard, ..PlanShape::default() }
-    }
-
-    fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
-        self.0.rows(after.map(|row| row.key.as_str()))
-    }
-
-    fn take_left_out(&self) -> LeftOut {
-        self.0.take_left_out()
-    }
-
-    fn empty_error(&self) -> DatasetError {
-        self.0.empty_error()
-    }
-}
-
-/// One shard that is being read.
-struct Reading<'a> {
-    part: &'a Part,
-    shard: &'a PlanRow,
-    /// As planned; where it was not, the first window's tag holds for all.
-    etag: OnceLock<String>,
-    intake: &'a dyn Intake,
-    pass: Pass,
-    rows: AtomicU32,
 }
 
 impl ShardDataset {
@@ -167,11 +100,72 @@ impl ShardDataset {
         Err(reading.damaged(kind, why))
     }
 
+    /// Reads a shard, twice where images wait for texts that do not lie beside them.
     async fn shard(&self, reading: &Reading<'_>) -> Result<PartEnd, ReadError> {
         let limits = ShardLimits::new(self.options.max_encoded_bytes);
-        let mut samples = Samples::new(limits).with_image_names(self.options.image_names);
+        let samples = Samples::new(limits, self.options.asked(), self.options.rules)
+            .with_image_names(self.options.image_names);
         let mut window = self.window(reading, 0..WINDOW).await?;
-        let mut at = 0;
+        let mut unpacked = self.unpacked(reading, &window.bytes)?;
+        let mut found = self.to_its_end(reading, samples, &mut unpacked, (0, window)).await?;
+        if let Some(again) = found.again.take() {
+            let mut at = again.begins_at();
+            if unpacked.is_packed() {
+                window = self.window(reading, 0..WINDOW).await?;
+                unpacked = self.unpacked(reading, &window.bytes)?;
+                unpacked.skip(at);
+                at = 0;
+            } else {
+                window = self.window(reading, at..at + WINDOW).await?;
+            }
+            found = self.to_its_end(reading, *again, &mut unpacked, (at, window)).await?;
+        }
+        let cut = found.end.err().map(|error| error.to_string());
+        let no_one = found.images.is_empty();
+        self.deliver(reading, found.images).await?;
+        if let Some(why) = &cut {
+            tracing::warn!(key = reading.shard.key, why, "a shard was cut");
+            if no_one {
+                // a cut always leaves a row that says so
+                let mut row = reading.whole();
+                row.row_id += i64::from(reading.rows());
+                let error = RowError::new(ErrorKind::Truncated, format!("the shard {why}"));
+                self.row(reading, row, Err(error)).await?;
+            }
+        }
+        if found.skipped.trailing > 0 {
+            let bytes = found.skipped.trailing;
+            tracing::warn!(
+                key = reading.shard.key,
+                bytes,
+                "the end of a shard is no archive: it is left out"
+            );
+        }
+        let skipped = u32::try_from(found.skipped.count()).unwrap_or(u32::MAX);
+        Ok(PartEnd { rows: reading.rows(), skipped, damaged: u32::from(cut.is_some()) })
+    }
+
+    /// How the bytes of a shard are compressed, by its first window.
+    fn unpacked(&self, reading: &Reading<'_>, first: &[u8]) -> Result<Unpacked, ReadError> {
+        if self.options.rules == ShardRules::Earlier {
+            return Ok(Unpacked::plain());
+        }
+        let unpacked = Unpacked::of(first).map_err(|error| reading.broken(&error))?;
+        match unpacked.is_packed() && self.options.rules == ShardRules::SameAsEarlier {
+            true => Err(reading.other_rules("is compressed").into()),
+            false => Ok(unpacked),
+        }
+    }
+
+    /// Reads on from a window that was fetched and its place in the object.
+    async fn to_its_end(
+        &self,
+        reading: &Reading<'_>,
+        mut samples: Samples,
+        unpacked: &mut Unpacked,
+        begin: (u64, Window),
+    ) -> Result<Found, ReadError> {
+        let (mut at, mut window) = begin;
         loop {
             at += window.bytes.len() as u64;
             let goes_on = at < window.size && !window.bytes.is_empty();
@@ -182,33 +176,20 @@ impl ShardDataset {
                 }
             };
             // one window is fetched while the one before becomes rows
-            let ((), next) = try_join(self.images(reading, &mut samples, &window.bytes), next).await?;
+            let images = self.images(reading, &mut samples, unpacked, &window.bytes);
+            let ((), next) = try_join(images, next).await?;
             match next {
-                Some(next) if !samples.has_ended() => window = next,
-                _ => break,
+                Some(next) => window = next,
+                None => break,
             }
         }
-        let found = samples.finish();
-        let skipped = found.skipped.special + found.skipped.files;
-        let cut = match &found.end {
-            Err(error @ TarError::Truncated { .. }) => Some(error.to_string()),
-            Err(error) => return Err(reading.broken(error)),
-            Ok(()) => None,
-        };
-        let nobody = found.images.is_empty();
-        self.deliver(reading, found.images).await?;
-        if let Some(why) = &cut {
-            tracing::warn!(key = reading.shard.key, why, "a shard was cut");
-            if nobody {
-                // a cut always leaves a row that says so
-                let mut row = reading.whole();
-                row.row_id += i64::from(reading.rows());
-                let error = RowError::new(ErrorKind::Truncated, format!("the shard {why}"));
-                self.row(reading, row, Err(error)).await?;
-            }
+        let cut = unpacked.finish().err();
+        let mut found = samples.finish(cut);
+        found.skipped.trailing += unpacked.trailing();
+        match &found.end {
+            Ok(()) | Err(TarError::Truncated { .. }) => Ok(found),
+            Err(error) => Err(reading.broken(error)),
         }
-        let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
-        Ok(PartEnd { rows: reading.rows(), skipped, damaged: u32::from(cut.is_some()) })
     }
 
     /// Takes the images of a window.
@@ -216,12 +197,22 @@ impl ShardDataset {
         &self,
         reading: &Reading<'_>,
         samples: &mut Samples,
+        unpacked: &mut Unpacked,
         mut bytes: &[u8],
     ) -> Result<(), ReadError> {
-        while let Some(images) = samples.next(&mut bytes).map_err(|error| reading.broken(&error))? {
-            self.deliver(reading, images).await?;
+        loop {
+            let ended = samples.has_ended();
+            let piece = unpacked.next(&mut bytes, ended).map_err(|error| reading.broken(&error))?;
+            let Some(mut piece) = piece else { return Ok(()) };
+            while let Some(images) = samples.next(&mut piece).map_err(|error| reading.broken(&error))? {
+                self.deliver(reading, images).await?;
+            }
+            if reading.rows().saturating_add(samples.collected()) > self.options.most_rows {
+                return Err(self.too_many(reading));
+            }
+            // a piece may be of a window that expands to much more than its length
+            tokio::task::yield_now().await;
         }
-        Ok(())
     }
 
     async fn deliver(&self, reading: &Reading<'_>, images: Vec<ShardImage>) -> Result<(), ReadError> {
@@ -235,7 +226,7 @@ impl ShardDataset {
                 carried: Vec::new(),
             };
             sample.target = self.options.targets.as_ref().and_then(|truth| truth.named(&image.name));
-            let described = self.describe(&mut sample, &image.texts);
+            let described = self.options.describe(&mut sample, &image.texts);
             let bytes = image.bytes.and_then(|bytes| described.map(|()| bytes));
             self.row(reading, sample, bytes).await?;
         }
@@ -249,12 +240,7 @@ impl ShardDataset {
         bytes: Result<Vec<u8>, RowError>,
     ) -> Result<(), ReadError> {
         if reading.rows() == self.options.most_rows {
-            return Err(ReadError::TooMany {
-                key: reading.shard.key.clone(),
-                most: self.options.most_rows,
-                what: "shard",
-                advice: "pack smaller shards, or ask for less a row (`output.embedding`, `output.logits`)",
-            });
+            return Err(self.too_many(reading));
         }
         let size = bytes.as_ref().map_or(0, Vec::len) as u64;
         let ticket = reading.intake.admit(sample, Some(size)).await.map_err(|_| ReadError::Stopped)?;
@@ -264,81 +250,15 @@ impl ShardDataset {
         Ok(())
     }
 
-    /// Reads target and carried columns from the texts beside an image.
-    fn describe(&self, sample: &mut Sample, texts: &Texts) -> Result<(), RowError> {
-        let refuse = |why: String| RowError::new(ErrorKind::Corrupt, why);
-        let cls = text("cls", texts.cls.as_ref())?;
-        let names = self.options.targets.as_ref().and_then(Truth::beside);
-        let wants_json = names.is_some() && cls.is_none() || !self.options.carried.is_empty();
-        let json: serde_json::Map<String, serde_json::Value> = match text("json", texts.json.as_ref())? {
-            Some(json) if wants_json => serde_json::from_str(json)
-                .map_err(|error| refuse(format!("the `.json` beside it is no object: {error}")))?,
-            _ => serde_json::Map::new(),
-        };
-        for column in &self.options.carried {
-            sample.carried.push(match json.get(&column.name) {
-                None | Some(serde_json::Value::Null) if column.name == "txt" => {
-                    text("txt", texts.txt.as_ref())?.map_or(Value::Null, |text| Value::Text(text.to_owned()))
-                }
-                value => json_text(value),
-            });
-        }
-        let Some(names) = names else { return Ok(()) };
-        let target = match (cls, TARGET_KEYS.into_iter().find_map(|key| json.get(key))) {
-            (Some(cls), _) => names.target(cls).map_err(|why| format!("the `.cls` beside it: {why}")),
-            (None, Some(value)) => {
-                names.target_of(value).map_err(|why| format!("the class in the `.json` beside it: {why}"))
-            }
-            (None, None) => Ok(None),
-        };
-        sample.target = target.map_err(refuse)?;
-        Ok(())
-    }
-}
-
-/// A text beside an image, if there is one.
-fn text<'a>(suffix: &str, bytes: Option<&'a Result<Vec<u8>, String>>) -> Result<Option<&'a str>, RowError> {
-    match bytes {
-        None => Ok(None),
-        Some(Err(why)) => Err(RowError::new(ErrorKind::Limit, why.clone())),
-        Some(Ok(bytes)) => std::str::from_utf8(bytes).map(Some).map_err(|_| {
-            RowError::new(ErrorKind::Corrupt, format!("the `.{suffix}` beside it is not UTF-8"))
-        }),
-    }
-}
-
-impl Reading<'_> {
-    fn rows(&self) -> u32 {
-        self.rows.load(Ordering::Relaxed)
-    }
-
-    /// The row that stands for the whole shard.
-    fn whole(&self) -> Sample {
-        Sample {
-            row_id: self.part.first_row,
-            key: escaped(&self.shard.key),
-            etag: self.etag.get().cloned(),
-            size: self.shard.size,
-            target: None,
-            carried: Vec::new(),
+    fn too_many(&self, reading: &Reading<'_>) -> ReadError {
+        ReadError::TooMany {
+            key: reading.shard.key.clone(),
+            most: self.options.most_rows,
+            what: "shard",
+            advice: "pack smaller shards, or ask for less a row (`output.embedding`, `output.logits`)",
         }
     }
 
-    fn damaged(&self, kind: ErrorKind, why: &str) -> ReadError {
-        ReadError::Damaged { row: Box::new(self.whole()), error: RowError::new(kind, why) }
-    }
-
-    fn broken(&self, error: &TarError) -> ReadError {
-        let kind = match error {
-            TarError::NotTar { .. } => ErrorKind::Unsupported,
-            TarError::Broken { .. } => ErrorKind::Corrupt,
-            TarError::Truncated { .. } => ErrorKind::Truncated,
-        };
-        self.damaged(kind, &format!("the shard {error}"))
-    }
-}
-
-impl ShardDataset {
     async fn read_part(&self, part: &Part, intake: &dyn Intake, pass: Pass) -> Result<PartEnd, ReadError> {
         let shard = part.plan_row(&self.output).await?;
         let etag = shard.etag.clone().map_or_else(OnceLock::new, OnceLock::from);

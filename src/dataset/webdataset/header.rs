@@ -92,6 +92,34 @@ fn number(field: &[u8]) -> Option<u64> {
     field[start + count..].iter().all(blank).then_some(value)
 }
 
+/// What else than an archive begins like this.
+pub(super) fn begins_as(block: &[u8]) -> Option<&'static str> {
+    const COMPRESSED: &str = "it is compressed in a way that is not read here; gzip and zstd are";
+    let known: [(&[u8], &str); 7] = [
+        // where a shard is read by the rules of version 0.1.0
+        (b"\x1f\x8b", "it is compressed"),
+        (b"\x28\xb5\x2f\xfd", "it is compressed"),
+        (b"BZh", COMPRESSED),
+        (b"\xfd7zXZ", COMPRESSED),
+        (b"\x04\x22\x4d\x18", COMPRESSED),
+        (b"PK\x03\x04", "it is a zip file"),
+        (b"version https://git-lfs", "it is a pointer of Git LFS"),
+    ];
+    known.iter().find(|(magic, _)| block.starts_with(magic)).map(|(_, what)| *what)
+}
+
+/// The name as text: what is not UTF-8 is written as `\xff`, so that the row still names its member.
+pub(super) fn escape(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
 /// What pax records say of a member, as far as it matters here.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pax {

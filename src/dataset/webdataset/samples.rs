@@ -1,45 +1,23 @@
-//! Members of a shard grouped into samples: an image and the texts beside it that share its name up to the
-//! first dot.
+//! Members of a shard grouped into samples: an image and the texts that share its name up to the first dot.
+//!
+//! Members side by side are one sample. From the first image that is without a text that the job asks for, a first
+//! reading only collects the texts that lie apart ([`Apart`]), and a second one from there hands the images on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
-use crate::dataset::ImageNames;
+use crate::dataset::{ImageNames, is_hidden};
 use crate::sample::{ErrorKind, RowError};
 
-use super::tar::{Event, Skipped, TarError, TarReader};
+use super::apart::{Apart, Joined};
+use super::error::TarError;
+use super::group::{Group, Pending, Role, full_name, role, split};
+use super::names::Names;
+use super::rules::{ShardLimits, ShardRules};
+use super::tar::{Event, Skipped, TarReader};
+use super::texts::{Asked, Missing, Text, Texts};
 
 /// Images of one sample that are held until the sample is whole.
 const MOST_IMAGES: usize = 256;
-
-/// What a shard may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ShardLimits {
-    /// Bytes of the images of one sample; a larger image comes without its bytes.
-    pub image_bytes: u64,
-    /// Bytes of a `.cls`, `.json` or `.txt`.
-    pub text_bytes: u64,
-}
-
-impl ShardLimits {
-    /// Limits with a room for texts that no label outgrows.
-    pub fn new(image_bytes: u64) -> Self {
-        ShardLimits { image_bytes, text_bytes: 1 << 20 }
-    }
-}
-
-/// The texts beside an image, as they are, or why one was not read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Texts {
-    /// `.cls`: its class.
-    pub cls: Option<Result<Vec<u8>, String>>,
-    /// `.json`: columns to carry, or its class.
-    pub json: Option<Result<Vec<u8>, String>>,
-    /// `.txt`: a caption.
-    pub txt: Option<Result<Vec<u8>, String>>,
-}
 
 /// One image of a shard with the texts of its sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,84 +28,84 @@ pub struct ShardImage {
     pub size: u64,
     /// Its bytes, or why there are none.
     pub bytes: Result<Vec<u8>, RowError>,
-    /// The texts beside it.
+    /// The texts of its sample.
     pub texts: Arc<Texts>,
 }
 
-/// What is left when a shard's bytes have ended.
-#[derive(Debug)]
-pub struct Found {
-    /// The images of the last sample; `truncated` ones where the shard was cut.
-    pub images: Vec<ShardImage>,
-    /// Members left out.
-    pub skipped: Skipped,
-    /// Whether the end came where it belongs.
-    pub end: Result<(), TarError>,
-}
-
-/// The sample that is being collected.
-#[derive(Default)]
-struct Group {
-    key: String,
-    images: Vec<Pending>,
-    texts: Texts,
-    /// Bytes of its images.
-    held: u64,
-    /// Some of its images are gone already, so that its texts must be here by now.
-    begun: bool,
-}
-
-struct Pending {
-    name: String,
-    suffix: String,
-    size: u64,
-    bytes: Result<Vec<u8>, RowError>,
-}
-
-/// What becomes of the file in hand.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Image,
-    Text(Text),
-    Nothing,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Text {
-    Cls,
-    Json,
-    Txt,
+/// Which reading of the shard it is.
+pub(super) enum Phase {
+    /// Images are handed on with the texts beside them.
+    Flow,
+    /// The first image that waits was found: the rest is only looked through. The second reading begins here.
+    Collect { from: u64, skipped: Skipped },
+    /// The second reading.
+    Join,
 }
 
 /// Groups a shard's members, window by window.
 pub struct Samples {
-    tar: TarReader,
-    limits: ShardLimits,
-    image_names: ImageNames,
-    group: Group,
-    role: Role,
-    /// How often each name came, by 128 bits of its hash.
-    names: HashMap<[u8; 16], u32>,
-    files_left_out: u64,
+    pub(super) tar: TarReader,
+    pub(super) limits: ShardLimits,
+    pub(super) asked: Asked,
+    pub(super) rules: ShardRules,
+    pub(super) image_names: ImageNames,
+    pub(super) phase: Phase,
+    pub(super) begins_at: u64,
+    pub(super) group: Group,
+    pub(super) role: Role,
+    /// The bytes of a late text.
+    pub(super) late: Result<Vec<u8>, String>,
+    pub(super) names: Names,
+    pub(super) apart: Apart,
+    /// What was left out before the reader began, and files since.
+    pub(super) skipped: Skipped,
+    /// Images that were seen and not handed on.
+    pub(super) collected: u32,
 }
 
 impl Samples {
     /// At the beginning of a shard.
-    pub fn new(limits: ShardLimits) -> Self {
+    pub fn new(limits: ShardLimits, asked: Asked, rules: ShardRules) -> Self {
+        let (tar, asked) = match rules {
+            ShardRules::Earlier => (TarReader::default().stopping(), Asked::default()),
+            ShardRules::Current | ShardRules::SameAsEarlier => (TarReader::default(), asked),
+        };
         Samples {
-            tar: TarReader::default(),
+            tar,
             limits,
+            asked,
+            rules,
             image_names: ImageNames::default(),
+            phase: Phase::Flow,
+            begins_at: 0,
             group: Group::default(),
             role: Role::Nothing,
-            names: HashMap::new(),
-            files_left_out: 0,
+            late: Ok(Vec::new()),
+            names: Names::default(),
+            apart: Apart::default(),
+            skipped: Skipped::default(),
+            collected: 0,
         }
     }
 
     /// Takes members for images by other rules.
     pub fn with_image_names(self, image_names: ImageNames) -> Self {
         Samples { image_names, ..self }
+    }
+
+    /// Where its reading begins, in the bytes of the archive.
+    pub fn begins_at(&self) -> u64 {
+        self.begins_at
+    }
+
+    /// Images that were seen and wait for a second reading.
+    pub fn collected(&self) -> u32 {
+        self.collected
+    }
+
+    /// True after an end mark that nothing follows so far.
+    pub fn has_ended(&self) -> bool {
+        self.tar.has_ended()
     }
 
     /// The images of the next sample that is whole, taking from the window's front what that needs. `None`: the
@@ -145,68 +123,85 @@ impl Samples {
                     }
                 }
                 Event::Bytes(bytes) => self.bytes(bytes),
-                Event::End => self.role = Role::Nothing,
+                Event::End => self.end()?,
             }
         }
         Ok(None)
     }
 
-    /// True behind the archive's end mark: no further window is needed.
-    pub fn has_ended(&self) -> bool {
-        self.tar.has_ended()
-    }
-
-    /// No more bytes come. The images of a sample that was cut come without their bytes.
-    pub fn finish(mut self) -> Found {
-        let end = self.tar.finish();
-        if let Err(error) = &end {
-            for image in &mut self.group.images {
-                image.bytes = Err(RowError::new(ErrorKind::Truncated, format!("the shard {error}")));
-            }
+    /// What was left out so far.
+    pub(super) fn skipped(&self) -> Skipped {
+        Skipped {
+            special: self.skipped.special + self.tar.special(),
+            files: self.skipped.files,
+            trailing: self.skipped.trailing + self.tar.trailing(),
         }
-        let images = self.close();
-        let skipped = Skipped { special: self.tar.special(), files: self.files_left_out };
-        Found { images, skipped, end }
     }
 
     /// A file begins; gives the images of the sample before it, if it belongs to another.
     fn begin(&mut self, name: String, size: u64) -> Result<Vec<ShardImage>, TarError> {
         let split = split(&name);
-        let role = split.map_or(Role::Nothing, |(_, suffix)| role(suffix, self.image_names));
+        let mut role = split.map_or(Role::Nothing, |(_, suffix)| role(suffix, self.image_names));
+        if role != Role::Nothing && self.rules != ShardRules::Earlier {
+            if self.rules == ShardRules::SameAsEarlier && self.tar.goes_on() {
+                return Err(other_rules("goes on after an end mark"));
+            }
+            if is_hidden(&name) {
+                role = Role::Nothing;
+                if self.rules == ShardRules::SameAsEarlier {
+                    return Err(other_rules(&format!("has the hidden member `{name}`")));
+                }
+            }
+        }
         let Some((key, suffix)) = split.filter(|_| role != Role::Nothing) else {
-            self.files_left_out += 1;
+            self.skipped.files += 1;
             self.role = Role::Nothing;
             return Ok(Vec::new());
         };
         let suffix = suffix.to_ascii_lowercase();
         let another = key != self.group.key || self.holds(role, &suffix);
-        let before = if another { self.close() } else { Vec::new() };
+        let before = if another { self.close()? } else { Vec::new() };
         if another {
             self.group.key = key.to_owned();
+            self.group.start = self.tar.member_start();
+            self.group.skipped_before = self.skipped();
         }
         self.role = role;
         match role {
             Role::Image => return Ok([before, self.begin_image(name, suffix, size)].concat()),
-            Role::Text(_) if self.group.begun => {
-                let why = format!(
-                    "`{name}` comes after too many images of its sample ({MOST_IMAGES}, or \
-                     `limits.max_encoded_bytes`) to be held until it came; pack it in front of them"
-                );
-                return Err(TarError::Broken { offset: self.tar.offset(), why });
-            }
-            Role::Text(text) => {
-                let place = self.group.texts.place(text);
-                *place = Some(Ok(Vec::new()));
-                if size > self.limits.text_bytes {
-                    *place = Some(Err(format!(
-                        "`{name}` beside it has {size} bytes, more than {}",
-                        self.limits.text_bytes
-                    )));
-                }
-            }
-            Role::Nothing => {}
+            Role::Text(text) => self.role = self.begin_text(text, &name, size)?,
+            Role::LateText(_) | Role::Nothing => {}
         }
         Ok(before)
+    }
+
+    /// What becomes of a text, and where its bytes go.
+    fn begin_text(&mut self, text: Text, name: &str, size: u64) -> Result<Role, TarError> {
+        let most = self.limits.text_bytes;
+        let begun = match size > most {
+            true => Err(format!("`{name}` has {size} bytes, more than {most}")),
+            false => Ok(Vec::new()),
+        };
+        if !self.group.begun {
+            *self.group.texts.place(text) = Some(begun);
+            return Ok(Role::Text(text));
+        }
+        let why = format!(
+            "`{name}` comes after too many images of its sample ({MOST_IMAGES}, or `limits.max_encoded_bytes`) to be \
+             held until it came"
+        );
+        match self.rules {
+            ShardRules::Earlier => Err(TarError::Broken { offset: self.tar.offset(), why }),
+            ShardRules::SameAsEarlier => Err(other_rules(&format!("is read although {why}"))),
+            ShardRules::Current if !self.group.missing[text as usize] => {
+                self.skipped.files += 1;
+                Ok(Role::Nothing)
+            }
+            ShardRules::Current => {
+                self.late = begun;
+                Ok(Role::LateText(text))
+            }
+        }
     }
 
     fn begin_image(&mut self, name: String, suffix: String, size: u64) -> Vec<ShardImage> {
@@ -239,8 +234,10 @@ impl Samples {
 
     fn bytes(&mut self, bytes: &[u8]) {
         let room = match self.role {
+            Role::Image if matches!(self.phase, Phase::Collect { .. }) => None,
             Role::Image => self.group.images.last_mut().and_then(|image| image.bytes.as_mut().ok()),
             Role::Text(text) => self.group.texts.place(text).as_mut().and_then(|text| text.as_mut().ok()),
+            Role::LateText(_) => self.late.as_mut().ok(),
             Role::Nothing => None,
         };
         if let Some(room) = room {
@@ -248,87 +245,116 @@ impl Samples {
         }
     }
 
+    fn end(&mut self) -> Result<(), TarError> {
+        if let Role::LateText(text) = self.role {
+            let late = std::mem::replace(&mut self.late, Ok(Vec::new()));
+            self.hold(text, &late)?;
+        }
+        self.role = Role::Nothing;
+        Ok(())
+    }
+
+    /// Holds a text of the group for images elsewhere. In the second reading it is held already.
+    fn hold(&mut self, text: Text, bytes: &Result<Vec<u8>, String>) -> Result<(), TarError> {
+        if matches!(self.phase, Phase::Join) {
+            return Ok(());
+        }
+        let held = self.apart.hold(&self.group.key, text, bytes);
+        held.map_err(|error| match self.rules {
+            ShardRules::SameAsEarlier => other_rules(&error.to_string()),
+            _ => error,
+        })
+    }
+
     /// The sample is whole.
-    fn close(&mut self) -> Vec<ShardImage> {
+    pub(super) fn close(&mut self) -> Result<Vec<ShardImage>, TarError> {
         if self.group.images.is_empty() && !self.group.begun {
-            self.files_left_out += self.group.texts.count();
+            let mut texts = std::mem::take(&mut self.group.texts);
+            for text in Text::ALL {
+                match texts.place(text) {
+                    Some(bytes) if self.asked.looks_at(text) => self.hold(text, bytes)?,
+                    Some(_) => self.skipped.files += 1,
+                    None => {}
+                }
+            }
         }
         let images = self.hand_on();
         self.group = Group::default();
-        images
+        Ok(images)
     }
 
-    /// Its images so far; its texts stay.
+    pub(super) fn missing(&self) -> Missing {
+        if self.group.begun { self.group.missing } else { self.asked.missing(&self.group.texts) }
+    }
+
+    /// Notes that the group's images are without some texts.
+    pub(super) fn wait(&mut self, missing: Missing) {
+        for image in &self.group.images {
+            self.apart.wait(&self.group.key, &full_name(&self.group.key, &image.suffix), missing);
+        }
+    }
+
+    /// The group's images so far; its texts stay.
     fn hand_on(&mut self) -> Vec<ShardImage> {
-        let pending = std::mem::take(&mut self.group.images);
-        self.group.begun |= !pending.is_empty();
-        self.group.held = 0;
+        if self.group.images.is_empty() {
+            return Vec::new();
+        }
+        let missing = self.missing();
+        if matches!(self.phase, Phase::Flow) && missing.contains(&true) {
+            let (from, skipped) = (self.group.start, self.group.skipped_before);
+            self.phase = Phase::Collect { from, skipped };
+        }
+        (self.group.begun, self.group.missing, self.group.held) = (true, missing, 0);
+        if matches!(self.phase, Phase::Collect { .. }) {
+            self.wait(missing);
+            let count = u32::try_from(self.group.images.len()).unwrap_or(u32::MAX);
+            self.collected = self.collected.saturating_add(count);
+            self.group.images.clear();
+            return Vec::new();
+        }
         let texts = Arc::new(self.group.texts.clone());
-        let images = pending.into_iter().map(|image| ShardImage {
-            name: self.unique(image.name),
-            size: image.size,
-            bytes: image.bytes,
-            texts: texts.clone(),
+        let pending = std::mem::take(&mut self.group.images);
+        let images = pending.into_iter().map(|mut image| {
+            let texts = match missing.contains(&true) {
+                true => self.join(&mut image, missing),
+                false => texts.clone(),
+            };
+            let name = self.names.unique(image.name);
+            ShardImage { name, size: image.size, bytes: image.bytes, texts }
         });
         images.collect()
     }
 
-    /// The name, told apart from those that came before.
-    fn unique(&mut self, name: String) -> String {
-        let mut unique = name.clone();
-        loop {
-            let count = self.names.entry(hash(&unique)).or_default();
-            *count += 1;
-            if *count == 1 {
-                return unique;
+    /// The texts of an image: those beside it, and those elsewhere that it is without.
+    fn join(&mut self, image: &mut Pending, missing: Missing) -> Arc<Texts> {
+        let mut texts = self.group.texts.clone();
+        let numbers = self.apart.number(&full_name(&self.group.key, &image.suffix), missing);
+        for text in Text::ALL {
+            // a class that was found makes the `.json` one that nothing is asked of
+            let asks_nothing = text == Text::Json && texts.cls.is_some() && !self.asked.asks_for_json();
+            if !missing[text as usize] || asks_nothing {
+                continue;
             }
-            // counted at the plain name, so that a name that comes a million times is looked up once or twice
-            let count = if unique == name { *count } else { self.count_on(&name) };
-            unique = format!("{name}#{count}");
+            match self.apart.join(&self.group.key, text, numbers[text as usize]) {
+                Joined::None => {}
+                Joined::Text(bytes) => *texts.place(text) = Some(bytes),
+                // what is wrong with its bytes stays
+                Joined::Unequal { .. } if image.bytes.is_err() => {}
+                Joined::Unequal { samples, texts } => {
+                    let why = format!(
+                        "the shard has {texts} of `{}.{}` apart from their image and {samples} samples without one: \
+                         which belongs to which is not known; pack each beside its image",
+                        self.group.key,
+                        text.suffix()
+                    );
+                    image.bytes = Err(RowError::new(ErrorKind::Corrupt, why));
+                }
+            }
         }
-    }
-
-    fn count_on(&mut self, name: &str) -> u32 {
-        let count = self.names.entry(hash(name)).or_default();
-        *count += 1;
-        *count
+        Arc::new(texts)
     }
 }
 
-fn hash(name: &str) -> [u8; 16] {
-    let hash = Sha256::digest(name);
-    std::array::from_fn(|byte| hash[byte])
-}
-
-/// Everything up to the first dot of the file's name, and what stands behind it.
-fn split(name: &str) -> Option<(&str, &str)> {
-    let file = name.rfind('/').map_or(0, |slash| slash + 1);
-    let dot = file + name[file..].find('.')?;
-    (dot > file).then(|| (&name[..dot], &name[dot + 1..]))
-}
-
-fn role(suffix: &str, image_names: ImageNames) -> Role {
-    let suffix = suffix.to_ascii_lowercase();
-    let extension = suffix.rsplit('.').next().unwrap_or_default();
-    match suffix.as_str() {
-        "cls" => Role::Text(Text::Cls),
-        "json" => Role::Text(Text::Json),
-        "txt" => Role::Text(Text::Txt),
-        _ if image_names.take(extension) => Role::Image,
-        _ => Role::Nothing,
-    }
-}
-
-impl Texts {
-    fn place(&mut self, text: Text) -> &mut Option<Result<Vec<u8>, String>> {
-        match text {
-            Text::Cls => &mut self.cls,
-            Text::Json => &mut self.json,
-            Text::Txt => &mut self.txt,
-        }
-    }
-
-    fn count(&self) -> u64 {
-        [&self.cls, &self.json, &self.txt].into_iter().flatten().count() as u64
-    }
+pub(super) fn other_rules(why: &str) -> TarError {
+    TarError::OtherRules { why: why.to_owned() }
 }

@@ -4,39 +4,13 @@
 //! nothing of a member, and tell an archive that was cut from one that has ended. It refuses sparse members,
 //! and it believes nothing that a checksum does not cover.
 
-use super::header::{BLOCK, Header, Kind, Pax, text};
+use super::error::TarError;
+use super::header::{BLOCK, Header, Kind, Pax, begins_as, escape, text};
 
 /// Longest name of a member in bytes.
 const LONGEST_NAME: u64 = 16 << 10;
 /// Largest set of pax records.
 const LARGEST_PAX: u64 = 1 << 20;
-
-/// Why an archive could not be read to its end.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TarError {
-    /// Not an archive at all.
-    #[error("is no tar archive: {why}")]
-    NotTar {
-        /// What its first bytes are.
-        why: String,
-    },
-    /// An archive at first.
-    #[error("is a broken tar archive: at byte {offset}, {why}")]
-    Broken {
-        /// Where.
-        offset: u64,
-        /// What stands there.
-        why: String,
-    },
-    /// It ends inside a member or a header.
-    #[error("ends too early: after {offset} bytes, inside {inside}")]
-    Truncated {
-        /// Bytes that there are.
-        offset: u64,
-        /// What was being read.
-        inside: String,
-    },
-}
 
 /// Members that were left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,6 +19,15 @@ pub struct Skipped {
     pub special: u64,
     /// Files that belong to no image.
     pub files: u64,
+    /// Bytes after the end of the archive that are neither zeros nor another archive.
+    pub trailing: u64,
+}
+
+impl Skipped {
+    /// What is left out; all trailing bytes are one thing.
+    pub fn count(&self) -> u64 {
+        self.special + self.files + u64::from(self.trailing > 0)
+    }
 }
 
 /// The next thing in an archive.
@@ -72,7 +55,7 @@ enum State {
     Extension { kind: Kind, left: u64, padding: u64 },
     /// Leaves bytes out.
     Skip { left: u64 },
-    /// The end mark has come.
+    /// The end mark has come: looks for another archive, block by block.
     Ended,
 }
 
@@ -87,7 +70,16 @@ pub struct TarReader {
     pax: Option<Pax>,
     zeros: bool,
     offset: u64,
+    /// Where the headers of the next member begin, once one of them was read.
+    next_member: Option<u64>,
+    /// Where the headers of the file in hand began.
+    member: u64,
     special: u64,
+    trailing: u64,
+    /// A member came after an end mark.
+    goes_on: bool,
+    /// What follows the end mark is not looked at.
+    stops: bool,
 }
 
 impl Default for TarReader {
@@ -100,21 +92,35 @@ impl Default for TarReader {
             pax: None,
             zeros: false,
             offset: 0,
+            next_member: None,
+            member: 0,
             special: 0,
+            trailing: 0,
+            goes_on: false,
+            stops: false,
         }
     }
 }
 
 impl TarReader {
-    /// The next event, taking from the window's front what it needs. `None`: the window is used up, or the
-    /// archive has ended (see [`TarReader::has_ended`]).
+    /// One that begins at the headers of a member.
+    pub fn at(offset: u64) -> Self {
+        TarReader { offset, ..TarReader::default() }
+    }
+
+    /// Ends at the first end mark, as version 0.1.0 did.
+    pub fn stopping(self) -> Self {
+        TarReader { stops: true, ..self }
+    }
+
+    /// The next event, taking from the window's front what it needs. `None`: the window is used up.
     ///
     /// # Errors
     /// Where the bytes are not an archive's. Nothing further can be read then.
     pub fn next<'w>(&mut self, window: &mut &'w [u8]) -> Result<Option<Event<'w>>, TarError> {
         loop {
             match self.state {
-                State::Ended => {
+                State::Ended if self.stops => {
                     *window = &[];
                     return Ok(None);
                 }
@@ -143,12 +149,15 @@ impl TarReader {
                         self.state = State::Skip { left: padding };
                     }
                 }
-                State::Header => {
+                State::Header | State::Ended => {
                     let wanted = (BLOCK - self.collected.len()) as u64;
                     let bytes = self.take(window, wanted);
                     self.collected.extend_from_slice(bytes);
                     if let Ok(block) = <[u8; BLOCK]>::try_from(self.collected.as_slice()) {
                         self.collected.clear();
+                        if matches!(self.state, State::Ended) && !self.begins_another(&block) {
+                            continue;
+                        }
                         if let Some(event) = self.header(&block)? {
                             return Ok(Some(event));
                         }
@@ -158,9 +167,32 @@ impl TarReader {
         }
     }
 
-    /// True behind the mark that ends an archive: what follows is not looked at.
+    /// Whether a block after the end mark is the first header of another archive; one that is not is counted.
+    fn begins_another(&mut self, block: &[u8; BLOCK]) -> bool {
+        if block.iter().all(|byte| *byte == 0) {
+            return false;
+        }
+        if Header::parse(block).is_err() {
+            self.trailing += BLOCK as u64;
+            return false;
+        }
+        (self.state, self.zeros, self.goes_on) = (State::Header, false, true);
+        true
+    }
+
+    /// True after the mark that ends an archive, as long as no other one follows.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended)
+    }
+
+    /// True once a member came after an end mark.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Where the headers of the file in hand began.
+    pub fn member_start(&self) -> u64 {
+        self.member
     }
 
     /// Bytes taken so far.
@@ -171,6 +203,13 @@ impl TarReader {
     /// Links, devices and other members without a file's bytes, so far.
     pub fn special(&self) -> u64 {
         self.special
+    }
+
+    /// Bytes after an end mark that are neither zeros nor a member's, so far.
+    pub fn trailing(&self) -> u64 {
+        let is_ended = matches!(self.state, State::Ended);
+        let more = is_ended && self.collected.iter().any(|byte| *byte != 0);
+        self.trailing + if more { self.collected.len() as u64 } else { 0 }
     }
 
     /// No more bytes come.
@@ -225,6 +264,7 @@ impl TarReader {
         if self.zeros {
             return Err(self.broken("something follows a single block of zeros (the end has two)"));
         }
+        self.next_member.get_or_insert(self.offset - BLOCK as u64);
         let header = Header::parse(block).map_err(|why| {
             if self.offset == BLOCK as u64 {
                 return TarError::NotTar { why: begins_as(block).map_or(why, str::to_owned) };
@@ -276,6 +316,7 @@ impl TarReader {
     }
 
     fn member<'w>(&mut self, kind: Kind, header: Header) -> Result<Option<Event<'w>>, TarError> {
+        self.member = self.next_member.take().unwrap_or_default();
         let pax = self.pax.take().unwrap_or_default();
         let name = pax.path.or(self.long_name.take()).unwrap_or(header.name);
         self.long_name = None;
@@ -306,29 +347,4 @@ impl TarReader {
 
 fn padding(size: u64) -> u64 {
     size.next_multiple_of(BLOCK as u64) - size
-}
-
-fn begins_as(block: &[u8]) -> Option<&'static str> {
-    const COMPRESSED: &str = "it is compressed; only plain .tar files are read";
-    let known: [(&[u8], &str); 6] = [
-        (b"\x1f\x8b", COMPRESSED),
-        (b"\x28\xb5\x2f\xfd", COMPRESSED),
-        (b"BZh", COMPRESSED),
-        (b"\xfd7zXZ", COMPRESSED),
-        (b"PK\x03\x04", "it is a zip file"),
-        (b"version https://git-lfs", "it is a pointer of Git LFS"),
-    ];
-    known.iter().find(|(magic, _)| block.starts_with(magic)).map(|(_, what)| *what)
-}
-
-/// The name as text: what is not UTF-8 is written as `\xff`, so that the row still names its member.
-fn escape(name: &[u8]) -> String {
-    let mut text = String::with_capacity(name.len());
-    for chunk in name.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::dataset::{IMAGE_EXTENSIONS, is_hidden, split_address};
+use crate::dataset::{IMAGE_EXTENSIONS, is_hidden, is_shard, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::Format;
 use crate::store::{Entry, Location, Role};
@@ -49,7 +49,7 @@ pub(super) async fn look(typed: &str, below: Option<&str>) -> Result<FoundInput,
     let extension = extension(typed);
     if typed.contains(['*', '{']) {
         let format = match extension.as_str() {
-            "tar" => Format::Webdataset,
+            _ if is_shard(typed) => Format::Webdataset,
             "parquet" => Format::Parquet,
             _ => Format::Folder,
         };
@@ -57,7 +57,7 @@ pub(super) async fn look(typed: &str, below: Option<&str>) -> Result<FoundInput,
     }
     if is_file(typed, &extension).await? {
         return match extension.as_str() {
-            "tar" => Ok(named(typed, Format::Webdataset, format!("the shard `{typed}`"))),
+            _ if is_shard(typed) => Ok(named(typed, Format::Webdataset, format!("the shard `{typed}`"))),
             "parquet" if below.is_none() => {
                 Ok(named(typed, Format::Parquet, format!("the Parquet file `{typed}`")))
             }
@@ -128,7 +128,7 @@ async fn is_file(typed: &str, extension: &str) -> Result<bool, Failure> {
         let location = Location::open_with(typed, Role::Input, impatient())?;
         return Ok(location.local_path().is_some_and(|path| path.is_file()));
     };
-    let may_be = LISTS.contains(&extension) || ["tar", "parquet"].contains(&extension);
+    let may_be = LISTS.contains(&extension) || extension == "parquet" || is_shard(typed);
     let Some((folder, name)) = typed.rsplit_once('/').filter(|_| may_be && address.contains('/')) else {
         return Ok(false);
     };
@@ -167,7 +167,7 @@ impl Seen {
                 }
                 self.example.get_or_insert(entry.key);
             }
-            "tar" => self.shards += 1,
+            _ if is_shard(&entry.key) => self.shards += 1,
             "parquet" => self.parquet += 1,
             known if LISTS.contains(&known) => {
                 self.lists += 1;
@@ -299,7 +299,7 @@ mod tests {
             (&["1.jpg"], Format::Folder, "1 image side by side"),
             (&["a/1.jpg", "a/._1.jpg", ".trash/2.jpg"], Format::Folder, "1 image in 1 folder in "),
             (&["0.tar", "._0.jpg", "._1.jpg"], Format::Webdataset, "1 shard "),
-            (&["x/0.tar", "x/1.tar", "1.jpg"], Format::Webdataset, "2 shards"),
+            (&["x/0.tar", "x/1.tar.zst", "1.jpg"], Format::Webdataset, "2 shards"),
             (&["0.parquet"], Format::Parquet, "1 Parquet file in"),
         ] {
             let found = found(files).await.unwrap();

@@ -187,9 +187,14 @@ fn a_file_that_holds_no_images_is_66_with_its_columns() {
 #[test]
 fn shards_that_are_not_there_at_all_are_66() {
     for address in ["/nowhere/{0..3}.tar".to_owned(), IMAGES.folder.display().to_string()] {
-        shard_job(&address)
-            .run()
-            .fails(66, &[if address.contains("nowhere") { "/nowhere" } else { "no .tar file in" }]);
+        shard_job(&address).run().fails(
+            66,
+            &[if address.contains("nowhere") {
+                "/nowhere"
+            } else {
+                "no .tar, .tar.gz, .tgz or .tar.zst file in"
+            }],
+        );
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the real packages wrote: `webdataset` its shards, `datasets` its Parquet files. `real_packages.py` made them,
-//! with the versions that it names.
+//! What the real packages wrote: `webdataset` its shards, `datasets` its Parquet files. `real_packages.py` and
+//! `real_shards.py` made them, with the versions that they name.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,9 @@ fn shards_of_webdataset_and_files_of_datasets_give_the_rows_of_the_folder() {
     let folder = job("images", "folder");
     folder.run().exits(0);
     assert_eq!(folder.rows()[4]["target"], 4);
-    for (name, format) in [("shards", "webdataset"), ("parquet", "parquet"), ("folder", "parquet")] {
+    for (name, format) in
+        [("shards", "webdataset"), ("apart", "webdataset"), ("parquet", "parquet"), ("folder", "parquet")]
+    {
         let job = job(name, format);
         assert_eq!(job.run().exits(0)["rows"], json!({"planned": 12, "ok": 12, "error": 0}), "{name}");
         same(&job, &folder, &["row_id", "key", "etag"]);
@@ -42,7 +44,11 @@ fn shards_of_webdataset_and_files_of_datasets_give_the_rows_of_the_folder() {
 
 #[test]
 fn columns_of_both_packages_are_carried() {
-    for (name, format, number) in [("shards", "webdataset", json!("9")), ("parquet", "parquet", json!(9))] {
+    for (name, format, number) in [
+        ("shards", "webdataset", json!("9")),
+        ("apart", "webdataset", json!("9")),
+        ("parquet", "parquet", json!(9)),
+    ] {
         let job = job(name, format).set("input.carry_columns=[\"number\"]");
         job.run().exits(0);
         assert_eq!(job.rows()[9]["number"], number);

@@ -1,0 +1,62 @@
+//! One shard that is being read.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::dataset::intake::{Intake, Pass};
+use crate::dataset::plan::{Part, PlanRow};
+use crate::dataset::{DatasetError, ReadError};
+use crate::sample::{ErrorKind, RowError, Sample};
+use crate::store::escaped;
+
+use super::error::TarError;
+
+/// One shard that is being read.
+pub(super) struct Reading<'a> {
+    pub part: &'a Part,
+    pub shard: &'a PlanRow,
+    /// As planned; where it was not, the first window's tag holds for all.
+    pub etag: OnceLock<String>,
+    pub intake: &'a dyn Intake,
+    pub pass: Pass,
+    pub rows: AtomicU32,
+}
+
+impl Reading<'_> {
+    pub fn rows(&self) -> u32 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// The row that stands for the whole shard.
+    pub fn whole(&self) -> Sample {
+        Sample {
+            row_id: self.part.first_row,
+            key: escaped(&self.shard.key),
+            etag: self.etag.get().cloned(),
+            size: self.shard.size,
+            target: None,
+            carried: Vec::new(),
+        }
+    }
+
+    pub fn damaged(&self, kind: ErrorKind, why: &str) -> ReadError {
+        ReadError::Damaged { row: Box::new(self.whole()), error: RowError::new(kind, why) }
+    }
+
+    /// What becomes of a shard that cannot be read to its end.
+    pub fn broken(&self, error: &TarError) -> ReadError {
+        let kind = match error {
+            TarError::NotTar { .. } => ErrorKind::Unsupported,
+            TarError::Broken { .. } | TarError::Packed { .. } => ErrorKind::Corrupt,
+            TarError::Truncated { .. } => ErrorKind::Truncated,
+            TarError::Limit { .. } => ErrorKind::Limit,
+            TarError::OtherRules { why } => return self.other_rules(why).into(),
+        };
+        self.damaged(kind, &format!("the shard {error}"))
+    }
+
+    /// The end of a job of version 0.1.0 that comes to a shard which is read otherwise now.
+    pub fn other_rules(&self, why: &str) -> DatasetError {
+        DatasetError::EarlierShard { key: escaped(&self.shard.key), why: why.to_owned() }
+    }
+}
