@@ -78,7 +78,7 @@ pub async fn finish(
     plan: Plan,
     options: &FinishOptions<'_>,
 ) -> Result<Outcome, Failure> {
-    let Plan { parts: planned, left_out, is_whole } = plan;
+    let Plan { parts: planned, mut left_out, is_whole } = plan;
     if !is_whole {
         return Ok(Outcome::PartsMissing { missing: None });
     }
@@ -102,6 +102,7 @@ pub async fn finish(
         }
     }
     let totals = totals(&parts);
+    left_out.further_images = parts.iter().map(|part| part.further).sum();
     let rows = |(part, planned): (&CommittedPart, &PlannedPart)| planned.rows.map_or(part.rows, u64::from);
     let planned_rows: u64 = parts.iter().zip(&planned).map(rows).sum();
     let damaged = parts.iter().map(|part| part.damaged).sum();

@@ -107,7 +107,8 @@ impl<S: GroupBytes> CheckedPages<S> {
 impl<S: GroupBytes> Source<S> {
     /// The bytes that begin with a header, whole and checked.
     fn header(&self, start: u64) -> Result<Bytes, ParquetError> {
-        let damaged = |why: &str| ParquetError::General(format!("the header of the page at byte {start} {why}"));
+        let damaged =
+            |why: &str| ParquetError::General(format!("the header of the page at byte {start} {why}"));
         let mut least = USUAL_HEADER;
         let (bytes, found) = loop {
             let bytes = self.bytes.from(start, least)?;
@@ -230,10 +231,7 @@ mod tests {
     #[test]
     fn what_a_header_announces_is_read() {
         let found = announced(&header(70_000, 60_000, 16, 8)).unwrap();
-        assert_eq!(
-            found,
-            Announced { uncompressed: 70_000, compressed: 60_000, values: 16, encoding: 8 }
-        );
+        assert_eq!(found, Announced { uncompressed: 70_000, compressed: 60_000, values: 16, encoding: 8 });
     }
 
     #[test]

@@ -93,9 +93,8 @@ impl Windows {
     /// At least `least` bytes from `start` on, if the column has them; a window if they are fewer than that.
     fn window(&self, start: u64, least: u64) -> Result<Bytes, ParquetError> {
         let column = self.columns.iter().find(|(chunk, _)| chunk.contains(&start));
-        let (chunk, window) = column.ok_or_else(|| {
-            ParquetError::General(format!("byte {start} lies outside the column chunks"))
-        })?;
+        let (chunk, window) = column
+            .ok_or_else(|| ParquetError::General(format!("byte {start} lies outside the column chunks")))?;
         let least = least.min(chunk.end - start);
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, bytes) = &*window;

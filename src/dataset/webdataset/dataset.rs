@@ -205,7 +205,7 @@ impl ShardDataset {
             }
         }
         let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
-        Ok(PartEnd { rows: reading.rows(), skipped, damaged: u32::from(cut.is_some()) })
+        Ok(PartEnd { rows: reading.rows(), skipped, damaged: u32::from(cut.is_some()), ..PartEnd::default() })
     }
 
     /// Takes the images of a window.

@@ -175,6 +175,7 @@ async fn check_file(
         ok: counts.ok,
         damaged: rare("damaged"),
         skipped: rare("skipped"),
+        further: rare("further"),
         plan: part.plan.clone(),
         provider: value("provider").to_owned(),
         devices: value("devices").to_owned(),
