@@ -1,12 +1,15 @@
 //! `[input] exclude_done`: which finished outputs are meant, and which images they have done.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use std::sync::Arc;
 
-use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, split_address};
+use arrow::array::{Array, AsArray, RecordBatch};
+use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
+
+use crate::dataset::parquet::EARLIER_UNREAD;
+use crate::dataset::{DatasetError, DoneImage, DoneImages, Part, Segment, group_key, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::{ExcludedOutput, Format, Frozen, JobError};
-use crate::output::{CommittedPart, Success};
+use crate::output::{CommittedPart, Layout, Success};
 use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 
@@ -75,17 +78,6 @@ pub(crate) async fn discover(
     Ok(found)
 }
 
-/// What one part of an output stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PartOf {
-    /// Images, each with a key of its own.
-    Images,
-    /// A whole shard.
-    Shard,
-    /// A whole row group.
-    Group,
-}
-
 /// One output whose images are left out.
 struct DoneOutput {
     output: Location,
@@ -96,7 +88,8 @@ struct DoneOutput {
     add: String,
     /// True where its keys and those being planned are both a folder's.
     ordered: bool,
-    unit: PartOf,
+    /// A part is a shard or a row group, which is done as a whole or not at all.
+    is_whole: bool,
 }
 
 /// An output that was frozen with the job and cannot be read any more: an error for whoever still plans.
@@ -142,12 +135,10 @@ pub(crate) async fn open(
         };
         let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());
         let ordered = format == Format::Folder && theirs == Some("folder");
-        let unit = match theirs {
-            Some("webdataset") => PartOf::Shard,
-            Some("parquet") => PartOf::Group,
-            _ => PartOf::Images,
-        };
-        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, unit }));
+        let is_whole = matches!(theirs, Some("webdataset" | "parquet"));
+        let mut parts = success.parts;
+        parts.sort_unstable_by_key(|part| part.id);
+        outputs.push(Box::new(DoneOutput { output, parts, cut, add, ordered, is_whole }));
     }
     Ok(outputs)
 }
@@ -183,20 +174,35 @@ fn done_rows(batch: &RecordBatch) -> Option<Vec<DoneRow>> {
     let key = batch.column_by_name("key")?.as_string_opt::<i32>()?;
     let etag = batch.column_by_name("etag")?.as_string_opt::<i32>()?;
     let kind = batch.column_by_name("error_kind")?.as_string_opt::<i32>()?;
+    let message = batch.column_by_name("error_message")?.as_string_opt::<i32>()?;
+    // version 0.1.0 read no image by its path
+    let is_earlier = |row| {
+        kind.value(row) == ErrorKind::Unsupported.as_str()
+            && message.is_valid(row)
+            && message.value(row) == EARLIER_UNREAD
+    };
+    let is_done =
+        |row| NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind.value(row)) && !is_earlier(row);
     let rows = (0..batch.num_rows()).map(|row| DoneRow {
         key: key.value(row).to_owned(),
         etag: etag.is_valid(row).then(|| etag.value(row).to_owned()),
-        done: kind.is_null(row) || NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind.value(row)),
+        done: kind.is_null(row) || is_done(row),
     });
     Some(rows.collect())
 }
 
 impl DoneOutput {
+    /// The images of a part that are done.
     async fn part(&self, part: &CommittedPart) -> Result<Vec<DoneImage>, DatasetError> {
+        let done = self.rows(part).await?.into_iter().filter(|row| row.done);
+        Ok(done.filter_map(|row| Some(DoneImage { key: self.rebased(&row.key)?, etag: row.etag })).collect())
+    }
+
+    async fn rows(&self, part: &CommittedPart) -> Result<Vec<DoneRow>, DatasetError> {
         let object = ParquetObject::open_sized(&self.output, &part.name, part.size).await?;
         let mut rows = Vec::new();
         for group in 0..object.groups() {
-            let columns = ["key", "etag", "error_kind"];
+            let columns = ["key", "etag", "error_kind", "error_message"];
             for batch in object.read_group(&self.output, group, Some(&columns)).await? {
                 rows.extend(done_rows(&batch).ok_or_else(|| DatasetError::BadSegment {
                     name: part.name.clone(),
@@ -204,33 +210,49 @@ impl DoneOutput {
                 })?);
             }
         }
-        Ok(self.done_of(rows))
+        Ok(rows)
     }
 
-    /// What of a part is done. A shard or a row group is so only as a whole.
-    fn done_of(&self, rows: Vec<DoneRow>) -> Vec<DoneImage> {
-        let whole = rows.iter().all(|row| row.done);
-        let rebased = |key: &str| Some(format!("{}{}", self.add, key.strip_prefix(&self.cut)?));
-        let one = |key: Option<String>, etag: Option<String>| {
-            key.map(|key| DoneImage { key, etag }).into_iter().collect()
-        };
-        match (self.unit, rows.first()) {
-            (PartOf::Images, _) => {
-                let done = rows.into_iter().filter(|row| row.done);
-                done.filter_map(|row| Some(DoneImage { key: rebased(&row.key)?, etag: row.etag })).collect()
+    fn rebased(&self, key: &str) -> Option<String> {
+        Some(format!("{}{}", self.add, key.strip_prefix(&self.cut)?))
+    }
+
+    /// The parts of its plan, segment by segment.
+    fn planned(&self) -> impl Stream<Item = Result<Part, DatasetError>> + Send + '_ {
+        let segments = futures::stream::try_unfold(Some(0), move |index| async move {
+            let Some(index) = index else { return Ok(None) };
+            let Some(segment) = Segment::open(&self.output, &Layout::segment(index)).await? else {
+                return Ok(None);
+            };
+            let segment = Arc::new(segment);
+            let parts = futures::stream::iter(segment.parts().into_iter().map(Ok));
+            Ok::<_, DatasetError>(Some((parts, (!segment.head().last).then_some(index + 1))))
+        });
+        segments.try_flatten()
+    }
+
+    /// The shard or row group that a part is, by its plan, if all of its rows are done. Its rows may have keys of a column.
+    async fn whole(&self, part: Part) -> Result<Option<DoneImage>, DatasetError> {
+        let committed = self.parts.binary_search_by_key(&part.id, |committed| committed.id);
+        let Ok(committed) = committed.map(|at| &self.parts[at]) else { return Ok(None) };
+        let planned = part.plan_row(&self.output).await?;
+        let mut etag = planned.etag;
+        if committed.ok < committed.rows || etag.is_none() {
+            let rows = self.rows(committed).await?;
+            if rows.iter().any(|row| !row.done) {
+                return Ok(None);
             }
-            (PartOf::Shard, Some(first)) if whole => {
-                let end = first.key.to_ascii_lowercase().find(".tar!").map(|at| at + ".tar".len());
-                one(rebased(&first.key[..end.unwrap_or(first.key.len())]), first.etag.clone())
-            }
-            (PartOf::Group, Some(first)) if whole => {
-                let group = first.key.rsplit_once('!').and_then(|(file, row)| {
-                    Some(group_key(&rebased(file)?, row.parse().ok()?, u32::try_from(rows.len()).ok()?))
-                });
-                one(group, first.etag.clone())
-            }
-            _ => Vec::new(),
+            etag = etag.or_else(|| rows.into_iter().next()?.etag);
         }
+        let Some(file) = self.rebased(&planned.key) else { return Ok(None) };
+        let key = match planned.group {
+            Some(group) => {
+                let first = i64::try_from(group.first).unwrap_or(i64::MAX);
+                group_key(&file, first, group.rows)
+            }
+            None => file,
+        };
+        Ok(Some(DoneImage { key, etag }))
     }
 }
 
@@ -240,8 +262,16 @@ impl DoneImages for DoneOutput {
     }
 
     fn images(&self) -> BoxStream<'_, Result<DoneImage, DatasetError>> {
-        let parts = futures::stream::iter(&self.parts).map(|part| self.part(part)).buffered(2);
-        parts.map_ok(|images| futures::stream::iter(images.into_iter().map(Ok))).try_flatten().boxed()
+        match self.is_whole {
+            true => {
+                let wholes = self.planned().map_ok(|part| self.whole(part)).try_buffered(2);
+                wholes.try_filter_map(|done| std::future::ready(Ok(done))).boxed()
+            }
+            false => {
+                let parts = futures::stream::iter(&self.parts).map(|part| self.part(part)).buffered(2);
+                parts.map_ok(|images| futures::stream::iter(images.into_iter().map(Ok))).try_flatten().boxed()
+            }
+        }
     }
 }
 

@@ -19,5 +19,6 @@ pub use image_column::TableColumns;
 pub use images::{ImageBytes, ParquetImage};
 pub use labels::Labels;
 pub use options::ParquetOptions;
+pub use paths::EARLIER_UNREAD;
 pub use scan::scan;
 pub use source::{ParquetSource, TableFacts};

@@ -8,6 +8,9 @@ use crate::dataset::{ReadError, spelling};
 use crate::sample::{ErrorKind, RowError};
 use crate::store::{FetchError, Location, Planned, Uri};
 
+/// What version 0.1.0 wrote into the row of an image that it did not read, because the file has only its path.
+pub const EARLIER_UNREAD: &str = "its bytes are not in the file, only a path at best";
+
 /// The keys of the objects that a path in the file `file` may name, in the order in which they are looked for: below the
 /// input, then beside the file.
 ///
