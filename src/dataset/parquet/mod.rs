@@ -13,6 +13,8 @@ mod paths;
 mod reading;
 mod scan;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub use dataset::ParquetDataset;
 pub use image_column::TableColumns;
