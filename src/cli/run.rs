@@ -18,6 +18,7 @@ use crate::report::Verdict;
 use crate::runner::finish::Finished;
 use crate::runner::metrics::RunEnd;
 use crate::runner::opened::Invocation;
+use crate::runner::repeated_keys::RepeatedKeys;
 use crate::runner::run::{Ended, run_job};
 use crate::store::Location;
 use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
@@ -187,6 +188,7 @@ async fn run_and_show(
                 "targets": rule,
                 "damaged_inputs": success.parts.iter().map(|part| part.damaged).sum::<u64>(),
                 "skipped": success.parts.iter().map(|part| part.skipped).sum::<u64>(),
+                "repeated_keys": finished.repeated_keys,
                 "parts": success.parts.len(),
                 "resumed_rows": run.resumed,
                 "seconds": rounded(run.elapsed.as_secs_f64()),
@@ -302,6 +304,13 @@ fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Devic
     }
     if !success.left_out.is_empty() {
         line(format!("  {}", success.left_out));
+    }
+    if let Some(RepeatedKeys { rows, first: Some(key), .. }) = &finished.repeated_keys {
+        let key = key.escape_debug();
+        line(format!(
+            "  {} have the key of an earlier row; the first of these keys is `{key}`",
+            counted(*rows, "row")
+        ));
     }
     line(format!("  rows: {}/part-*.parquet", output.uri()));
     // the one for people, where there are several

@@ -56,6 +56,7 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
         protocol: PROTOCOL,
         // the keys of a folder are planned in byte order; a manifest has an order of its own
         ordered: frozen.components.get("input.format").is_none_or(|format| format == "folder"),
+        has_own_keys: frozen.components.contains_key("input.key_column"),
     };
     let verified = verify::verify(output, expected, of_job(&frozen), &tell).await;
     drop(display);

@@ -205,6 +205,16 @@ pub enum DatasetError {
         /// What is read otherwise now.
         why: String,
     },
+    /// An image that the version which began the job did not read, because a Parquet file has only its path.
+    #[error(
+        "this job was begun by version 0.1.0, which did not read images by their path, such as that of `{key}`; they are \
+         read now: take a new `output.uri` (with `[input] exclude_done` its other row groups are kept), or finish the job \
+         with version 0.1.0"
+    )]
+    EarlierPath {
+        /// The row's key.
+        key: String,
+    },
     /// Nobody writes the next segment.
     #[error("no new plan segment for {minutes} minutes; is the planning worker (`--worker 0/n`) running?")]
     NoPlanner {
@@ -236,6 +246,7 @@ impl From<DatasetError> for Failure {
             | DatasetError::EarlierHidden { .. }
             | DatasetError::EarlierHiddenClass { .. }
             | DatasetError::EarlierShard { .. }
+            | DatasetError::EarlierPath { .. }
             | DatasetError::PartlyNamed { .. }
             | DatasetError::NoFolders { .. } => Exit::Config,
             DatasetError::BadSegment { .. } => Exit::CannotCreate,

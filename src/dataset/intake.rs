@@ -63,6 +63,8 @@ pub struct PartEnd {
     pub skipped: u32,
     /// Inputs that broke half-way and became one error row.
     pub damaged: u32,
+    /// Images that are no rows, because only the first one of a list in a row of Parquet is.
+    pub further: u32,
 }
 
 /// Which reading of a part it is.

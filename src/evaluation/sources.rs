@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 
-use crate::dataset::parquet::{ParquetDataset, ParquetOptions};
+use crate::dataset::parquet::{ParquetDataset, ParquetOptions, TableColumns};
 use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardRules};
 use crate::dataset::{
     Arrival, Dataset, ImageNames, Intake, Part, Pass, Segment, Stop, Ticket, split_address,
@@ -78,7 +78,11 @@ impl ImageSources {
                 Some(Box::new(ShardDataset::new(input.clone(), output.clone(), options, Vec::new())))
             }
             "parquet" => {
-                let options = ParquetOptions { max_encoded_bytes, targets: None, carried: Vec::new() };
+                let column =
+                    |name: &str| Some(text(name)).filter(|column| !column.is_empty()).map(str::to_owned);
+                let columns =
+                    TableColumns { image: column("input.image_column"), key: column("input.key_column") };
+                let options = ParquetOptions { columns, ..ParquetOptions::new(max_encoded_bytes) };
                 Some(Box::new(ParquetDataset::new(input.clone(), output.clone(), options, Vec::new())))
             }
             _ => None,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::dataset::manifest::ColumnNames;
+use crate::dataset::parquet::TableColumns;
 use crate::dataset::{CarriedColumn, FolderRule, split_address};
 use crate::output::{self, Activation};
 
@@ -22,6 +23,8 @@ pub struct InputFacts {
     pub has_later_targets: bool,
     /// The file of `input.targets_file`.
     pub truth: Option<TruthFile>,
+    /// The columns of Parquet files that are typed, or that the first file shows.
+    pub table: TableColumns,
 }
 
 impl Format {
@@ -111,12 +114,17 @@ impl Input {
         ColumnNames { key: self.path_column.clone(), target: self.target_column.clone() }
     }
 
+    /// The names of the columns of Parquet files, where they are typed.
+    pub fn table_columns(&self) -> TableColumns {
+        TableColumns { image: self.image_column.clone(), key: self.key_column.clone() }
+    }
+
     /// Whether rows of an image that an earlier row has are left out.
     pub fn skips_duplicates(&self) -> bool {
         self.duplicates == Some(Duplicates::Skip)
     }
 
-    /// Refuses keys of manifests where there is no manifest, or no target to read from it.
+    /// Refuses keys of manifests and of Parquet files with other formats, and a column of targets without targets.
     fn check_columns(&self) -> Result<(), JobError> {
         let typed = [
             ("path_column", self.path_column.is_some()),
@@ -128,6 +136,15 @@ impl Input {
         {
             return Err(JobError::Mismatch(format!(
                 "`input.{key}` is set, but `input.format` is \"{}\"; it goes with `format = \"manifest\"`",
+                self.format.as_str()
+            )));
+        }
+        let typed = [("image_column", &self.image_column), ("key_column", &self.key_column)];
+        if self.format != Format::Parquet
+            && let Some((key, _)) = typed.iter().find(|(_, typed)| typed.is_some())
+        {
+            return Err(JobError::Mismatch(format!(
+                "`input.{key}` is set, but `input.format` is \"{}\"; it goes with `format = \"parquet\"`",
                 self.format.as_str()
             )));
         }

@@ -31,6 +31,8 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("path_column", Rows),
             ("target_column", Rows),
             ("duplicates", Rows),
+            ("image_column", Rows),
+            ("key_column", Rows),
         ],
     ),
     ("model", &[("path", Rows), ("config", Rows), ("precision", Rows)]),

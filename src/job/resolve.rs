@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::dataset::FolderRule;
 use crate::dataset::manifest::{LaterTargets, ManifestRules};
+use crate::dataset::parquet::TableColumns;
 use crate::dataset::webdataset::ShardRules;
 use crate::engine::Provider;
 use crate::failure::Failure;
@@ -28,6 +29,10 @@ use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
 
 /// The component of jobs whose manifest has targets under names that version 0.1.0 did not read.
 const LATER_TARGETS: &str = "rules.manifest_targets";
+/// The component of jobs whose images are in Parquet files, if another version than 0.1.0 began them.
+const TABLES: &str = "rules.tables";
+/// The components of the columns of such files.
+const TABLE_COLUMNS: [&str; 2] = ["input.image_column", "input.key_column"];
 
 impl ResolvedJob {
     /// Resolves a job. `provider` is the one that will compute, as far as is known, and decides defaults; `frozen` is
@@ -132,6 +137,8 @@ impl ResolvedJob {
                     true => LaterTargets::Read,
                 },
             },
+            table: table_columns(spec, &earlier, observed),
+            has_earlier_tables: spec.input.format == Format::Parquet && earlier.is_without(TABLES),
             exclude_done: spec.input.exclude_done.clone().unwrap_or_default(),
             format: spec.input.format,
             folder_targets,
@@ -179,10 +186,28 @@ impl ResolvedJob {
         if job.manifest_rules.later_targets == LaterTargets::Read {
             job.components.insert(LATER_TARGETS.into(), json!("class"));
         }
+        if job.format == Format::Parquet && !job.has_earlier_tables {
+            job.components.insert(TABLES.into(), json!("paths"));
+        }
+        for (key, column) in TABLE_COLUMNS.into_iter().zip([&job.table.image, &job.table.key]) {
+            if let Some(column) = column {
+                job.components.insert(key.into(), json!(column));
+            }
+        }
         spec.input.name_components(observed, &mut job.components);
         job.fingerprint = fingerprint(&job.components);
         Ok(job)
     }
+}
+
+/// The columns of Parquet files: what is typed, then what an earlier run froze, then what the first file shows.
+fn table_columns(spec: &JobSpec, earlier: &EarlierRun<'_>, observed: &InputFacts) -> TableColumns {
+    if earlier.0.is_none() {
+        return observed.table.clone();
+    }
+    let [image, key] = TABLE_COLUMNS.map(|component| earlier.value(component));
+    let typed = spec.input.table_columns();
+    TableColumns { image: typed.image.or(image), key: typed.key.or(key) }
 }
 
 fn precision(

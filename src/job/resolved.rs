@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::dataset::manifest::ManifestRules;
+use crate::dataset::parquet::TableColumns;
 use crate::dataset::webdataset::ShardRules;
 use crate::dataset::{FolderTargets, ImageNames, TargetNames};
 use crate::engine;
@@ -40,6 +41,11 @@ pub struct ResolvedJob {
     pub shard_rules: ShardRules,
     /// How rows of a manifest are read.
     pub manifest_rules: ManifestRules,
+    /// The columns of Parquet files, where they are typed, frozen, or no others than the first file has.
+    pub table: TableColumns,
+    /// True where version 0.1.0 began the job and its images are in Parquet files: it took no float for a class and read
+    /// no image by its path.
+    pub has_earlier_tables: bool,
     /// Addresses of outputs whose images are left out.
     pub exclude_done: Vec<String>,
     /// How the images lie there.

@@ -92,6 +92,10 @@ pub struct Input {
     pub target_column: Option<String>,
     /// What becomes of a second row of one image in a manifest.
     pub duplicates: Option<Duplicates>,
+    /// The column of images in Parquet files.
+    pub image_column: Option<String>,
+    /// The column of keys in Parquet files; default: the file's name and the row's number.
+    pub key_column: Option<String>,
 }
 
 /// What becomes of a second row of one image.

@@ -37,6 +37,9 @@ pub struct CommittedPart {
     /// Items left out on purpose.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped: u64,
+    /// Images that are no rows, since a row of the input has a list of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub further: u64,
     /// Hash of its rows in the plan.
     pub plan: String,
     /// Provider that computed it.
@@ -181,7 +184,7 @@ pub(super) async fn footer(
         text.parse::<u64>().map_err(|_| wrong(format!("has `tresnet.{key}` = `{text}`")))
     };
     let rare = |key: &str| if value(key).is_empty() { Ok(0) } else { number(key) };
-    let (damaged, skipped) = (rare("damaged")?, rare("skipped")?);
+    let (damaged, skipped, further) = (rare("damaged")?, rare("skipped")?, rare("further")?);
     let (rows, ok, errors) = (number("rows")?, number("ok")?, number("errors")?);
     let adds_up = ok.checked_add(errors) == Some(rows);
     if !adds_up || rows != object.rows() || number("part")? != u64::from(id.0) {
@@ -192,7 +195,9 @@ pub(super) async fn footer(
     }
     let [plan, provider, devices] = ["plan", "provider", "devices"].map(|key| value(key).to_owned());
     let time = PartTime::of(&object);
-    Ok((CommittedPart { id, size, rows, ok, damaged, skipped, plan, provider, devices, time, name }, object))
+    let part =
+        CommittedPart { id, name, size, rows, ok, damaged, skipped, further, plan, provider, devices, time };
+    Ok((part, object))
 }
 
 /// Hands the named columns of every part to `take`, part by part in plan order.

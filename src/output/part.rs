@@ -160,7 +160,7 @@ pub fn encode(
         ("started", time.started.to_string()),
         ("ended", time.ended.to_string()),
     ];
-    let rare = [("damaged", end.damaged), ("skipped", end.skipped)].into_iter();
+    let rare = [("damaged", end.damaged), ("skipped", end.skipped), ("further", end.further)].into_iter();
     let rare = rare.filter(|(_, count)| *count > 0).map(|(key, count)| (key, count.to_string()));
     let numbers = numbers.into_iter().chain(rare);
     let pairs = context.pairs.iter().cloned();

@@ -127,7 +127,7 @@ async fn damaged_part(shared: &Shared, part: PartId, damaged: Damaged) -> Result
     let ticket = ticket.map_err(|_| Failure::from(ReadError::Stopped))?;
     ticket.deliver(Err(damaged.error));
     intake.seal();
-    Ok(Attempt { open, end: PartEnd { rows: 1, skipped: 0, damaged: 1 } })
+    Ok(Attempt { open, end: PartEnd { rows: 1, damaged: 1, ..PartEnd::default() } })
 }
 
 /// Begins an attempt at a part of `rows` rows, or (`part` is `None`) at the first images of a run.

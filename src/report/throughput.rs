@@ -98,6 +98,7 @@ mod tests {
             ok: 100,
             damaged: 0,
             skipped: 0,
+            further: 0,
             plan: String::new(),
             provider: provider.to_owned(),
             devices: String::new(),

@@ -1,13 +1,18 @@
 //! `[input] exclude_done`: which finished outputs are meant, and which images they have done.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use std::sync::Arc;
 
-use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, shard_of, split_address};
+use arrow::array::{Array, AsArray, RecordBatch};
+use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
+
+use crate::dataset::parquet::EARLIER_UNREAD;
+use crate::dataset::{
+    DatasetError, DoneImage, DoneImages, Part, Segment, group_key, shard_of, split_address,
+};
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::job::{ExcludedOutput, Format, Frozen, JobError, ResolvedJob};
-use crate::output::{CommittedPart, Success};
+use crate::output::{CommittedPart, Layout, Success};
 use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 
@@ -27,12 +32,15 @@ const NOT_THE_IMAGES: [ErrorKind; 5] = [
 struct Retries {
     /// Files of formats that are read by now are not done.
     formats: bool,
+    /// Shards that were not read at all are tried again: version 0.1.0 read none that are compressed.
+    shards: bool,
 }
 
 impl Retries {
     fn is_done(self, kind: &str, message: &str) -> bool {
         if kind == ErrorKind::Unsupported.as_str() {
-            return !(self.formats && image::is_read_by_now(message));
+            // version 0.1.0 read no image by its path
+            return message != EARLIER_UNREAD && !(self.formats && image::is_read_by_now(message));
         }
         NOT_THE_IMAGES.iter().all(|other| other.as_str() != kind)
     }
@@ -92,17 +100,6 @@ pub(crate) async fn discover(
     Ok(found)
 }
 
-/// What one part of an output stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PartOf {
-    /// Images, each with a key of its own.
-    Images,
-    /// A whole shard.
-    Shard,
-    /// A whole row group.
-    Group,
-}
-
 /// One output whose images are left out.
 struct DoneOutput {
     output: Location,
@@ -113,10 +110,9 @@ struct DoneOutput {
     add: String,
     /// True where its keys and those being planned are both a folder's.
     ordered: bool,
-    unit: PartOf,
+    /// A part is a shard or a row group, which is done as a whole or not at all.
+    is_whole: bool,
     retries: Retries,
-    /// Shards that were not read at all are tried again: version 0.1.0 read none that are compressed.
-    retries_shards: bool,
 }
 
 /// An output that was frozen with the job and cannot be read any more: an error for whoever still plans.
@@ -162,24 +158,14 @@ pub(crate) async fn open(
         };
         let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());
         let ordered = job.format == Format::Folder && theirs == Some("folder");
-        let unit = match theirs {
-            Some("webdataset") => PartOf::Shard,
-            Some("parquet") => PartOf::Group,
-            _ => PartOf::Images,
+        let is_whole = matches!(theirs, Some("webdataset" | "parquet"));
+        let retries = Retries {
+            formats: job.image.rules == image::Rules::Current,
+            shards: theirs == Some("webdataset") && frozen.has_earlier_shards(),
         };
-        let retries = Retries { formats: job.image.rules == image::Rules::Current };
-        let retries_shards = unit == PartOf::Shard && frozen.has_earlier_shards();
-        let parts = success.parts;
-        outputs.push(Box::new(DoneOutput {
-            output,
-            parts,
-            cut,
-            add,
-            ordered,
-            unit,
-            retries,
-            retries_shards,
-        }));
+        let mut parts = success.parts;
+        parts.sort_unstable_by_key(|part| part.id);
+        outputs.push(Box::new(DoneOutput { output, parts, cut, add, ordered, is_whole, retries }));
     }
     Ok(outputs)
 }
@@ -227,7 +213,13 @@ fn done_rows(batch: &RecordBatch, retries: Retries) -> Option<Vec<DoneRow>> {
 }
 
 impl DoneOutput {
+    /// The images of a part that are done.
     async fn part(&self, part: &CommittedPart) -> Result<Vec<DoneImage>, DatasetError> {
+        let done = self.rows(part).await?.into_iter().filter(|row| row.done);
+        Ok(done.filter_map(|row| Some(DoneImage { key: self.rebased(&row.key)?, etag: row.etag })).collect())
+    }
+
+    async fn rows(&self, part: &CommittedPart) -> Result<Vec<DoneRow>, DatasetError> {
         let object = ParquetObject::open_sized(&self.output, &part.name, part.size).await?;
         let mut rows = Vec::new();
         for group in 0..object.groups() {
@@ -239,35 +231,51 @@ impl DoneOutput {
                 })?);
             }
         }
-        Ok(self.done_of(rows))
+        Ok(rows)
     }
 
-    /// What of a part is done. A shard or a row group is so only as a whole.
-    fn done_of(&self, rows: Vec<DoneRow>) -> Vec<DoneImage> {
-        let whole = rows.iter().all(|row| row.done);
-        let rebased = |key: &str| Some(format!("{}{}", self.add, key.strip_prefix(&self.cut)?));
-        let one = |key: Option<String>, etag: Option<String>| {
-            key.map(|key| DoneImage { key, etag }).into_iter().collect()
-        };
-        match (self.unit, rows.first()) {
-            (PartOf::Images, _) => {
-                let done = rows.into_iter().filter(|row| row.done);
-                done.filter_map(|row| Some(DoneImage { key: rebased(&row.key)?, etag: row.etag })).collect()
-            }
-            (PartOf::Shard, Some(first))
-                if self.retries_shards && first.is_unsupported && shard_of(&first.key) == first.key =>
+    fn rebased(&self, key: &str) -> Option<String> {
+        Some(format!("{}{}", self.add, key.strip_prefix(&self.cut)?))
+    }
+
+    /// The parts of its plan, segment by segment.
+    fn planned(&self) -> impl Stream<Item = Result<Part, DatasetError>> + Send + '_ {
+        let segments = futures::stream::try_unfold(Some(0), move |index| async move {
+            let Some(index) = index else { return Ok(None) };
+            let Some(segment) = Segment::open(&self.output, &Layout::segment(index)).await? else {
+                return Ok(None);
+            };
+            let segment = Arc::new(segment);
+            let parts = futures::stream::iter(segment.parts().into_iter().map(Ok));
+            Ok::<_, DatasetError>(Some((parts, (!segment.head().last).then_some(index + 1))))
+        });
+        segments.try_flatten()
+    }
+
+    /// The shard or row group that a part is, by its plan, if all of its rows are done. Its rows may have keys of a column.
+    async fn whole(&self, part: Part) -> Result<Option<DoneImage>, DatasetError> {
+        let committed = self.parts.binary_search_by_key(&part.id, |committed| committed.id);
+        let Ok(committed) = committed.map(|at| &self.parts[at]) else { return Ok(None) };
+        let planned = part.plan_row(&self.output).await?;
+        let mut etag = planned.etag;
+        if committed.ok < committed.rows || etag.is_none() {
+            let rows = self.rows(committed).await?;
+            let is_unread = |row: &DoneRow| row.is_unsupported && shard_of(&row.key) == row.key;
+            if rows.iter().any(|row| !row.done) || self.retries.shards && rows.first().is_some_and(is_unread)
             {
-                Vec::new()
+                return Ok(None);
             }
-            (PartOf::Shard, Some(first)) if whole => one(rebased(shard_of(&first.key)), first.etag.clone()),
-            (PartOf::Group, Some(first)) if whole => {
-                let group = first.key.rsplit_once('!').and_then(|(file, row)| {
-                    Some(group_key(&rebased(file)?, row.parse().ok()?, u32::try_from(rows.len()).ok()?))
-                });
-                one(group, first.etag.clone())
-            }
-            _ => Vec::new(),
+            etag = etag.or_else(|| rows.into_iter().next()?.etag);
         }
+        let Some(file) = self.rebased(&planned.key) else { return Ok(None) };
+        let key = match planned.group {
+            Some(group) => {
+                let first = i64::try_from(group.first).unwrap_or(i64::MAX);
+                group_key(&file, first, group.rows)
+            }
+            None => file,
+        };
+        Ok(Some(DoneImage { key, etag }))
     }
 }
 
@@ -277,8 +285,16 @@ impl DoneImages for DoneOutput {
     }
 
     fn images(&self) -> BoxStream<'_, Result<DoneImage, DatasetError>> {
-        let parts = futures::stream::iter(&self.parts).map(|part| self.part(part)).buffered(2);
-        parts.map_ok(|images| futures::stream::iter(images.into_iter().map(Ok))).try_flatten().boxed()
+        match self.is_whole {
+            true => {
+                let wholes = self.planned().map_ok(|part| self.whole(part)).try_buffered(2);
+                wholes.try_filter_map(|done| std::future::ready(Ok(done))).boxed()
+            }
+            false => {
+                let parts = futures::stream::iter(&self.parts).map(|part| self.part(part)).buffered(2);
+                parts.map_ok(|images| futures::stream::iter(images.into_iter().map(Ok))).try_flatten().boxed()
+            }
+        }
     }
 }
 
@@ -295,7 +311,8 @@ mod tests {
             ("corrupt", tiff, [true, true]),
             ("denied", "", [false, false]),
         ] {
-            let found = [false, true].map(|formats| Retries { formats }.is_done(kind, message));
+            let found =
+                [false, true].map(|formats| Retries { formats, shards: false }.is_done(kind, message));
             assert_eq!(found, expected, "{kind} {message}");
         }
     }

@@ -17,6 +17,8 @@ use crate::pipeline::error_budget::{refused, too_damaged};
 use crate::pipeline::failed_images::FailedImage;
 use crate::pipeline::opening::{Plan, PlannedPart};
 
+use super::repeated_keys::RepeatedKeys;
+
 /// A finished job.
 #[derive(Debug)]
 pub struct Finished {
@@ -30,6 +32,8 @@ pub struct Finished {
     pub files: Vec<String>,
     /// Some of the rows that failed, each kind's first one among them.
     pub failed: Vec<FailedImage>,
+    /// Rows whose key an earlier row has, where keys come from a column.
+    pub repeated_keys: Option<RepeatedKeys>,
 }
 
 /// Failed rows that are looked up; there are about ten kinds.
@@ -78,7 +82,7 @@ pub async fn finish(
     plan: Plan,
     options: &FinishOptions<'_>,
 ) -> Result<Outcome, Failure> {
-    let Plan { parts: planned, left_out, is_whole } = plan;
+    let Plan { parts: planned, mut left_out, is_whole } = plan;
     if !is_whole {
         return Ok(Outcome::PartsMissing { missing: None });
     }
@@ -102,6 +106,7 @@ pub async fn finish(
         }
     }
     let totals = totals(&parts);
+    left_out.further_images = parts.iter().map(|part| part.further).sum();
     let rows = |(part, planned): (&CommittedPart, &PlannedPart)| planned.rows.map_or(part.rows, u64::from);
     let planned_rows: u64 = parts.iter().zip(&planned).map(rows).sum();
     let damaged = parts.iter().map(|part| part.damaged).sum();
@@ -134,6 +139,7 @@ pub async fn finish(
         let by_kind = &report.counts.errors_by_kind;
         return Err(refused(totals.error, totals.planned, options.max_error_fraction, by_kind, &failed));
     }
+    let repeated_keys = RepeatedKeys::count(output, frozen, &parts).await?;
     let files = reported.write(&report, &verdicts, options.formats).await?;
     let success = Success {
         protocol: PROTOCOL,
@@ -145,7 +151,7 @@ pub async fn finish(
         parts,
     };
     let success = success.create(output).await?;
-    Ok(Outcome::Finished(Box::new(Finished { success, report, verdicts, files, failed })))
+    Ok(Outcome::Finished(Box::new(Finished { success, report, verdicts, files, failed, repeated_keys })))
 }
 
 /// Rows of these parts.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::dataset::manifest::{Manifest, ManifestSource};
-use crate::dataset::parquet::{ParquetDataset, ParquetOptions, ParquetSource};
+use crate::dataset::parquet::{ParquetDataset, ParquetOptions, ParquetSource, TableColumns};
 use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardSource};
 use crate::dataset::{
     CarriedColumn, Dataset, DatasetError, FolderDataset, FolderSource, FolderTargets, NameTruth, PlanRow,
@@ -41,6 +41,7 @@ impl Input {
         let names = spec.input.carry_columns.as_deref().unwrap_or_default();
         let mut carried: Vec<CarriedColumn> = names.iter().map(|name| CarriedColumn::text(name)).collect();
         let mut has_later_targets = false;
+        let mut table = TableColumns::default();
         let manifest = match (&spec.input.manifest, spec.input.format) {
             (Some(address), Format::Manifest) => {
                 let manifest = Manifest::open_with(address, spec.input.column_names()).await?;
@@ -56,8 +57,9 @@ impl Input {
             _ => None,
         };
         if spec.input.format == Format::Parquet {
-            let files = ParquetSource::new(location.clone(), pattern, None, Vec::new(), u32::MAX)?;
-            carried = files.types(names).await?;
+            let files = ParquetSource::new(location.clone(), pattern)?;
+            let facts = files.look(&spec.input.table_columns(), names).await?;
+            (carried, table) = (facts.carried, facts.columns);
         }
         let truth = match &spec.input.targets_file {
             Some(address) => Some(Arc::new(open_truth(address, spec.input.targets, settings).await?)),
@@ -67,6 +69,7 @@ impl Input {
             carried,
             manifest: manifest.as_ref().map(Manifest::identity),
             has_later_targets,
+            table,
             truth: truth.as_ref().map(|truth| TruthFile {
                 uri: truth.uri().to_owned(),
                 sha256: truth.sha256().to_owned(),
@@ -145,7 +148,9 @@ impl Input {
     fn files(&self, job: &ResolvedJob) -> Result<ParquetSource, DatasetError> {
         let (location, pattern) = (self.location.clone(), self.pattern.as_deref());
         let carried = job.rows.carried.clone();
-        let files = ParquetSource::new(location, pattern, self.truth(job, None), carried, job.most_rows())?;
+        let files = ParquetSource::new(location, pattern)?;
+        let (columns, truth) = (job.table.clone(), self.truth(job, None));
+        let files = files.with_columns(columns, truth, carried, job.most_rows());
         Ok(files.with_hidden(job.has_earlier_folders))
     }
 
@@ -200,9 +205,11 @@ impl Input {
             }
             Format::Parquet => {
                 let options = ParquetOptions {
-                    max_encoded_bytes,
+                    columns: job.table.clone(),
                     targets: self.truth(job, None),
                     carried: job.rows.carried.clone(),
+                    has_earlier_rules: job.has_earlier_tables,
+                    ..ParquetOptions::new(max_encoded_bytes)
                 };
                 let others = self.files(job)?.some_keys(WITNESSES).await?;
                 Arc::new(ParquetDataset::new(input, output, options, others).with_most_unreadable(most))

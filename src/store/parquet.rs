@@ -3,28 +3,20 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use bytes::{Buf, Bytes};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::parquet_depth::check_depth;
-use super::parquet_guard::{Guarded, guard_parquet, guard_parquet_result};
-use super::parquet_pages::check_pages;
+use super::parquet_guard::{guard_parquet, guard_parquet_result};
 use super::{FetchError, Location, StoreError};
 
 /// Bytes read from an object's end at first; most footers fit.
 const TAIL: u64 = 64 * 1024;
 /// Magic bytes at both ends and the footer's length.
 const SHORTEST: u64 = 12;
-/// Wanted ranges with a smaller gap than this are read in one request.
-const GAP: u64 = 256 * 1024;
 
 /// Why a Parquet object could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +81,7 @@ impl ParquetObject {
         let mut tail = TAIL.min(size);
         loop {
             let bytes = piece(location, name, size - tail..size, etag).await?;
-            check_depth(&bytes).map_err(|why| damaged(why.to_owned()))?;
+            check_depth(&bytes).map_err(damaged)?;
             let parse = || {
                 let mut reader = ParquetMetaDataReader::new();
                 reader.try_parse_sized(&bytes, size)?;
@@ -151,69 +143,16 @@ impl ParquetObject {
         pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
     }
 
-    /// Reads one row group; `columns` are top-level names, `None` means all.
-    pub async fn read_group(
-        &self,
-        location: &Location,
-        group: usize,
-        columns: Option<&[&str]>,
-    ) -> Result<Vec<RecordBatch>, ParquetReadError> {
-        let batches = self.group_batches(location, group, columns, 8192).await?;
-        batches.collect::<Result<_, _>>().map_err(|why| self.damaged(why))
+    pub(super) fn metadata(&self) -> &Arc<ParquetMetaData> {
+        &self.metadata
     }
 
-    /// As [`ParquetObject::read_group`], but decoded batch by batch as they are taken; only the encoded bytes of the
-    /// group are held. An error is what is wrong with the group; no batch follows it.
-    pub async fn group_batches(
-        &self,
-        location: &Location,
-        group: usize,
-        columns: Option<&[&str]>,
-        rows: usize,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + Send + use<>, ParquetReadError> {
-        if group >= self.groups() {
-            return Err(self.damaged(format!("row group {group} is not among its {}", self.groups())));
-        }
-        let wanted = || {
-            let descriptor = self.metadata.file_metadata().schema_descr_ptr();
-            let mask = match columns {
-                Some(names) => ProjectionMask::columns(&descriptor, names.iter().copied()),
-                None => ProjectionMask::all(),
-            };
-            let chunks = self.metadata.row_group(group).columns().iter().enumerate();
-            let ranges = chunks
-                .filter(|(leaf, _)| mask.leaf_included(*leaf))
-                .map(|(_, chunk)| range_of(chunk, self.size).ok_or("a column lies outside of the file"));
-            let ranges = ranges.collect::<Result<Vec<_>, _>>()?;
-            Ok::<_, &str>((mask, ranges))
-        };
-        let (mask, ranges) = guard_parquet_result(wanted).map_err(|why| self.damaged(why))?;
-        let mut pieces = Vec::new();
-        for range in coalesce(&ranges) {
-            let start = range.start;
-            pieces.push((start, piece(location, &self.name, range, self.etag.as_deref()).await?));
-        }
-        let pieces = Pieces { size: self.size, pieces };
-        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
-            let checked = pieces
-                .find(range.start)
-                .map_err(|error| error.to_string())
-                .and_then(|bytes| check_pages(&bytes, range.end - range.start));
-            checked.map_err(|why| self.damaged(why))?;
-        }
-        let build = || {
-            let metadata = ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new())?;
-            ParquetRecordBatchReaderBuilder::new_with_metadata(pieces, metadata)
-                .with_projection(mask)
-                .with_row_groups(vec![group])
-                .with_batch_size(rows)
-                .build()
-        };
-        let reader = guard_parquet_result(build).map_err(|why| self.damaged(why))?;
-        Ok(Guarded(Some(reader)))
+    /// Some bytes of it, of the version whose footer was read.
+    pub async fn piece(&self, location: &Location, range: Range<u64>) -> Result<Bytes, ParquetReadError> {
+        piece(location, &self.name, range, self.etag.as_deref()).await
     }
 
-    fn damaged(&self, why: String) -> ParquetReadError {
+    pub(super) fn damaged(&self, why: String) -> ParquetReadError {
         ParquetReadError::Damaged { name: self.name.clone(), why }
     }
 }
@@ -234,103 +173,5 @@ async fn piece(
         Ok(_) => Err(ParquetReadError::Refused { name: name.to_owned(), error: FetchError::Changed }),
         Err(FetchError::Store(error)) => Err(error.into()),
         Err(error) => Err(ParquetReadError::Refused { name: name.to_owned(), error }),
-    }
-}
-
-/// The bytes of a column chunk, if a file of this size can hold them.
-fn range_of(chunk: &ColumnChunkMetaData, size: u64) -> Option<Range<u64>> {
-    let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
-    let start = u64::try_from(start).ok()?;
-    let end = start.checked_add(u64::try_from(chunk.compressed_size()).ok()?)?;
-    (end <= size).then_some(start..end)
-}
-
-fn coalesce(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
-    let mut ranges = ranges.to_vec();
-    ranges.sort_unstable_by_key(|range| range.start);
-    let mut merged: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end + GAP => last.end = last.end.max(range.end),
-            _ => merged.push(range),
-        }
-    }
-    merged
-}
-
-/// A file of which only some ranges are here.
-struct Pieces {
-    size: u64,
-    pieces: Vec<(u64, Bytes)>,
-}
-
-impl Pieces {
-    fn find(&self, start: u64) -> Result<Bytes, ParquetError> {
-        let piece = self
-            .pieces
-            .iter()
-            .find(|(at, bytes)| (*at..*at + bytes.len() as u64).contains(&start))
-            .ok_or_else(|| {
-            ParquetError::General(format!("byte {start} lies outside the column chunks"))
-        })?;
-        Ok(piece.1.slice((start - piece.0) as usize..))
-    }
-}
-
-impl Length for Pieces {
-    fn len(&self) -> u64 {
-        self.size
-    }
-}
-
-impl ChunkReader for Pieces {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(self.find(start)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let bytes = self.find(start)?;
-        if bytes.len() < length {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} are not all here")));
-        }
-        Ok(bytes.slice(..length))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::array::BinaryArray;
-    use parquet::arrow::ArrowWriter;
-    use parquet::file::properties::WriterProperties;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_page_that_promises_two_gigabytes_is_damage_and_no_memory() {
-        let images = BinaryArray::from_vec(vec![&[7; 100_000]]);
-        let batch = RecordBatch::try_from_iter([("image", Arc::new(images) as _)]).unwrap();
-        let plain = WriterProperties::builder().set_dictionary_enabled(false).build();
-        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(plain)).unwrap();
-        writer.write(&batch).unwrap();
-        let mut file = writer.into_inner().unwrap();
-        let input = Location::in_memory("pages").unwrap();
-        input.overwrite("a.parquet", file.clone().into()).await.unwrap();
-        let object = ParquetObject::open(&input, "a.parquet").await.unwrap().unwrap();
-        assert_eq!(object.read_group(&input, 0, None).await.unwrap()[0].num_rows(), 1);
-
-        let page = object.metadata.row_group(0).column(0).data_page_offset() as usize;
-        let sizes = &mut file[page + 2..page + 10];
-        assert_eq!([sizes[0], sizes[4]], [0x15, 0x15], "two numbers of three bytes");
-        sizes.copy_from_slice(&[0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0x15, 2]);
-        input.overwrite("a.parquet", file.into()).await.unwrap();
-        let read = object.read_group(&input, 0, None).await;
-        assert!(read.unwrap_err().to_string().contains("a page of 2147483647 bytes"));
-    }
-
-    #[test]
-    fn ranges_with_small_gaps_are_read_together() {
-        assert_eq!(coalesce(&[1_000_000..1_000_010, 0..10, 20..30]), [0..30, 1_000_000..1_000_010]);
     }
 }

@@ -4,79 +4,80 @@
 //! A footer is a struct in Thrift's compact protocol: version (1), schema (2), and more. The schema is a list of
 //! elements in depth-first order; field 5 of an element counts its children.
 
-use super::parquet_thrift::{BINARY, Compact, DEEPEST, I32, LIST, MALFORMED, STRUCT};
+use super::thrift::{BINARY, Compact, I32, LIST, MALFORMED, STRUCT};
+
+/// Levels of a schema.
+const DEEPEST: usize = 64;
 
 /// Checks a file's last bytes, if its whole footer is among them.
 ///
 /// # Errors
 /// A schema of more levels than [`DEEPEST`], of more children than elements, or that does not come first.
-pub(super) fn check_depth(tail: &[u8]) -> Result<(), &'static str> {
+pub(super) fn check_depth(tail: &[u8]) -> Result<(), String> {
     let Some((before, ends)) = tail.split_last_chunk::<8>() else { return Ok(()) };
     let [a, b, c, d, ..] = *ends;
     let length = u32::from_le_bytes([a, b, c, d]) as usize;
     match before.len().checked_sub(length) {
         // the library asks for the rest first
         None => Ok(()),
-        Some(start) => Compact(&before[start..]).check_schema(),
+        Some(start) => check_schema(Compact(&before[start..])).map_err(|why| format!("its footer {why}")),
     }
 }
 
-impl Compact<'_> {
-    fn check_schema(mut self) -> Result<(), &'static str> {
-        let mut last = 0;
-        loop {
-            match self.field(&mut last)? {
-                Some((1, I32)) => drop(self.number()?),
-                Some((2, LIST)) => break,
-                _ => return Err(MALFORMED),
-            }
+fn check_schema(mut footer: Compact<'_>) -> Result<(), &'static str> {
+    let mut last = 0;
+    loop {
+        match footer.field(&mut last)? {
+            Some((1, I32)) => drop(footer.number()?),
+            Some((2, LIST)) => break,
+            _ => return Err(MALFORMED),
         }
-        let (elements, kind) = self.list()?;
-        if kind != STRUCT {
-            return Err(MALFORMED);
-        }
-        // children that are still to come, of each element that is begun
-        let mut open: Vec<usize> = Vec::new();
-        for _ in 0..elements {
-            while let Some(left) = open.last_mut() {
-                if *left > 0 {
-                    *left -= 1;
-                    break;
-                }
-                open.pop();
-            }
-            let children = self.element()?;
-            if children > elements {
-                return Err("its schema has fewer elements than children");
-            }
-            if children > 0 {
-                open.push(children);
-            }
-            if open.len() > DEEPEST {
-                return Err("its schema is nested too deeply");
-            }
-        }
-        Ok(())
     }
+    let (elements, kind) = footer.list()?;
+    if kind != STRUCT {
+        return Err(MALFORMED);
+    }
+    // children that are still to come, of each element that is begun
+    let mut open: Vec<usize> = Vec::new();
+    for _ in 0..elements {
+        while let Some(left) = open.last_mut() {
+            if *left > 0 {
+                *left -= 1;
+                break;
+            }
+            open.pop();
+        }
+        let children = element(&mut footer)?;
+        if children > elements {
+            return Err("has a schema of fewer elements than children");
+        }
+        if children > 0 {
+            open.push(children);
+        }
+        if open.len() > DEEPEST {
+            return Err("has a schema that is nested too deeply");
+        }
+    }
+    Ok(())
+}
 
-    /// Reads an element of the schema; returns how many children it has.
-    fn element(&mut self) -> Result<usize, &'static str> {
-        let (mut last, mut children) = (0, 0);
-        while let Some((id, kind)) = self.field(&mut last)? {
-            match (id, kind) {
-                (5, I32) => {
-                    // zigzag; below zero is none, which the library refuses
-                    let number = self.number()?;
-                    children = if number & 1 == 0 { (number >> 1) as usize } else { 0 };
-                }
-                (1..=3 | 6..=9, I32) | (4, BINARY) | (10, STRUCT) => self.skip(kind, 0)?,
-                // what the library would read as another type than it is
-                (0..=10, _) => return Err(MALFORMED),
-                _ => self.skip(kind, 0)?,
+/// Reads an element of the schema; returns how many children it has.
+fn element(footer: &mut Compact<'_>) -> Result<usize, &'static str> {
+    let (mut last, mut children) = (0, 0);
+    while let Some((id, kind)) = footer.field(&mut last)? {
+        match (id, kind) {
+            (5, I32) => {
+                // zigzag; below zero is none, which the library refuses
+                let number = footer.number()?;
+                children = if number & 1 == 0 { (number >> 1) as usize } else { 0 };
             }
+            (1..=3 | 6..=9, I32) | (4, BINARY) | (10, STRUCT) => footer.skip(kind, 0)?,
+            // what the library would read as another type than it is
+            (0..=10, _) => return Err(MALFORMED),
+            _ => footer.skip(kind, 0)?,
         }
-        Ok(children)
     }
+    Ok(children)
 }
 
 #[cfg(test)]
@@ -111,9 +112,10 @@ mod tests {
         assert_eq!(check_depth(&chain(3, 1)), Ok(()));
         assert_eq!(check_depth(&chain(DEEPEST, 1)), Ok(()));
         for levels in [DEEPEST + 1, 1_000_000] {
-            assert_eq!(check_depth(&chain(levels, 1)), Err("its schema is nested too deeply"), "{levels}");
+            let why = check_depth(&chain(levels, 1)).unwrap_err();
+            assert!(why.contains("nested too deeply"), "{levels}: {why}");
         }
-        assert_eq!(check_depth(&chain(3, 9)), Err("its schema has fewer elements than children"));
+        assert!(check_depth(&chain(3, 9)).unwrap_err().contains("fewer elements than children"));
     }
 
     #[tokio::test]
@@ -134,7 +136,7 @@ mod tests {
     fn a_cut_footer_is_malformed_and_one_that_is_not_all_here_is_not_judged() {
         let mut whole = chain(3, 1);
         whole[8] = 0x1f;
-        assert_eq!(check_depth(&whole), Err(MALFORMED));
+        assert_eq!(check_depth(&whole), Err(format!("its footer {MALFORMED}")));
         assert_eq!(check_depth(&chain(3, 1)[4..]), Ok(()));
     }
 }

@@ -4,16 +4,23 @@
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join};
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc;
 
-use crate::dataset::intake::{Arrival, Intake, Pass};
+use crate::dataset::intake::{Intake, Pass};
 use crate::dataset::plan::{Part, PlanRow, RowGroup};
-use crate::dataset::unreadable::{Patience, Verdict};
+use crate::dataset::unreadable::{Patience, Verdict, Waiting};
 use crate::dataset::{Dataset, DatasetError, PartEnd, ReadError};
 use crate::sample::{ErrorKind, RowError, Sample};
-use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, escaped};
+use crate::store::{
+    FetchError, Location, ParquetObject, ParquetReadError, PieceRequest, StoreError, WindowedGroup,
+};
 
-use super::images::{BATCH, Images, ParquetImage, ParquetOptions};
+use super::images::{ImageBytes, Images, ParquetImage};
+use super::options::ParquetOptions;
+use super::paths::{PathReader, keys_of};
+use super::reading::{Asking, Fault, Reading, corrupt};
 
 /// The reading side of Parquet files whose plan stands.
 pub struct ParquetDataset {
@@ -24,36 +31,19 @@ pub struct ParquetDataset {
     patience: Patience,
 }
 
-/// One row group that is being read.
-struct Reading<'a> {
-    part: &'a Part,
-    file: &'a PlanRow,
-    group: RowGroup,
-    intake: &'a dyn Intake,
-    pass: Pass,
-    rows: u32,
-}
-
-/// The encoded bytes of a group, decoded as they are taken.
+/// A group whose columns are known.
 struct Group<'a> {
+    object: ParquetObject,
     images: Images<'a>,
-    batches: Box<dyn Iterator<Item = Result<RecordBatch, String>> + Send>,
+    batches: Batches,
 }
 
-/// Why a group was not read to its end: its own fault, or not.
-enum Fault {
-    Group(RowError),
-    Read(ReadError),
-}
-
-impl<E: Into<ReadError>> From<E> for Fault {
-    fn from(error: E) -> Fault {
-        Fault::Read(error.into())
-    }
-}
-
-fn corrupt(why: impl std::fmt::Display) -> Fault {
-    Fault::Group(RowError::new(ErrorKind::Corrupt, format!("the Parquet file: {why}")))
+/// The decoded rows of a group as they are taken.
+enum Batches {
+    /// From its encoded bytes in memory.
+    Held(Box<dyn Iterator<Item = Result<RecordBatch, String>> + Send>),
+    /// From windows of them.
+    Windowed(WindowedGroup),
 }
 
 impl ParquetDataset {
@@ -96,31 +86,47 @@ impl ParquetDataset {
         Fault::Group(RowError::new(kind, why))
     }
 
-    /// Reads a group's bytes as soon as the store gives them.
-    async fn group(&self, reading: &Reading<'_>) -> Result<Group<'_>, Fault> {
-        let key = &reading.file.key;
-        if self.patience.skips(key, reading.pass) {
-            return Err(ReadError::GivenUp.into());
-        }
+    /// Opens a group as soon as the store gives its bytes, or those of its footer.
+    async fn group(&self, asking: Asking<'_>, group: RowGroup) -> Result<Group<'_>, Fault> {
         let mut waiting = None;
         loop {
-            let input = self.patience.input(waiting.as_ref());
-            let error = match self.group_from(input, reading).await {
-                Err(Fault::Read(ReadError::Store(error))) => error,
+            let input = self.waits(asking, waiting.as_ref())?;
+            match self.group_from(input, asking.file, group).await {
+                Err(Fault::Read(ReadError::Store(error))) => self.wait(asking, &mut waiting, error).await?,
                 done => return done,
-            };
-            let of = (reading.pass, reading.intake);
-            match self.patience.after(&mut waiting, key, error, of).await? {
-                Verdict::Again => {}
-                Verdict::Row(error) => return Err(Fault::Group(error)),
-                Verdict::GivenUp => return Err(ReadError::GivenUp.into()),
             }
         }
     }
 
-    async fn group_from(&self, input: &Location, reading: &Reading<'_>) -> Result<Group<'_>, Fault> {
-        let (file, since) = (reading.file, Instant::now());
-        let key = &file.key;
+    /// Where a file is read from, unless it was given up.
+    fn waits(&self, asking: Asking<'_>, waiting: Option<&Waiting>) -> Result<&Location, Fault> {
+        match self.patience.skips(&asking.file.key, asking.pass) {
+            true => Err(ReadError::GivenUp.into()),
+            false => Ok(self.patience.input(waiting)),
+        }
+    }
+
+    /// Waits after a try that failed, if there is another one.
+    async fn wait(
+        &self,
+        asking: Asking<'_>,
+        waiting: &mut Option<Waiting>,
+        error: StoreError,
+    ) -> Result<(), Fault> {
+        match self.patience.after(waiting, &asking.file.key, error, (asking.pass, asking.intake)).await? {
+            Verdict::Again => Ok(()),
+            Verdict::Row(error) => Err(Fault::Group(error)),
+            Verdict::GivenUp => Err(ReadError::GivenUp.into()),
+        }
+    }
+
+    async fn group_from(
+        &self,
+        input: &Location,
+        file: &PlanRow,
+        group: RowGroup,
+    ) -> Result<Group<'_>, Fault> {
+        let (key, since) = (&file.key, Instant::now());
         let size = file.size.unwrap_or_default();
         let opened = ParquetObject::open_tagged(input, key, size, file.etag.as_deref()).await;
         let object = match opened {
@@ -129,54 +135,127 @@ impl ParquetDataset {
         };
         self.patience.probe.record_read(key, 1);
         let images = Images::of(&object, &self.options).map_err(corrupt)?;
-        let index = reading.group.index as usize;
+        let index = group.index as usize;
         if index >= object.groups() {
             return Err(corrupt("it has fewer row groups than were planned"));
         }
-        let wanted = images.wanted();
-        match object.group_batches(input, index, Some(&wanted), BATCH).await {
-            Ok(batches) => Ok(Group { images, batches: Box::new(batches) }),
-            Err(error) => Err(self.fault(key, error, since).await),
-        }
-    }
-
-    async fn images(&self, reading: &mut Reading<'_>) -> Result<(), Fault> {
-        let Group { images, batches } = self.group(reading).await?;
-        for batch in batches {
-            let batch = batch.map_err(corrupt)?;
-            let found = images.batch(&batch).map_err(corrupt)?;
-            let left = (reading.group.rows - reading.rows) as usize;
-            for row in 0..found.rows.min(left) {
-                let ParquetImage { bytes, size, target, carried } = found.row(row).map_err(corrupt)?;
-                let sample = Sample { size, target, carried, ..reading.sample() };
-                reading.row(sample, bytes).await?;
+        let read = match images.group(&object, index) {
+            Ok(read) => read,
+            Err(error) => return Err(self.fault(key, error, since).await),
+        };
+        let batches = if read.bytes() > self.options.most_held {
+            Batches::Windowed(object.windowed(read))
+        } else {
+            match object.batches(input, read).await {
+                Ok(batches) => Batches::Held(Box::new(batches)),
+                Err(error) => return Err(self.fault(key, error, since).await),
             }
-            if reading.rows == reading.group.rows {
-                return Ok(());
+        };
+        Ok(Group { object, images, batches })
+    }
+
+    /// Reads what the decoding of a group asks for, until it ends.
+    async fn serve(
+        &self,
+        object: &ParquetObject,
+        mut requests: mpsc::Receiver<PieceRequest>,
+        asking: Asking<'_>,
+    ) -> Result<(), Fault> {
+        while let Some(request) = requests.recv().await {
+            let mut waiting = None;
+            let bytes = loop {
+                let (input, since) = (self.waits(asking, waiting.as_ref())?, Instant::now());
+                let error = match object.piece(input, request.range.clone()).await {
+                    Ok(bytes) => break bytes,
+                    Err(error) => self.fault(&asking.file.key, error, since).await,
+                };
+                match error {
+                    Fault::Read(ReadError::Store(error)) => self.wait(asking, &mut waiting, error).await?,
+                    fault => return Err(fault),
+                }
+            };
+            request.answer(bytes);
+        }
+        Ok(())
+    }
+
+    async fn images<'a>(&'a self, reading: &mut Reading<'a>) -> Result<(), Fault> {
+        let Group { object, images, batches } = self.group(reading.asking(), reading.group).await?;
+        match batches {
+            Batches::Held(batches) => {
+                for batch in batches {
+                    self.batch(reading, &images, batch).await?;
+                    if reading.is_complete() {
+                        return Ok(());
+                    }
+                }
+            }
+            Batches::Windowed(WindowedGroup { mut batches, requests }) => {
+                let asking = reading.asking();
+                let (reading, images) = (&mut *reading, &images);
+                // owns the batches, so that the decoding ends with it
+                let rows = async move {
+                    while let Some(batch) = batches.recv().await {
+                        self.batch(reading, images, batch).await?;
+                        if reading.is_complete() {
+                            break;
+                        }
+                    }
+                    Ok(())
+                };
+                // pieces are read while rows are admitted
+                try_join(rows, self.serve(&object, requests, asking)).await?;
             }
         }
-        Err(corrupt("its row group has fewer rows than were planned"))
-    }
-}
-
-impl Reading<'_> {
-    fn sample(&self) -> Sample {
-        Sample {
-            row_id: self.part.first_row + i64::from(self.rows),
-            key: format!("{}!{}", escaped(&self.file.key), self.group.first + u64::from(self.rows)),
-            etag: self.file.etag.clone(),
-            size: None,
-            target: None,
-            carried: Vec::new(),
+        match reading.is_complete() {
+            true => Ok(()),
+            false => Err(corrupt("its row group has fewer rows than were planned")),
         }
     }
 
-    async fn row(&mut self, sample: Sample, bytes: Result<Vec<u8>, RowError>) -> Result<(), Fault> {
-        let size = bytes.as_ref().map_or(0, Vec::len) as u64;
-        let ticket = self.intake.admit(sample, Some(size)).await;
-        let ticket = ticket.map_err(|_| Fault::Read(ReadError::Stopped))?;
-        ticket.deliver(bytes.map(|bytes| Arrival { bytes: bytes.into(), etag: None }));
-        self.rows += 1;
+    /// Admits the rows of a batch, as far as they are planned.
+    async fn batch<'a>(
+        &'a self,
+        reading: &mut Reading<'a>,
+        images: &Images<'_>,
+        batch: Result<RecordBatch, String>,
+    ) -> Result<(), Fault> {
+        let batch = batch.map_err(corrupt)?;
+        let found = images.batch(&batch).map_err(corrupt)?;
+        let left = (reading.group.rows - reading.rows) as usize;
+        for row in 0..found.rows.min(left) {
+            let ParquetImage { bytes, size, key, target, carried, further } =
+                found.row(row).map_err(corrupt)?;
+            let mut sample = Sample { size, target, carried, ..reading.sample() };
+            reading.further = reading.further.saturating_add(further);
+            if let Some(key) = key {
+                sample.key = key;
+            }
+            let keys = match bytes {
+                Ok(ImageBytes::Here(bytes)) => {
+                    reading.row(sample, Ok(bytes)).await?;
+                    continue;
+                }
+                Ok(ImageBytes::At(_)) if self.options.has_earlier_rules => {
+                    return Err(DatasetError::EarlierPath { key: sample.key }.into());
+                }
+                Ok(ImageBytes::At(path)) => keys_of(&path, &reading.file.key, &self.input.uri()),
+                Err(error) => Err(error),
+            };
+            match keys {
+                Ok(keys) => {
+                    let ticket = reading.admit(sample, None).await?;
+                    let reader = PathReader {
+                        input: &self.input,
+                        patience: &self.patience,
+                        max_encoded_bytes: self.options.max_encoded_bytes,
+                    };
+                    let fetch = reader.fetch(keys, ticket, (reading.pass, reading.intake));
+                    reading.fetches.push(Box::pin(fetch));
+                }
+                Err(error) => reading.row(sample, Err(error)).await?,
+            }
+        }
         Ok(())
     }
 }
@@ -194,7 +273,17 @@ impl ParquetDataset {
                 name: file.key.clone(),
                 why: "is planned without its row group".into(),
             })?;
-            let mut reading = Reading { part, file: &file, group, intake, pass, rows: 0 };
+            let mut reading = Reading {
+                part,
+                file: &file,
+                group,
+                intake,
+                pass,
+                rows: 0,
+                further: 0,
+                fetches: FuturesUnordered::new(),
+                is_whole: true,
+            };
             let damaged = match self.images(&mut reading).await {
                 Ok(()) => 0,
                 Err(Fault::Read(error)) => return Err(error),
@@ -215,7 +304,9 @@ impl ParquetDataset {
                     1
                 }
             };
-            Ok(PartEnd { rows: reading.rows, skipped: 0, damaged })
+            reading.rest().await?;
+            let (rows, further) = (reading.rows, reading.further);
+            Ok(PartEnd { rows, damaged, further, ..PartEnd::default() })
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The plan of Parquet files: their row groups, by their footers.
 
+use arrow::datatypes::SchemaRef;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::objects::Objects;
@@ -7,33 +8,48 @@ use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanShape, PlanSource
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
 
-use super::columns::{Columns, FEATURES, Labels};
-
-/// Encoded bytes of the largest row group that is read.
-const MOST_BYTES: u64 = 1 << 30;
+use super::columns::Columns;
+use super::image_column::{TableColumns, listed};
+use super::labels::{FEATURES, Labels};
 
 /// The planning side of Parquet files with images.
 pub struct ParquetSource {
     files: Objects,
+    columns: TableColumns,
     targets: Option<Truth>,
     carried: Vec<CarriedColumn>,
     most_rows: u32,
 }
 
+/// What the first file of an input shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableFacts {
+    /// The columns that are carried, with their types.
+    pub carried: Vec<CarriedColumn>,
+    /// The columns of images and keys, if they are others than version 0.1.0 read without being told.
+    pub columns: TableColumns,
+}
+
 impl ParquetSource {
-    /// The files below a folder, or those of it that `pattern` names. No row group may hold more than `most_rows`.
+    /// The files below a folder, or those of it that `pattern` names.
     ///
     /// # Errors
     /// Where the pattern means nothing, or one file twice.
-    pub fn new(
-        input: Location,
-        pattern: Option<&str>,
+    pub fn new(input: Location, pattern: Option<&str>) -> Result<Self, DatasetError> {
+        let files = Objects::new(input, "parquet", pattern)?;
+        let columns = TableColumns::default();
+        Ok(ParquetSource { files, columns, targets: None, carried: Vec::new(), most_rows: u32::MAX })
+    }
+
+    /// The same with what a job says of the columns. No row group may hold more than `most_rows`.
+    pub fn with_columns(
+        self,
+        columns: TableColumns,
         targets: Option<Truth>,
         carried: Vec<CarriedColumn>,
         most_rows: u32,
-    ) -> Result<Self, DatasetError> {
-        let files = Objects::new(input, "parquet", pattern)?;
-        Ok(ParquetSource { files, targets, carried, most_rows })
+    ) -> Self {
+        ParquetSource { columns, targets, carried, most_rows, ..self }
     }
 
     /// Takes hidden files as well, as version 0.1.0 did.
@@ -46,30 +62,51 @@ impl ParquetSource {
         self.files.some_keys(count).await
     }
 
-    /// The columns of these names with the types that they have in the first file.
-    pub async fn types(&self, names: &[String]) -> Result<Vec<CarriedColumn>, DatasetError> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let first = self.files.rows(None).try_next().await?;
-        let first = first.ok_or_else(|| self.files.empty_error())?;
-        let file = self.open(&first).await?;
-        let schema = file.schema().map_err(|error| self.unreadable(&first.key, error))?;
+    /// Looks at the first file: at the columns of the names `carried`, and for those of images and keys, of which a job
+    /// names `typed`.
+    ///
+    /// # Errors
+    /// Only for columns that are carried: what else is wrong is an error of the plan.
+    pub async fn look(&self, typed: &TableColumns, carried: &[String]) -> Result<TableFacts, DatasetError> {
+        let (key, schema) = match self.first().await {
+            Ok(first) => first,
+            Err(_) if carried.is_empty() => {
+                return Ok(TableFacts { carried: Vec::new(), columns: typed.clone() });
+            }
+            Err(error) => return Err(error),
+        };
         let column = |name: &String| {
             let field = schema.field_with_name(name).ok();
             field.and_then(|field| CarriedColumn::of(name, field.data_type())).ok_or_else(|| {
-                let columns: Vec<String> = schema.fields().iter().map(|field| format!("`{}`", field.name())).collect();
                 self.wrong(
-                    &first.key,
+                    &key,
                     format!(
                         "`input.carry_columns` names `{name}`, which is no column of it, or not of a plain type; its columns \
                          are {}",
-                        columns.join(", ")
+                        listed(&schema)
                     ),
                 )
             })
         };
-        names.iter().map(column).collect()
+        let carried = carried.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        let columns = match Columns::find(&schema, typed, false, &[]) {
+            Ok(found) if typed.image.is_none() && found.image.is_struct() => {
+                TableColumns { image: None, key: typed.key.clone() }
+            }
+            Ok(found) => TableColumns { image: Some(found.image.name), key: found.key },
+            Err(_) => typed.clone(),
+        };
+        Ok(TableFacts { carried, columns })
+    }
+
+    /// Key and columns of the first file.
+    async fn first(&self) -> Result<(String, SchemaRef), DatasetError> {
+        let first = self.files.rows(None).try_next().await?;
+        let first = first.ok_or_else(|| self.files.empty_error())?;
+        drop(self.files.take_left_out());
+        let file = self.open(&first).await?;
+        let schema = file.schema().map_err(|error| self.unreadable(&first.key, error))?;
+        Ok((first.key, schema))
     }
 
     async fn open(&self, file: &PlanRow) -> Result<ParquetObject, DatasetError> {
@@ -87,7 +124,7 @@ impl ParquetSource {
         let wrong = |why: String| self.wrong(&file.key, why);
         let schema = object.schema().map_err(|error| self.unreadable(&file.key, error))?;
         let names = self.targets.as_ref().and_then(Truth::beside);
-        let columns = Columns::find(&schema, names.is_some(), &self.carried).map_err(wrong)?;
+        let columns = Columns::find(&schema, &self.columns, names.is_some(), &self.carried).map_err(wrong)?;
         if let (Some(names), Some(target)) = (names, &columns.target) {
             Labels::of(object.value(FEATURES), target, names).map_err(wrong)?;
         }
@@ -103,13 +140,6 @@ impl ParquetSource {
                     self.most_rows
                 ))
             })?;
-            let bytes = object.group_bytes(group);
-            if bytes > MOST_BYTES {
-                return Err(wrong(format!(
-                    "row group {group} has {bytes} bytes, and a row group is held in memory while it is read, which goes up \
-                     to {MOST_BYTES}; write the file with smaller row groups"
-                )));
-            }
             let index = u32::try_from(group).map_err(|error| wrong(error.to_string()))?;
             if count > 0 && after.is_none_or(|after| index > after) {
                 let group = Some(RowGroup { index, rows: count, first });

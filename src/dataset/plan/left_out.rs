@@ -38,6 +38,9 @@ pub struct LeftOut {
     /// Rows of a manifest whose image an earlier row has (`input.duplicates = "skip"`).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub duplicates: u64,
+    /// Images behind the first one of a list in a row of Parquet; known when the rows were read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub further_images: u64,
 }
 
 impl LeftOut {
@@ -72,6 +75,7 @@ impl LeftOut {
         self.without_target += other.without_target;
         self.already_done += other.already_done;
         self.duplicates += other.duplicates;
+        self.further_images += other.further_images;
     }
 }
 
@@ -110,6 +114,12 @@ impl fmt::Display for LeftOut {
         }
         if self.duplicates > 0 {
             parts.push(format!("left out, since an earlier row has the image: {}", self.duplicates));
+        }
+        if self.further_images > 0 {
+            parts.push(format!(
+                "left out, since a row is the first image of its list: {}",
+                self.further_images
+            ));
         }
         f.write_str(&parts.join("; "))
     }

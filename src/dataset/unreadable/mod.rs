@@ -10,3 +10,4 @@ mod waiting;
 mod tests;
 
 pub(super) use patience::{Patience, Verdict};
+pub(super) use waiting::Waiting;

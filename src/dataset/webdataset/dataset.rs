@@ -142,7 +142,7 @@ impl ShardDataset {
             );
         }
         let skipped = u32::try_from(found.skipped.count()).unwrap_or(u32::MAX);
-        Ok(PartEnd { rows: reading.rows(), skipped, damaged: u32::from(cut.is_some()) })
+        Ok(PartEnd { rows: reading.rows(), skipped, damaged: u32::from(cut.is_some()), ..PartEnd::default() })
     }
 
     /// How the bytes of a shard are compressed, by its first window.

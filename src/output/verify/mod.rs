@@ -42,6 +42,8 @@ pub struct ExpectedJob<'a> {
     pub protocol: u32,
     /// True where keys strictly increase in plan order.
     pub ordered: bool,
+    /// True where rows may have keys of a column of the input, so that the plan does not know them.
+    pub has_own_keys: bool,
 }
 
 /// How far the check is.
@@ -93,11 +95,11 @@ pub async fn verify(
     mut defects: Defects,
     tell: &(dyn Fn(Step) + Sync),
 ) -> Result<Verified, StoreError> {
-    let ExpectedJob { fingerprint, protocol, ordered } = expected;
+    let ExpectedJob { fingerprint, protocol, ordered, has_own_keys } = expected;
     let (success, claims) = success::read(output, fingerprint, protocol, &mut defects).await?;
     let layout = Layout::new(fingerprint);
     let committed = committed_parts(output, &layout, &mut defects).await?;
-    let job = Job { output: output.clone(), layout, fingerprint: fingerprint.into(), ordered };
+    let job = Job { output: output.clone(), layout, fingerprint: fingerprint.into(), ordered, has_own_keys };
     let mut walk = Walk {
         job,
         committed,

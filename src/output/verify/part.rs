@@ -19,6 +19,8 @@ pub(super) struct Job {
     pub fingerprint: Arc<str>,
     /// Keys strictly increase in plan order.
     pub ordered: bool,
+    /// Rows have keys of a column of their object.
+    pub has_own_keys: bool,
 }
 
 /// A part of the plan, checked.
@@ -83,7 +85,8 @@ async fn planned(job: &Job, part: &Part) -> Result<Planned, DatasetError> {
     }
     match (rows.pop(), rows.is_empty()) {
         (Some(row), true) => {
-            Ok(Planned::Whole { key: row.key, etag: row.etag, first: part.first_row, rows: part.rows })
+            let (first, rows) = (part.first_row, part.rows);
+            Ok(Planned::Whole { key: row.key, has_own_keys: job.has_own_keys, etag: row.etag, first, rows })
         }
         _ => Err(DatasetError::BadSegment {
             name: Layout::PLAN.into(),
@@ -175,6 +178,7 @@ async fn check_file(
         ok: counts.ok,
         damaged: rare("damaged"),
         skipped: rare("skipped"),
+        further: rare("further"),
         plan: part.plan.clone(),
         provider: value("provider").to_owned(),
         devices: value("devices").to_owned(),

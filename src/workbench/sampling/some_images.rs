@@ -43,10 +43,10 @@ impl Dataset for SomeImages {
             let left = u32::try_from(self.left.load(SeqCst)).unwrap_or(u32::MAX);
             let few = FirstImages::of(intake, left);
             let read = self.dataset.read(part, &few, pass).await;
-            let (skipped, damaged) = read.as_ref().map_or((0, 0), |end| (end.skipped, end.damaged));
+            let end = read.as_ref().map_or_else(|_| PartEnd::default(), PartEnd::clone);
             let (_, rows) = few.end(read)?;
             self.left.fetch_sub(u64::from(rows), SeqCst);
-            Ok(PartEnd { rows, skipped, damaged })
+            Ok(PartEnd { rows, ..end })
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Any bytes as a Parquet file of images, read as a job reads it; the first byte chooses targets and carried columns.
+//! Any bytes as a Parquet file of images, read as a job reads it; the first byte chooses targets, carried columns,
+//! names of columns, and whether a group is read in windows.
 //!
 //! A panic in a library that reads Parquet is an error of the file, as in a job; one of the project's own is a finding.
 
@@ -8,7 +9,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
-use tresnet_batch::dataset::parquet::{ParquetOptions, scan};
+use tresnet_batch::dataset::parquet::{ImageBytes, ParquetOptions, TableColumns, scan};
 use tresnet_batch::dataset::{CarriedColumn, TargetNames, Truth};
 use tresnet_batch::store::Location;
 
@@ -42,6 +43,8 @@ fn mend(file: &mut [u8]) {
 
 fuzz_target!(|input: &[u8]| {
     let Some((&switches, file)) = input.split_first() else { return };
+    // names of columns are chosen by the length, so that the seeds of earlier versions stay what they are
+    let columns = if switches & 64 == 0 { 0 } else { file.len() as u8 };
     let mut file = file.to_vec();
     if switches & 1 == 0 {
         mend(&mut file);
@@ -49,10 +52,17 @@ fuzz_target!(|input: &[u8]| {
     let names = TargetNames::new(7, None);
     let names = if switches & 4 == 0 { names } else { names.with_sets() };
     let carried = [CarriedColumn::text("camera"), CarriedColumn::text("more")];
+    let typed = |bits: u8, names: [&str; 3]| names.get(usize::from(bits & 3).wrapping_sub(1)).map(|name| name.to_string());
     let options = ParquetOptions {
-        max_encoded_bytes: MOST,
+        columns: TableColumns {
+            image: typed(columns, ["image", "images", "content"]),
+            key: typed(columns >> 2, ["path", "key", "label"]),
+        },
         targets: (switches & 2 == 0).then_some(Truth::Beside(names)),
         carried: carried[..usize::from(switches >> 3 & 3).min(2)].to_vec(),
+        // a group is read in windows
+        most_held: if switches & 32 == 0 { u64::MAX } else { 0 },
+        ..ParquetOptions::new(MOST)
     };
     let size = file.len();
     RUNTIME.block_on(async {
@@ -61,7 +71,7 @@ fuzz_target!(|input: &[u8]| {
         let mut rows = 0;
         let read = scan(&input, "a.parquet", size as u64, &options, |image| {
             rows += 1;
-            if let Ok(bytes) = image.bytes {
+            if let Ok(ImageBytes::Here(bytes)) = image.bytes {
                 assert!(bytes.len() as u64 <= MOST, "{} bytes", bytes.len());
             }
         });

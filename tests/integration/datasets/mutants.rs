@@ -46,9 +46,9 @@ async fn a_parquet_file_with_changed_bytes_is_images_or_an_error() {
     let options = |carried: bool, sets: bool| {
         let names = TargetNames::new(7, None);
         ParquetOptions {
-            max_encoded_bytes: 1000,
             targets: Some(Truth::Beside(if sets { names.with_sets() } else { names })),
             carried: carried.then(|| CarriedColumn::text("camera")).into_iter().collect(),
+            ..ParquetOptions::new(1000)
         }
     };
     let mut random = Random(22);

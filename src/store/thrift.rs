@@ -1,38 +1,36 @@
-//! Thrift's compact protocol, in which Parquet writes its footers and page headers, as far as they are checked before
-//! the library reads them.
+//! Values of Thrift's compact protocol, read without recursion beyond a few levels and without an allocation: Parquet
+//! writes footers and page headers in it.
 
 /// Levels of a value that is skipped.
-pub(super) const DEEPEST: usize = 64;
+const DEEPEST: usize = 64;
 
-/// Types of the compact protocol.
-pub(super) const TRUE: u8 = 1;
-pub(super) const FALSE: u8 = 2;
-pub(super) const BYTE: u8 = 3;
-pub(super) const I16: u8 = 4;
-pub(super) const I32: u8 = 5;
-pub(super) const I64: u8 = 6;
-pub(super) const DOUBLE: u8 = 7;
-pub(super) const BINARY: u8 = 8;
-pub(super) const LIST: u8 = 9;
-pub(super) const SET: u8 = 10;
-pub(super) const MAP: u8 = 11;
-pub(super) const STRUCT: u8 = 12;
-pub(super) const UUID: u8 = 13;
+pub const TRUE: u8 = 1;
+pub const FALSE: u8 = 2;
+pub const BYTE: u8 = 3;
+pub const I16: u8 = 4;
+pub const I32: u8 = 5;
+pub const I64: u8 = 6;
+pub const DOUBLE: u8 = 7;
+pub const BINARY: u8 = 8;
+pub const LIST: u8 = 9;
+pub const SET: u8 = 10;
+pub const MAP: u8 = 11;
+pub const STRUCT: u8 = 12;
+pub const UUID: u8 = 13;
 
-/// What is said of bytes that the protocol cannot mean.
-pub(super) const MALFORMED: &str = "its metadata are malformed";
+/// The text of a value that is cut or is none.
+pub const MALFORMED: &str = "is malformed";
+/// The text of a value with too many levels.
+const TOO_DEEP: &str = "is nested too deeply";
 
-/// The bytes that are still to be read.
-pub(super) struct Compact<'a>(pub &'a [u8]);
+/// The bytes that are still to be read. Every error is a text that follows the name of what is read.
+pub struct Compact<'a>(pub &'a [u8]);
 
 impl<'a> Compact<'a> {
-    /// Passes over a value of this type.
-    ///
-    /// # Errors
-    /// Bytes that are no such value, and one nested in more than [`DEEPEST`] others.
+    /// Skips a value of this type.
     pub fn skip(&mut self, kind: u8, depth: usize) -> Result<(), &'static str> {
         if depth > DEEPEST {
-            return Err("its metadata are nested too deeply");
+            return Err(TOO_DEEP);
         }
         match kind {
             TRUE | FALSE => {}
@@ -69,31 +67,28 @@ impl<'a> Compact<'a> {
         Ok(())
     }
 
-    /// In a list, a boolean has a byte of its own.
+    /// Skips an item of a list, where a boolean has a byte of its own.
     fn skip_item(&mut self, kind: u8, depth: usize) -> Result<(), &'static str> {
         self.skip(if matches!(kind, TRUE | FALSE) { BYTE } else { kind }, depth)
     }
 
     /// Number and type of a struct's next field; `None` at its end.
-    ///
-    /// # Errors
-    /// Bytes that are no such thing.
     pub fn field(&mut self, last: &mut i64) -> Result<Option<(i64, u8)>, &'static str> {
         let byte = self.byte()?;
         if byte == 0 {
             return Ok(None);
         }
         *last = match byte >> 4 {
-            0 => self.signed()?,
+            0 => {
+                let number = self.number()?;
+                (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+            }
             step => *last + i64::from(step),
         };
         Ok(Some((*last, byte & 15)))
     }
 
     /// How many items follow, and of which type. Each has a byte or more.
-    ///
-    /// # Errors
-    /// Bytes that are no such thing.
     pub fn list(&mut self) -> Result<(usize, u8), &'static str> {
         let byte = self.byte()?;
         let count = match byte >> 4 {
@@ -103,24 +98,12 @@ impl<'a> Compact<'a> {
         if count > self.0.len() { Err(MALFORMED) } else { Ok((count, byte & 15)) }
     }
 
-    /// A number with its sign.
-    ///
-    /// # Errors
-    /// As [`Compact::number`].
-    pub fn signed(&mut self) -> Result<i64, &'static str> {
-        let number = self.number()?;
-        Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
-    }
-
     fn count(&mut self) -> Result<usize, &'static str> {
         let count = usize::try_from(self.number()?).map_err(|_| MALFORMED)?;
         if count > self.0.len() { Err(MALFORMED) } else { Ok(count) }
     }
 
     /// A number of seven bits a byte, the lowest first.
-    ///
-    /// # Errors
-    /// Bytes that are no such thing.
     pub fn number(&mut self) -> Result<u64, &'static str> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
