@@ -9,6 +9,7 @@ mod error;
 mod folder;
 mod glob;
 mod hidden;
+mod images;
 mod intake;
 pub mod manifest;
 mod named;
@@ -16,6 +17,7 @@ mod objects;
 pub mod parquet;
 mod plan;
 mod probe;
+mod roots;
 mod spelling;
 mod targets;
 mod truth;
@@ -25,9 +27,10 @@ pub mod webdataset;
 
 pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
-pub use folder::{FolderDataset, FolderSource, IMAGE_EXTENSIONS};
+pub use folder::{FolderSource, IMAGE_EXTENSIONS};
 pub use glob::Glob;
 pub use hidden::is_hidden;
+pub use images::FolderDataset;
 pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, Stop, Ticket};
 pub use named::{NameTruth, Truth};
 pub use objects::split_address;
@@ -36,6 +39,7 @@ pub use plan::{
     PlanSource, Planner, PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key,
     segments_of,
 };
+pub use roots::Roots;
 pub use targets::{FolderRule, FolderTargets};
 pub use truth::TargetNames;
 pub use validation::{Convention, ValidationTruth};

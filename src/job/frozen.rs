@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::FolderTargets;
 use crate::failure::{Exit, Failure};
 use crate::output::Layout;
-use crate::store::Location;
+use crate::store::{Location, ObjectUri};
 
 use super::error::JobError;
 use super::fingerprint::Components;
@@ -141,6 +141,13 @@ impl Frozen {
         Frozen::read(output).await?.ok_or_else(|| {
             Failure::new(Exit::CannotCreate, format!("`{}` vanished after it was written", Layout::JOB))
         })
+    }
+
+    /// The folders of other stores below which its rows may be.
+    pub fn roots(&self) -> Vec<ObjectUri> {
+        let typed = self.components.get("input.roots").and_then(|roots| roots.as_array());
+        let addresses = typed.into_iter().flatten().filter_map(|root| root.as_str());
+        addresses.filter_map(|address| ObjectUri::folder(address).ok()).collect()
     }
 
     /// The bytes of `job.json`.

@@ -31,6 +31,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("path_column", Rows),
             ("target_column", Rows),
             ("duplicates", Rows),
+            ("roots", Rows),
         ],
     ),
     ("model", &[("path", Rows), ("config", Rows), ("precision", Rows)]),

@@ -92,6 +92,8 @@ pub struct Input {
     pub target_column: Option<String>,
     /// What becomes of a second row of one image in a manifest.
     pub duplicates: Option<Duplicates>,
+    /// Folders of stores and web servers below which a manifest may name objects by their addresses.
+    pub roots: Option<Vec<String>>,
 }
 
 /// What becomes of a second row of one image.

@@ -13,8 +13,9 @@ use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 /// Folders below a given one that are searched for outputs.
 const MOST_FOLDERS: usize = 10_000;
 /// Kinds of errors that another try may better: such images are not done.
-const NOT_THE_IMAGES: [ErrorKind; 5] = [
+const NOT_THE_IMAGES: [ErrorKind; 6] = [
     ErrorKind::Denied,
+    ErrorKind::Archived,
     ErrorKind::NotFound,
     ErrorKind::Changed,
     ErrorKind::Unaddressable,
@@ -90,10 +91,10 @@ enum PartOf {
 struct DoneOutput {
     output: Location,
     parts: Vec<CommittedPart>,
-    /// What its keys begin with that the keys being planned do not.
-    cut: String,
-    /// What the keys being planned begin with that its keys do not.
-    add: String,
+    /// How its keys below its input become keys below the input being planned.
+    rebase: Option<Rebase>,
+    /// What its keys begin with that are addresses: they are the same whatever the input.
+    roots: Vec<String>,
     /// True where its keys and those being planned are both a folder's.
     ordered: bool,
     unit: PartOf,
@@ -136,10 +137,12 @@ pub(crate) async fn open(
             outputs.push(gone("is another one now"));
             continue;
         }
-        let Some((cut, add)) = rebase(&Uri::parse(folder_of(&frozen))?, &Uri::parse(&input)?) else {
+        let rebase = rebase(&Uri::parse(folder_of(&frozen))?, &Uri::parse(&input)?);
+        let roots: Vec<String> = frozen.roots().iter().map(|root| format!("{root}/")).collect();
+        if rebase.is_none() && roots.is_empty() {
             tracing::warn!(uri, input = frozen.input, "looked at other images: nothing of it is left out");
             continue;
-        };
+        }
         let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());
         let ordered = format == Format::Folder && theirs == Some("folder");
         let unit = match theirs {
@@ -147,7 +150,7 @@ pub(crate) async fn open(
             Some("parquet") => PartOf::Group,
             _ => PartOf::Images,
         };
-        outputs.push(Box::new(DoneOutput { output, parts: success.parts, cut, add, ordered, unit }));
+        outputs.push(Box::new(DoneOutput { output, parts: success.parts, rebase, roots, ordered, unit }));
     }
     Ok(outputs)
 }
@@ -161,13 +164,20 @@ fn folder_of(frozen: &Frozen) -> &str {
     }
 }
 
-/// How keys below `theirs` become keys below `ours`: what to cut off and what to put in front; `None` where no
-/// object lies below both.
-fn rebase(theirs: &Uri, ours: &Uri) -> Option<(String, String)> {
-    if let Some(rest) = theirs.below(ours) {
-        Some((String::new(), rest))
-    } else {
-        ours.below(theirs).map(|rest| (rest, String::new()))
+/// How keys below one input become keys below another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rebase {
+    /// What is cut off from their beginning.
+    cut: String,
+    /// What is put there.
+    add: String,
+}
+
+/// How keys below `theirs` become keys below `ours`; `None` if no object is below both.
+fn rebase(theirs: &Uri, ours: &Uri) -> Option<Rebase> {
+    match theirs.below(ours) {
+        Some(add) => Some(Rebase { cut: String::new(), add }),
+        None => ours.below(theirs).map(|cut| Rebase { cut, add: String::new() }),
     }
 }
 
@@ -207,10 +217,19 @@ impl DoneOutput {
         Ok(self.done_of(rows))
     }
 
+    /// A key as the plan has it, if what it names is below both inputs, or below a root.
+    fn rebased(&self, key: &str) -> Option<String> {
+        if self.roots.iter().any(|root| key.starts_with(root.as_str())) {
+            return Some(key.to_owned());
+        }
+        let Rebase { cut, add } = self.rebase.as_ref()?;
+        Some(format!("{add}{}", key.strip_prefix(cut.as_str())?))
+    }
+
     /// What of a part is done. A shard or a row group is so only as a whole.
     fn done_of(&self, rows: Vec<DoneRow>) -> Vec<DoneImage> {
         let whole = rows.iter().all(|row| row.done);
-        let rebased = |key: &str| Some(format!("{}{}", self.add, key.strip_prefix(&self.cut)?));
+        let rebased = |key: &str| self.rebased(key);
         let one = |key: Option<String>, etag: Option<String>| {
             key.map(|key| DoneImage { key, etag }).into_iter().collect()
         };
@@ -252,7 +271,7 @@ mod tests {
     #[test]
     fn keys_of_inputs_that_lie_in_one_another_are_brought_together() {
         let uri = |text: &str| Uri::parse(text).unwrap();
-        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        let pair = |cut: &str, add: &str| Some(Rebase { cut: cut.to_owned(), add: add.to_owned() });
         for (theirs, ours, expected) in [
             ("s3://b/in", "s3://b/in", pair("", "")),
             ("s3://b/in/day1", "s3://b/in", pair("", "day1/")),

@@ -5,6 +5,7 @@ mod again;
 mod damage;
 mod globs;
 mod hidden;
+mod inventory;
 mod manifest;
 mod manifest_forms;
 mod missing_targets;
@@ -12,6 +13,7 @@ mod mutants;
 mod packages;
 mod pages;
 mod photographs;
+mod roots;
 mod special_files;
 
 use std::path::{Path, PathBuf};

@@ -31,6 +31,15 @@ pub struct LeftOut {
     /// Rows of a manifest whose image an earlier row has (`input.duplicates = "skip"`).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub duplicates: u64,
+    /// Versions of objects in an inventory that newer ones have replaced.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub old_versions: u64,
+    /// Delete markers in an inventory: their objects were deleted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delete_markers: u64,
+    /// Objects in an inventory that are not below the input.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outside: u64,
 }
 
 impl LeftOut {
@@ -55,6 +64,9 @@ impl LeftOut {
         self.without_target += other.without_target;
         self.already_done += other.already_done;
         self.duplicates += other.duplicates;
+        self.old_versions += other.old_versions;
+        self.delete_markers += other.delete_markers;
+        self.outside += other.outside;
     }
 }
 
@@ -89,6 +101,15 @@ impl fmt::Display for LeftOut {
         }
         if self.duplicates > 0 {
             parts.push(format!("left out, since an earlier row has the image: {}", self.duplicates));
+        }
+        for (count, what) in [
+            (self.old_versions, "old versions of objects"),
+            (self.delete_markers, "delete markers"),
+            (self.outside, "objects of the inventory that are not below the input"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
         }
         f.write_str(&parts.join("; "))
     }
