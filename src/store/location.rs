@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use object_store::{ClientOptions, ObjectStore};
 
 use crate::telemetry::Redacted;
 
 use super::azure::AzureAccess;
 use super::checksum::{ChecksumMode, Checksums};
+use super::client::{CONNECT_TIMEOUT, IDLE_TIMEOUT, inner_retries};
 use super::entry::{Entry, strong};
 use super::environment::{Environment, Vendor};
 use super::key::is_plain;
@@ -20,10 +21,6 @@ use super::paged_store::{PagedStore, remote};
 use super::readers::Readers;
 use super::traffic::{Metered, Traffic};
 use super::{ObjectUri, RequestPermit, Requests, Settings, StoreError, Uri, local, web};
-
-/// How long a connection may take to be made, and may be kept unused.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a location is opened for; decides timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,10 +256,6 @@ impl Location {
         };
         Ok(Location { uri, prefix: self.path(folder)?, ..self.clone() })
     }
-}
-
-pub(super) fn inner_retries() -> RetryConfig {
-    RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
 }
 
 /// The request timeout covers the body too.

@@ -11,6 +11,7 @@ mod buffers;
 mod causes;
 mod checked;
 mod checksum;
+mod client;
 mod create;
 mod dated;
 mod entry;

@@ -22,7 +22,8 @@ impl ObjectUri {
     /// What is wrong with it, as the rest of a sentence.
     pub fn parse(text: &str) -> Result<ObjectUri, String> {
         let found = ObjectUri::any(text)?;
-        if found.key().is_empty() {
+        // requests to web servers cannot express a slash at the end
+        if found.key().is_empty() || found.is_web() && found.key().ends_with('/') {
             return Err("names no object".into());
         }
         if found.key().split('/').any(|part| matches!(part, "." | "..")) {
@@ -89,6 +90,10 @@ impl ObjectUri {
         }
     }
 
+    fn is_web(&self) -> bool {
+        matches!(&self.0, Uri::Remote { scheme: "http" | "https", .. })
+    }
+
     /// What comes after the folder and its slash; `None` if the object is not below it.
     pub fn below(&self, folder: &ObjectUri) -> Option<String> {
         let below = self.0.below(&folder.0)?;
@@ -102,9 +107,9 @@ impl ObjectUri {
 
     /// The key of an object on the store of this folder, from what its address has after the folder.
     pub fn decoded<'a>(&self, rest: &'a str) -> Cow<'a, str> {
-        match &self.0 {
-            Uri::Remote { scheme: "http" | "https", .. } => percent_decode_str(rest).decode_utf8_lossy(),
-            _ => Cow::Borrowed(rest),
+        match self.is_web() {
+            true => percent_decode_str(rest).decode_utf8_lossy(),
+            false => Cow::Borrowed(rest),
         }
     }
 }
@@ -248,6 +253,7 @@ mod tests {
             "https://host\\s3cret/a.jpg",
             "https://ho\nst/s3cret.jpg",
             "https://host/",
+            "https://host/s3cret/",
             "https:///s3cret",
             "s3://b",
             "s3://b/a/../s3cret",

@@ -114,7 +114,7 @@ mod tests {
             let answer = HttpResponse::new("0123456789".to_owned().into());
             let whole = Transcoded { stored: None }.whole(answer, asked_range(&asked)).await.unwrap();
             assert_eq!(whole.status(), status, "{range:?}");
-            assert_eq!(whole.headers()["content-length"], bytes.len(), "{range:?}");
+            assert_eq!(whole.headers()["content-length"], bytes.len().to_string(), "{range:?}");
             let found = whole.headers().get("content-range").map(|value| value.to_str().unwrap().to_owned());
             assert_eq!(found.as_deref(), named, "{range:?}");
             assert_eq!(whole.into_body().bytes().await.unwrap(), bytes, "{range:?}");

@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::telemetry::Redacted;
 
-use super::location::{CONNECT_TIMEOUT, IDLE_TIMEOUT, inner_retries};
+use super::client::{CONNECT_TIMEOUT, IDLE_TIMEOUT, inner_retries};
 use super::traffic::{Traffic, metered};
 use super::transcoded::{Transcoded, asked_range};
 use super::{Settings, StoreError};

@@ -81,6 +81,7 @@ mod tests {
     use futures::TryStreamExt;
 
     use crate::dataset::TargetNames;
+    use crate::dataset::manifest::LaterTargets;
     use crate::store::Role;
 
     use super::*;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::job::{IMAGES, Job, ended, rows};
+use crate::support::job::{IMAGES, Job, rows};
 use crate::support::remote::Remote;
 use crate::support::scripted_s3::{Fault, Kind, Rule, ScriptedS3};
 

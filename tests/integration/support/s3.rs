@@ -163,8 +163,8 @@ impl Store {
     pub fn archive(&self, key: &str, bytes: Vec<u8>) {
         let attributes = Attributes::from_iter([(Attribute::StorageClass, "Archive")]);
         let options = PutOptions { attributes, ..PutOptions::default() };
-        let put = self.bucket.put_opts(&Key::parse(key).unwrap(), bytes.into(), options);
-        self.runtime.block_on(put).unwrap();
+        let key = Key::parse(key).unwrap();
+        self.runtime.block_on(self.bucket.put_opts(&key, bytes.into(), options)).unwrap();
     }
 
     /// Every file of a folder, as an object below `prefix`.
