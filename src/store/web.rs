@@ -111,7 +111,80 @@ async fn beginning(answer: HttpResponse, range: Range<u64>) -> Result<HttpRespon
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::store::{FetchError, Location, ObjectUri, Planned, Role, Unanswered};
+
+    /// A server without ranges that notes what it is asked for, and a folder of it.
+    fn server() -> (Location, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let first = lines.next().unwrap_or_default();
+                lines.by_ref().take_while(|line| !line.is_empty()).for_each(drop);
+                let (method, path) = first.split_once(' ').unwrap_or_default();
+                let path = path.split(' ').next().unwrap_or_default();
+                let answer = match path {
+                    "/p/a%20b.jpg" | "/p/c//d.jpg" => {
+                        "200 OK\r\nContent-Length: 10\r\n\r\n0123456789".to_owned()
+                    }
+                    "/p/endless.jpg" => "200 OK\r\n\r\n0123456789".to_owned(),
+                    "/p/moved.jpg" => format!("302 Found\r\nLocation: http://{address}/secret\r\n\r\n"),
+                    "/p/denied.jpg" => "403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_owned(),
+                    _ => "404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+                };
+                seen.lock().unwrap().push(format!("{method} {path}"));
+                drop((&stream).write_all(format!("HTTP/1.1 {answer}").as_bytes()));
+            }
+        });
+        let folder = ObjectUri::folder(&format!("http://{address}/p/")).unwrap();
+        let settings = Settings { retry: std::time::Duration::ZERO, ..Settings::default() };
+        (Location::open_with("/", Role::Input, settings).unwrap().beside(&folder).unwrap(), asked)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn objects_are_read_whole_with_or_without_a_length_and_answer_a_question() {
+        let (folder, asked) = server();
+        for key in ["a b.jpg", "c//d.jpg", "endless.jpg"] {
+            let fetched = folder.fetch(key, Planned::default(), 100).await.unwrap();
+            assert_eq!((&fetched.bytes[..], fetched.etag), (&b"0123456789"[..], None), "{key}");
+            assert!(folder.answers(key).await.unwrap(), "{key}");
+        }
+        assert!(matches!(
+            folder.fetch("a b.jpg", Planned::default(), 9).await,
+            Err(FetchError::TooLarge { size: 10 })
+        ));
+        assert_eq!(asked.lock().unwrap().len(), 7);
+        assert_eq!(folder.requests().by_method["GET"], 7);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_redirect_is_an_answer_that_means_never_and_is_not_followed() {
+        let (folder, asked) = server();
+        let Err(FetchError::Store(error)) = folder.fetch("moved.jpg", Planned::default(), 100).await else {
+            panic!("it was followed");
+        };
+        assert!(error.unanswered().is_some_and(Unanswered::is_definite), "{error}");
+        assert!(error.unanswered().unwrap().text().contains("302"), "{error}");
+        assert_eq!(*asked.lock().unwrap(), ["GET /p/moved.jpg"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn refusals_are_those_of_other_stores() {
+        let (folder, _) = server();
+        for (key, expected) in [("denied.jpg", "access denied"), ("gone.jpg", "not found")] {
+            let refused = folder.fetch(key, Planned::default(), 100).await.unwrap_err();
+            assert_eq!(refused.to_string(), expected, "{key}");
+            assert!(!folder.answers(key).await.unwrap(), "{key}");
+        }
+    }
 
     #[tokio::test]
     async fn a_range_is_taken_from_an_object_that_is_sent_whole() {

@@ -175,6 +175,56 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_inventory_gives_the_latest_objects_below_the_input_and_counts_the_others_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let lines = [
+            "\"b\",\"in/a%2B+b.jpg\",\"true\",\"false\",\"7\",\"x\"",
+            "\"b\",\"in/old.jpg\",\"false\",\"false\",\"7\",\"x\"",
+            "\"b\",\"in/gone.jpg\",\"true\",\"true\",\"\",\"\"",
+            "\"b\",\"other/c.jpg\",\"true\",\"false\",\"7\",\"x\"",
+            "\"b\",\"in/d.jpg\",\"true\",\"false\",\"8\",\"y\"",
+        ];
+        std::io::Write::write_all(&mut gzip, lines.join("\n").as_bytes()).unwrap();
+        let bytes = gzip.finish().unwrap();
+        let md5: [u8; 16] = md5::Digest::finalize(<md5::Md5 as md5::Digest>::new_with_prefix(&bytes)).into();
+        let md5: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
+        let described = serde_json::json!({
+            "sourceBucket": "b",
+            "fileFormat": "CSV",
+            "fileSchema": "Bucket, Key, IsLatest, IsDeleteMarker, Size, ETag",
+            "files": [{ "key": "lists/b/daily/data/1.csv.gz", "size": bytes.len(), "MD5checksum": md5 }],
+        });
+        // a copy of the folder `daily`
+        std::fs::create_dir_all(folder.path().join("data")).unwrap();
+        std::fs::create_dir_all(folder.path().join("2026-11-06T21-32Z")).unwrap();
+        std::fs::write(folder.path().join("data/1.csv.gz"), bytes).unwrap();
+        let path = folder.path().join("2026-11-06T21-32Z/manifest.json");
+        std::fs::write(&path, described.to_string()).unwrap();
+        let manifest = Manifest::open(path.to_str().unwrap()).await.unwrap();
+        let store = std::sync::Arc::new(object_store::memory::InMemory::new());
+        let input = Location::over(store, "s3://b/in", Default::default()).unwrap();
+        let source = ManifestSource::new(manifest.clone(), &input, None, Vec::new());
+        let rows: Vec<PlanRow> = source.rows(None).try_collect().await.unwrap();
+        let found: Vec<_> =
+            rows.iter().map(|row| (row.key.as_str(), row.size, row.etag.as_deref())).collect();
+        assert_eq!(found, [("a+ b.jpg", Some(7), Some("\"x\"")), ("d.jpg", Some(8), Some("\"y\""))]);
+        let left_out = source.take_left_out();
+        assert_eq!((left_out.old_versions, left_out.delete_markers, left_out.outside), (1, 1, 1));
+        let last = PlanPosition { key: "d.jpg".into(), group: None };
+        assert_eq!(source.rows(Some(&last)).try_collect::<Vec<_>>().await.unwrap(), []);
+        assert_eq!(source.take_left_out(), LeftOut::default());
+        let other = Location::over(
+            std::sync::Arc::new(object_store::memory::InMemory::new()),
+            "s3://c/in",
+            Default::default(),
+        );
+        let source = ManifestSource::new(manifest, &other.unwrap(), None, Vec::new());
+        let refused = source.rows(None).try_next().await.unwrap_err().to_string();
+        assert!(refused.contains("bucket `b`") && refused.contains("s3://c/in"), "{refused}");
+    }
+
+    #[tokio::test]
     async fn text_that_is_not_utf_8_is_named_by_its_encoding() {
         let text: String = "path,target\na,3\n".chars().flat_map(|letter| [letter, '\0']).collect();
         for name in ["a.csv", "a.tsv", "a.jsonl", "a.txt"] {

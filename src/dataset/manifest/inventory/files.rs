@@ -34,7 +34,7 @@ struct Shared {
 #[derive(Debug)]
 enum Place {
     /// In the bucket that `manifest.json` is in.
-    Bucket(Location),
+    Bucket(Box<Location>),
     /// Copied to a local disk with it, whose folder this is.
     Disk(PathBuf),
 }
@@ -53,7 +53,7 @@ impl Inventory {
     pub fn new(uri: &str, folder: &Location, description: Description) -> Self {
         let place = match folder.local_path() {
             Some(path) => Place::Disk(path.clone()),
-            None => Place::Bucket(folder.bucket()),
+            None => Place::Bucket(Box::new(folder.bucket())),
         };
         let uri = uri.to_owned();
         Inventory(Arc::new(Shared { uri, description, place, whole: Mutex::default() }))
@@ -100,7 +100,7 @@ impl Inventory {
 
     async fn find(&self, key: &str) -> Result<Option<OpenFile>, DatasetError> {
         let folder = match &self.0.place {
-            Place::Bucket(bucket) => return stat(bucket.clone(), key).await,
+            Place::Bucket(bucket) => return stat(Location::clone(bucket), key).await,
             Place::Disk(folder) => folder,
         };
         // a copy has as much of the key as was copied with it

@@ -28,7 +28,7 @@ enum Open {
     Csv {
         file: OpenFile,
         columns: Columns,
-        records: CsvRecords,
+        records: Box<CsvRecords>,
         at: u64,
         has_ended: bool,
     },
@@ -73,7 +73,7 @@ impl Open {
     async fn begin(inventory: &Inventory, number: usize, file: OpenFile) -> Result<Open, DatasetError> {
         Ok(match &inventory.description().form {
             Form::Csv(columns) => {
-                let (columns, records) = (columns.clone(), CsvRecords::new());
+                let (columns, records) = (columns.clone(), Box::new(CsvRecords::new()));
                 Open::Csv { file, columns, records, at: 0, has_ended: false }
             }
             Form::Parquet => {
