@@ -22,7 +22,7 @@ struct Store {
     patience: Patience,
 }
 
-/// The reading side of a folder or a manifest whose plan stands.
+/// Reads the images of a folder or a manifest whose plan is frozen.
 pub struct FolderDataset {
     /// The input's, then those of the roots.
     stores: Vec<Store>,

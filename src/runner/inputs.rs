@@ -24,7 +24,7 @@ const LOOKED_AT: usize = 1000;
 /// An input, opened.
 pub(crate) struct Input {
     format: Format,
-    /// The folder below which all keys stand that are no addresses.
+    /// The folder of all keys that are no addresses.
     pub location: Location,
     /// Those below which the addresses are.
     pub roots: Roots,

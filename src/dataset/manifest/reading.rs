@@ -50,7 +50,7 @@ impl Reading {
         }
     }
 
-    /// Whether targets stand in the manifest.
+    /// Whether targets are in the manifest.
     pub fn beside(&self) -> bool {
         self.targets.as_ref().is_some_and(|truth| truth.beside().is_some())
     }

@@ -24,7 +24,7 @@ pub(in crate::dataset) struct Patience {
     prober: Prober,
     /// Shared by the stores of one input.
     noted: Arc<Noted>,
-    /// What stands before a key in texts and among the noted ones: nothing, or the address of another store's folder.
+    /// What comes before a key in texts and among the noted ones: nothing, or the address of another store's folder.
     address: String,
 }
 
@@ -48,7 +48,7 @@ impl Patience {
         Patience { probe, first, again, prober, noted, address: String::new() }
     }
 
-    /// For another store of the same input, with witnesses of its own. The keys that are given up count together.
+    /// For another store of the same input, with separate witnesses. The keys that are given up count together.
     pub fn beside(&self, input: &Location, address: &str) -> Self {
         let (noted, address) = (self.noted.clone(), address.to_owned());
         Patience { noted, address, ..Patience::new(input, Vec::new()) }

@@ -102,7 +102,7 @@ mod tests {
         gzip.finish().unwrap()
     }
 
-    /// The keys of a file that comes in windows of so many bytes.
+    /// The keys of a file that comes in windows of `window` bytes.
     fn keys(file: &[u8], window: usize) -> Result<Vec<String>, String> {
         let (mut records, mut keys) = (CsvRecords::new(), Vec::new());
         let mut windows = file.chunks(window);
