@@ -89,6 +89,8 @@ pub enum ErrorKind {
     NotFound,
     /// The object may not be read although its store answers.
     Denied,
+    /// The object is in an archive tier of its store.
+    Archived,
     /// The object is not the one that was planned.
     Changed,
     /// No request can ask for the object: its key has a part `..`, a control character or the like.
@@ -111,9 +113,10 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [ErrorKind; 11] = [
+    pub const ALL: [ErrorKind; 12] = [
         ErrorKind::NotFound,
         ErrorKind::Denied,
+        ErrorKind::Archived,
         ErrorKind::Changed,
         ErrorKind::Unaddressable,
         ErrorKind::Unsupported,
@@ -130,6 +133,7 @@ impl ErrorKind {
         match self {
             ErrorKind::NotFound => "not_found",
             ErrorKind::Denied => "denied",
+            ErrorKind::Archived => "archived",
             ErrorKind::Changed => "changed",
             ErrorKind::Unaddressable => "unaddressable",
             ErrorKind::Unsupported => "unsupported",

@@ -4,6 +4,10 @@ use crate::failure::{Exit, Failure};
 use crate::sample::{RowError, Sample};
 use crate::store::{ParquetReadError, StoreError};
 
+/// The message of the row of an object in an archive tier.
+pub(super) const ARCHIVED: &str = "the object is in an archive tier of the store; restore it, then run a job with \
+                                   `input.exclude_done`, which reads it";
+
 /// A fault found while planning.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {

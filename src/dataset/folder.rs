@@ -1,23 +1,12 @@
-//! A folder of images on any store: what belongs to it, in byte order of the key, and how it is read.
+//! A folder of images on any store: what belongs to it, in byte order of the key.
 
-use std::time::Instant;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use futures::future::BoxFuture;
-use futures::stream::{BoxStream, FuturesUnordered, StreamExt, TryStreamExt};
-
-use crate::sample::{ErrorKind, RowError, Sample};
-use crate::store::{FetchError, Location, Planned, escaped};
+use crate::store::Location;
 
 use super::hidden::{is_hidden, is_hidden_name};
-use super::intake::{Arrival, Intake, Pass, Ticket};
-use super::plan::{
-    LeftOut, LeftOutCounter, Part, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of,
-};
-use super::spelling;
-use super::unreadable::{Patience, Verdict};
-use super::{
-    Dataset, DatasetError, FolderRule, FolderTargets, Glob, ImageNames, NameTruth, PartEnd, ReadError,
-};
+use super::plan::{LeftOut, LeftOutCounter, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of};
+use super::{DatasetError, FolderRule, FolderTargets, Glob, ImageNames, NameTruth};
 
 /// How many folders are looked into at the same time for their first image.
 const FOLDERS_AT_ONCE: usize = 16;
@@ -191,159 +180,5 @@ impl PlanSource for FolderSource {
 
     fn take_left_out(&self) -> LeftOut {
         self.left_out.take()
-    }
-}
-
-/// The reading side of a folder whose plan stands.
-pub struct FolderDataset {
-    input: Location,
-    output: Location,
-    max_encoded_bytes: u64,
-    patience: Patience,
-}
-
-impl FolderDataset {
-    /// `output` holds the plan; the input's own settings bound the requests in flight.
-    pub fn new(input: Location, output: Location, max_encoded_bytes: u64) -> Self {
-        let patience = Patience::new(&input, Vec::new());
-        FolderDataset { input, output, max_encoded_bytes, patience }
-    }
-
-    /// With another number of objects that may be given up in this process.
-    pub fn with_most_unreadable(self, most: usize) -> Self {
-        FolderDataset { patience: self.patience.with_most(most), ..self }
-    }
-
-    /// Reads one image into its row; false if its part is given up for it.
-    async fn fetch(
-        &self,
-        sample: Sample,
-        mut ticket: Box<dyn Ticket>,
-        reading: (Pass, &dyn Intake),
-    ) -> Result<bool, ReadError> {
-        let planned = Planned { etag: sample.etag.as_deref(), size: sample.size };
-        let mut waiting = None;
-        if self.patience.skips(&sample.key, reading.0) {
-            return Ok(false);
-        }
-        loop {
-            let permit = self.input.permit().await;
-            let input = self.patience.input(waiting.as_ref());
-            let fetched = input.fetch(&sample.key, planned, self.max_encoded_bytes).await;
-            drop(permit);
-            let refused = Instant::now();
-            let error = match fetched {
-                Ok(fetched) => {
-                    let len = fetched.bytes.len() as u64;
-                    self.patience.probe.record_read(&sample.key, fetched.bytes.len());
-                    if !ticket.fit(len) {
-                        ticket.refit(len).await;
-                    }
-                    ticket.deliver(Ok(Arrival { bytes: fetched.bytes, etag: fetched.etag }));
-                    return Ok(true);
-                }
-                Err(FetchError::Store(error)) => error,
-                Err(error) => {
-                    // a key that was listed is written as the store writes it
-                    let hint = if planned.etag.is_none() { spelling::hint(&sample.key) } else { None };
-                    ticket.deliver(Err(self.refusal(sample.key, error, (refused, hint)).await?));
-                    return Ok(true);
-                }
-            };
-            ticket.release();
-            match self.patience.after(&mut waiting, &sample.key, error, reading).await? {
-                Verdict::Again => ticket.refit(sample.size.unwrap_or_default()).await,
-                Verdict::Row(error) => {
-                    ticket.deliver(Err(error));
-                    return Ok(true);
-                }
-                Verdict::GivenUp => return Ok(false),
-            }
-        }
-    }
-
-    /// The row of an image that the store refuses, if it gives others. The hint says what about the key may be the
-    /// reason.
-    async fn refusal(
-        &self,
-        key: String,
-        error: FetchError,
-        (refused, hint): (Instant, Option<&str>),
-    ) -> Result<RowError, ReadError> {
-        Ok(match error {
-            FetchError::TooLarge { size } => RowError::new(
-                ErrorKind::Limit,
-                format!("{size} bytes are more than `limits.max_encoded_bytes` = {}", self.max_encoded_bytes),
-            ),
-            FetchError::Unaddressable(why) => {
-                RowError::new(ErrorKind::Unaddressable, format!("its key cannot be asked for: {why}"))
-            }
-            FetchError::Changed => {
-                RowError::new(ErrorKind::Changed, "the object is not the one that was planned")
-            }
-            FetchError::Corrupt(mismatch) => RowError::new(ErrorKind::Corrupt, mismatch.to_string()),
-            FetchError::Store(error) => return Err(error.into()),
-            FetchError::NotFound | FetchError::Denied => {
-                let denied = matches!(error, FetchError::Denied);
-                match (self.patience.probe.can_still_read(&self.input, refused).await?, denied) {
-                    (false, true) => return Err(ReadError::AllDenied { key }),
-                    (false, false) => {
-                        let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
-                        return Err(ReadError::AllGone { key, hint });
-                    }
-                    (true, true) => RowError::new(ErrorKind::Denied, "the store refuses to give this object"),
-                    (true, false) => RowError::new(
-                        ErrorKind::NotFound,
-                        match hint {
-                            None => "the object is gone".to_owned(),
-                            Some(hint) => format!("there is no such object; {hint}"),
-                        },
-                    ),
-                }
-            }
-        })
-    }
-
-    async fn read_part(&self, part: &Part, intake: &dyn Intake, pass: Pass) -> Result<PartEnd, ReadError> {
-        let samples = part.samples(&self.output).await?;
-        let rows = samples.len() as u32;
-        self.patience.probe.probe_part(&samples, &self.input).await?;
-        let (mut fetches, mut is_whole) = (FuturesUnordered::new(), true);
-        for sample in samples {
-            let row = Sample { key: escaped(&sample.key), ..sample.clone() };
-            let mut admission = intake.admit(row, sample.size);
-            let ticket = loop {
-                tokio::select! {
-                    biased;
-                    Some(done) = fetches.next(), if !fetches.is_empty() => is_whole &= done?,
-                    ticket = &mut admission => break ticket,
-                }
-            };
-            let ticket = match ticket {
-                Ok(ticket) => ticket,
-                Err(_) if is_whole => return Err(ReadError::Stopped),
-                Err(_) => return Err(ReadError::GivenUp),
-            };
-            fetches.push(self.fetch(sample, ticket, (pass, intake)));
-        }
-        // also in a part that is given up: what else cannot be read is to be known before it is read again
-        while let Some(done) = fetches.next().await {
-            is_whole &= done?;
-        }
-        match is_whole {
-            true => Ok(PartEnd { rows, ..PartEnd::default() }),
-            false => Err(ReadError::GivenUp),
-        }
-    }
-}
-
-impl Dataset for FolderDataset {
-    fn read<'a>(
-        &'a self,
-        part: &'a Part,
-        intake: &'a dyn Intake,
-        pass: Pass,
-    ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        Box::pin(self.read_part(part, intake, pass))
     }
 }

@@ -10,6 +10,7 @@ mod extensions;
 mod folder;
 mod glob;
 mod hidden;
+mod images;
 mod intake;
 pub mod manifest;
 mod named;
@@ -17,6 +18,7 @@ mod objects;
 pub mod parquet;
 mod plan;
 mod probe;
+mod roots;
 mod spelling;
 mod targets;
 mod truth;
@@ -27,9 +29,10 @@ pub mod webdataset;
 pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
 pub use extensions::{IMAGE_EXTENSIONS, ImageNames};
-pub use folder::{FolderDataset, FolderSource};
+pub use folder::FolderSource;
 pub use glob::Glob;
 pub use hidden::is_hidden;
+pub use images::FolderDataset;
 pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, Stop, Ticket};
 pub use named::{NameTruth, Truth};
 pub use objects::{is_shard, shard_of, split_address};
@@ -38,6 +41,7 @@ pub use plan::{
     PlanSource, Planner, PlannerOptions, Planning, RowGroup, Segment, SegmentHead, Unit, group_key,
     segments_of,
 };
+pub use roots::Roots;
 pub use targets::{FolderRule, FolderTargets};
 pub use truth::TargetNames;
 pub use validation::{Convention, ValidationTruth};

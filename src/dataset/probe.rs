@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, watch};
 
-use crate::sample::Sample;
 use crate::store::{Location, StoreError};
 
 use super::{DatasetError, ReadError};
@@ -108,19 +107,20 @@ impl InputProbe {
         }
     }
 
-    /// Tries objects along a part whose beginning may be gone until one can be read, before its refusals hold rows.
+    /// Tries objects along the keys of a part whose beginning may be gone until one can be read, before its refusals hold rows.
     /// An object for which the store does not answer says nothing of the others; the reading itself waits for it.
-    pub async fn probe_part(&self, samples: &[Sample], input: &Location) -> Result<(), StoreError> {
+    pub async fn probe_part(
+        &self,
+        keys: &[impl AsRef<str> + Sync],
+        input: &Location,
+    ) -> Result<(), StoreError> {
         let (input, began) = (input.without_retries(), Instant::now());
-        for sample in samples.iter().step_by(samples.len().div_ceil(PROBES).max(1)) {
+        for key in keys.iter().step_by(keys.len().div_ceil(PROBES).max(1)).map(AsRef::as_ref) {
             if self.has_seen() || began.elapsed() > 3 * ONE_ANSWER {
                 break;
             }
-            if sample.size == Some(0) {
-                continue;
-            }
-            match tokio::time::timeout(ONE_ANSWER, input.answers(&sample.key)).await {
-                Ok(Ok(true)) => self.record_read(&sample.key, 1),
+            match tokio::time::timeout(ONE_ANSWER, input.answers(key)).await {
+                Ok(Ok(true)) => self.record_read(key, 1),
                 Ok(Err(error)) if error.unanswered().is_none() => return Err(error),
                 Ok(_) | Err(_) => {}
             }
@@ -176,17 +176,12 @@ mod tests {
         (root, location)
     }
 
-    fn sample(key: &str) -> Sample {
-        Sample { row_id: 0, key: key.into(), etag: None, size: None, target: None, carried: Vec::new() }
-    }
-
     #[tokio::test]
     async fn a_part_whose_beginning_is_gone_finds_an_object_further_on() {
         let (_root, input) = folder(&[("z.jpg", "image")]);
         let probe = InputProbe::new();
-        let samples: Vec<Sample> =
-            (0..8).map(|n| sample(&format!("{n}.jpg"))).chain([sample("z.jpg")]).collect();
-        probe.probe_part(&samples, &input).await.unwrap();
+        let keys: Vec<String> = (0..8).map(|n| format!("{n}.jpg")).chain(["z.jpg".to_owned()]).collect();
+        probe.probe_part(&keys, &input).await.unwrap();
         assert!(probe.can_still_read(&input, Instant::now()).await.unwrap());
     }
 

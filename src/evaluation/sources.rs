@@ -12,7 +12,7 @@ use futures::stream::StreamExt;
 use crate::dataset::parquet::{ParquetDataset, ParquetOptions, TableColumns};
 use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardRules};
 use crate::dataset::{
-    Arrival, Dataset, ImageNames, Intake, Part, Pass, Segment, Stop, Ticket, split_address,
+    Arrival, Dataset, ImageNames, Intake, Part, Pass, Roots, Segment, Stop, Ticket, split_address,
 };
 use crate::failure::Failure;
 use crate::ids::PartId;
@@ -36,6 +36,7 @@ pub(crate) type FetchedImage = Result<Bytes, String>;
 /// The input of a job, and what came from it so far.
 pub(crate) struct ImageSources {
     input: Location,
+    roots: Roots,
     output: Location,
     /// Reads parts, where an image is not a separate object.
     dataset: Option<Box<dyn Dataset>>,
@@ -58,6 +59,7 @@ impl ImageSources {
         };
         let settings = crate::store::Settings { retry: of.storage.retry.min(RETRY), ..of.storage };
         let input = Location::open_with(folder, Role::Input, settings)?;
+        let roots = Roots::open(&of.frozen.roots(), &input)?;
         let output = of.output.clone();
         let dataset: Option<Box<dyn Dataset>> = match format {
             "webdataset" => {
@@ -87,7 +89,7 @@ impl ImageSources {
             }
             _ => None,
         };
-        Ok(ImageSources { input, output, dataset, max_encoded_bytes, found: Arc::default() })
+        Ok(ImageSources { input, roots, output, dataset, max_encoded_bytes, found: Arc::default() })
     }
 
     /// Takes the images that came so far.
@@ -108,11 +110,18 @@ impl ImageSources {
 
     async fn one(&self, row: &ImageRow) {
         let planned = Planned { etag: row.etag.as_deref(), size: row.size };
-        let fetched = self.input.fetch(&row.key, planned, self.max_encoded_bytes).await;
+        let fetched = match self.roots.find(&row.key) {
+            None => self.input.fetch(&row.key, planned, self.max_encoded_bytes).await,
+            Some((root, key)) => match self.roots.all().nth(root) {
+                Some((_, store)) => store.fetch(&key, planned, self.max_encoded_bytes).await,
+                None => Err(FetchError::NotFound),
+            },
+        };
         let found = fetched.map(|fetched| fetched.bytes).map_err(|error| {
             match error {
                 FetchError::NotFound => "not_found",
                 FetchError::Denied => "denied",
+                FetchError::Archived => "archived",
                 FetchError::Changed => "changed",
                 FetchError::Unaddressable(_) => "unaddressable",
                 FetchError::TooLarge { .. } => "limit",

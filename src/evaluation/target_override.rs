@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 
 use crate::classes;
 use crate::dataset::manifest::{Manifest, ManifestSource};
-use crate::dataset::{Convention, PlanSource, TargetNames, Truth, ValidationTruth, split_address};
+use crate::dataset::{Convention, PlanSource, Roots, TargetNames, Truth, ValidationTruth, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobError, Sets};
 use crate::output::Activation;
@@ -99,7 +99,9 @@ impl TargetOverride {
         };
         let (folder, _) = split_address(&frozen.input, extension);
         let input = Location::open_with(folder, Role::Input, settings)?;
-        let source = ManifestSource::new(manifest, input, Some(Truth::Beside(names)), Vec::new());
+        let roots = Roots::open(&frozen.roots(), &input)?;
+        let source = ManifestSource::new(manifest, &input, Some(Truth::Beside(names)), Vec::new());
+        let source = source.with_roots(roots);
         let mut targets = HashMap::new();
         let mut rows = source.rows(None);
         while let Some(row) = rows.try_next().await? {

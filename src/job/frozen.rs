@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::FolderTargets;
 use crate::failure::{Exit, Failure};
 use crate::output::Layout;
-use crate::store::Location;
+use crate::store::{Location, ObjectUri};
 
 use super::error::JobError;
 use super::fingerprint::Components;
@@ -149,6 +149,13 @@ impl Frozen {
     /// True if version 0.1.0 began the job, and its shards were read by that version's rules.
     pub fn has_earlier_shards(&self) -> bool {
         !self.components.contains_key(SHARD_RULES)
+    }
+
+    /// The folders of other stores below which its rows may be.
+    pub fn roots(&self) -> Vec<ObjectUri> {
+        let typed = self.components.get("input.roots").and_then(|roots| roots.as_array());
+        let addresses = typed.into_iter().flatten().filter_map(|root| root.as_str());
+        addresses.filter_map(|address| ObjectUri::folder(address).ok()).collect()
     }
 
     /// The bytes of `job.json`.

@@ -6,6 +6,7 @@ use crate::dataset::manifest::ColumnNames;
 use crate::dataset::parquet::TableColumns;
 use crate::dataset::{CarriedColumn, FolderRule, split_address};
 use crate::output::{self, Activation};
+use crate::store::{ObjectUri, without_secrets};
 
 use super::error::JobError;
 use super::fingerprint::Components;
@@ -124,12 +125,34 @@ impl Input {
         self.duplicates == Some(Duplicates::Skip)
     }
 
+    /// The folders of `input.roots`, each once.
+    ///
+    /// # Errors
+    /// Naming the first that is no folder of a store or a web server; quotes no query and no user info.
+    pub fn roots(&self) -> Result<Vec<ObjectUri>, JobError> {
+        let mut folders = Vec::new();
+        for typed in self.roots.iter().flatten() {
+            let folder = ObjectUri::folder(typed).map_err(|why| {
+                JobError::Mismatch(format!(
+                    "`input.roots` names `{}`, which {why}; a root is the address of a folder, such as \
+                     `s3://bucket/folder/` or `https://host/folder/`",
+                    without_secrets(typed)
+                ))
+            })?;
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        Ok(folders)
+    }
+
     /// Refuses keys of manifests and of Parquet files with other formats, and a column of targets without targets.
     fn check_columns(&self) -> Result<(), JobError> {
         let typed = [
             ("path_column", self.path_column.is_some()),
             ("target_column", self.target_column.is_some()),
             ("duplicates", self.duplicates.is_some()),
+            ("roots", self.roots.is_some()),
         ];
         if self.format != Format::Manifest
             && let Some((key, _)) = typed.iter().find(|(_, is_typed)| *is_typed)
@@ -214,6 +237,7 @@ impl Input {
         }
         self.check_targets_file()?;
         self.check_columns()?;
+        self.roots()?;
         match (self.format, &self.manifest) {
             (Format::Manifest, None) => {
                 return refuse("`input.format` is \"manifest\": name the file with `input.manifest`".into());
@@ -267,6 +291,13 @@ impl Input {
         }
         if self.skips_duplicates() {
             components.insert("input.duplicates".into(), json!("skip"));
+        }
+        let mut roots: Vec<String> =
+            self.roots().unwrap_or_default().iter().map(|root| format!("{root}/")).collect();
+        if !roots.is_empty() {
+            // their order decides nothing
+            roots.sort_unstable();
+            components.insert("input.roots".into(), json!(roots));
         }
         if !observed.carried.is_empty() {
             components.insert("input.carry_columns".into(), json!(observed.carried));

@@ -33,6 +33,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("duplicates", Rows),
             ("image_column", Rows),
             ("key_column", Rows),
+            ("roots", Rows),
         ],
     ),
     ("model", &[("path", Rows), ("config", Rows), ("precision", Rows)]),

@@ -96,6 +96,8 @@ pub struct Input {
     pub image_column: Option<String>,
     /// The column of keys in Parquet files; default: the file's name and the row's number.
     pub key_column: Option<String>,
+    /// Folders of stores and web servers below which a manifest may name objects by their addresses.
+    pub roots: Option<Vec<String>>,
 }
 
 /// What becomes of a second row of one image.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::failure::{Exit, Failure};
+use crate::sample::ErrorKind;
 
 use super::failed_images::{FailedImage, named};
 use super::progress::Snapshot;
@@ -10,7 +11,8 @@ use super::progress::Snapshot;
 /// The first judgement on a share of all rows, before the plan's length is known.
 const FIRST_ROWS: u64 = 200;
 
-/// Fails where errors exceed the budget of the whole plan, or are most of the first rows.
+/// Fails where errors exceed the budget of the whole plan, or are most of the first rows. Archived objects do not count
+/// among the first: they are often the oldest, which come first.
 pub(super) fn judge(now: &Snapshot, max_error_fraction: f64) -> Result<(), Failure> {
     if now.plan_is_whole && now.errors as f64 > max_error_fraction * now.plan_rows as f64 {
         return Err(over_budget(now, max_error_fraction));
@@ -19,14 +21,15 @@ pub(super) fn judge(now: &Snapshot, max_error_fraction: f64) -> Result<(), Failu
         return Ok(());
     }
     let most = max_error_fraction.max(0.5);
-    if now.rows >= FIRST_ROWS && now.errors as f64 >= most * now.rows as f64 && max_error_fraction < 1.0 {
+    let archived = now.by_kind.get(ErrorKind::Archived.as_str()).copied().unwrap_or_default();
+    let (rows, errors) = (now.rows.saturating_sub(archived), now.errors.saturating_sub(archived));
+    if rows >= FIRST_ROWS && errors as f64 >= most * rows as f64 && max_error_fraction < 1.0 {
         let kinds = kinds(&now.by_kind);
         return Err(Failure::new(
             Exit::Rejected,
             format!(
-                "{} of the first {} rows are errors ({kinds}); the run stops before it wastes more. Look at the input, \
-                 or accept them with a higher `limits.max_error_fraction` than {max_error_fraction}",
-                now.errors, now.rows
+                "{errors} of the first {rows} rows are errors ({kinds}); the run stops before it wastes more. Look at \
+                 the input, or accept them with a higher `limits.max_error_fraction` than {max_error_fraction}"
             ),
         ));
     }
@@ -117,6 +120,20 @@ mod tests {
         progress.resume(600);
         progress.batch(200, &BTreeMap::from([("corrupt".to_owned(), 200)]));
         assert!(judge(&progress.snapshot(), 0.3).is_ok());
+    }
+
+    #[test]
+    fn archived_objects_at_the_beginning_stop_no_run_before_the_plan_is_whole() {
+        let progress = Progress::default();
+        progress.batch(1000, &BTreeMap::from([("archived".to_owned(), 900), ("corrupt".to_owned(), 40)]));
+        assert!(judge(&progress.snapshot(), 0.01).is_ok());
+        progress.batch(100, &BTreeMap::from([("corrupt".to_owned(), 90)]));
+        assert!(judge(&progress.snapshot(), 0.01).is_err());
+        let progress = Progress::default();
+        progress.batch(1000, &BTreeMap::from([("archived".to_owned(), 900)]));
+        progress.plan(2000, 2000);
+        progress.plan_ends();
+        assert!(judge(&progress.snapshot(), 0.1).is_err());
     }
 
     #[test]

@@ -19,8 +19,9 @@ use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 /// Folders below a given one that are searched for outputs.
 const MOST_FOLDERS: usize = 10_000;
 /// Kinds of errors that another try may better: such images are not done.
-const NOT_THE_IMAGES: [ErrorKind; 5] = [
+const NOT_THE_IMAGES: [ErrorKind; 6] = [
     ErrorKind::Denied,
+    ErrorKind::Archived,
     ErrorKind::NotFound,
     ErrorKind::Changed,
     ErrorKind::Unaddressable,
@@ -104,10 +105,10 @@ pub(crate) async fn discover(
 struct DoneOutput {
     output: Location,
     parts: Vec<CommittedPart>,
-    /// What its keys begin with that the keys being planned do not.
-    cut: String,
-    /// What the keys being planned begin with that its keys do not.
-    add: String,
+    /// How its keys below its input become keys below the input being planned.
+    rebase: Option<Rebase>,
+    /// What its keys begin with that are addresses: they are the same whatever the input.
+    roots: Vec<String>,
     /// True where its keys and those being planned are both a folder's.
     ordered: bool,
     /// A part is a shard or a row group, which is done as a whole or not at all.
@@ -152,10 +153,12 @@ pub(crate) async fn open(
             outputs.push(gone("is another one now"));
             continue;
         }
-        let Some((cut, add)) = rebase(&Uri::parse(folder_of(&frozen))?, &Uri::parse(&input)?) else {
+        let rebase = rebase(&Uri::parse(folder_of(&frozen))?, &Uri::parse(&input)?);
+        let roots: Vec<String> = frozen.roots().iter().map(|root| format!("{root}/")).collect();
+        if rebase.is_none() && roots.is_empty() {
             tracing::warn!(uri, input = frozen.input, "looked at other images: nothing of it is left out");
             continue;
-        };
+        }
         let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());
         let ordered = job.format == Format::Folder && theirs == Some("folder");
         let is_whole = matches!(theirs, Some("webdataset" | "parquet"));
@@ -165,7 +168,7 @@ pub(crate) async fn open(
         };
         let mut parts = success.parts;
         parts.sort_unstable_by_key(|part| part.id);
-        outputs.push(Box::new(DoneOutput { output, parts, cut, add, ordered, is_whole, retries }));
+        outputs.push(Box::new(DoneOutput { output, parts, rebase, roots, ordered, is_whole, retries }));
     }
     Ok(outputs)
 }
@@ -179,13 +182,20 @@ fn folder_of(frozen: &Frozen) -> &str {
     }
 }
 
-/// How keys below `theirs` become keys below `ours`: what to cut off and what to put in front; `None` where no
-/// object lies below both.
-fn rebase(theirs: &Uri, ours: &Uri) -> Option<(String, String)> {
-    if let Some(rest) = theirs.below(ours) {
-        Some((String::new(), rest))
-    } else {
-        ours.below(theirs).map(|rest| (rest, String::new()))
+/// How keys below one input become keys below another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rebase {
+    /// What is cut off from their beginning.
+    cut: String,
+    /// What is put there.
+    add: String,
+}
+
+/// How keys below `theirs` become keys below `ours`; `None` if no object is below both.
+fn rebase(theirs: &Uri, ours: &Uri) -> Option<Rebase> {
+    match theirs.below(ours) {
+        Some(add) => Some(Rebase { cut: String::new(), add }),
+        None => ours.below(theirs).map(|cut| Rebase { cut, add: String::new() }),
     }
 }
 
@@ -234,8 +244,13 @@ impl DoneOutput {
         Ok(rows)
     }
 
+    /// A key as the plan has it, if what it names is below both inputs, or below a root.
     fn rebased(&self, key: &str) -> Option<String> {
-        Some(format!("{}{}", self.add, key.strip_prefix(&self.cut)?))
+        if self.roots.iter().any(|root| key.starts_with(root.as_str())) {
+            return Some(key.to_owned());
+        }
+        let Rebase { cut, add } = self.rebase.as_ref()?;
+        Some(format!("{add}{}", key.strip_prefix(cut.as_str())?))
     }
 
     /// The parts of its plan, segment by segment.
@@ -320,7 +335,7 @@ mod tests {
     #[test]
     fn keys_of_inputs_that_lie_in_one_another_are_brought_together() {
         let uri = |text: &str| Uri::parse(text).unwrap();
-        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        let pair = |cut: &str, add: &str| Some(Rebase { cut: cut.to_owned(), add: add.to_owned() });
         for (theirs, ours, expected) in [
             ("s3://b/in", "s3://b/in", pair("", "")),
             ("s3://b/in/day1", "s3://b/in", pair("", "day1/")),

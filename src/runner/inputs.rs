@@ -9,7 +9,7 @@ use crate::dataset::parquet::{ParquetDataset, ParquetOptions, ParquetSource, Tab
 use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardSource};
 use crate::dataset::{
     CarriedColumn, Dataset, DatasetError, FolderDataset, FolderSource, FolderTargets, NameTruth, PlanRow,
-    PlanSource, Truth, ValidationTruth,
+    PlanSource, Roots, Truth, ValidationTruth,
 };
 use crate::failure::{Exit, Failure};
 use crate::job::{Format, InputFacts, JobSpec, ResolvedJob, TargetsSpec, TruthFile};
@@ -24,8 +24,10 @@ const LOOKED_AT: usize = 1000;
 /// An input, opened.
 pub(crate) struct Input {
     format: Format,
-    /// The folder below which all keys stand.
+    /// The folder of all keys that are no addresses.
     pub location: Location,
+    /// Those below which the addresses are.
+    pub roots: Roots,
     /// The shards of it that are meant, where the address names them.
     pattern: Option<String>,
     manifest: Option<Manifest>,
@@ -38,6 +40,7 @@ impl Input {
     pub async fn open(spec: &JobSpec, settings: Settings) -> Result<Input, Failure> {
         let (folder, pattern) = spec.input.address();
         let location = Location::open_with(folder, Role::Input, settings)?;
+        let roots = Roots::open(&spec.input.roots()?, &location)?;
         let names = spec.input.carry_columns.as_deref().unwrap_or_default();
         let mut carried: Vec<CarriedColumn> = names.iter().map(|name| CarriedColumn::text(name)).collect();
         let mut has_later_targets = false;
@@ -78,7 +81,7 @@ impl Input {
             }),
         };
         let pattern = pattern.map(str::to_owned);
-        Ok(Input { format: spec.input.format, location, pattern, manifest, truth, observed })
+        Ok(Input { format: spec.input.format, location, roots, pattern, manifest, truth, observed })
     }
 
     /// What was seen of it.
@@ -160,7 +163,6 @@ impl Input {
         job: &ResolvedJob,
         folders: Option<FolderTargets>,
     ) -> Result<Box<dyn PlanSource>, Failure> {
-        let location = self.location.clone();
         Ok(match (self.format, &self.manifest) {
             (Format::Folder, _) => {
                 let truth = match self.truth(job, folders) {
@@ -171,8 +173,9 @@ impl Input {
             }
             (Format::Manifest, Some(manifest)) => {
                 let carried = job.rows.carried.clone();
-                let source = ManifestSource::new(manifest.clone(), location, self.truth(job, None), carried);
-                Box::new(source.with_rules(job.manifest_rules))
+                let truth = self.truth(job, None);
+                let source = ManifestSource::new(manifest.clone(), &self.location, truth, carried);
+                Box::new(source.with_rules(job.manifest_rules).with_roots(self.roots.clone()))
             }
             (Format::Webdataset, _) => Box::new(self.shards(job)?),
             (Format::Parquet, _) => Box::new(self.files(job)?),
@@ -215,7 +218,8 @@ impl Input {
                 Arc::new(ParquetDataset::new(input, output, options, others).with_most_unreadable(most))
             }
             Format::Folder | Format::Manifest => {
-                Arc::new(FolderDataset::new(input, output, max_encoded_bytes).with_most_unreadable(most))
+                let images = FolderDataset::new(input, output, max_encoded_bytes);
+                Arc::new(images.with_most_unreadable(most).with_roots(self.roots.clone()))
             }
         })
     }

@@ -28,6 +28,9 @@ impl Location {
             Uri::Local(_) => None,
             Uri::Remote { scheme: "s3", .. } => Some(s3(&variable)),
             Uri::Remote { scheme: "gs", .. } => Some(gs(&variable)),
+            Uri::Remote { scheme: "http" | "https", .. } => {
+                Some(Access { text: "requests without credentials".to_owned(), doubt: None })
+            }
             Uri::Remote { account, .. } => Some(az(&variable, account.as_deref())),
         }
     }

@@ -83,6 +83,15 @@ pub enum StoreError {
         #[source]
         cause: Redacted,
     },
+    /// The object is in an archive tier.
+    #[error("{what}: the object is in an archive tier; restore it and run again: {cause}")]
+    Archived {
+        /// What was tried.
+        what: String,
+        /// The store's words.
+        #[source]
+        cause: Redacted,
+    },
     /// The store is in another region than the requests say.
     #[error(
         "{what}: {}; set AWS_REGION to the bucket's region (and no AWS_ENDPOINT_URL of another): {cause}",
@@ -148,6 +157,7 @@ pub enum StoreError {
 enum Class {
     Missing,
     Denied,
+    Archived,
     Unwritable,
     /// The store knows no conditional writes.
     Unconditional,
@@ -194,7 +204,9 @@ impl StoreError {
             | StoreError::Setup { .. }
             | StoreError::Region { .. }
             | StoreError::Disorder { .. } => Exit::Config,
-            StoreError::BadKey { .. } | StoreError::Missing { .. } => Exit::NoInput,
+            StoreError::BadKey { .. } | StoreError::Missing { .. } | StoreError::Archived { .. } => {
+                Exit::NoInput
+            }
             StoreError::Denied { .. } | StoreError::Clock { .. } => Exit::Denied,
             StoreError::Unwritable { .. } => Exit::CannotCreate,
             StoreError::Io { .. } => Exit::Io,
@@ -257,6 +269,7 @@ impl StoreError {
         match classify(&error, asked) {
             Class::Missing => StoreError::Missing { what, cause: Some(Redacted::new(error)) },
             Class::Denied => StoreError::Denied { what, cause: Redacted::new(error) },
+            Class::Archived => StoreError::Archived { what, cause: Redacted::new(error) },
             Class::Unwritable => StoreError::Unwritable { what, cause: Redacted::new(error) },
             Class::Unconditional => {
                 StoreError::Unwritable { what, cause: Redacted::new(Unconditional { source: error }) }
@@ -301,6 +314,7 @@ fn classify(error: &object_store::Error, asked: Asked) -> Class {
         Some(reply) if reply.is_about_the_clock() => return Class::Clock,
         Some(reply) if reply.is_about_the_region() => return Class::Region(reply.region.clone()),
         Some(reply) if asked != Asked::Read && reply.has_no_room() => return Class::Full,
+        Some(reply) if asked == Asked::Read && reply.is_about_an_archive() => return Class::Archived,
         _ => {}
     }
     match error {

@@ -20,6 +20,9 @@ pub enum FetchError {
     /// The store says it may not be read.
     #[error("access denied")]
     Denied,
+    /// It is in an archive tier.
+    #[error("in an archive tier")]
+    Archived,
     /// It is not the object that was planned.
     #[error("changed since it was planned")]
     Changed,

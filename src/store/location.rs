@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use object_store::{ClientOptions, ObjectStore};
 
 use crate::telemetry::Redacted;
 
 use super::azure::AzureAccess;
 use super::checksum::{ChecksumMode, Checksums};
+use super::client::{CONNECT_TIMEOUT, IDLE_TIMEOUT, inner_retries};
 use super::entry::{Entry, strong};
 use super::environment::{Environment, Vendor};
 use super::key::is_plain;
@@ -19,7 +20,7 @@ use super::page::Listed;
 use super::paged_store::{PagedStore, remote};
 use super::readers::Readers;
 use super::traffic::{Metered, Traffic};
-use super::{RequestPermit, Requests, Settings, StoreError, Uri, local};
+use super::{ObjectUri, RequestPermit, Requests, Settings, StoreError, Uri, local, web};
 
 /// What a location is opened for; decides timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +55,21 @@ impl Location {
 
     /// Opens an address; asks nothing of the store yet. Endpoint and credentials come from the environment.
     pub fn open_with(text: &str, role: Role, settings: Settings) -> Result<Location, StoreError> {
-        let traffic = Traffic::new(settings.requests);
+        Self::open_uri(Uri::parse(text)?, role, settings, Traffic::new(settings.requests))
+    }
+
+    /// Opens another folder of this input, on whatever store. Its requests count as those of this one.
+    pub fn beside(&self, folder: &ObjectUri) -> Result<Location, StoreError> {
+        Self::open_uri(folder.uri().clone(), Role::Input, self.settings, Traffic::beside(&self.traffic))
+    }
+
+    fn open_uri(
+        uri: Uri,
+        role: Role,
+        settings: Settings,
+        traffic: Arc<Traffic>,
+    ) -> Result<Location, StoreError> {
         let metered = || Metered(traffic.clone());
-        let uri = Uri::parse(text)?;
         let options = |allows_http| client_options(role, &settings).with_allow_http(allows_http);
         let mut mode = None;
         let ((store, paged), prefix) = match &uri {
@@ -64,6 +77,9 @@ impl Location {
                 let disk: Arc<dyn ObjectStore> =
                     Arc::new(LocalFileSystem::new().with_fsync(role == Role::Output));
                 ((disk, None), path.to_string_lossy().trim_start_matches('/').to_owned())
+            }
+            Uri::Remote { scheme: scheme @ ("http" | "https"), bucket, prefix, .. } => {
+                ((web::open(scheme, bucket, &settings, &traffic)?, None), web::decoded(prefix))
             }
             Uri::Remote { scheme, account, bucket, prefix } => {
                 let store = match *scheme {
@@ -215,6 +231,18 @@ impl Location {
         }
     }
 
+    /// The whole bucket or container; a local folder is its own.
+    pub fn bucket(&self) -> Location {
+        let uri = match &self.uri {
+            Uri::Local(_) => return self.clone(),
+            Uri::Remote { scheme, account, bucket, .. } => {
+                let (account, bucket) = (account.clone(), bucket.clone());
+                Uri::Remote { scheme, account, bucket, prefix: String::new() }
+            }
+        };
+        Location { uri, prefix: Path::default(), ..self.clone() }
+    }
+
     /// A location one folder deeper.
     pub fn below(&self, folder: &str) -> Result<Location, StoreError> {
         let uri = match &self.uri {
@@ -230,10 +258,6 @@ impl Location {
     }
 }
 
-fn inner_retries() -> RetryConfig {
-    RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
-}
-
 /// The request timeout covers the body too.
 fn client_options(role: Role, settings: &Settings) -> ClientOptions {
     let timeout = match role {
@@ -243,8 +267,8 @@ fn client_options(role: Role, settings: &Settings) -> ClientOptions {
     };
     ClientOptions::new()
         .with_timeout(timeout)
-        .with_connect_timeout(Duration::from_secs(10))
-        .with_pool_idle_timeout(Duration::from_secs(30))
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_pool_idle_timeout(IDLE_TIMEOUT)
 }
 
 /// `object_store` does not read AWS profiles; said at once instead of after a timeout on an instance's role.

@@ -9,6 +9,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use super::checksum::Announced;
 use super::tagged::Refused;
 use super::traffic::is_error_document;
+use super::transcoded::Transcoded;
 use super::{FetchError, Location, StoreError, Uri};
 
 /// One object's bytes and its entity tag.
@@ -64,6 +65,7 @@ impl Location {
         ) {
             StoreError::Missing { .. } => FetchError::NotFound,
             StoreError::Denied { .. } => FetchError::Denied,
+            StoreError::Archived { .. } => FetchError::Archived,
             other => FetchError::Store(other),
         };
         let (mut response, etag) = match self.get_tagged(path, key, planned.etag, None).await {
@@ -72,7 +74,11 @@ impl Location {
             Ok(response) => response,
         };
         let size = response.meta.size;
-        if let Some(planned_size) = planned.size.filter(|planned| *planned != size) {
+        let transcoded: Option<Transcoded> = response.extensions.remove();
+        let stored = transcoded.map_or(Some(size), |transcoded| transcoded.stored);
+        if let (Some(planned_size), Some(size)) = (planned.size, stored)
+            && planned_size != size
+        {
             // the same bytes cannot have two sizes; without a tag, the store's own word on the size decides
             let changed = planned.etag.is_none()
                 && matches!(self.store.head(path).await, Ok(now) if now.size != planned_size);
@@ -97,7 +103,8 @@ impl Location {
         Ok(Fetched { bytes, etag })
     }
 
-    /// One byte of an object: can it still be read?
+    /// One byte of an object: can it still be read? True for one in an archive tier, too: a store says so only to
+    /// those who may read it.
     ///
     /// # Errors
     /// Where the store says neither yes nor no.
@@ -117,7 +124,7 @@ impl Location {
                 Err(error) => Err(error),
             };
             match byte.map_err(|error| StoreError::from_store(error, format!("reading `{key}`"), false)) {
-                Ok(_) => Ok(true),
+                Ok(_) | Err(StoreError::Archived { .. }) => Ok(true),
                 Err(StoreError::Missing { .. } | StoreError::Denied { .. }) => Ok(false),
                 Err(error) => Err(error),
             }

@@ -72,6 +72,9 @@ const CREDENTIALS: [&str; 5] = [
 /// Codes of an object or a bucket that does not exist.
 const ABSENCES: [&str; 4] = ["BlobNotFound", "ContainerNotFound", "NoSuchBucket", "NoSuchKey"];
 
+/// Codes of an object in an archive tier, or on its way out of one: S3's and Azure's.
+const ARCHIVED: [&str; 3] = ["BlobArchived", "BlobBeingRehydrated", "InvalidObjectState"];
+
 /// Codes of a request for another region's bucket, if they name a region.
 const ELSEWHERE: [&str; 3] = ["AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect"];
 
@@ -119,7 +122,7 @@ impl Reply {
     pub fn is_definite(&self) -> bool {
         match self.status {
             400 => !self.is_one_of(&PASSING) && !self.is_one_of(&CREDENTIALS) && !self.denies(),
-            301 | 405 | 410 | 451 | 501 => true,
+            300..=303 | 307 | 308 | 405 | 410 | 451 | 501 => true,
             _ => false,
         }
     }
@@ -132,6 +135,11 @@ impl Reply {
     /// True if there is no such object.
     pub fn misses(&self) -> bool {
         self.status == 404 || self.is_one_of(&ABSENCES)
+    }
+
+    /// True if the object is in an archive tier.
+    pub fn is_about_an_archive(&self) -> bool {
+        matches!(self.status, 403 | 409) && self.is_one_of(&ARCHIVED)
     }
 
     /// True if the request's time is too far from the store's.

@@ -5,6 +5,7 @@
 //! That is the additive increase and multiplicative decrease of TCP (Chiu and Jain, 1989).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ use super::checksum::Announced;
 use super::key::RawKey;
 use super::page::{self, Page};
 use super::region::Signed;
+use super::transcoded::{Transcoded, asked_range};
 
 /// Refusals closer together than this count as one.
 const ONE_CUT: Duration = Duration::from_secs(1);
@@ -45,6 +47,8 @@ pub struct Requests {
 pub(super) struct Traffic {
     state: Mutex<State>,
     room: Notify,
+    /// What is counted here is counted there too.
+    whole: Option<Arc<Traffic>>,
 }
 
 #[derive(Debug)]
@@ -60,7 +64,24 @@ impl Traffic {
     pub fn new(ceiling: usize) -> Arc<Self> {
         let requests = Requests { fewest_in_flight: ceiling, ..Requests::default() };
         let state = State { requests, ceiling, allowed: ceiling as f64, running: 0, cut: None };
-        Arc::new(Traffic { state: Mutex::new(state), room: Notify::new() })
+        Arc::new(Traffic { state: Mutex::new(state), room: Notify::new(), whole: None })
+    }
+
+    /// The traffic of another store of the same input. Its requests count as the input's, and only its own answers slow
+    /// it down.
+    pub fn beside(whole: &Arc<Traffic>) -> Arc<Self> {
+        let ceiling = whole.state().ceiling;
+        let requests = Requests { fewest_in_flight: ceiling, ..Requests::default() };
+        let state = State { requests, ceiling, allowed: ceiling as f64, running: 0, cut: None };
+        let whole = Some(whole.clone());
+        Arc::new(Traffic { state: Mutex::new(state), room: Notify::new(), whole })
+    }
+
+    fn count(&self, change: impl Fn(&mut Requests)) {
+        change(&mut self.state().requests);
+        if let Some(whole) = &self.whole {
+            change(&mut whole.state().requests);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -72,31 +93,34 @@ impl Traffic {
     }
 
     pub fn retried(&self) {
-        self.state().requests.retried += 1;
+        self.count(|requests| requests.retried += 1);
     }
 
     fn sent(&self, method: &str) {
-        *self.state().requests.by_method.entry(method.to_owned()).or_default() += 1;
+        self.count(|requests| *requests.by_method.entry(method.to_owned()).or_default() += 1);
     }
 
     /// Counts an answer; `slows` is false where "slow down" is said of one object only.
     fn answered(&self, status: u16, slows: bool) {
-        let mut state = self.state();
         if matches!(status, 429 | 503) {
-            state.requests.throttled += 1;
+            self.count(|requests| requests.throttled += 1);
             if !slows {
                 return;
             }
+            let mut state = self.state();
             if state.cut.is_none_or(|cut| cut.elapsed() >= ONE_CUT) {
                 state.cut = Some(Instant::now());
                 state.allowed = (state.allowed / 2.0).max(1.0);
                 let allowed = state.allowed as usize;
-                if allowed < state.requests.fewest_in_flight {
-                    state.requests.fewest_in_flight = allowed;
+                let is_fewest = allowed < state.requests.fewest_in_flight;
+                drop(state);
+                if is_fewest {
+                    self.count(|requests| requests.fewest_in_flight = requests.fewest_in_flight.min(allowed));
                     tracing::warn!(in_flight = allowed, "the store asks to slow down");
                 }
             }
         } else if status < 400 {
+            let mut state = self.state();
             state.allowed = (state.allowed + 1.0 / state.allowed).min(state.ceiling as f64);
         }
     }
@@ -154,7 +178,6 @@ impl HttpConnector for Metered {
 }
 
 /// A client whose answers are counted and looked at.
-#[cfg(feature = "failpoints")]
 pub(super) fn metered(inner: HttpClient, traffic: Arc<Traffic>) -> HttpClient {
     HttpClient::new(MeteredClient { inner, traffic })
 }
@@ -179,6 +202,7 @@ impl HttpService for MeteredClient {
         let signed = Signed::of(&request);
         let slows = request.extensions().get::<FailingObject>().is_none();
         let is_whole = request.method() == "GET" && !request.headers().contains_key("range");
+        let range = asked_range(request.headers());
         let answer = self.inner.execute(request).await;
         if let Ok(response) = &answer {
             self.traffic.answered(response.status().as_u16(), slows);
@@ -186,7 +210,8 @@ impl HttpService for MeteredClient {
         match signed.named(answer?).await {
             page if is_listing => whole_listing(page).await,
             refusal if is_head && !refusal.status().is_success() => Ok(with_code(refusal)),
-            object if is_whole && object.status() == 200 => Ok(with_checksums(object)),
+            object if is_whole && object.status() == 200 => as_stored(with_checksums(object), None).await,
+            object if !is_head && object.status() == 200 => as_stored(object, range).await,
             answer => Ok(answer),
         }
     }
@@ -207,6 +232,14 @@ fn with_checksums(mut object: HttpResponse) -> HttpResponse {
     let announced = Announced::read(object.headers());
     object.extensions_mut().insert(announced);
     object
+}
+
+/// Completes an answer whose bytes are not the stored ones.
+async fn as_stored(object: HttpResponse, range: Option<Range<u64>>) -> Result<HttpResponse, HttpError> {
+    match Transcoded::of(object.headers()) {
+        None => Ok(object),
+        Some(transcoded) => transcoded.whole(object, range).await,
+    }
 }
 
 fn asks_for_a_listing(query: &str) -> bool {

@@ -17,7 +17,7 @@ pub struct Unanswered {
 /// A word for why there is no good answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// A status that means "never": 301, 400, 405, 410, 451, 501.
+    /// A status that means "never": 400, 405, 410, 451, 501, or a redirect that is not followed.
     Refused,
     /// Another status of failure, such as 500 or 503.
     Status,
@@ -72,6 +72,9 @@ impl Unanswered {
     /// What the store does, for a row. Quotes nothing of its answer.
     pub fn text(self) -> String {
         match (self.reason, self.status) {
+            (_, Some(status @ (302 | 303 | 307 | 308))) => {
+                format!("answers with status {status} (redirects are not followed)")
+            }
             (_, Some(status)) => format!("answers with status {status}"),
             (Reason::Timeout, None) => "gives no answer in time".to_owned(),
             (Reason::Connection, None) => "breaks the connection".to_owned(),

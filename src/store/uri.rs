@@ -16,11 +16,11 @@ pub enum Uri {
     Local(PathBuf),
     /// `scheme://bucket/prefix`, without a slash at the end.
     Remote {
-        /// `s3`, `gs` or `az`.
+        /// `s3`, `gs` or `az`; for folders of `input.roots` also `http` and `https`.
         scheme: &'static str,
         /// The Azure storage account, if the address names it. Else it is the environment's.
         account: Option<String>,
-        /// Bucket or container.
+        /// Bucket or container; of a web server, the host.
         bucket: String,
         /// Key prefix, possibly empty.
         prefix: String,

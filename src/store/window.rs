@@ -63,6 +63,7 @@ impl Location {
         let classify = |error: object_store::Error| match StoreError::from_store(error, what(), false) {
             StoreError::Missing { .. } => FetchError::NotFound,
             StoreError::Denied { .. } => FetchError::Denied,
+            StoreError::Archived { .. } => FetchError::Archived,
             other => FetchError::Store(other),
         };
         let bounds = Some(GetRange::Bounded(range.clone()));

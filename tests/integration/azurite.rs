@@ -42,6 +42,18 @@ fn an_object_on_azure_that_changes_after_the_plan_is_a_row() {
 }
 
 #[test]
+fn an_archived_blob_is_one_row() {
+    on_azurite(|store| {
+        store.put_folder(&IMAGES.folder.join("yam"), "archived/images");
+        store.archive("archived/images/00.jpg", std::fs::read(IMAGES.folder.join("yam/00.jpg")).unwrap());
+        let job = store.serve(Job::on("az://test/archived/images"));
+        let job = job.set("input.targets=none").set("limits.max_error_fraction=1");
+        let summary = job.run().exits(0);
+        assert_eq!(summary["errors_by_kind"]["archived"], 1, "{summary}");
+    });
+}
+
+#[test]
 fn two_workers_that_race_on_azure_write_one_file_a_part() {
     on_azurite(|store| stores::workers_that_race_write_one_file_a_part(store, 2));
 }

@@ -1,6 +1,7 @@
 //! The fault matrix of docs/faults.md: what must become of a job when storage, disks, processes and inputs fail.
 //! A test's name begins with the row that it is; rows that need failpoints are in `tests/faults`.
 
+mod archived;
 mod changes;
 mod checksums;
 mod disk;

@@ -9,6 +9,7 @@ use crate::regular_file::{self, NotRegular};
 use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, Role, Window};
 
 use super::columns::{ColumnNames, Holds, listed, place_of};
+use super::inventory::{self, Description, Inventory};
 use super::kind::{Kind, other_encoding};
 use super::lines::{Lines, Record, csv_fields};
 
@@ -36,6 +37,8 @@ pub struct Manifest {
     header: Option<Vec<String>>,
     /// A Parquet manifest's footer.
     pub(super) parquet: Option<(ParquetObject, SchemaRef)>,
+    /// What it describes, if it is that of an S3 Inventory.
+    pub(super) inventory: Option<Inventory>,
 }
 
 impl Manifest {
@@ -80,6 +83,7 @@ impl Manifest {
             identity: Value::Null,
             header: None,
             parquet: None,
+            inventory: None,
             location,
         };
         manifest.identity = match &manifest.etag {
@@ -89,6 +93,12 @@ impl Manifest {
             // a file's tag holds its time, and a copy of it is the same manifest
             _ => json!({ "sha256": manifest.sha256().await? }),
         };
+        if let Some(described) = manifest.description().await? {
+            manifest.inventory = Some(Inventory::new(&manifest.uri, &manifest.location, described));
+            manifest.kind = Kind::Inventory;
+            // version 0.1.0 took it for plain lines
+            manifest.identity = json!({ "s3_inventory": manifest.identity });
+        }
         match manifest.kind {
             Kind::Csv | Kind::Tsv => {
                 let mut reader = manifest.records();
@@ -106,12 +116,16 @@ impl Manifest {
                 let schema = object.schema().map_err(|error| manifest.unreadable(error))?;
                 manifest.parquet = Some((object, schema));
             }
-            Kind::Plain if manifest.names != ColumnNames::default() => {
-                return Err(manifest.wrong(
-                    "`input.path_column` and `input.target_column` name columns, but plain lines have no columns",
-                ));
+            Kind::Plain | Kind::Inventory if manifest.names != ColumnNames::default() => {
+                let why = match manifest.kind {
+                    Kind::Plain => "plain lines have no columns",
+                    _ => "those of an S3 Inventory are fixed",
+                };
+                return Err(manifest.wrong(format!(
+                    "`input.path_column` and `input.target_column` name columns, but {why}"
+                )));
             }
-            Kind::Jsonl | Kind::Plain => {}
+            Kind::Jsonl | Kind::Plain | Kind::Inventory => {}
         }
         Ok(manifest)
     }
@@ -137,6 +151,11 @@ impl Manifest {
             return Err(
                 self.wrong(format!("`input.carry_columns` names `{name}`, but plain lines have no columns"))
             );
+        }
+        if let Some(name) = names.first().filter(|_| self.kind == Kind::Inventory) {
+            return Err(self.wrong(format!(
+                "`input.carry_columns` names `{name}`, but columns of an S3 Inventory are not carried"
+            )));
         }
         if let Some(columns) = self.columns()
             && let Some(missing) = names.iter().find(|name| place_of(&columns, name).is_none())
@@ -297,6 +316,21 @@ impl Manifest {
             true => Ok(window),
             false => Err(self.refused(FetchError::Changed)),
         }
+    }
+
+    /// What it describes, if it is that of an S3 Inventory.
+    async fn description(&self) -> Result<Option<Description>, DatasetError> {
+        if self.kind != Kind::Plain || self.size == 0 || self.size > inventory::MOST_BYTES {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < self.size {
+            bytes.extend_from_slice(&self.window(bytes.len() as u64).await?.bytes);
+            if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+                return Ok(None);
+            }
+        }
+        Description::parse(&bytes).transpose().map_err(|why| self.wrong(why))
     }
 
     async fn sha256(&self) -> Result<String, DatasetError> {

@@ -1,6 +1,6 @@
 //! How a manifest is written.
 
-/// How a manifest is written, by its name.
+/// How a manifest is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Csv,
@@ -8,9 +8,12 @@ pub(super) enum Kind {
     Jsonl,
     Parquet,
     Plain,
+    /// The `manifest.json` of an S3 Inventory, by its content.
+    Inventory,
 }
 
 impl Kind {
+    /// By its name.
     pub fn of(name: &str) -> Kind {
         match name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).as_deref() {
             Some("csv") => Kind::Csv,

@@ -11,12 +11,15 @@ use super::columns::{ColumnNames, Holds, listed};
 use super::file::Places;
 
 /// A row as it is written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Row {
     pub key: String,
     /// Index or name, or a list of them; empty for none.
     pub target: String,
     pub carried: Vec<Value>,
+    /// What an inventory says of the object.
+    pub size: Option<u64>,
+    pub etag: Option<String>,
 }
 
 /// A row of fields whose columns are known.
@@ -26,7 +29,7 @@ pub(super) fn from_fields(mut fields: Vec<String>, places: &Places) -> Result<Ro
     }
     let carried = places.carried.iter().map(|place| Value::Text(fields[*place].clone())).collect();
     let target = places.target.map(|place| fields[place].clone()).unwrap_or_default();
-    Ok(Row { key: fields.swap_remove(places.key), target, carried })
+    Ok(Row { key: fields.swap_remove(places.key), target, carried, ..Row::default() })
 }
 
 /// A plain line: a key, and behind the last space or tab its target where targets are wanted.
@@ -34,7 +37,7 @@ pub(super) fn from_line(line: &str, targets: bool) -> Row {
     let line = line.trim_end();
     let split = targets.then(|| line.rsplit_once('\t').or_else(|| line.rsplit_once(' '))).flatten();
     let (key, target) = split.unwrap_or((line, ""));
-    Row { key: key.trim_end().to_owned(), target: target.to_owned(), carried: Vec::new() }
+    Row { key: key.trim_end().to_owned(), target: target.to_owned(), ..Row::default() }
 }
 
 /// What is read of an object of a JSON line.
@@ -82,7 +85,7 @@ pub(super) fn from_json(line: &str, columns: JsonColumns<'_>) -> Result<Row, Str
         Some(other) => other.to_string(),
     };
     let carried = columns.carried.iter().map(|column| json_text(object.get(&column.name))).collect();
-    Ok(Row { key, target, carried })
+    Ok(Row { key, target, carried, ..Row::default() })
 }
 
 /// A value of JSON as text: a string as it is, anything else as it is written.
@@ -151,7 +154,7 @@ pub(super) fn from_batch(
             let carried = values.iter().map(|column| carried::value(column, row));
             let carried =
                 carried.collect::<Option<_>>().ok_or("a carried column of a type that is not carried")?;
-            Ok(Row { key: keys.value(row).to_owned(), target: target(row), carried })
+            Ok(Row { key: keys.value(row).to_owned(), target: target(row), carried, ..Row::default() })
         })
         .collect()
 }

@@ -8,6 +8,7 @@ use futures::future::{BoxFuture, try_join};
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
+use crate::dataset::error::ARCHIVED;
 use crate::dataset::intake::{Intake, Pass};
 use crate::dataset::plan::{Part, PlanRow, RowGroup};
 use crate::dataset::unreadable::{Patience, Verdict, Waiting};
@@ -72,6 +73,7 @@ impl ParquetDataset {
                 let why = format!("the file's key cannot be asked for: {why}");
                 return Fault::Group(RowError::new(ErrorKind::Unaddressable, why));
             }
+            FetchError::Archived => return Fault::Group(RowError::new(ErrorKind::Archived, ARCHIVED)),
             FetchError::NotFound => (ErrorKind::NotFound, "the file is gone"),
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this file"),
             _ => (ErrorKind::Changed, "the file is not the one that was planned"),

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::dataset::error::ARCHIVED;
 use crate::dataset::intake::{Arrival, Intake, Pass, Ticket};
 use crate::dataset::unreadable::{Patience, Verdict};
 use crate::dataset::{ReadError, spelling};
@@ -133,6 +134,10 @@ impl PathReader<'_> {
             }
             FetchError::Changed => (ErrorKind::Changed, "the object changed while it was read".to_owned()),
             FetchError::Corrupt(mismatch) => (ErrorKind::Corrupt, mismatch.to_string()),
+            FetchError::Archived => {
+                self.patience.probe.record_read(&key, 1);
+                (ErrorKind::Archived, ARCHIVED.to_owned())
+            }
             FetchError::NotFound | FetchError::Denied => {
                 let denied = matches!(error, FetchError::Denied);
                 match (self.patience.probe.can_still_read(self.input, refused).await?, denied) {

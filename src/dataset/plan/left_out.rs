@@ -41,6 +41,15 @@ pub struct LeftOut {
     /// Images behind the first one of a list in a row of Parquet; known when the rows were read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub further_images: u64,
+    /// Versions of objects in an inventory that newer ones have replaced.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub old_versions: u64,
+    /// Delete markers in an inventory: their objects were deleted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delete_markers: u64,
+    /// Objects in an inventory that are not below the input.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outside: u64,
 }
 
 impl LeftOut {
@@ -76,6 +85,9 @@ impl LeftOut {
         self.already_done += other.already_done;
         self.duplicates += other.duplicates;
         self.further_images += other.further_images;
+        self.old_versions += other.old_versions;
+        self.delete_markers += other.delete_markers;
+        self.outside += other.outside;
     }
 }
 
@@ -120,6 +132,15 @@ impl fmt::Display for LeftOut {
                 "left out, since a row is the first image of its list: {}",
                 self.further_images
             ));
+        }
+        for (count, what) in [
+            (self.old_versions, "old versions of objects"),
+            (self.delete_markers, "delete markers"),
+            (self.outside, "objects of the inventory that are not below the input"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
         }
         f.write_str(&parts.join("; "))
     }

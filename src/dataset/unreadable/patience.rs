@@ -1,5 +1,7 @@
 //! What the readers of every kind of input share: where they read from, and whom they wait for.
 
+use std::sync::Arc;
+
 use crate::dataset::{Intake, Pass, ReadError};
 use crate::sample::{ErrorKind, RowError};
 use crate::store::{Location, Reason, StoreError, Unanswered};
@@ -20,7 +22,10 @@ pub(in crate::dataset) struct Patience {
     first: Location,
     again: Location,
     prober: Prober,
-    noted: Noted,
+    /// Shared by the stores of one input.
+    noted: Arc<Noted>,
+    /// What comes before a key in texts and among the noted ones: nothing, or the address of another store's folder.
+    address: String,
 }
 
 /// What a key that was waited for becomes.
@@ -39,12 +44,24 @@ impl Patience {
         let probe = InputProbe::new();
         let prober = Prober::new(input, probe.witnesses(), others);
         let (first, again) = (input.without_retries(), input.for_failing_object());
-        Patience { probe, first, again, prober, noted: Noted::new(DEFAULT_MOST) }
+        let noted = Arc::new(Noted::new(DEFAULT_MOST));
+        Patience { probe, first, again, prober, noted, address: String::new() }
+    }
+
+    /// For another store of the same input, with separate witnesses. The keys that are given up count together.
+    pub fn beside(&self, input: &Location, address: &str) -> Self {
+        let (noted, address) = (self.noted.clone(), address.to_owned());
+        Patience { noted, address, ..Patience::new(input, Vec::new()) }
+    }
+
+    /// A key with the address of its folder, if it is not the input's.
+    pub fn named(&self, key: &str) -> String {
+        format!("{}{key}", self.address)
     }
 
     /// With another number of keys that may be given up.
     pub fn with_most(self, most: usize) -> Self {
-        Patience { noted: Noted::new(most), ..self }
+        Patience { noted: Arc::new(Noted::new(most)), ..self }
     }
 
     /// Where a key is read from: each operation is tried once.
@@ -54,7 +71,7 @@ impl Patience {
 
     /// True if the key was given up before and is not to be tried in this pass.
     pub fn skips(&self, key: &str, pass: Pass) -> bool {
-        pass == Pass::First && self.noted.contains(key)
+        pass == Pass::First && self.noted.contains(&self.named(key))
     }
 
     /// Waits after a try that failed, and decides what becomes of the key. Hold neither bytes nor a request.
@@ -71,10 +88,11 @@ impl Patience {
         let (pass, intake) = reading;
         let Some(unanswered) = error.unanswered() else { return Err(error.into()) };
         self.probe.forget(key);
-        if let Some(unanswered) = self.noted.row(key) {
+        let named = self.named(key);
+        if let Some(unanswered) = self.noted.row(&named) {
             return Ok(Verdict::Row(row_error(unanswered)));
         }
-        let is_noted = pass == Pass::Again && self.noted.contains(key);
+        let is_noted = pass == Pass::Again && self.noted.contains(&named);
         let waiting = waiting.get_or_insert_with(|| Waiting::new(&self.prober, key, is_noted));
         match waiting.after(&error).await {
             Next::Again => {
@@ -83,14 +101,14 @@ impl Patience {
                 Ok(Verdict::Again)
             }
             Next::Unreadable => {
-                self.count(key, unanswered.reason, intake);
-                self.noted.add_row(key, unanswered);
+                self.count(&named, unanswered.reason, intake);
+                self.noted.add_row(&named, unanswered);
                 Ok(Verdict::Row(row_error(unanswered)))
             }
             Next::TooLong if pass == Pass::First => {
-                tracing::warn!(key, %error, "cannot be read, although other objects can: its part is read again later");
-                self.noted.add(key)?;
-                self.count(key, unanswered.reason, intake);
+                tracing::warn!(key = named, %error, "cannot be read, although other objects can: its part is read again later");
+                self.noted.add(&named)?;
+                self.count(&named, unanswered.reason, intake);
                 Ok(Verdict::GivenUp)
             }
             Next::TooLong | Next::Outage => Err(error.into()),

@@ -84,17 +84,17 @@ impl World {
     /// A store with the poison key `p`, and other keys that were read before.
     fn new(seen: &[&str], most: usize) -> World {
         let answers = Answers::default();
-        let store = AmazonS3Builder::new()
-            .with_bucket_name("b")
-            .with_skip_signature(true)
-            .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
-            .with_http_connector(answers.clone())
-            .build()
-            .unwrap();
-        let settings = Settings { retry: PATIENCE, ..Settings::default() };
-        let input = Location::over(Arc::new(store), "s3://b", settings).unwrap();
+        let input = input(&answers);
         let patience = Patience::new(&input, Vec::new()).with_most(most);
         seen.iter().for_each(|key| patience.probe.record_read(key, 1));
+        World { answers, patience, counted: Counting::default() }
+    }
+
+    /// Another store of the same input, with a witness.
+    fn beside(&self) -> World {
+        let answers = Answers::default();
+        let patience = self.patience.beside(&input(&answers), "s3://other/");
+        patience.probe.record_read("a", 1);
         World { answers, patience, counted: Counting::default() }
     }
 
@@ -125,6 +125,18 @@ impl World {
             }
         }
     }
+}
+
+fn input(answers: &Answers) -> Location {
+    let store = AmazonS3Builder::new()
+        .with_bucket_name("b")
+        .with_skip_signature(true)
+        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+        .with_http_connector(answers.clone())
+        .build()
+        .unwrap();
+    let settings = Settings { retry: PATIENCE, ..Settings::default() };
+    Location::over(Arc::new(store), "s3://b", settings).unwrap()
 }
 
 fn row(status: u16) -> Outcome {
@@ -235,4 +247,20 @@ async fn more_keys_than_allowed_end_the_run_at_once() {
     let mut outcomes = [p.0, q.0, r.0].map(|outcome| outcome == Outcome::Failed(69, true));
     outcomes.sort_unstable();
     assert_eq!(outcomes, [false, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_of_one_input_have_their_own_witnesses_and_count_the_keys_that_are_given_up_together() {
+    let first = World::new(&["a"], 1);
+    let other = first.beside();
+    first.answers.set("p", 503);
+    other.answers.set("p", 503);
+    assert_eq!(first.read("p", Pass::First).await.0, Outcome::GivenUp);
+    // the same key on another store is another object, and one more than allowed
+    assert!(!other.patience.skips("p", Pass::First));
+    assert_eq!(other.read("p", Pass::First).await.0, Outcome::Failed(69, true));
+    // a witness of the first store says nothing of this one
+    let other = World::new(&["a"], 10).beside();
+    ["a", "q"].into_iter().for_each(|key| other.answers.set(key, 405));
+    assert_eq!(other.read("q", Pass::First).await.0, Outcome::Failed(69, false));
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use futures::future::{BoxFuture, try_join};
 
+use crate::dataset::error::ARCHIVED;
 use crate::dataset::intake::{Arrival, Intake, Pass};
 use crate::dataset::plan::Part;
 use crate::dataset::unreadable::{Patience, Verdict};
@@ -92,6 +93,7 @@ impl ShardDataset {
             FetchError::Corrupt(mismatch) => {
                 return Err(reading.damaged(ErrorKind::Corrupt, &mismatch.to_string()));
             }
+            FetchError::Archived => return Err(reading.damaged(ErrorKind::Archived, ARCHIVED)),
             FetchError::NotFound => (ErrorKind::NotFound, "the shard is gone"),
             FetchError::Denied => (ErrorKind::Denied, "the store refuses to give this shard"),
         };

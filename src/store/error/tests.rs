@@ -190,3 +190,16 @@ async fn a_wrong_clock_is_no_refused_credential() {
     let key = read("RequestTimeTooSkewed", 403, &document("AccessDenied", "RequestTimeTooSkewed")).await;
     assert!(matches!(key, StoreError::Denied { .. }), "{key}");
 }
+
+#[tokio::test]
+async fn an_object_in_an_archive_tier_is_no_refused_credential() {
+    for (status, code) in [(403, "InvalidObjectState"), (409, "BlobArchived"), (409, "BlobBeingRehydrated")] {
+        let error = read("a.jpg", status, &document(code, "a.jpg")).await;
+        assert!(matches!(error, StoreError::Archived { .. }), "{code}: {error}");
+        assert!(error.to_string().contains("archive tier") && error.unanswered().is_none(), "{error}");
+        let other = read(code, status, &document("AccessDenied", code)).await;
+        assert!(!matches!(other, StoreError::Archived { .. }), "{code}: {other}");
+        let write = written(status, &document(code, "a.jpg"), Asked::Create).await;
+        assert!(!matches!(write, StoreError::Archived { .. }), "{code}: {write}");
+    }
+}

@@ -72,7 +72,7 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
     });
     let input = found.take("input", Input::open(&spec, settings).await);
     let output = found.take("output", Location::open_with(&spec.output.uri, Role::Output, settings));
-    access(input.as_ref().map(|input| &input.location), output.as_ref(), found);
+    access(input.as_ref(), output.as_ref(), found);
     let standing = match &output {
         Some(output) => found.take("output", Frozen::read(output).await),
         None => None,
@@ -135,9 +135,10 @@ fn model(spec: &JobSpec) -> Result<(String, LoadedModel), Failure> {
 }
 
 /// Says how stores are reached.
-fn access(input: Option<&Location>, output: Option<&Location>, found: &mut Findings<'_>) {
+fn access(input: Option<&Input>, output: Option<&Location>, found: &mut Findings<'_>) {
     let mut told = None;
-    for location in [input, output].into_iter().flatten() {
+    let roots = input.into_iter().flat_map(|input| input.roots.all()).map(|(_, store)| store);
+    for location in input.map(|input| &input.location).into_iter().chain(roots).chain(output) {
         let Some(access) = location.access() else { continue };
         // mostly one store has both
         if told.as_ref() == Some(&access) {

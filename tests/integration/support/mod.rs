@@ -10,6 +10,7 @@ pub mod s3;
 pub mod scripted_s3;
 pub mod virtual_bucket;
 pub mod watched;
+pub mod web;
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -157,6 +157,14 @@ impl Store {
         });
         let all = stream::iter(puts).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
         self.runtime.block_on(all).unwrap();
+    }
+
+    /// Writes an object into the archive tier of Azure.
+    pub fn archive(&self, key: &str, bytes: Vec<u8>) {
+        let attributes = Attributes::from_iter([(Attribute::StorageClass, "Archive")]);
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        let key = Key::parse(key).unwrap();
+        self.runtime.block_on(self.bucket.put_opts(&key, bytes.into(), options)).unwrap();
     }
 
     /// Every file of a folder, as an object below `prefix`.

@@ -27,16 +27,18 @@ pub(super) struct Answer {
     status: StatusCode,
     headers: Vec<(HeaderName, String)>,
     body: Bytes,
+    /// It goes in chunks.
+    has_no_length: bool,
 }
 
 impl Answer {
     fn new(status: StatusCode) -> Answer {
-        Answer { status, headers: Vec::new(), body: Bytes::new() }
+        Answer { status, headers: Vec::new(), body: Bytes::new(), has_no_length: false }
     }
 
     fn xml(status: StatusCode, document: String) -> Answer {
         let headers = vec![(header::CONTENT_TYPE, "application/xml".to_owned())];
-        Answer { status, headers, body: document.into() }
+        Answer { status, headers, body: document.into(), has_no_length: false }
     }
 
     fn document(text: &str) -> Answer {
@@ -126,7 +128,7 @@ pub(super) async fn answer(
     };
     shared.answered(number, answer.status.as_u16());
     let head = parts.method == Method::HEAD;
-    let length = answer.body.len();
+    let (length, has_no_length) = (answer.body.len(), answer.has_no_length);
     let (bytes, way) = if head { (Bytes::new(), None) } else { (answer.body, way) };
     let scripted = scripted(bytes, way, reset, in_flight);
     let mut response = Response::builder().status(answer.status).header("x-amz-request-id", number);
@@ -134,7 +136,7 @@ pub(super) async fn answer(
         response = response.header(name, value);
     }
     let length = if head { Some(length) } else { scripted.length };
-    if let Some(length) = length.filter(|_| !WITHOUT_LENGTH.contains(&answer.status)) {
+    if let Some(length) = length.filter(|_| !WITHOUT_LENGTH.contains(&answer.status) && !has_no_length) {
         response = response.header(header::CONTENT_LENGTH, length);
     }
     Ok(response.body(scripted.body).expect("an answer's headers can be sent"))
@@ -218,6 +220,12 @@ fn read(state: &mut State, ask: &Ask, plan: &Plan) -> Answer {
             return Answer::new(StatusCode::NOT_MODIFIED);
         }
     }
+    if state.is_gcs
+        && !ask.seen.accepts_gzip
+        && let Some(decoded) = object.decoded.clone()
+    {
+        return transcoded(&object, tag, decoded);
+    }
     let whole = object.bytes.len();
     let mut answer = Answer::new(StatusCode::OK)
         .with(header::LAST_MODIFIED, header_time(object.modified))
@@ -246,6 +254,21 @@ fn read(state: &mut State, ask: &Ask, plan: &Plan) -> Answer {
             return refused.with(header::CONTENT_RANGE, format!("bytes */{whole}"));
         }
     }
+    answer
+}
+
+/// An object as GCS sends it to a client that does not accept its encoding.
+fn transcoded(object: &Object, tag: &str, decoded: Bytes) -> Answer {
+    let stored = |name| HeaderName::from_static(name);
+    let mut answer = Answer::new(StatusCode::OK)
+        .with(header::LAST_MODIFIED, header_time(object.modified))
+        .with(header::CONTENT_TYPE, "image/jpeg".to_owned())
+        .with(header::ETAG, format!("W/{tag}"))
+        .with(header::WARNING, "214 UploadServer gunzipped".to_owned())
+        .with(GENERATION, generation(object).to_string())
+        .with(stored("x-goog-stored-content-encoding"), "gzip".to_owned())
+        .with(stored("x-goog-stored-content-length"), object.bytes.len().to_string());
+    (answer.body, answer.has_no_length) = (decoded, true);
     answer
 }
 

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::header::HeaderName;
+use hyper::header::{CONTENT_ENCODING, HeaderName};
 
 pub use faults::{Break, Fault, Gate, Paging, Refusal, Reply, Tag};
 pub use request::{Kind, Seen};
@@ -181,6 +181,16 @@ impl ScriptedS3 {
                 name => object.headers.push((HeaderName::from_static(name), (*value).to_owned())),
             }
         }
+        self.shared.state().bucket.put(key.to_owned(), object);
+    }
+
+    /// Writes an object with `Content-Encoding: gzip`, past all rules: `stored` are its bytes, `decoded` is what they
+    /// decompress to. GCS's dialect sends the latter to clients that do not accept gzip: whole, without a length and
+    /// with a weak tag.
+    pub fn put_gzipped(&self, key: &str, stored: impl Into<Bytes>, decoded: impl Into<Bytes>) {
+        let mut object = Object::new(stored.into());
+        object.headers.push((CONTENT_ENCODING, "gzip".to_owned()));
+        object.decoded = Some(decoded.into());
         self.shared.state().bucket.put(key.to_owned(), object);
     }
 

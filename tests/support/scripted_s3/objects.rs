@@ -17,6 +17,8 @@ pub(super) struct Object {
     pub modified: OffsetDateTime,
     /// More headers of its reads. Those of S3's checksums are shown to requests that ask for them.
     pub headers: Vec<(HeaderName, String)>,
+    /// What GCS sends to clients that do not accept the encoding that it is stored with.
+    pub decoded: Option<Bytes>,
 }
 
 /// The number of a version, as GCS counts them.
@@ -29,7 +31,7 @@ impl Object {
         let digest = Sha256::digest(&bytes);
         let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let modified = OffsetDateTime::now_utc();
-        Object { bytes, etag: format!("\"{hex}\""), modified, headers: Vec::new() }
+        Object { bytes, etag: format!("\"{hex}\""), modified, headers: Vec::new(), decoded: None }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Seen {
     pub conditional: bool,
     /// Whether it asks for checksums.
     pub asks_for_checksums: bool,
+    /// Whether it accepts gzip.
+    pub accepts_gzip: bool,
     /// Its `SignedHeaders`, as they came.
     pub signed_headers: String,
     /// The status it was answered with; 0 while it was not, which can be for ever.
@@ -114,6 +116,8 @@ impl Ask {
             range: text(headers, header::RANGE),
             conditional: if_match.is_some() || if_none_match.is_some() || if_generation.is_some(),
             asks_for_checksums: headers.contains_key("x-amz-checksum-mode"),
+            accepts_gzip: text(headers, header::ACCEPT_ENCODING)
+                .is_some_and(|accepted| accepted.contains("gzip")),
             signed_headers: signed.headers.clone(),
             status: 0,
             at: Instant::now(),
