@@ -40,7 +40,7 @@ pub(super) struct BenchArgs {
     rounds: u64,
     /// Write the result to FILE, too
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    json_file: Option<PathBuf>,
 }
 
 pub(super) async fn bench(arguments: &BenchArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
@@ -53,7 +53,7 @@ pub(super) async fn bench(arguments: &BenchArgs, global: &GlobalArgs) -> Result<
     let report = bench_job(&invocation, options, &mut global.notes()).await?;
     show(&report);
     let fields = json!(report);
-    if let Some(path) = &arguments.json {
+    if let Some(path) = &arguments.json_file {
         let text = format!("{fields:#}\n");
         std::fs::write(path, text).map_err(|error| {
             Failure::caused(Exit::Io, format!("cannot write `{}`", path.display()), error)

@@ -103,7 +103,7 @@ async fn run_and_show(
     }
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone(), metrics)?;
-    let display = Display::start(progress.clone(), global.progress);
+    let display = Display::start(progress.clone(), global.progress());
     let ended = run_job(&invocation, progress.clone(), shutdown).await;
     drop(display);
     let last = progress.snapshot();

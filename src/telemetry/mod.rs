@@ -1,7 +1,7 @@
 //! What the program tells of itself: logs on standard error, filtered by `TRESNET_BATCH_LOG`, as text or as a JSON
 //! object a line; timelines ([`trace`]); the text format of metrics ([`prometheus`]).
 //!
-//! Standard output belongs to results; its last line is JSON for machines.
+//! Standard output belongs to results.
 
 pub mod clock;
 mod json;
@@ -34,14 +34,17 @@ pub enum Format {
 
 static FORMAT: OnceLock<Format> = OnceLock::new();
 
-/// Starts logging for the life of the process; a second call does nothing. A process that works for another one is
-/// given that one's run id.
-pub fn init(format: Format, run_id: Option<&str>) {
+/// Starts logging for the life of the process; a second call does nothing. With `quiet`, only errors are logged. A
+/// process that works for another one is given that one's run id.
+pub fn init(format: Format, quiet: bool, run_id: Option<&str>) {
     let format = *FORMAT.get_or_init(|| format);
     if let Some(id) = run_id {
         run::adopt(id);
     }
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = match quiet {
+        true => EnvFilter::new("error"),
+        false => EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("warn")),
+    };
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     // an embedding program may have its own subscriber already
     drop(match format {

@@ -48,7 +48,7 @@ fn limited(arguments: &[&str]) -> Ended {
     command.env_clear().envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(std::process::Stdio::null());
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    ended(command.args(arguments))
+    ended(command.arg("--json").args(arguments))
 }
 
 #[test]

@@ -42,6 +42,7 @@ mod s3;
 mod scale;
 mod scheduling;
 mod scripted_s3;
+mod standard_output;
 mod status;
 mod stores;
 mod support;
