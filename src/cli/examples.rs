@@ -44,7 +44,8 @@ pub(super) const EXPORT: &str = "Examples:
 pub(super) const VERIFY: &str = "Examples:
   tresnet-batch verify job.toml
   tresnet-batch verify s3://results/photos/
-  tresnet-batch verify job.toml --partial";
+  tresnet-batch verify job.toml --partial
+  tresnet-batch verify job.toml --repair";
 
 pub(super) const STATUS: &str = "Examples:
   tresnet-batch status job.toml

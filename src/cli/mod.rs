@@ -23,6 +23,7 @@ mod plan;
 mod print;
 mod progress;
 mod quantize;
+mod repair;
 mod report;
 mod run;
 mod signals;

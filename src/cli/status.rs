@@ -37,13 +37,15 @@ pub(super) async fn status(arguments: &StatusArgs) -> Result<Summary, Failure> {
         "job": frozen.name,
         "begun": frozen.created,
         "fingerprint": frozen.fingerprint,
-        "complete": status.finished.is_some(),
+        "complete": status.is_complete(),
         "finished": status.finished,
         "parts": status.parts,
         "planned_parts": status.planned_parts,
         "plan_is_whole": status.plan_is_whole,
         "missing_parts": status.missing.count(),
         "missing": status.missing.texts(),
+        "lost_parts": status.lost.count(),
+        "repairing": status.repairing,
         "rows": status.rows,
         "planned_rows": status.planned_rows,
         "ok": status.ok,
@@ -92,6 +94,13 @@ fn show(status: &Status, age: Option<u64>) {
     match &status.finished {
         Some(finished) => line(format!("finished   {finished}")),
         None => line("finished   no, `_SUCCESS` does not stand"),
+    }
+    if !status.lost.is_empty() {
+        line(format!("damaged    {}", status.lost));
+        line("           `tresnet-batch verify JOB --repair`, then `run`, makes these parts again");
+    }
+    if status.repairing {
+        line("repair     has begun and not ended; `tresnet-batch verify JOB --repair` ends it");
     }
     for strange in &status.strange {
         line(format!("strange    {strange}"));

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobError, JobSpec, Source, load};
-use crate::output::{self, CommittedPart, Layout, Success};
+use crate::output::{self, CommittedPart, Layout, Repair, Success};
 use crate::store::{Location, Role, Uri};
 
 #[derive(Debug, Args)]
@@ -64,13 +64,17 @@ impl Target {
         let success = Success::read(&output).await?;
         let complete = success.is_some();
         let parts = match success {
-            Some(success) => success.parts,
+            Some(success) => {
+                success.check_parts(&output).await?;
+                success.parts
+            }
             None if partial => {
                 let layout = Layout::new(&frozen.fingerprint);
                 let committed = output::CommittedParts::list(&output, &layout).await?;
                 committed.footers(&output, &layout, &frozen.fingerprint).await?
             }
             None => {
+                Repair::refuse_begun(&output).await?;
                 return Err(Failure::new(
                     Exit::TryAgain,
                     format!("the output `{}` is not finished; finish it, or give --partial", output.uri()),

@@ -7,14 +7,16 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, PROTOCOL, fingerprint};
-use crate::output::Layout;
 use crate::output::verify::{self, Defects, ExpectedJob, Step, Verified};
+use crate::output::{Layout, Repair};
 use crate::pipeline::progress::Progress;
+use crate::runner::repair::Repairing;
 
 use super::examples;
 use super::global::ProgressStyle;
 use super::print::{count, counted, line, numbers};
 use super::progress::Display;
+use super::repair::repair;
 use super::summary::Summary;
 use super::target::TargetArgs;
 
@@ -26,6 +28,13 @@ pub(super) struct VerifyArgs {
     /// Be content with an output that is not finished, as long as nothing in it is wrong
     #[arg(long)]
     partial: bool,
+    /// Remove damaged parts of this job, `_SUCCESS` and the report, so that the next run makes these parts again;
+    /// asks before it removes anything
+    #[arg(long, conflicts_with = "partial")]
+    repair: bool,
+    /// With --repair: remove without asking. On a store, this is your word that no run works on the output
+    #[arg(long, requires = "repair")]
+    yes: bool,
 }
 
 pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Result<Summary, Failure> {
@@ -43,6 +52,18 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
             }
         };
     };
+    let repairing = match arguments.repair {
+        true => Some(Repairing::begin(output, &frozen).await?),
+        false => None,
+    };
+    let mut defects = of_job(&frozen);
+    if repairing.is_none() && Repair::read(output, &frozen.fingerprint).await?.is_some() {
+        defects.add(
+            Layout::REPAIR,
+            "exists: a repair has begun and not ended",
+            "`verify --repair` to end it",
+        );
+    }
     let progress = Arc::new(Progress::default());
     progress.begin();
     let display = Display::start(progress.clone(), style);
@@ -57,7 +78,7 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
         // the keys of a folder are planned in byte order; a manifest has an order of its own
         ordered: frozen.components.get("input.format").is_none_or(|format| format == "folder"),
     };
-    let verified = verify::verify(output, expected, of_job(&frozen), &tell).await;
+    let verified = verify::verify(output, expected, defects, &tell).await;
     drop(display);
     let verified = verified?;
     show(&verified);
@@ -75,6 +96,13 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
         "missing_parts": missing.count(),
         "missing": missing.texts(),
     });
+    if let Some(repairing) = repairing {
+        if let Some(removed) = repair(output, repairing, &verified, arguments.yes).await? {
+            let mut summary = Summary::new(fields);
+            summary.add([("complete", json!(false)), ("removed", removed)]);
+            return Ok(summary);
+        }
+    }
     if !verified.defects.is_empty() {
         return Ok(rejected(&verified.defects, fields));
     }
@@ -143,14 +171,9 @@ fn unfinished(verified: &Verified) -> String {
 
 /// The end of a check that found something.
 fn rejected(defects: &Defects, fields: serde_json::Value) -> Summary {
-    for defect in defects.first() {
-        line(defect);
-    }
-    let more = defects.count() - defects.first().len() as u64;
-    if more > 0 {
-        line(format!("and {} more", count(more)));
-    }
+    show_defects(defects);
     let mut summary = Summary::new(fields);
+    let more = defects.count() - defects.first().len() as u64;
     summary.fields.insert("defects".into(), json!(defects.first()));
     summary.fields.insert("more_defects".into(), json!(more));
     let first = defects.first().first().map(ToString::to_string).unwrap_or_default();
@@ -160,4 +183,15 @@ fn rejected(defects: &Defects, fields: serde_json::Value) -> Summary {
     };
     summary.failure = Some(Failure::new(Exit::Rejected, what));
     summary
+}
+
+/// One line for each defect, as far as they are kept.
+pub(super) fn show_defects(defects: &Defects) {
+    for defect in defects.first() {
+        line(defect);
+    }
+    let more = defects.count() - defects.first().len() as u64;
+    if more > 0 {
+        line(format!("and {} more", count(more)));
+    }
 }

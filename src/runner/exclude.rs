@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use crate::dataset::{DatasetError, DoneImage, DoneImages, group_key, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::{ExcludedOutput, Format, Frozen, JobError};
-use crate::output::{CommittedPart, Success};
+use crate::output::{CommittedPart, Repair, Success};
 use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 
@@ -53,6 +53,7 @@ pub(crate) async fn discover(
                 }
                 continue;
             };
+            Repair::refuse_begun(&place).await?;
             let Some(success) = Success::read(&place).await? else {
                 return Err(Failure::new(
                     Exit::TryAgain,
@@ -126,6 +127,7 @@ pub(crate) async fn open(
     let mut outputs: Vec<Box<dyn DoneImages>> = Vec::new();
     for ExcludedOutput { uri, fingerprint } in excluded {
         let output = Location::open_with(uri, Role::Input, settings)?;
+        Repair::refuse_begun(&output).await?;
         let gone = |why| Box::new(Gone { uri: uri.clone(), why });
         let (Some(frozen), Some(success)) = (Frozen::read(&output).await?, Success::read(&output).await?)
         else {

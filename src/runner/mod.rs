@@ -10,5 +10,6 @@ pub(crate) mod opened;
 pub(crate) mod plan;
 pub mod preflight;
 pub(crate) mod provider;
+pub(crate) mod repair;
 pub(crate) mod run;
 pub(crate) mod session;

@@ -1,7 +1,8 @@
 //! One narrow door to everything that holds bytes: S3, GCS, Azure and local disk.
 //!
 //! The rest of the program reads whole objects, lists in key order and creates objects that must not exist
-//! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
+//! yet. It refuses to rename, to append, and to overwrite anything that decides rows. Only `remove` deletes: a torn
+//! part of a local disk, and what a repair names.
 
 mod access;
 mod addressing;
@@ -37,6 +38,7 @@ mod readers_model;
 #[cfg(test)]
 mod readers_tests;
 mod region;
+mod remove;
 mod reply;
 mod retry;
 mod scratch;

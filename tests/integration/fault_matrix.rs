@@ -9,6 +9,7 @@ mod keys;
 pub mod kills;
 mod listings;
 mod processes;
+mod repair;
 mod signals;
 mod storage;
 mod unreadable;

@@ -1,0 +1,75 @@
+//! `verify --repair`: what a check found is removed, so that the next run makes it again.
+
+use std::io::{BufRead, IsTerminal};
+
+use serde_json::{Value, json};
+
+use crate::failure::{Exit, Failure};
+use crate::output::verify::Verified;
+use crate::output::{Layout, Repair};
+use crate::runner::repair::Repairing;
+use crate::store::Location;
+
+use super::print::{ask, count, counted, line};
+use super::verify::show_defects;
+
+/// Parts that are named; the others are counted.
+const NAMED: usize = 10;
+
+/// Removes what is damaged, after asking unless `yes`. Returns what was removed, or `None` if nothing had to be.
+///
+/// # Errors
+/// The plan is damaged, or the question is not answered with yes.
+pub(super) async fn repair(
+    output: &Location,
+    repairing: Repairing<'_>,
+    verified: &Verified,
+    yes: bool,
+) -> Result<Option<Value>, Failure> {
+    let Some(repair) = repairing.repair(verified)? else { return Ok(None) };
+    show_defects(&verified.defects);
+    line(format!(
+        "the repair removes `{}`, the report and {} from `{}`",
+        Layout::SUCCESS,
+        counted(repair.parts.len() as u64, "part"),
+        output.uri()
+    ));
+    for name in repair.parts.iter().take(NAMED) {
+        line(format!("  {name}"));
+    }
+    if repair.parts.len() > NAMED {
+        line(format!("  and {} more", count((repair.parts.len() - NAMED) as u64)));
+    }
+    if !yes {
+        confirm(output)?;
+    }
+    repairing.carry_out(&repair).await?;
+    line("removed; the next `run` of the job makes what is missing again and finishes it");
+    line(
+        "images that have changed or gone since the plan was made become error rows (`changed`, `not_found`)",
+    );
+    Ok(Some(removed(&repair, verified)))
+}
+
+fn removed(repair: &Repair, verified: &Verified) -> Value {
+    json!({ "success": verified.success, "parts": repair.parts })
+}
+
+fn confirm(output: &Location) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        let why = "`--repair` asks before it removes anything, and standard input is no terminal: give --yes";
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    // no lock tells
+    let alone = match output.local_path() {
+        Some(_) => "",
+        None => "Nothing else may work on this output meanwhile. ",
+    };
+    ask(format!("{alone}Remove them? [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    match read {
+        Ok(_) if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) => Ok(()),
+        _ => Err(Failure::new(Exit::Rejected, "the output is damaged, and nothing was removed")),
+    }
+}
