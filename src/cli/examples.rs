@@ -10,6 +10,7 @@ Nothing is written but the job file. Credentials come from the environment (`tre
 
 pub(super) const RUN: &str = "Examples:
   tresnet-batch run job.toml
+  tresnet-batch run my/pictures --model models/demo
   tresnet-batch run job.toml --limit 1000 --set output.uri=trial
   tresnet-batch run job.toml --worker 0/4
   tresnet-batch run job.toml --parts 0-99 --already-done-exit 99

@@ -19,6 +19,7 @@ mod install;
 mod job;
 mod metrics;
 mod model;
+mod one_line;
 mod plan;
 mod print;
 mod progress;

@@ -5,13 +5,12 @@ use std::io::{BufRead, IsTerminal};
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
-use crate::output::verify::Verified;
+use crate::output::verify::{Defects, Verified};
 use crate::output::{Layout, Repair};
 use crate::runner::repair::Repairing;
 use crate::store::Location;
 
 use super::print::{ask, count, counted, line};
-use super::verify::show_defects;
 
 /// Parts that are named; the others are counted.
 const NAMED: usize = 10;
@@ -71,5 +70,16 @@ fn confirm(output: &Location) -> Result<(), Failure> {
     match read {
         Ok(_) if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) => Ok(()),
         _ => Err(Failure::new(Exit::Rejected, "the output is damaged, and nothing was removed")),
+    }
+}
+
+/// One line for each defect, as far as they are kept.
+pub(super) fn show_defects(defects: &Defects) {
+    for defect in defects.first() {
+        line(defect);
+    }
+    let more = defects.count() - defects.first().len() as u64;
+    if more > 0 {
+        line(format!("and {} more", count(more)));
     }
 }

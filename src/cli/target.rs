@@ -54,7 +54,8 @@ impl Target {
             None
         };
         let uri = job.as_ref().map_or(of, |job| &job.output.uri);
-        Ok(Target { output: Location::open(uri, Role::Output)?, job })
+        let settings = job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
+        Ok(Target { output: Location::open_with(uri, Role::Output, settings)?, job })
     }
 
     /// The parts of a finished output, or with `partial` those that are committed.

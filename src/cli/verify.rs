@@ -16,7 +16,7 @@ use super::examples;
 use super::global::ProgressStyle;
 use super::print::{count, counted, line, numbers};
 use super::progress::Display;
-use super::repair::repair;
+use super::repair::{repair, show_defects};
 use super::summary::Summary;
 use super::target::TargetArgs;
 
@@ -183,15 +183,4 @@ fn rejected(defects: &Defects, fields: serde_json::Value) -> Summary {
     };
     summary.failure = Some(Failure::new(Exit::Rejected, what));
     summary
-}
-
-/// One line for each defect, as far as they are kept.
-pub(super) fn show_defects(defects: &Defects) {
-    for defect in defects.first() {
-        line(defect);
-    }
-    let more = defects.count() - defects.first().len() as u64;
-    if more > 0 {
-        line(format!("and {} more", count(more)));
-    }
 }

@@ -12,6 +12,7 @@ mod processes;
 mod repair;
 mod signals;
 mod storage;
+mod unreachable;
 mod unreadable;
 
 use std::path::Path;

@@ -30,6 +30,7 @@ mod jobs;
 mod manifests;
 mod model;
 mod monitoring;
+mod one_line;
 mod providers;
 mod quantize;
 mod ray;

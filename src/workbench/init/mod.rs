@@ -1,36 +1,24 @@
 //! A first job file: the input and the model are looked at, and what fits them is typed.
 
+mod again;
 mod checked;
 mod look;
+mod options;
 mod targets;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, LoadedModel, TargetsSpec};
 use crate::runner::inputs::any_row;
 use crate::store::Uri;
 
+pub use again::check_again;
+pub use options::InitOptions;
+
 use checked::CheckedDraft;
 use look::look;
-
-/// Files of weights that a folder is searched for, as they are published.
-const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.onnx"];
-
-/// What a person asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct InitOptions<'a> {
-    /// Where the images are.
-    pub input: &'a str,
-    /// Below which folder a list's images lie.
-    pub below: Option<&'a str>,
-    /// The model's file, or the folder in which it lies.
-    pub model: &'a Path,
-    /// Where the rows go; default: beside the images.
-    pub output: Option<&'a str>,
-    /// The job file that will be written.
-    pub file: &'a Path,
-}
+use options::weights;
 
 /// Looks at input and model. Writes nothing.
 ///
@@ -69,24 +57,6 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     // what was written is what was meant
     CheckedDraft::of(&draft, start.file, &model).await?;
     Ok(draft)
-}
-
-/// The file of weights that is meant.
-fn weights(typed: &Path) -> Result<PathBuf, Failure> {
-    if !typed.is_dir() {
-        return Ok(typed.to_owned());
-    }
-    let there = WEIGHTS.iter().map(|name| typed.join(name)).find(|path| path.is_file());
-    there.ok_or_else(|| {
-        Failure::new(
-            Exit::Config,
-            format!(
-                "the folder `{}` has none of {}; name the model's file",
-                typed.display(),
-                WEIGHTS.join(", ")
-            ),
-        )
-    })
 }
 
 fn text(path: &Path) -> Result<&str, Failure> {
@@ -136,14 +106,5 @@ mod tests {
         for folder in ["s3://b", "s3://b/", "/"] {
             assert_eq!(beside(folder).unwrap_err().exit, Exit::Usage, "{folder}");
         }
-    }
-
-    #[test]
-    fn a_folder_of_weights_is_the_file_in_it() {
-        let root = tempfile::tempdir().unwrap();
-        assert_eq!(weights(root.path()).unwrap_err().exit, Exit::Config);
-        std::fs::write(root.path().join("pytorch_model.bin"), "").unwrap();
-        assert_eq!(weights(root.path()).unwrap(), root.path().join("pytorch_model.bin"));
-        assert_eq!(weights(Path::new("x.pth")).unwrap(), Path::new("x.pth"));
     }
 }
