@@ -17,6 +17,7 @@ mod help;
 mod init;
 mod install;
 mod job;
+mod margin;
 mod metrics;
 mod model;
 mod one_line;
@@ -145,6 +146,7 @@ pub fn main() -> ExitCode {
         // another thread ends the process
         std::thread::park();
     }
+    print::repeated();
     let mut result = Map::new();
     result.insert("command".into(), json!(name));
     result.insert("exit".into(), json!(exit));

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::output::Ranges;
 pub(super) use crate::report::thousands as count;
-use crate::telemetry::{self, Format};
+use crate::telemetry::{self, Format, screen};
 
 /// What is printed, and where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +53,14 @@ pub(super) fn line(line: impl Display) {
     }
 }
 
+/// Before lines that take the place of those before: clears a terminal, and leaves an empty line elsewhere.
+pub(super) fn begin_again() {
+    match printing() == Printing::default() && std::io::stdout().is_terminal() {
+        true => text("\x1b[H\x1b[2J"),
+        false => line(""),
+    }
+}
+
 /// The result for a program: with `--json`, the one object on standard output.
 pub(super) fn result(fields: Value) {
     if printing().json {
@@ -77,8 +85,10 @@ pub(super) fn document(command: &str, name: &str, content: impl Display) {
 
 /// Text on standard output that brings its own line ends.
 fn text(text: impl Display) {
-    let mut out = std::io::stdout().lock();
-    drop(write!(out, "{text}").and_then(|()| out.flush()));
+    screen::above(|| {
+        let mut out = std::io::stdout().lock();
+        drop(write!(out, "{text}").and_then(|()| out.flush()));
+    });
 }
 
 /// One line on standard error.
@@ -91,13 +101,11 @@ pub(super) fn tell(level: &str, text: impl Display, figures: Map<String, Value>)
     if printing().quiet && level != "ERROR" {
         return;
     }
-    let mut err = std::io::stderr().lock();
-    drop(match telemetry::format() {
-        Format::Text => writeln!(err, "{text}"),
-        Format::Json => {
-            writeln!(err, "{}", telemetry::json_line(level, "tresnet_batch", &text.to_string(), figures))
-        }
-    });
+    let text = match telemetry::format() {
+        Format::Text => text.to_string(),
+        Format::Json => telemetry::json_line(level, "tresnet_batch", &text.to_string(), figures),
+    };
+    screen::above(|| drop(writeln!(std::io::stderr().lock(), "{text}")));
 }
 
 /// Text on standard error that brings its own line ends.
@@ -111,13 +119,20 @@ pub(super) fn ask(question: impl Display) {
     drop(write!(err, "{question}").and_then(|()| err.flush()));
 }
 
+/// What was logged more than once, each with its number.
+pub(super) fn repeated() {
+    for (message, count) in telemetry::take_repeated() {
+        let times = counted(count, "more time");
+        tell("WARN", format!("{times}: {message} ({}=warn shows each)", telemetry::FILTER), Map::new());
+    }
+}
+
 /// The one error of a command, which ends with this code.
 pub(super) fn error(text: &str, exit: u8) {
     if telemetry::format() == Format::Json {
         return tell("ERROR", text, Map::from_iter([("exit".to_owned(), exit.into())]));
     }
-    let red = std::io::stderr().is_terminal();
-    let (on, off) = if red { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    let (on, off) = if screen::has_colours() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     tell("ERROR", format!("{on}error:{off} {text}"), Map::new());
 }
 

@@ -6,12 +6,12 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::engine::exit_at_once;
 use crate::failure::{Exit, Failure};
 use crate::pipeline::shutdown::Shutdown;
-use crate::telemetry;
+use crate::telemetry::{self, screen};
 
 use super::metrics::MetricsFile;
 use super::print;
@@ -23,9 +23,6 @@ const LAST_WRITE: Duration = Duration::from_millis(300);
 
 /// Listens until the process ends. A second signal still leaves the metrics of an interrupted run.
 pub(super) fn listen(shutdown: Shutdown, metrics: Option<Arc<MetricsFile>>) -> Result<(), Failure> {
-    let install = |kind| {
-        signal(kind).map_err(|error| Failure::caused(Exit::Unavailable, "cannot listen for signals", error))
-    };
     // a file size limit then is an error of the write, and not the end of the process
     let mut too_large = install(SignalKind::from_raw(libc::SIGXFSZ))?;
     let mut term = install(SignalKind::terminate())?;
@@ -50,6 +47,29 @@ pub(super) fn listen(shutdown: Shutdown, metrics: Option<Arc<MetricsFile>>) -> R
     Ok(())
 }
 
+/// Does something that changes nothing, until it is done or a signal comes.
+///
+/// # Errors
+/// Those of the work; 75 after a signal.
+pub(super) async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let (mut term, mut interrupt) = (install(SignalKind::terminate())?, install(SignalKind::interrupt())?);
+    tokio::select! {
+        done = work => done,
+        _ = term.recv() => Err(interrupted()),
+        _ = interrupt.recv() => Err(interrupted()),
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Exit::TryAgain, "interrupted; nothing was changed")
+}
+
+fn install(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::caused(Exit::Unavailable, "cannot listen for signals", error))
+}
+
 /// Ends the process after this time.
 fn watch(time: Duration, metrics: Option<Arc<MetricsFile>>) {
     let end = move || {
@@ -72,6 +92,8 @@ fn leave(metrics: Option<Arc<MetricsFile>>, why: &'static str) -> ! {
         within(LAST_WRITE, move || metrics.leave(exit));
     }
     within(LAST_WRITE, move || {
+        screen::hide();
+        print::repeated();
         print::error(why, exit.code());
         print::result(json!({
             "command": "run",

@@ -101,7 +101,8 @@ pub(super) fn environment() -> String {
         "Variables of the program:
 
   TRESNET_BATCH_LOG     what is logged on standard error: error, warn, info, debug, or a filter such as
-                        tresnet_batch::store=debug
+                        tresnet_batch::store=debug; on a terminal it also brings back time and module
+  NO_COLOR              if it is set, no colours are shown
   ORT_DYLIB_PATH        the ONNX Runtime library or its folder; --onnxruntime wins over it
   LD_LIBRARY_PATH       where NVIDIA's libraries are looked for, beside the usual folders
 

@@ -17,6 +17,7 @@ use super::global::ProgressStyle;
 use super::print::{count, counted, line, numbers};
 use super::progress::Display;
 use super::repair::{repair, show_defects};
+use super::signals;
 use super::summary::Summary;
 use super::target::TargetArgs;
 
@@ -78,7 +79,8 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
         // the keys of a folder are planned in byte order; a manifest has an order of its own
         ordered: frozen.components.get("input.format").is_none_or(|format| format == "folder"),
     };
-    let verified = verify::verify(output, expected, defects, &tell).await;
+    let checking = async { Ok(verify::verify(output, expected, defects, &tell).await?) };
+    let verified = signals::unless_interrupted(checking).await;
     drop(display);
     let verified = verified?;
     show(&verified);

@@ -139,7 +139,11 @@ pub(crate) async fn open(
             continue;
         }
         let Some((cut, add)) = rebase(&Uri::parse(folder_of(&frozen))?, &Uri::parse(&input)?) else {
-            tracing::warn!(uri, input = frozen.input, "looked at other images: nothing of it is left out");
+            tracing::warn!(
+                uri,
+                input = frozen.input,
+                "an excluded output looked at other images: nothing of it is left out"
+            );
             continue;
         };
         let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());

@@ -47,5 +47,6 @@ mod standard_output;
 mod status;
 mod stores;
 mod support;
+mod terminal;
 mod truths;
 mod verify;

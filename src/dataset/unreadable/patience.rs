@@ -88,7 +88,7 @@ impl Patience {
                 Ok(Verdict::Row(row_error(unanswered)))
             }
             Next::TooLong if pass == Pass::First => {
-                tracing::warn!(key, %error, "cannot be read, although other objects can: its part is read again later");
+                tracing::warn!(key, %error, "an object cannot be read, although others can: its part is read again later");
                 self.noted.add(key)?;
                 self.count(key, unanswered.reason, intake);
                 Ok(Verdict::GivenUp)
