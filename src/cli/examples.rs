@@ -50,7 +50,8 @@ pub(super) const VERIFY: &str = "Examples:
 
 pub(super) const STATUS: &str = "Examples:
   tresnet-batch status job.toml
-  tresnet-batch status s3://results/photos/";
+  tresnet-batch status s3://results/photos/
+  tresnet-batch status job.toml --watch";
 
 pub(super) const BENCH: &str = "Examples:
   tresnet-batch bench job job.toml
@@ -84,7 +85,7 @@ pub(super) const MODEL_QUANTIZE: &str = "Examples:
 
 pub(super) const MODEL_INSPECT: &str = "Examples:
   tresnet-batch model inspect model.safetensors
-  tresnet-batch model inspect model.onnx";
+  tresnet-batch model inspect models/demo";
 
 pub(super) const DOCTOR: &str = "Examples:
   tresnet-batch doctor

@@ -73,5 +73,5 @@ pub use scratch::Scratch;
 pub use settings::Settings;
 pub use traffic::{RequestPermit, Requests};
 pub use unanswered::{Reason, Unanswered};
-pub use uri::Uri;
+pub use uri::{Uri, expand_home};
 pub use window::Window;

@@ -180,3 +180,23 @@ fn onnx_runtime_keeps_nothing_of_a_user_and_asks_for_no_host() {
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|item| item.unwrap().path()).collect();
     assert_eq!(left, Vec::<PathBuf>::new());
 }
+
+#[test]
+fn a_tilde_is_the_home_folder_on_the_command_line_and_in_a_job_file() {
+    let home = pictures();
+    let model = own_model("v1_odd.safetensors");
+    let desk = tempfile::tempdir_in(scratch()).unwrap();
+    let at_desk = |arguments: &[&str]| {
+        let mut command = program();
+        command.current_dir(desk.path()).env("HOME", home.path()).args(arguments);
+        ended(command.args(["--progress", "none"]))
+    };
+    at_desk(&["init", "~/pictures", "--model", model.to_str().unwrap()]).exits(0);
+    let text = std::fs::read_to_string(desk.path().join("job.toml")).unwrap();
+    let typed = text.replace(&format!("{}/pictures", home.path().display()), "~/pictures");
+    assert!(typed.contains("uri = \"~/pictures\"\n") && typed.contains("uri = \"~/pictures-rows\"\n"), "{typed}");
+    std::fs::write(desk.path().join("job.toml"), typed).unwrap();
+    assert_eq!(at_desk(&["run", "job.toml"]).exits(0)["rows"]["planned"], 20);
+    assert!(home.path().join("pictures-rows/_SUCCESS").exists());
+    at_desk(&["verify", "~/pictures-rows"]).exits(0);
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, while_stopped};
+use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, wait, while_stopped};
 
 fn status(of: &Path) -> Ended {
     ended(program().arg("status").arg(of))
@@ -137,4 +137,15 @@ fn where_no_job_has_begun_there_is_no_status() {
     let folder = tempfile::tempdir().unwrap();
     status(folder.path()).fails(66, &["no job has begun"]);
     status(&folder.path().join("not/there")).fails(66, &["no job has begun"]);
+}
+
+#[test]
+fn a_job_is_watched_until_it_is_complete() {
+    let job = Job::slow(IMAGES.folder.to_str().unwrap());
+    let mut running = job.start();
+    assert!(reaches(&mut running, 1, || parts(&job.output()).len()));
+    let watched = ended(program().arg("status").arg(job.output()).arg("--watch=1"));
+    assert_eq!(watched.exits(0)["complete"], true);
+    assert!(watched.stderr.matches("output     ").count() > 1, "{}", watched.stderr);
+    wait(running).exits(0);
 }

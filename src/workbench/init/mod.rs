@@ -11,14 +11,13 @@ use std::path::Path;
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, LoadedModel, TargetsSpec};
 use crate::runner::inputs::any_row;
-use crate::store::Uri;
+use crate::store::{Uri, expand_home};
 
 pub use again::check_again;
-pub use options::InitOptions;
+pub use options::{InitOptions, weights};
 
 use checked::CheckedDraft;
 use look::look;
-use options::weights;
 
 /// Looks at input and model. Writes nothing.
 ///
@@ -27,9 +26,10 @@ use options::weights;
 pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
     let model = LoadedModel::read(&path, None)?;
-    let found = look(start.input, start.below).await?;
+    let (input, below) = (expand_home(start.input), start.below.map(expand_home));
+    let found = look(&input, below.as_deref()).await?;
     let output = match start.output {
-        Some(output) => output.to_owned(),
+        Some(output) => expand_home(output).into_owned(),
         None => beside(&found.folder)?,
     };
     let size = model.preprocessing.image_size.map_or_else(String::new, |size| format!(", {size} px"));

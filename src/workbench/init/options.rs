@@ -22,8 +22,11 @@ pub struct InitOptions<'a> {
     pub file: &'a Path,
 }
 
-/// The file of weights that is meant.
-pub(super) fn weights(typed: &Path) -> Result<PathBuf, Failure> {
+/// The file of weights that is meant: `typed`, or what is published in that folder.
+///
+/// # Errors
+/// The folder has none of the usual names.
+pub fn weights(typed: &Path) -> Result<PathBuf, Failure> {
     if !typed.is_dir() {
         return Ok(typed.to_owned());
     }
