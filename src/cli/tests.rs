@@ -142,6 +142,25 @@ fn json_is_asked_for_anywhere_before_the_end_of_options() {
 }
 
 #[test]
+fn json_and_quiet_may_be_given_before_and_after_the_command_and_twice() {
+    for line in
+        ["--json schema", "schema --json", "--json -q schema --json --json --quiet", "--json run a --json"]
+    {
+        let cli = Cli::try_parse_from(std::iter::once("tresnet-batch").chain(line.split(' ')));
+        assert!(cli.unwrap_or_else(|error| panic!("{line}: {error}")).global.json, "{line}");
+    }
+}
+
+#[test]
+fn images_with_a_model_are_a_run_and_its_options_need_the_model() {
+    let parse = |line: &str| Cli::try_parse_from(std::iter::once("tresnet-batch").chain(line.split(' ')));
+    assert!(parse("run my/pictures --model m.pth --output rows -o my.toml --limit 3").is_ok());
+    for option in ["--output rows", "-o my.toml", "--images below"] {
+        assert!(parse(&format!("run job.toml {option}")).is_err(), "{option}");
+    }
+}
+
+#[test]
 fn a_page_of_man_is_written_for_every_command_for_people() {
     let folder = tempfile::tempdir().unwrap();
     let summary = install::man(&Cli::command(), &ManArgs { folder: folder.path().join("man1") }).unwrap();

@@ -98,12 +98,12 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
         "missing_parts": missing.count(),
         "missing": missing.texts(),
     });
-    if let Some(repairing) = repairing {
-        if let Some(removed) = repair(output, repairing, &verified, arguments.yes).await? {
-            let mut summary = Summary::new(fields);
-            summary.add([("complete", json!(false)), ("removed", removed)]);
-            return Ok(summary);
-        }
+    if let Some(repairing) = repairing
+        && let Some(removed) = repair(output, repairing, &verified, arguments.yes).await?
+    {
+        let mut summary = Summary::new(fields);
+        summary.add([("complete", json!(false)), ("removed", removed)]);
+        return Ok(summary);
     }
     if !verified.defects.is_empty() {
         return Ok(rejected(&verified.defects, fields));

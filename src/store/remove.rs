@@ -39,7 +39,9 @@ fn remove_file(path: &Path) -> io::Result<()> {
     }
     match path.parent().map(|folder| File::open(folder)?.sync_all()) {
         // some file systems refuse to flush a folder
-        Some(Err(error)) if error.kind() != ErrorKind::InvalidInput => Err(error),
+        Some(Err(error)) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            Err(error)
+        }
         _ => Ok(()),
     }
 }

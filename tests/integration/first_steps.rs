@@ -194,7 +194,10 @@ fn a_tilde_is_the_home_folder_on_the_command_line_and_in_a_job_file() {
     at_desk(&["init", "~/pictures", "--model", model.to_str().unwrap()]).exits(0);
     let text = std::fs::read_to_string(desk.path().join("job.toml")).unwrap();
     let typed = text.replace(&format!("{}/pictures", home.path().display()), "~/pictures");
-    assert!(typed.contains("uri = \"~/pictures\"\n") && typed.contains("uri = \"~/pictures-rows\"\n"), "{typed}");
+    assert!(
+        typed.contains("uri = \"~/pictures\"\n") && typed.contains("uri = \"~/pictures-rows\"\n"),
+        "{typed}"
+    );
     std::fs::write(desk.path().join("job.toml"), typed).unwrap();
     assert_eq!(at_desk(&["run", "job.toml"]).exits(0)["rows"]["planned"], 20);
     assert!(home.path().join("pictures-rows/_SUCCESS").exists());

@@ -82,7 +82,7 @@ fn warnings_are_above_the_bar_without_time_and_module() {
 
 #[test]
 fn a_narrow_terminal_and_one_that_becomes_narrow_keep_no_piece_of_the_bar() {
-    for (columns, actions) in [(40, &[][..]), (80, &["images/s=40"][..]), (40, &["images=100"][..])] {
+    for (columns, actions) in [(40, &[][..]), (80, &[" images,=40"][..]), (40, &[" images,=100"][..])] {
         let seen = on_terminal(columns, actions, &warns(), "run", &[]);
         assert_eq!(seen.code, 0, "{}", seen.text());
         seen.has_no_bar();
@@ -123,7 +123,7 @@ fn colours_are_shown_unless_no_color_is_set() {
 fn ctrl_c_leaves_the_error_and_no_bar() {
     for columns in [40, 80] {
         let job = warns().set("preprocess.image_size=896");
-        let seen = on_terminal(columns, &["images/s=^C"], &job, "run", &[]);
+        let seen = on_terminal(columns, &[" images,=^C"], &job, "run", &[]);
         assert_eq!(seen.code, 75, "{}", seen.text());
         seen.has_no_bar();
         seen.line("stopping: ");
@@ -134,7 +134,7 @@ fn ctrl_c_leaves_the_error_and_no_bar() {
 #[test]
 fn a_second_ctrl_c_leaves_the_error_and_no_bar() {
     let job = warns().set("preprocess.image_size=896").set("limits.grace_seconds=300");
-    let seen = on_terminal(100, &["images/s=^C", "stopping=^C"], &job, "run", &[]);
+    let seen = on_terminal(100, &[" images,=^C", "stopping=^C"], &job, "run", &[]);
     assert_eq!(seen.code, 75, "{}", seen.text());
     seen.has_no_bar();
     assert_eq!(seen.line("error: "), "error: ended by a second signal; run again");
