@@ -49,7 +49,10 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
     let text = regular_file::read_given(path, LARGEST).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::NotFound | ErrorKind::IsADirectory => {
-                format!("{error}; `tresnet-batch init IMAGES --model MODEL` writes one")
+                format!(
+                    "{error}; `tresnet-batch init IMAGES --model MODEL` writes one, and `tresnet-batch run IMAGES \
+                     --model MODEL` writes and runs it"
+                )
             }
             _ => error.to_string(),
         };

@@ -12,12 +12,13 @@ use crate::failure::{Exit, Failure};
 use crate::job::{Draft, LoadedModel, TargetsSpec};
 use crate::runner::inputs::any_row;
 use crate::store::{Uri, expand_home};
+use crate::workbench::doctor::{Counted, count};
 
 pub use again::check_again;
 pub use options::{InitOptions, weights};
 
 use checked::CheckedDraft;
-use look::look;
+use look::{FEW, look};
 
 /// Looks at input and model. Writes nothing.
 ///
@@ -52,11 +53,19 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let plain = CheckedDraft::of(&draft, start.file, &model).await?;
     let source = plain.input.source(&plain.job, None)?;
     any_row(source.as_ref()).await.map_err(|failure| targets::of_a_list(failure, &draft))?;
+    draft.are_few = draft.are_few || are_few(count(source.as_ref(), Some(FEW)).await?);
     let (chosen, why) = targets::choose(&draft, &plain, &found, start.file, &model).await?;
     (draft.targets, draft.targets_why) = (chosen, why);
     // what was written is what was meant
     CheckedDraft::of(&draft, start.file, &model).await?;
     Ok(draft)
+}
+
+/// True if all images were seen and are fewer than [`FEW`]; those of shards are not known, so their bytes decide.
+fn are_few(counted: Counted) -> bool {
+    const SMALL_SHARDS: u64 = 32 << 20;
+    let few = counted.images.map_or(counted.bytes < SMALL_SHARDS, |images| images < FEW);
+    counted.is_whole && few
 }
 
 fn text(path: &Path) -> Result<&str, Failure> {
