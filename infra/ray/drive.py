@@ -9,7 +9,7 @@ node's environment or role.
 
 A range is tried again when the program ends with 69, 74 or 75 or is killed, and when Ray loses its worker or its node.
 Any other exit code stops everything at once and is the driver's own. Whatever happens, each part stands once: the same
-command takes up where it was. Progress goes to standard error; the last line of standard output is JSON.
+command takes up where it was. Progress goes to standard error; standard output is one JSON object.
 """
 
 import argparse
@@ -376,7 +376,7 @@ def connect(arguments):
 
 
 def drive(arguments):
-    """Gives the exit code and the fields of the last line."""
+    """Gives the exit code and the fields of the result."""
     running = None
     try:
         running = Drive(arguments)

@@ -11,6 +11,7 @@ use crate::runner::repair::Repairing;
 use crate::store::Location;
 
 use super::print::{ask, count, counted, line};
+use super::signals::unless_interrupted;
 
 /// Parts that are named; the others are counted.
 const NAMED: usize = 10;
@@ -40,7 +41,7 @@ pub(super) async fn repair(
         line(format!("  and {} more", count((repair.parts.len() - NAMED) as u64)));
     }
     if !yes {
-        confirm(output)?;
+        confirm(output).await?;
     }
     repairing.carry_out(&repair).await?;
     line("removed; the next `run` of the job makes what is missing again and finishes it");
@@ -54,7 +55,7 @@ fn removed(repair: &Repair, verified: &Verified) -> Value {
     json!({ "success": verified.success, "parts": repair.parts })
 }
 
-fn confirm(output: &Location) -> Result<(), Failure> {
+async fn confirm(output: &Location) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         let why = "`--repair` asks before it removes anything, and standard input is no terminal: give --yes";
         return Err(Failure::new(Exit::Usage, why));
@@ -65,12 +66,20 @@ fn confirm(output: &Location) -> Result<(), Failure> {
         None => "Nothing else may work on this output meanwhile. ",
     };
     ask(format!("{alone}Remove them? [y/N] "));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    match read {
-        Ok(_) if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) => Ok(()),
-        _ => Err(Failure::new(Exit::Rejected, "the output is damaged, and nothing was removed")),
+    let reading = async {
+        let read = || {
+            let mut answer = String::new();
+            std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
+        };
+        // a thread of its own, which a signal does not wait for
+        Ok(tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default())
+    };
+    // the error begins another line
+    let answer = unless_interrupted(reading).await.inspect_err(|_| ask("\n"))?;
+    if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+        return Ok(());
     }
+    Err(Failure::new(Exit::Rejected, "the output is damaged, and nothing was removed"))
 }
 
 /// One line for each defect, as far as they are kept.

@@ -1,7 +1,7 @@
 //! The rows as they stay: schema, part files, the commit, and the finish.
 //!
 //! A part file is encoded whole in memory and written by one conditional PUT; that PUT is the commit. Nothing
-//! here overwrites what decides rows, and only a repair deletes it.
+//! here overwrites what decides rows. Only a repair deletes it, and a run a torn part of a local disk.
 
 mod committed;
 mod cursor;

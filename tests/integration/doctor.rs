@@ -121,6 +121,6 @@ fn the_limits_of_a_job_are_taken_where_one_is_named() {
     std::fs::write(job.file(), typed + "\n[limits]\nmax_pixels = 7\n").unwrap();
     let ended = decode(["--job", job.file().to_str().unwrap(), good.to_str().unwrap()]);
     assert_eq!(ended.exits(0)["errors_by_kind"]["limit"], 1);
-    assert!(lines(&ended)[0][5].contains("above the limit of `7`"), "{}", ended.stderr);
+    assert!(lines(&ended)[0][5].contains("pixels are more than `limits.max_pixels` = 7"), "{}", ended.stderr);
     assert!(!job.output().exists(), "nothing is written");
 }

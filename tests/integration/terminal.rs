@@ -22,7 +22,7 @@ fn on_terminal(columns: u32, actions: &[&str], job: &Job, command: &str, variabl
     let program = by_hand();
     let mut terminal = Command::new(python());
     terminal.arg(root().join("tests/reference/terminal.py")).arg(columns.to_string()).args(actions).arg("--");
-    terminal.arg(program.get_program()).arg(command).arg(job.file());
+    terminal.arg(program.get_program()).args(command.split(' ')).arg(job.file());
     terminal.args(job.overrides().iter().flat_map(|assignment| ["--set", assignment]));
     terminal.env_clear().env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
     terminal.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -171,4 +171,16 @@ fn elsewhere_each_warning_is_a_whole_line() {
     assert_eq!(lines.len(), 4, "{}", run.stderr);
     assert!(lines.iter().all(|line| line.contains(" WARN tresnet_batch::")), "{lines:?}");
     assert!(!run.stderr.contains("more times") && !run.stderr.contains('\u{1b}'), "{}", run.stderr);
+}
+
+#[test]
+fn ctrl_c_at_the_question_of_a_repair_removes_nothing() {
+    let job = Job::own();
+    job.run().exits(0);
+    let name = parts(&job.output()).swap_remove(3);
+    std::fs::write(job.output().join(&name), "torn").unwrap();
+    let seen = on_terminal(100, &["[y/N]=^C"], &job, "verify --repair", &[]);
+    assert_eq!(seen.code, 75, "{}", seen.text());
+    seen.line("error: interrupted; nothing was changed");
+    assert!(job.output().join(&name).exists() && job.output().join("_SUCCESS").exists());
 }
