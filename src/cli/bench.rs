@@ -70,8 +70,10 @@ fn show(report: &BenchReport) {
         report.bytes_per_image / 1e3,
         report.rounds
     ));
-    let row =
-        |stage: &str, rate: f64, more: String| line(format!("{stage:<10} {rate:>10.1} images/s  {more}"));
+    let row = |stage: &str, rate: f64, more: String| match rate > 0.0 {
+        true => line(format!("{stage:<10} {rate:>10.1} images/s  {more}")),
+        false => line(format!("{stage:<10} not measured: no image was done in the time (raise --seconds)")),
+    };
     row(
         "fetch",
         fetch.images_per_s,
