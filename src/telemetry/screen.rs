@@ -52,5 +52,5 @@ pub fn has_colours() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     std::io::stderr().is_terminal()
         && !is_set("NO_COLOR")
-        && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
+        && std::env::var_os("TERM").is_some_and(|kind| kind != "dumb")
 }
