@@ -132,7 +132,7 @@ fn run_whole(folder: &Path, round: usize) -> (f64, f64) {
         .arg(&job)
         .arg("--set")
         .arg(format!("output.uri={}", output.display()))
-        .args(["--progress", "none"])
+        .args(["--json", "--quiet"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -145,8 +145,8 @@ fn run_whole(folder: &Path, round: usize) -> (f64, f64) {
     // SAFETY: our own child, not waited for before.
     assert_eq!(unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) }, pid);
     assert!(std::process::ExitStatus::from_raw(status).success(), "{text}");
-    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-    (last["images_per_s"].as_f64().unwrap(), usage.ru_maxrss as f64 / 1024.0)
+    let result: serde_json::Value = serde_json::from_str(&text).unwrap();
+    (result["images_per_s"].as_f64().unwrap(), usage.ru_maxrss as f64 / 1024.0)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -108,7 +108,7 @@ class Ours:
     def rate(self):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "engine.json"
-            run = subprocess.run([*self.command, "--json", file], text=True, capture_output=True)
+            run = subprocess.run([*self.command, "--json-file", file], text=True, capture_output=True)
             if run.returncode != 0:
                 sys.exit(f"our engine ended with {run.returncode}:\n{run.stderr}")
             return json.loads(file.read_text())["rows"][0]["images_per_s"]

@@ -96,11 +96,11 @@ class Ours:
         tables = {"preprocess": {"image_size": self.arguments.size}, "engine": {"batch_size": self.arguments.batch}}
         write_job(job, self.folder, self.arguments.weights, work / "output", **tables)
         began = time.perf_counter()
-        run = subprocess.run([self.arguments.binary, "run", job, "--progress", "none"], text=True, capture_output=True)
+        run = subprocess.run([self.arguments.binary, "run", job, "--json", "--quiet"], text=True, capture_output=True)
         seconds = time.perf_counter() - began
         if run.returncode != 0:
             sys.exit(f"our run ended with {run.returncode}:\n{run.stderr}")
-        return json.loads(run.stdout.splitlines()[-1])["rows"]["planned"], seconds
+        return json.loads(run.stdout)["rows"]["planned"], seconds
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ def setting(name, default):
 
 
 class TresnetBatch(BaseOperator):
-    """Runs a command of the program. The last line of its output, which is JSON, becomes the task's XCom."""
+    """Runs a command of the program. The object that it prints with `--json` becomes the task's XCom."""
 
     template_fields = ("program", "job", "date")
 
@@ -45,7 +45,7 @@ class TresnetBatch(BaseOperator):
         self.process = None
 
     def execute(self, context):
-        arguments = [self.program, self.command, self.job, "--date", self.date, *self.options]
+        arguments = [self.program, self.command, self.job, "--json", "--date", self.date, *self.options]
         if self.parts:
             arguments += ["--parts", self.parts]
         self.log.info("$ %s", shlex.join(arguments))

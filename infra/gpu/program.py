@@ -17,12 +17,12 @@ class Program:
         self.binary, self.device, self.work = str(binary), device, work
 
     def call(self, *arguments, environment=None):
-        """The last line of a command that must succeed, which is JSON."""
-        command = [self.binary, "--progress", "none", *map(str, arguments)]
+        """The result of a command that must succeed."""
+        command = [self.binary, "--json", "--progress", "none", *map(str, arguments)]
         run = subprocess.run(command, text=True, capture_output=True, env=environment)
         if run.returncode != 0:
             sys.exit(f"`{' '.join(command)}` ended with {run.returncode}:\n{run.stderr}{run.stdout}")
-        return json.loads(run.stdout.splitlines()[-1])
+        return json.loads(run.stdout)
 
     def new(self, arch, path):
         """Random weights of the true shapes."""

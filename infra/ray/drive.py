@@ -9,7 +9,7 @@ node's environment or role.
 
 A range is tried again when the program ends with 69, 74 or 75 or is killed, and when Ray loses its worker or its node.
 Any other exit code stops everything at once and is the driver's own. Whatever happens, each part stands once: the same
-command takes up where it was. Progress goes to standard error; the last line of standard output is JSON.
+command takes up where it was. Progress goes to standard error; standard output is one JSON object.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Stop(Exception):
 
 
 def call(program, command, name, job, options, folder, variables, patience):
-    """Runs on a node: one command of the program. Gives its exit code, its last line and where it ran."""
+    """Runs on a node: one command of the program. Gives its exit code, its result and where it ran."""
     import ctypes
     import tempfile
 
@@ -68,7 +68,7 @@ def call(program, command, name, job, options, folder, variables, patience):
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as printed:
         file = Path(scratch, name)
         file.write_text(job, encoding="utf-8")
-        arguments = [program, command, file, "--progress", "none", *options]
+        arguments = [program, command, file, "--json", "--progress", "none", *options]
         where = os.uname().nodename
         # an exception could come when the program has begun and nobody waits for it yet
         interrupts = []
@@ -88,10 +88,9 @@ def call(program, command, name, job, options, folder, variables, patience):
             # Ray takes a worker for the next task, which may be cancelled before it comes here
             signal.signal(signal.SIGINT, signal.default_int_handler)
         printed.seek(0)
-        lines = printed.read().decode(errors="replace").splitlines()
         try:
-            summary = json.loads(lines[-1])
-        except (IndexError, json.JSONDecodeError):
+            summary = json.loads(printed.read().decode(errors="replace"))
+        except json.JSONDecodeError:  # it was killed
             summary = {}
         return process.returncode, summary, where
 
@@ -195,7 +194,7 @@ class Drive:
         self.signal = number
 
     def end_of(self, reference):
-        """What became of a task: its exit code (none where Ray lost it), its last line, and in words."""
+        """What became of a task: its exit code (none where Ray lost it), its result, and in words."""
         try:
             code, summary, where = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
@@ -207,7 +206,7 @@ class Drive:
         if code < 0:
             why = f"the program was killed by signal {-code} on {where}"
         else:
-            why = f"exit {code} on {where}: {summary.get('error', 'no last line')}"
+            why = f"exit {code} on {where}: {summary.get('error', 'it printed no result')}"
         return code, summary, why
 
     def ended(self, references):
@@ -239,7 +238,7 @@ class Drive:
         return pause
 
     def once(self, command, *options):
-        """One command to its end. Gives its last line."""
+        """One command to its end. Gives its result."""
         tries = losses = 0
         while True:
             reference = self.job.start(command, *options)
@@ -377,7 +376,7 @@ def connect(arguments):
 
 
 def drive(arguments):
-    """Gives the exit code and the fields of the last line."""
+    """Gives the exit code and the fields of the result."""
     running = None
     try:
         running = Drive(arguments)

@@ -40,7 +40,7 @@ pub(super) struct BenchArgs {
     rounds: u64,
     /// Write the result to FILE, too
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    json_file: Option<PathBuf>,
 }
 
 pub(super) async fn bench(arguments: &BenchArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
@@ -53,7 +53,7 @@ pub(super) async fn bench(arguments: &BenchArgs, global: &GlobalArgs) -> Result<
     let report = bench_job(&invocation, options, &mut global.notes()).await?;
     show(&report);
     let fields = json!(report);
-    if let Some(path) = &arguments.json {
+    if let Some(path) = &arguments.json_file {
         let text = format!("{fields:#}\n");
         std::fs::write(path, text).map_err(|error| {
             Failure::caused(Exit::Io, format!("cannot write `{}`", path.display()), error)
@@ -70,8 +70,10 @@ fn show(report: &BenchReport) {
         report.bytes_per_image / 1e3,
         report.rounds
     ));
-    let row =
-        |stage: &str, rate: f64, more: String| line(format!("{stage:<10} {rate:>10.1} images/s  {more}"));
+    let row = |stage: &str, rate: f64, more: String| match rate > 0.0 {
+        true => line(format!("{stage:<10} {rate:>10.1} images/s  {more}")),
+        false => line(format!("{stage:<10} not measured: no image was done in the time (raise --seconds)")),
+    };
     row(
         "fetch",
         fetch.images_per_s,

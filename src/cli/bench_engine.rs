@@ -66,7 +66,7 @@ pub(super) struct EngineArgs {
     profile: Option<PathBuf>,
     /// Write the result to FILE, too
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    json_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -93,7 +93,7 @@ pub(super) fn bench(arguments: &EngineArgs, global: &GlobalArgs) -> Result<Summa
     let report = bench_engine(&options, &mut global.notes())?;
     show(&report);
     let fields = json!(report);
-    if let Some(path) = &arguments.json {
+    if let Some(path) = &arguments.json_file {
         files::write(path, format!("{fields:#}\n").as_bytes())?;
     }
     Ok(Summary::new(fields))

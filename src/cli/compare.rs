@@ -46,7 +46,7 @@ pub(super) struct CompareArgs {
     markdown: Option<PathBuf>,
     /// Write the comparison as JSON
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    json_file: Option<PathBuf>,
     /// Write the comparison as a page that needs no network
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -88,7 +88,7 @@ pub(super) async fn compare(arguments: &CompareArgs) -> Result<Summary, Failure>
         files::write(path, compared.to_markdown(&verdicts).as_bytes())?;
         written.push(path);
     }
-    if let Some(path) = &arguments.json {
+    if let Some(path) = &arguments.json_file {
         files::write(path, compared.to_json(&verdicts)?.as_bytes())?;
         written.push(path);
     }

@@ -15,7 +15,7 @@ pub(super) fn show(ran: &DeviceSummary) {
         let sizes = sizes.collect::<Vec<_>>().join(", ");
         line(format!("  batch sizes tried: {sizes}; the smallest that is as good as the fastest is taken"));
     }
-    // what is no surprise is told by `doctor`, and in the last line
+    // what is no surprise is reported by `doctor` and with `--json`
     if let Some(why) = ran.why.as_ref().filter(|_| ran.is_surprising) {
         line(format!("  `auto` took the CPU: {why}"));
     }

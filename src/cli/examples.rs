@@ -10,6 +10,7 @@ Nothing is written but the job file. Credentials come from the environment (`tre
 
 pub(super) const RUN: &str = "Examples:
   tresnet-batch run job.toml
+  tresnet-batch run my/pictures --model models/demo
   tresnet-batch run job.toml --limit 1000 --set output.uri=trial
   tresnet-batch run job.toml --worker 0/4
   tresnet-batch run job.toml --parts 0-99 --already-done-exit 99
@@ -44,11 +45,13 @@ pub(super) const EXPORT: &str = "Examples:
 pub(super) const VERIFY: &str = "Examples:
   tresnet-batch verify job.toml
   tresnet-batch verify s3://results/photos/
-  tresnet-batch verify job.toml --partial";
+  tresnet-batch verify job.toml --partial
+  tresnet-batch verify job.toml --repair";
 
 pub(super) const STATUS: &str = "Examples:
   tresnet-batch status job.toml
-  tresnet-batch status s3://results/photos/";
+  tresnet-batch status s3://results/photos/
+  tresnet-batch status job.toml --watch";
 
 pub(super) const BENCH: &str = "Examples:
   tresnet-batch bench job job.toml
@@ -82,7 +85,7 @@ pub(super) const MODEL_QUANTIZE: &str = "Examples:
 
 pub(super) const MODEL_INSPECT: &str = "Examples:
   tresnet-batch model inspect model.safetensors
-  tresnet-batch model inspect model.onnx";
+  tresnet-batch model inspect models/demo";
 
 pub(super) const DOCTOR: &str = "Examples:
   tresnet-batch doctor

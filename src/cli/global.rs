@@ -1,10 +1,11 @@
 //! The options of every command.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::print::note;
+use super::print::{Printing, note};
 
 // no doc comment: clap would take it for the help of the program
 #[derive(Debug, Args)]
@@ -14,18 +15,40 @@ pub(super) struct GlobalArgs {
     /// `.runtime/cpu` there or above, the system)
     #[arg(long, global = true, value_name = "PATH")]
     pub onnxruntime: Option<PathBuf>,
+    /// Write one JSON object to standard output and nothing else, on success and on failure; what a person reads is
+    /// written to standard error
+    #[arg(long, global = true, overrides_with = "json")]
+    pub json: bool,
+    /// Print nothing but errors: no results for a person, no progress, no warnings
+    #[arg(long, short, global = true, overrides_with = "quiet")]
+    pub quiet: bool,
     /// How progress is shown on standard error
     #[arg(long, global = true, value_enum, default_value_t)]
-    pub progress: ProgressStyle,
+    progress: ProgressStyle,
     /// How standard error is written; TRESNET_BATCH_LOG=info shows more of it
     #[arg(long, global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
 }
 
+/// Whether a command line asks for `--json`, also one that cannot be parsed.
+pub(super) fn asks_for_json(typed: impl IntoIterator<Item = OsString>) -> bool {
+    typed.into_iter().take_while(|word| word != "--").any(|word| word == "--json")
+}
+
 impl GlobalArgs {
+    /// What is printed, and where.
+    pub fn printing(&self) -> Printing {
+        Printing { json: self.json, quiet: self.quiet }
+    }
+
+    /// How progress is shown, which is not at all with `--quiet`.
+    pub fn progress(&self) -> ProgressStyle {
+        if self.quiet { ProgressStyle::None } else { self.progress }
+    }
+
     /// Returns what prints a command's notes on standard error, or nothing with `--progress none`.
     pub fn notes(&self) -> impl FnMut(&str) + use<> {
-        let is_quiet = self.progress == ProgressStyle::None;
+        let is_quiet = self.progress() == ProgressStyle::None;
         move |doing: &str| {
             if !is_quiet {
                 note(doing);

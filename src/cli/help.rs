@@ -67,17 +67,34 @@ pub(super) fn text(mut root: Command, arguments: &HelpArgs) -> Result<String, Fa
     Ok(command.render_long_help().to_string())
 }
 
-/// Adds to the error for a command that does not exist what may have been meant, where clap knows nothing near.
+/// Adds to the error for a command that does not exist what may have been meant, where clap knows nothing near, and to
+/// that for `--json FILE` how a file is named.
 pub(super) fn suggest(error: &mut clap::Error, root: &Command, typed: impl Iterator<Item = String>) {
+    let typed: Vec<String> = typed.collect();
+    if let Some(file) = file_after_json(error, &typed) {
+        let tip = format!("`--json` takes no file; `--json-file {file}` writes one");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
+        return;
+    }
     if error.kind() != ErrorKind::InvalidSubcommand || error.get(ContextKind::SuggestedSubcommand).is_some() {
         return;
     }
     let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) else { return };
-    let tips = tips(root, name, typed);
+    let tips = tips(root, name, typed.into_iter());
     if !tips.is_empty() {
         let tips = tips.into_iter().map(StyledStr::from).collect();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
+}
+
+/// The file of `--json FILE` or `--json=FILE`, as versions before 0.2 took it, if it is what is wrong.
+fn file_after_json<'a>(error: &clap::Error, typed: &'a [String]) -> Option<&'a str> {
+    if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::TooManyValues) {
+        return None;
+    }
+    let joined = typed.iter().find_map(|word| word.strip_prefix("--json="));
+    let next = || typed.windows(2).find(|pair| pair[0] == "--json").map(|pair| pair[1].as_str());
+    joined.or_else(next).filter(|file| !file.starts_with('-'))
 }
 
 /// What may have been meant by `name`, the first of the typed words that is no command.

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
-use crate::job::TargetsSpec;
+use crate::job::{Draft, TargetsSpec};
 use crate::workbench::init::{InitOptions, start_job};
 
 use super::examples;
@@ -40,14 +40,7 @@ pub(super) struct InitArgs {
 
 pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
     let file = &arguments.file;
-    if file.extension().is_none_or(|extension| extension != "toml") {
-        let why = format!("the job file is called `{}`; its name ends in .toml", file.display());
-        return Err(Failure::new(Exit::Usage, why));
-    }
-    if file.exists() {
-        return Err(is_there(file));
-    }
-    let draft = start_job(&InitOptions {
+    let draft = write_job_file(&InitOptions {
         input: &arguments.input,
         below: arguments.images.as_deref(),
         model: &arguments.model,
@@ -55,20 +48,7 @@ pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
         file,
     })
     .await?;
-    let schema = schema_line().unwrap_or_default();
-    write(file, (schema + &draft.text()).as_bytes())?;
-    line(format!("found    {}", draft.found));
-    line(format!("model    {} ({})", draft.model, draft.model_text));
-    if draft.preprocessing.is_some() {
-        line(
-            "         no config.json is beside it: the usual preprocessing is typed in [preprocess], look at it",
-        );
-    }
-    if !draft.has_names {
-        line("         its classes have no names: `classes` in [input] takes a file with one name a line");
-    }
-    line(format!("targets  {}", draft.targets_why));
-    line(format!("rows to  {}", draft.output));
+    show(&draft);
     line(format!("written  {}; next:", file.display()));
     let program = std::env::args().next().unwrap_or_else(|| "tresnet-batch".to_owned());
     let next = [
@@ -92,6 +72,46 @@ pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
         "assumed_preprocessing": draft.preprocessing.is_some(),
         "output": draft.output,
     })))
+}
+
+/// True for a name that a job file may have.
+pub(super) fn is_job_file(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// Looks at input and model, and writes the job file that fits them.
+///
+/// # Errors
+/// The file exists, and what looking at both can meet.
+pub(super) async fn write_job_file(options: &InitOptions<'_>) -> Result<Draft, Failure> {
+    let file = options.file;
+    if !is_job_file(file) {
+        let why = format!("the job file is called `{}`; its name ends in .toml", file.display());
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    if file.exists() {
+        return Err(is_there(file));
+    }
+    let draft = start_job(options).await?;
+    let schema = schema_line().unwrap_or_default();
+    write(file, (schema + &draft.text()).as_bytes())?;
+    Ok(draft)
+}
+
+/// What was found and chosen.
+pub(super) fn show(draft: &Draft) {
+    line(format!("found    {}", draft.found));
+    line(format!("model    {} ({})", draft.model, draft.model_text));
+    if draft.preprocessing.is_some() {
+        line(
+            "         no config.json is beside it: the usual preprocessing is typed in [preprocess], look at it",
+        );
+    }
+    if !draft.has_names {
+        line("         its classes have no names: `classes` in [input] takes a file with one name a line");
+    }
+    line(format!("targets  {}", draft.targets_why));
+    line(format!("rows to  {}", draft.output));
 }
 
 fn is_there(file: &Path) -> Failure {

@@ -49,7 +49,7 @@ impl JobArgs {
         overrides: &'a [String],
         global: &'a GlobalArgs,
     ) -> Result<Invocation<'a>, Failure> {
-        let source = Source { overrides, date: date(self.changes.date.as_deref())? };
+        let source = source(overrides, &self.changes)?;
         let onnxruntime = global.onnxruntime.as_deref();
         Ok(Invocation {
             file: &self.file,
@@ -59,6 +59,11 @@ impl JobArgs {
             isolation: Isolation::Off,
         })
     }
+}
+
+/// What a job file is read with.
+pub(super) fn source<'a>(overrides: &'a [String], changes: &Changes) -> Result<Source<'a>, Failure> {
+    Ok(Source { overrides, date: date(changes.date.as_deref())? })
 }
 
 /// The value of `${DATE}`: as typed, or today in UTC.

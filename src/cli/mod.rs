@@ -17,12 +17,15 @@ mod help;
 mod init;
 mod install;
 mod job;
+mod margin;
 mod metrics;
 mod model;
+mod one_line;
 mod plan;
 mod print;
 mod progress;
 mod quantize;
+mod repair;
 mod report;
 mod run;
 mod signals;
@@ -51,7 +54,8 @@ use crate::pipeline::decode::child::serve as serve_decoding;
 use crate::pipeline::decode::isolate::COMMAND as DECODE_COMMAND;
 use crate::telemetry;
 
-use global::{GlobalArgs, LogFormat};
+use global::{GlobalArgs, LogFormat, asks_for_json};
+use print::Printing;
 use summary::Summary;
 
 /// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.
@@ -113,35 +117,25 @@ enum Command {
     },
 }
 
-/// Parses the command line, runs the command, prints its last line, and gives the exit code.
+/// Parses the command line, runs the command, prints its result, and returns the exit code.
 pub fn main() -> ExitCode {
     share_heaps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(mut error) if error.use_stderr() => {
-            let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-            help::suggest(&mut error, &Cli::command(), typed);
-            print::error_text(error.render());
-            print::last_line(json!({ "exit": Exit::Usage.code(), "error": usage(&error) }));
-            return ExitCode::from(Exit::Usage.code());
-        }
-        Err(help) => {
-            print::text(help.render());
-            return ExitCode::SUCCESS;
-        }
+        Err(error) => return not_parsed(error),
     };
-    let text = cli.command.text();
-    if let Some(Ok(text)) = text {
-        print::text(text);
+    print::choose(cli.global.printing());
+    let name = cli.command.name();
+    if let Some((field, Ok(text))) = cli.command.text() {
+        print::document(name, field, text);
         return ExitCode::SUCCESS;
     }
     let format = match cli.global.log_format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    telemetry::init(format, cli.command.run_id());
+    telemetry::init(format, cli.global.quiet, cli.command.run_id());
     let _failpoints = failpoints::from_environment();
-    let name = cli.command.name();
     let (mut fields, failure, success) = match catch_unwind(AssertUnwindSafe(|| dispatch(&cli))) {
         Ok(Ok(Summary { fields, failure, exit })) => (fields, failure, exit.unwrap_or_default()),
         Ok(Err(failure)) => (Map::new(), Some(failure), 0),
@@ -152,22 +146,40 @@ pub fn main() -> ExitCode {
         // another thread ends the process
         std::thread::park();
     }
-    let mut line = Map::new();
-    line.insert("command".into(), json!(name));
-    line.insert("exit".into(), json!(exit));
+    print::repeated();
+    let mut result = Map::new();
+    result.insert("command".into(), json!(name));
+    result.insert("exit".into(), json!(exit));
     if matches!(cli.command, Command::Run(_)) {
-        line.insert("run_id".into(), json!(telemetry::run_id()));
+        result.insert("run_id".into(), json!(telemetry::run_id()));
     }
     if let Some(failure) = &failure {
         print::error(&failure.explain(), exit);
-        line.insert("error".into(), json!(failure.explain()));
+        result.insert("error".into(), json!(failure.explain()));
     }
-    line.append(&mut fields);
-    print::last_line(Value::Object(line));
+    result.append(&mut fields);
+    print::result(Value::Object(result));
     if is_abandoned() {
         exit_at_once(exit);
     }
     ExitCode::from(exit)
+}
+
+/// Prints what is wrong with a command line, or the help or the version that it asks for.
+fn not_parsed(mut error: clap::Error) -> ExitCode {
+    let typed = || std::env::args_os().skip(1);
+    print::choose(Printing { json: asks_for_json(typed()), quiet: false });
+    if error.use_stderr() {
+        help::suggest(&mut error, &Cli::command(), typed().map(|word| word.to_string_lossy().into_owned()));
+        print::error_text(error.render());
+        print::result(json!({ "exit": Exit::Usage.code(), "error": usage(&error) }));
+        return ExitCode::from(Exit::Usage.code());
+    }
+    match error.kind() {
+        ErrorKind::DisplayVersion => print::document("version", "version", error.render()),
+        _ => print::document("help", "text", error.render()),
+    }
+    ExitCode::SUCCESS
 }
 
 /// What is wrong with a command line, on one line.
@@ -194,7 +206,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
         Command::Compare(arguments) => runtime.block_on(compare::compare(arguments)),
         Command::Export(arguments) => runtime.block_on(export::export(arguments)),
-        Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, global.progress)),
+        Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, global.progress())),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Bench(bench::BenchCommand::Job(arguments)) => {
             runtime.block_on(bench::bench(arguments, global))
@@ -204,7 +216,8 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Doctor(arguments) => runtime.block_on(doctor::doctor(arguments, global)),
         Command::Man(arguments) => install::man(&Cli::command(), arguments),
         Command::Completions(_) | Command::Schema | Command::Help(_) => {
-            cli.command.text().unwrap_or_else(|| Err(install::no_text())).map(|_| Summary::new(json!({})))
+            let text = cli.command.text().map_or_else(|| Err(install::no_text()), |(_, text)| text);
+            text.map(|_| Summary::new(json!({})))
         }
         Command::DecodeProcess { .. } => {
             runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
@@ -224,12 +237,15 @@ impl Command {
         }
     }
 
-    /// The whole standard output of a command that only prints a text; `None` for all others.
-    fn text(&self) -> Option<Result<String, Failure>> {
+    /// The whole standard output of a command that only prints a text, after its name in the object of `--json`;
+    /// `None` for all others.
+    fn text(&self) -> Option<(&'static str, Result<String, Failure>)> {
         match self {
-            Command::Completions(arguments) => Some(Ok(install::completions(&Cli::command(), arguments))),
-            Command::Schema => Some(Ok(SCHEMA.to_owned())),
-            Command::Help(arguments) => Some(help::text(Cli::command(), arguments)),
+            Command::Completions(arguments) => {
+                Some(("script", Ok(install::completions(&Cli::command(), arguments))))
+            }
+            Command::Schema => Some(("schema", Ok(SCHEMA.to_owned()))),
+            Command::Help(arguments) => Some(("text", help::text(Cli::command(), arguments))),
             _ => None,
         }
     }

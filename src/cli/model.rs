@@ -11,6 +11,7 @@ use crate::model::{
     Architecture, Checkpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing, StemDesign, load,
 };
 use crate::workbench::calibrate::CalibrationOptions;
+use crate::workbench::init::weights;
 
 use super::examples;
 use super::files;
@@ -73,7 +74,7 @@ pub(super) enum ModelCommand {
     /// Say what a checkpoint or an ONNX file holds
     #[command(after_help = examples::MODEL_INSPECT)]
     Inspect {
-        /// A checkpoint or an .onnx file
+        /// A checkpoint, an .onnx file, or the folder that it is in
         #[arg(value_name = "MODEL")]
         path: PathBuf,
     },
@@ -176,10 +177,13 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
         }
         ModelCommand::New { arch, output, classes, seed } => new(arch, output, *classes as usize, *seed),
         ModelCommand::Quantize(arguments) => super::quantize::run(arguments, global).await,
-        ModelCommand::Inspect { path } if path.extension().is_some_and(|extension| extension == "onnx") => {
-            inspect_graph(path)
+        ModelCommand::Inspect { path } => {
+            let path = weights(path)?;
+            match path.extension().is_some_and(|extension| extension == "onnx") {
+                true => inspect_graph(&path),
+                false => inspect_checkpoint(&path),
+            }
         }
-        ModelCommand::Inspect { path } => inspect_checkpoint(path),
     }
 }
 

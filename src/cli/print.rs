@@ -1,23 +1,42 @@
 //! Standard output and standard error. A reader that has gone away is no failure of ours.
+//!
+//! Results for a person are lines on standard output. With `--json`, standard output has one JSON object and nothing
+//! else, and the lines for a person are on standard error. With `--quiet`, only errors are printed.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::{Map, Value};
 
 use crate::output::Ranges;
 pub(super) use crate::report::thousands as count;
-use crate::telemetry::{self, Format};
+use crate::telemetry::{self, Format, screen};
 
-/// Something was told, on whatever stream.
-static SAID: AtomicBool = AtomicBool::new(false);
+/// What is printed, and where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Printing {
+    /// Standard output is for a program.
+    pub json: bool,
+    /// Nothing is said but errors.
+    pub quiet: bool,
+}
+
+static PRINTING: OnceLock<Printing> = OnceLock::new();
 
 /// The exit code of the one thread that ends the process, once there is one.
 static ENDING: OnceLock<u8> = OnceLock::new();
 
-/// Lets the first caller print the last line and end the process with this code.
+/// Chooses what is printed for the life of the process; a second call does nothing.
+pub(super) fn choose(printing: Printing) {
+    PRINTING.get_or_init(|| printing);
+}
+
+fn printing() -> Printing {
+    PRINTING.get().copied().unwrap_or_default()
+}
+
+/// Lets the first caller print the result and end the process with this code.
 ///
 /// # Errors
 /// Another thread ends it, with the code that is returned.
@@ -25,26 +44,51 @@ pub(super) fn may_end(code: u8) -> Result<(), u8> {
     ENDING.set(code).map_err(|_| ENDING.get().copied().unwrap_or(code))
 }
 
-/// One line on standard output.
-pub(super) fn line(text: impl Display) {
-    SAID.store(true, Relaxed);
-    let mut out = std::io::stdout().lock();
-    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+/// One line of a result, for a person.
+pub(super) fn line(line: impl Display) {
+    match printing() {
+        Printing { quiet: true, .. } => {}
+        Printing { json: true, .. } => note(line),
+        Printing { .. } => text(format_args!("{line}\n")),
+    }
 }
 
-/// The last line of standard output, for a machine. Where a person watches both, it would say once more what was just
-/// said, so it is left out, unless nothing else was said.
-pub(super) fn last_line(fields: Value) {
-    let is_watched = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-    if !is_watched || !SAID.load(Relaxed) {
-        line(fields);
+/// Before lines that take the place of those before: clears a terminal, and leaves an empty line elsewhere.
+pub(super) fn begin_again() {
+    match printing() == Printing::default() && std::io::stdout().is_terminal() {
+        true => text("\x1b[H\x1b[2J"),
+        false => line(""),
+    }
+}
+
+/// The result for a program: with `--json`, the one object on standard output.
+pub(super) fn result(fields: Value) {
+    if printing().json {
+        text(format_args!("{fields}\n"));
+    }
+}
+
+/// A text that is the result itself, such as a page of the help: as it is, or as `name` of the object of `--json`.
+pub(super) fn document(command: &str, name: &str, content: impl Display) {
+    if printing().json {
+        let content = content.to_string();
+        let content = serde_json::from_str(&content).unwrap_or(Value::String(content));
+        let mut fields = Map::new();
+        fields.insert("command".into(), command.into());
+        fields.insert("exit".into(), 0.into());
+        fields.insert(name.into(), content);
+        result(Value::Object(fields));
+    } else {
+        text(content);
     }
 }
 
 /// Text on standard output that brings its own line ends.
-pub(super) fn text(text: impl Display) {
-    let mut out = std::io::stdout().lock();
-    drop(write!(out, "{text}").and_then(|()| out.flush()));
+fn text(text: impl Display) {
+    screen::above(|| {
+        let mut out = std::io::stdout().lock();
+        drop(write!(out, "{text}").and_then(|()| out.flush()));
+    });
 }
 
 /// One line on standard error.
@@ -54,20 +98,33 @@ pub(super) fn note(text: impl Display) {
 
 /// One line on standard error: the text for a person, the text with its figures for a machine.
 pub(super) fn tell(level: &str, text: impl Display, figures: Map<String, Value>) {
-    SAID.store(true, Relaxed);
-    let mut err = std::io::stderr().lock();
-    drop(match telemetry::format() {
-        Format::Text => writeln!(err, "{text}"),
-        Format::Json => {
-            writeln!(err, "{}", telemetry::json_line(level, "tresnet_batch", &text.to_string(), figures))
-        }
-    });
+    if printing().quiet && level != "ERROR" {
+        return;
+    }
+    let text = match telemetry::format() {
+        Format::Text => text.to_string(),
+        Format::Json => telemetry::json_line(level, "tresnet_batch", &text.to_string(), figures),
+    };
+    screen::above(|| drop(writeln!(std::io::stderr().lock(), "{text}")));
 }
 
 /// Text on standard error that brings its own line ends.
 pub(super) fn error_text(text: impl Display) {
-    SAID.store(true, Relaxed);
     drop(write!(std::io::stderr().lock(), "{text}"));
+}
+
+/// A question on standard error, with the answer to be typed after it.
+pub(super) fn ask(question: impl Display) {
+    let mut err = std::io::stderr().lock();
+    drop(write!(err, "{question}").and_then(|()| err.flush()));
+}
+
+/// What was logged more than once, each with its number.
+pub(super) fn repeated() {
+    for (message, count) in telemetry::take_repeated() {
+        let times = counted(count, "more time");
+        tell("WARN", format!("{times}: {message} ({}=warn shows each)", telemetry::FILTER), Map::new());
+    }
 }
 
 /// The one error of a command, which ends with this code.
@@ -75,9 +132,8 @@ pub(super) fn error(text: &str, exit: u8) {
     if telemetry::format() == Format::Json {
         return tell("ERROR", text, Map::from_iter([("exit".to_owned(), exit.into())]));
     }
-    let red = std::io::stderr().is_terminal();
-    let (on, off) = if red { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    note(format!("{on}error:{off} {text}"));
+    let (on, off) = if screen::has_colours() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    tell("ERROR", format!("{on}error:{off} {text}"), Map::new());
 }
 
 /// A number and what is counted, such as `1 part` or `2,000 parts`.

@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
 use crate::pipeline::progress::{Progress, Snapshot};
-use crate::telemetry::{Format, format};
+use crate::telemetry::{Format, format, screen};
 
 use super::global::ProgressStyle;
+use super::margin::WithMargin;
 use super::print::{count, duration, tell};
 
 const BAR_EVERY: Duration = Duration::from_millis(200);
@@ -20,13 +21,13 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Shows progress until it is dropped.
 pub(super) struct Display {
     task: Option<JoinHandle<()>>,
-    bar: Option<ProgressBar>,
+    is_bar: bool,
 }
 
 impl Display {
     pub fn start(progress: Arc<Progress>, style: ProgressStyle) -> Display {
         match style {
-            ProgressStyle::None => Display { task: None, bar: None },
+            ProgressStyle::None => Display { task: None, is_bar: false },
             ProgressStyle::Auto if std::io::stderr().is_terminal() && format() == Format::Text => {
                 Self::bar(progress)
             }
@@ -35,11 +36,15 @@ impl Display {
     }
 
     fn bar(progress: Arc<Progress>) -> Display {
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-        if let Ok(style) = Style::with_template("{bar:32.cyan} {msg}") {
+        let terminal = ProgressDrawTarget::term_like(Box::new(WithMargin::stderr()));
+        let bar = ProgressBar::with_draw_target(Some(0), terminal);
+        // what does not fit is cut off: a line that wraps would leave a part of itself behind
+        let template = if screen::has_colours() { "{bar:12.cyan} {wide_msg}" } else { "{bar:12} {wide_msg}" };
+        if let Ok(style) = Style::with_template(template) {
             bar.set_style(style);
         }
-        let shown = bar.clone();
+        screen::show(bar.clone());
+        let shown = bar;
         let task = tokio::spawn(async move {
             loop {
                 let now = progress.snapshot();
@@ -49,7 +54,7 @@ impl Display {
                 tokio::time::sleep(BAR_EVERY).await;
             }
         });
-        Display { task: Some(task), bar: Some(bar) }
+        Display { task: Some(task), is_bar: true }
     }
 
     fn lines(progress: Arc<Progress>) -> Display {
@@ -60,7 +65,7 @@ impl Display {
                 tell("INFO", message(&now), figures(&now));
             }
         });
-        Display { task: Some(task), bar: None }
+        Display { task: Some(task), is_bar: false }
     }
 }
 
@@ -69,8 +74,8 @@ impl Drop for Display {
         if let Some(task) = self.task.take() {
             task.abort();
         }
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+        if self.is_bar {
+            screen::hide();
         }
     }
 }

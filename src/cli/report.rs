@@ -44,7 +44,7 @@ pub(super) struct ReportArgs {
     html: Option<PathBuf>,
     /// Write the JSON to this file
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    json_file: Option<PathBuf>,
     /// Write the Markdown to this file
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -68,7 +68,7 @@ impl ReportArgs {
     /// The files that were named one by one.
     fn files(&self) -> Vec<(ReportFormat, &Path)> {
         let named = [
-            (ReportFormat::Json, &self.json),
+            (ReportFormat::Json, &self.json_file),
             (ReportFormat::Markdown, &self.markdown),
             (ReportFormat::Html, &self.html),
             (ReportFormat::Csv, &self.csv),

@@ -24,8 +24,9 @@ use crate::store::Location;
 use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
 
 use super::global::GlobalArgs;
-use super::job::JobArgs;
+use super::job::{Changes, JobArgs};
 use super::metrics::{MetricsFile, Writer};
+use super::one_line::{ImagesArgs, job_file};
 use super::print::{count, counted, line, note, seconds};
 use super::progress::Display;
 use super::summary::Summary;
@@ -34,8 +35,11 @@ use super::{device, examples, signals, utilisation};
 #[derive(Debug, Args)]
 #[command(after_help = examples::RUN)]
 pub(super) struct RunArgs {
+    /// A job file (TOML), or with --model images: a folder, a bucket, a pattern or a list
+    #[arg(value_name = "JOB|IMAGES")]
+    of: PathBuf,
     #[command(flatten)]
-    job: JobArgs,
+    changes: Changes,
     /// Run the i-th of n shares of the parts, from 0; worker 0 makes the plan, the others wait for it
     #[arg(long, value_name = "I/N", value_parser = Share::worker)]
     worker: Option<Share>,
@@ -56,11 +60,23 @@ pub(super) struct RunArgs {
     /// node_exporter; the name ends in .prom
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
+    #[command(flatten)]
+    images: ImagesArgs,
 }
 
 pub(super) async fn run(arguments: &RunArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
-    let overrides = arguments.job.overrides();
-    let mut invocation = arguments.job.invocation(&overrides, global)?;
+    let RunArgs { of, changes, images, .. } = arguments;
+    let job = JobArgs { file: job_file(of, images, changes).await?, changes: changes.clone() };
+    let mut ran = run_job_file(arguments, &job, global).await;
+    if let (Ok(summary), Some(_)) = (&mut ran, &images.model) {
+        summary.add([("job_file", json!(job.file))]);
+    }
+    ran
+}
+
+async fn run_job_file(arguments: &RunArgs, job: &JobArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
+    let overrides = job.overrides();
+    let mut invocation = job.invocation(&overrides, global)?;
     invocation.share = arguments.worker.or(arguments.parts).unwrap_or(Share::WHOLE);
     let trace = arguments.trace.as_deref().map(begin_trace).transpose()?.unwrap_or_default();
     let progress = Arc::new(Progress::traced(trace.clone()));
@@ -104,7 +120,7 @@ async fn run_and_show(
     }
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone(), metrics)?;
-    let display = Display::start(progress.clone(), global.progress);
+    let display = Display::start(progress.clone(), global.progress());
     let ended = run_job(&invocation, progress.clone(), shutdown).await;
     drop(display);
     let last = progress.snapshot();

@@ -6,26 +6,23 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::engine::exit_at_once;
 use crate::failure::{Exit, Failure};
 use crate::pipeline::shutdown::Shutdown;
-use crate::telemetry;
+use crate::telemetry::{self, screen};
 
 use super::metrics::MetricsFile;
 use super::print;
 
 /// A run has this time beyond its grace to end by itself.
 const BEYOND_GRACE: Duration = Duration::from_millis(1500);
-/// Time for the last metrics: the disk may be what hangs.
-const LAST_METRICS: Duration = Duration::from_millis(300);
+/// Time for each last write: the disk, or the reader of a pipe, may be what hangs.
+const LAST_WRITE: Duration = Duration::from_millis(300);
 
 /// Listens until the process ends. A second signal still leaves the metrics of an interrupted run.
 pub(super) fn listen(shutdown: Shutdown, metrics: Option<Arc<MetricsFile>>) -> Result<(), Failure> {
-    let install = |kind| {
-        signal(kind).map_err(|error| Failure::caused(Exit::Unavailable, "cannot listen for signals", error))
-    };
     // a file size limit then is an error of the write, and not the end of the process
     let mut too_large = install(SignalKind::from_raw(libc::SIGXFSZ))?;
     let mut term = install(SignalKind::terminate())?;
@@ -50,6 +47,29 @@ pub(super) fn listen(shutdown: Shutdown, metrics: Option<Arc<MetricsFile>>) -> R
     Ok(())
 }
 
+/// Does something that changes nothing, until it is done or a signal comes.
+///
+/// # Errors
+/// Those of the work; 75 after a signal.
+pub(super) async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let (mut term, mut interrupt) = (install(SignalKind::terminate())?, install(SignalKind::interrupt())?);
+    tokio::select! {
+        done = work => done,
+        _ = term.recv() => Err(interrupted()),
+        _ = interrupt.recv() => Err(interrupted()),
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Exit::TryAgain, "interrupted; nothing was changed")
+}
+
+fn install(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::caused(Exit::Unavailable, "cannot listen for signals", error))
+}
+
 /// Ends the process after this time.
 fn watch(time: Duration, metrics: Option<Arc<MetricsFile>>) {
     let end = move || {
@@ -61,28 +81,38 @@ fn watch(time: Duration, metrics: Option<Arc<MetricsFile>>) {
     }
 }
 
-/// Ends the process now; one that is ending already gets a moment for its last line.
-fn leave(metrics: Option<Arc<MetricsFile>>, why: &str) -> ! {
+/// Ends the process now; one that is ending already gets a moment to print its result.
+fn leave(metrics: Option<Arc<MetricsFile>>, why: &'static str) -> ! {
     let exit = Exit::TryAgain;
     if let Err(code) = print::may_end(exit.code()) {
-        std::thread::sleep(LAST_METRICS);
+        std::thread::sleep(LAST_WRITE);
         exit_at_once(code);
     }
     if let Some(metrics) = metrics {
-        let (written, wait) = mpsc::channel();
-        let write = move || {
-            metrics.leave(exit);
-            let _ = written.send(());
-        };
-        if std::thread::Builder::new().spawn(write).is_ok() {
-            let _ = wait.recv_timeout(LAST_METRICS);
-        }
+        within(LAST_WRITE, move || metrics.leave(exit));
     }
-    print::line(json!({
-        "command": "run",
-        "exit": exit.code(),
-        "run_id": telemetry::run_id(),
-        "error": why,
-    }));
+    within(LAST_WRITE, move || {
+        screen::hide();
+        print::repeated();
+        print::error(why, exit.code());
+        print::result(json!({
+            "command": "run",
+            "exit": exit.code(),
+            "run_id": telemetry::run_id(),
+            "error": why,
+        }));
+    });
     exit_at_once(exit.code())
+}
+
+/// Does something in another thread, and waits for it no longer than `time`.
+fn within(time: Duration, work: impl FnOnce() + Send + 'static) {
+    let (done, wait) = mpsc::channel();
+    let thread = std::thread::Builder::new().spawn(move || {
+        work();
+        let _ = done.send(());
+    });
+    if thread.is_ok() {
+        let _ = wait.recv_timeout(time);
+    }
 }

@@ -1,6 +1,6 @@
 //! `status JOB|OUTPUT`: how far a job is, while runs may go on elsewhere. The model is never read.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output::Status;
 
 use super::examples;
-use super::print::{count, counted, duration, line, numbers};
+use super::print::{begin_again, count, counted, duration, line, numbers};
 use super::summary::Summary;
 use super::target::TargetArgs;
 
@@ -20,30 +20,44 @@ use super::target::TargetArgs;
 pub(super) struct StatusArgs {
     #[command(flatten)]
     of: TargetArgs,
+    /// Look again every few seconds (10, or SECONDS) until the job is complete; with --json, print the last look
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10", require_equals = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    watch: Option<u64>,
 }
 
 pub(super) async fn status(arguments: &StatusArgs) -> Result<Summary, Failure> {
     let target = arguments.of.open()?;
     let frozen = target.begun().await?;
     let output = target.output;
-    let status = Status::of(&output, &frozen.fingerprint).await?;
-    // clocks differ: a part from the future was written now
-    let age = status.last_part.map(|at| SystemTime::now().duration_since(at).unwrap_or_default().as_secs());
-    line(format!("job        {}, begun {}", frozen.name, frozen.created));
-    line(format!("output     {}", output.uri()));
-    show(&status, age);
+    let (status, age) = loop {
+        let status = Status::of(&output, &frozen.fingerprint).await?;
+        // clocks differ: a part from the future was written now
+        let now = SystemTime::now();
+        let age = status.last_part.map(|at| now.duration_since(at).unwrap_or_default().as_secs());
+        line(format!("job        {}, begun {}", frozen.name, frozen.created));
+        line(format!("output     {}", output.uri()));
+        show(&status, age);
+        match arguments.watch.filter(|_| !status.is_complete()) {
+            None => break (status, age),
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+        }
+        begin_again();
+    };
     Ok(Summary::new(json!({
         "output": output.uri(),
         "job": frozen.name,
         "begun": frozen.created,
         "fingerprint": frozen.fingerprint,
-        "complete": status.finished.is_some(),
+        "complete": status.is_complete(),
         "finished": status.finished,
         "parts": status.parts,
         "planned_parts": status.planned_parts,
         "plan_is_whole": status.plan_is_whole,
         "missing_parts": status.missing.count(),
         "missing": status.missing.texts(),
+        "lost_parts": status.lost.count(),
+        "repairing": status.repairing,
         "rows": status.rows,
         "planned_rows": status.planned_rows,
         "ok": status.ok,
@@ -92,6 +106,13 @@ fn show(status: &Status, age: Option<u64>) {
     match &status.finished {
         Some(finished) => line(format!("finished   {finished}")),
         None => line("finished   no, `_SUCCESS` does not stand"),
+    }
+    if !status.lost.is_empty() {
+        line(format!("damaged    {}", status.lost));
+        line("           `tresnet-batch verify JOB --repair`, then `run`, makes these parts again");
+    }
+    if status.repairing {
+        line("repair     has begun and not ended; `tresnet-batch verify JOB --repair` ends it");
     }
     for strange in &status.strange {
         line(format!("strange    {strange}"));

@@ -1,10 +1,10 @@
-//! What a command has to say at its end.
+//! The result of a command.
 
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 
-/// What a command has to say at its end: fields of the last line, and its failure if it has both.
+/// The result of a command: the fields that `--json` prints, and its failure if it has both.
 pub(super) struct Summary {
     pub fields: Map<String, Value>,
     pub failure: Option<Failure>,

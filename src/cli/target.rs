@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobError, JobSpec, Source, load};
-use crate::output::{self, CommittedPart, Layout, Success};
+use crate::output::{self, CommittedPart, Layout, Repair, Success};
 use crate::store::{Location, Role, Uri};
 
 #[derive(Debug, Args)]
@@ -54,7 +54,8 @@ impl Target {
             None
         };
         let uri = job.as_ref().map_or(of, |job| &job.output.uri);
-        Ok(Target { output: Location::open(uri, Role::Output)?, job })
+        let settings = job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
+        Ok(Target { output: Location::open_with(uri, Role::Output, settings)?, job })
     }
 
     /// The parts of a finished output, or with `partial` those that are committed.
@@ -64,13 +65,17 @@ impl Target {
         let success = Success::read(&output).await?;
         let complete = success.is_some();
         let parts = match success {
-            Some(success) => success.parts,
+            Some(success) => {
+                success.check_parts(&output).await?;
+                success.parts
+            }
             None if partial => {
                 let layout = Layout::new(&frozen.fingerprint);
                 let committed = output::CommittedParts::list(&output, &layout).await?;
                 committed.footers(&output, &layout, &frozen.fingerprint).await?
             }
             None => {
+                Repair::refuse_begun(&output).await?;
                 return Err(Failure::new(
                     Exit::TryAgain,
                     format!("the output `{}` is not finished; finish it, or give --partial", output.uri()),

@@ -1,9 +1,12 @@
 //! The command line as a whole: its help, its examples, and the files that are made from it.
 
+use std::ffi::OsString;
+
 use clap::{Command, CommandFactory, Parser, ValueEnum};
 use clap_complete::Shell;
 
 use super::Cli;
+use super::global::asks_for_json;
 use super::help::{self, HelpArgs};
 use super::install::{self, CompletionsArgs, ManArgs};
 use crate::failure::{Exit, Failure};
@@ -112,6 +115,48 @@ fn a_mistyped_command_is_answered_with_the_one_that_was_meant() {
         help::suggest(&mut error, &Cli::command(), line().skip(1).map(str::to_owned));
         let shown = error.render().to_string();
         assert!(shown.contains(tip), "no `{tip}` in: {shown}");
+    }
+}
+
+#[test]
+fn a_file_after_json_is_answered_with_the_option_that_takes_one() {
+    for words in [&["report", "out", "--json", "a.json"][..], &["compare", "a", "b", "--json=a.json"][..]] {
+        let line = || std::iter::once("tresnet-batch").chain(words.iter().copied());
+        let mut error = Cli::try_parse_from(line()).unwrap_err();
+        help::suggest(&mut error, &Cli::command(), line().skip(1).map(str::to_owned));
+        let shown = error.render().to_string();
+        assert!(shown.contains("`--json-file a.json` writes one"), "{shown}");
+    }
+}
+
+#[test]
+fn json_is_asked_for_anywhere_before_the_end_of_options() {
+    for (words, asks) in [
+        (&["--json", "rum"][..], true),
+        (&["run", "--no-such", "--json"][..], true),
+        (&["run", "--", "--json"][..], false),
+        (&["run", "--json-file", "a"][..], false),
+    ] {
+        assert_eq!(asks_for_json(words.iter().map(OsString::from)), asks, "{words:?}");
+    }
+}
+
+#[test]
+fn json_and_quiet_may_be_given_before_and_after_the_command_and_twice() {
+    for line in
+        ["--json schema", "schema --json", "--json -q schema --json --json --quiet", "--json run a --json"]
+    {
+        let cli = Cli::try_parse_from(std::iter::once("tresnet-batch").chain(line.split(' ')));
+        assert!(cli.unwrap_or_else(|error| panic!("{line}: {error}")).global.json, "{line}");
+    }
+}
+
+#[test]
+fn images_with_a_model_are_a_run_and_its_options_need_the_model() {
+    let parse = |line: &str| Cli::try_parse_from(std::iter::once("tresnet-batch").chain(line.split(' ')));
+    assert!(parse("run my/pictures --model m.pth --output rows -o my.toml --limit 3").is_ok());
+    for option in ["--output rows", "-o my.toml", "--images below"] {
+        assert!(parse(&format!("run job.toml {option}")).is_err(), "{option}");
     }
 }
 

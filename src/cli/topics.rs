@@ -33,13 +33,14 @@ fn meaning(exit: Exit) -> (&'static str, &'static str) {
     match exit {
         Exit::Complete => ("complete, now or before", "go on"),
         Exit::Usage => ("the command line cannot be used", "fail"),
-        Exit::Rejected => {
-            ("too many error rows or damaged shards, or a gate does not hold", "fail, notify a person")
-        }
+        Exit::Rejected => (
+            "too many error rows or damaged shards, a damaged part, or a gate does not hold",
+            "fail, notify a person",
+        ),
         Exit::NoInput => ("the input is missing or empty", "fail"),
         Exit::Unavailable => ("storage or the GPU does not answer", "retry later"),
         Exit::Bug => ("a bug, or a batch that fails twice in the same way", "fail, report it"),
-        Exit::CannotCreate => ("the output cannot be written safely, or has a damaged part", "fail"),
+        Exit::CannotCreate => ("the output cannot be written safely", "fail"),
         Exit::Io => ("disk or store full, or an I/O error", "make room, retry"),
         Exit::TryAgain => ("interrupted, or parts are left to do", "retry"),
         Exit::Denied => ("access denied, or a clock that is wrong", "fail"),
@@ -54,7 +55,7 @@ pub(super) fn exit_codes() -> String {
         line(&mut text, format_args!("  {:>3}  {what}: {then}", exit.code()));
     }
     text.push_str(
-        "\nThe last line of standard output has the code as `exit`, and the reason as `error`.
+        "\nWith --json, the object on standard output has the code as `exit`, and the reason as `error`.
 `run --already-done-exit CODE` gives a code of your choice to a job that was finished before.
 ",
     );
@@ -100,7 +101,8 @@ pub(super) fn environment() -> String {
         "Variables of the program:
 
   TRESNET_BATCH_LOG     what is logged on standard error: error, warn, info, debug, or a filter such as
-                        tresnet_batch::store=debug
+                        tresnet_batch::store=debug; on a terminal it also brings back time and module
+  NO_COLOR              if it is set, no colours are shown
   ORT_DYLIB_PATH        the ONNX Runtime library or its folder; --onnxruntime wins over it
   LD_LIBRARY_PATH       where NVIDIA's libraries are looked for, beside the usual folders
 

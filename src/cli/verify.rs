@@ -7,14 +7,17 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, PROTOCOL, fingerprint};
-use crate::output::Layout;
 use crate::output::verify::{self, Defects, ExpectedJob, Step, Verified};
+use crate::output::{Layout, Repair};
 use crate::pipeline::progress::Progress;
+use crate::runner::repair::Repairing;
 
 use super::examples;
 use super::global::ProgressStyle;
 use super::print::{count, counted, line, numbers};
 use super::progress::Display;
+use super::repair::{repair, show_defects};
+use super::signals;
 use super::summary::Summary;
 use super::target::TargetArgs;
 
@@ -26,6 +29,13 @@ pub(super) struct VerifyArgs {
     /// Be content with an output that is not finished, as long as nothing in it is wrong
     #[arg(long)]
     partial: bool,
+    /// Remove damaged parts of this job, `_SUCCESS` and the report, so that the next run makes these parts again;
+    /// asks before it removes anything
+    #[arg(long, conflicts_with = "partial")]
+    repair: bool,
+    /// With --repair: remove without asking. On a store, this is your word that no run works on the output
+    #[arg(long, requires = "repair")]
+    yes: bool,
 }
 
 pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Result<Summary, Failure> {
@@ -43,6 +53,18 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
             }
         };
     };
+    let repairing = match arguments.repair {
+        true => Some(Repairing::begin(output, &frozen).await?),
+        false => None,
+    };
+    let mut defects = of_job(&frozen);
+    if repairing.is_none() && Repair::read(output, &frozen.fingerprint).await?.is_some() {
+        defects.add(
+            Layout::REPAIR,
+            "exists: a repair has begun and not ended",
+            "`verify --repair` to end it",
+        );
+    }
     let progress = Arc::new(Progress::default());
     progress.begin();
     let display = Display::start(progress.clone(), style);
@@ -58,7 +80,8 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
         ordered: frozen.components.get("input.format").is_none_or(|format| format == "folder"),
         has_own_keys: frozen.components.contains_key("input.key_column"),
     };
-    let verified = verify::verify(output, expected, of_job(&frozen), &tell).await;
+    let checking = async { Ok(verify::verify(output, expected, defects, &tell).await?) };
+    let verified = signals::unless_interrupted(checking).await;
     drop(display);
     let verified = verified?;
     show(&verified);
@@ -76,6 +99,13 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
         "missing_parts": missing.count(),
         "missing": missing.texts(),
     });
+    if let Some(repairing) = repairing
+        && let Some(removed) = repair(output, repairing, &verified, arguments.yes).await?
+    {
+        let mut summary = Summary::new(fields);
+        summary.add([("complete", json!(false)), ("removed", removed)]);
+        return Ok(summary);
+    }
     if !verified.defects.is_empty() {
         return Ok(rejected(&verified.defects, fields));
     }
@@ -144,14 +174,9 @@ fn unfinished(verified: &Verified) -> String {
 
 /// The end of a check that found something.
 fn rejected(defects: &Defects, fields: serde_json::Value) -> Summary {
-    for defect in defects.first() {
-        line(defect);
-    }
-    let more = defects.count() - defects.first().len() as u64;
-    if more > 0 {
-        line(format!("and {} more", count(more)));
-    }
+    show_defects(defects);
     let mut summary = Summary::new(fields);
+    let more = defects.count() - defects.first().len() as u64;
     summary.fields.insert("defects".into(), json!(defects.first()));
     summary.fields.insert("more_defects".into(), json!(more));
     let first = defects.first().first().map(ToString::to_string).unwrap_or_default();

@@ -129,7 +129,7 @@ impl PlanSource for FolderSource {
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         let tell = |file: crate::store::Unreadable| {
-            tracing::warn!(path = file.path, why = file.why, "cannot become a row");
+            tracing::warn!(path = file.path, why = file.why, "a file cannot become a row");
             self.left_out.count(|left_out| left_out.unreadable += 1);
         };
         // the listing borrows the closure for as long as it runs

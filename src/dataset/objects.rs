@@ -189,7 +189,7 @@ impl Objects {
             return self.named(names, after);
         }
         let tell: Box<dyn Fn(Unreadable) + Send + Sync + '_> = Box::new(|file: Unreadable| {
-            tracing::warn!(path = file.path, why = file.why, "cannot be read");
+            tracing::warn!(path = file.path, why = file.why, "a file cannot be read");
             self.left_out.count(|left_out| left_out.unreadable += 1);
         });
         let entries = self.input.entries(after, tell);

@@ -16,7 +16,7 @@ pub enum Error {
         image: Option<Source>,
     },
     /// More than the limits allow; nothing was decoded.
-    #[error("{what} `{value}` is above the limit of `{limit}`")]
+    #[error("{value} {what} are more than `limits.{}` = {limit}", key(.what))]
     Limit {
         /// The measured quantity.
         what: &'static str,
@@ -43,6 +43,15 @@ pub enum Error {
         /// What the header said.
         image: Option<Source>,
     },
+}
+
+/// The key of the job file that limits a quantity.
+fn key(what: &str) -> &'static str {
+    match what {
+        "pixels" => "max_pixels",
+        "scans" => "max_scans",
+        _ => "max_encoded_bytes",
+    }
 }
 
 impl Error {
@@ -90,5 +99,19 @@ impl Error {
             | Error::Corrupt { image, .. } => *image = found,
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_named_by_its_key() {
+        for (what, key) in [("pixels", "max_pixels"), ("scans", "max_scans"), ("bytes", "max_encoded_bytes")]
+        {
+            let text = Error::limit(what, 8, 7).to_string();
+            assert_eq!(text, format!("8 {what} are more than `limits.{key}` = 7"));
+        }
     }
 }

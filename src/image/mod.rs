@@ -113,7 +113,7 @@ impl Decoder {
         let limit = self.options.limits.max_encoded_bytes;
         let length = bytes.len() as u64;
         if length > limit {
-            return Err(Error::limit("bytes of the file", length, limit));
+            return Err(Error::limit("bytes", length, limit));
         }
         let format = sniff(bytes).ok_or_else(|| Error::unsupported(unread::message(bytes)))?;
         if format == Format::Tiff && self.options.rules == Rules::Earlier {

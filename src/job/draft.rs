@@ -9,6 +9,9 @@ use super::spec::{Format, TargetsSpec};
 /// Columns of a comment.
 const WIDTH: usize = 100;
 
+/// Rows of a part where the images are few: a batch of a processor.
+const SMALL_PART: u32 = 32;
+
 /// What is known of a job that nobody has typed yet.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -122,6 +125,10 @@ impl Draft {
         choice(text, "device = \"cpu\"", "default: CUDA where a device answers, else the CPU");
         choice(text, "batch_size = \"auto\"", "try several sizes before the run; default: 32");
         line(text, format_args!("\n[output]\nuri = {}", quoted(&self.output)));
+        if self.are_few && matches!(self.format, Format::Folder | Format::Manifest) {
+            let what = "images of a part, the most that a stop costs of each open one; default: thousands";
+            key(text, &format!("rows_per_part = {SMALL_PART}"), what);
+        }
         choice(text, "embedding = \"none\"", "or \"f16\"; default: \"f32\", the largest part of a row");
         choice(text, "logits = true", "all classes' numbers and not only the best");
         line(text, format_args!("\n[limits]"));
@@ -270,6 +277,10 @@ mod tests {
         assert_eq!((typed.mean, typed.std), (assumed.mean, assumed.std));
         assert!(typed.interpolation.is_some());
         assert_eq!(spec.limits.max_error_fraction, Some(0.1));
+        assert_eq!(spec.output.rows_per_part, Some(SMALL_PART));
+        let of_shards = Draft { are_few: true, ..self::draft(Format::Webdataset, TargetsSpec::None) };
+        let spec = parsed(&of_shards.text());
+        assert_eq!((spec.limits.max_error_fraction, spec.output.rows_per_part), (Some(0.1), None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From a file to a [`JobSpec`]: variables, overrides, and errors that name a line.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -8,6 +9,7 @@ use toml::Value;
 use toml::de::DeTable;
 
 use crate::regular_file;
+use crate::store::expand_home;
 
 use super::error::JobError;
 use super::keys::{KEYS, looks_like_credential, nearest, nearest_table};
@@ -47,7 +49,10 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
     let text = regular_file::read_given(path, LARGEST).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::NotFound | ErrorKind::IsADirectory => {
-                format!("{error}; `tresnet-batch init IMAGES --model MODEL` writes one")
+                format!(
+                    "{error}; `tresnet-batch init IMAGES --model MODEL` writes one, and `tresnet-batch run IMAGES \
+                     --model MODEL` writes and runs it"
+                )
             }
             _ => error.to_string(),
         };
@@ -175,6 +180,9 @@ fn expand(value: &mut Value, key: &str, places: &KeyPlaces, date: &str) -> Resul
         Value::String(text) => {
             *text =
                 expand_text(text, date).map_err(|name| JobError::Variable { place: places.of(key), name })?;
+            if let Cow::Owned(path) = expand_home(text) {
+                *text = path;
+            }
         }
         Value::Array(items) => {
             for item in items {

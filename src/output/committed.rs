@@ -92,7 +92,10 @@ pub struct CommittedParts {
 }
 
 impl CommittedParts {
-    /// Lists the parts. A part file of another job is an error: two jobs never share a folder.
+    /// Lists the parts.
+    ///
+    /// # Errors
+    /// There is a part file of another job, since two jobs never share a folder; or a repair has begun and not ended.
     pub async fn list(output: &Location, layout: &Layout) -> Result<CommittedParts, OutputError> {
         let mut parts = BTreeMap::new();
         for entry in output.files("").await? {
@@ -105,6 +108,9 @@ impl CommittedParts {
                         name: entry.key,
                         why: "belongs to another job".into(),
                     });
+                }
+                None if entry.key == Layout::REPAIR => {
+                    return Err(OutputError::Repairing { uri: output.uri() });
                 }
                 None => {}
             }
@@ -128,7 +134,7 @@ impl CommittedParts {
         let torn = tokio::task::spawn_blocking(look).await;
         let torn = torn.map_err(|error| OutputError::Encode(format!("looking for torn parts: {error}")))?;
         for (id, name) in &torn {
-            output.remove_torn(name).await?;
+            output.remove(name).await?;
             self.parts.remove(id);
         }
         Ok(torn.into_iter().map(|(_, name)| name).collect())

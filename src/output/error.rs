@@ -24,14 +24,33 @@ pub enum OutputError {
     },
     /// A part file that is not whole: damage from elsewhere, since a part is written at once or not at all.
     #[error(
-        "the part file `{name}` is damaged: {why}; delete it (and `_SUCCESS`, if the output has one), then run the \
-         job again, which writes this part anew"
+        "the part file `{name}` is damaged: {why}; `tresnet-batch verify JOB --repair` removes it, and the next run \
+         makes it again"
     )]
     Damaged {
         /// The object.
         name: String,
         /// What is wrong with it.
         why: String,
+    },
+    /// A finished output without some of its parts.
+    #[error(
+        "the finished output `{uri}` has lost rows: {lost}; `tresnet-batch verify {uri} --repair` prepares it for a \
+         run that makes these parts again"
+    )]
+    Lost {
+        /// The output.
+        uri: String,
+        /// The parts, and what is wrong with each.
+        lost: String,
+    },
+    /// A repair has begun and not ended.
+    #[error(
+        "a repair of the output `{uri}` has begun and not ended; `tresnet-batch verify {uri} --repair` ends it"
+    )]
+    Repairing {
+        /// The output.
+        uri: String,
     },
     /// Encoding failed: a bug, since the columns are ours.
     #[error("cannot encode rows: {0}")]
@@ -44,8 +63,9 @@ pub enum OutputError {
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Failure {
         let exit = match &error {
-            OutputError::Foreign { .. } | OutputError::Inconsistent { .. } | OutputError::Damaged { .. } => {
-                Exit::CannotCreate
+            OutputError::Foreign { .. } | OutputError::Inconsistent { .. } => Exit::CannotCreate,
+            OutputError::Damaged { .. } | OutputError::Lost { .. } | OutputError::Repairing { .. } => {
+                Exit::Rejected
             }
             OutputError::Encode(_) => Exit::Bug,
             // an output that may not be written is a matter of where it lies; of rights to it, on a store

@@ -20,6 +20,8 @@ impl Layout {
     pub const DISORDER: &'static str = "_tresnet/disorder";
     /// Last of all: totals and every part.
     pub const SUCCESS: &'static str = "_SUCCESS";
+    /// What a repair removes, while it removes it.
+    pub const REPAIR: &'static str = "_repair.json";
     /// Folder of the plan's segments.
     pub const PLAN: &'static str = "_tresnet/plan";
     /// Folder of the report; readers of the directory skip names with an underscore.
@@ -57,7 +59,7 @@ impl Layout {
 
     /// True for a name that a run of this job writes; what else is in the folders belongs to someone else.
     pub fn writes(&self, name: &str) -> bool {
-        [Self::JOB, Self::DISORDER, Self::SUCCESS].contains(&name)
+        [Self::JOB, Self::DISORDER, Self::SUCCESS, Self::REPAIR].contains(&name)
             || self.part_id(name).is_some()
             || Self::segment_index(name).is_some()
             || name.strip_prefix(Self::REPORT).is_some_and(|rest| rest.starts_with("/report."))
@@ -70,6 +72,11 @@ impl Layout {
     /// committed, any draft of a part.
     pub fn is_garbage(&self, name: &str, age: Duration, all_committed: bool) -> bool {
         self.writes(name) && (age >= OLD_DRAFT || all_committed && self.part_id(name).is_some())
+    }
+
+    /// True for the job and its plan, which no run makes again.
+    pub fn is_control(name: &str) -> bool {
+        name == Self::JOB || name.starts_with(Self::PLAN)
     }
 
     /// True where a name looks like a part file of any job.

@@ -1,15 +1,17 @@
 //! The rows as they stay: schema, part files, the commit, and the finish.
 //!
 //! A part file is encoded whole in memory and written by one conditional PUT; that PUT is the commit. Nothing
-//! here overwrites or deletes what decides rows.
+//! here overwrites what decides rows. Only a repair deletes it, and a run a torn part of a local disk.
 
 mod committed;
 mod cursor;
 mod error;
 pub mod export;
 mod layout;
+mod lost;
 mod part;
 mod ranges;
+mod repair;
 mod rows;
 mod schema;
 mod status;
@@ -21,8 +23,10 @@ pub use cursor::{Cursor, schema_of};
 pub use error::OutputError;
 pub use export::timm::csv_cell;
 pub use layout::Layout;
+pub use lost::LostParts;
 pub use part::{Assembler, EncodedPart, PartContext, PartFile, PartFooter, commit, encode, error_rows};
 pub use ranges::Ranges;
+pub use repair::Repair;
 pub use rows::{Odds, Predictions};
 pub use schema::{Activation, COLUMNS, Embedding, Options};
 pub use status::Status;

@@ -13,7 +13,7 @@ use crate::ids::PartId;
 use crate::store::{Dated, Location, ParquetObject, StoreError};
 
 use super::committed::{FOOTERS_AT_ONCE, footer};
-use super::{CommittedPart, Layout, OutputError, Ranges, Success};
+use super::{CommittedPart, Layout, LostParts, OutputError, Ranges, Success};
 
 /// The rate is that of the last minutes of activity.
 const WINDOW: Duration = Duration::from_secs(600);
@@ -43,6 +43,10 @@ pub struct Status {
     pub errors_by_kind: BTreeMap<String, u64>,
     /// Planned parts that do not stand.
     pub missing: Ranges,
+    /// Parts that `_SUCCESS` lists and that are not there as it lists them.
+    pub lost: LostParts,
+    /// True if a repair has begun and not ended.
+    pub repairing: bool,
     /// Providers that computed them.
     pub providers: BTreeSet<String>,
     /// Bytes of the parts.
@@ -63,6 +67,11 @@ impl Status {
         self.rows.saturating_sub(self.ok)
     }
 
+    /// True if the job is finished and nothing of it was lost.
+    pub fn is_complete(&self) -> bool {
+        self.finished.is_some() && self.lost.is_empty() && !self.repairing
+    }
+
     /// Time that is left at this rate, once the plan is whole.
     pub fn left(&self) -> Option<Duration> {
         let rows = self.planned_rows.checked_sub(self.rows)?;
@@ -80,7 +89,12 @@ impl Status {
             ..Status::default()
         };
         let mut committed = BTreeMap::new();
-        for file in output.dated_files("").await.map_err(OutputError::from)? {
+        let files = output.dated_files("").await.map_err(OutputError::from)?;
+        let sizes = files.iter().map(|file| (file.key.as_str(), file.size)).collect();
+        status.lost = success.as_ref().map(|success| LostParts::find(success, &sizes)).unwrap_or_default();
+        status.repairing = sizes.contains_key(Layout::REPAIR);
+        drop(sizes);
+        for file in files {
             match layout.part_id(&file.key) {
                 Some(id) => {
                     committed.insert(id, file);

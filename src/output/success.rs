@@ -21,7 +21,7 @@ pub struct Totals {
 }
 
 /// The contents of `_SUCCESS`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Success {
     /// Version of the commit protocol.
     pub protocol: u32,

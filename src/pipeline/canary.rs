@@ -1,6 +1,7 @@
 //! The first images of a run go the whole way alone, before the long loop: faults that are no row's end the run
 //! while little is lost.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -109,6 +110,15 @@ impl Drop for Counted {
     }
 }
 
+/// Kinds of errors, with their numbers if they are several.
+fn listed(by_kind: &BTreeMap<&str, usize>) -> String {
+    let kinds = by_kind.iter().map(|(kind, count)| match by_kind.len() {
+        1 => (*kind).to_owned(),
+        _ => format!("{count} {kind}"),
+    });
+    kinds.collect::<Vec<_>>().join(", ")
+}
+
 /// Looks at the canary's rows. Errors of single images only inform: the budget of the run judges them.
 pub(super) fn judge(batches: &[RecordBatch]) -> Result<(), Failure> {
     let kinds: Vec<String> = batches
@@ -127,7 +137,22 @@ pub(super) fn judge(batches: &[RecordBatch]) -> Result<(), Failure> {
         ));
     }
     if !kinds.is_empty() {
-        tracing::warn!("{} of the first {IMAGES} images are errors ({})", kinds.len(), kinds.join(", "));
+        let mut by_kind = BTreeMap::new();
+        kinds.iter().for_each(|kind| *by_kind.entry(kind.as_str()).or_default() += 1);
+        let images: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        tracing::warn!("{} of the first {images} images: {}", kinds.len(), listed(&by_kind));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_kind_is_named_and_several_are_counted() {
+        assert_eq!(listed(&BTreeMap::from([("unsupported", 16)])), "unsupported");
+        let several = BTreeMap::from([("truncated", 1), ("unsupported", 3)]);
+        assert_eq!(listed(&several), "1 truncated, 3 unsupported");
+    }
 }

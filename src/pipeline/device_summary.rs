@@ -1,4 +1,4 @@
-//! What computed the rows of a run, as footers, reports and the last line tell it.
+//! What computed the rows of a run, as footers, reports and `run --json` report it.
 
 use serde::Serialize;
 

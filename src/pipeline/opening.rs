@@ -53,7 +53,7 @@ impl Opening {
     pub async fn begin(share: Share, output: Location, layout: Layout) -> Result<Opening, Failure> {
         let mut committed = CommittedParts::list(&output, &layout).await?;
         for name in committed.drop_torn(&output, &layout).await? {
-            tracing::warn!(name, "is not whole: its part is done again");
+            tracing::warn!(name, "a part file is not whole: its part is done again");
         }
         let committed = committed.parts.into_keys().collect();
         Ok(Opening { share, output, layout, committed, listed: Instant::now(), plan: Plan::default() })

@@ -12,7 +12,7 @@ use crate::dataset::{
 use crate::failure::{Exit, Failure};
 use crate::image;
 use crate::job::{ExcludedOutput, Format, Frozen, JobError, ResolvedJob};
-use crate::output::{CommittedPart, Layout, Success};
+use crate::output::{CommittedPart, Layout, Repair, Success};
 use crate::sample::ErrorKind;
 use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 
@@ -79,6 +79,7 @@ pub(crate) async fn discover(
                 }
                 continue;
             };
+            Repair::refuse_begun(&place).await?;
             let Some(success) = Success::read(&place).await? else {
                 return Err(Failure::new(
                     Exit::TryAgain,
@@ -143,6 +144,7 @@ pub(crate) async fn open(
     let mut outputs: Vec<Box<dyn DoneImages>> = Vec::new();
     for ExcludedOutput { uri, fingerprint } in excluded {
         let output = Location::open_with(uri, Role::Input, settings)?;
+        Repair::refuse_begun(&output).await?;
         let gone = |why| Box::new(Gone { uri: uri.clone(), why });
         let (Some(frozen), Some(success)) = (Frozen::read(&output).await?, Success::read(&output).await?)
         else {
@@ -156,7 +158,11 @@ pub(crate) async fn open(
         let rebase = rebase(&Uri::parse(folder_of(&frozen))?, &Uri::parse(&input)?);
         let roots: Vec<String> = frozen.roots().iter().map(|root| format!("{root}/")).collect();
         if rebase.is_none() && roots.is_empty() {
-            tracing::warn!(uri, input = frozen.input, "looked at other images: nothing of it is left out");
+            tracing::warn!(
+                uri,
+                input = frozen.input,
+                "an excluded output looked at other images: nothing of it is left out"
+            );
             continue;
         }
         let theirs = frozen.components.get("input.format").and_then(|format| format.as_str());

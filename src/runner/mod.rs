@@ -10,6 +10,7 @@ pub(crate) mod opened;
 pub(crate) mod plan;
 pub mod preflight;
 pub(crate) mod provider;
+pub(crate) mod repair;
 pub(crate) mod repeated_keys;
 pub(crate) mod run;
 pub(crate) mod session;

@@ -110,6 +110,7 @@ async fn run_to_end(
     shutdown.set_grace(opened.job.limits.grace);
     progress.opened(&opened.input.location, &opened.output);
     if let Some(success) = opened.finished_before().await? {
+        success.check_parts(&opened.output).await?;
         let (verdicts, _) = judge(&opened.job.gates, &success);
         return Ok(Ended::Before { success: Box::new(success), verdicts, output: opened.output });
     }

@@ -153,21 +153,6 @@ impl Location {
         self.settings.conditional_put
     }
 
-    /// Removes a part file of a local disk that is not whole. Nothing else that decides rows is ever removed.
-    pub async fn remove_torn(&self, name: &str) -> Result<(), StoreError> {
-        let Uri::Local(root) = &self.uri else { return Ok(()) };
-        let path = root.join(name);
-        let removed = tokio::task::spawn_blocking(move || std::fs::remove_file(path)).await;
-        let what = || format!("removing the torn `{}/{name}`", self.uri);
-        match removed {
-            Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::from_io(error, what(), true))
-            }
-            Err(error) => Err(StoreError::local(what(), error)),
-            Ok(_) => Ok(()),
-        }
-    }
-
     /// Removes drafts (`name#1`) that a killed writer leaves in these folders of a local disk; readers that take every
     /// file of a folder would read them as data. `is_garbage` gets the name that was written and the draft's age, and
     /// decides. A writer whose draft is removed while it writes loses one try.

@@ -139,6 +139,16 @@ pub enum StoreError {
         #[source]
         cause: Redacted,
     },
+    /// An object with fewer bytes than were recorded of it.
+    #[error("{what}: it has {size} bytes and should have {wanted} or more")]
+    Short {
+        /// What was tried.
+        what: String,
+        /// Its bytes.
+        size: u64,
+        /// The end of what was asked for.
+        wanted: u64,
+    },
     /// No answer, or an answer that a later try may better.
     #[error("{what}: the store does not answer: {cause}")]
     Unavailable {
@@ -208,6 +218,7 @@ impl StoreError {
                 Exit::NoInput
             }
             StoreError::Denied { .. } | StoreError::Clock { .. } => Exit::Denied,
+            StoreError::Short { .. } => Exit::Rejected,
             StoreError::Unwritable { .. } => Exit::CannotCreate,
             StoreError::Io { .. } => Exit::Io,
             StoreError::Unavailable { .. } | StoreError::Listing { .. } => Exit::Unavailable,

@@ -1,7 +1,8 @@
 //! One narrow door to everything that holds bytes: S3, GCS, Azure and local disk.
 //!
 //! The rest of the program reads whole objects, lists in key order and creates objects that must not exist
-//! yet. It refuses to rename, to append, and to overwrite anything that decides rows.
+//! yet. It refuses to rename, to append, and to overwrite anything that decides rows. Only `remove` deletes: a torn
+//! part of a local disk, and what a repair names.
 
 mod access;
 mod addressing;
@@ -42,6 +43,7 @@ mod readers_model;
 #[cfg(test)]
 mod readers_tests;
 mod region;
+mod remove;
 mod reply;
 mod retry;
 mod scratch;
@@ -82,5 +84,5 @@ pub use scratch::Scratch;
 pub use settings::Settings;
 pub use traffic::{RequestPermit, Requests};
 pub use unanswered::{Reason, Unanswered};
-pub use uri::Uri;
+pub use uri::{Uri, expand_home};
 pub use window::Window;

@@ -165,7 +165,13 @@ async fn piece(
     etag: Option<&str>,
 ) -> Result<Bytes, ParquetReadError> {
     if etag.is_none() {
-        return Ok(location.read_range(name, range).await?);
+        return location.read_range(name, range).await.map_err(|error| match error {
+            StoreError::Short { size, .. } => {
+                let why = format!("it has {size} bytes, which are fewer than were recorded");
+                ParquetReadError::Damaged { name: name.to_owned(), why }
+            }
+            error => error.into(),
+        });
     }
     let wanted = range.end - range.start;
     match location.window(name, range, etag).await {

@@ -160,23 +160,35 @@ impl Location {
         .await
     }
 
-    /// A range of an object. Fewer bytes than asked for are an error.
+    /// A range of an object.
+    ///
+    /// # Errors
+    /// Fewer bytes come than are asked for; that is tried again unless the object itself is shorter.
     pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
         self.refuse_special(name).await?;
         self.retry(|| {
             self.in_time(&what, range.end - range.start, async {
-                let bytes = self
-                    .store
-                    .get_range(&path, range.clone())
-                    .await
-                    .map_err(|error| StoreError::from_store(error, what.clone(), false))?;
-                if bytes.len() as u64 != range.end - range.start {
-                    let came = format!("{} of {} bytes came", bytes.len(), range.end - range.start);
-                    return Err(StoreError::unavailable(&what, came));
+                let wanted = range.end - range.start;
+                let error = match self.store.get_range(&path, range.clone()).await {
+                    Ok(bytes) if bytes.len() as u64 == wanted => return Ok(bytes),
+                    Ok(bytes) => {
+                        let came = format!("{} of {wanted} bytes came", bytes.len());
+                        StoreError::unavailable(&what, came)
+                    }
+                    Err(error) => match StoreError::from_store(error, what.clone(), false) {
+                        error @ (StoreError::Unavailable { .. } | StoreError::Io { .. }) => error,
+                        error => return Err(error),
+                    },
+                };
+                match self.store.head(&path).await {
+                    Ok(found) if found.size < range.end => {
+                        let (what, size, wanted) = (what.clone(), found.size, range.end);
+                        Err(StoreError::Short { what, size, wanted })
+                    }
+                    _ => Err(error),
                 }
-                Ok(bytes)
             })
         })
         .await

@@ -1,5 +1,6 @@
 //! Where a folder is, as the user types it: `s3://`, `gs://`, `az://` and the other names of these, `file://` or a path.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
@@ -37,7 +38,7 @@ impl Uri {
             return Err(refuse("it is empty"));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Uri::local(Path::new(text));
+            return Uri::local(Path::new(&*expand_home(text)));
         };
         let scheme = scheme.to_ascii_lowercase();
         if scheme == "file" {
@@ -155,6 +156,20 @@ impl Uri {
     }
 }
 
+/// A path that begins with `~/`, below the home folder (`HOME`); any other text as it is. A shell expands `~` only at
+/// the beginning of an unquoted word, and never in a job file.
+pub fn expand_home(text: &str) -> Cow<'_, str> {
+    in_home(text, std::env::var("HOME").ok().as_deref())
+}
+
+fn in_home<'a>(text: &'a str, home: Option<&str>) -> Cow<'a, str> {
+    let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    match (rest, home.filter(|home| home.starts_with('/'))) {
+        (Some(rest), Some(home)) => Cow::Owned(format!("{}{rest}", home.trim_end_matches('/'))),
+        _ => Cow::Borrowed(text),
+    }
+}
+
 /// Resolves `..`: through the file system as far as the path exists (a link's parent is its target's), by name
 /// behind that.
 fn without_dots(path: &Path) -> PathBuf {
@@ -192,7 +207,23 @@ impl fmt::Display for Uri {
 
 #[cfg(test)]
 mod tests {
-    use super::Uri;
+    use super::{Uri, in_home};
+
+    #[test]
+    fn a_path_that_begins_with_a_tilde_is_below_the_home_folder() {
+        for (text, path) in [
+            ("~/pictures", "/home/me/pictures"),
+            ("~", "/home/me"),
+            ("~other/pictures", "~other/pictures"),
+            ("./~/pictures", "./~/pictures"),
+            ("s3://b/~/x", "s3://b/~/x"),
+        ] {
+            assert_eq!(in_home(text, Some("/home/me/")), path);
+        }
+        for home in [None, Some(""), Some("relative")] {
+            assert_eq!(in_home("~/pictures", home), "~/pictures");
+        }
+    }
 
     #[test]
     fn addresses_are_normalised() {

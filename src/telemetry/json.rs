@@ -75,9 +75,9 @@ where
 
 /// What an event says.
 #[derive(Default)]
-struct Said {
-    message: String,
-    fields: Map<String, Value>,
+pub(super) struct Said {
+    pub message: String,
+    pub fields: Map<String, Value>,
 }
 
 impl Said {

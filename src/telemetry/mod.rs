@@ -1,13 +1,16 @@
 //! What the program tells of itself: logs on standard error, filtered by `TRESNET_BATCH_LOG`, as text or as a JSON
-//! object a line; timelines ([`trace`]); the text format of metrics ([`prometheus`]).
+//! object a line; the terminal that shows them ([`screen`]); timelines ([`trace`]); the text format of metrics
+//! ([`prometheus`]).
 //!
-//! Standard output belongs to results; its last line is JSON for machines.
+//! Standard output belongs to results.
 
 pub mod clock;
 mod json;
+mod person;
 pub mod prometheus;
 mod redact;
 mod run;
+pub mod screen;
 pub mod trace;
 
 use std::io::{self, IsTerminal, Write};
@@ -16,6 +19,7 @@ use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
 pub use json::line as json_line;
+pub use person::take_repeated;
 pub use redact::{Redacted, explain, redact};
 pub use run::run_id;
 
@@ -34,18 +38,32 @@ pub enum Format {
 
 static FORMAT: OnceLock<Format> = OnceLock::new();
 
-/// Starts logging for the life of the process; a second call does nothing. A process that works for another one is
-/// given that one's run id.
-pub fn init(format: Format, run_id: Option<&str>) {
+/// Starts logging for the life of the process; a second call does nothing. With `quiet`, only errors are logged. On a
+/// terminal, text is for a person ([`person`]) unless the variable is set; elsewhere each line is whole. A process that works for another one is given that one's run id.
+pub fn init(format: Format, quiet: bool, run_id: Option<&str>) {
     let format = *FORMAT.get_or_init(|| format);
     if let Some(id) = run_id {
         run::adopt(id);
     }
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = match quiet {
+        true => EnvFilter::new("error"),
+        false => EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("warn")),
+    };
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     // an embedding program may have its own subscriber already
     drop(match format {
-        Format::Text => logs.with_writer(|| Redacting).with_ansi(io::stderr().is_terminal()).try_init(),
+        Format::Text => {
+            let default = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| screen::above(|| default(panic))));
+            let has_colours = screen::has_colours();
+            let logs = logs.with_writer(|| Redacting);
+            let is_filtered = std::env::var_os(FILTER).is_some_and(|filter| !filter.is_empty());
+            if io::stderr().is_terminal() && !is_filtered {
+                logs.with_ansi(false).event_format(person::Short { has_colours }).try_init()
+            } else {
+                logs.with_ansi(has_colours).try_init()
+            }
+        }
         Format::Json => {
             std::panic::set_hook(Box::new(json::panicked));
             logs.with_writer(io::stderr).with_ansi(false).event_format(json::Lines).try_init()
@@ -63,7 +81,8 @@ struct Redacting;
 
 impl Write for Redacting {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        io::stderr().lock().write_all(redact(&String::from_utf8_lossy(event)).as_bytes())?;
+        let text = redact(&String::from_utf8_lossy(event));
+        screen::above(|| io::stderr().lock().write_all(text.as_bytes()))?;
         Ok(event.len())
     }
 

@@ -11,6 +11,7 @@ mod interrupted;
 mod jpeg;
 mod model;
 mod parquet;
+mod repair;
 mod steps;
 #[path = "../integration/support/mod.rs"]
 mod support;

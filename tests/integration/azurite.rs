@@ -78,9 +78,9 @@ fn an_address_may_name_the_account_in_every_form() {
         within.run().fails(78, &["lies in `input.uri`"]);
         let doctor = ended(&mut job.command("doctor"));
         assert!(
-            doctor.stdout.contains("AZURE_STORAGE_CONNECTION_STRING, account devstoreaccount1"),
+            doctor.stderr.contains("AZURE_STORAGE_CONNECTION_STRING, account devstoreaccount1"),
             "{}",
-            doctor.stdout
+            doctor.stderr
         );
     });
 }

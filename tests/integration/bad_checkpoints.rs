@@ -48,7 +48,7 @@ fn limited(arguments: &[&str]) -> Ended {
     command.env_clear().envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(std::process::Stdio::null());
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    ended(command.args(arguments))
+    ended(command.arg("--json").args(arguments))
 }
 
 #[test]
@@ -126,4 +126,27 @@ fn header(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap();
     let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
     String::from_utf8(rest[..u64::from_le_bytes(*length) as usize].to_vec()).unwrap()
+}
+
+#[test]
+fn a_file_of_another_kind_is_named_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes, words) in [
+        ("model.safetensors", &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], "is a PNG image, not a checkpoint"),
+        ("model.pth", b"<!DOCTYPE html><html></html>", "is an HTML page, not a checkpoint"),
+        ("lfs.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        ended(program().args(["model", "inspect"]).arg(&path)).fails(78, &[name, words]);
+    }
+}
+
+#[test]
+fn a_folder_is_inspected_by_the_weights_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let inspect = || ended(program().args(["model", "inspect"]).arg(folder.path()));
+    inspect().fails(78, &["has none of model.safetensors"]);
+    std::fs::copy(own_model("v1_odd.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    assert_eq!(inspect().exits(0)["classes"], 7);
 }

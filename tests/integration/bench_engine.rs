@@ -38,7 +38,7 @@ fn models_are_measured_in_turn_with_the_first() {
     let file = folder.path().join("bench.json");
     let (first, second) = (own_model("v2.safetensors"), own_model("v1_odd.safetensors"));
     let [first, second, file] = [&first, &second, &file].map(|path| path.to_str().unwrap());
-    let ended = bench(&[first, second, "--image-size", "64", "--json", file]);
+    let ended = bench(&[first, second, "--image-size", "64", "--json-file", file]);
     let summary = ended.exits(0);
     assert_eq!(names(&summary), [first, second]);
     hold(&summary, 1);
@@ -66,8 +66,8 @@ fn every_form_refinement_and_optimisation_has_a_row() {
         let summary = ended.exits(0);
         assert_eq!(names(&summary).len(), rows, "{summary}");
         hold(&summary, 1);
-        let says = ended.stdout.contains("accuracy needs a training");
-        assert_eq!(says, table == "ablation", "{}", ended.stdout);
+        let says = ended.stderr.contains("accuracy needs a training");
+        assert_eq!(says, table == "ablation", "{}", ended.stderr);
     }
 }
 

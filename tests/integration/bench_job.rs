@@ -26,7 +26,7 @@ struct Measured {
 static MEASURED: LazyLock<Measured> = LazyLock::new(|| {
     let job = Job::own();
     let file = job.output().with_file_name("bench.json");
-    let ended = bench(&job, &["--images", "60", "--rounds", "2", "--json", file.to_str().unwrap()]);
+    let ended = bench(&job, &["--images", "60", "--rounds", "2", "--json-file", file.to_str().unwrap()]);
     let summary = ended.exits(0);
     Measured { job, ended, summary }
 });
@@ -74,7 +74,7 @@ fn the_whole_is_held_against_what_the_stages_promise() {
 
 #[test]
 fn the_table_has_the_stages_and_the_bottleneck() {
-    let printed = &MEASURED.ended.stdout;
+    let printed = &MEASURED.ended.stderr;
     for stage in ["fetch", "decode", "engine", "encode", "commit", "together"] {
         assert!(printed.lines().any(|line| line.starts_with(stage)), "no {stage} in:\n{printed}");
     }
@@ -83,7 +83,7 @@ fn the_table_has_the_stages_and_the_bottleneck() {
 }
 
 #[test]
-fn the_file_holds_what_the_last_line_says() {
+fn the_file_holds_what_the_result_says() {
     let file = MEASURED.job.output().with_file_name("bench.json");
     let written: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     for (key, value) in written.as_object().unwrap() {

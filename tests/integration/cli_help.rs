@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::support::job::{Ended, IMAGES, ended, own_model, program, program_at};
+use crate::support::job::{Ended, IMAGES, by_hand, ended, own_model, program, program_at};
 use crate::support::{root, run_python, scratch};
 
 /// What a command prints that only prints a text.
 fn printed(arguments: &[&str]) -> String {
-    let Ended { code, stdout, stderr, .. } = ended(program().args(arguments));
+    let Ended { code, stdout, stderr, .. } = ended(by_hand().args(arguments));
     assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
     assert!(stderr.is_empty(), "{arguments:?}: {stderr}");
     stdout

@@ -31,7 +31,7 @@ pub(crate) fn held(a: &Path, b: &Path, column: Option<&str>) -> Value {
     let file = tempfile::NamedTempFile::new_in(scratch()).unwrap();
     let path = file.path().to_str().unwrap();
     let by = column.map(|column| ["--by", column]);
-    let arguments: Vec<&str> = by.iter().flatten().copied().chain(["--json", path]).collect();
+    let arguments: Vec<&str> = by.iter().flatten().copied().chain(["--json-file", path]).collect();
     compare(a, b, &arguments).exits(0);
     let ours: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let asked = [a.to_str(), b.to_str(), column];
@@ -109,7 +109,7 @@ fn half_precision_is_accepted_by_gates_that_hold_and_refused_by_one_that_does_no
     let accepted = compare(&a, &b, &good);
     let summary = accepted.exits(0);
     assert_eq!((&summary["join"], &summary["complete"]), (&json!("same_plan"), &json!(true)));
-    assert!(accepted.stdout.contains("top1_drop <= 0.2 holds: top1_drop is 0 points"), "{}", accepted.stdout);
+    assert!(accepted.stderr.contains("top1_drop <= 0.2 holds: top1_drop is 0 points"), "{}", accepted.stderr);
     // with so few images, a drop of several points cannot be ruled out
     let refused = compare(&a, &b, &[&good[..], &["--require", "top1_drop_high <= 0.2"]].concat());
     let summary = refused.fails(65, &["top1_drop_high <= 0.2 does not hold: top1_drop_high is"]);

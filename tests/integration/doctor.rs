@@ -14,7 +14,7 @@ fn decode<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Ended {
 }
 
 fn lines(ended: &Ended) -> Vec<Vec<&str>> {
-    let lines = ended.stdout.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let lines = ended.stderr.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     lines.filter(|fields| fields.len() == 7).collect()
 }
 
@@ -109,8 +109,8 @@ fn a_name_with_a_line_end_stays_on_its_line() {
     std::fs::write(folder.path().join("a\nok\tb\u{1b}[2J"), "no image").unwrap();
     let ended = decode([folder.path().to_str().unwrap()]);
     ended.exits(0);
-    assert_eq!(ended.stdout.lines().count(), 2);
-    assert!(lines(&ended)[0][6].ends_with(r"a\nok\tb\u{1b}[2J"), "{}", ended.stdout);
+    assert_eq!(ended.stderr.lines().count(), 2);
+    assert!(lines(&ended)[0][6].ends_with(r"a\nok\tb\u{1b}[2J"), "{}", ended.stderr);
 }
 
 #[test]
@@ -121,6 +121,6 @@ fn the_limits_of_a_job_are_taken_where_one_is_named() {
     std::fs::write(job.file(), typed + "\n[limits]\nmax_pixels = 7\n").unwrap();
     let ended = decode(["--job", job.file().to_str().unwrap(), good.to_str().unwrap()]);
     assert_eq!(ended.exits(0)["errors_by_kind"]["limit"], 1);
-    assert!(lines(&ended)[0][5].contains("above the limit of `7`"), "{}", ended.stdout);
+    assert!(lines(&ended)[0][5].contains("pixels are more than `limits.max_pixels` = 7"), "{}", ended.stderr);
     assert!(!job.output().exists(), "nothing is written");
 }

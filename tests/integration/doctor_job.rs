@@ -49,10 +49,10 @@ fn every_look_is_a_line_that_a_person_reads() {
     let ended = doctor(&Job::own());
     ended.exits(0);
     for name in ALL {
-        let told = ended.stdout.lines().any(|line| line.starts_with(&format!("ok       {name}")));
-        assert!(told, "no line of `{name}` in:\n{}", ended.stdout);
+        let told = ended.stderr.lines().any(|line| line.starts_with(&format!("ok       {name}")));
+        assert!(told, "no line of `{name}` in:\n{}", ended.stderr);
     }
-    assert!(ended.stdout.contains("90 images in 12 parts"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("90 images in 12 parts"), "{}", ended.stderr);
 }
 
 #[test]

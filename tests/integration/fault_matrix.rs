@@ -10,8 +10,10 @@ mod keys;
 pub mod kills;
 mod listings;
 mod processes;
+mod repair;
 mod signals;
 mod storage;
+mod unreachable;
 mod unreadable;
 
 use std::path::Path;

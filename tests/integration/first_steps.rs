@@ -60,12 +60,12 @@ fn a_folder_of_albums_with_two_broken_files_goes_through_as_init_writes_it() {
     for words in
         ["1 truncated, such as `Köln 2019/IMG_6.JPG`: ", "1 unsupported, such as `cats and dogs/IMG_7.JPG`: "]
     {
-        assert!(ran.stdout.contains(words), "no `{words}` in:\n{}", ran.stdout);
+        assert!(ran.stderr.contains(words), "no `{words}` in:\n{}", ran.stderr);
     }
-    assert!(ran.stdout.contains("_report/report.html\n"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("_report/report.html\n"), "{}", ran.stderr);
     let told = at(folder.path(), &["report", "job.toml"]);
     told.exits(0);
-    assert!(told.stdout.contains("no row has a target, so there is no accuracy"), "{}", told.stdout);
+    assert!(told.stderr.contains("no row has a target, so there is no accuracy"), "{}", told.stderr);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_refused_run_names_the_images_and_the_command_that_accepts_them() {
     let summary = accepted.exits(0);
     assert_eq!((&summary["resumed_rows"], &summary["parts"]), (&20.into(), &1.into()));
     // nothing was computed, so that there is nothing to say of stages
-    assert!(!accepted.stdout.contains("device busy"), "{}", accepted.stdout);
+    assert!(!accepted.stderr.contains("device busy"), "{}", accepted.stderr);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn what_weights_without_a_word_are_fed_with_is_typed_by_init_and_doubted_where_n
     }
     let plan = at(folder.path(), &["plan", "job.toml"]);
     plan.exits(0);
-    assert_eq!(plan.stderr, "", "{}", plan.stderr);
+    assert!(!plan.stderr.contains("WARN"), "{}", plan.stderr);
 
     std::fs::write(&path, text.replace("\ncrop_pct = ", "\n# crop_pct = ")).unwrap();
     let plan = at(folder.path(), &["plan", "job.toml"]);
@@ -163,11 +163,13 @@ fn on_a_terminal(arguments: &str) -> String {
 }
 
 #[test]
-fn a_person_at_a_terminal_is_spared_the_line_for_machines() {
-    let told = on_a_terminal("doctor");
-    assert!(told.contains("ONNX Runtime") && !told.contains("\"command\""), "{told}");
-    let told = on_a_terminal("run no-such-job.toml");
-    assert!(told.contains("no-such-job.toml") && !told.contains("\"command\""), "{told}");
+fn a_terminal_changes_nothing_about_what_is_printed_with_and_without_json() {
+    for (command, words) in [("doctor", "ONNX Runtime"), ("run no-such-job.toml", "no-such-job.toml")] {
+        let printed = on_a_terminal(command);
+        assert!(printed.contains(words) && !printed.contains("\"command\""), "{printed}");
+        let printed = on_a_terminal(&format!("{command} --json"));
+        assert!(printed.contains(words) && printed.contains("\"command\""), "{printed}");
+    }
 }
 
 #[test]
@@ -177,4 +179,27 @@ fn onnx_runtime_keeps_nothing_of_a_user_and_asks_for_no_host() {
     ended(job.command("run").env("HOME", home.path()).env_remove("XDG_CACHE_HOME")).exits(0);
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|item| item.unwrap().path()).collect();
     assert_eq!(left, Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_tilde_is_the_home_folder_on_the_command_line_and_in_a_job_file() {
+    let home = pictures();
+    let model = own_model("v1_odd.safetensors");
+    let desk = tempfile::tempdir_in(scratch()).unwrap();
+    let at_desk = |arguments: &[&str]| {
+        let mut command = program();
+        command.current_dir(desk.path()).env("HOME", home.path()).args(arguments);
+        ended(command.args(["--progress", "none"]))
+    };
+    at_desk(&["init", "~/pictures", "--model", model.to_str().unwrap()]).exits(0);
+    let text = std::fs::read_to_string(desk.path().join("job.toml")).unwrap();
+    let typed = text.replace(&format!("{}/pictures", home.path().display()), "~/pictures");
+    assert!(
+        typed.contains("uri = \"~/pictures\"\n") && typed.contains("uri = \"~/pictures-rows\"\n"),
+        "{typed}"
+    );
+    std::fs::write(desk.path().join("job.toml"), typed).unwrap();
+    assert_eq!(at_desk(&["run", "job.toml"]).exits(0)["rows"]["planned"], 20);
+    assert!(home.path().join("pictures-rows/_SUCCESS").exists());
+    at_desk(&["verify", "~/pictures-rows"]).exits(0);
 }

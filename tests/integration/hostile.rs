@@ -76,7 +76,7 @@ fn limited(mebibytes: u64, command: &Command) -> Command {
 fn doctor(arguments: &[&str], folder: &Path) -> (BTreeMap<String, Vec<String>>, Value) {
     let ended = ended(&mut limited(LIMIT, program().args(["doctor", "decode"]).args(arguments).arg(folder)));
     let summary = ended.exits(0);
-    let lines = ended.stdout.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+    let lines = ended.stderr.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
     let lines = lines.filter(|fields| fields.len() == 7);
     (lines.map(|line| (line[6].rsplit('/').next().unwrap().to_owned(), line)).collect(), summary)
 }
@@ -157,9 +157,9 @@ fn an_image_that_takes_more_memory_than_there_is_costs_a_process_apart_and_else_
     assert_eq!(decode(None).signal, Some(6));
     let apart = decode(Some("--isolate"));
     let summary = apart.exits(0);
-    println!("{}", apart.stdout);
+    println!("{}", apart.stderr);
     assert_eq!((&summary["ok"], &summary["errors_by_kind"]["decoder_panic"]), (&1.into(), &1.into()));
-    assert!(apart.stdout.contains("was ended by signal 6 (SIGABRT"), "{}", apart.stdout);
+    assert!(apart.stderr.contains("was ended by signal 6 (SIGABRT"), "{}", apart.stderr);
 }
 
 #[test]

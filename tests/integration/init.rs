@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tresnet_batch::job::{Format, JobSpec, Source, TargetsSpec, load};
 
-use crate::support::job::{Ended, IMAGES, ended, own_model, program};
+use crate::support::job::{Ended, IMAGES, by_hand, ended, own_model, program};
 use crate::support::s3::{MOTO, SEAWEEDFS, Store};
 use crate::support::{run_python, scratch};
 
@@ -190,7 +190,7 @@ fn rows_go_beside_the_images_where_nobody_says_where() {
     let ended = desk.init("pictures/", &[]);
     assert_eq!(ended.exits(0)["output"], "pictures-rows");
     for command in ["doctor job.toml", "plan job.toml", "run job.toml", "report job.toml"] {
-        assert!(ended.stdout.contains(command), "no `{command}` in:\n{}", ended.stdout);
+        assert!(ended.stderr.contains(command), "no `{command}` in:\n{}", ended.stderr);
     }
     assert_eq!(desk.does(&["run", "job.toml"]).exits(0)["rows"]["ok"], 1);
     assert!(desk.folder.path().join("pictures-rows/_SUCCESS").is_file());
@@ -242,9 +242,8 @@ fn a_bucket_has_nothing_beside_it_so_the_output_must_be_named() {
 
 #[test]
 fn the_help_of_both_is_enough_to_start() {
-    let desk = Desk::new();
     let told = |arguments: &[&str]| {
-        let told = desk.does(arguments).stdout;
+        let told = ended(by_hand().args(arguments)).stdout;
         told.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let init = told(&["init", "--help"]);

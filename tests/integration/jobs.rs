@@ -109,9 +109,9 @@ fn plan_shows_the_resolved_job_and_writes_nothing() {
     let ended = ended(job.command("plan").args(["--rows", "3"]));
     let summary = ended.exits(0);
     for words in ["Kale/00.jpg", "Kale/02.JPEG", "by the rule codepoint", "crop 0.875 of 64px"] {
-        assert!(ended.stdout.contains(words), "no `{words}` in\n{}", ended.stdout);
+        assert!(ended.stderr.contains(words), "no `{words}` in\n{}", ended.stderr);
     }
-    assert!(!ended.stdout.contains("Kale/03.jpeg"), "{}", ended.stdout);
+    assert!(!ended.stderr.contains("Kale/03.jpeg"), "{}", ended.stderr);
     assert!(!job.output().exists());
     let done = job.run().exits(0);
     assert_eq!(done["fingerprint"], summary["fingerprint"]);

@@ -55,7 +55,7 @@ fn cuda_by_name_without_a_library_of_nvidias_is_78_and_names_the_library() {
     let folder = like_cuda("libcublasLt.so.13");
     let job = without_device(Job::own().set("engine.device=cuda"), folder.path());
     let ended = job.run();
-    if ended.stdout.contains("no CUDA device answers") {
+    if ended.stderr.contains("no CUDA device answers") {
         return println!("skipped: the system has libcublasLt.so.13");
     }
     ended.fails(78, &["`libcublasLt.so.13` is neither beside", "make setup-cuda"]);
@@ -80,7 +80,7 @@ fn auto_runs_on_the_cpu_and_says_why() {
     assert!(why.contains("make setup-cuda"), "{why}");
     // nothing here was made for a GPU, so that this is nothing to tell a person
     if !Path::new("/dev/nvidiactl").exists() {
-        assert!(!ended.stdout.contains("`auto` took the CPU"), "{}", ended.stdout);
+        assert!(!ended.stderr.contains("`auto` took the CPU"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("engine.device"), "{}", ended.stderr);
     }
 }
@@ -93,7 +93,7 @@ fn auto_warns_where_the_gpu_library_is_there_and_no_device_answers() {
     assert_eq!(summary["provider"], "cpu");
     let why = summary["engine"]["why"].as_str().unwrap();
     assert!(why.contains("no CUDA device answers"), "{summary}");
-    assert!(ended.stdout.contains(&format!("`auto` took the CPU: {why}\n")), "{}", ended.stdout);
+    assert!(ended.stderr.contains(&format!("`auto` took the CPU: {why}\n")), "{}", ended.stderr);
     assert!(ended.stderr.contains("`engine.device = \"auto\"` takes the CPU"), "{}", ended.stderr);
 }
 
@@ -108,11 +108,11 @@ fn plan_says_what_will_compute_and_bears_that_it_is_not_there() {
     let planned = plan(&Job::own());
     assert_eq!(planned.exits(0)["device"]["provider"], "cpu");
     for words in ["device      cpu (", "batches of 4", "`tresnet-batch doctor` says what a GPU would need"] {
-        assert!(planned.stdout.contains(words), "no `{words}` in\n{}", planned.stdout);
+        assert!(planned.stderr.contains(words), "no `{words}` in\n{}", planned.stderr);
     }
     let planned = plan(&Job::own().set("engine.device=cuda"));
     assert_eq!(planned.exits(0)["device"]["provider"], Value::Null);
-    assert!(planned.stdout.contains("device      none here: the provider `cuda`"), "{}", planned.stdout);
+    assert!(planned.stderr.contains("device      none here: the provider `cuda`"), "{}", planned.stderr);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn half_precision_is_the_default_on_cuda_and_holds_wherever_the_job_goes_on() {
         (&done["fingerprint"], &done["engine"]["precision"]),
         (&planned["fingerprint"], &json!("fp16"))
     );
-    assert!(plan(&Job::own()).stdout.contains(" fp32 from "));
+    assert!(plan(&Job::own()).stderr.contains(" fp32 from "));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn settings_that_cannot_be_are_told_before_anything_is_loaded() {
 }
 
 #[test]
-fn footers_and_the_last_line_say_what_ran() {
+fn footers_and_the_result_say_what_ran() {
     let job = Job::own().set("engine.threads=1").set("engine.batch_size=3");
     let engine = job.run().exits(0)["engine"].clone();
     assert_eq!(engine["options"], "threads=1 spinning=false");
@@ -201,7 +201,7 @@ fn auto_batches_are_measured_told_and_change_no_row() {
     assert!(tried.iter().all(|tried| tried["images_per_s"].as_f64().unwrap() > 0.0), "{engine}");
     let taken = engine["batch_size"].as_u64().unwrap();
     assert!(sizes.contains(&taken), "{engine}");
-    assert!(ended.stdout.contains("batch sizes tried: 8 "), "{}", ended.stdout);
+    assert!(ended.stderr.contains("batch sizes tried: 8 "), "{}", ended.stderr);
     let (ours, theirs) = (job.output(), fixed.output());
     run_python("rows.py", &["same", ours.to_str().unwrap(), theirs.to_str().unwrap()]);
 }
@@ -317,7 +317,7 @@ fn doctor_tells_what_there_is_for_cuda_and_what_to_do() {
         "NVIDIA driver: ",
         "`engine.device = \"auto\"` takes the CPU here",
     ] {
-        assert!(ended.stdout.contains(words), "no `{words}` in\n{}", ended.stdout);
+        assert!(ended.stderr.contains(words), "no `{words}` in\n{}", ended.stderr);
     }
 }
 
@@ -335,9 +335,9 @@ fn doctor_names_the_library_that_the_cuda_provider_lacks() {
     assert!(there("libcublas.so.13"), "{summary}");
     if !there("libcudnn.so.9") {
         assert!(
-            ended.stdout.contains("CUDA libraries: ") && ended.stdout.contains("libcudnn.so.9"),
+            ended.stderr.contains("CUDA libraries: ") && ended.stderr.contains("libcudnn.so.9"),
             "{}",
-            ended.stdout
+            ended.stderr
         );
     }
     assert_eq!(summary["cuda"]["devices"], json!([]));

@@ -74,7 +74,7 @@ static INT8: LazyLock<(PathBuf, Value)> = LazyLock::new(|| {
             text(&file),
         ],
     );
-    println!("{}", ended.stdout);
+    println!("{}", ended.stderr);
     (file, ended.exits(0))
 });
 

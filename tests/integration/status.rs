@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, while_stopped};
+use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, wait, while_stopped};
 
 fn status(of: &Path) -> Ended {
     ended(program().arg("status").arg(of))
@@ -91,7 +91,7 @@ fn a_run_at_work_is_seen_from_outside_and_an_interrupted_one_too() {
     assert_eq!(summary["rows"], 4 * stood);
     assert!(summary["seconds_left"].is_u64(), "{summary}");
     assert!(summary["seconds_since_last_part"].as_u64().unwrap() < 120, "{summary}");
-    assert!(ended.stdout.contains("`_SUCCESS` does not stand"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("`_SUCCESS` does not stand"), "{}", ended.stderr);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn missing_parts_are_told_as_ranges_and_a_plan_that_is_cut_short_as_such() {
     std::fs::remove_file(job.output().join("_SUCCESS")).unwrap();
     let ended = status(&job.output());
     assert_eq!(ended.exits(0)["missing"], json!(["3-5", "7"]));
-    assert!(ended.stdout.contains("missing    4 parts: numbers 3-5, 7\n"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("missing    4 parts: numbers 3-5, 7\n"), "{}", ended.stderr);
     // segments of 1, 4 and 7 parts
     std::fs::remove_file(job.output().join("_tresnet/plan/000002")).unwrap();
     let ended = status(&job.output());
@@ -113,7 +113,7 @@ fn missing_parts_are_told_as_ranges_and_a_plan_that_is_cut_short_as_such() {
     assert_eq!((&summary["plan_is_whole"], &summary["planned_parts"]), (&json!(false), &json!(5)));
     assert_eq!(summary["missing"], json!(["3-4"]));
     assert_eq!(summary["seconds_left"], Value::Null);
-    assert!(ended.stdout.contains("of 5+, the plan is not whole yet"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("of 5+, the plan is not whole yet"), "{}", ended.stderr);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn files_that_cannot_be_read_are_told_beside_those_that_can() {
     assert_eq!((&summary["parts"], &summary["rows"]), (&json!(11), &json!(82)));
     assert_eq!(summary["strange_files"], 2);
     for words in [names[2].as_str(), "part-000000-00000000.parquet", "`verify` says more"] {
-        assert!(ended.stdout.contains(words), "no `{words}` in\n{}", ended.stdout);
+        assert!(ended.stderr.contains(words), "no `{words}` in\n{}", ended.stderr);
     }
 }
 
@@ -137,4 +137,15 @@ fn where_no_job_has_begun_there_is_no_status() {
     let folder = tempfile::tempdir().unwrap();
     status(folder.path()).fails(66, &["no job has begun"]);
     status(&folder.path().join("not/there")).fails(66, &["no job has begun"]);
+}
+
+#[test]
+fn a_job_is_watched_until_it_is_complete() {
+    let job = Job::slow(IMAGES.folder.to_str().unwrap());
+    let mut running = job.start();
+    assert!(reaches(&mut running, 1, || parts(&job.output()).len()));
+    let watched = ended(program().arg("status").arg(job.output()).arg("--watch=1"));
+    assert_eq!(watched.exits(0)["complete"], true);
+    assert!(watched.stderr.matches("output     ").count() > 1, "{}", watched.stderr);
+    wait(running).exits(0);
 }

@@ -215,7 +215,7 @@ fn plan_shows_the_rule_and_what_it_was_made_of() {
     let shown = |job: &Job| {
         let shown = ended(&mut job.command("plan"));
         shown.exits(0);
-        shown.stdout
+        shown.stderr
     };
     for (job, words) in [
         (

@@ -84,7 +84,7 @@ fn finds(defect: &str, wanted: &[&[&str]]) {
 fn a_clean_output_is_verified_by_its_job_file_and_by_its_address() {
     for ended in [verify(&CLEAN.output(), &[]), ended(&mut CLEAN.command("verify"))] {
         let summary = ended.exits(0);
-        assert!(ended.stdout.contains("every row of the plan stands exactly once"), "{}", ended.stdout);
+        assert!(ended.stderr.contains("every row of the plan stands exactly once"), "{}", ended.stderr);
         assert_eq!(summary["complete"], true);
         assert_eq!(summary["defects"].as_array().unwrap().len(), 0);
         assert_eq!((&summary["parts"], &summary["rows"]), (&12.into(), &90.into()));
@@ -243,7 +243,7 @@ fn of_many_defects_twenty_are_named_and_all_counted() {
     let summary = ended.exits(65);
     assert_eq!(lines(&summary).len(), 20);
     assert_eq!(summary["more_defects"], 10);
-    assert!(ended.stdout.contains("\nand 10 more\n"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("\nand 10 more\n"), "{}", ended.stderr);
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Patience {
                 Ok(Verdict::Row(row_error(unanswered)))
             }
             Next::TooLong if pass == Pass::First => {
-                tracing::warn!(key = named, %error, "cannot be read, although other objects can: its part is read again later");
+                tracing::warn!(key = named, %error, "an object cannot be read, although others can: its part is read again later");
                 self.noted.add(&named)?;
                 self.count(&named, unanswered.reason, intake);
                 Ok(Verdict::GivenUp)

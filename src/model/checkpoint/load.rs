@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::sniff::known_kind;
 use super::weights::{Checkpoint, Tensor};
 use super::{layout, safetensors, torch};
 use crate::model::error::ModelError;
@@ -58,6 +59,9 @@ fn check_values(tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
 
 /// What is no safetensors file by its first bytes may be something that has a name.
 fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    if let Some(what) = known_kind(bytes) {
+        return Err(ModelError::NotACheckpoint { path: path.into(), what });
+    }
     if let Some(what) = torch::legacy_format(bytes) {
         return Err(ModelError::OldTorch { path: path.into(), what });
     }

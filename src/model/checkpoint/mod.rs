@@ -12,6 +12,7 @@ mod layout;
 mod load;
 mod random;
 mod safetensors;
+mod sniff;
 pub(super) mod torch;
 mod weights;
 

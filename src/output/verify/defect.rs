@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::output::Layout;
+
 /// Defects that are kept; the rest is counted.
 const MOST: usize = 20;
 /// Characters of a text from the output (a key, a footer's value) that are shown.
@@ -31,14 +33,19 @@ impl fmt::Display for Defect {
 pub struct Defects {
     kept: Vec<Defect>,
     count: u64,
+    of_plan: u64,
+    of_success: u64,
 }
 
 impl Defects {
     /// One more.
     pub fn add(&mut self, object: impl Into<String>, what: impl Into<String>, expected: impl Into<String>) {
+        let object = object.into();
         self.count += 1;
+        self.of_plan += u64::from(Layout::is_control(&object));
+        self.of_success += u64::from(object == Layout::SUCCESS);
         if self.kept.len() < MOST {
-            self.kept.push(Defect { object: object.into(), what: what.into(), expected: expected.into() });
+            self.kept.push(Defect { object, what: what.into(), expected: expected.into() });
         }
     }
 
@@ -50,6 +57,8 @@ impl Defects {
     /// Those of a part behind those before it.
     pub(super) fn append(&mut self, others: Defects) {
         self.count += others.count;
+        self.of_plan += others.of_plan;
+        self.of_success += others.of_success;
         let room = MOST - self.kept.len();
         self.kept.extend(others.kept.into_iter().take(room));
     }
@@ -57,6 +66,21 @@ impl Defects {
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// How many of them are defects of the plan or of `job.json`.
+    pub fn of_plan(&self) -> u64 {
+        self.of_plan
+    }
+
+    /// How many of them are defects of `_SUCCESS`.
+    pub fn of_success(&self) -> u64 {
+        self.of_success
+    }
+
+    /// True if one of the first defects is that of `object`.
+    pub(super) fn names(&self, object: &str) -> bool {
+        self.kept.iter().any(|defect| defect.object == object)
     }
 
     /// True where nothing is wrong.

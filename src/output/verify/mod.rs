@@ -74,6 +74,8 @@ pub struct Verified {
     pub totals: Totals,
     /// Planned parts that do not stand.
     pub missing: Ranges,
+    /// Names of the part files of this job that exist and are damaged or not planned.
+    pub damaged: Vec<String>,
     /// Everything that is wrong.
     pub defects: Defects,
 }
@@ -110,6 +112,7 @@ pub async fn verify(
         parts: 0,
         totals: Totals::default(),
         missing: Ranges::default(),
+        damaged: Vec::new(),
         defects,
     };
     let mut chain = Chain::default();
@@ -177,6 +180,7 @@ struct Walk {
     parts: u64,
     totals: Totals,
     missing: Ranges,
+    damaged: Vec<String>,
     defects: Defects,
 }
 
@@ -252,6 +256,10 @@ impl Walk {
     }
 
     fn part(&mut self, segment: &str, part: &Part, stands: bool, checked: Checked) {
+        let file = self.job.layout.part(part.id);
+        if stands && checked.defects.names(&file) {
+            self.damaged.push(file);
+        }
         self.defects.append(checked.defects);
         if let Some((first, last)) = checked.keys {
             if let Some(before) = self.last_key.take().filter(|before| self.job.ordered && *before >= first) {
@@ -304,6 +312,7 @@ impl Walk {
         for id in unplanned {
             let what = format!("is not in the plan, which ends before part {}", chain.parts);
             self.defects.add(self.job.layout.part(id), what, "only parts of the plan");
+            self.damaged.push(self.job.layout.part(id));
         }
         if self.success && !(chain.ended && self.missing.is_empty()) {
             let what = if chain.ended {
@@ -330,6 +339,7 @@ impl Walk {
             parts: self.parts,
             totals: self.totals,
             missing: self.missing,
+            damaged: self.damaged,
             defects: self.defects,
         }
     }

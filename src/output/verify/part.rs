@@ -63,7 +63,7 @@ pub(super) async fn check(
     match check_file(job, part, &name, size, planned.as_ref(), &mut checked.defects).await {
         Ok(committed) => checked.committed = committed,
         Err(ParquetReadError::Damaged { why, .. }) => {
-            let why = format!("is torn or damaged: {why}; delete it (and `_SUCCESS`) and run the job again");
+            let why = format!("is torn or damaged: {why}; `verify --repair` removes it");
             checked.defects.add(name, why, "a whole Parquet file");
         }
         Err(ParquetReadError::Store(StoreError::Missing { .. })) => {

@@ -155,7 +155,8 @@ impl<'a> StageBench<'a> {
         })
     }
 
-    /// Decoding on the run's own workers, of images that are in memory.
+    /// Decoding on the run's own workers, of images that are in memory. Those that fail are not counted: most of them
+    /// take no time.
     pub async fn decode(&self, kept: &mut KeptImages) -> Result<Measured, Failure> {
         let (job, options) = (&self.bench.job, &self.bench.options);
         let (queue, progress) = (Arc::new(WorkQueue::default()), Arc::new(Progress::default()));
@@ -179,7 +180,7 @@ impl<'a> StageBench<'a> {
         let KeptImages { images, slots } = kept;
         // an input of few images is decoded several times
         let (depth, most) = (self.bench.engine.spec().depth, options.images as usize);
-        let (mut decoded, mut seconds) = (0, 0.0);
+        let (mut decoded, mut good, mut seconds) = (0, 0, 0.0);
         let began = Instant::now();
         let feed = async {
             let mut images = images.iter().cycle().take(most).peekable();
@@ -200,6 +201,7 @@ impl<'a> StageBench<'a> {
                 match waiting.await {
                     Ok(Ok(Ready { slot, rows, .. })) => {
                         decoded += rows.len();
+                        good += rows.iter().filter(|row| row.error.is_none()).count();
                         seconds = began.elapsed().as_secs_f64();
                         // the first batches stay for the engine
                         if slots.len() < depth {
@@ -228,7 +230,7 @@ impl<'a> StageBench<'a> {
             return Err(failure);
         }
         let run = progress.snapshot();
-        Ok(Measured { images: decoded as u64, bytes: 0, seconds, busy: run.stages.decode.seconds })
+        Ok(Measured { images: good as u64, bytes: 0, seconds, busy: run.stages.decode.seconds })
     }
 
     /// The network on batches that are decoded already, as many in flight as it takes.

@@ -22,7 +22,7 @@ const WINDOW: u64 = 32 << 20;
 
 /// What a listing shows.
 #[derive(Debug, Clone)]
-pub(super) struct Counted {
+pub(in crate::workbench) struct Counted {
     pub unit: Unit,
     /// Images, shards or row groups.
     pub rows: u64,
@@ -39,7 +39,10 @@ pub(super) struct Counted {
 }
 
 /// Counts what is to be done, for a few seconds.
-pub(super) async fn count(source: &dyn PlanSource, limit: Option<u64>) -> Result<Counted, Failure> {
+pub(in crate::workbench) async fn count(
+    source: &dyn PlanSource,
+    limit: Option<u64>,
+) -> Result<Counted, Failure> {
     let unit = source.shape().unit;
     let (deadline, limit) = (Instant::now() + LISTING, limit.unwrap_or(u64::MAX));
     let (mut rows, mut images, mut bytes, mut reads, mut is_whole) = (0, 0, 0, 0, false);

@@ -26,6 +26,7 @@ use crate::runner::provider::{choice_for, for_defaults};
 
 use check::Findings;
 pub use check::{Check, State};
+pub(super) use estimate::{Counted, count};
 pub use estimate::{Estimate, Exactness};
 use whole::whole;
 

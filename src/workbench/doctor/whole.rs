@@ -152,6 +152,10 @@ async fn takes(
         }
         measured => found.take("time", measured)?,
     };
+    if measured.expected.images_per_s <= 0.0 {
+        found.warn("time", "not measured: no image of the sample was decoded in the time".to_owned());
+        return None;
+    }
     let estimate = Estimate::of(&job, counted, &measured, &Places { input: &input, output: &output });
     found.ok(
         "time",

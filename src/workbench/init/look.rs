@@ -20,7 +20,7 @@ const LISTING: Duration = Duration::from_secs(5);
 /// Lists of images, by their names.
 const LISTS: [&str; 6] = ["csv", "tsv", "jsonl", "ndjson", "txt", "lst"];
 /// Fewer images are few.
-const FEW: u64 = 1000;
+pub(super) const FEW: u64 = 1000;
 /// Kinds of other files that are named.
 const SHOWN: usize = 5;
 

@@ -1,36 +1,24 @@
 //! A first job file: the input and the model are looked at, and what fits them is typed.
 
+mod again;
 mod checked;
 mod look;
+mod options;
 mod targets;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, LoadedModel, TargetsSpec};
 use crate::runner::inputs::any_row;
-use crate::store::Uri;
+use crate::store::{Uri, expand_home};
+use crate::workbench::doctor::{Counted, count};
+
+pub use again::check_again;
+pub use options::{InitOptions, weights};
 
 use checked::CheckedDraft;
-use look::look;
-
-/// Files of weights that a folder is searched for, as they are published.
-const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.onnx"];
-
-/// What a person asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct InitOptions<'a> {
-    /// Where the images are.
-    pub input: &'a str,
-    /// Below which folder a list's images lie.
-    pub below: Option<&'a str>,
-    /// The model's file, or the folder in which it lies.
-    pub model: &'a Path,
-    /// Where the rows go; default: beside the images.
-    pub output: Option<&'a str>,
-    /// The job file that will be written.
-    pub file: &'a Path,
-}
+use look::{FEW, look};
 
 /// Looks at input and model. Writes nothing.
 ///
@@ -39,9 +27,10 @@ pub struct InitOptions<'a> {
 pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
     let model = LoadedModel::read(&path, None)?;
-    let found = look(start.input, start.below).await?;
+    let (input, below) = (expand_home(start.input), start.below.map(expand_home));
+    let found = look(&input, below.as_deref()).await?;
     let output = match start.output {
-        Some(output) => output.to_owned(),
+        Some(output) => expand_home(output).into_owned(),
         None => beside(&found.folder)?,
     };
     let size = model.preprocessing.image_size.map_or_else(String::new, |size| format!(", {size} px"));
@@ -64,6 +53,7 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let plain = CheckedDraft::of(&draft, start.file, &model).await?;
     let source = plain.input.source(&plain.job, None)?;
     any_row(source.as_ref()).await.map_err(|failure| targets::of_a_list(failure, &draft))?;
+    draft.are_few = draft.are_few || are_few(count(source.as_ref(), Some(FEW)).await?);
     let (chosen, why) = targets::choose(&draft, &plain, &found, start.file, &model).await?;
     (draft.targets, draft.targets_why) = (chosen, why);
     // what was written is what was meant
@@ -71,22 +61,11 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     Ok(draft)
 }
 
-/// The file of weights that is meant.
-fn weights(typed: &Path) -> Result<PathBuf, Failure> {
-    if !typed.is_dir() {
-        return Ok(typed.to_owned());
-    }
-    let there = WEIGHTS.iter().map(|name| typed.join(name)).find(|path| path.is_file());
-    there.ok_or_else(|| {
-        Failure::new(
-            Exit::Config,
-            format!(
-                "the folder `{}` has none of {}; name the model's file",
-                typed.display(),
-                WEIGHTS.join(", ")
-            ),
-        )
-    })
+/// True if all images were seen and are fewer than [`FEW`]; those of shards are not known, so their bytes decide.
+fn are_few(counted: Counted) -> bool {
+    const SMALL_SHARDS: u64 = 32 << 20;
+    let few = counted.images.map_or(counted.bytes < SMALL_SHARDS, |images| images < FEW);
+    counted.is_whole && few
 }
 
 fn text(path: &Path) -> Result<&str, Failure> {
@@ -136,14 +115,5 @@ mod tests {
         for folder in ["s3://b", "s3://b/", "/"] {
             assert_eq!(beside(folder).unwrap_err().exit, Exit::Usage, "{folder}");
         }
-    }
-
-    #[test]
-    fn a_folder_of_weights_is_the_file_in_it() {
-        let root = tempfile::tempdir().unwrap();
-        assert_eq!(weights(root.path()).unwrap_err().exit, Exit::Config);
-        std::fs::write(root.path().join("pytorch_model.bin"), "").unwrap();
-        assert_eq!(weights(root.path()).unwrap(), root.path().join("pytorch_model.bin"));
-        assert_eq!(weights(Path::new("x.pth")).unwrap(), Path::new("x.pth"));
     }
 }

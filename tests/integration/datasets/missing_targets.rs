@@ -25,13 +25,13 @@ fn a_job_most_of_whose_rows_have_no_target_says_so_and_names_the_gate() {
     let (_list, job) = listed(1);
     let ran = job.run();
     ran.exits(0);
-    assert!(ran.stdout.contains("2 of 3 rows have no target"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("unknown_target == 0"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("2 of 3 rows have no target"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("unknown_target == 0"), "{}", ran.stderr);
     let report = std::fs::read_to_string(job.output().join("_report/report.md")).unwrap();
     assert!(report.contains("2 of 3 rows have no target"), "{report}");
     let told = ended(&mut job.command("report"));
     told.exits(0);
-    assert!(told.stdout.contains("2 of 3 rows have no target"), "{}", told.stdout);
+    assert!(told.stderr.contains("2 of 3 rows have no target"), "{}", told.stderr);
 }
 
 #[test]
@@ -45,5 +45,5 @@ fn a_job_most_of_whose_rows_have_a_target_is_not_remarked_on() {
     let (_list, job) = listed(2);
     let ran = job.run();
     ran.exits(0);
-    assert!(!ran.stdout.contains("have no target"), "{}", ran.stdout);
+    assert!(!ran.stderr.contains("have no target"), "{}", ran.stderr);
 }

@@ -83,7 +83,7 @@ fn an_image_that_changed_or_went_has_a_placeholder_with_its_reason() {
 
 fn report(output: &Path, more: &[&str]) -> Value {
     let file = output.with_extension("json");
-    ended(program().arg("report").arg(output).args(more).arg("--json").arg(&file)).exits(0);
+    ended(program().arg("report").arg(output).args(more).arg("--json-file").arg(&file)).exits(0);
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
 

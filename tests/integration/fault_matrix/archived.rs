@@ -125,7 +125,7 @@ fn compressed() -> Vec<u8> {
 }
 
 #[test]
-fn row_62a_an_object_that_gcs_decompresses_on_its_way_is_read() {
+fn row_63_an_object_that_gcs_decompresses_on_its_way_is_read() {
     let server = ScriptedS3::gcs();
     server.put("in/a.jpg", image());
     for number in 0..3 {
@@ -146,7 +146,7 @@ fn row_62a_an_object_that_gcs_decompresses_on_its_way_is_read() {
 }
 
 #[test]
-fn row_62a_a_bucket_of_such_objects_alone_is_read_and_one_that_is_denied_is_a_row() {
+fn row_63_a_bucket_of_such_objects_alone_is_read_and_one_that_is_denied_is_a_row() {
     let server = ScriptedS3::gcs();
     for number in 0..4 {
         server.put_gzipped(&format!("in/{number}.jpg"), compressed(), image());
@@ -158,7 +158,7 @@ fn row_62a_a_bucket_of_such_objects_alone_is_read_and_one_that_is_denied_is_a_ro
 }
 
 #[test]
-fn row_62a_an_object_that_is_stored_compressed_and_sent_so_is_one_row() {
+fn row_63_an_object_that_is_stored_compressed_and_sent_so_is_one_row() {
     let server = ScriptedS3::start();
     server.put("in/a.jpg", image());
     server.put_with("in/b.jpg", compressed(), &[("content-encoding", "gzip")]);

@@ -140,7 +140,7 @@ fn a_scheduled_job_classifies_on_the_second_day_only_what_is_new_or_changed() {
     // the third day has nothing to do, and says so
     let third = ended(&mut growing.day(&job, "2026-11-03"));
     assert_eq!(third.exits(0)["rows"]["planned"], 0);
-    assert!(third.stdout.contains("left out, since an excluded output has them: 5"), "{}", third.stdout);
+    assert!(third.stderr.contains("left out, since an excluded output has them: 5"), "{}", third.stderr);
     // what the second day left out stays frozen with it
     assert_eq!(ended(&mut growing.day(&job, "2026-11-02")).exits(0)["already_complete"], true);
     ended(job.command("verify").args(["--date", "2026-11-02"])).exits(0);

@@ -140,11 +140,11 @@ fn row_44_a_half_written_part_on_a_store_says_how_to_repair_it() {
     let bytes = server.get(&torn).unwrap();
     server.put(&torn, bytes.slice(..bytes.len() / 2));
     let name = torn.strip_prefix("out/").unwrap();
-    job.run().fails(73, &[name, "is damaged", "delete it", "run the job again"]);
+    job.run().fails(65, &[name, "is damaged", "verify JOB --repair"]);
     let said = verify(&job);
     said.exits(65);
     assert!(
-        format!("{}{}", said.stdout, said.stderr).contains("delete it"),
+        format!("{}{}", said.stdout, said.stderr).contains("`verify --repair` removes it"),
         "{}{}",
         said.stdout,
         said.stderr

@@ -105,7 +105,7 @@ fn row_31_doctor_and_init_say_so_too() {
     server.rule(list_rule(Fault::Listing(Paging::WayOn(""))));
     let doctor = ended(&mut job.command("doctor"));
     assert_eq!(doctor.code, Some(69), "{}", doctor.stderr);
-    assert!(doctor.stdout.contains("IsTruncated"), "{}", doctor.stdout);
+    assert!(doctor.stderr.contains("IsTruncated"), "{}", doctor.stderr);
     let folder = tempfile::tempdir().unwrap();
     ended(&mut init(&server, folder.path())).fails(69, &["IsTruncated"]);
 }

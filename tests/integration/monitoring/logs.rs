@@ -45,7 +45,7 @@ static TALKATIVE: LazyLock<Ended> = LazyLock::new(|| {
 });
 
 #[test]
-fn every_line_of_a_run_is_an_object_with_the_run_id_of_its_last_line() {
+fn every_line_of_a_run_is_an_object_with_the_run_id_of_its_result() {
     let summary = TALKATIVE.exits(0);
     let lines = lines(&TALKATIVE);
     assert!(lines.len() > 100, "it logs nothing, so that this test sees nothing");
@@ -62,7 +62,7 @@ fn secrets_and_tokens_are_seen_in_no_line() {
 }
 
 #[test]
-fn one_id_stands_in_the_last_line_the_logs_the_footers_and_the_metrics() {
+fn one_id_is_in_the_result_the_logs_the_footers_and_the_metrics() {
     let job = Job::own().env("TRESNET_BATCH_LOG", "debug");
     let ended = ended(job.command("run").args(["--log-format", "json", "--metrics"]).arg(file_of(&job)));
     let id = ended.exits(0)["run_id"].clone();

@@ -1,4 +1,4 @@
-//! The file of `run --metrics`, held against the run's own last line and read by Prometheus's own client.
+//! The file of `run --metrics`, compared with the run's own result and read by Prometheus's own client.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ fn number(value: &Value) -> f64 {
 }
 
 #[test]
-fn the_metrics_of_a_finished_run_say_what_its_last_line_says() {
+fn the_metrics_of_a_finished_run_say_what_its_result_says() {
     let (page, summary) = (&LOCAL.page, &LOCAL.summary);
     let used = &summary["utilisation"];
     for (name, labels, expected) in [

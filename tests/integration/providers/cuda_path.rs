@@ -27,7 +27,7 @@ fn auto_takes_cuda_with_half_precision_and_says_what_it_took() {
     let Some(job) = recorded(1) else { return };
     let planned = plan(&job);
     assert_eq!(planned.exits(0)["device"], json!({ "provider": "cuda", "why": null }));
-    assert!(planned.stdout.contains("device      cuda (Recorder 0), batches of 4"), "{}", planned.stdout);
+    assert!(planned.stderr.contains("device      cuda (Recorder 0), batches of 4"), "{}", planned.stderr);
     let job = job.set("engine.conv_search=heuristic").set("engine.memory_limit=1GiB");
     let ended = job.run();
     let engine = ended.exits(0)["engine"].clone();
@@ -37,7 +37,7 @@ fn auto_takes_cuda_with_half_precision_and_says_what_it_took() {
     for setting in ["memory_limit=1073741824", "conv_search=heuristic", "nhwc=true", "cuda_graph=true"] {
         assert!(options.split(' ').any(|told| told == setting), "no {setting} in {options}");
     }
-    assert!(ended.stdout.contains("on Recorder 0, batches of 4, fp16"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("on Recorder 0, batches of 4, fp16"), "{}", ended.stderr);
 }
 
 #[test]
@@ -124,6 +124,6 @@ fn doctor_names_driver_and_devices() {
     assert_eq!(summary["cuda"]["devices"][1]["name"], "Recorder 1");
     assert!(summary["cuda"]["devices"][1]["memory"].as_u64().unwrap() > 1 << 30, "{summary}");
     for words in ["NVIDIA driver: ", "for CUDA up to 13.0", "device 1: Recorder 1, ", "takes cuda here"] {
-        assert!(ended.stdout.contains(words), "no `{words}` in\n{}", ended.stdout);
+        assert!(ended.stderr.contains(words), "no `{words}` in\n{}", ended.stderr);
     }
 }

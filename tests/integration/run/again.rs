@@ -29,8 +29,8 @@ fn a_finished_job_says_so_and_writes_nothing() {
     let again = job.run();
     let summary = again.exits(0);
     assert_eq!((&summary["complete"], &summary["already_complete"]), (&true.into(), &true.into()));
-    assert!(again.stdout.contains("complete since"), "{}", again.stdout);
-    assert!(again.stdout.contains("90 rows, 5 errors"), "{}", again.stdout);
+    assert!(again.stderr.contains("complete since"), "{}", again.stderr);
+    assert!(again.stderr.contains("90 rows, 5 errors"), "{}", again.stderr);
     assert_eq!(files(&job.output()), before);
 }
 
@@ -84,5 +84,5 @@ fn a_gate_that_fails_is_65_on_this_run_and_on_the_next_and_the_job_is_finished()
 fn a_gate_that_holds_is_told_and_the_run_ends_well() {
     let ended = Job::own().set("report.require=[\"errors <= 5\"]").run();
     ended.exits(0);
-    assert!(ended.stdout.contains("errors <= 5 holds"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("errors <= 5 holds"), "{}", ended.stderr);
 }

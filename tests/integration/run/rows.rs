@@ -108,7 +108,7 @@ fn formats_and_sizes_are_those_of_the_bytes() {
 }
 
 #[test]
-fn the_last_line_of_a_run_has_its_totals() {
+fn the_result_of_a_run_has_its_totals() {
     let summary = DONE.ended.exits(0);
     assert_eq!(summary["rows"], json!({"planned": 90, "ok": 85, "error": 5}));
     assert_eq!(summary["errors_by_kind"], json!({"limit": 1, "truncated": 2, "unsupported": 2}));

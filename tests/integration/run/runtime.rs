@@ -59,7 +59,7 @@ fn the_current_folder_is_never_looked_into() {
     std::fs::create_dir_all(here.path().join(".runtime/cpu")).unwrap();
     text_as_library(&here.path().join(".runtime/cpu"));
     let ended = ended(program_at(&executable, false).arg("doctor").current_dir(here.path()));
-    if ended.stdout.contains("\nONNX Runtime ") {
+    if ended.stderr.contains("\nONNX Runtime ") {
         // the system has one of its own
         ended.exits(0);
     } else {
@@ -85,6 +85,6 @@ fn doctor_says_which_library_it_found() {
     let ended = ended(program().arg("doctor"));
     let summary = ended.exits(0);
     let version = summary["onnxruntime"]["version"].as_str().unwrap();
-    assert!(ended.stdout.contains(&format!("ONNX Runtime {version}")), "{}", ended.stdout);
+    assert!(ended.stderr.contains(&format!("ONNX Runtime {version}")), "{}", ended.stderr);
     assert!(summary["onnxruntime"]["providers"].as_array().unwrap().contains(&"cpu".into()), "{summary}");
 }

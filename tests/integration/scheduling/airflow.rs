@@ -146,7 +146,7 @@ fn a_day_is_planned_run_in_ranges_reported_and_judged() {
     let Some(airflow) = Airflow::over(&job) else { return };
     let day = airflow.env("TRESNET_BATCH_PARTS_A_TASK", "5").run("2026-11-24", 0);
     assert_eq!(day.0["state"], "success");
-    // what follows is told by the last line of what goes before
+    // what follows reads the result of what goes before
     assert_eq!((&day.xcom("plan")["parts"], &day.xcom("plan")["rows"]), (&json!(12), &json!(90)));
     assert_eq!(day.xcom("ranges"), &json!(["0-4", "5-9", "10-11"]));
     assert_eq!(day.ended("run"), [("success", 1); 3]);

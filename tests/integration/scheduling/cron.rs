@@ -104,8 +104,7 @@ fn the_line_runs_the_job_and_the_next_hour_finds_it_done_and_neither_mails() {
     assert_eq!(user.mail(user.start()), "");
     verified(&user.output());
     assert_eq!(user.mail(user.start()), "");
-    let last: serde_json::Value = serde_json::from_str(user.log().lines().last().unwrap()).unwrap();
-    assert_eq!(last["already_complete"], true);
+    assert!(user.log().lines().any(|line| line.starts_with("complete since ")), "{}", user.log());
 }
 
 #[test]
@@ -114,9 +113,7 @@ fn a_gate_that_does_not_hold_is_mailed_every_hour() {
     for _ in 0..2 {
         let mail = user.mail(user.start());
         assert_eq!(mail.lines().count(), 1, "{mail}");
-        let summary: serde_json::Value = serde_json::from_str(&mail).unwrap();
-        assert_eq!(summary["exit"], 65);
-        assert!(summary["error"].as_str().unwrap().contains("top1 >= 99 does not hold"), "{mail}");
+        assert!(mail.starts_with("error: ") && mail.contains("top1 >= 99 does not hold"), "{mail}");
     }
     verified(&user.output());
 }

@@ -168,13 +168,25 @@ pub fn reaches(child: &mut Child, wanted: usize, count: impl Fn() -> usize) -> b
     true
 }
 
-/// The program with an environment of its own, so that the caller's says nothing.
+/// The program with an environment of its own, so that the caller's says nothing. With `--json`: the result is on
+/// standard output, and what a person reads is on standard error.
 pub fn program() -> Command {
     program_at(Path::new(env!("CARGO_BIN_EXE_tresnet-batch")), true)
 }
 
-/// Another copy of the program, told where the runtime is or not.
+/// As [`program`], without `--json`: as a person starts it.
+pub fn by_hand() -> Command {
+    bare(Path::new(env!("CARGO_BIN_EXE_tresnet-batch")), true)
+}
+
+/// Another copy of the program with `--json`, told where the runtime is or not.
 pub fn program_at(executable: &Path, runtime: bool) -> Command {
+    let mut command = bare(executable, runtime);
+    command.arg("--json");
+    command
+}
+
+fn bare(executable: &Path, runtime: bool) -> Command {
     let mut command = Command::new(executable);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -237,7 +249,7 @@ pub fn wait(child: Child) -> Ended {
 }
 
 impl Ended {
-    /// Holds the exit code and gives the last line of standard output, which is JSON and names it too.
+    /// Holds the exit code and gives the one line of standard output, which is JSON and names it too.
     #[track_caller]
     pub fn exits(&self, code: i32) -> Value {
         assert_eq!(
@@ -247,14 +259,14 @@ impl Ended {
             self.stdout,
             self.stderr
         );
-        let last = self.stdout.lines().last().unwrap_or_default();
-        let summary: Value = serde_json::from_str(last)
-            .unwrap_or_else(|error| panic!("the last line is no JSON ({error}): `{last}`"));
+        assert_eq!(self.stdout.lines().count(), 1, "not one line on standard output:\n{}", self.stdout);
+        let summary: Value = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("standard output is no JSON ({error}): `{}`", self.stdout));
         assert_eq!(summary["exit"], code, "{summary}");
         summary
     }
 
-    /// The exit code of a command that was not ended by a signal; its last line names it too.
+    /// The exit code of a command that was not ended by a signal; its result names it too.
     #[track_caller]
     pub fn exits_somehow(&self) -> i32 {
         let code = self.code.unwrap_or_else(|| panic!("ended by signal {:?}", self.signal));

@@ -27,8 +27,8 @@ fn figures(output: &Path, truth: Option<&Path>) -> Value {
     let file = tempfile::NamedTempFile::new_in(scratch()).unwrap();
     let path = file.path().to_str().unwrap();
     match truth {
-        Some(truth) => against(output, truth, &["--json", path]).exits(0),
-        None => report(output, &["--json", path]).exits(0),
+        Some(truth) => against(output, truth, &["--json-file", path]).exits(0),
+        None => report(output, &["--json-file", path]).exits(0),
     };
     let mut report: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     report.as_object_mut().unwrap().remove("throughput");
