@@ -25,10 +25,7 @@ impl Samples {
     /// No more bytes come; `cut` says why, if that is too early although the archive does not show it. The images of a
     /// sample that was cut come without their bytes.
     pub fn finish(mut self, cut: Option<TarError>) -> Found {
-        let mut end = self.tar.finish();
-        if let (Ok(()) | Err(TarError::Truncated { .. }), Some(cut)) = (&end, cut) {
-            end = Err(cut);
-        }
+        let end = cut.map_or_else(|| self.tar.finish(), Err);
         let is_cut = match &end {
             Ok(()) => false,
             Err(error) => {
