@@ -13,6 +13,7 @@ mod packages;
 mod pages;
 mod photographs;
 mod special_files;
+mod tables;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
