@@ -86,6 +86,8 @@ def odd(folder, out):
     write(out, "none/a.parquet", pa.table({"hash": pa.array([b"x" * 16], pa.binary(16)), "number": [1.5]}))
     keys = ["cat", "dog", "cat", None, "", "a\nb", "cat"]
     write(out, "keys/a.parquet", pa.table({"image": pa.array([good] * len(keys), pa.binary()), "name": keys}))
+    (out / "gzip").mkdir()
+    pq.write_table(pa.table({"image": pa.array([good], pa.binary())}), out / "gzip/a.parquet", compression="gzip")
     floats = pa.array([3.0, None, 1.5], pa.float64())
     write(out, "floats/a.parquet", pa.table({"image": pa.array([good] * 3, pa.binary()), "label": floats}))
 

@@ -126,6 +126,7 @@ fn a_file_whose_images_are_not_known_is_66_and_says_which_key_to_set() {
     odd("none")
         .run()
         .fails(66, &["`hash` (FixedSizeBinary(16))", "`number` (Float64)", "`input.image_column`"]);
+    odd("gzip").run().fails(66, &["row group 0", "GZIP", "Zstandard"]);
     odd("two").run().fails(66, &["`left`", "`right`", "`input.image_column`"]);
     odd("two").set("input.image_column=middle").run().fails(66, &["`middle`", "`left`"]);
     odd("two").set("input.image_column=number").run().fails(66, &["`number`", "Int64", "binary"]);
