@@ -9,7 +9,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::Encoding;
+use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 
@@ -127,6 +127,18 @@ impl ParquetObject {
         }
         let rules = PageRules { takes_delta, most_values: MOST_VALUES };
         self.group(group, wanted, (if takes_delta { 1 } else { rows }, rules))
+    }
+
+    /// The compression of a wanted leaf of a group that is not read, if there is one.
+    pub fn unread_compression(&self, group: usize, wanted: impl Fn(Leaf<'_>) -> bool) -> Option<String> {
+        let chunks = self.metadata().row_group(group).columns().iter();
+        let mut compressions =
+            chunks.filter(|chunk| wanted(leaf(chunk))).map(ColumnChunkMetaData::compression);
+        let unread = compressions.find(|compression| {
+            !matches!(compression, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+        })?;
+        // without the level
+        Some(unread.to_string().split('(').next()?.to_owned())
     }
 
     fn group(

@@ -248,6 +248,12 @@ def parquet():
     )  # fmt: skip
     large = pa.array([{"bytes": b"image"}, {"bytes": b"y" * 1001}], pa.struct([("bytes", pa.large_binary())]))
     yield "large.parquet", b"\2" + parquet_file({"x": large, "y": pa.array([1.5, 2.5])}, compression="none", write_page_index=True)
+    # 0x20 reads a group in windows, 0x40 takes names of columns from the length
+    plain = {"path": ["a", None, "a", ""], "content": pa.array([b"image", None, b"", b"y" * 1001], pa.binary())}
+    yield "spark.parquet", b"\x22" + parquet_file(plain, compression="snappy")
+    views = pa.array([[{"bytes": b"image", "path": "a.jpg"}, {"bytes": b"more", "path": None}], [], None, [None]], pa.list_(kind))
+    yield "lists.parquet", b"\x22" + parquet_file({"images": views, "label": labels}, compression="none")
+    yield "named.parquet", b"\x42" + parquet_file({"image": pa.array([b"image", None], pa.binary_view()), "key": [7, None]})
 
 
 # ---- tiff: one byte, even before a file and odd before a choice of a page and the bytes of its strips (targets/tiff.rs)

@@ -18,6 +18,7 @@ mod shards_apart;
 mod shards_earlier;
 mod shards_packed;
 mod special_files;
+mod tables;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

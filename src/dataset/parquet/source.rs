@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use crate::dataset::objects::Objects;
 use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanShape, PlanSource, RowGroup, Unit};
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
-use crate::store::{FetchError, Location, ParquetObject, ParquetReadError};
+use crate::store::{FetchError, Leaf, Location, ParquetObject, ParquetReadError};
 
 use super::columns::Columns;
 use super::image_column::{TableColumns, listed};
@@ -140,6 +140,13 @@ impl ParquetSource {
                     self.most_rows
                 ))
             })?;
+            let wanted = |leaf: Leaf<'_>| columns.wants(leaf, &self.carried);
+            if let Some(compression) = object.unread_compression(group, wanted) {
+                return Err(wrong(format!(
+                    "row group {group} is compressed with {compression}, which is not read; write the file with Snappy, with \
+                     Zstandard, or uncompressed"
+                )));
+            }
             let index = u32::try_from(group).map_err(|error| wrong(error.to_string()))?;
             if count > 0 && after.is_none_or(|after| index > after) {
                 let group = Some(RowGroup { index, rows: count, first });
