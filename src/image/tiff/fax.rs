@@ -136,7 +136,7 @@ impl<B: AsRef<[u8]>> Lines<B> {
     }
 
     fn is_white(&self) -> bool {
-        self.current.len() % 2 == 0
+        self.current.len().is_multiple_of(2)
     }
 
     /// Notes a change of colour; two at one place are none.

@@ -86,13 +86,13 @@ impl Pixels {
         // of planes only those that are looked at are put side by side
         let planes = |looked_at: usize| if planar { looked_at } else { all };
         let stride = planes(1);
-        let gray = |inverted: bool| gray(bits_of_each as usize, stride, inverted);
+        let depth = bits_of_each as usize;
         let pixels = match (photometric, bits_of_each, count, extra.as_slice()) {
-            (0, 1 | 2 | 4 | 8, 1, []) => gray(true),
-            (1, 1 | 2 | 4 | 8, 1, []) => gray(false),
+            (0, 1 | 2 | 4 | 8, 1, []) => gray(depth, stride, true),
+            (1, 1 | 2 | 4 | 8, 1, []) => gray(depth, stride, false),
             // 16 bits have lost their low byte: they are read as 8
-            (1, 16, 1, []) => super::pixels::gray(8, stride, false),
-            (1, 8, 2, [0 | 2]) => gray(false),
+            (1, 16, 1, []) => gray(8, stride, false),
+            (1, 8, 2, [0 | 2]) => gray(depth, stride, false),
             (2, 8, 3, [])
             | (2, 8, 4, [] | [0 | 2 | 999])
             | (2, 8, 5, [0 | 2, 0])
@@ -106,9 +106,7 @@ impl Pixels {
             (2, 8, 4, [1]) | (2, 8, 5, [1, 0]) | (2, 8, 6, [1, 0, 0]) | (2, 16, 4, [1]) => {
                 Pixels::Premultiplied { stride: planes(4) }
             }
-            (3, 1 | 2 | 4 | 8, 1, []) | (3, 8, 2, [0 | 2]) => {
-                palette(directory, bits_of_each as usize, stride)?
-            }
+            (3, 1 | 2 | 4 | 8, 1, []) | (3, 8, 2, [0 | 2]) => palette(directory, depth, stride)?,
             (5, 8, 4, []) | (5, 8, 5, [0]) | (5, 8, 6, [0, 0]) | (5, 16, 4, []) => {
                 Pixels::Cmyk { stride: planes(4) }
             }

@@ -21,10 +21,9 @@ fn page(changed: &[(u16, u16, &[u32])]) -> Vec<u8> {
         (tag::STRIP_BYTES, LONG, &[16]),
     ];
     let is_changed = |tag: u16| changed.iter().any(|change| change.0 == tag);
-    let is_tiled = is_changed(tag::TILE_OFFSETS);
-    let kept = own.iter().filter(|own| !is_changed(own.0) && !(is_tiled && own.0 == tag::STRIP_OFFSETS));
-    let mut entries: Vec<_> =
-        kept.chain(changed).filter(|entry| !(is_tiled && entry.0 == tag::STRIP_BYTES)).collect();
+    let is_of_strips = |tag: u16| [tag::STRIP_OFFSETS, tag::STRIP_BYTES].contains(&tag);
+    let is_left_out = |tag: u16| is_changed(tag) || is_of_strips(tag) && is_changed(tag::TILE_OFFSETS);
+    let mut entries: Vec<_> = own.iter().filter(|own| !is_left_out(own.0)).chain(changed).collect();
     entries.sort_by_key(|entry| entry.0);
     let mut out = [b"II*\0".as_slice(), &24u32.to_le_bytes(), &(0..16).collect::<Vec<u8>>()].concat();
     out.extend((entries.len() as u16).to_le_bytes());
