@@ -214,14 +214,15 @@ def by_hand():
         yield f"orientation_{orientation}_none", page(eight[..., :3], 8, 2, "none", tag_274=orientation)
 
 
-def jpeg_page(image, photometric, rows=16, tile=None, tables=True, **more):
+def jpeg_page(image, photometric, rows=16, tile=None, tables=True, whole_last=False, **more):
     """Strips or tiles of JPEG as Pillow writes it, with their tables in the directory."""
     options = {key: more.pop(key) for key in ("quality", "subsampling", "keep_rgb", "progressive", "restart_marker_blocks") if key in more}
     across, down = tile or (image.width, rows)
     parts, common = [], b""
     for top in range(0, image.height, down):
         for left in range(0, image.width, across):
-            right, bottom = (left + across, top + down) if tile else (image.width, min(top + down, image.height))
+            right = left + across if tile else image.width
+            bottom = top + down if tile or whole_last else min(top + down, image.height)
             jpeg = save(image.crop((left, top, right, bottom)), "JPEG", **options)
             if tables:
                 common, jpeg = without_tables(jpeg)
@@ -255,6 +256,7 @@ def of_jpeg():
         yield f"jpeg_ycc_{subsampling}", jpeg_page(image, 6, **chroma)
         yield f"jpeg_ycc_{subsampling}_tiles", jpeg_page(image, 6, tile=(32, 48), **chroma)
     yield "jpeg_ycc_whole_files", jpeg_page(image, 6, tables=False, subsampling=2, tag_530=(SHORT, 2, 2))
+    yield "jpeg_ycc_last_strip_is_whole", jpeg_page(image, 6, whole_last=True, subsampling=2, tag_530=(SHORT, 2, 2))
     yield "jpeg_ycc_one_strip", jpeg_page(image, 6, rows=75, subsampling=2, tag_530=(SHORT, 2, 2), quality=30)
     yield "jpeg_ycc_progressive", jpeg_page(image, 6, tables=False, progressive=True, subsampling=0, tag_530=(SHORT, 1, 1))
     yield "jpeg_ycc_restarts", jpeg_page(image, 6, restart_marker_blocks=2, subsampling=2, tag_530=(SHORT, 2, 2))

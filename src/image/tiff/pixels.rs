@@ -119,7 +119,7 @@ impl Pixels {
         Ok((Samples { bits: bits_of_each as u8, count: all, planar: planar && all > 1 }, pixels))
     }
 
-    /// How many samples of a pixel are looked at, where they are in planes.
+    /// Returns the number of planes that decide pixels.
     pub(super) fn planes(&self) -> usize {
         match self {
             Pixels::Table { .. } => 1,
@@ -128,7 +128,7 @@ impl Pixels {
         }
     }
 
-    /// `row` begins with the pixels of `rgb`.
+    /// Converts the first pixels of `row`, as many as `rgb` has.
     pub(super) fn to_rgb(&self, row: &[u8], rgb: &mut [u8]) {
         let pixels = rgb.chunks_exact_mut(3);
         match self {
@@ -199,7 +199,7 @@ fn palette(directory: &mut Directory<'_>, bits: usize, stride: usize) -> Result<
     Ok(Pixels::Table { bits, stride, table: Box::new(std::array::from_fn(colour)) })
 }
 
-/// JPEG has become RGB by libjpeg. Pillow reads uncompressed pixels itself and leaves all others to libtiff.
+/// libjpeg converts JPEG. Pillow converts uncompressed pixels itself, and libtiff those of other compressions.
 fn ycc(directory: &mut Directory<'_>, compression: Compression) -> Result<Pixels, Error> {
     if compression == Compression::Jpeg {
         return Ok(Pixels::Rgb { stride: 3 });
