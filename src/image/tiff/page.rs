@@ -58,8 +58,11 @@ impl Page {
             )));
         }
         let is_reversed = match directory.number(tag::FILL_ORDER)?.unwrap_or(1) {
-            2 if samples.bits == 16 && (samples.count > 1 || directory.is_big_endian()) => {
-                return Err(Error::unsupported("a TIFF of 16 bits a sample in the other fill order"));
+            2 if compression != Compression::Jpeg && !may_be_reversed(&samples, &pixels, directory) => {
+                return Err(Error::unsupported(format!(
+                    "a TIFF of {} × {} bits in the other fill order is not read",
+                    samples.count, samples.bits
+                )));
             }
             // libtiff turns no bits of JPEG
             order => order == 2 && compression != Compression::Jpeg,
@@ -121,6 +124,15 @@ impl Page {
             .get(index)
             .copied()
             .ok_or_else(|| Error::corrupt(format!("it has no strip or tile {index}")))
+    }
+}
+
+/// Returns whether Pillow reads these samples in fill order 2.
+fn may_be_reversed(samples: &Samples, pixels: &Pixels, directory: &Directory<'_>) -> bool {
+    match (pixels, samples.count, samples.bits) {
+        (Pixels::Table { .. }, 1, 16) => !directory.is_big_endian(),
+        (Pixels::Table { .. }, 1, _) | (Pixels::Rgb { .. }, 3, 8) => true,
+        _ => false,
     }
 }
 

@@ -113,8 +113,11 @@ impl Pixels {
             (6, 8, 3, []) if !planar => ycc(directory, compression)?,
             _ => return Err(unread("")),
         };
-        if planar && all > 1 && bits_of_each == 16 && compression == Compression::None {
-            return Err(unread(": Pillow reads 16 bits in planes only if they are compressed"));
+        // Pillow reads each plane as plain samples then
+        let is_plain = bits_of_each == 8 || (bits_of_each, photometric) == (1, 1);
+        let is_reversed = directory.number(tag::FILL_ORDER)? == Some(2);
+        if planar && compression == Compression::None && (!is_plain || photometric == 0 || is_reversed) {
+            return Err(unread(": Pillow gives other pixels, unless the planes are compressed"));
         }
         Ok((Samples { bits: bits_of_each as u8, count: all, planar: planar && all > 1 }, pixels))
     }
