@@ -1,6 +1,7 @@
 //! Archives made by hand and cut, bent and lied about.
 
 use super::*;
+use crate::dataset::ImageNames;
 use crate::sample::ErrorKind;
 
 /// A header for a member; `bend` changes it before its checksum is written.
@@ -63,6 +64,22 @@ fn texts_belong_to_the_image_of_their_name_whichever_comes_first() {
     assert_eq!(images[1].texts.json, Some(Ok(b"{}".to_vec())));
     assert_eq!(*images[2].texts, Texts::default());
     assert_eq!(end.unwrap(), Scanned { images: 3, skipped: Skipped::default() });
+}
+
+#[test]
+fn members_named_tiff_are_images_but_not_for_jobs_of_version_0_1_0() {
+    let shard = archive(&[file("1.tif", b"x"), file("2.TIFF", b"y"), file("3.jpg", b"z")]);
+    for (rules, expected) in
+        [(ImageNames::Current, &["1.tif", "2.TIFF", "3.jpg"][..]), (ImageNames::Earlier, &["3.jpg"])]
+    {
+        let mut samples = Samples::new(LIMITS).with_image_names(rules);
+        let (mut window, mut images) = (shard.as_slice(), Vec::new());
+        while let Some(found) = samples.next(&mut window).unwrap() {
+            images.extend(found);
+        }
+        images.extend(samples.finish().images);
+        assert_eq!(names(&images), expected, "{rules:?}");
+    }
 }
 
 #[test]
