@@ -202,6 +202,10 @@ def by_hand():
     yield "cmyk_16_planes", page(deep[..., :4], 16, 5, "deflate", planar=True)
     yield "palette_planes", page(eight[..., :2], 8, 3, "deflate", planar=True, tag_338=2, tag_320=colour_map(8))
     yield "rgb_16_planes_deflate", page(deep[..., :3], 16, 2, "deflate", planar=True, predictor=True)
+    yield "gray_planes_none", page(eight[..., :1], 8, 1, planar=True)
+    yield "one_bit_planes_none", page(eight[..., :1] >> 7, 1, 1, planar=True)
+    yield "white_4_planes_lzw", page(eight[..., :1] >> 4, 4, 0, "lzw", planar=True)
+    yield "rgb_planes_reversed", page(eight[..., :3], 8, 2, "packbits", planar=True, reversed_bits=True)
     yield "rgb_16_planes_be_deflate", page(deep[..., :3], 16, 2, "deflate", ">", planar=True, predictor=True)
     yield "rgb_one_depth_for_all", page(eight[..., :3], 8, 2, tag_258=8)
     yield "rgb_one_strip", page(eight[..., :3], 8, 2, rows=HEIGHT)
@@ -214,14 +218,15 @@ def by_hand():
         yield f"orientation_{orientation}_none", page(eight[..., :3], 8, 2, "none", tag_274=orientation)
 
 
-def jpeg_page(image, photometric, rows=16, tile=None, tables=True, **more):
+def jpeg_page(image, photometric, rows=16, tile=None, tables=True, whole_last=False, **more):
     """Strips or tiles of JPEG as Pillow writes it, with their tables in the directory."""
     options = {key: more.pop(key) for key in ("quality", "subsampling", "keep_rgb", "progressive", "restart_marker_blocks") if key in more}
     across, down = tile or (image.width, rows)
     parts, common = [], b""
     for top in range(0, image.height, down):
         for left in range(0, image.width, across):
-            right, bottom = (left + across, top + down) if tile else (image.width, min(top + down, image.height))
+            right = left + across if tile else image.width
+            bottom = top + down if tile or whole_last else min(top + down, image.height)
             jpeg = save(image.crop((left, top, right, bottom)), "JPEG", **options)
             if tables:
                 common, jpeg = without_tables(jpeg)
@@ -255,6 +260,7 @@ def of_jpeg():
         yield f"jpeg_ycc_{subsampling}", jpeg_page(image, 6, **chroma)
         yield f"jpeg_ycc_{subsampling}_tiles", jpeg_page(image, 6, tile=(32, 48), **chroma)
     yield "jpeg_ycc_whole_files", jpeg_page(image, 6, tables=False, subsampling=2, tag_530=(SHORT, 2, 2))
+    yield "jpeg_ycc_last_strip_is_whole", jpeg_page(image, 6, whole_last=True, subsampling=2, tag_530=(SHORT, 2, 2))
     yield "jpeg_ycc_one_strip", jpeg_page(image, 6, rows=75, subsampling=2, tag_530=(SHORT, 2, 2), quality=30)
     yield "jpeg_ycc_progressive", jpeg_page(image, 6, tables=False, progressive=True, subsampling=0, tag_530=(SHORT, 1, 1))
     yield "jpeg_ycc_restarts", jpeg_page(image, 6, restart_marker_blocks=2, subsampling=2, tag_530=(SHORT, 2, 2))
@@ -361,6 +367,12 @@ def refused():
     yield "mask", page(eight[..., :1] >> 7, 1, 4)
     yield "rgba_planes_unmarked", page(eight[..., :4], 8, 2, "deflate", planar=True)
     yield "rgb_planes_16_none", page(deep[..., :3], 16, 2, planar=True)
+    yield "gray_4_planes_none", page(eight[..., :1] >> 4, 4, 1, planar=True)
+    yield "white_planes_none", page(eight[..., :1], 8, 0, planar=True)
+    yield "rgb_planes_reversed_none", page(eight[..., :3], 8, 2, planar=True, reversed_bits=True)
+    yield "rgba_reversed", page(eight[..., :4], 8, 2, "lzw", reversed_bits=True, tag_338=2)
+    yield "rgb_16_reversed", page(deep[..., :3], 16, 2, reversed_bits=True)
+    yield "ycbcr_planes", page(eight[..., :3], 8, 6, "deflate", planar=True, tag_530=(SHORT, 1, 1))
     yield "ycbcr_422_deflate", page(eight[..., :3], 8, 6, "deflate", tag_530=(SHORT, 2, 1))
     yield "ycbcr_white_point", page(eight[..., :3], 8, 6, "deflate", tag_530=(SHORT, 1, 1), tag_532=(5, 16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1))
     yield "ten_samples", page(np.concatenate([eight, eight], -1)[..., :10], 8, 2)

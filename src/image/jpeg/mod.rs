@@ -22,7 +22,7 @@ use crate::image::canvas::Canvas;
 use crate::image::error::Error;
 use crate::image::exif::Orientation;
 use crate::image::filter::Region;
-use crate::image::options::DecoderWarnings;
+use crate::image::options::{DecoderWarnings, Limits};
 use huffman::Scan;
 
 pub(super) use part::{Colours, Part};
@@ -159,6 +159,49 @@ impl Jpeg {
                 Err(Error::corrupt(warning))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Decodes the first rows of a JPEG that is a strip or a tile, row after row, each of `samples` bytes a pixel.
+    ///
+    /// # Errors
+    /// Also if its size or its number of components is not the one expected.
+    pub(in crate::image) fn part(
+        &mut self,
+        bytes: &[u8],
+        expected: &Part,
+        limits: &Limits,
+    ) -> Result<Vec<u8>, Error> {
+        let (mut image, header) = Image::open(self.context, bytes, limits.max_scans)?;
+        if header.precision != 8 || header.lossless != 0 {
+            return Err(Error::unsupported("a TIFF with JPEG that is lossless or has not 8 bits a sample"));
+        }
+        let fits = header.width == expected.width
+            && (expected.rows..=expected.most_rows).contains(&header.height)
+            && header.components == expected.samples as i32;
+        if !fits {
+            return Err(Error::corrupt(format!(
+                "a strip or tile of {} × {} pixels and {} samples is a JPEG of {} × {} and {}",
+                expected.width,
+                expected.rows,
+                expected.samples,
+                header.width,
+                header.height,
+                header.components
+            )));
+        }
+        image.stride = expected.samples as usize;
+        let height = image.start(1, expected.colours)?;
+        let line = expected.width as usize * image.stride;
+        let mut rows = vec![0; line * expected.rows as usize];
+        for (y, row) in (0..).zip(rows.chunks_exact_mut(line)) {
+            image.row(row).map_err(|error| at_row(error, y, height))?;
+        }
+        match image.warning() {
+            Some(warning) if limits.decoder_warnings == DecoderWarnings::Error => {
+                Err(Error::corrupt(warning))
+            }
+            _ => Ok(rows),
         }
     }
 }

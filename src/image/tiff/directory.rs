@@ -16,10 +16,10 @@ const MOST_VALUES: u64 = 1 << 18;
 /// Bytes of a value in the crate's hands.
 const A_VALUE: u64 = size_of::<Value>() as u64;
 
-/// At least as many bytes has a value in the file, where there are many: the number of strips is bounded by the file.
+/// The fewest bytes of a value in the file, if there are many.
 const A_STORED_VALUE: u64 = 2;
 
-/// What a directory must not say of a tag in text, because the crate would allocate what the text claims.
+/// The type of texts. The crate allocates what a text claims, so none of the tags that it reads may be one.
 const ASCII: u64 = 2;
 
 /// The tags that are asked for in the first directory.
@@ -52,17 +52,17 @@ impl<'a> Directory<'a> {
         self.decoder.image_ifd().find_entry(Tag::from_u16_exhaustive(tag)).is_some()
     }
 
-    /// All whole numbers of a tag; `None` where it is missing.
+    /// Returns all whole numbers of a tag, or `None` if it is missing.
     pub(super) fn numbers(&mut self, tag: u16) -> Result<Option<Vec<u64>>, Error> {
         self.decoder.find_tag_unsigned_vec(Tag::from_u16_exhaustive(tag)).map_err(fault)
     }
 
-    /// The first whole number of a tag.
+    /// Returns the first whole number of a tag.
     pub(super) fn number(&mut self, tag: u16) -> Result<Option<u64>, Error> {
         Ok(self.numbers(tag)?.and_then(|numbers| numbers.first().copied()))
     }
 
-    /// All fractions of a tag.
+    /// Returns all values of a tag as fractions.
     pub(super) fn fractions(&mut self, tag: u16) -> Result<Option<Vec<f64>>, Error> {
         let value = self.decoder.find_tag(Tag::from_u16_exhaustive(tag)).map_err(fault)?;
         let one = |value: Value| match value {
@@ -79,8 +79,8 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// Holds the size of each value of the first directory that decides the pixels against the file, because the crate
-/// reads some of them before it can be given limits.
+/// Checks the size of each value that decides pixels against the file, because the crate reads some of them before it
+/// can be given limits.
 fn check_sizes(bytes: &[u8]) -> Result<(), Error> {
     let cut = || Error::truncated("in its directory");
     let is_big_endian = bytes.starts_with(b"MM");

@@ -23,7 +23,7 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// `options` are those of Group 3.
+    /// Returns the compression of a code of TIFF; `options` are those of Group 3.
     pub(super) fn new(code: u64, options: u64) -> Result<Compression, Error> {
         Ok(match code {
             1 => Compression::None,
@@ -52,7 +52,7 @@ impl Compression {
         })
     }
 
-    /// Whether rows may be given as differences from pixel to pixel.
+    /// Returns whether rows may be stored as differences from pixel to pixel.
     pub(super) fn may_be_predicted(self) -> bool {
         matches!(self, Compression::Lzw | Compression::Deflate | Compression::Zstd)
     }
@@ -68,7 +68,7 @@ pub(super) struct Expected {
     pub(super) window: u32,
 }
 
-/// The rows' bytes. Those that are expected are less than all, so nothing is read to its end.
+/// Opens the bytes of the rows. Callers read the rows that they expect, so nothing is read to its end.
 pub(super) fn open<'a>(
     compression: Compression,
     data: &'a [u8],

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use fax::BitReader;
 use fax::maps::{Mode, black, mode, white};
 
-/// How lines follow each other.
+/// How lines are coded and separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     /// Run lengths alone; each line begins with a byte.
@@ -17,7 +17,7 @@ pub(super) enum Coding {
     Group4,
 }
 
-/// The lines of a strip or a tile, as bits: 0 is what the coding calls white.
+/// Reads the lines of a strip or a tile as packed bits; 0 is what the coding calls white.
 pub(super) struct Lines<B> {
     bits: Bits<B>,
     coding: Coding,
@@ -72,7 +72,7 @@ impl<B: AsRef<[u8]>> Lines<B> {
         Ok(())
     }
 
-    /// Passes over the mark before a line: eleven zeros or more, and a one.
+    /// Skips the mark before a line: eleven zeros or more, and a one.
     fn mark(&mut self) -> io::Result<()> {
         let mut zeros = 0;
         while self.bits.take(1) == 0 {
@@ -105,7 +105,7 @@ impl<B: AsRef<[u8]>> Lines<B> {
             while self.reference.get(next).is_some_and(|&change| at.is_some_and(|at| change <= at)) {
                 next += 1;
             }
-            // the next change away from the colour in hand: those at even places are to black
+            // the next change away from the current colour: those at even places are to black
             let first = next + usize::from(next % 2 == usize::from(self.is_white()));
             let change = |index: usize| self.reference.get(index).copied().unwrap_or(self.width);
             let (b1, b2) = (change(first), change(first + 1));
@@ -136,10 +136,10 @@ impl<B: AsRef<[u8]>> Lines<B> {
     }
 
     fn is_white(&self) -> bool {
-        self.current.len() % 2 == 0
+        self.current.len().is_multiple_of(2)
     }
 
-    /// Notes a change of colour; two at one place are none.
+    /// Records a change of colour; two at one place cancel each other.
     fn change(&mut self, at: u32) {
         if self.current.last() == Some(&at) {
             self.current.pop();
@@ -148,7 +148,7 @@ impl<B: AsRef<[u8]>> Lines<B> {
         }
     }
 
-    /// Where a run from `at` on ends.
+    /// Returns where a run that begins at `at` ends.
     fn run(&mut self, at: u32, is_white: bool) -> io::Result<u32> {
         let mut end = at;
         loop {
@@ -193,7 +193,7 @@ fn blacken(line: &mut [u8], begin: usize, end: usize) {
     }
 }
 
-/// Bits, the highest of each byte first. Behind the end are zeros, which no code consists of.
+/// Bits, the highest of each byte first. After the end come zeros, which no code consists of.
 struct Bits<B> {
     data: B,
     at: usize,
@@ -210,7 +210,7 @@ impl<B: AsRef<[u8]>> Bits<B> {
         bits
     }
 
-    /// The error for what is not understood here: at the end of the bytes it is their end that is to blame.
+    /// Returns the error for an unknown code: near the end of the bytes, that they ended.
     fn fault(&self, what: &'static str) -> io::Error {
         if self.at + 13 > self.data.as_ref().len() * 8 {
             return io::Error::from(ErrorKind::UnexpectedEof);

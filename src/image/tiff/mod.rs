@@ -32,7 +32,7 @@ use page::Page;
 const WINDOW: u32 = 27;
 const WINDOW_OF_A_PLANE: u32 = 23;
 
-/// `frame` is scratch for a row of tiles, three bytes a pixel.
+/// Decodes the first page. `frame` is scratch for a row of tiles, three bytes a pixel.
 pub(super) fn decode(
     bytes: &[u8],
     frame: &mut Vec<u8>,
@@ -88,7 +88,7 @@ struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    /// The strip or tile at a place of the page, from all planes.
+    /// Opens the strip or tile at a place of the page, in all planes.
     fn open(&mut self, place: u32) -> Result<Rows<'a>, Error> {
         let page = self.page;
         let planes = if page.samples.planar { page.pixels.planes() } else { 1 };
@@ -116,7 +116,7 @@ impl<'a> File<'a> {
         Ok(Rows { readers, page, index: place as usize, plane, joined: Vec::new() })
     }
 
-    /// The bytes of a strip or a tile; where they are not compressed, all that follow its begin.
+    /// Returns the bytes of a strip or a tile; without compression, all bytes from its begin on.
     fn data(&self, index: usize) -> Result<&'a [u8], Error> {
         let (begin, length) = self.page.place(index)?;
         let begin = usize::try_from(begin).unwrap_or(usize::MAX);
@@ -130,7 +130,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// A strip or a tile of JPEG, decoded whole.
+    /// Decodes a whole strip or tile of JPEG.
     fn jpeg(&mut self, index: usize, rows: u32) -> Result<Vec<u8>, Error> {
         let page = self.page;
         let data = self.data(index)?;
@@ -160,7 +160,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The next row as [`pixels::Pixels::to_rgb`] takes it.
+    /// Reads the next row, as [`pixels::Pixels::to_rgb`] takes it.
     fn next(&mut self) -> Result<&[u8], Error> {
         let planes = self.readers.len();
         let is_deep = self.page.samples.bits == 16;
@@ -185,7 +185,7 @@ impl Rows<'_> {
     }
 }
 
-/// Each sample to what it and the same of the pixel before are together.
+/// Adds to each sample the same sample of the pixel before, modulo its depth.
 fn undo_differences(row: &mut [u8], stride: usize, is_deep: bool, is_big_endian: bool) {
     if !is_deep {
         for at in stride..row.len() {
@@ -203,7 +203,7 @@ fn undo_differences(row: &mut [u8], stride: usize, is_deep: bool, is_big_endian:
     }
 }
 
-/// The high byte of each sample, at the row's begin.
+/// Moves the high bytes of all samples to the row's begin.
 fn narrow(row: &mut [u8], is_big_endian: bool) {
     let high = usize::from(!is_big_endian);
     for sample in 0..row.len() / 2 {

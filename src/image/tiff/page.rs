@@ -16,14 +16,14 @@ const MOST_PADDING: u64 = 4;
 pub(super) struct Page {
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Columns and rows of a strip or a tile, as far as it lies within the image or beyond it.
+    /// Columns and rows of a strip or a tile; a tile may reach beyond the image.
     pub(super) part: (u32, u32),
     /// Where strips or tiles begin and how long they are, those of one plane after those of another.
     places: Vec<(u64, u64)>,
     pub(super) compression: Compression,
     pub(super) samples: Samples,
     pub(super) pixels: Pixels,
-    /// How many samples lie between those of which the difference is stored.
+    /// The distance, in samples, over which differences are stored; `None` if samples are stored.
     pub(super) predicted: Option<usize>,
     /// Bits of each byte are in the other order.
     pub(super) is_reversed: bool,
@@ -36,7 +36,10 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Of a directory whose size is admitted.
+    /// Reads the page of a directory whose size is admitted.
+    ///
+    /// # Errors
+    /// `unsupported` with the name of the mode, `limit` if tiles or strips claim too much, `corrupt`.
     pub(super) fn read(directory: &mut Directory<'_>, limits: &Limits) -> Result<Page, Error> {
         if directory.has(tag::DNG_VERSION) {
             return Err(Error::unsupported("the file is a raw photograph (DNG)"));
@@ -55,8 +58,11 @@ impl Page {
             )));
         }
         let is_reversed = match directory.number(tag::FILL_ORDER)?.unwrap_or(1) {
-            2 if samples.bits == 16 && (samples.count > 1 || directory.is_big_endian()) => {
-                return Err(Error::unsupported("a TIFF of 16 bits a sample in the other fill order"));
+            2 if compression != Compression::Jpeg && !may_be_reversed(&samples, &pixels, directory) => {
+                return Err(Error::unsupported(format!(
+                    "a TIFF of {} × {} bits in the other fill order is not read",
+                    samples.count, samples.bits
+                )));
             }
             // libtiff turns no bits of JPEG
             order => order == 2 && compression != Compression::Jpeg,
@@ -91,33 +97,42 @@ impl Page {
         })
     }
 
-    /// Strips or tiles beside each other.
+    /// Returns the number of strips or tiles side by side.
     pub(super) fn across(&self) -> u32 {
         self.width.div_ceil(self.part.0)
     }
 
-    /// Strips or tiles below each other.
+    /// Returns the number of strips or tiles one below the other.
     pub(super) fn down(&self) -> u32 {
         self.height.div_ceil(self.part.1)
     }
 
-    /// Rows of the image in a strip or a tile, by its place from the top.
+    /// Returns the rows of the image in a strip or a tile that is number `down` from the top.
     pub(super) fn rows(&self, down: u32) -> u32 {
         self.part.1.min(self.height - down * self.part.1)
     }
 
-    /// Bytes of a row of a strip or a tile in one plane.
+    /// Returns the bytes of a row of a strip or a tile in one plane.
     pub(super) fn row_bytes(&self) -> usize {
         let samples = if self.samples.planar { 1 } else { self.samples.count };
         (self.part.0 as usize * samples * usize::from(self.samples.bits)).div_ceil(8)
     }
 
-    /// Where a strip or a tile begins, and how long it is.
+    /// Returns where a strip or a tile begins, and its length in bytes.
     pub(super) fn place(&self, index: usize) -> Result<(u64, u64), Error> {
         self.places
             .get(index)
             .copied()
             .ok_or_else(|| Error::corrupt(format!("it has no strip or tile {index}")))
+    }
+}
+
+/// Returns whether Pillow reads these samples in fill order 2.
+fn may_be_reversed(samples: &Samples, pixels: &Pixels, directory: &Directory<'_>) -> bool {
+    match (pixels, samples.count, samples.bits) {
+        (Pixels::Table { .. }, 1, 16) => !directory.is_big_endian(),
+        (Pixels::Table { .. }, 1, _) | (Pixels::Rgb { .. }, 3, 8) => true,
+        _ => false,
     }
 }
 

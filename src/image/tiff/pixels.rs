@@ -86,13 +86,13 @@ impl Pixels {
         // of planes only those that are looked at are put side by side
         let planes = |looked_at: usize| if planar { looked_at } else { all };
         let stride = planes(1);
-        let gray = |inverted: bool| gray(bits_of_each as usize, stride, inverted);
+        let depth = bits_of_each as usize;
         let pixels = match (photometric, bits_of_each, count, extra.as_slice()) {
-            (0, 1 | 2 | 4 | 8, 1, []) => gray(true),
-            (1, 1 | 2 | 4 | 8, 1, []) => gray(false),
+            (0, 1 | 2 | 4 | 8, 1, []) => gray(depth, stride, true),
+            (1, 1 | 2 | 4 | 8, 1, []) => gray(depth, stride, false),
             // 16 bits have lost their low byte: they are read as 8
-            (1, 16, 1, []) => super::pixels::gray(8, stride, false),
-            (1, 8, 2, [0 | 2]) => gray(false),
+            (1, 16, 1, []) => gray(8, stride, false),
+            (1, 8, 2, [0 | 2]) => gray(depth, stride, false),
             (2, 8, 3, [])
             | (2, 8, 4, [] | [0 | 2 | 999])
             | (2, 8, 5, [0 | 2, 0])
@@ -106,22 +106,23 @@ impl Pixels {
             (2, 8, 4, [1]) | (2, 8, 5, [1, 0]) | (2, 8, 6, [1, 0, 0]) | (2, 16, 4, [1]) => {
                 Pixels::Premultiplied { stride: planes(4) }
             }
-            (3, 1 | 2 | 4 | 8, 1, []) | (3, 8, 2, [0 | 2]) => {
-                palette(directory, bits_of_each as usize, stride)?
-            }
+            (3, 1 | 2 | 4 | 8, 1, []) | (3, 8, 2, [0 | 2]) => palette(directory, depth, stride)?,
             (5, 8, 4, []) | (5, 8, 5, [0]) | (5, 8, 6, [0, 0]) | (5, 16, 4, []) => {
                 Pixels::Cmyk { stride: planes(4) }
             }
             (6, 8, 3, []) if !planar => ycc(directory, compression)?,
             _ => return Err(unread("")),
         };
-        if planar && all > 1 && bits_of_each == 16 && compression == Compression::None {
-            return Err(unread(": Pillow reads 16 bits in planes only if they are compressed"));
+        // Pillow reads each plane as plain samples then
+        let is_plain = bits_of_each == 8 || (bits_of_each, photometric) == (1, 1);
+        let is_reversed = directory.number(tag::FILL_ORDER)? == Some(2);
+        if planar && compression == Compression::None && (!is_plain || photometric == 0 || is_reversed) {
+            return Err(unread(": Pillow gives other pixels, unless the planes are compressed"));
         }
         Ok((Samples { bits: bits_of_each as u8, count: all, planar: planar && all > 1 }, pixels))
     }
 
-    /// How many samples of a pixel are looked at, where they are in planes.
+    /// Returns the number of planes that decide pixels.
     pub(super) fn planes(&self) -> usize {
         match self {
             Pixels::Table { .. } => 1,
@@ -130,7 +131,7 @@ impl Pixels {
         }
     }
 
-    /// `row` begins with the pixels of `rgb`.
+    /// Converts the first pixels of `row`, as many as `rgb` has.
     pub(super) fn to_rgb(&self, row: &[u8], rgb: &mut [u8]) {
         let pixels = rgb.chunks_exact_mut(3);
         match self {
@@ -201,7 +202,7 @@ fn palette(directory: &mut Directory<'_>, bits: usize, stride: usize) -> Result<
     Ok(Pixels::Table { bits, stride, table: Box::new(std::array::from_fn(colour)) })
 }
 
-/// JPEG has become RGB by libjpeg. Pillow reads uncompressed pixels itself and leaves all others to libtiff.
+/// libjpeg converts JPEG. Pillow converts uncompressed pixels itself, and libtiff those of other compressions.
 fn ycc(directory: &mut Directory<'_>, compression: Compression) -> Result<Pixels, Error> {
     if compression == Compression::Jpeg {
         return Ok(Pixels::Rgb { stride: 3 });

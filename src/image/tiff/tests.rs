@@ -6,7 +6,7 @@ use super::tag;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
 
-/// A gray page of 4 × 4 pixels and 8 bits, with the tags given in place of its own, or beside them. Values are behind
+/// A gray page of 4 × 4 pixels and 8 bits, with the tags given in place of its own, or beside them. Values come after
 /// the directory.
 fn page(changed: &[(u16, u16, &[u32])]) -> Vec<u8> {
     let own: &[(u16, u16, &[u32])] = &[
@@ -21,15 +21,14 @@ fn page(changed: &[(u16, u16, &[u32])]) -> Vec<u8> {
         (tag::STRIP_BYTES, LONG, &[16]),
     ];
     let is_changed = |tag: u16| changed.iter().any(|change| change.0 == tag);
-    let is_tiled = is_changed(tag::TILE_OFFSETS);
-    let kept = own.iter().filter(|own| !is_changed(own.0) && !(is_tiled && own.0 == tag::STRIP_OFFSETS));
-    let mut entries: Vec<_> =
-        kept.chain(changed).filter(|entry| !(is_tiled && entry.0 == tag::STRIP_BYTES)).collect();
+    let is_of_strips = |tag: u16| [tag::STRIP_OFFSETS, tag::STRIP_BYTES].contains(&tag);
+    let is_left_out = |tag: u16| is_changed(tag) || is_of_strips(tag) && is_changed(tag::TILE_OFFSETS);
+    let mut entries: Vec<_> = own.iter().filter(|own| !is_left_out(own.0)).chain(changed).collect();
     entries.sort_by_key(|entry| entry.0);
     let mut out = [b"II*\0".as_slice(), &24u32.to_le_bytes(), &(0..16).collect::<Vec<u8>>()].concat();
     out.extend((entries.len() as u16).to_le_bytes());
     let mut at = (24 + 2 + entries.len() * 12 + 4) as u32;
-    let mut behind = Vec::new();
+    let mut after = Vec::new();
     for (tag, kind, values) in entries {
         let mut bytes: Vec<u8> = match *kind {
             LONG => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
@@ -38,7 +37,7 @@ fn page(changed: &[(u16, u16, &[u32])]) -> Vec<u8> {
         if bytes.len() > 4 {
             let begin = at.to_le_bytes().to_vec();
             at += bytes.len() as u32;
-            behind.extend(bytes);
+            after.extend(bytes);
             bytes = begin;
         }
         bytes.resize(4, 0);
@@ -47,7 +46,7 @@ fn page(changed: &[(u16, u16, &[u32])]) -> Vec<u8> {
         out.extend(bytes);
     }
     out.extend([0; 4]);
-    [out, behind].concat()
+    [out, after].concat()
 }
 
 fn read(bytes: &[u8]) -> Result<Vec<u8>, Error> {
@@ -91,8 +90,8 @@ fn claims_that_no_page_can_meet_are_refused_by_their_kind() {
             "bytes of all strips",
         ),
         ("a strip that is empty", of_lzw(&[8; 4], &[0; 4]), "corrupt", "is empty"),
-        ("a strip behind the end", of_lzw(&[9999; 4], &[4; 4]), "truncated", "before strip"),
-        ("a strip that ends behind the end", of_lzw(&[8; 4], &[9999; 4]), "truncated", "in strip"),
+        ("a strip after the end", of_lzw(&[9999; 4], &[4; 4]), "truncated", "before strip"),
+        ("a strip that ends after the end", of_lzw(&[8; 4], &[9999; 4]), "truncated", "in strip"),
         ("fewer strips than rows", of_lzw(&[8; 3], &[4; 3]), "corrupt", ""),
         ("too many pixels", page(&[(tag::WIDTH, LONG, &[1 << 30])]), "limit", "pixels"),
         ("no columns", page(&[(tag::WIDTH, SHORT, &[0])]), "corrupt", ""),

@@ -48,7 +48,7 @@ fn directory(way: Way, entries: &[Entry]) -> Vec<u8> {
     out.extend(way.number(if way.is_big { 16 } else { 8 }, place));
     out.extend(way.number(entries.len() as u64, if way.is_big { 8 } else { 2 }));
     let mut at = out.len() + entries.len() * (4 + 2 * place) + place;
-    let mut behind = Vec::new();
+    let mut after = Vec::new();
     for Entry(tag, kind, values) in entries {
         let length = match *kind {
             SHORT => 2,
@@ -60,7 +60,7 @@ fn directory(way: Way, entries: &[Entry]) -> Vec<u8> {
         if value.len() > place {
             let begin = way.number(at as u64, place);
             at += value.len();
-            behind.extend(value);
+            after.extend(value);
             value = begin;
         }
         value.resize(place, 0);
@@ -70,7 +70,7 @@ fn directory(way: Way, entries: &[Entry]) -> Vec<u8> {
         out.extend(value);
     }
     out.resize(out.len() + place, 0);
-    out.extend(behind);
+    out.extend(after);
     out
 }
 
@@ -151,7 +151,8 @@ fuzz_target!(|input: &[u8]| {
     if first & 2 != 0 {
         limits.decoder_warnings = DecoderWarnings::Error;
     }
-    let mut decoder = Decoder::new(Options { limits, ..Options::new(SIDE) }).expect("options that are allowed");
+    let mut decoder =
+        Decoder::new(Options { limits, ..Options::new(SIDE) }).expect("options that are allowed");
     if first & 1 == 0 {
         let once = square(&mut decoder, rest);
         assert!(once == square(&mut decoder, rest), "the second time it was otherwise");

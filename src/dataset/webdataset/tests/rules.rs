@@ -1,5 +1,7 @@
 //! Shards by the rules of version 0.1.0.
 
+use crate::dataset::ImageNames;
+
 use super::*;
 use crate::dataset::webdataset::scan::scan_by;
 
@@ -49,4 +51,21 @@ fn the_images_of_a_finished_output_of_version_0_1_0_are_found_again() {
     let (names, end) = by(ShardRules::Earlier, &twice);
     end.unwrap();
     assert_eq!(names, ["a/.b/c.jpg", "d.jpg"]);
+}
+
+#[test]
+fn members_named_tiff_are_images_but_not_for_jobs_of_version_0_1_0() {
+    let shard = archive(&[file("1.tif", b"x"), file("2.TIFF", b"y"), file("3.jpg", b"z")]);
+    for (image_names, expected) in
+        [(ImageNames::Current, &["1.tif", "2.TIFF", "3.jpg"][..]), (ImageNames::Earlier, &["3.jpg"])]
+    {
+        let samples = Samples::new(LIMITS, Asked::default(), ShardRules::Current);
+        let mut samples = samples.with_image_names(image_names);
+        let (mut window, mut images) = (shard.as_slice(), Vec::new());
+        while let Some(found) = samples.next(&mut window).unwrap() {
+            images.extend(found);
+        }
+        images.extend(samples.finish(None).images);
+        assert_eq!(names(&images), expected, "{image_names:?}");
+    }
 }
