@@ -20,7 +20,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let every = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let file = panic.location().map(|place| place.file()).unwrap_or_default();
-        if !["/parquet-", "/arrow-"].iter().any(|library| file.contains(library)) {
+        if !["/parquet-", "/arrow-", "/bytes-"].iter().any(|library| file.contains(library)) {
             every(panic);
         }
     }));
