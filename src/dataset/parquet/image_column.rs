@@ -160,8 +160,8 @@ fn guessed(schema: &Schema) -> Result<ImageColumn, String> {
                 [only] => Ok((*only).clone()),
                 [_, ..] => Err(several(&known)),
                 [] => Err(format!(
-                    "it has no column that is known to hold images (a struct of `bytes` and `path`, or one of Spark's or \
-                     img2dataset's): name it by `input.image_column`, which may be binary, such a struct, or a list of \
+                    "it has no column of images that is found without its name (a struct of `bytes` and `path`, or one of \
+                     Spark's or img2dataset's): set `input.image_column` to one that is binary, such a struct, or a list of \
                      these; its columns are {}",
                     listed(schema)
                 )),
