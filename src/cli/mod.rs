@@ -171,7 +171,10 @@ fn not_parsed(mut error: clap::Error) -> ExitCode {
     print::choose(Printing { json: asks_for_json(typed()), quiet: false });
     if error.use_stderr() {
         help::suggest(&mut error, &Cli::command(), typed().map(|word| word.to_string_lossy().into_owned()));
-        print::error_text(error.render());
+        match error.kind() {
+            ErrorKind::MissingSubcommand => print::error(&usage(&error), Exit::Usage.code()),
+            _ => print::error_text(error.render()),
+        }
         print::result(json!({ "exit": Exit::Usage.code(), "error": usage(&error) }));
         return ExitCode::from(Exit::Usage.code());
     }
@@ -184,7 +187,11 @@ fn not_parsed(mut error: clap::Error) -> ExitCode {
 
 /// What is wrong with a command line, on one line.
 fn usage(error: &clap::Error) -> String {
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    // the words of a missing subcommand list hidden ones, too
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    ) {
         return "no command is given; --help lists them".to_owned();
     }
     let text = error.render().to_string();

@@ -176,7 +176,8 @@ impl Ticket for PartTicket {
             Ok(Arrival { bytes, etag }) => {
                 self.progress.read(bytes.len() as u64);
                 if let Some(sample) = row.sample_mut() {
-                    sample.size = Some(bytes.len() as u64);
+                    // a store may decompress an object on its way: the planned size is that of what it keeps
+                    sample.size.get_or_insert(bytes.len() as u64);
                     if etag.is_some() {
                         sample.etag = etag;
                     }

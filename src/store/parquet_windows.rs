@@ -62,12 +62,15 @@ impl ParquetObject {
     }
 }
 
+/// Where some bytes of a column begin, and these bytes.
+type Window = (u64, Bytes);
+
 /// The columns of a group, of each of which one window is here.
 struct Windows {
     size: u64,
     /// Bytes of a window.
     window: u64,
-    columns: Vec<(Range<u64>, Mutex<(u64, Bytes)>)>,
+    columns: Vec<(Range<u64>, Mutex<Window>)>,
     ask: mpsc::Sender<PieceRequest>,
 }
 

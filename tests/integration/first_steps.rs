@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::job::{Ended, IMAGES, Job, ended, own_model, parts, program, reaches, send, wait};
+use crate::support::job::{
+    Ended, IMAGES, Job, by_hand, ended, own_model, parts, program, reaches, send, wait,
+};
 use crate::support::scratch;
 
 /// A folder with 20 pictures in two albums, one of them cut in its middle and one empty, and a note.
@@ -134,8 +136,8 @@ fn a_relative_path_that_is_not_there_is_told_with_the_folder_it_counts_from() {
 
 #[test]
 fn no_command_is_64_and_is_told_as_that() {
-    let told = ended(&mut program());
-    assert_eq!(told.exits(64)["error"], "no command is given; --help lists them");
+    assert_eq!(ended(&mut program()).exits(64)["error"], "no command is given; --help lists them");
+    let told = ended(&mut by_hand());
     assert!(told.stderr.contains("Commands:"), "{}", told.stderr);
 }
 

@@ -50,7 +50,7 @@ fn a_finished_output_is_told_by_its_address_and_by_its_job_file() {
     assert_eq!(summary["seconds_left"], Value::Null);
     let finished = format!("finished   {}", success["finished"].as_str().unwrap());
     for words in ["parts      12 of 12", "90 of 90", finished.as_str()] {
-        assert!(of_output.stdout.contains(words), "no `{words}` in\n{}", of_output.stdout);
+        assert!(of_output.stderr.contains(words), "no `{words}` in\n{}", of_output.stderr);
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{PACKED, local_shards, shard_job, shards_of};
 use crate::support::job::{IMAGES, Job, ended, own_model, rows};
 use crate::support::s3::files;
-use crate::support::scripted_s3::{Fault, Kind, Rule, ScriptedS3, Seen};
+use crate::support::scripted_s3::{Fault, Kind, Rule, ScriptedS3, Seen, Tag};
 use crate::support::{ask_python, run_python, scratch};
 
 /// A folder for each order of the members.
@@ -118,9 +118,7 @@ fn a_shard_that_is_rewritten_between_its_readings_is_one_row() {
     let (server, job) = served("later");
     let second =
         |seen: &Seen| is_window(seen) && !seen.range.as_deref().unwrap_or_default().starts_with("bytes=0-");
-    server.rule(
-        Rule::on(Kind::Get, Fault::error(412, "PreconditionFailed")).prefix("in/train-004.tar").when(second),
-    );
+    server.rule(Rule::on(Kind::Get, Fault::Tag(Tag::Changing)).prefix("in/train-004.tar").when(second));
     let job = job.set("limits.max_damaged_inputs=1");
     assert_eq!(job.run().exits(0)["damaged_inputs"], 1);
     let rows = job.rows();
