@@ -12,6 +12,7 @@ IMAGES is the folder that `job_images.py` made: `images/`, `expected.json`, `cla
 
 import io
 import json
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -214,7 +215,33 @@ def photographs(folder, classes, out):
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     (out / "parquet").mkdir()
     pq.write_table(table, out / "parquet/photographs.parquet", row_group_size=40)
+    tables(folder, rows, pa.array([index[name] for _, _, name in rows], pa.int64()), out / "tables")
     print(len(rows))
+
+
+def tables(folder, rows, label, out):
+    """The same photographs in columns as other programs name them."""
+    keys, data, _ = zip(*rows)
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    images = [{"bytes": image, "path": key} for key, image in zip(keys, data)]
+    by_path = [{"bytes": None, "path": f"photographs/{key}"} for key in keys]
+    kinds = {
+        "binary": {"image": pa.array(data, pa.binary())},
+        "spark": {
+            "path": pa.array([f"dbfs:/photographs/{key}" for key in keys]),
+            "modificationTime": pa.array([0] * len(keys), pa.timestamp("us")),
+            "length": pa.array([len(image) for image in data], pa.int64()),
+            "content": pa.array(data, pa.binary()),
+        },
+        "img2dataset": {"key": pa.array(keys), "jpg": pa.array(data, pa.binary())},
+        "lists": {"image": pa.array([[image, image] for image in images], pa.list_(struct))},
+        "paths": {"image": pa.array(by_path, struct)},
+    }
+    for kind, columns in kinds.items():
+        (out / kind).mkdir(parents=True)
+        table = pa.table(columns | {"label": label})
+        pq.write_table(table, out / kind / "photographs.parquet", row_group_size=40)
+    shutil.copytree(folder, out / "paths/photographs")
 
 
 def floats(out):

@@ -1,5 +1,7 @@
 //! The key of a row: relative to the input, or the address of an object below one of the job's roots.
 
+use url::Url;
+
 use crate::dataset::Roots;
 use crate::store::{Uri, has_signature, without_secrets};
 
@@ -26,8 +28,14 @@ impl Keys {
         &self.input
     }
 
-    /// The key of an address that names the input otherwise than the job: `gcs://`, or the host of an account.
+    /// The key of an address that names the input otherwise than the job: `file://`, `gcs://`, or the host of an account.
     fn in_other_form(&self, text: &str) -> Option<String> {
+        if self.input.starts_with('/') && text.starts_with("file://") {
+            let file =
+                Url::parse(text).ok().filter(|url| url.query().is_none() && url.fragment().is_none())?;
+            let path = file.to_file_path().ok()?;
+            return path.strip_prefix(&self.input).ok()?.to_str().map(str::to_owned);
+        }
         if !text.contains("://") || !self.input.contains("://") {
             return None;
         }
@@ -113,6 +121,21 @@ mod tests {
             ("http://127.0.0.1:8000/x.jpg", "http://127.0.0.1:8000/x.jpg"),
         ] {
             assert_eq!(keys.key(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_uri_below_a_local_input_is_a_relative_key() {
+        let keys = Keys::new("/data/in".into());
+        for (text, expected) in [
+            ("file:///data/in/a/x.jpg", Some("a/x.jpg")),
+            ("file://localhost/data/in/a%20b%231.jpg", Some("a b#1.jpg")),
+            ("file:///data/in/../x.jpg", None),
+            ("file:///data/inner/x.jpg", None),
+            ("file:///data/in/x.jpg?y", None),
+            ("file://host/data/in/x.jpg", None),
+        ] {
+            assert_eq!(keys.key(text).ok().as_deref(), expected, "{text}");
         }
     }
 

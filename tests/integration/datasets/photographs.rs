@@ -36,7 +36,26 @@ fn a_hundred_photographs_give_the_same_rows_in_every_packing() {
     let manifest = job(folder, "manifest").set(format!("input.manifest={}", out.join("rows.csv").display()));
     let shards = job(out.join("shards").to_str().unwrap(), "webdataset");
     let parquet = job(out.join("parquet").to_str().unwrap(), "parquet");
-    for (packing, job) in [("a manifest", manifest), ("tar shards", shards), ("Parquet", parquet)] {
+    let mut packings = vec![
+        ("a manifest".to_owned(), manifest),
+        ("tar shards".to_owned(), shards),
+        ("Parquet".to_owned(), parquet),
+    ];
+    let mut further = vec![("tables", "parquet", out.join("tables"))];
+    for way in ["apart", "packed"] {
+        let packed = out.join(way);
+        run_python("shards.py", &[way, out.join("shards").to_str().unwrap(), packed.to_str().unwrap()]);
+        further.push((way, "webdataset", packed));
+    }
+    for (way, format, folder) in further {
+        for input in std::fs::read_dir(folder).unwrap() {
+            let input = input.unwrap().path();
+            let name = format!("{way}: {}", input.file_name().unwrap().to_str().unwrap());
+            packings.push((name, job(input.to_str().unwrap(), format)));
+        }
+    }
+    assert_eq!(packings.len(), 20);
+    for (packing, job) in packings {
         assert_eq!(job.run().exits(0)["rows"], all, "{packing}");
         let (one, two) = (job.output(), plain.output());
         let arguments = [&["same", one.to_str().unwrap(), two.to_str().unwrap()], &BUT[..]].concat();
