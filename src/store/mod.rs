@@ -28,11 +28,6 @@ mod page;
 mod paged_store;
 mod pages;
 mod parquet;
-mod parquet_depth;
-mod parquet_group;
-mod parquet_guard;
-mod parquet_page;
-mod parquet_windows;
 mod race;
 mod read;
 mod reader_queue;
@@ -52,7 +47,6 @@ mod settings;
 mod simulated;
 mod special;
 mod tagged;
-mod thrift;
 mod traffic;
 mod transcoded;
 mod unanswered;
@@ -73,10 +67,10 @@ pub use local::Unreadable;
 pub use location::{Location, Role};
 pub use object_uri::{ObjectUri, has_signature, without_secrets};
 pub use page::PageError;
-pub use parquet::{ParquetObject, ParquetReadError};
-pub use parquet_group::{GroupRead, Leaf};
-pub use parquet_guard::{guard_parquet, guard_parquet_result};
-pub use parquet_windows::{PieceRequest, WindowedGroup};
+pub use parquet::{
+    GroupRead, Leaf, ParquetObject, ParquetReadError, PieceRequest, WindowedGroup, guard_parquet,
+    guard_parquet_result,
+};
 pub use race::Race;
 pub use read::{Fetched, Planned};
 pub use retry::Pauses;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parquet::errors::ParquetError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::parquet_page::GroupBytes;
+use super::page::GroupBytes;
 use super::{GroupRead, ParquetObject};
 
 /// Bytes of all columns together that are read before the library asks for them.

@@ -13,9 +13,10 @@ use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::parquet_guard::{Guarded, guard_parquet_result};
-use super::parquet_page::{CheckedPages, GroupBytes, PageRules};
-use super::{Location, ParquetObject, ParquetReadError};
+use super::guard::{Guarded, guard_parquet_result};
+use super::object::{ParquetObject, ParquetReadError};
+use super::page::{CheckedPages, GroupBytes, PageRules};
+use crate::store::Location;
 
 /// Wanted ranges with a smaller gap than this are read in one request.
 const GAP: u64 = 256 * 1024;

@@ -9,9 +9,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::parquet_depth::check_depth;
-use super::parquet_guard::{guard_parquet, guard_parquet_result};
-use super::{FetchError, Location, StoreError};
+use super::depth::check_depth;
+use super::guard::{guard_parquet, guard_parquet_result};
+use crate::store::{FetchError, Location, StoreError};
 
 /// Bytes read from an object's end at first; most footers fit.
 const TAIL: u64 = 64 * 1024;
