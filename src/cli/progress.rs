@@ -38,7 +38,7 @@ impl Display {
     fn bar(progress: Arc<Progress>) -> Display {
         let terminal = ProgressDrawTarget::term_like(Box::new(WithMargin::stderr()));
         let bar = ProgressBar::with_draw_target(Some(0), terminal);
-        // what does not fit is cut off: a line that wraps would leave a part of itself behind
+        // what does not fit is cut off: a part of a line that wraps would remain on the screen
         let template = if screen::has_colours() { "{bar:12.cyan} {wide_msg}" } else { "{bar:12} {wide_msg}" };
         if let Ok(style) = Style::with_template(template) {
             bar.set_style(style);

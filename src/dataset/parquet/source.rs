@@ -26,7 +26,7 @@ pub struct ParquetSource {
 pub struct TableFacts {
     /// The columns that are carried, with their types.
     pub carried: Vec<CarriedColumn>,
-    /// The columns of images and keys, if they are others than version 0.1.0 read without being told.
+    /// The columns of images and keys, if version 0.1.0 would have read other ones.
     pub columns: TableColumns,
 }
 

@@ -38,7 +38,7 @@ pub struct LeftOut {
     /// Rows of a manifest whose image an earlier row has (`input.duplicates = "skip"`).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub duplicates: u64,
-    /// Images behind the first one of a list in a row of Parquet; known when the rows were read.
+    /// Images after the first one of a list in a row of Parquet; known when the rows were read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub further_images: u64,
     /// Versions of objects in an inventory that newer ones have replaced.

@@ -1,6 +1,6 @@
 //! Why a shard could not be read to its end.
 
-/// What is wrong with a shard's bytes. The texts go on behind "the shard".
+/// What is wrong with a shard's bytes. The texts follow the words "the shard".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TarError {
     /// Not an archive at all.

@@ -45,7 +45,7 @@ pub(super) fn full_name(key: &str, suffix: &str) -> String {
     format!("{key}.{suffix}")
 }
 
-/// Everything up to the first dot of the file's name, and what stands behind it.
+/// Everything up to the first dot of the file's name, and what follows it.
 pub(super) fn split(name: &str) -> Option<(&str, &str)> {
     let file = name.rfind('/').map_or(0, |slash| slash + 1);
     let dot = file + name[file..].find('.')?;

@@ -1,4 +1,4 @@
-//! Names told apart from those that came before.
+//! Which names of a shard came before.
 
 use std::collections::HashMap;
 
