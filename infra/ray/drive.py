@@ -405,8 +405,10 @@ def main():
             print(json.dumps({"command": "drive", "exit": USAGE, "error": "the command line makes no sense"}))
             sys.exit(USAGE)
         raise
+    # Ray prints what happens to its nodes
+    result, sys.stdout = sys.stdout, sys.stderr
     code, facts = drive(arguments)
-    print(json.dumps({"command": "drive", "exit": code, **facts}), flush=True)
+    print(json.dumps({"command": "drive", "exit": code, **facts}), file=result, flush=True)
     sys.exit(code)
 
 
