@@ -1,4 +1,4 @@
-//! Row 62: a repair that is killed at each of its steps.
+//! Row 67: a repair that is killed at each of its steps.
 
 use std::process::Command;
 

@@ -53,6 +53,14 @@ fn serve(server: &ScriptedS3, job: Job) -> Job {
     server.environment().iter().fold(job, |job, (name, value)| job.env(name, value))
 }
 
+/// A later job on the same images, which leaves out what the first one has done.
+fn later(server: &ScriptedS3) -> Job {
+    job(server)
+        .set("output.uri=s3://test/again")
+        .set("input.exclude_done=[\"s3://test/out\"]")
+        .set("limits.max_error_fraction=1")
+}
+
 /// What stands on the server below `out/`, on local disk.
 fn download(server: &ScriptedS3) -> TempDir {
     let copy = tempfile::tempdir_in(scratch()).unwrap();

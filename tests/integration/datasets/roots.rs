@@ -60,7 +60,7 @@ fn rows_name_objects_of_several_stores_and_have_the_predictions_of_the_same_imag
         web.address("/pics/%63.jpg"),
     ];
     let roots = ["s3://test/other", "gs://test/in/", &web.address("/pics/")];
-    let (_folder, job) = over(&lines, &[&s3, &gcs], &roots);
+    let (folder, job) = over(&lines, &[&s3, &gcs], &roots);
     // an address in another form of the scheme is below the input all the same
     let summary = job.run().exits(0);
     assert_eq!(summary["rows"], json!({ "planned": 6, "ok": 6, "error": 0 }), "{summary}");
@@ -76,14 +76,16 @@ fn rows_name_objects_of_several_stores_and_have_the_predictions_of_the_same_imag
     ];
     assert_eq!(keys, expected);
     let names = ["yam/00.jpg", "yam/01.jpg", "okra/00.jpg", "okra/01.jpg", "leek/00.jpg", "leek/01.jpg"];
-    let list = _folder.path().join("local.txt");
+    let list = folder.path().join("local.txt");
     std::fs::write(&list, names.join("\n")).unwrap();
     let local = Job::own()
         .set("input.targets=none")
         .set("input.format=manifest")
         .set(format!("input.manifest={}", list.display()));
     local.run().exits(0);
-    for (row, expected) in rows_found.iter().zip(&local.rows()) {
+    let local = local.rows();
+    assert_eq!(rows_found.len(), local.len());
+    for (row, expected) in rows_found.iter().zip(&local) {
         for column in ["index", "prob", "width", "height", "format"] {
             assert_eq!(row[column], expected[column], "{column} of {row}");
         }

@@ -9,7 +9,7 @@ use crate::support::job::{IMAGES, Job, ended, own_model, parts, rows};
 use crate::support::s3::MOTO;
 use crate::support::scratch;
 
-use super::{job, served_undisturbed_rows, server, verify};
+use super::{job, later, served_undisturbed_rows, server, verify};
 
 /// Flips the lowest bit of the last byte: a weight of the network, a letter of a list.
 fn flip(path: &Path, back: usize) {
@@ -166,10 +166,7 @@ fn a_second_output_tries_again_only_what_the_store_had_refused() {
     let denied = summary["errors_by_kind"]["denied"].as_u64().unwrap();
     assert!(denied >= 5, "{summary}");
     server.clear_rules();
-    let again = job(&server)
-        .set("output.uri=s3://test/again")
-        .set("input.exclude_done=[\"s3://test/out\"]")
-        .set("limits.max_error_fraction=1");
+    let again = later(&server);
     let summary = again.run().exits(0);
     assert_eq!(summary["rows"]["planned"], denied, "{summary}");
     assert_eq!(summary["errors_by_kind"]["denied"], Value::Null);

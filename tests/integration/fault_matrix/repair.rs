@@ -1,4 +1,4 @@
-//! Row 62: a finished output that loses or tears a part, and its repair.
+//! Row 67: a finished output that loses or tears a part, and its repair.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

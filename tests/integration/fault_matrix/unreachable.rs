@@ -1,4 +1,4 @@
-//! Row 62a: a store that does not answer is 69 from every command.
+//! Row 68: a store that does not answer is 69 from every command.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@ use crate::support::s3::files;
 use crate::support::scripted_s3::{Break, Fault, Kind, Reply, Rule, ScriptedS3, Seen};
 use crate::support::{run_python, scratch};
 
-use super::{UNDISTURBED, download, job, parts, serve, server, verify};
+use super::{UNDISTURBED, download, job, later, parts, serve, server, verify};
 
 /// An image of the last folder, far from the first images of a run.
 const POISON: &str = "yam/00.jpg";
@@ -198,11 +198,7 @@ fn row_58_what_could_not_be_read_is_classified_by_a_later_job_that_leaves_out_th
     poisoned(&server, Fault::error(500, "InternalError"));
     hurried(&server).run().exits(0);
     server.clear_rules();
-    let again = job(&server)
-        .set("output.uri=s3://test/again")
-        .set("input.exclude_done=[\"s3://test/out\"]")
-        .set("limits.max_error_fraction=1");
-    let summary = again.run().exits(0);
+    let summary = later(&server).run().exits(0);
     assert_eq!(summary["rows"], json!({ "planned": 1, "ok": 1, "error": 0 }), "{summary}");
 }
 
