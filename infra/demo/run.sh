@@ -31,6 +31,6 @@ The rows: $output/*.parquet, one for each image, the broken ones too. Look at th
   .venv/bin/python -c 'import duckdb; print(duckdb.sql("SELECT key, status, label[1] AS best, round(prob[1], 3) AS prob, target_rank, error_kind FROM \"$output/*.parquet\" ORDER BY target_prob NULLS FIRST LIMIT 15"))'
 The same command once more finds everything done:
   $binary run jobs/demo.toml
-Your own pictures (docs/start.md goes on from there):
+Your own pictures (docs/start.md has the next steps):
   $binary init FOLDER --model models/demo
 TEXT
