@@ -1,18 +1,20 @@
 //! One row group: which of its columns are read, and the batches of a group whose encoded bytes are all in memory.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowGroups,
 };
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 
+use super::chunks::CheckedGroup;
 use super::guard::{Guarded, guard_parquet_result};
 use super::object::{ParquetObject, ParquetReadError};
 use super::page::{CheckedPages, GroupBytes, PageRules};
@@ -63,12 +65,16 @@ impl GroupRead {
     ) -> Result<Guarded<ParquetRecordBatchReader>, String> {
         let build = || {
             let metadata = self.metadata(object)?;
-            let pages = CheckedPages::new(bytes, self.rules);
-            ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata)
-                .with_projection(self.mask.clone())
-                .with_row_groups(vec![self.group])
-                .with_batch_size(self.rows)
-                .build()
+            let types = Some(metadata.schema().fields());
+            let columns = parquet_to_arrow_field_levels(metadata.parquet_schema(), self.mask.clone(), types)?;
+            let group = CheckedGroup {
+                pages: Arc::new(CheckedPages::new(bytes, self.rules)),
+                metadata: metadata.metadata().clone(),
+                group: self.group,
+            };
+            // the library makes room for as many
+            let rows = self.rows.min(group.num_rows());
+            ParquetRecordBatchReader::try_new_with_row_groups(&columns, &group, rows, None)
         };
         Ok(Guarded(Some(guard_parquet_result(build)?)))
     }

@@ -1,5 +1,7 @@
 //! Parquet objects: the footer, one row group in memory or in windows, and what is checked before the library reads it.
 
+mod chunks;
+mod delta;
 mod depth;
 mod group;
 mod guard;

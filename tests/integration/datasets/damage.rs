@@ -1,7 +1,13 @@
 //! Shards that are broken, cut, changed or gone: one row each, and an exit code that a scheduler sees.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, BinaryArray, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Encoding;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -212,4 +218,43 @@ fn keys_that_do_not_go_together_are_78() {
         job.run().fails(78, &words);
         assert!(!job.output().exists());
     }
+}
+
+/// A file of two row groups of images, whose texts have packed lengths.
+fn packed_lengths(images: &[Vec<u8>; 4]) -> Vec<u8> {
+    let path = ColumnPath::from("image");
+    let properties = WriterProperties::builder()
+        .set_column_dictionary_enabled(path.clone(), false)
+        .set_column_encoding(path, Encoding::DELTA_LENGTH_BYTE_ARRAY)
+        .set_max_row_group_row_count(Some(2))
+        .build();
+    let column = BinaryArray::from_iter_values(images);
+    let batch = RecordBatch::try_from_iter([("image", Arc::new(column) as ArrayRef)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn a_row_group_that_announces_more_lengths_than_values_is_error_rows_and_the_others_are_read() {
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
+    let yams = std::fs::read_dir(IMAGES.folder.join("yam")).unwrap().map(|item| item.unwrap().path());
+    let yams: Vec<Vec<u8>> = yams.take(4).map(|path| std::fs::read(path).unwrap()).collect();
+    let mut file = packed_lengths(&yams.try_into().unwrap());
+    let job = super::parquet_job(folder.path().to_str().unwrap())
+        .set("input.targets=none")
+        .set("limits.max_damaged_inputs=1")
+        .set("limits.max_error_fraction=1.0");
+    // blocks of 128 values in 4 miniblocks, and two lengths, made 2^41: 8 TiB
+    let at = file.windows(4).position(|window| *window == [0x80, 1, 4, 2]).unwrap();
+    file[at + 3..at + 9].copy_from_slice(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x40]);
+    std::fs::write(folder.path().join("a.parquet"), file).unwrap();
+    job.run().exits(0);
+    let rows = job.rows();
+    let kinds: Vec<&Value> = rows.iter().map(|row| &row["error_kind"]).collect();
+    assert_eq!(kinds[..2], [&json!("corrupt"); 2], "{rows:?}");
+    assert_eq!(kinds.len(), 4, "{rows:?}");
+    assert!(kinds[2..].iter().all(|kind| **kind != json!("corrupt")), "{rows:?}");
+    let why = rows[0]["error_message"].as_str().unwrap();
+    assert!(why.contains("announces 2199023255552 lengths, and it has 2 values"), "{why}");
 }
