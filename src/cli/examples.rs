@@ -8,6 +8,12 @@ pub(super) const INIT: &str = "Examples:
 
 Nothing is written but the job file. Credentials come from the environment (`tresnet-batch help environment`).";
 
+pub(super) const DEMO: &str = "Examples:
+  tresnet-batch demo
+  tresnet-batch demo my/demo
+
+Nothing is fetched: the wheel, the archive and the Debian package bring a small model and pictures for it.";
+
 pub(super) const RUN: &str = "Examples:
   tresnet-batch run job.toml
   tresnet-batch run my/pictures --model models/demo
