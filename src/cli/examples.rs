@@ -46,7 +46,8 @@ pub(super) const COMPARE: &str = "Examples:
 
 pub(super) const EXPORT: &str = "Examples:
   tresnet-batch export job.toml --format timm-csv --to exported
-  tresnet-batch export out --format clip-retrieval --to s3://bucket/embeddings/ --float32";
+  tresnet-batch export out --format clip-retrieval --to s3://bucket/embeddings/ --float32
+  tresnet-batch export out --format parquet --float32 --to for-spark";
 
 pub(super) const VERIFY: &str = "Examples:
   tresnet-batch verify job.toml
