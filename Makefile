@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do is in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cuda tools python browser azurite build man demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring
+.PHONY: help setup setup-cuda tools python browser azurite build man demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring wheel release test-release
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,13 +28,16 @@ build: tools ## build target/release/tresnet-batch
 
 SHARE = target/share
 man: build ## man pages, shell completions and the schema of the job file, into SHARE=target/share
-	@mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
-		$(SHARE)/fish/vendor_completions.d $(SHARE)/tresnet-batch
-	target/release/tresnet-batch man $(SHARE)/man/man1
-	target/release/tresnet-batch completions bash >$(SHARE)/bash-completion/completions/tresnet-batch
-	target/release/tresnet-batch completions zsh >$(SHARE)/zsh/site-functions/_tresnet-batch
-	target/release/tresnet-batch completions fish >$(SHARE)/fish/vendor_completions.d/tresnet-batch.fish
-	target/release/tresnet-batch schema >$(SHARE)/tresnet-batch/job.schema.json
+	@infra/release/share.sh target/release/tresnet-batch $(SHARE)
+
+wheel: tools ## the wheel, in target/dist: program, ONNX Runtime, demo, Python module (linked by zig for glibc 2.28)
+	@infra/wheel/build.sh
+
+release: tools ## all that a release hands out, in target/dist: wheel, archive, Debian package, debug file, SBOM, checksums
+	@infra/release/build.sh
+
+test-release: release ## installs the wheel, the archive and the package of `make release` and runs what they bring
+	@infra/release/test.sh
 
 demo: setup python build ## classify a small generated data set on this machine's CPU and show the report
 	@infra/demo/run.sh

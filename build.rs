@@ -1,6 +1,7 @@
-//! Compiles the C shim between `image::jpeg` and libjpeg-turbo.
+//! Compiles the C shim between `image::jpeg` and libjpeg-turbo, and names the target for `--version`.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rustc-env=TRESNET_BATCH_TARGET={}", std::env::var("TARGET")?);
     // together: what the shim takes of the second file is linked before libjpeg's version of it
     let shim = ["src/image/jpeg/shim.c", "src/image/jpeg/memory.c", "src/image/jpeg/entropy.c"];
     for file in shim.into_iter().chain(["src/image/jpeg/memory.h", "src/image/jpeg/entropy.h"]) {

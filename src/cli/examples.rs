@@ -8,6 +8,12 @@ pub(super) const INIT: &str = "Examples:
 
 Nothing is written but the job file. Credentials come from the environment (`tresnet-batch help environment`).";
 
+pub(super) const DEMO: &str = "Examples:
+  tresnet-batch demo
+  tresnet-batch demo my/demo
+
+Nothing is fetched: the wheel, the archive and the Debian package bring a small model and pictures for it.";
+
 pub(super) const RUN: &str = "Examples:
   tresnet-batch run job.toml
   tresnet-batch run my/pictures --model models/demo
@@ -40,7 +46,8 @@ pub(super) const COMPARE: &str = "Examples:
 
 pub(super) const EXPORT: &str = "Examples:
   tresnet-batch export job.toml --format timm-csv --to exported
-  tresnet-batch export out --format clip-retrieval --to s3://bucket/embeddings/ --float32";
+  tresnet-batch export out --format clip-retrieval --to s3://bucket/embeddings/ --float32
+  tresnet-batch export out --format parquet --float32 --to for-spark";
 
 pub(super) const VERIFY: &str = "Examples:
   tresnet-batch verify job.toml

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
+use crate::output::export::table::Table;
 use crate::output::export::timm::{self, Timm, TimmForm};
 use crate::output::export::{Element, ExportError, clip};
 use crate::output::{Cursor, OutputError, schema_of};
@@ -31,13 +32,13 @@ pub(super) struct ExportArgs {
     /// The folder to write to, on local disk or on a store
     #[arg(long, value_name = "FOLDER")]
     to: String,
-    /// Rows a file (default: 500,000; of clip-retrieval 65,536)
+    /// Rows a file (default: 500,000; of clip-retrieval and parquet 65,536)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rows_per_file: Option<u32>,
     /// timm: classes a row (default: as many as the rows hold)
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     top_k: Option<u32>,
-    /// clip-retrieval: write embeddings in single precision
+    /// clip-retrieval, parquet: write embeddings in single precision
     #[arg(long)]
     float32: bool,
     /// clip-retrieval: leave embeddings as long as they are, instead of scaling them to length 1
@@ -59,6 +60,8 @@ enum FormatArg {
     TimmJson,
     /// img_emb/img_emb_0.npy … and metadata/metadata_0.parquet …
     ClipRetrieval,
+    /// rows.parquet: all columns, in plain Parquet; with --float32 for readers that do not know half precision
+    Parquet,
 }
 
 impl From<ExportError> for Failure {
@@ -81,16 +84,23 @@ pub(super) async fn export(arguments: &ExportArgs) -> Result<Summary, Failure> {
     }
     let to = Location::open(&arguments.to, Role::Output)?;
     let (rows, ok) = of.parts.iter().fold((0, 0), |(rows, ok), part| (rows + part.rows, ok + part.ok));
-    let clip = arguments.format == FormatArg::ClipRetrieval;
-    let per_file = u64::from(arguments.rows_per_file.unwrap_or(if clip { 65_536 } else { 500_000 }));
-    let exported = if clip { ok } else { rows };
+    let per_file = u64::from(arguments.rows_per_file.unwrap_or(match arguments.format {
+        FormatArg::ClipRetrieval | FormatArg::Parquet => 65_536,
+        FormatArg::TimmCsv | FormatArg::TimmJson => 500_000,
+    }));
+    let exported = if arguments.format == FormatArg::ClipRetrieval { ok } else { rows };
     let files = exported.div_ceil(per_file).max(1);
     let mut writer = Writer { to, overwrite: arguments.overwrite, files, written: Vec::new() };
-    let left_out = if clip {
-        embeddings(arguments, &of, per_file, &mut writer).await?
-    } else {
-        predictions(arguments, &of, per_file, &mut writer).await?;
-        0
+    let left_out = match arguments.format {
+        FormatArg::ClipRetrieval => embeddings(arguments, &of, per_file, &mut writer).await?,
+        FormatArg::Parquet => {
+            tables(arguments, &of, per_file, &mut writer).await?;
+            0
+        }
+        FormatArg::TimmCsv | FormatArg::TimmJson => {
+            predictions(arguments, &of, per_file, &mut writer).await?;
+            0
+        }
     };
     let written = writer.written.clone();
     writer
@@ -203,6 +213,34 @@ async fn embeddings(
         writer.write(format!("metadata/metadata_{number}.parquet"), table).await?;
     }
     Ok(left_out)
+}
+
+/// Writes every row with all of its columns.
+async fn tables(
+    arguments: &ExportArgs,
+    of: &CommittedOutput,
+    per_file: u64,
+    writer: &mut Writer,
+) -> Result<(), Failure> {
+    let Some(schema) = schema_of(&of.output, &of.parts).await? else {
+        return Err(Failure::new(Exit::Config, format!("the output `{}` has no rows", of.output.uri())));
+    };
+    writer.refuse_other_files(&[("", "rows", "parquet")]).await?;
+    let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let mut cursor = Cursor::new(&of.output, &of.parts, columns, BATCH);
+    for number in 0..writer.files {
+        let mut file = Table::new(&schema, arguments.float32)?;
+        while (file.rows() as u64) < per_file && cursor.fill().await? {
+            let wanted = per_file - file.rows() as u64;
+            cursor.take(wanted.min(BATCH as u64) as usize).map_or(Ok(()), |batch| file.push(&batch))?;
+        }
+        let name = match writer.files {
+            1 => "rows.parquet".to_owned(),
+            _ => format!("rows_{}.parquet", writer.number(number)),
+        };
+        writer.write(name, file.finish()?).await?;
+    }
+    Ok(())
 }
 
 struct Writer {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -25,6 +26,9 @@ pub(super) struct GlobalArgs {
     /// How progress is shown on standard error
     #[arg(long, global = true, value_enum, default_value_t)]
     progress: ProgressStyle,
+    /// Seconds between two lines of progress, where it is shown as lines
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    progress_every: u64,
     /// How standard error is written; TRESNET_BATCH_LOG=info shows more of it
     #[arg(long, global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -44,6 +48,11 @@ impl GlobalArgs {
     /// How progress is shown, which is not at all with `--quiet`.
     pub fn progress(&self) -> ProgressStyle {
         if self.quiet { ProgressStyle::None } else { self.progress }
+    }
+
+    /// The time between two lines of progress.
+    pub fn progress_every(&self) -> Duration {
+        Duration::from_secs(self.progress_every)
     }
 
     /// Returns what prints a command's notes on standard error, or nothing with `--progress none`.

@@ -17,8 +17,8 @@ use super::summary::Summary;
 use super::{examples, topics};
 
 const PROGRAM: &str = "tresnet-batch";
-/// Where the schema is, from the folder above that of the program.
-const SCHEMA_PLACE: &str = "share/tresnet-batch/job.schema.json";
+/// The file of the schema in [`share`].
+const SCHEMA: &str = "job.schema.json";
 
 #[derive(Debug, Args)]
 #[command(after_help = examples::COMPLETIONS)]
@@ -100,10 +100,15 @@ fn more_sections() -> Roff {
     roff
 }
 
+/// Where an installation has the files that are not programs, whether they are there or not.
+pub(super) fn share() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    Some(program.parent()?.parent()?.join("share/tresnet-batch"))
+}
+
 /// The first line of a job file that this program writes: the address of the schema, if it is installed.
 pub(super) fn schema_line() -> Option<String> {
-    let program = std::env::current_exe().ok()?;
-    let schema = program.parent()?.parent()?.join(SCHEMA_PLACE);
+    let schema = share()?.join(SCHEMA);
     let address = schema.is_file().then(|| Url::from_file_path(&schema).ok())??;
     Some(format!("#:schema {address}\n"))
 }

@@ -4,6 +4,7 @@ mod bench;
 mod bench_engine;
 mod compare;
 mod decode;
+mod demo;
 mod device;
 mod doctor;
 mod doctor_job;
@@ -37,6 +38,7 @@ mod tests;
 mod topics;
 mod utilisation;
 mod verify;
+mod version;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -76,6 +78,8 @@ struct Cli {
 enum Command {
     /// Look at images and a model, and write a job file that fits them
     Init(init::InitArgs),
+    /// Copy the model and the pictures that are installed with the program to a folder, and classify them there
+    Demo(demo::DemoArgs),
     /// Run a job to its end, or take it up where it was stopped
     Run(run::RunArgs),
     /// Show the resolved job and the first rows of its plan; writes nothing
@@ -150,7 +154,7 @@ pub fn main() -> ExitCode {
     let mut result = Map::new();
     result.insert("command".into(), json!(name));
     result.insert("exit".into(), json!(exit));
-    if matches!(cli.command, Command::Run(_)) {
+    if matches!(cli.command, Command::Run(_) | Command::Demo(_)) {
         result.insert("run_id".into(), json!(telemetry::run_id()));
     }
     if let Some(failure) = &failure {
@@ -179,7 +183,7 @@ fn not_parsed(mut error: clap::Error) -> ExitCode {
         return ExitCode::from(Exit::Usage.code());
     }
     match error.kind() {
-        ErrorKind::DisplayVersion => print::document("version", "version", error.render()),
+        ErrorKind::DisplayVersion => version::show(!typed().any(|word| word == "--version")),
         _ => print::document("help", "text", error.render()),
     }
     ExitCode::SUCCESS
@@ -208,12 +212,13 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
     let global = &cli.global;
     let ended = match &cli.command {
         Command::Init(arguments) => runtime.block_on(init::init(arguments)),
+        Command::Demo(arguments) => runtime.block_on(demo::demo(arguments, global)),
         Command::Run(arguments) => runtime.block_on(run::run(arguments, global)),
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, global)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
         Command::Compare(arguments) => runtime.block_on(compare::compare(arguments)),
         Command::Export(arguments) => runtime.block_on(export::export(arguments)),
-        Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, global.progress())),
+        Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, global)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Bench(bench::BenchCommand::Job(arguments)) => {
             runtime.block_on(bench::bench(arguments, global))
@@ -260,6 +265,7 @@ impl Command {
     fn name(&self) -> &'static str {
         match self {
             Command::Init(_) => "init",
+            Command::Demo(_) => "demo",
             Command::Run(_) => "run",
             Command::Plan(_) => "plan",
             Command::Report(_) => "report",

@@ -12,7 +12,7 @@ use super::init::{is_job_file, show, write_job_file};
 use super::job::{Changes, source};
 use super::print::line;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct ImagesArgs {
     /// The network, for IMAGES in place of JOB: writes a job file as `init` does and runs it. The same command resumes
     /// the job

@@ -83,6 +83,11 @@ pub(super) fn document(command: &str, name: &str, content: impl Display) {
     }
 }
 
+/// The same for a text whose facts have names of their own in the object of `--json`.
+pub(super) fn document_of(fields: Value, content: impl Display) {
+    if printing().json { result(fields) } else { text(content) }
+}
+
 /// Text on standard output that brings its own line ends.
 fn text(text: impl Display) {
     screen::above(|| {

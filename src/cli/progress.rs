@@ -11,12 +11,11 @@ use tokio::task::JoinHandle;
 use crate::pipeline::progress::{Progress, Snapshot};
 use crate::telemetry::{Format, format, screen};
 
-use super::global::ProgressStyle;
+use super::global::{GlobalArgs, ProgressStyle};
 use super::margin::WithMargin;
 use super::print::{count, duration, tell};
 
 const BAR_EVERY: Duration = Duration::from_millis(200);
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Shows progress until it is dropped.
 pub(super) struct Display {
@@ -25,13 +24,13 @@ pub(super) struct Display {
 }
 
 impl Display {
-    pub fn start(progress: Arc<Progress>, style: ProgressStyle) -> Display {
-        match style {
+    pub fn start(progress: Arc<Progress>, global: &GlobalArgs) -> Display {
+        match global.progress() {
             ProgressStyle::None => Display { task: None, is_bar: false },
             ProgressStyle::Auto if std::io::stderr().is_terminal() && format() == Format::Text => {
                 Self::bar(progress)
             }
-            _ => Self::lines(progress),
+            _ => Self::lines(progress, global.progress_every()),
         }
     }
 
@@ -57,10 +56,10 @@ impl Display {
         Display { task: Some(task), is_bar: true }
     }
 
-    fn lines(progress: Arc<Progress>) -> Display {
+    fn lines(progress: Arc<Progress>, every: Duration) -> Display {
         let task = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(LINE_EVERY).await;
+                tokio::time::sleep(every).await;
                 let now = progress.snapshot();
                 tell("INFO", message(&now), figures(&now));
             }

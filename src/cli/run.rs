@@ -64,6 +64,23 @@ pub(super) struct RunArgs {
     images: ImagesArgs,
 }
 
+impl RunArgs {
+    /// The arguments of `run FILE`.
+    pub fn of(file: PathBuf) -> RunArgs {
+        RunArgs {
+            of: file,
+            changes: Changes::default(),
+            worker: None,
+            parts: None,
+            already_done_exit: None,
+            isolate: false,
+            trace: None,
+            metrics: None,
+            images: ImagesArgs::default(),
+        }
+    }
+}
+
 pub(super) async fn run(arguments: &RunArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let RunArgs { of, changes, images, .. } = arguments;
     let job = JobArgs { file: job_file(of, images, changes).await?, changes: changes.clone() };
@@ -120,7 +137,7 @@ async fn run_and_show(
     }
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone(), metrics)?;
-    let display = Display::start(progress.clone(), global.progress());
+    let display = Display::start(progress.clone(), global);
     let ended = run_job(&invocation, progress.clone(), shutdown).await;
     drop(display);
     let last = progress.snapshot();

@@ -13,7 +13,7 @@ use crate::pipeline::progress::Progress;
 use crate::runner::repair::Repairing;
 
 use super::examples;
-use super::global::ProgressStyle;
+use super::global::GlobalArgs;
 use super::print::{count, counted, line, numbers};
 use super::progress::Display;
 use super::repair::{repair, show_defects};
@@ -38,7 +38,7 @@ pub(super) struct VerifyArgs {
     yes: bool,
 }
 
-pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Result<Summary, Failure> {
+pub(super) async fn verify(arguments: &VerifyArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let target = arguments.of.open()?;
     let output = &target.output;
     let Some(frozen) = target.frozen().await? else {
@@ -67,7 +67,7 @@ pub(super) async fn verify(arguments: &VerifyArgs, style: ProgressStyle) -> Resu
     }
     let progress = Arc::new(Progress::default());
     progress.begin();
-    let display = Display::start(progress.clone(), style);
+    let display = Display::start(progress.clone(), global);
     let tell = |step: Step| match step {
         Step::Planned(rows) => progress.plan(rows, rows),
         Step::PlanEnds => progress.plan_ends(),

@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
 
 use super::error::{EngineError, RuntimeError};
+use super::installed::{self, anybody_may_write};
 use super::provider::Provider;
 
 /// Folders of the system that are looked into, in this order.
@@ -13,10 +14,7 @@ const SYSTEM_FOLDERS: [&str; 5] =
 
 /// What to do where a provider is not there.
 pub(super) fn fix(provider: Provider) -> String {
-    format!(
-        "run `{}` in the project, or give a library that has it by `--onnxruntime PATH`",
-        provider.setup()
-    )
+    format!("{}, or give a library that has it by `--onnxruntime PATH`", provider.setup())
 }
 
 /// The library for a provider, without opening any.
@@ -63,6 +61,17 @@ pub(super) fn find(provider: Provider, typed: Option<&Path>) -> Result<PathBuf, 
     })
 }
 
+/// The library that this program loads to compute on the CPU, and its version.
+///
+/// # Errors
+/// There is none, or it does not load.
+pub fn installed_library() -> Result<(PathBuf, String), EngineError> {
+    let path = find(Provider::Cpu, None)?;
+    let unusable = |why| RuntimeError::Unusable { path: path.display().to_string(), why };
+    let version = version_of(&path).map_err(unusable)?;
+    Ok((path, version))
+}
+
 /// Where a library is looked for, nearest first.
 fn folders(provider: Provider) -> Vec<PathBuf> {
     let executable = std::env::current_exe().ok();
@@ -72,8 +81,9 @@ fn folders(provider: Provider) -> Vec<PathBuf> {
         if anybody_may_write(folder) {
             continue;
         }
-        if depth == 0 {
+        if let (0, Some(executable)) = (depth, &executable) {
             folders.push(folder.to_owned());
+            folders.extend(installed::folders(executable, provider));
         }
         folders.push(folder.join(provider.folder()));
         // every build computes on the CPU
@@ -90,11 +100,6 @@ fn folders(provider: Provider) -> Vec<PathBuf> {
 fn is_beside(library: &Path, file: &str) -> bool {
     let real = std::fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
     [library.parent(), real.parent()].into_iter().flatten().any(|folder| folder.join(file).exists())
-}
-
-fn anybody_may_write(folder: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o002 != 0)
 }
 
 /// `libonnxruntime.so`, or the one with the highest version behind its name.

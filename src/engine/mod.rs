@@ -8,6 +8,7 @@ mod contract;
 mod cuda;
 mod driver;
 mod error;
+mod installed;
 mod library;
 mod machine;
 mod noise;
@@ -43,6 +44,7 @@ pub use contract::{Engine, Failed};
 pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
 pub use driver::device_memory_in_use;
 pub use error::{EngineError, RuntimeError};
+pub use library::installed_library;
 pub use machine::{
     available_memory, free_disk, give_back_memory, has_int8_dot, has_plenty, processor, resident_memory,
     room_for, share_heaps,

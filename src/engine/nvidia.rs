@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
+use super::installed::nvidia_folders;
 use super::library::loader_words;
 use super::{EngineError, Provider};
 
@@ -57,7 +58,7 @@ pub struct Driver {
 enum Place {
     /// A folder of `LD_LIBRARY_PATH`, which goes before everything else.
     Told,
-    /// Beside ONNX Runtime.
+    /// Beside ONNX Runtime, or in NVIDIA's packages beside its own.
     Beside(PathBuf),
     /// A folder of the system, if it is anywhere.
     System,
@@ -71,7 +72,8 @@ fn place(name: &str, library: &Path) -> Place {
     }
     // the provider is looked for where ONNX Runtime's file really lies
     let real = std::fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
-    for folder in [library.parent(), real.parent()].into_iter().flatten() {
+    let beside = [library.parent(), real.parent()].into_iter().flatten().map(Path::to_owned);
+    for folder in beside.chain(nvidia_folders(&real)) {
         let file = folder.join(name);
         if file.exists() {
             return Place::Beside(file);
@@ -136,10 +138,7 @@ pub(super) fn preload(library: &Path) -> Result<(), EngineError> {
 
 fn not_there(why: String) -> EngineError {
     let provider = Provider::Cuda;
-    EngineError::Provider {
-        provider: provider.as_str(),
-        why: format!("{why}; run `{}` in the project", provider.setup()),
-    }
+    EngineError::Provider { provider: provider.as_str(), why: format!("{why}; {}", provider.setup()) }
 }
 
 /// The devices that answer; at least one.

@@ -45,8 +45,11 @@ impl Provider {
     /// What fetches its ONNX Runtime.
     pub(super) fn setup(self) -> &'static str {
         match self {
-            Provider::Cpu => "make setup",
-            Provider::Cuda => "make setup-cuda",
+            Provider::Cpu => "run `make setup` in the project",
+            Provider::Cuda => {
+                "run `pip install 'tresnet-batch[cuda]'` where pip installed the program, or `make setup-cuda` in \
+                 the project"
+            }
         }
     }
 }

@@ -181,9 +181,9 @@ pub fn encode(
             .set_column_data_page_size_limit(path.clone(), PAGE)
             .set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         if context.compress && holds_f32(&context.schema, name) {
-            // smaller than plain values at level 3, for half the time: docs/performance.md
+            // no higher level makes them much smaller, and split by bytes they are not read by all: docs/performance.md
             properties = properties
-                .set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT)
+                .set_column_encoding(path.clone(), Encoding::PLAIN)
                 .set_column_compression(path, Compression::ZSTD(ZstdLevel::try_new(1).map_err(encode)?));
         }
     }
@@ -199,8 +199,7 @@ pub fn encode(
     Ok(EncodedPart { id, bytes: bytes.into(), ok: rows - error_rows, errors, end })
 }
 
-/// True for a column of single-precision vectors. Those of half precision stay plain: DuckDB does not read them
-/// split by bytes.
+/// True for a column of single-precision vectors.
 fn holds_f32(schema: &Schema, name: &str) -> bool {
     schema.field_with_name(name).is_ok_and(|field| {
         matches!(field.data_type(), DataType::FixedSizeList(item, _) if *item.data_type() == DataType::Float32)
@@ -242,18 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn vectors_of_single_precision_are_split_by_bytes_where_files_are_compressed() {
+    fn vectors_are_plain_values_for_every_reader() {
         let values = || Arc::new(Float32Array::from(vec![0.5, 0.0, 1.5, 2.0])) as ArrayRef;
         let (encodings, compression) = written(DataType::Float32, values(), true);
-        assert!(encodings.contains(&Encoding::BYTE_STREAM_SPLIT), "{encodings:?}");
+        assert!(!encodings.contains(&Encoding::BYTE_STREAM_SPLIT), "{encodings:?}");
         assert!(matches!(compression, Compression::ZSTD(_)), "{compression:?}");
         let (encodings, compression) = written(DataType::Float32, values(), false);
         assert!(!encodings.contains(&Encoding::BYTE_STREAM_SPLIT), "{encodings:?}");
         assert_eq!(compression, Compression::UNCOMPRESSED);
-    }
-
-    #[test]
-    fn vectors_of_half_precision_stay_plain_for_duckdb() {
         let values = Arc::new(Float16Array::from(vec![f16::ONE; 4]));
         let (encodings, _) = written(DataType::Float16, values, true);
         assert!(!encodings.contains(&Encoding::BYTE_STREAM_SPLIT), "{encodings:?}");

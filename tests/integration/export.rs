@@ -76,6 +76,24 @@ fn clip_retrieval_files_hold_the_embeddings_of_every_row_that_has_one() {
 }
 
 #[test]
+fn parquet_files_hold_every_row_with_all_columns_and_half_precision_made_single() {
+    let half = Job::own().set("output.embedding=f16").set("output.top_k=3");
+    half.run().exits(0);
+    for (arguments, element, files) in [
+        (vec!["--float32"], "float", 1),
+        (vec!["--float32", "--rows-per-file", "40"], "float", 3),
+        (vec![], "halffloat", 1),
+    ] {
+        let to = folder();
+        let summary = export(&half.output(), "parquet", &to, &arguments).exits(0);
+        assert_eq!((&summary["files"], &summary["rows"]), (&json!(files), &json!(90)));
+        let (rows, copy) = (half.output(), to.to_str().unwrap().to_owned());
+        let read = ask_python("exports.py", &["parquet", rows.to_str().unwrap(), &copy]);
+        assert_eq!(read, json!({ "files": files, "rows": 90, "element": element }));
+    }
+}
+
+#[test]
 fn nothing_is_written_over_and_no_two_exports_are_mixed() {
     let to = folder();
     let out = DONE.output();

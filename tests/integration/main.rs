@@ -26,6 +26,7 @@ mod gpu_check;
 mod hostile;
 mod image;
 mod init;
+mod installed;
 mod jobs;
 mod manifests;
 mod model;

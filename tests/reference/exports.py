@@ -4,6 +4,8 @@
     exports.py json OUT FOLDER K     the same of results*.json
     exports.py clip OUT FOLDER TYPE LENGTH   the embeddings of OUT stand in img_emb/*.npy, whose rows metadata/*.parquet names;
                                      TYPE is float16 or float32, LENGTH is unit or own
+    exports.py parquet OUT FOLDER    every row of OUT is once in rows*.parquet, with all columns and equal values; the type of
+                                     the embeddings' numbers is printed, too
     exports.py flips FILE            the keys of a file of flips by their change, as JSON
 
 Fails with a sentence where something is wrong; prints the number of files and rows as JSON.
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rows import read
@@ -113,6 +116,20 @@ def clip(out, folder, kind, length):
     print(json.dumps({"files": len(matrices), "rows": len(found)}))
 
 
+def parquet(out, folder):
+    rows = read(out)
+    files = numbered(folder, "rows*.parquet")
+    copy = pa.concat_tables([pq.read_table(file) for file in files])
+    assert copy.column_names == rows.column_names, f"columns are {copy.column_names}"
+    assert copy.num_rows == rows.num_rows, f"{copy.num_rows} rows"
+    for name in rows.column_names:
+        # as Python's floats: half precision is exact in them
+        assert copy[name].to_pylist() == rows[name].to_pylist(), f"{name} differs"
+    assert rows["embedding"].null_count > 0, "no row without an embedding"
+    element = copy.schema.field("embedding").type.value_type
+    print(json.dumps({"files": len(files), "rows": copy.num_rows, "element": str(element)}))
+
+
 def flips(path):
     frame = pd.read_csv(path, dtype={"key": str}) if path.endswith(".csv") else pd.read_parquet(path)
     columns = "key change target index_a index_b prob_a prob_b label label_a label_b".split()
@@ -130,6 +147,8 @@ def main():
         json_(*arguments[:2], int(arguments[2]))
     elif command == "clip":
         clip(*arguments)
+    elif command == "parquet":
+        parquet(*arguments)
     else:
         flips(*arguments)
 

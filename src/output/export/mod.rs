@@ -2,6 +2,7 @@
 
 pub mod clip;
 mod npy;
+pub mod table;
 pub mod timm;
 
 pub use npy::Element;
