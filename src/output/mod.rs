@@ -3,6 +3,7 @@
 //! A part file is encoded whole in memory and written by one conditional PUT; that PUT is the commit. Nothing
 //! here overwrites what decides rows. Only a repair deletes it, and a run a torn part of a local disk.
 
+mod aside;
 mod committed;
 mod cursor;
 mod error;
@@ -11,6 +12,7 @@ mod layout;
 mod lost;
 mod part;
 mod ranges;
+mod read_rows;
 mod repair;
 mod rows;
 mod schema;
@@ -18,7 +20,7 @@ mod status;
 mod success;
 pub mod verify;
 
-pub use committed::{CommittedPart, CommittedParts, PartTime, read_rows};
+pub use committed::{CommittedPart, CommittedParts, PartTime};
 pub use cursor::{Cursor, schema_of};
 pub use error::OutputError;
 pub use export::timm::csv_cell;
@@ -26,6 +28,7 @@ pub use layout::Layout;
 pub use lost::LostParts;
 pub use part::{Assembler, EncodedPart, PartContext, PartFile, PartFooter, commit, encode, error_rows};
 pub use ranges::Ranges;
+pub use read_rows::read_rows;
 pub use repair::Repair;
 pub use rows::{Odds, Predictions};
 pub use schema::{Activation, COLUMNS, Embedding, Options};
