@@ -44,6 +44,7 @@ pub mod runner;
 pub mod sample;
 pub mod store;
 mod sync;
+mod tasks;
 pub mod telemetry;
 pub mod tensor;
 pub mod workbench;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::PartId;
 use crate::regular_file;
 use crate::store::{Location, ParquetObject};
+use crate::tasks::aside;
 
-use super::aside::aside;
 use super::{Layout, OutputError};
 
 /// Footers that are read at the same time from a store.

@@ -3,7 +3,6 @@
 //! A part file is encoded whole in memory and written by one conditional PUT; that PUT is the commit. Nothing
 //! here overwrites what decides rows. Only a repair deletes it, and a run a torn part of a local disk.
 
-mod aside;
 mod committed;
 mod cursor;
 mod error;

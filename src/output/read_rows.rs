@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::store::{Location, ParquetObject};
+use crate::tasks::{Task, has_threads};
 
-use super::aside::{Task, has_threads};
 use super::{CommittedPart, OutputError};
 
 /// Bytes that may be read ahead, in KiB: encoded columns and decoded batches. A part that needs more is read alone.

@@ -11,8 +11,8 @@ use crate::dataset::{DatasetError, Segment, Unit};
 use crate::failure::Failure;
 use crate::ids::PartId;
 use crate::store::{Dated, Location, ParquetObject, StoreError};
+use crate::tasks::aside;
 
-use super::aside::aside;
 use super::committed::{PartsOf, footer, footers_at_once};
 use super::{CommittedPart, Layout, LostParts, OutputError, Ranges, Success};
 

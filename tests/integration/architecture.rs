@@ -12,8 +12,18 @@ use self::circles::circles;
 use self::imports::{Import, Imports};
 
 /// Modules that hold plain types and know nobody.
-const LEAVES: [&str; 9] =
-    ["tensor", "sample", "ids", "failure", "failpoints", "classes", "telemetry", "regular_file", "sync"];
+const LEAVES: [&str; 10] = [
+    "tensor",
+    "sample",
+    "ids",
+    "failure",
+    "failpoints",
+    "classes",
+    "telemetry",
+    "regular_file",
+    "sync",
+    "tasks",
+];
 
 /// Rooms that a job is composed of.
 const STAGES: [&str; 7] = ["store", "dataset", "output", "image", "model", "engine", "report"];

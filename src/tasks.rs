@@ -10,12 +10,12 @@ use tokio::task::JoinHandle;
 
 /// True if tasks run beside the one that starts them. On one thread they gain nothing, and a test that steps its
 /// processes one by one needs every request in the process that sends it.
-pub(super) fn has_threads() -> bool {
+pub(crate) fn has_threads() -> bool {
     Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread)
 }
 
 /// A task that is aborted when this is dropped. A panic in it is passed on to the caller that waits for it.
-pub(super) struct Task<T>(JoinHandle<T>);
+pub(crate) struct Task<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
     pub fn start(work: impl Future<Output = T> + Send + 'static) -> Task<T> {
@@ -43,7 +43,7 @@ impl<T> Drop for Task<T> {
 }
 
 /// Starts `work` as a task at once where the runtime has several threads; else it runs where it is awaited.
-pub(super) fn aside<T: Send + 'static>(
+pub(crate) fn aside<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Pin<Box<dyn Future<Output = T> + Send>> {
     if has_threads() { Box::pin(Task::start(work)) } else { Box::pin(work) }
