@@ -13,6 +13,7 @@ const LARGE_FACTOR: f64 = 3.0;
 const SMALL_FOLDER: f64 = 0.05;
 /// Folders that are counted.
 const MOST_FOLDERS: usize = 4096;
+
 impl<S: PageSource> Merge<S> {
     /// Cuts pieces, the nearest first, until as many are open as may be.
     pub fn split(&mut self) {
@@ -46,7 +47,7 @@ impl<S: PageSource> Merge<S> {
         };
         let pages = self.pieces[far].pages.len();
         let is_worth_it = allowed > pages && !self.cuts_of(0, 1).keys.is_empty();
-        if is_worth_it && self.pieces[far].is_open() {
+        if is_worth_it && !matches!(self.pieces[far].state, State::Failed(_)) {
             self.begin_again(far);
         }
     }

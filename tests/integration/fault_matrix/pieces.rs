@@ -136,14 +136,3 @@ fn row_77_a_store_that_takes_no_beginning_is_listed_in_one_piece() {
     assert_eq!(planned["rows"], 2_000, "{planned}");
     assert!(server.fired(refused) > 0, "the listing was never cut");
 }
-
-#[test]
-fn row_77_a_large_listing_costs_few_requests_more_than_its_pages() {
-    let server = server(&["a", "b", "c", "d", "e", "f", "g", "h"], 500);
-    let planned = ended(job(&server).command("plan").arg("--write")).exits(0);
-    assert_eq!(planned["rows"], 4_000, "{planned}");
-    let requests = server.count(|seen| seen.kind == Kind::List && seen.key.starts_with("in"));
-    // 160 pages, and those that the checks before a plan ask for
-    assert!(requests <= 160 * 13 / 10, "{requests} requests");
-    assert!(server.requests().iter().any(|seen| is_listing(seen) && seen.query.contains("start-after")));
-}
