@@ -36,6 +36,7 @@ pub mod ids;
 pub mod image;
 pub mod job;
 pub mod model;
+mod open_files;
 pub mod output;
 pub mod pipeline;
 pub mod regular_file;

@@ -12,7 +12,7 @@ use self::circles::circles;
 use self::imports::{Import, Imports};
 
 /// Modules that hold plain types and know nobody.
-const LEAVES: [&str; 10] = [
+const LEAVES: [&str; 11] = [
     "tensor",
     "sample",
     "ids",
@@ -23,6 +23,7 @@ const LEAVES: [&str; 10] = [
     "regular_file",
     "sync",
     "tasks",
+    "open_files",
 ];
 
 /// Rooms that a job is composed of.

@@ -31,6 +31,7 @@ mod manifests;
 mod model;
 mod monitoring;
 mod one_line;
+mod open_files;
 mod parts_ahead;
 mod providers;
 mod quantize;
