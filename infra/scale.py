@@ -20,7 +20,7 @@ SHORT_FOOTER = 100
 # pages of a listing that are asked for at the same time, those that come one after another first, and requests for a page
 PIECES, FIRST_PAGES, REQUESTS_A_PAGE = 16, 4, 1.1
 # footers that are read at the same time, and parts whose columns are, with 32,768 rows each
-FOOTERS, COLUMNS = 128, 6
+FOOTERS, COLUMNS = 192, 6
 # images that each process sends the whole way before its first part, and one byte that shows that the input answers
 CANARY, WITNESS = 16, 1
 

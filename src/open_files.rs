@@ -12,8 +12,10 @@ pub fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-        // it stays as it was, and a run that needs more says so
-        drop(setrlimit(Resource::Nofile, raised));
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            // it stays as it was, and a run that needs more says so
+            tracing::debug!(%error, "the limit of open files cannot be raised");
+        }
     }
 }
 

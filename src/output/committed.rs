@@ -17,11 +17,11 @@ use crate::tasks::aside;
 use super::{Layout, OutputError};
 
 /// Footers that are read at the same time from a store.
-const FOOTERS_AT_ONCE: usize = 128;
+const FOOTERS_AT_ONCE: usize = 192;
 /// The same on a local disk, where each takes a thread.
 const LOCAL_FOOTERS_AT_ONCE: usize = 16;
 
-/// The number of footers of an output that are read at the same time. Reading 30,000 takes 12 s at 50 ms each.
+/// The number of footers of an output that are read at the same time. Reading 30,000 takes 8 s at 50 ms each.
 pub(super) fn footers_at_once(output: &Location) -> usize {
     if output.local_path().is_some() { LOCAL_FOOTERS_AT_ONCE } else { FOOTERS_AT_ONCE }
 }

@@ -220,13 +220,14 @@ impl Walk {
     }
 }
 
+type FactsAhead = Ahead<Vec<io::Result<Metadata>>>;
 type NamesAhead = Ahead<Result<Option<Names>, Failed>>;
 
 /// What threads read ahead of one folder's walk.
 #[derive(Default)]
 struct ItemsAhead {
     /// Facts of the items to come, by the position of the first.
-    facts: VecDeque<(usize, Ahead<Vec<io::Result<Metadata>>>)>,
+    facts: VecDeque<(usize, FactsAhead)>,
     current: std::vec::IntoIter<io::Result<Metadata>>,
     /// Items whose facts are asked for.
     asked: usize,
