@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use crate::failpoints;
 use crate::tasks::aside;
 
 use super::super::{Entry, StoreError};
@@ -108,7 +109,7 @@ impl<S: PageSource> Merge<S> {
             }
             match (self.pieces[0].beyond(), &self.pieces[1].first) {
                 (_, None) => return Ok(false),
-                (beyond, first) if beyond == *first => {
+                (beyond, first) if beyond == *first || failpoints::on("mutant.neighbours_are_believed") => {
                     let done = self.pieces.pop_front();
                     if let Some(position) = done.as_ref().and_then(Piece::position) {
                         self.hints.forget(folder_of(position));

@@ -120,7 +120,7 @@ impl World {
             return;
         }
         let number = self.noise.below(60);
-        let key = format!("{}/{number:02}x", ["a", "a-b", "b", "c"][self.noise.below(4) as usize]);
+        let key = format!("{}/{number:02}x", ["0", "a", "a-b", "b"][self.noise.below(4) as usize]);
         if self.noise.below(2) == 0 {
             self.ever.insert(key.clone());
             self.keys.insert(key);
@@ -216,7 +216,7 @@ fn any_keys(noise: &mut Noise) -> Vec<String> {
     let shape = noise.below(4);
     let key = |number: u64, noise: &mut Noise| match shape {
         0 => format!("{number:03}.jpg"),
-        1 => format!("{}/{:02}", ["a", "a-b", "a.b", "b", "c"][noise.below(5) as usize], noise.below(60)),
+        1 => format!("{}/{:02}", ["0", "a", "a-b", "a.b", "b"][noise.below(5) as usize], noise.below(60)),
         2 => format!("{:05x}", noise.below(1 << 20)),
         _ => format!("{}/{}/{number}", noise.below(3), noise.below(4)),
     };

@@ -150,13 +150,14 @@ fn schedules() -> u64 {
     std::env::var("TRESNET_BATCH_SCHEDULES").map_or(4_000, |text| text.parse().unwrap())
 }
 
-const MUTANTS: [(&str, &str); 6] = [
+const MUTANTS: [(&str, &str); 7] = [
     ("mutant.random_part_names", "parts have random names"),
     ("mutant.conflict_is_fatal", "AlreadyExists is fatal"),
     ("mutant.no_final_listing", "no listing before _SUCCESS"),
     ("mutant.absent_is_done", "no retry on NotFound"),
     ("mutant.planner_trusts_its_listing", "a planner trusts its own listing"),
     ("mutant.any_page_is_believed", "any answer to a listing is a page"),
+    ("mutant.neighbours_are_believed", "pieces of a listing are not compared at their cuts"),
 ];
 
 /// Mutants are switched in this very process, so all of it is one test.

@@ -32,7 +32,7 @@ impl Input {
 }
 
 fn name(number: u64, added: &str, has_folders: bool) -> String {
-    let folder = if has_folders { ["", "a/", "a-b/", "b/"][number as usize % 4] } else { "" };
+    let folder = if has_folders { ["", "0/", "a/", "a-b/", "b/"][number as usize % 5] } else { "" };
     format!("{folder}img{number:02}{added}.jpg")
 }
 

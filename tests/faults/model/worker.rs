@@ -48,11 +48,11 @@ pub enum Ended {
     ShareDone,
 }
 
-/// Each process cuts its listings otherwise, the first not at all. Pages have three keys.
+/// Each process cuts its listings otherwise, and one in four not at all. Pages have three keys.
 fn pieces(worker: usize) -> PiecePlan {
     match worker % 4 {
-        0 => PiecePlan { open: 1, ..PiecePlan::default() },
-        1 => PiecePlan { open: 4, pages: 1, first: 1, bytes: 1 << 20 },
+        0 => PiecePlan { open: 4, pages: 1, first: 1, bytes: 1 << 20 },
+        1 => PiecePlan { open: 1, ..PiecePlan::default() },
         2 => PiecePlan { open: 2, pages: 2, first: 2, bytes: 1 << 20 },
         _ => PiecePlan { open: 8, pages: 1, first: 1, bytes: 500 },
     }
