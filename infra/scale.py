@@ -17,6 +17,10 @@ import math
 FIRST_SEGMENTS, LATER_SEGMENTS, MOST_ROWS = (1, 4, 16, 64), 256, 2**20
 # parts of a segment up to which its footer is read at once
 SHORT_FOOTER = 100
+# pages of a listing that are asked for at the same time, those that come one after another first, and requests for a page
+PIECES, FIRST_PAGES, REQUESTS_A_PAGE = 16, 4, 1.1
+# footers that are read at the same time, and parts whose columns are, with 32,768 rows each
+FOOTERS, COLUMNS = 192, 6
 # images that each process sends the whole way before its first part, and one byte that shows that the input answers
 CANARY, WITNESS = 16, 1
 
@@ -71,14 +75,16 @@ def estimate(images, workers, arguments):
     cut = segments(counted["parts"], arguments.rows_per_part)
     hours = images / arguments.rate / 3600
     wait = arguments.request_seconds
+    pages = counted["input LIST"]
+    rounds = min(pages, FIRST_PAGES) + REQUESTS_A_PAGE * max(pages - FIRST_PAGES, 0) / PIECES
     return {
         **counted,
         "all requests": dear + cheap,
         "their price": (dear * arguments.put_price + cheap * arguments.get_price) / 1e6,
-        # these go one after another
-        "listing, hours": counted["input LIST"] * arguments.page_seconds / 3600,
+        # these are what other work waits for
+        "listing, hours": rounds * arguments.page_seconds / 3600,
         "walk of the plan, minutes": (len(cut) + footers(cut)) * wait / 60,
-        "report, minutes": 2 * counted["parts"] * wait / 60,
+        "report, minutes": counted["parts"] * wait * (1 / FOOTERS + 1 / COLUMNS) / 60,
         "worker hours": hours,
         "hours": hours / workers,
         "price of the workers": hours * arguments.price_per_hour,

@@ -51,6 +51,7 @@ use crate::engine::{exit_at_once, share_heaps};
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::job::SCHEMA;
+use crate::open_files;
 use crate::pipeline::aside::is_abandoned;
 use crate::pipeline::decode::child::serve as serve_decoding;
 use crate::pipeline::decode::isolate::COMMAND as DECODE_COMMAND;
@@ -204,6 +205,7 @@ fn usage(error: &clap::Error) -> String {
 }
 
 fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
+    open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

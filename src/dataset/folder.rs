@@ -2,7 +2,7 @@
 
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use crate::store::Location;
+use crate::store::{ListingOrder, Location};
 
 use super::hidden::{is_hidden, is_hidden_name};
 use super::plan::{LeftOut, LeftOutCounter, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of};
@@ -168,6 +168,10 @@ impl PlanSource for FolderSource {
             })))
         })
         .boxed()
+    }
+
+    fn order(&self) -> Option<&ListingOrder> {
+        Some(self.input.order())
     }
 
     fn empty_error(&self) -> DatasetError {

@@ -4,7 +4,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::DatasetError;
 use crate::dataset::plan::{LeftOut, LeftOutCounter, PlanRow, extension_of};
-use crate::store::{Location, StoreError, Unreadable};
+use crate::store::{ListingOrder, Location, StoreError, Unreadable};
 
 use super::braces::expand;
 use super::glob::{self, Glob};
@@ -123,6 +123,11 @@ impl Objects {
     fn hides(&self, key: &str) -> bool {
         let is_named = || self.glob.as_ref().is_some_and(|glob| glob.names_hidden(key));
         !self.takes_hidden && is_hidden(key) && !is_named()
+    }
+
+    /// Whether their listing is sorted; `None` if their names are given.
+    pub fn order(&self) -> Option<&ListingOrder> {
+        self.names.is_none().then(|| self.input.order())
     }
 
     /// Where they lie.

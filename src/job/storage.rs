@@ -34,6 +34,7 @@ impl JobSpec {
             requests: self.requests().max(1),
             checksums: typed.checksums == Checksums::Auto,
             sort_listing: self.input.listing == Listing::Sort,
+            pieces: defaults.pieces,
         })
     }
 }

@@ -3,20 +3,43 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use arrow::array::RecordBatch;
 use futures::stream::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::PartId;
 use crate::regular_file;
 use crate::store::{Location, ParquetObject};
+use crate::tasks::aside;
 
 use super::{Layout, OutputError};
 
-/// Footers read at the same time.
-pub(super) const FOOTERS_AT_ONCE: usize = 16;
+/// Footers that are read at the same time from a store.
+const FOOTERS_AT_ONCE: usize = 192;
+/// The same on a local disk, where each takes a thread.
+const LOCAL_FOOTERS_AT_ONCE: usize = 16;
+
+/// The number of footers of an output that are read at the same time. Reading 30,000 takes 8 s at 50 ms each.
+pub(super) fn footers_at_once(output: &Location) -> usize {
+    if output.local_path().is_some() { LOCAL_FOOTERS_AT_ONCE } else { FOOTERS_AT_ONCE }
+}
+
+/// Where the parts of a job are, and what all of them must carry.
+#[derive(Debug)]
+pub(super) struct PartsOf {
+    pub output: Location,
+    pub layout: Layout,
+    pub fingerprint: String,
+}
+
+impl PartsOf {
+    pub fn new(output: &Location, layout: &Layout, fingerprint: &str) -> Arc<PartsOf> {
+        let (output, layout) = (output.clone(), layout.clone());
+        Arc::new(PartsOf { output, layout, fingerprint: fingerprint.to_owned() })
+    }
+}
 
 /// A committed part, by its footer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,10 +170,12 @@ impl CommittedParts {
         layout: &Layout,
         fingerprint: &str,
     ) -> Result<Vec<CommittedPart>, OutputError> {
-        let footers = self.parts.iter().map(|(&id, &size)| async move {
-            footer(output, layout, id, size, fingerprint).await.map(|(part, _)| part)
+        let of = PartsOf::new(output, layout, fingerprint);
+        let footers = self.parts.iter().map(|(&id, &size)| {
+            let of = of.clone();
+            aside(async move { footer(&of, id, size).await.map(|(part, _)| part) })
         });
-        futures::stream::iter(footers).buffered(FOOTERS_AT_ONCE).try_collect().await
+        futures::stream::iter(footers).buffered(footers_at_once(output)).try_collect().await
     }
 }
 
@@ -172,17 +197,16 @@ fn is_torn(path: &Path) -> io::Result<bool> {
 
 /// Reads the footer of a part and checks it against the fingerprint that all must carry.
 pub(super) async fn footer(
-    output: &Location,
-    layout: &Layout,
+    of: &PartsOf,
     id: PartId,
     size: u64,
-    fingerprint: &str,
 ) -> Result<(CommittedPart, ParquetObject), OutputError> {
+    let PartsOf { output, layout, fingerprint } = of;
     let name = layout.part(id);
-    let object = ParquetObject::open_sized(output, &name, size).await?;
+    let object = ParquetObject::open_short(output, &name, size).await?;
     let value = |key: &str| object.value(&format!("tresnet.{key}")).unwrap_or_default();
     let wrong = |why: String| OutputError::Inconsistent { name: name.clone(), why };
-    if value("fingerprint") != fingerprint {
+    if value("fingerprint") != *fingerprint {
         return Err(wrong("carries the fingerprint of another job".into()));
     }
     let number = |key: &str| {
@@ -204,22 +228,4 @@ pub(super) async fn footer(
     let part =
         CommittedPart { id, name, size, rows, ok, damaged, skipped, further, plan, provider, devices, time };
     Ok((part, object))
-}
-
-/// Hands the named columns of every part to `take`, part by part in plan order.
-pub async fn read_rows(
-    output: &Location,
-    parts: &[CommittedPart],
-    columns: &[&str],
-    mut take: impl FnMut(&RecordBatch) -> Result<(), crate::failure::Failure>,
-) -> Result<(), crate::failure::Failure> {
-    for part in parts {
-        let object =
-            ParquetObject::open_sized(output, &part.name, part.size).await.map_err(OutputError::from)?;
-        for group in 0..object.groups() {
-            let batches = object.read_group(output, group, Some(columns)).await.map_err(OutputError::from)?;
-            batches.iter().try_for_each(&mut take)?;
-        }
-    }
-    Ok(())
 }

@@ -11,12 +11,15 @@ use crate::dataset::{DatasetError, Segment, Unit};
 use crate::failure::Failure;
 use crate::ids::PartId;
 use crate::store::{Dated, Location, ParquetObject, StoreError};
+use crate::tasks::aside;
 
-use super::committed::{FOOTERS_AT_ONCE, footer};
+use super::committed::{PartsOf, footer, footers_at_once};
 use super::{CommittedPart, Layout, LostParts, OutputError, Ranges, Success};
 
 /// The rate is that of the last minutes of activity.
 const WINDOW: Duration = Duration::from_secs(600);
+/// Segments of the plan that are read at the same time.
+const SEGMENTS_AT_ONCE: usize = 16;
 /// Error kinds that are told apart; the set is closed, the bound is for files that somebody else wrote.
 const MOST_KINDS: usize = 64;
 /// Files that are named of those that cannot be read.
@@ -123,7 +126,7 @@ impl Status {
                 None => Err(DatasetError::BadSegment { name, why: "vanished while it was read".into() }),
             }
         });
-        let mut segments = futures::stream::iter(heads).buffered(FOOTERS_AT_ONCE);
+        let mut segments = futures::stream::iter(heads).buffered(SEGMENTS_AT_ONCE);
         while let Some(segment) = segments.try_next().await? {
             let head = segment.head();
             self.plan_is_whole |= head.last;
@@ -152,11 +155,14 @@ impl Status {
     ) -> Result<(), Failure> {
         let known: BTreeMap<PartId, CommittedPart> =
             success.into_iter().flat_map(|success| success.parts).map(|part| (part.id, part)).collect();
+        let of = PartsOf::new(output, layout, fingerprint);
         let reads = committed.iter().map(|(&id, file)| {
             let known = known.get(&id).filter(|part| part.size == file.size && part.name == file.key);
-            async move { (file, look(output, layout, fingerprint, id, file.size, known).await) }
+            let (of, known, size) = (of.clone(), known.cloned(), file.size);
+            let look = aside(async move { look(&of, id, size, known).await });
+            async move { (file, look.await) }
         });
-        let mut reads = futures::stream::iter(reads).buffered(FOOTERS_AT_ONCE);
+        let mut reads = futures::stream::iter(reads).buffered(footers_at_once(output));
         let mut times = Vec::new();
         while let Some((file, looked)) = reads.next().await {
             match looked {
@@ -197,17 +203,19 @@ impl Status {
 
 /// What a part's footer says, or what is known of it already, and its error rows by kind.
 async fn look(
-    output: &Location,
-    layout: &Layout,
-    fingerprint: &str,
+    of: &PartsOf,
     id: PartId,
     size: u64,
-    known: Option<&CommittedPart>,
+    known: Option<CommittedPart>,
 ) -> Result<(CommittedPart, BTreeMap<String, u64>), OutputError> {
+    let output = &of.output;
     let (part, object) = match known {
-        Some(part) if part.rows == part.ok => return Ok((part.clone(), BTreeMap::new())),
-        Some(part) => (part.clone(), ParquetObject::open_sized(output, &part.name, size).await?),
-        None => footer(output, layout, id, size, fingerprint).await?,
+        Some(part) if part.rows == part.ok => return Ok((part, BTreeMap::new())),
+        Some(part) => {
+            let object = ParquetObject::open_short(output, &part.name, size).await?;
+            (part, object)
+        }
+        None => footer(of, id, size).await?,
     };
     let mut kinds = BTreeMap::new();
     if part.rows == part.ok {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::dataset::{Planner, Planning};
 use crate::failure::{Exit, Failure};
+use crate::open_files;
 use crate::output::{Layout, Success};
 use crate::pipeline::device_summary::DeviceSummary;
 use crate::pipeline::opening::{Opening, check_range};
@@ -108,6 +109,9 @@ async fn run_to_end(
 ) -> Result<Ended, Failure> {
     let mut opened = open_job(invocation).await?;
     shutdown.set_grace(opened.job.limits.grace);
+    if opened.input.location.local_path().is_none() {
+        open_files::check_requests(opened.job.limits.requests)?;
+    }
     progress.opened(&opened.input.location, &opened.output);
     if let Some(success) = opened.finished_before().await? {
         success.check_parts(&opened.output).await?;

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::local::{self, Unreadable};
+use super::local_walk::{Unreadable, walk};
 use super::page::Listed;
+use super::pieces::in_pieces;
 use super::retry::RetryBudget;
+use super::walk::PagedLocation;
 use super::{Entry, Location, StoreError, Uri};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
@@ -18,8 +20,8 @@ impl Location {
     /// Every object below, in byte order of the key, beginning after `after`.
     ///
     /// On local disk this is a sorted walk of our own; `unreadable` is called for files that cannot become a key. A
-    /// store's listing is streamed, with folder markers in it ([`Entry::is_marker`]), and its order is checked; a page
-    /// that fails is asked for again from the last key on.
+    /// store's listing is streamed, in pieces where the store has pages, with folder markers in it
+    /// ([`Entry::is_marker`]), and its order is checked; a page that fails is asked for again from the last key on.
     pub fn entries<'a>(
         &'a self,
         after: Option<&str>,
@@ -27,7 +29,7 @@ impl Location {
     ) -> Entries<'a> {
         let after = after.map(str::to_owned);
         match &self.uri {
-            Uri::Local(root) => local::walk(root.clone(), after, unreadable),
+            Uri::Local(root) => walk(root.clone(), after, unreadable),
             Uri::Remote { .. } => self.listing(after),
         }
     }
@@ -36,17 +38,26 @@ impl Location {
         let pages = async move {
             // S3's directory buckets never sort
             let unsorted = matches!(&self.uri, Uri::Remote { bucket, .. } if bucket.ends_with("--x-s3"));
-            if self.settings.sort_listing || unsorted {
+            if self.settings.sort_listing || unsorted || self.order.is_sorted() {
                 return self.sorted(after).await;
             }
-            let mut entries = ordered(self.resumable(after.clone())).fuse();
+            let stored: Entries<'_> = match self.paged.clone() {
+                Some(store) => {
+                    let source = PagedLocation { location: self.clone(), store };
+                    in_pieces(source, after.clone(), self.settings.pieces)
+                }
+                None => self.resumable(after.clone()),
+            };
+            let mut entries = ordered(stored).fuse();
             let mut head = VecDeque::new();
             while head.len() < TWO_PAGES {
                 match entries.try_next().await {
                     Ok(Some(entry)) => head.push_back(Ok(entry)),
                     Ok(None) => break,
-                    Err(StoreError::Disorder { .. }) => {
+                    // after a key, it is too late: what the store orders before it is hidden
+                    Err(StoreError::Disorder { .. }) if after.is_none() => {
                         tracing::warn!("the store lists keys out of order: all are collected and sorted");
+                        self.order.sort();
                         return self.sorted(after).await;
                     }
                     Err(error) => return Err(error),
@@ -61,7 +72,7 @@ impl Location {
         self.listed(after.map(|key| self.whole_key(key)))
     }
 
-    /// The listing as the store gives it; after an error that may pass, it goes on behind the greatest key seen.
+    /// The listing of a store without pages; after an error that may pass, it goes on behind the greatest key seen.
     fn resumable(&self, after: Option<String>) -> Entries<'_> {
         struct Walk<'a> {
             pages: Option<Objects<'a>>,

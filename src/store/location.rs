@@ -20,7 +20,7 @@ use super::page::Listed;
 use super::paged_store::{PagedStore, remote};
 use super::readers::Readers;
 use super::traffic::{Metered, Traffic};
-use super::{ObjectUri, RequestPermit, Requests, Settings, StoreError, Uri, local, web};
+use super::{ListingOrder, ObjectUri, RequestPermit, Requests, Settings, StoreError, Uri, local, web};
 
 /// What a location is opened for; decides timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub struct Location {
     /// "Slow down" is the answer for one object, not for all.
     pub(super) is_for_failing_object: bool,
     pub(super) checksums: Arc<Checksums>,
+    pub(super) order: Arc<ListingOrder>,
 }
 
 impl Location {
@@ -156,7 +157,13 @@ impl Location {
             readers: Arc::default(),
             is_for_failing_object: false,
             checksums: Arc::new(Checksums::new(settings.checksums, None)),
+            order: Arc::default(),
         }
+    }
+
+    /// Whether its listings are sorted.
+    pub fn order(&self) -> &ListingOrder {
+        &self.order
     }
 
     /// Waits until another request may be in flight.

@@ -6,6 +6,7 @@
 
 mod access;
 mod addressing;
+mod ahead;
 mod azure;
 mod azure_address;
 mod buffers;
@@ -22,12 +23,15 @@ mod fetch_error;
 mod key;
 mod listing;
 mod local;
+mod local_walk;
 mod location;
 mod object_uri;
+mod order;
 mod page;
 mod paged_store;
 mod pages;
 mod parquet;
+mod pieces;
 mod race;
 mod read;
 mod reader_queue;
@@ -51,6 +55,7 @@ mod traffic;
 mod transcoded;
 mod unanswered;
 mod uri;
+mod walk;
 mod web;
 mod window;
 
@@ -63,14 +68,16 @@ pub use entry::{Entry, opaque_tag};
 pub use error::StoreError;
 pub use fetch_error::{FetchError, Mismatch};
 pub use key::{escaped, is_plain};
-pub use local::Unreadable;
+pub use local_walk::Unreadable;
 pub use location::{Location, Role};
 pub use object_uri::{ObjectUri, has_signature, without_secrets};
+pub use order::ListingOrder;
 pub use page::PageError;
 pub use parquet::{
     GroupRead, Leaf, ParquetObject, ParquetReadError, PieceRequest, WindowedGroup, guard_parquet,
     guard_parquet_result,
 };
+pub use pieces::PiecePlan;
 pub use race::Race;
 pub use read::{Fetched, Planned};
 pub use retry::Pauses;

@@ -22,19 +22,20 @@ use super::{Location, StoreError, Uri};
 const MOST_EMPTY_PAGES: usize = 10_000;
 
 /// What is listed.
-struct Query<'a> {
-    folder: &'a Path,
+pub(super) struct Query<'a> {
+    pub folder: &'a Path,
     /// Only keys after this one.
-    after: Option<String>,
+    pub after: Option<String>,
     /// Only what is directly in the folder.
-    is_flat: bool,
+    pub is_flat: bool,
 }
 
 /// Where a listing is.
 #[derive(Default)]
-struct Position {
+pub(super) struct Position {
     token: Option<String>,
-    has_ended: bool,
+    /// True after the last page.
+    pub has_ended: bool,
     tokens: HashSet<u64>,
     pages: HashSet<u64>,
     empty_pages: usize,
@@ -144,7 +145,8 @@ impl Location {
         Ok(page.objects.into_iter().find(|object| object.key == path.as_ref()).and_then(|object| object.etag))
     }
 
-    async fn next_page(
+    /// One page, and where the next one begins in `position`.
+    pub(super) async fn next_page(
         &self,
         store: &PagedStore,
         query: Query<'_>,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::PiecePlan;
+
 /// What `[storage]` says. None of it decides a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -21,6 +23,8 @@ pub struct Settings {
     pub checksums: bool,
     /// Collect and sort the input's whole listing.
     pub sort_listing: bool,
+    /// How the input's listing is cut into pieces that are asked for at the same time.
+    pub pieces: PiecePlan,
 }
 
 impl Default for Settings {
@@ -33,6 +37,7 @@ impl Default for Settings {
             requests: 64,
             checksums: true,
             sort_listing: false,
+            pieces: PiecePlan::default(),
         }
     }
 }

@@ -12,8 +12,19 @@ use self::circles::circles;
 use self::imports::{Import, Imports};
 
 /// Modules that hold plain types and know nobody.
-const LEAVES: [&str; 9] =
-    ["tensor", "sample", "ids", "failure", "failpoints", "classes", "telemetry", "regular_file", "sync"];
+const LEAVES: [&str; 11] = [
+    "tensor",
+    "sample",
+    "ids",
+    "failure",
+    "failpoints",
+    "classes",
+    "telemetry",
+    "regular_file",
+    "sync",
+    "tasks",
+    "open_files",
+];
 
 /// Rooms that a job is composed of.
 const STAGES: [&str; 7] = ["store", "dataset", "output", "image", "model", "engine", "report"];

@@ -9,6 +9,7 @@ mod environment;
 mod keys;
 pub mod kills;
 mod listings;
+mod pieces;
 mod processes;
 mod repair;
 mod signals;

@@ -32,6 +32,8 @@ mod manifests;
 mod model;
 mod monitoring;
 mod one_line;
+mod open_files;
+mod parts_ahead;
 mod providers;
 mod quantize;
 mod ray;

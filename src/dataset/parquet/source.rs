@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use crate::dataset::objects::Objects;
 use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanShape, PlanSource, RowGroup, Unit};
 use crate::dataset::{CarriedColumn, DatasetError, Truth};
-use crate::store::{FetchError, Leaf, Location, ParquetObject, ParquetReadError};
+use crate::store::{FetchError, Leaf, ListingOrder, Location, ParquetObject, ParquetReadError};
 
 use super::columns::Columns;
 use super::image_column::{TableColumns, listed};
@@ -202,6 +202,10 @@ impl PlanSource for ParquetSource {
 
     fn take_left_out(&self) -> LeftOut {
         self.files.take_left_out()
+    }
+
+    fn order(&self) -> Option<&ListingOrder> {
+        self.files.order()
     }
 
     fn empty_error(&self) -> DatasetError {

@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use crate::dataset::DatasetError;
 use crate::dataset::hidden::is_hidden;
 use crate::dataset::objects::is_packed_shard;
-use crate::store::{escaped, is_plain};
+use crate::store::{ListingOrder, escaped, is_plain};
 
 use super::left_out::LeftOut;
 use super::row::{PlanPosition, PlanRow};
@@ -57,6 +57,10 @@ impl PlanSource for EarlierRules<'_> {
 
     fn take_left_out(&self) -> LeftOut {
         self.source.take_left_out()
+    }
+
+    fn order(&self) -> Option<&ListingOrder> {
+        self.source.order()
     }
 
     fn empty_error(&self) -> DatasetError {

@@ -11,7 +11,7 @@ use futures::stream::{BoxStream, Peekable, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 
 use crate::dataset::DatasetError;
-use crate::store::opaque_tag;
+use crate::store::{ListingOrder, opaque_tag};
 
 use super::left_out::LeftOut;
 use super::row::{PlanPosition, PlanRow};
@@ -100,6 +100,10 @@ impl PlanSource for Excluding<'_> {
         let mut left_out = self.source.take_left_out();
         left_out.already_done += self.excluded.swap(0, Relaxed);
         left_out
+    }
+
+    fn order(&self) -> Option<&ListingOrder> {
+        self.source.order()
     }
 
     fn empty_error(&self) -> DatasetError {

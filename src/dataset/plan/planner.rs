@@ -8,7 +8,7 @@ use tokio::time::{Duration, Instant};
 use crate::dataset::DatasetError;
 use crate::failpoints;
 use crate::ids::PartId;
-use crate::store::{Location, StoreError};
+use crate::store::{ListingOrder, Location, StoreError};
 
 use super::left_out::LeftOut;
 use super::row::{PlanRow, Unit};
@@ -210,6 +210,7 @@ impl<'a> Planner<'a> {
         let mut head = self.next.clone();
         head.last = self.peeked.is_none();
         head.left_out = std::mem::take(&mut self.left_out);
+        head.sorted = self.sorts();
         if let Some(row) = parts.last().and_then(|rows| rows.last()) {
             let position = row.position();
             head.last_key = Some(position.key);
@@ -237,13 +238,32 @@ impl<'a> Planner<'a> {
         Ok(segment)
     }
 
-    /// Fails where what stands was planned from a listing in another order than the one that would go on.
-    async fn may_go_on(&self) -> Result<(), DatasetError> {
+    /// True if rows come from listings that are sorted.
+    fn sorts(&self) -> bool {
+        self.options.sorted || self.source.order().is_some_and(ListingOrder::is_sorted)
+    }
+
+    /// Fails where what stands was planned from a listing in another order than the one that would go on. A plan that
+    /// was begun from a sorted listing goes on so.
+    async fn may_go_on(&mut self) -> Result<(), DatasetError> {
         if let Some(key) = self.output.read(self.options.disorder).await? {
             return Err(StoreError::Disorder { key: String::from_utf8_lossy(&key).into_owned() }.into());
         }
-        if self.next.sorted != self.options.sorted {
-            return Err(DatasetError::OtherListing { begun: if self.next.sorted { "sort" } else { "auto" } });
+        match (self.next.sorted, self.sorts(), self.source.order()) {
+            (true, false, Some(order)) => {
+                order.sort();
+                self.restart();
+            }
+            // another planner believed an order that was found to be wrong here
+            (false, true, Some(_)) if !self.options.sorted => {
+                let key = self.next.last_key.clone().unwrap_or_default();
+                self.output.create_once(self.options.disorder, key.clone().into_bytes().into()).await?;
+                return Err(StoreError::Disorder { key }.into());
+            }
+            (begun, now, _) if begun != now => {
+                return Err(DatasetError::OtherListing { begun: if begun { "sort" } else { "auto" } });
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use futures::stream::BoxStream;
 
 use crate::dataset::{CarriedColumn, DatasetError};
+use crate::store::ListingOrder;
 
 use super::left_out::LeftOut;
 use super::row::{PlanPosition, PlanRow, Unit};
@@ -28,6 +29,10 @@ pub trait PlanSource: Send + Sync {
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>>;
     /// What was left out since the last call.
     fn take_left_out(&self) -> LeftOut;
+    /// Whether its rows come from listings that are sorted; `None` if they come from elsewhere.
+    fn order(&self) -> Option<&ListingOrder> {
+        None
+    }
     /// The error for an input without a single row, saying what was seen instead.
     fn empty_error(&self) -> DatasetError;
 }

@@ -5,7 +5,7 @@ use futures::stream::BoxStream;
 use crate::dataset::DatasetError;
 use crate::dataset::objects::Objects;
 use crate::dataset::plan::{LeftOut, PlanPosition, PlanRow, PlanShape, PlanSource, Unit};
-use crate::store::Location;
+use crate::store::{ListingOrder, Location};
 
 /// The planning side of shards: one row of the plan, and one part, is a shard.
 pub struct ShardSource(Objects);
@@ -41,6 +41,10 @@ impl PlanSource for ShardSource {
 
     fn take_left_out(&self) -> LeftOut {
         self.0.take_left_out()
+    }
+
+    fn order(&self) -> Option<&ListingOrder> {
+        self.0.order()
     }
 
     fn empty_error(&self) -> DatasetError {

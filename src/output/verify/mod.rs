@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::stream::StreamExt;
+use tokio::sync::Semaphore;
 
 use crate::dataset::{DatasetError, Part, Segment};
 use crate::ids::PartId;
@@ -30,8 +31,13 @@ use chain::Chain;
 use part::{Checked, Job, check};
 use success::Claims;
 
-/// Parts in memory at a time.
-const AT_ONCE: usize = 4;
+/// Parts of a store that are checked at a time; those of a local disk keep the cores busy.
+const AT_ONCE: usize = 32;
+const LOCAL_AT_ONCE: usize = 4;
+/// Rows of all parts that are checked at a time: what the plan says of each takes about 200 bytes.
+const MOST_ROWS: u32 = 1 << 18;
+/// Rows that a part counts as where the plan does not know them, since its file is read batch by batch.
+const UNKNOWN_ROWS: u32 = MOST_ROWS / 8;
 
 /// The job that an output should hold.
 #[derive(Debug, Clone, Copy)]
@@ -213,10 +219,14 @@ impl Walk {
         }
         tell(Step::Planned(head.rows()));
         let parts = segment.parts();
+        let room = Arc::new(Semaphore::new(MOST_ROWS as usize));
         let checks = parts.into_iter().map(|part| {
             let size = self.committed.remove(&part.id);
-            let (job, name) = (self.job.clone(), name.clone());
+            let (job, name, room) = (self.job.clone(), name.clone(), room.clone());
             async move {
+                let rows = part.rows.unwrap_or(UNKNOWN_ROWS).clamp(1, MOST_ROWS);
+                // a check waits for nothing but the store, so its room is free again in the end
+                let _room = room.acquire_many_owned(rows).await;
                 // a task of its own: parts are decoded side by side, and a reader that panics on hostile bytes
                 // condemns them and nothing else
                 let checked = {
@@ -226,7 +236,8 @@ impl Walk {
                 (part, size, checked)
             }
         });
-        let mut checks = futures::stream::iter(checks.collect::<Vec<_>>()).buffered(AT_ONCE);
+        let at_once = if self.job.output.local_path().is_some() { LOCAL_AT_ONCE } else { AT_ONCE };
+        let mut checks = futures::stream::iter(checks.collect::<Vec<_>>()).buffered(at_once);
         let mut last_key = None;
         while let Some((part, size, checked)) = checks.next().await {
             let checked = match checked {

@@ -11,6 +11,9 @@ use super::columns::COLUMNS;
 use super::defect::{Defects, shown};
 use super::rows::{Planned, RowCheck};
 
+/// Rows of a part that are decoded at a time.
+const BATCH_ROWS: usize = 8192;
+
 /// What every part is held against.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
@@ -132,7 +135,7 @@ async fn check_file(
     planned: Option<&Planned>,
     defects: &mut Defects,
 ) -> Result<Option<CommittedPart>, ParquetReadError> {
-    let object = ParquetObject::open_sized(&job.output, name, size).await?;
+    let object = ParquetObject::open_short(&job.output, name, size).await?;
     let value = |key: &str| object.value(&format!("tresnet.{key}")).unwrap_or("(nothing)");
     for (key, wanted) in [
         ("fingerprint", job.fingerprint.to_string()),
@@ -155,8 +158,8 @@ async fn check_file(
     }
     let mut rows = RowCheck::new(name, planned);
     for group in 0..object.groups() {
-        for batch in object.read_group(&job.output, group, Some(&COLUMNS)).await? {
-            if !rows.push(&batch) {
+        for batch in object.group_batches(&job.output, group, Some(&COLUMNS), BATCH_ROWS).await? {
+            if !rows.push(&batch.map_err(|why| object.damaged(why))?) {
                 defects.append(rows.give_up());
                 return Ok(None);
             }

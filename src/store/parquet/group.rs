@@ -116,6 +116,18 @@ impl ParquetObject {
         self.batches(location, read).await
     }
 
+    /// Returns what it takes to read columns of a group: the encoded bytes that are held, and the decoded bytes of a row
+    /// as far as the footer reports them.
+    pub fn group_cost(&self, group: usize, columns: &[&str]) -> Result<(u64, u64), ParquetReadError> {
+        let wanted = |leaf: Leaf<'_>| columns.contains(&leaf.column);
+        let rules = PageRules { takes_delta: true, most_values: u64::MAX };
+        let encoded = self.group(group, wanted, (1, rules))?.bytes();
+        let chunks = self.metadata().row_group(group).columns().iter();
+        let sizes = chunks.filter(|chunk| wanted(leaf(chunk))).map(ColumnChunkMetaData::uncompressed_size);
+        let decoded = sizes.fold(0_u64, |sum, size| sum.saturating_add(size.max(0) as u64));
+        Ok((encoded, decoded / self.group_rows(group).max(1)))
+    }
+
     /// How the images of a group are read: its leaves that are `wanted`, `rows` at a time. One row is read at a time if a
     /// leaf says that it has values that begin with the value before (`DELTA_BYTE_ARRAY`), since many may become large.
     pub fn group_of_images(

@@ -15,6 +15,8 @@ use crate::store::{FetchError, Location, StoreError};
 
 /// Bytes read from an object's end at first; most footers fit.
 const TAIL: u64 = 64 * 1024;
+/// The same for a file of one row group and few columns, such as a part. Thirty thousand of them are read for one look.
+const SHORT_TAIL: u64 = 16 * 1024;
 /// Magic bytes at both ends and the footer's length.
 const SHORTEST: u64 = 12;
 
@@ -64,7 +66,12 @@ impl ParquetObject {
 
     /// Reads the footer of an object whose size a listing told.
     pub async fn open_sized(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
-        Self::open_tagged(location, name, size, None).await
+        Self::open_tail(location, name, size, (None, TAIL)).await
+    }
+
+    /// As [`ParquetObject::open_sized`], for a footer that is probably short: fewer bytes are read at first.
+    pub async fn open_short(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
+        Self::open_tail(location, name, size, (None, SHORT_TAIL)).await
     }
 
     /// As [`ParquetObject::open_sized`]; every read of it must find the tag `etag`.
@@ -74,11 +81,20 @@ impl ParquetObject {
         size: u64,
         etag: Option<&str>,
     ) -> Result<Self, ParquetReadError> {
+        Self::open_tail(location, name, size, (etag, TAIL)).await
+    }
+
+    async fn open_tail(
+        location: &Location,
+        name: &str,
+        size: u64,
+        (etag, tail): (Option<&str>, u64),
+    ) -> Result<Self, ParquetReadError> {
         let damaged = |why: String| ParquetReadError::Damaged { name: name.to_owned(), why };
         if size < SHORTEST {
             return Err(damaged(format!("{size} bytes are too few for Parquet")));
         }
-        let mut tail = TAIL.min(size);
+        let mut tail = tail.min(size);
         loop {
             let bytes = piece(location, name, size - tail..size, etag).await?;
             check_depth(&bytes).map_err(damaged)?;
@@ -152,7 +168,8 @@ impl ParquetObject {
         piece(location, &self.name, range, self.etag.as_deref()).await
     }
 
-    pub(super) fn damaged(&self, why: String) -> ParquetReadError {
+    /// The error for a piece of it that cannot be read.
+    pub fn damaged(&self, why: String) -> ParquetReadError {
         ParquetReadError::Damaged { name: self.name.clone(), why }
     }
 }

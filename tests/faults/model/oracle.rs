@@ -16,18 +16,24 @@ use super::world::World;
 pub struct Input {
     /// There from beginning to end.
     always: BTreeSet<String>,
+    has_folders: bool,
     ever: Mutex<BTreeSet<String>>,
 }
 
 impl Input {
-    /// A bucket of so many keys.
-    pub async fn fill(world: &Arc<World>, keys: u64) -> Input {
-        let always: BTreeSet<String> = (0..keys + 1).map(|key| format!("img{key:02}.jpg")).collect();
+    /// A bucket of so many keys, some of them in folders whose order by bytes differs from that by name.
+    pub async fn fill(world: &Arc<World>, keys: u64, has_folders: bool) -> Input {
+        let always: BTreeSet<String> = (0..keys + 1).map(|key| name(key, "", has_folders)).collect();
         for key in &always {
             put(world, key).await;
         }
-        Input { ever: Mutex::new(always.clone()), always }
+        Input { ever: Mutex::new(always.clone()), always, has_folders }
     }
+}
+
+fn name(number: u64, added: &str, has_folders: bool) -> String {
+    let folder = if has_folders { ["", "0/", "a/", "a-b/", "b/"][number as usize % 5] } else { "" };
+    format!("{folder}img{number:02}{added}.jpg")
 }
 
 async fn put(world: &World, key: &str) {
@@ -39,7 +45,7 @@ pub async fn meddle(world: &Arc<World>, input: &Input) {
     let (add, late) = {
         let mut state = world.state();
         let add = (!state.calm && state.noise.below(40) == 0)
-            .then(|| format!("img{:02}b.jpg", state.noise.below(20)));
+            .then(|| name(state.noise.below(20), "b", input.has_folders));
         let late = (!state.late.is_empty() && state.noise.below(10) == 0).then(|| {
             let late = state.late.len() as u64;
             let at = state.noise.below(late) as usize;

@@ -81,7 +81,8 @@ impl Pages {
         let (prefix, token) = (value("prefix"), value("continuation-token"));
         let after = if token.is_empty() { value("start-after") } else { token };
         let fault = self.fault();
-        let query = (self.0.worker, prefix.to_owned());
+        // several listings of one folder go on side by side, each from a key of its own
+        let query = (self.0.worker, format!("{prefix}\n{}\n{}", value("start-after"), value("delimiter")));
         if let (Fault::Repeated, false) = (&fault, token.is_empty())
             && let Some(page) = self.0.world.state().pages.get(&query)
         {
@@ -90,8 +91,17 @@ impl Pages {
         if let Fault::Foreign(document) = fault {
             return document.to_owned();
         }
-        let items = self.items(prefix, !value("delimiter").is_empty()).await;
-        let mut rest = items.into_iter().filter(|(key, _)| key.as_str() > after).peekable();
+        let mut items: Vec<_> =
+            self.items(prefix, !value("delimiter").is_empty()).await.into_iter().collect();
+        let by_folder = self.0.world.state().by_folder;
+        if by_folder {
+            items.sort_by(|(one, _), (other, _)| folders_first(one).cmp(folders_first(other)));
+        }
+        let is_after = |key: &str| match by_folder {
+            true => folders_first(key).gt(folders_first(after)),
+            false => key > after,
+        };
+        let mut rest = items.into_iter().filter(|(key, _)| is_after(key)).peekable();
         let most = if matches!(fault, Fault::Short) { 1 } else { KEYS_A_PAGE };
         let page: Vec<(String, Option<ObjectMeta>)> = rest.by_ref().take(most).collect();
         let is_truncated = rest.peek().is_some();
@@ -126,6 +136,11 @@ impl Pages {
         }
         items
     }
+}
+
+/// What a store that sorts by folder compares.
+fn folders_first(key: &str) -> impl Iterator<Item = &str> {
+    key.split('/')
 }
 
 fn contents(key: &str, meta: &ObjectMeta) -> String {

@@ -14,7 +14,7 @@ use tresnet_batch::pipeline::share::Share;
 use tresnet_batch::runner::finish::{FinishOptions, Outcome, finish};
 use tresnet_batch::runner::preflight::preflight;
 use tresnet_batch::sample::RowOutcome;
-use tresnet_batch::store::{Location, Settings};
+use tresnet_batch::store::{Location, PiecePlan, Settings};
 
 use crate::support::frozen::frozen;
 
@@ -48,10 +48,21 @@ pub enum Ended {
     ShareDone,
 }
 
+/// Each process cuts its listings otherwise, and one in four not at all. Pages have three keys.
+fn pieces(worker: usize) -> PiecePlan {
+    match worker % 4 {
+        0 => PiecePlan { open: 4, pages: 1, first: 1, bytes: 1 << 20 },
+        1 => PiecePlan { open: 1, ..PiecePlan::default() },
+        2 => PiecePlan { open: 2, pages: 2, first: 2, bytes: 1 << 20 },
+        _ => PiecePlan { open: 8, pages: 1, first: 1, bytes: 500 },
+    }
+}
+
 /// Runs one process to its end.
 pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
     let store: Arc<dyn object_store::ObjectStore> = Arc::new(client.clone());
-    let settings = Settings::default();
+    let pieces = pieces(client.worker);
+    let settings = Settings { pieces, ..Settings::default() };
     let input = Location::over_pages(store.clone(), Pages(client.clone()), "s3://sim/in", settings)?;
     let output = Location::over_pages(store, Pages(client), "s3://sim/out", settings)?;
     let ours = job.frozen();

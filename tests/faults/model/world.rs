@@ -37,7 +37,9 @@ pub struct State {
     /// Objects that decide rows, as they were first written.
     pub first: BTreeMap<Path, Bytes>,
     pub violations: Vec<String>,
-    /// The last page of a listing that each worker got of a prefix.
+    /// Listings come in the order of folders, in which `a/1` is before `a-1`, and not in that of bytes.
+    pub by_folder: bool,
+    /// The last page of a listing that each worker got, by what it asked for.
     pub pages: BTreeMap<(usize, String), String>,
 }
 
@@ -52,6 +54,7 @@ impl World {
                 late: Vec::new(),
                 first: BTreeMap::new(),
                 violations: Vec::new(),
+                by_folder: false,
                 pages: BTreeMap::new(),
             }),
         })

@@ -136,6 +136,8 @@ pub enum Paging {
     IgnoresToken(bool),
     /// All keys of the bucket, whatever prefix was asked for.
     IgnoresPrefix,
+    /// Keys in the order of folders, `a/1` before `a-1`; listings without a delimiter only.
+    ByFolder,
 }
 
 impl Refusal {

@@ -73,7 +73,9 @@ pub(super) fn page(
     let ignores_prefix = paging.iter().any(|paging| matches!(paging, Paging::IgnoresPrefix));
     let prefix = if ignores_prefix { "" } else { ask.seen.key.as_str() };
     let wanted = Wanted { prefix, delimiter, start, most };
-    let (mut entries, more) = entries(bucket, &wanted, shown);
+    let by_folder = delimiter.is_none() && paging.iter().any(|paging| matches!(paging, Paging::ByFolder));
+    let (mut entries, more) =
+        if by_folder { entries_by_folder(bucket, &wanted, shown) } else { entries(bucket, &wanted, shown) };
     let last = entries.last().map(|entry| entry.text().to_owned()).or(wanted.start.last.clone());
     let given = wanted.start.given + entries.len() as u64;
     for paging in paging {
@@ -89,7 +91,11 @@ pub(super) fn page(
                     entries.insert(0, listed(key, &object, shown));
                 }
             }
-            Paging::Short(_) | Paging::WayOn(_) | Paging::IgnoresToken(_) | Paging::IgnoresPrefix => {}
+            Paging::Short(_)
+            | Paging::WayOn(_)
+            | Paging::IgnoresToken(_)
+            | Paging::IgnoresPrefix
+            | Paging::ByFolder => {}
         }
     }
     let token = || write_token(given, wanted.start.pages + 1, last.as_deref().unwrap_or_default());
@@ -139,6 +145,21 @@ fn entries(
         found.push(common.map_or_else(|| listed(&key, object, shown), Entry::Below));
     }
     (found, false)
+}
+
+/// The keys of a page in the order of folders, and whether others follow.
+fn entries_by_folder(
+    bucket: &Bucket,
+    wanted: &Wanted<'_>,
+    shown: &mut dyn FnMut(&Object) -> Option<String>,
+) -> (Vec<Entry>, bool) {
+    let last = wanted.start.last.as_deref();
+    let below = bucket.from(wanted.prefix).take_while(|(key, _)| key.starts_with(wanted.prefix));
+    let mut rest: Vec<_> =
+        below.filter(|(key, _)| last.is_none_or(|last| key.split('/').gt(last.split('/')))).collect();
+    rest.sort_by(|(one, _), (other, _)| one.split('/').cmp(other.split('/')));
+    let more = rest.len() > wanted.most;
+    (rest.iter().take(wanted.most).map(|(key, object)| listed(key, object, shown)).collect(), more)
 }
 
 fn listed(key: &str, object: &Object, shown: &mut dyn FnMut(&Object) -> Option<String>) -> Entry {

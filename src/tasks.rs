@@ -1,0 +1,90 @@
+//! Futures that run side by side: as tasks, where the runtime has threads for them.
+
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::JoinHandle;
+
+/// True if tasks run beside the one that starts them. On one thread they gain nothing, and a test that steps its
+/// processes one by one needs every request in the process that sends it.
+pub(crate) fn has_threads() -> bool {
+    Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread)
+}
+
+/// A task that is aborted when this is dropped. A panic in it is passed on to the caller that waits for it.
+pub(crate) struct Task<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    pub fn start(work: impl Future<Output = T> + Send + 'static) -> Task<T> {
+        Task(tokio::spawn(work))
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match ready!(Pin::new(&mut self.0).poll(context)) {
+            Ok(done) => Poll::Ready(done),
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // the runtime ends, and so does the caller
+            Err(_) => Poll::Pending,
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts `work` as a task at once where the runtime has several threads; else it runs where it is awaited.
+pub(crate) fn aside<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = T> + Send>> {
+    if has_threads() { Box::pin(Task::start(work)) } else { Box::pin(work) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn work_begins_before_it_is_awaited() {
+        let (sender, receiver) = oneshot::channel();
+        let work = aside(async move { sender.send(7).is_ok() });
+        assert_eq!(receiver.await, Ok(7));
+        assert!(work.await);
+    }
+
+    #[tokio::test]
+    async fn on_one_thread_work_runs_where_it_is_awaited() {
+        let begun = Arc::new(AtomicBool::new(false));
+        let seen = begun.clone();
+        let work = aside(async move { seen.store(true, Ordering::Relaxed) });
+        tokio::task::yield_now().await;
+        assert!(!begun.load(Ordering::Relaxed));
+        work.await;
+        assert!(begun.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_task_ends_when_its_handle_is_dropped() {
+        let (sender, receiver) = oneshot::channel::<()>();
+        let work = aside(async move {
+            futures::future::pending::<()>().await;
+            drop(sender);
+        });
+        drop(work);
+        assert!(receiver.await.is_err());
+    }
+}
