@@ -38,8 +38,15 @@ impl HubAddress {
     fn of(rest: &str) -> Result<HubAddress, HubError> {
         let refuse = |why: &str| {
             // what is before an `@` may be a secret that was pasted
-            let shown = if rest.split('/').next().is_some_and(|part| part.contains(['@', ':'])) { "***" } else { rest };
-            Err(HubError::Address { address: format!("{SCHEME}{}", shown.escape_debug()), why: why.to_owned() })
+            let shown = if rest.split('/').next().is_some_and(|part| part.contains(['@', ':'])) {
+                "***"
+            } else {
+                rest
+            };
+            Err(HubError::Address {
+                address: format!("{SCHEME}{}", shown.escape_debug()),
+                why: why.to_owned(),
+            })
         };
         let rest = rest.strip_prefix("models/").unwrap_or(rest);
         let Some((org, rest)) = rest.split_once('/') else {

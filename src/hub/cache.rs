@@ -116,7 +116,9 @@ impl RepoCache {
         let linked = std::os::unix::fs::symlink(&target, &draft).and_then(|()| fs::rename(&draft, &path));
         match linked {
             Ok(()) => Ok(path),
-            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) =>
+            {
                 // a file system without links
                 let copied = fs::copy(self.blob(promise), &path);
                 copied.map(|_| path.clone()).map_err(|error| written(&path, error))

@@ -96,15 +96,19 @@ impl Client {
                 while let Some(chunk) = answer.chunk().await.map_err(Trouble::unanswered)? {
                     bytes.extend_from_slice(&chunk);
                     if bytes.len() > LARGEST_JSON {
-                        return Err(wrong(what, format!("the hub's answer has more than {LARGEST_JSON} bytes")));
+                        return Err(wrong(
+                            what,
+                            format!("the hub's answer has more than {LARGEST_JSON} bytes"),
+                        ));
                     }
                 }
                 Ok(bytes)
             })
             .await?;
         // the parser's words may quote the answer
-        serde_json::from_slice(&bytes)
-            .map_err(|error| wrong(what, format!("the hub's answer is not the JSON expected (line {})", error.line())))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            wrong(what, format!("the hub's answer is not the JSON expected (line {})", error.line()))
+        })
     }
 
     /// Asks what a file is: its hash and its size.
@@ -115,12 +119,14 @@ impl Client {
         let headers = answer.headers();
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(other) = text("x-repo-commit").filter(|other| *other != commit) {
-            let why = format!("the hub answers for the commit `{}`, not for `{commit}`", other.escape_debug());
+            let why =
+                format!("the hub answers for the commit `{}`, not for `{commit}`", other.escape_debug());
             return Err(wrong(what, why));
         }
         let tag = text(LINKED_ETAG).or_else(|| text("etag")).unwrap_or_default();
         let Some(promise) = Promise::parse(tag) else {
-            let why = "the hub gives neither a SHA-256 nor a git hash for it, so that its bytes cannot be checked";
+            let why =
+                "the hub gives neither a SHA-256 nor a git hash for it, so that its bytes cannot be checked";
             return Err(wrong(what, why));
         };
         let length = if answer.status().is_redirection() { None } else { text("content-length") };
@@ -161,7 +167,8 @@ impl Client {
             // a token is for the hub alone
             let is_hub = url.origin() == self.settings.endpoint.origin();
             let token = self.settings.token.as_ref().filter(|_| is_hub);
-            let mut request = self.http.request(method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");
+            let mut request =
+                self.http.request(method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");
             if let Some(token) = token {
                 request = request.header(AUTHORIZATION, token);
             }

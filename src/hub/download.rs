@@ -122,7 +122,10 @@ impl Download<'_> {
             return self.kept(&file);
         }
         if was_there {
-            tracing::warn!("{}: what was left of an earlier download does not fit, it is read anew", self.what);
+            tracing::warn!(
+                "{}: what was left of an earlier download does not fit, it is read anew",
+                self.what
+            );
             self.cut(&file, 0)?;
             self.read_to_end(&mut file, &transfer).await?;
             if holds(promise, self.path).await? {
@@ -199,7 +202,8 @@ impl Download<'_> {
         let begin = match answer.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
-                let first = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
+                let first =
+                    range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
                 if first != Some(have) {
                     return Err(self.wrong("another range was sent than the one asked for"));
                 }

@@ -91,7 +91,10 @@ fn flag(lookup: &dyn Fn(&str) -> Option<OsString>, name: &'static str) -> bool {
     matches!(value.trim().to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")
 }
 
-fn folder(lookup: &dyn Fn(&str) -> Option<OsString>, name: &'static str) -> Result<Option<PathBuf>, HubError> {
+fn folder(
+    lookup: &dyn Fn(&str) -> Option<OsString>,
+    name: &'static str,
+) -> Result<Option<PathBuf>, HubError> {
     let Some(typed) = text(lookup, name)? else { return Ok(None) };
     match std::path::absolute(&*expand_home(&typed)) {
         Ok(path) => Ok(Some(path)),
@@ -102,7 +105,9 @@ fn folder(lookup: &dyn Fn(&str) -> Option<OsString>, name: &'static str) -> Resu
 fn user_cache(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, HubError> {
     match folder(lookup, "HOME")? {
         Some(home) => Ok(home.join(".cache/huggingface")),
-        None => refuse("HF_HOME", "is not set, and neither is HOME: set one of them to have a cache of models"),
+        None => {
+            refuse("HF_HOME", "is not set, and neither is HOME: set one of them to have a cache of models")
+        }
     }
 }
 
@@ -115,7 +120,10 @@ fn endpoint(lookup: &dyn Fn(&str) -> Option<OsString>, allows_http: bool) -> Res
     };
     let is_plain = url.username().is_empty() && url.password().is_none();
     if !is_plain || url.query().is_some() || url.fragment().is_some() {
-        return refuse(NAME, "has a user, a query or a fragment: write it as https://host; the token is HF_TOKEN");
+        return refuse(
+            NAME,
+            "has a user, a query or a fragment: write it as https://host; the token is HF_TOKEN",
+        );
     }
     match url.scheme() {
         "https" => Ok(url),
@@ -177,7 +185,9 @@ mod tests {
     fn settings(variables: &[(&str, &str)]) -> Result<HubSettings, HubError> {
         let variables: Vec<(String, OsString)> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
-        HubSettings::of(&|name| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+        HubSettings::of(&|name| {
+            variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        })
     }
 
     #[test]
@@ -219,10 +229,12 @@ mod tests {
         let with = |endpoint: &str, more: &[(&str, &str)]| {
             settings(&[&[("HF_HOME", "/f"), ("HF_ENDPOINT", endpoint)], more].concat())
         };
-        for endpoint in ["http://127.0.0.1:8080/", "http://localhost:1", "http://[::1]:1", "https://mirror/x"] {
+        for endpoint in ["http://127.0.0.1:8080/", "http://localhost:1", "http://[::1]:1", "https://mirror/x"]
+        {
             with(endpoint, &[]).unwrap();
         }
-        for endpoint in ["http://hub.example", "hub.example", "ftp://hub", "https://u:p4ss@hub", "https://hub/?a=p4ss"]
+        for endpoint in
+            ["http://hub.example", "hub.example", "ftp://hub", "https://u:p4ss@hub", "https://hub/?a=p4ss"]
         {
             let error = with(endpoint, &[]).unwrap_err().to_string();
             assert!(error.contains("HF_ENDPOINT") && !error.contains("p4ss"), "{error}");

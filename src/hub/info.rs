@@ -96,12 +96,19 @@ async fn missing(client: &Client, address: &HubAddress, revision: &str, absence:
     if absence == Absence::Revision {
         let near = references(&client, address).await;
         let near = nearest(revision, near.iter().map(String::as_str));
-        let near = near.map_or_else(String::new, |near| format!("; a branch or tag with a name near to it is {}", shown(near)));
-        return HubError::Missing { what: format!("the revision {} of hf://{}", shown(revision), address.repo), near };
+        let near = near.map_or_else(String::new, |near| {
+            format!("; a branch or tag with a name near to it is {}", shown(near))
+        });
+        return HubError::Missing {
+            what: format!("the revision {} of hf://{}", shown(revision), address.repo),
+            near,
+        };
     }
     let known = neighbours(&client, address).await;
     let near = nearest(address.name(), known.iter().filter_map(|id| Some(id.split_once('/')?.1)));
-    let near = near.map_or_else(String::new, |near| format!("; {} does", shown(&format!("hf://{}/{near}", address.organisation()))));
+    let near = near.map_or_else(String::new, |near| {
+        format!("; {} does", shown(&format!("hf://{}/{near}", address.organisation())))
+    });
     HubError::Missing { what: format!("the model `hf://{}`", address.repo), near }
 }
 

@@ -41,6 +41,7 @@ pub(super) async fn take(path: &Path, waits: impl FnOnce()) -> io::Result<BlobLo
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    let same = |one: &fs::Metadata, other: &fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    let same =
+        |one: &fs::Metadata, other: &fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
     matches!((file.metadata(), fs::metadata(path)), (Ok(one), Ok(other)) if same(&one, &other))
 }

@@ -75,9 +75,20 @@ mod tests {
         }
         let long = "x".repeat(256);
         let deep = "a/".repeat(600);
-        for name in
-            ["", "/etc/passwd", "../x", "a/../x", "a//b", "a/.", "a/", "a\\..\\b", "a\nb", "a\0", &long, &deep]
-        {
+        for name in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../x",
+            "a//b",
+            "a/.",
+            "a/",
+            "a\\..\\b",
+            "a\nb",
+            "a\0",
+            &long,
+            &deep,
+        ] {
             assert!(!is_relative(name), "{name:?}");
         }
     }

@@ -102,7 +102,15 @@ impl Snapshot {
                 if exact.is_none() {
                     drop(cache.note_commit(typed, &commit));
                 }
-                Ok(Snapshot { address: address.clone(), commit, files, is_whole: true, settings, client, cache })
+                Ok(Snapshot {
+                    address: address.clone(),
+                    commit,
+                    files,
+                    is_whole: true,
+                    settings,
+                    client,
+                    cache,
+                })
             }
             (Err(error), Some(commit)) if is_cached && error.is_passing() => {
                 tracing::warn!("{error}; the commit {commit} in the cache is used");
@@ -193,7 +201,12 @@ impl Snapshot {
             Cached::Here(path) => path,
             Cached::Damaged(promise) if self.settings.is_offline => {
                 let (kind, promised) = (promise.kind(), promise.hex().to_owned());
-                return Err(HubError::Hash { what, kind, promised, then: "fetch it again without HF_HUB_OFFLINE" });
+                return Err(HubError::Hash {
+                    what,
+                    kind,
+                    promised,
+                    then: "fetch it again without HF_HUB_OFFLINE",
+                });
             }
             Cached::Absent if self.settings.is_offline => {
                 return Err(HubError::Offline { what, cache: self.cache.root.clone() });

@@ -61,7 +61,8 @@ impl Trouble {
     /// Reads an answer that is no success.
     pub fn of(asked: Asked<'_>, answer: &Response) -> Trouble {
         let status = answer.status();
-        let code = answer.headers().get("x-error-code").and_then(|code| code.to_str().ok()).unwrap_or_default();
+        let code =
+            answer.headers().get("x-error-code").and_then(|code| code.to_str().ok()).unwrap_or_default();
         let what = asked.what.to_owned();
         match status.as_u16() {
             408 | 425 | 429 | 500..=599 => Trouble::Passing {

@@ -141,12 +141,14 @@ mod tests {
 
     #[test]
     fn the_external_data_of_a_graph_is_found_among_its_other_fields() {
-        let entry = |key: &str, value: &str| [message(1, key.as_bytes()), message(2, value.as_bytes())].concat();
+        let entry =
+            |key: &str, value: &str| [message(1, key.as_bytes()), message(2, value.as_bytes())].concat();
         let tensor = |location: &str| {
             let dims = vec![1 << 3, 3];
             [dims, message(13, &entry("location", location)), message(13, &entry("offset", "0"))].concat()
         };
-        let graph = [message(2, b"name"), message(5, &tensor("w.data")), message(5, &tensor("w.data"))].concat();
+        let graph =
+            [message(2, b"name"), message(5, &tensor("w.data")), message(5, &tensor("w.data"))].concat();
         let model = [vec![1 << 3, 8], message(7, &graph)].concat();
         assert_eq!(written("m.onnx", &model).unwrap(), ["w.data"]);
         for cut in 0..model.len() {

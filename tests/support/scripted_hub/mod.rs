@@ -160,6 +160,11 @@ impl ScriptedHub {
         self.state().rules.push(Rule { host, method, on: on.to_owned(), act, times });
     }
 
+    /// Drops all rules.
+    pub fn clear(&self) {
+        self.state().rules.clear();
+    }
+
     /// Lets requests go on that are held.
     pub fn release(&self) {
         self.state().is_released = true;
