@@ -134,7 +134,7 @@ impl Client {
         Ok(FileFacts { promise, size })
     }
 
-    /// Begins to read a file from the byte `from`. Tried once: the caller goes on from what has come.
+    /// Begins to read a file from the byte `from`. Tried once: the caller continues from the bytes that came.
     pub async fn read(&self, what: &str, url: &Url, from: u64) -> Result<Response, Trouble> {
         self.once(what, Method::GET, url, from, |_| false).await
     }

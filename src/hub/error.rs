@@ -43,7 +43,7 @@ pub enum HubError {
         near: String,
     },
     /// No answer, or an answer that a later try may better.
-    #[error("{what}: {why}; the same command goes on from there later")]
+    #[error("{what}: {why}; run the same command again later, which resumes")]
     Unavailable {
         /// What was asked for.
         what: String,

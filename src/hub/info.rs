@@ -50,7 +50,7 @@ struct Model {
     id: String,
 }
 
-/// Resolves a revision. `revision` is the address's own or the commit that stands for it.
+/// Resolves a revision. `revision` is that of the address, or a commit in its place.
 pub(super) async fn resolve(
     client: &Client,
     address: &HubAddress,

@@ -21,7 +21,7 @@ pub(super) fn is_commit(text: &str) -> bool {
     is_hex(text, 40)
 }
 
-/// True for so many lower-case hexadecimal digits.
+/// True for `digits` lower-case hexadecimal digits.
 pub(super) fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

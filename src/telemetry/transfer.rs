@@ -1,4 +1,4 @@
-//! A file that is being fetched, for whoever shows progress: one at a time.
+//! A file that is being fetched, one at a time: the source of a progress bar.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +36,7 @@ pub struct TransferState {
 }
 
 impl Transfer {
-    /// Begins to report a file of so many bytes, if its size is known.
+    /// Begins to report a file. `bytes` is its size, if it is known.
     pub fn begin(name: impl Into<String>, bytes: Option<u64>) -> Transfer {
         let (done, resumed) = (AtomicU64::new(0), AtomicU64::new(0));
         let state = Arc::new(State { name: name.into(), bytes, done, resumed, started: Instant::now() });

@@ -15,7 +15,8 @@ const REPO: &str = "timm/small";
 const ADDRESS: &str = "hf://timm/small";
 /// A token that must be in nothing that is written.
 const CANARY: &str = "hf_c4n4ryc4n4ryc4n4ry";
-const CONFIG: &[u8] = br#"{"architecture": "small", "num_classes": 7, "pretrained_cfg": {"input_size": [3, 64, 64],
+const CONFIG: &[u8] =
+    br#"{"architecture": "small", "num_classes": 7, "pretrained_cfg": {"input_size": [3, 64, 64],
   "crop_pct": 0.875, "interpolation": "bilinear", "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}}"#;
 
 /// A hub with the small network of seven classes, and a home with an empty cache.
@@ -105,12 +106,16 @@ fn a_job_runs_a_model_of_a_hub_and_freezes_its_commit() {
     assert!(ran.stderr.contains(&desk.commit), "{}", ran.stderr);
     let model = frozen(&job.output());
     assert_eq!((&model["hub"]["repo"], &model["hub"]["revision"]), (&REPO.into(), &"main".into()));
-    assert_eq!((&model["hub"]["commit"], &model["hub"]["file"]), (&desk.commit.as_str().into(), &"model.safetensors".into()));
+    assert_eq!(
+        (&model["hub"]["commit"], &model["hub"]["file"]),
+        (&desk.commit.as_str().into(), &"model.safetensors".into())
+    );
     assert_eq!(model["sha256"], sha256(&weights()));
     // the same rows as the same file from a path
     let local = Job::on(IMAGES.folder.to_str().unwrap()).set("output.logits=false");
     local.run().exits(0);
-    let key = |row: &Value| (row["key"].clone(), row["status"].clone(), row["index"].clone(), row["prob"].clone());
+    let key =
+        |row: &Value| (row["key"].clone(), row["status"].clone(), row["index"].clone(), row["prob"].clone());
     let rows = |job: &Job| job.rows().iter().map(key).collect::<Vec<_>>();
     assert_eq!(rows(&job), rows(&local));
 }
@@ -120,7 +125,8 @@ fn a_job_that_has_begun_keeps_its_commit_when_the_branch_moves() {
     let desk = Desk::new();
     let job = desk.job();
     ended(job.command("plan").arg("--write")).exits(0);
-    let moved = desk.hub.commit(REPO, "main", &[("config.json", CONFIG), ("model.safetensors", b"other weights")]);
+    let moved =
+        desk.hub.commit(REPO, "main", &[("config.json", CONFIG), ("model.safetensors", b"other weights")]);
     assert_eq!(job.run().exits(0)["model"]["commit"], desk.commit.as_str());
     assert_eq!(frozen(&job.output())["hub"]["commit"], desk.commit.as_str());
     // a new job takes what the branch is now
@@ -133,7 +139,8 @@ fn init_writes_the_address_and_doctor_names_the_commit() {
     let images = IMAGES.folder.to_str().unwrap();
     let folder = tempfile::tempdir_in(scratch()).unwrap();
     let [file, rows] = ["job.toml", "rows"].map(|name| folder.path().join(name).display().to_string());
-    let begun = ended(&mut desk.command(&["init", images, "--model", ADDRESS, "--output", &rows, "-o", &file]));
+    let begun =
+        ended(&mut desk.command(&["init", images, "--model", ADDRESS, "--output", &rows, "-o", &file]));
     assert_eq!(begun.exits(0)["model"], ADDRESS);
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains(&format!("path = \"{ADDRESS}\"")) && !text.contains("crop_pct"), "{text}");
@@ -149,7 +156,10 @@ fn model_pull_prints_the_commit_and_the_files_which_are_enough_offline() {
     let desk = Desk::new();
     let pulled = ended(&mut desk.pull());
     let summary = pulled.exits(0);
-    assert_eq!((&summary["commit"], &summary["file"]), (&desk.commit.as_str().into(), &"model.safetensors".into()));
+    assert_eq!(
+        (&summary["commit"], &summary["file"]),
+        (&desk.commit.as_str().into(), &"model.safetensors".into())
+    );
     let names: Vec<&Value> = summary["files"].as_array().unwrap().iter().map(|file| &file["name"]).collect();
     assert_eq!(names, ["config.json", "model.safetensors"]);
     assert_eq!(std::fs::read(summary["path"].as_str().unwrap()).unwrap(), weights());

@@ -61,7 +61,10 @@ async fn the_token_goes_to_the_hub_and_never_to_the_store() {
     let (of_hub, of_store): (Vec<_>, Vec<_>) =
         desk.hub.seen().into_iter().partition(|seen| seen.host == Host::Hub);
     assert!(of_hub.len() > 3 && !of_store.is_empty());
-    assert!(of_hub.iter().all(|seen| seen.authorization.as_deref() == Some("Bearer hf_c4n4ry")), "{of_hub:?}");
+    assert!(
+        of_hub.iter().all(|seen| seen.authorization.as_deref() == Some("Bearer hf_c4n4ry")),
+        "{of_hub:?}"
+    );
     assert!(of_store.iter().all(|seen| seen.authorization.is_none()), "{of_store:?}");
 }
 
@@ -113,7 +116,13 @@ async fn two_at_once_fetch_once() {
     let release = async {
         until(|| desk.hub.reads() == 1).await;
         // the other one has asked what the file is, and waits for the lock
-        let heads = || desk.hub.seen().iter().filter(|seen| seen.method == "HEAD" && seen.path.contains("safetensors")).count();
+        let heads = || {
+            desk.hub
+                .seen()
+                .iter()
+                .filter(|seen| seen.method == "HEAD" && seen.path.contains("safetensors"))
+                .count()
+        };
         until(|| heads() == 2).await;
         desk.hub.release();
     };
@@ -164,7 +173,10 @@ async fn weights_are_chosen_by_their_published_names_or_are_the_only_ones() {
     for (number, (files, chosen)) in [
         (&["model.safetensors", "pytorch_model.bin", "model.onnx"][..], Some("model.safetensors")),
         (&["pytorch_model.bin", "model.onnx"], Some("pytorch_model.bin")),
-        (&["model.safetensors.index.json", "model-1.safetensors", "a.onnx"], Some("model.safetensors.index.json")),
+        (
+            &["model.safetensors.index.json", "model-1.safetensors", "a.onnx"],
+            Some("model.safetensors.index.json"),
+        ),
         (&["onnx/model.onnx", "a.pth", "b.pth"], Some("onnx/model.onnx")),
         (&["tresnet_l.pth", "README.md"], Some("tresnet_l.pth")),
         (&["onnx/model.onnx", "onnx/model_fp16.onnx"], None),

@@ -40,7 +40,8 @@ async fn redirects_are_counted_and_go_to_https_or_to_this_machine() {
     desk.hub.rule(Host::Hub, "GET", "/revision/", Act::Answer(302, vec![("Location", itself)]), 100);
     let error = desk.weights().await.unwrap_err().to_string();
     assert!(error.contains("more than 5 times"), "{error}");
-    for location in ["http://169.254.169.254/latest", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://u:p@127.0.0.1/x"]
+    for location in
+        ["http://169.254.169.254/latest", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://u:p@127.0.0.1/x"]
     {
         let act = Act::Answer(302, vec![("Location", location.to_owned())]);
         let text = refused(act, Host::Hub, "GET", "/revision/").await;

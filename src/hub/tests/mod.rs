@@ -38,7 +38,11 @@ fn weights() -> Vec<u8> {
 impl Desk {
     fn new() -> Desk {
         let hub = ScriptedHub::start();
-        hub.commit(REPO, "main", &[("config.json", b"{}"), ("model.safetensors", &weights()), ("README.md", b"x")]);
+        hub.commit(
+            REPO,
+            "main",
+            &[("config.json", b"{}"), ("model.safetensors", &weights()), ("README.md", b"x")],
+        );
         let home = tempfile::tempdir().unwrap();
         Desk { hub, home, variables: Vec::new(), patience: Duration::from_secs(20) }
     }
@@ -80,7 +84,8 @@ impl Desk {
     /// The names of the blobs, sorted.
     fn blobs(&self) -> Vec<String> {
         let items = std::fs::read_dir(self.folder().join("blobs")).into_iter().flatten();
-        let mut names: Vec<String> = items.map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> =
+            items.map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

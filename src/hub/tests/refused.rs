@@ -53,7 +53,10 @@ async fn gated_and_private_models_say_what_to_do() {
     };
     let (text, desk) = denied(desk, "hf://timm/small").await;
     let page = format!("{}/timm/small", desk.hub.endpoint());
-    assert!(text.contains("accept its licence") && text.contains("HF_TOKEN") && text.contains(&page), "{text}");
+    assert!(
+        text.contains("accept its licence") && text.contains("HF_TOKEN") && text.contains(&page),
+        "{text}"
+    );
     let (text, desk) = denied(desk, "hf://timm/unknown").await;
     assert!(text.contains("no such model, or it is private"), "{text}");
     let (text, desk) = denied(desk.set("HF_TOKEN", "hf_wr0ng"), "hf://timm/small").await;
@@ -105,6 +108,7 @@ async fn an_aborted_download_ends_with_69_and_is_resumed_by_the_next_command() {
     desk.hub.clear();
     desk.hub.forget();
     desk.weights().await.unwrap();
-    let read = desk.hub.seen().into_iter().find(|seen| seen.host == Host::Store && seen.method == "GET").unwrap();
+    let read =
+        desk.hub.seen().into_iter().find(|seen| seen.host == Host::Store && seen.method == "GET").unwrap();
     assert_eq!(read.range.as_deref(), Some("bytes=120000-"));
 }

@@ -52,18 +52,20 @@ impl ScriptedHub {
                     Some((sha, files)) => Answer::json(info(&format!("{org}/{name}"), &sha, files)),
                 })
             }
-            (Host::Hub, ["api", "models", org, name, "refs"]) => self.with_repo(org, name, authorization, |repo| {
-                let names = repo.revisions.iter().map(|(name, commit)| {
-                    format!(r#"{{"name":"{name}","ref":"refs/heads/{name}","targetCommit":"{commit}"}}"#)
-                });
-                let names: Vec<String> = names.collect();
-                Answer::json(format!(r#"{{"branches":[{}],"tags":[],"converts":[]}}"#, names.join(",")))
-            }),
+            (Host::Hub, ["api", "models", org, name, "refs"]) => {
+                self.with_repo(org, name, authorization, |repo| {
+                    let names = repo.revisions.iter().map(|(name, commit)| {
+                        format!(r#"{{"name":"{name}","ref":"refs/heads/{name}","targetCommit":"{commit}"}}"#)
+                    });
+                    let names: Vec<String> = names.collect();
+                    Answer::json(format!(r#"{{"branches":[{}],"tags":[],"converts":[]}}"#, names.join(",")))
+                })
+            }
             (Host::Hub, ["api", "resolve-cache", "models", org, name, revision, file @ ..]) => {
-                self.file(org, name, revision, &file.join("/"), authorization, true)
+                self.file([org, name], revision, &file.join("/"), authorization, true)
             }
             (Host::Hub, [org, name, "resolve", revision, file @ ..]) => {
-                self.file(org, name, revision, &file.join("/"), authorization, false)
+                self.file([org, name], revision, &file.join("/"), authorization, false)
             }
             _ => Answer::of(404),
         }
@@ -90,8 +92,7 @@ impl ScriptedHub {
 
     fn file(
         &self,
-        org: &str,
-        name: &str,
+        [org, name]: [&str; 2],
         revision: &str,
         file: &str,
         authorization: Option<&str>,
@@ -137,7 +138,8 @@ impl ScriptedHub {
     }
 
     fn models(&self, query: &str) -> Answer {
-        let author = query.split('&').find_map(|pair| pair.strip_prefix("author=")).unwrap_or_default().to_owned();
+        let author =
+            query.split('&').find_map(|pair| pair.strip_prefix("author=")).unwrap_or_default().to_owned();
         let state = self.state();
         let ids = state.repos.keys().filter(|id| id.starts_with(&format!("{author}/")));
         let ids: Vec<String> = ids.map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();

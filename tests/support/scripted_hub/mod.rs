@@ -1,8 +1,8 @@
 //! A small Hugging Face hub on loopback that can be told to misbehave.
 //!
 //! Two servers: the hub, and the store to which it redirects for files in LFS, as another origin. The answers have the
-//! headers of the real one: `X-Repo-Commit`, `ETag`, `X-Linked-Etag`, `X-Linked-Size`, `X-Error-Code`; other files are
-//! behind a relative redirect. It stands on nothing of the project, so that any test binary can include it with
+//! headers of the real one: `X-Repo-Commit`, `ETag`, `X-Linked-Etag`, `X-Linked-Size`, `X-Error-Code`; requests for
+//! other files are redirected within the hub. It uses nothing of the project, so that any test binary can include it with
 //! `#[path = "…/scripted_hub/mod.rs"] mod scripted_hub;`.
 
 // a test helper may unwrap, and each binary that includes it uses another part of it
@@ -44,7 +44,7 @@ pub enum Act {
     Answer(u16, Vec<(&'static str, String)>),
     /// This body under status 200.
     Body(Vec<u8>),
-    /// The right head, and so many bytes of the body.
+    /// The right head, and the first bytes of the body, by their number.
     Cut(usize),
     /// The right length, other bytes.
     Corrupt,
@@ -52,13 +52,13 @@ pub enum Act {
     WithoutRanges,
     /// Another value for a header of the right answer; an empty one removes it.
     Header(&'static str, String),
-    /// So many bytes more than announced, without a length.
+    /// Bytes that follow the right ones, by their number, without a length.
     TooMuch(usize),
     /// Nothing, until the test releases it.
     Hold,
 }
 
-/// A rule: the act for requests whose method is this and whose path contains this, so many times.
+/// A rule: the act for the next `times` requests with this method whose path contains `on`.
 #[derive(Debug, Clone)]
 pub struct Rule {
     pub host: Host,
@@ -104,8 +104,11 @@ impl ScriptedHub {
     pub fn start() -> ScriptedHub {
         let [hub, store] = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-        let started =
-            ScriptedHub { hub: port(&hub), store: port(&store), state: Arc::new(Mutex::new(State::default())) };
+        let started = ScriptedHub {
+            hub: port(&hub),
+            store: port(&store),
+            state: Arc::new(Mutex::new(State::default())),
+        };
         for (host, listener) in [(Host::Hub, hub), (Host::Store, store)] {
             let server = started.clone();
             std::thread::spawn(move || {
@@ -138,7 +141,9 @@ impl ScriptedHub {
         let mut state = self.state();
         let repo = state.repos.entry(repo.to_owned()).or_default();
         let is_lfs = |name: &str| {
-            [".safetensors", ".bin", ".onnx", ".onnx_data", ".pth", ".data"].iter().any(|end| name.ends_with(end))
+            [".safetensors", ".bin", ".onnx", ".onnx_data", ".pth", ".data"]
+                .iter()
+                .any(|end| name.ends_with(end))
         };
         let files: BTreeMap<String, File> = files
             .iter()

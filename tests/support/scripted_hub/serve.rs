@@ -30,7 +30,9 @@ pub fn serve(hub: &ScriptedHub, host: Host, stream: TcpStream) -> Result<()> {
     let (answer, sent) = match act {
         None | Some(Act::WithoutRanges) => (right, length),
         Some(Act::Answer(status, headers)) => {
-            let answer = headers.into_iter().fold(Answer::of(status), |answer, (name, value)| answer.with(name, value));
+            let answer = headers
+                .into_iter()
+                .fold(Answer::of(status), |answer, (name, value)| answer.with(name, value));
             (answer, 0)
         }
         Some(Act::Body(body)) => {
