@@ -50,18 +50,14 @@ async fn bars() {
     let mut bar: Option<ProgressBar> = None;
     loop {
         tokio::time::sleep(BAR_EVERY).await;
-        match (transfer::current(), &bar) {
-            (None, None) => {}
-            (None, Some(_)) => {
-                screen::hide();
-                bar = None;
-            }
-            (Some(now), shown) => {
-                let shown = shown.clone().unwrap_or_else(new_bar);
+        match transfer::current() {
+            None if bar.take().is_some() => screen::hide(),
+            None => {}
+            Some(now) => {
+                let shown = bar.get_or_insert_with(new_bar);
                 shown.set_length(now.bytes.unwrap_or(now.done));
                 shown.set_position(now.done);
                 shown.set_message(message(&now));
-                bar = Some(shown);
             }
         }
     }

@@ -217,7 +217,7 @@ impl Download<'_> {
         };
         // not appended: two processes without a lock between them write the same bytes to the same places
         file.seek(SeekFrom::Start(begin)).map_err(lasting)?;
-        transfer.from(begin);
+        transfer.resume_at(begin);
         let most = self.facts.size.unwrap_or(self.limit.min(LARGEST_WITHOUT_SIZE));
         let mut at = begin;
         while let Some(chunk) = answer.chunk().await.map_err(Trouble::unanswered)? {

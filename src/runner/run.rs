@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::dataset::{Planner, Planning};
 use crate::failure::{Exit, Failure};
+use crate::job::HubOrigin;
 use crate::output::{Layout, Success};
 use crate::pipeline::device_summary::DeviceSummary;
 use crate::pipeline::opening::{Opening, check_range};

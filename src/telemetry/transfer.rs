@@ -45,7 +45,7 @@ impl Transfer {
     }
 
     /// Begins from the bytes that are there already.
-    pub fn from(&self, bytes: u64) {
+    pub fn resume_at(&self, bytes: u64) {
         self.0.done.store(bytes, Ordering::Relaxed);
         self.0.resumed.store(bytes, Ordering::Relaxed);
     }
