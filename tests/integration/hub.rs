@@ -173,6 +173,60 @@ fn model_pull_prints_the_commit_and_the_files_which_are_enough_offline() {
     ended(&mut desk.command(&["model", "pull", "model.safetensors"])).fails(64, &["hf://ORG/NAME"]);
 }
 
+/// A field of a protobuf message that has a length.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat()
+}
+
+#[test]
+fn what_a_model_names_is_fetched_with_it() {
+    let desk = Desk::new();
+    // `graph.initializer.external_data` with the key `location`
+    let location = [field(1, b"location"), field(2, b"model.onnx_data")].concat();
+    let graph = field(7, &field(5, &field(13, &location)));
+    let index = br#"{"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors"}}"#;
+    for (repo, files, named) in [
+        (
+            "timm/graph",
+            &[
+                ("onnx/model.onnx", &graph[..]),
+                ("onnx/model.onnx_data", b"1"),
+                ("config.json", CONFIG),
+                ("x.md", b""),
+            ][..],
+            &["config.json", "onnx/model.onnx", "onnx/model.onnx_data"][..],
+        ),
+        (
+            "timm/shards",
+            &[
+                ("model.safetensors.index.json", index),
+                ("model-1.safetensors", b"1"),
+                ("model-2.safetensors", b"2"),
+                ("preprocessor_config.json", b"{}"),
+            ],
+            &[
+                "preprocessor_config.json",
+                "model.safetensors.index.json",
+                "model-1.safetensors",
+                "model-2.safetensors",
+            ],
+        ),
+    ] {
+        desk.hub.commit(repo, "main", files);
+        let address = format!("hf://{repo}");
+        let summary = ended(&mut desk.command(&["model", "pull", &address])).exits(0);
+        let files = summary["files"].as_array().unwrap();
+        assert_eq!(files.iter().map(|file| &file["name"]).collect::<Vec<_>>(), named);
+        // beside each other, as their reader needs them
+        assert!(files.iter().all(|file| Path::new(file["path"].as_str().unwrap()).is_file()), "{files:?}");
+    }
+    // a name that leads out of the repository is no file of it
+    let outside = [field(1, b"location"), field(2, b"../../x")].concat();
+    let graph = field(7, &field(5, &field(13, &outside)));
+    desk.hub.commit("timm/outside", "main", &[("model.onnx", &graph)]);
+    ended(&mut desk.command(&["model", "pull", "hf://timm/outside"])).fails(78, &["no path in a repository"]);
+}
+
 #[test]
 fn row_69_a_download_that_was_killed_is_resumed_from_its_last_byte() {
     let desk = Desk::new();
