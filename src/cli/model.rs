@@ -1,4 +1,4 @@
-//! `model import` and `model inspect`.
+//! `model` and its commands: `import`, `new`, `inspect`; others have files of their name.
 
 use std::path::{Path, PathBuf};
 
