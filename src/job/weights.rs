@@ -98,8 +98,9 @@ impl LocatedModel {
         match &self.origin {
             None => read,
             Some(origin) => {
-                let model = read.map_err(|failure| failure.within(origin))?;
-                Ok(LoadedModel { origin: Some(origin.clone()), ..model })
+                let mut model = read.map_err(|failure| failure.within(origin))?;
+                model.origin = Some(origin.clone());
+                Ok(model)
             }
         }
     }
