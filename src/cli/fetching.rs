@@ -99,7 +99,8 @@ pub(super) fn message(now: &TransferState) -> String {
     let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
     let all = now.bytes.map_or_else(String::new, |bytes| format!(" of {}", megabytes(bytes)));
     let left = now.left().map_or_else(String::new, |left| format!(", {} left", duration(left.as_secs())));
-    format!("fetching {}: {}{all} MB, {:.1} MB/s{left}", now.name, megabytes(now.done), now.rate / 1e6)
+    // the name is last: a narrow terminal cuts it
+    format!("fetching {}{all} MB, {:.1} MB/s{left}: {}", megabytes(now.done), now.rate / 1e6, now.name)
 }
 
 #[cfg(test)]
@@ -109,9 +110,9 @@ mod tests {
     #[test]
     fn a_file_on_its_way_is_shown_with_the_time_left_once_it_is_known() {
         let now = TransferState { name: "`m`".into(), bytes: Some(30_000_000), done: 10_000_000, rate: 2e6 };
-        assert_eq!(message(&now), "fetching `m`: 10.0 of 30.0 MB, 2.0 MB/s, 10s left");
+        assert_eq!(message(&now), "fetching 10.0 of 30.0 MB, 2.0 MB/s, 10s left: `m`");
         let unknown = TransferState { bytes: None, rate: 0.0, ..now };
-        assert_eq!(message(&unknown), "fetching `m`: 10.0 MB, 0.0 MB/s");
+        assert_eq!(message(&unknown), "fetching 10.0 MB, 0.0 MB/s: `m`");
         assert_eq!(figures(&unknown)["seconds_left"], Value::Null);
     }
 }
