@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`job`] | the TOML as typed, and everything resolved from it |
 //! | [`store`] | object stores and local disk behind one narrow type |
+//! | [`hub`] | models of a Hugging Face hub, fetched into its cache |
 //! | [`dataset`] | what the images are, and the frozen plan of them |
 //! | [`image`] | bytes in, one row of pixels out, to the bit of the reference |
 //! | [`model`] | TResNet: checkpoint → architecture → ONNX graph |
@@ -32,6 +33,7 @@ pub mod engine;
 pub mod evaluation;
 pub mod failpoints;
 pub mod failure;
+pub mod hub;
 pub mod ids;
 pub mod image;
 pub mod job;

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::failure::{Exit, Failure};
 use crate::workbench::bench::{BenchOptions, BenchReport, CommitRate, bench_job};
 
+use super::fetching::Fetching;
 use super::global::GlobalArgs;
 use super::job::JobArgs;
 use super::print::line;
@@ -50,7 +51,9 @@ pub(super) async fn bench(arguments: &BenchArgs, global: &GlobalArgs) -> Result<
     let time = time.ok_or_else(|| Failure::new(Exit::Usage, "--seconds is a number above 0"))?;
     let options =
         BenchOptions { images: arguments.images, time, rounds: arguments.rounds as usize, commit: true };
+    let fetching = Fetching::show(global.progress());
     let report = bench_job(&invocation, options, &mut global.notes()).await?;
+    drop(fetching);
     show(&report);
     let fields = json!(report);
     if let Some(path) = &arguments.json_file {

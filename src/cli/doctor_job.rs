@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::workbench::doctor::{Check, Estimate, Exactness, State, examine};
 
+use super::fetching::Fetching;
 use super::global::GlobalArgs;
 use super::job::JobArgs;
 use super::print::{count, duration, line};
@@ -13,7 +14,9 @@ use super::summary::Summary;
 pub(super) async fn doctor(job: &JobArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = job.overrides();
     let invocation = job.invocation(&overrides, global)?;
+    let fetching = Fetching::show(global.progress());
     let examined = examine(&invocation, &mut show).await;
+    drop(fetching);
     if let Some(estimate) = &examined.estimate {
         show_estimate(estimate, invocation.file.display());
     }

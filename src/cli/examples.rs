@@ -5,6 +5,7 @@ pub(super) const INIT: &str = "Examples:
   tresnet-batch init s3://bucket/photos/ --model tresnet_m.pth -o photos.toml
   tresnet-batch init 's3://bucket/train-{000..150}.tar' --model model.onnx --output rows
   tresnet-batch init list.csv --images /data/photos --model tresnet_m.pth
+  tresnet-batch init my/pictures --model hf://timm/tresnet_m.miil_in21k_ft_in1k
 
 Nothing is written but the job file. Credentials come from the environment (`tresnet-batch help environment`).";
 
@@ -74,9 +75,17 @@ pub(super) const BENCH_ENGINE: &str = "Examples:
   tresnet-batch bench engine --table basic";
 
 pub(super) const MODEL: &str = "Examples:
+  tresnet-batch model pull hf://timm/tresnet_m.miil_in21k_ft_in1k
   tresnet-batch model inspect model.safetensors
   tresnet-batch model import model.safetensors -o model.onnx
   tresnet-batch model quantize model.safetensors --calibrate job.toml -o model-int8.onnx";
+
+pub(super) const MODEL_PULL: &str = "Examples:
+  tresnet-batch model pull hf://timm/tresnet_m.miil_in21k_ft_in1k
+  tresnet-batch model pull hf://timm/tresnet_m.miil_in21k_ft_in1k@main/model.safetensors
+
+The cache is that of huggingface_hub. HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are read
+(`tresnet-batch help environment`).";
 
 pub(super) const MODEL_IMPORT: &str = "Examples:
   tresnet-batch model import model.safetensors -o model.onnx

@@ -12,7 +12,9 @@ use crate::job::{Draft, TargetsSpec};
 use crate::workbench::init::{InitOptions, start_job};
 
 use super::examples;
+use super::fetching::Fetching;
 use super::files::refused;
+use super::global::GlobalArgs;
 use super::install::schema_line;
 use super::print::line;
 use super::summary::Summary;
@@ -24,7 +26,8 @@ pub(super) struct InitArgs {
     /// files with images; one such file; a pattern of them; or a list of images (.csv, .tsv, .jsonl, .txt)
     #[arg(value_name = "INPUT")]
     input: String,
-    /// The network: a checkpoint (.safetensors, .pth, .bin), an .onnx file, or the folder in which one lies
+    /// The network: a checkpoint (.safetensors, .pth, .bin), an .onnx file, the folder in which one lies, or a model of
+    /// a Hugging Face hub (hf://ORG/NAME)
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// Where the rows go (default: beside the images, in a folder whose name ends in -rows)
@@ -38,8 +41,9 @@ pub(super) struct InitArgs {
     file: PathBuf,
 }
 
-pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
+pub(super) async fn init(arguments: &InitArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let file = &arguments.file;
+    let fetching = Fetching::show(global.progress());
     let draft = write_job_file(&InitOptions {
         input: &arguments.input,
         below: arguments.images.as_deref(),
@@ -48,6 +52,7 @@ pub(super) async fn init(arguments: &InitArgs) -> Result<Summary, Failure> {
         file,
     })
     .await?;
+    drop(fetching);
     show(&draft);
     line(format!("written  {}; next:", file.display()));
     let program = std::env::args().next().unwrap_or_else(|| "tresnet-batch".to_owned());

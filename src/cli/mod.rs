@@ -10,6 +10,7 @@ mod doctor;
 mod doctor_job;
 mod examples;
 mod export;
+mod fetching;
 mod files;
 mod flips;
 mod gates;
@@ -25,6 +26,7 @@ mod one_line;
 mod plan;
 mod print;
 mod progress;
+mod pull;
 mod quantize;
 mod repair;
 mod report;
@@ -213,7 +215,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start the runtime", error))?;
     let global = &cli.global;
     let ended = match &cli.command {
-        Command::Init(arguments) => runtime.block_on(init::init(arguments)),
+        Command::Init(arguments) => runtime.block_on(init::init(arguments, global)),
         Command::Demo(arguments) => runtime.block_on(demo::demo(arguments, global)),
         Command::Run(arguments) => runtime.block_on(run::run(arguments, global)),
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, global)),
@@ -280,6 +282,7 @@ impl Command {
             Command::Model(model::ModelCommand::Import { .. }) => "model import",
             Command::Model(model::ModelCommand::Inspect { .. }) => "model inspect",
             Command::Model(model::ModelCommand::New { .. }) => "model new",
+            Command::Model(model::ModelCommand::Pull(_)) => "model pull",
             Command::Model(model::ModelCommand::Quantize(_)) => "model quantize",
             Command::Doctor(arguments) => arguments.name(),
             Command::Completions(_) => "completions",

@@ -1,4 +1,4 @@
-//! `model import` and `model inspect`.
+//! `model` and its commands: `import`, `new`, `inspect`; others have files of their name.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use super::examples;
 use super::files;
 use super::global::GlobalArgs;
 use super::print::{count, line};
+use super::pull::{self, PullArgs};
 use super::quantize::{Half, QuantizeArgs, measure_half};
 use super::summary::Summary;
 
@@ -25,7 +26,7 @@ pub(super) enum ModelCommand {
     /// Write the ONNX graph of a checkpoint, as `run` builds it
     #[command(after_help = examples::MODEL_IMPORT)]
     Import {
-        /// A checkpoint: .safetensors, .pth or .bin, in timm's or the authors' layout
+        /// A checkpoint: .safetensors, .pth or .bin, in timm's or the authors' layout; or hf://ORG/NAME
         #[arg(value_name = "WEIGHTS")]
         weights: PathBuf,
         /// The file to write
@@ -53,6 +54,8 @@ pub(super) enum ModelCommand {
         #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
         images: u64,
     },
+    /// Fetch a model of a Hugging Face hub into its cache, with all that belongs to it
+    Pull(PullArgs),
     /// Write random weights of a network's true shapes, to measure a machine before real weights are there
     #[command(after_help = examples::MODEL_NEW)]
     New {
@@ -74,7 +77,7 @@ pub(super) enum ModelCommand {
     /// Say what a checkpoint or an ONNX file holds
     #[command(after_help = examples::MODEL_INSPECT)]
     Inspect {
-        /// A checkpoint, an .onnx file, or the folder that it is in
+        /// A checkpoint, an .onnx file, the folder that it is in, or hf://ORG/NAME
         #[arg(value_name = "MODEL")]
         path: PathBuf,
     },
@@ -108,10 +111,12 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
             calibrate,
             images,
         } => {
+            let located = pull::find(weights, global).await?;
+            let (weights, config) = (&located.path, config.as_ref().or(located.config.as_ref()));
             if let Some(arch) = arch {
                 Architecture::infer(&load(weights)?)?.check_name(arch)?;
             }
-            let model = LoadedModel::read(weights, config.as_deref())?;
+            let model = LoadedModel::read(weights, config.map(PathBuf::as_path))?;
             if model.assumes_preprocessing {
                 tracing::warn!(
                     "no whole config.json is beside `{}`: the graph carries TResNet's usual preprocessing",
@@ -138,7 +143,7 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
                 (Some(calibrate), Precision::Fp16) => {
                     let measuring = CalibrationOptions {
                         model: weights,
-                        config: config.as_deref(),
+                        config: config.map(PathBuf::as_path),
                         image_size: Some(size),
                         calibrate,
                         check: None,
@@ -175,10 +180,11 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
             }
             Ok(summary)
         }
+        ModelCommand::Pull(arguments) => pull::pull(arguments, global).await,
         ModelCommand::New { arch, output, classes, seed } => new(arch, output, *classes as usize, *seed),
         ModelCommand::Quantize(arguments) => super::quantize::run(arguments, global).await,
         ModelCommand::Inspect { path } => {
-            let path = weights(path)?;
+            let path = weights(&pull::find(path, global).await?.path)?;
             match path.extension().is_some_and(|extension| extension == "onnx") {
                 true => inspect_graph(&path),
                 false => inspect_checkpoint(&path),

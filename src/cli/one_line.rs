@@ -8,6 +8,8 @@ use crate::failure::{Exit, Failure};
 use crate::job::load;
 use crate::workbench::init::{InitOptions, check_again};
 
+use super::fetching::Fetching;
+use super::global::GlobalArgs;
 use super::init::{is_job_file, show, write_job_file};
 use super::job::{Changes, source};
 use super::print::line;
@@ -39,7 +41,12 @@ pub(super) struct ImagesArgs {
 ///
 /// # Errors
 /// The job file exists and is for another input or model, and what `init` can meet.
-pub(super) async fn job_file(of: &Path, images: &ImagesArgs, changes: &Changes) -> Result<PathBuf, Failure> {
+pub(super) async fn job_file(
+    of: &Path,
+    images: &ImagesArgs,
+    changes: &Changes,
+    global: &GlobalArgs,
+) -> Result<PathBuf, Failure> {
     let Some(model) = &images.model else { return Ok(of.to_owned()) };
     let usage = |why: String| Failure::new(Exit::Usage, why);
     if is_job_file(of) {
@@ -63,7 +70,9 @@ pub(super) async fn job_file(of: &Path, images: &ImagesArgs, changes: &Changes) 
         line(format!("job file {}, which exists", file.display()));
         return Ok(file);
     }
+    let fetching = Fetching::show(global.progress());
     let draft = write_job_file(&options).await?;
+    drop(fetching);
     show(&draft);
     line(format!("job file {}, written now:", file.display()));
     let text = draft.text();

@@ -12,6 +12,7 @@ use crate::runner::plan::write_plan;
 
 use super::device;
 use super::examples;
+use super::fetching::Fetching;
 use super::global::GlobalArgs;
 use super::job::JobArgs;
 use super::print::{counted, line};
@@ -33,7 +34,9 @@ pub(super) struct PlanArgs {
 
 pub(super) async fn plan(arguments: &PlanArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = arguments.job.overrides();
+    let fetching = Fetching::show(global.progress());
     let mut opened = open_job(&arguments.job.invocation(&overrides, global)?).await?;
+    drop(fetching);
     if arguments.write {
         return write(&mut opened, &arguments.job).await;
     }
@@ -65,6 +68,9 @@ pub(super) async fn plan(arguments: &PlanArgs, global: &GlobalArgs) -> Result<Su
         job.model.classes,
         job.model.dim
     ));
+    if let Some(origin) = &job.model.hub {
+        line(format!("            {origin}"));
+    }
     line(format!("pixels      {}", job.preprocess_text()));
     match (&targets, &job.truth) {
         (Some(folders), _) => show_folders(folders, job),

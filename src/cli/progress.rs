@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
 use crate::pipeline::progress::{Progress, Snapshot};
-use crate::telemetry::{Format, format, screen};
+use crate::telemetry::{Format, format, screen, transfer};
 
+use super::fetching;
 use super::global::{GlobalArgs, ProgressStyle};
 use super::margin::WithMargin;
 use super::print::{count, duration, tell};
@@ -46,10 +47,16 @@ impl Display {
         let shown = bar;
         let task = tokio::spawn(async move {
             loop {
-                let now = progress.snapshot();
-                shown.set_length(now.planned);
-                shown.set_position(now.resumed + now.rows);
-                shown.set_message(message(&now));
+                if let Some(file) = transfer::current() {
+                    shown.set_length(file.bytes.unwrap_or(file.done));
+                    shown.set_position(file.done);
+                    shown.set_message(fetching::message(&file));
+                } else {
+                    let now = progress.snapshot();
+                    shown.set_length(now.planned);
+                    shown.set_position(now.resumed + now.rows);
+                    shown.set_message(message(&now));
+                }
                 tokio::time::sleep(BAR_EVERY).await;
             }
         });
@@ -60,6 +67,10 @@ impl Display {
         let task = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;
+                if let Some(file) = transfer::current() {
+                    tell("INFO", fetching::message(&file), fetching::figures(&file));
+                    continue;
+                }
                 let now = progress.snapshot();
                 tell("INFO", message(&now), figures(&now));
             }

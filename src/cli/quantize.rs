@@ -12,7 +12,7 @@ use crate::workbench::calibrate::{CalibrationOptions, Compared, Largest, Quantiz
 use super::global::GlobalArgs;
 use super::print::{count, line};
 use super::summary::Summary;
-use super::{examples, files};
+use super::{examples, files, pull};
 
 /// Maps left in fp32 that are named; the rest is counted.
 const SHOWN: usize = 5;
@@ -20,7 +20,7 @@ const SHOWN: usize = 5;
 #[derive(Debug, Args)]
 #[command(after_help = examples::MODEL_QUANTIZE)]
 pub(super) struct QuantizeArgs {
-    /// A checkpoint, or an fp32 .onnx file that `model import` wrote
+    /// A checkpoint, an fp32 .onnx file that `model import` wrote, or hf://ORG/NAME
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Images like those that will be classified: a job file, or a folder (also s3://…); classes are its subfolders
@@ -51,9 +51,10 @@ pub(super) struct QuantizeArgs {
 }
 
 pub(super) async fn run(arguments: &QuantizeArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
+    let located = pull::find(&arguments.model, global).await?;
     let measuring = CalibrationOptions {
-        model: &arguments.model,
-        config: arguments.config.as_deref(),
+        model: &located.path,
+        config: arguments.config.as_deref().or(located.config.as_deref()),
         image_size: arguments.image_size,
         calibrate: &arguments.calibrate,
         check: arguments.check.as_deref(),

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
+use crate::job::HubOrigin;
 use crate::output::Success;
 use crate::pipeline::decode::isolate::Isolation;
 use crate::pipeline::device_summary::DeviceSummary;
@@ -83,7 +84,7 @@ impl RunArgs {
 
 pub(super) async fn run(arguments: &RunArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let RunArgs { of, changes, images, .. } = arguments;
-    let job = JobArgs { file: job_file(of, images, changes).await?, changes: changes.clone() };
+    let job = JobArgs { file: job_file(of, images, changes, global).await?, changes: changes.clone() };
     let mut ran = run_job_file(arguments, &job, global).await;
     if let (Ok(summary), Some(_)) = (&mut ran, &images.model) {
         summary.add([("job_file", json!(job.file))]);
@@ -167,7 +168,7 @@ async fn run_and_show(
             summary.exit = arguments.already_done_exit;
             summary
         }
-        Ended::Share { run, device: ran, price_per_hour, missing, input, output } => {
+        Ended::Share { run, model, device: ran, price_per_hour, missing, input, output } => {
             let others = match missing {
                 Some(1) => "1 part of another share is missing".to_owned(),
                 Some(missing) => format!("{missing} parts of other shares are missing"),
@@ -180,6 +181,7 @@ async fn run_and_show(
                 counted(run.parts, "part"),
                 count(run.resumed)
             ));
+            show_model(model.as_ref());
             device::show(ran);
             utilisation::show(&run.utilisation());
             utilisation::show_cost(run, *price_per_hour);
@@ -198,11 +200,13 @@ async fn run_and_show(
                 "provider": ran.provider,
                 "engine": ran,
             }));
+            summary.add(model.as_ref().map(|model| ("model", json!(model))));
             summary.add(utilisation::fields(run, *price_per_hour));
             summary
         }
-        Ended::Now { finished, run, rule, price_per_hour, device: ran, input, output } => {
+        Ended::Now { finished, run, rule, model, price_per_hour, device: ran, input, output } => {
             show_run(finished, run, *price_per_hour, ran, output);
+            show_model(model.as_ref());
             if let Some(rule) = rule {
                 line(format!("  targets by the rule {rule}"));
             }
@@ -233,6 +237,7 @@ async fn run_and_show(
                 "fingerprint": success.fingerprint,
                 "metrics": success.metrics,
             }));
+            summary.add(model.as_ref().map(|model| ("model", json!(model))));
             summary.add(utilisation::fields(run, *price_per_hour));
             summary
         }
@@ -242,6 +247,13 @@ async fn run_and_show(
         summary.add([("trace", show_trace(path, traced))]);
     }
     Ok(summary)
+}
+
+/// The commit of a hub that the model is from.
+fn show_model(model: Option<&HubOrigin>) {
+    if let Some(model) = model {
+        line(format!("  the model is {model}"));
+    }
 }
 
 /// What an interruption leaves.

@@ -122,6 +122,13 @@ Credentials are never read from a job file. They come from the environment:
           AZURE_STORAGE_ENDPOINT, AZURE_ALLOW_HTTP, AZURE_CLIENT_ID and its like, or the machine's identity
 
 `tresnet-batch doctor JOB` shows which of them were found, without any secret's value.
+
+Models of a Hugging Face hub (hf://ORG/NAME), as huggingface_hub reads the same variables:
+
+  HF_ENDPOINT           the hub (default: https://huggingface.co); http needs this machine or HF_ALLOW_HTTP=1
+  HF_TOKEN              for private and gated models; else the file HF_TOKEN_PATH, by default HF_HOME/token
+  HF_HOME, HF_HUB_CACHE where the cache is (default: ~/.cache/huggingface, and `hub` in it)
+  HF_HUB_OFFLINE=1      use the cache alone
 ",
     )
 }

@@ -10,6 +10,7 @@ use crate::store::{Location, ObjectUri};
 
 use super::error::JobError;
 use super::fingerprint::Components;
+use super::origin::HubOrigin;
 
 /// Version of the commit protocol and of the files below `_tresnet`.
 pub const PROTOCOL: u32 = 1;
@@ -115,6 +116,9 @@ pub struct FrozenModel {
     /// Its parameters, where they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
+    /// The commit of a hub that it is from, if it is of one. The hash of the weights decides rows, and this does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<HubOrigin>,
 }
 
 impl Frozen {

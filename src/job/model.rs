@@ -13,6 +13,7 @@ use crate::regular_file;
 
 use super::error::JobError;
 use super::fingerprint::Components;
+use super::origin::{HubOrigin, refuse_address};
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Failure {
@@ -29,6 +30,8 @@ pub struct LoadedModel {
     pub assumes_preprocessing: bool,
     /// Its own class names, or ImageNet's where it has 1000 classes.
     pub labels: Option<Vec<String>>,
+    /// The commit of a hub that it is from, if it is of one.
+    pub origin: Option<HubOrigin>,
 }
 
 enum Content {
@@ -39,6 +42,7 @@ enum Content {
 impl LoadedModel {
     /// Reads a model file; `config` is timm's `config.json`, by default the one beside a checkpoint.
     pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
+        refuse_address(path)?;
         let read = Self::read_file(path, config);
         read.map_err(|failure| {
             // a job file's paths do not count from where it lies
@@ -74,7 +78,7 @@ impl LoadedModel {
         let assumes_preprocessing = !config.preprocessing.is_complete();
         let preprocessing = config.preprocessing.or(Preprocessing::tresnet());
         let content = Content::Checkpoint { checkpoint: Box::new(checkpoint), architecture };
-        Ok(LoadedModel { content, preprocessing, assumes_preprocessing, labels })
+        Ok(LoadedModel { content, preprocessing, assumes_preprocessing, labels, origin: None })
     }
 
     fn read_graph(path: &Path) -> Result<LoadedModel, Failure> {
@@ -92,6 +96,7 @@ impl LoadedModel {
             preprocessing,
             assumes_preprocessing: false,
             labels,
+            origin: None,
         })
     }
 

@@ -153,6 +153,7 @@ impl ResolvedJob {
                 dim,
                 labels,
                 parameters: model.parameters(),
+                hub: model.origin.clone(),
             },
             precision,
             image,

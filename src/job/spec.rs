@@ -115,7 +115,7 @@ pub enum Duplicates {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// A checkpoint (.safetensors, .pth, .bin) or an .onnx file.
+    /// A checkpoint (.safetensors, .pth, .bin), an .onnx file, or a model of a Hugging Face hub (hf://ORG/NAME).
     pub path: String,
     /// timm's `config.json`; default: the one beside the checkpoint.
     pub config: Option<String>,

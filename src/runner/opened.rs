@@ -10,7 +10,9 @@ use crate::dataset::{
 use crate::engine::{Choice, EngineError, has_int8_dot};
 use crate::failpoints;
 use crate::failure::Failure;
-use crate::job::{ExcludedOutput, Format, Frozen, JobError, JobSpec, LoadedModel, ResolvedJob, Source, load};
+use crate::job::{
+    ExcludedOutput, Format, Frozen, JobError, JobSpec, LoadedModel, LocatedModel, ResolvedJob, Source, load,
+};
 use crate::output::{Layout, PartContext, Success};
 use crate::pipeline::aside::aside;
 use crate::pipeline::decode::isolate::Isolation;
@@ -59,10 +61,11 @@ pub struct Opened {
 /// Reads job file, model and what stands on the output, and resolves them. Writes nothing.
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
-    let files = spec.model.clone();
+    let config = spec.model.config.clone();
+    let located = LocatedModel::of_job(&spec).await?;
     let read = move || {
         failpoints::reach("load", "model");
-        LoadedModel::read(Path::new(&files.path), files.config.as_deref().map(Path::new))
+        located.read(config.as_deref().map(Path::new))
     };
     let model = Arc::new(aside(read).await?);
     spec.input.check()?;

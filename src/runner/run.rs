@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::dataset::{Planner, Planning};
 use crate::failure::{Exit, Failure};
+use crate::job::HubOrigin;
 use crate::open_files;
 use crate::output::{Layout, Success};
 use crate::pipeline::device_summary::DeviceSummary;
@@ -44,6 +45,8 @@ pub enum Ended {
         run: Snapshot,
         /// The rule that gave targets, if any did.
         rule: Option<String>,
+        /// The commit of a hub that the model is from, if it is of one.
+        model: Option<HubOrigin>,
         /// What the machine costs an hour, as the job says.
         price_per_hour: Option<f64>,
         /// What computed the rows of this run.
@@ -57,6 +60,8 @@ pub enum Ended {
     Share {
         /// The counters of this run.
         run: Snapshot,
+        /// The commit of a hub that the model is from, if it is of one.
+        model: Option<HubOrigin>,
         /// What computed the rows of this run.
         device: Box<DeviceSummary>,
         /// What the machine costs an hour, as the job says.
@@ -136,6 +141,7 @@ async fn run_to_end(
     let (source, folders) = opened.source().await?;
     let Opened { job, input, output, settings, .. } = opened;
     let rule = job.rule(folders.as_ref());
+    let model = job.model.hub.clone();
     let layout = job.layout();
     let own = layout.clone();
     output.sweep_drafts(&Layout::FOLDERS, move |name, age| own.is_garbage(name, age, false)).await?;
@@ -169,11 +175,11 @@ async fn run_to_end(
     match shutdown.until(job.limits.grace, finishing).await? {
         Outcome::Finished(finished) => {
             let input = input.location;
-            Ok(Ended::Now { finished, run, rule, price_per_hour, device, input, output })
+            Ok(Ended::Now { finished, run, rule, model, price_per_hour, device, input, output })
         }
         Outcome::PartsMissing { missing } if !share.is_whole() => {
             let input = input.location;
-            Ok(Ended::Share { run, device, price_per_hour, missing, input, output })
+            Ok(Ended::Share { run, model, device, price_per_hour, missing, input, output })
         }
         Outcome::PartsMissing { missing } => {
             let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));

@@ -1,5 +1,5 @@
 //! What the program tells of itself: logs on standard error, filtered by `TRESNET_BATCH_LOG`, as text or as a JSON
-//! object a line; the terminal that shows them ([`screen`]); timelines ([`trace`]); the text format of metrics
+//! object a line; the terminal that shows them ([`screen`]); timelines ([`trace`]); files that are fetched ([`transfer`]); the text format of metrics
 //! ([`prometheus`]).
 //!
 //! Standard output belongs to results.
@@ -12,6 +12,7 @@ mod redact;
 mod run;
 pub mod screen;
 pub mod trace;
+pub mod transfer;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;

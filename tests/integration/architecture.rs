@@ -27,13 +27,14 @@ const LEAVES: [&str; 11] = [
 ];
 
 /// Rooms that a job is composed of.
-const STAGES: [&str; 7] = ["store", "dataset", "output", "image", "model", "engine", "report"];
+const STAGES: [&str; 8] = ["store", "hub", "dataset", "output", "image", "model", "engine", "report"];
 
 /// For each room, the rooms that it may name. Imports run one way; a stage never imports `job`.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let room = |name, others: &[&'static str]| (name, [&LEAVES, others].concat());
     BTreeMap::from([
         room("store", &[]),
+        room("hub", &["store"]),
         room("dataset", &["store"]),
         room("output", &["store", "dataset"]),
         room("image", &[]),

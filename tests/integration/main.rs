@@ -24,6 +24,7 @@ mod forms;
 mod gcs;
 mod gpu_check;
 mod hostile;
+mod hub;
 mod image;
 mod init;
 mod installed;

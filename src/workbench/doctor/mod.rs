@@ -17,7 +17,7 @@ use futures::TryStreamExt;
 
 use crate::engine::{Choice, EngineError};
 use crate::failure::{Exit, Failure};
-use crate::job::{Frozen, JobSpec, LoadedModel, ResolvedJob, load};
+use crate::job::{Frozen, JobSpec, LoadedModel, LocatedModel, ResolvedJob, load};
 use crate::store::{Location, Role, Settings};
 
 use crate::runner::inputs::Input;
@@ -67,7 +67,7 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
         return None;
     };
     found.ok("job", format!("`{}`: {} into {}", invocation.file.display(), spec.input.uri, spec.output.uri));
-    let model = found.take("model", model(&spec)).map(|(text, model)| {
+    let model = found.take("model", model(&spec, settings).await).map(|(text, model)| {
         found.ok("model", text);
         model
     });
@@ -122,12 +122,18 @@ fn read(invocation: &Invocation<'_>) -> Result<(JobSpec, Settings), Failure> {
     Ok((spec, Settings { retry: settings.retry.min(PATIENCE), ..settings }))
 }
 
-fn model(spec: &JobSpec) -> Result<(String, LoadedModel), Failure> {
-    let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
+async fn model(spec: &JobSpec, settings: Settings) -> Result<(String, LoadedModel), Failure> {
+    // an output that cannot be read is a finding of its own
+    let begun = LocatedModel::begun(spec, settings).await.ok().flatten();
+    let located = LocatedModel::find(Path::new(&spec.model.path), begun.as_ref(), settings.retry).await?;
+    let model = located.read(spec.model.config.as_deref().map(Path::new))?;
     let (classes, dim) = (model.classes()?, model.dim()?);
     let names = if model.labels.is_some() { "with names" } else { "without names" };
+    let commit = located
+        .origin
+        .map_or_else(String::new, |origin| format!(", {} of commit {}", origin.file, origin.commit));
     let text = format!(
-        "`{}`: {}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…",
+        "`{}`: {}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…{commit}",
         spec.model.path,
         model.arch(),
         model.sha256()

@@ -9,10 +9,10 @@ mod targets;
 use std::path::Path;
 
 use crate::failure::{Exit, Failure};
-use crate::job::{Draft, LoadedModel, TargetsSpec};
+use crate::job::{Draft, LocatedModel, TargetsSpec};
 use crate::runner::inputs::any_row;
 use crate::store::{Uri, expand_home};
-use crate::workbench::doctor::{Counted, count};
+use crate::workbench::doctor::{Counted, PATIENCE, count};
 
 pub use again::check_again;
 pub use options::{InitOptions, weights};
@@ -26,7 +26,8 @@ use look::{FEW, look};
 /// No images, a model that cannot be read, an output that cannot be one, and what reading can meet.
 pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
-    let model = LoadedModel::read(&path, None)?;
+    let located = LocatedModel::find(&path, None, PATIENCE).await?;
+    let model = located.read(None)?;
     let (input, below) = (expand_home(start.input), start.below.map(expand_home));
     let found = look(&input, below.as_deref()).await?;
     let output = match start.output {
@@ -34,6 +35,9 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
         None => beside(&found.folder)?,
     };
     let size = model.preprocessing.image_size.map_or_else(String::new, |size| format!(", {size} px"));
+    let commit = model.origin.as_ref().map_or_else(String::new, |origin| {
+        format!(", {} of the commit {} at this time", origin.file, origin.commit)
+    });
     let mut draft = Draft {
         file: start.file.display().to_string(),
         name: name(start.file),
@@ -44,7 +48,7 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
         targets: TargetsSpec::None,
         targets_why: String::new(),
         model: text(&path)?.to_owned(),
-        model_text: format!("{}, {} classes{size}", model.arch(), model.classes()?),
+        model_text: format!("{}, {} classes{size}{commit}", model.arch(), model.classes()?),
         has_names: model.labels.is_some(),
         preprocessing: model.assumes_preprocessing.then(|| model.preprocessing.clone()),
         are_few: found.are_few,

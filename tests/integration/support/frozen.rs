@@ -21,6 +21,7 @@ pub fn frozen(components: Components, dim: usize) -> Frozen {
             dim,
             labels: None,
             parameters: None,
+            hub: None,
         },
         folder_targets: None,
         truth: None,

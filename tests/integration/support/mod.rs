@@ -6,6 +6,8 @@ pub mod job;
 pub mod process;
 pub mod remote;
 pub mod s3;
+#[path = "../../support/scripted_hub/mod.rs"]
+pub mod scripted_hub;
 #[path = "../../support/scripted_s3/mod.rs"]
 pub mod scripted_s3;
 pub mod virtual_bucket;
