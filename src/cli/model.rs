@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::failure::{Exit, Failure};
 use crate::job::{LoadedModel, read_labels};
 use crate::model::{
-    Architecture, Checkpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing, StemDesign, load,
+    Architecture, Checkpoint, ChosenCheckpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing,
+    StemDesign, TakenSet, load, load_set,
 };
 use crate::workbench::calibrate::CalibrationOptions;
 use crate::workbench::init::weights;
@@ -112,6 +113,9 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
                 Architecture::infer(&load(weights)?)?.check_name(arch)?;
             }
             let model = LoadedModel::read(weights, config.as_deref())?;
+            if let Some(taken) = model.chosen().and_then(TakenSet::text) {
+                line(format!("{}: the graph has {taken}", weights.display()));
+            }
             if model.assumes_preprocessing {
                 tracing::warn!(
                     "no whole config.json is beside `{}`: the graph carries TResNet's usual preprocessing",
@@ -216,7 +220,7 @@ fn new(arch: &str, output: &Path, classes: usize, seed: u64) -> Result<Summary, 
 }
 
 fn inspect_checkpoint(path: &Path) -> Result<Summary, Failure> {
-    let checkpoint = load(path)?;
+    let ChosenCheckpoint { checkpoint, taken } = load_set(path, None)?;
     let architecture = Architecture::infer(&checkpoint)?;
     let model = LoadedModel::read(path, None)?;
     let size = model.preprocessing.image_size.unwrap_or(224);
@@ -236,8 +240,12 @@ fn inspect_checkpoint(path: &Path) -> Result<Summary, Failure> {
     line(format!("parameters   {:.2} M", architecture.parameters() as f64 / 1e6));
     line(format!("MACs         {:.2} G at {size}×{size}", architecture.macs(size) as f64 / 1e9));
     line(format!("sha256       {}", checkpoint.sha256));
+    if let Some(taken) = taken.as_ref().and_then(TakenSet::text) {
+        line(format!("weights      {taken}; `model.weights` chooses"));
+    }
     show_preprocessing(&model);
     Ok(Summary::new(json!({
+        "weights": taken.map(|taken| taken.key),
         "arch": architecture.name(),
         "classes": architecture.classes,
         "embedding": architecture.embedding_dim(),

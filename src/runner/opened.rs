@@ -59,10 +59,10 @@ pub struct Opened {
 /// Reads job file, model and what stands on the output, and resolves them. Writes nothing.
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
-    let files = spec.model.clone();
+    let asked = spec.model.clone();
     let read = move || {
         failpoints::reach("load", "model");
-        LoadedModel::read(Path::new(&files.path), files.config.as_deref().map(Path::new))
+        LoadedModel::of_job(&asked)
     };
     let model = Arc::new(aside(read).await?);
     spec.input.check()?;
@@ -87,7 +87,7 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     if let Some(doubt) = doubt(provider, job.precision, has_int8_dot()) {
         tracing::warn!("{doubt}");
     }
-    if let Some(doubt) = job.preprocess_doubt() {
+    for doubt in job.preprocess_doubt().into_iter().chain(job.weights_doubt(&model)) {
         tracing::warn!("{doubt}");
     }
     let onnxruntime = onnxruntime.map(Path::to_owned);

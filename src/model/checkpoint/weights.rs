@@ -67,8 +67,8 @@ pub struct TakenSet {
     pub key: String,
     /// The key of the other set, where the file has both.
     pub other: Option<String>,
-    /// Whether version 0.1.0 took other weights of this file, or refused it because it holds several.
-    pub is_new_choice: bool,
+    /// What version 0.1.0 took of such a file, or raw where it refused the file.
+    pub earlier: WeightSet,
 }
 
 impl TakenSet {
@@ -76,6 +76,12 @@ impl TakenSet {
     pub fn text(&self) -> Option<String> {
         let other = self.other.as_ref()?;
         Some(format!("the {} weights (`{}`, not `{other}`)", self.set, self.key))
+    }
+
+    /// What distinguishes a job with these weights from one with the other ones; nothing for those that version 0.1.0
+    /// took.
+    pub fn component(&self) -> Option<&'static str> {
+        (self.other.is_some() && self.set != self.earlier).then(|| self.set.as_str())
     }
 }
 

@@ -18,6 +18,7 @@ use futures::TryStreamExt;
 use crate::engine::{Choice, EngineError};
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobSpec, LoadedModel, ResolvedJob, load};
+use crate::model::TakenSet;
 use crate::store::{Location, Role, Settings};
 
 use crate::runner::inputs::Input;
@@ -123,11 +124,13 @@ fn read(invocation: &Invocation<'_>) -> Result<(JobSpec, Settings), Failure> {
 }
 
 fn model(spec: &JobSpec) -> Result<(String, LoadedModel), Failure> {
-    let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
+    let model = LoadedModel::of_job(&spec.model)?;
     let (classes, dim) = (model.classes()?, model.dim()?);
     let names = if model.labels.is_some() { "with names" } else { "without names" };
+    let taken =
+        model.chosen().and_then(TakenSet::text).map_or_else(String::new, |taken| format!(", {taken}"));
     let text = format!(
-        "`{}`: {}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…",
+        "`{}`: {}{taken}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…",
         spec.model.path,
         model.arch(),
         model.sha256()

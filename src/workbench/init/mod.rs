@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, LoadedModel, TargetsSpec};
+use crate::model::TakenSet;
 use crate::runner::inputs::any_row;
 use crate::store::{Uri, expand_home};
 use crate::workbench::doctor::{Counted, count};
@@ -34,6 +35,8 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
         None => beside(&found.folder)?,
     };
     let size = model.preprocessing.image_size.map_or_else(String::new, |size| format!(", {size} px"));
+    let taken =
+        model.chosen().and_then(TakenSet::text).map_or_else(String::new, |taken| format!(", {taken}"));
     let mut draft = Draft {
         file: start.file.display().to_string(),
         name: name(start.file),
@@ -44,7 +47,7 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
         targets: TargetsSpec::None,
         targets_why: String::new(),
         model: text(&path)?.to_owned(),
-        model_text: format!("{}, {} classes{size}", model.arch(), model.classes()?),
+        model_text: format!("{}{taken}, {} classes{size}", model.arch(), model.classes()?),
         has_names: model.labels.is_some(),
         preprocessing: model.assumes_preprocessing.then(|| model.preprocessing.clone()),
         are_few: found.are_few,

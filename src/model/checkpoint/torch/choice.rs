@@ -67,9 +67,15 @@ pub(super) fn choose<'h, 'a>(
             return Err(inert(name, format!("`{key}`{instead}")));
         }
     };
-    // version 0.1.0 refused several of the first list, and knew no other key
-    let is_new_choice = set == WeightSet::Ema && other.as_deref().is_some_and(|key| RAW[0].contains(&key));
-    let taken = TakenSet { set, key: key.to_owned(), other, is_new_choice };
+    // version 0.1.0 knew the first lists only
+    let knew = |set: Option<(&str, Candidate<'_, '_>)>, lists: [&[&str]; 2]| {
+        set.is_some_and(|(key, _)| lists[0].contains(&key))
+    };
+    let earlier = match knew(averaged, AVERAGED) && !knew(raw, RAW) {
+        true => WeightSet::Ema,
+        false => WeightSet::Raw,
+    };
+    let taken = TakenSet { set, key: key.to_owned(), other, earlier };
     Ok(Chosen { views: views(heap, entries, false)?, taken: Some(taken) })
 }
 
