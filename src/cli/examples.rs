@@ -73,6 +73,7 @@ pub(super) const MODEL: &str = "Examples:
 
 pub(super) const MODEL_IMPORT: &str = "Examples:
   tresnet-batch model import model.safetensors -o model.onnx
+  tresnet-batch model import model_best.pth.tar -o model.onnx --weights raw
   tresnet-batch model import tresnet_l.pth -o model.onnx --precision fp16 --calibrate my/pictures";
 
 pub(super) const MODEL_NEW: &str = "Examples:

@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::job::{LoadedModel, read_labels};
 use crate::model::{
     Architecture, Checkpoint, ChosenCheckpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing,
-    StemDesign, TakenSet, load, load_set,
+    StemDesign, TakenSet, WeightSet, load, load_set,
 };
 use crate::workbench::calibrate::CalibrationOptions;
 use crate::workbench::init::weights;
@@ -26,7 +26,7 @@ pub(super) enum ModelCommand {
     /// Write the ONNX graph of a checkpoint, as `run` builds it
     #[command(after_help = examples::MODEL_IMPORT)]
     Import {
-        /// A checkpoint: .safetensors, .pth or .bin, in timm's or the authors' layout
+        /// A checkpoint: .safetensors, .pth or .bin, in timm's or the authors' layout, or the index or folder of several
         #[arg(value_name = "WEIGHTS")]
         weights: PathBuf,
         /// The file to write
@@ -44,6 +44,10 @@ pub(super) enum ModelCommand {
         /// Class names: `imagenet-1k`, or a file with one name a line (default: the model's own)
         #[arg(long, value_name = "FILE")]
         classes: Option<String>,
+        /// Which weights of a training checkpoint: their average or those of its last step (default: ema, if the file
+        /// has it)
+        #[arg(long = "weights", value_enum, value_name = "SET")]
+        set: Option<SetArg>,
         /// Fail unless the weights are this architecture, such as tresnet_m
         #[arg(long, value_name = "NAME")]
         arch: Option<String>,
@@ -96,6 +100,21 @@ impl From<PrecisionArg> for Precision {
     }
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SetArg {
+    Ema,
+    Raw,
+}
+
+impl From<SetArg> for WeightSet {
+    fn from(typed: SetArg) -> WeightSet {
+        match typed {
+            SetArg::Ema => WeightSet::Ema,
+            SetArg::Raw => WeightSet::Raw,
+        }
+    }
+}
+
 pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result<Summary, Failure> {
     match command {
         ModelCommand::Import {
@@ -105,6 +124,7 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
             image_size,
             config,
             classes,
+            set,
             arch,
             calibrate,
             images,
@@ -112,7 +132,8 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
             if let Some(arch) = arch {
                 Architecture::infer(&load(weights)?)?.check_name(arch)?;
             }
-            let model = LoadedModel::read(weights, config.as_deref())?;
+            let set = set.map(WeightSet::from);
+            let model = LoadedModel::read_set(weights, config.as_deref(), set)?;
             if let Some(taken) = model.chosen().and_then(TakenSet::text) {
                 line(format!("{}: the graph has {taken}", weights.display()));
             }
@@ -142,6 +163,7 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
                 (Some(calibrate), Precision::Fp16) => {
                     let measuring = CalibrationOptions {
                         model: weights,
+                        weights: set,
                         config: config.as_deref(),
                         image_size: Some(size),
                         calibrate,

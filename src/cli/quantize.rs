@@ -52,6 +52,7 @@ pub(super) struct QuantizeArgs {
 
 pub(super) async fn run(arguments: &QuantizeArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let measuring = CalibrationOptions {
+        weights: None,
         model: &arguments.model,
         config: arguments.config.as_deref(),
         image_size: arguments.image_size,

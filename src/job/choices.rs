@@ -88,6 +88,15 @@ impl From<Weights> for WeightSet {
     }
 }
 
+impl From<WeightSet> for Weights {
+    fn from(set: WeightSet) -> Weights {
+        match set {
+            WeightSet::Ema => Weights::Ema,
+            WeightSet::Raw => Weights::Raw,
+        }
+    }
+}
+
 /// Crop or squash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]

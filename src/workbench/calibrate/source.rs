@@ -57,8 +57,7 @@ impl Opened {
     ) -> Result<Opened, Failure> {
         spec.model.path = measuring.model.display().to_string();
         spec.model.precision = None;
-        // what a graph is drawn of
-        spec.model.weights = None;
+        spec.model.weights = measuring.weights.map(Into::into);
         if let Some(config) = measuring.config {
             spec.model.config = Some(config.display().to_string());
         }
