@@ -162,3 +162,60 @@ fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
     };
     Err(ModelError::NotACheckpoint { path: path.into(), what })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(name: &str, bytes: &[u8]) -> String {
+        Checkpoint::parse(Path::new(name), bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_checkpoint_is_named_as_what_it_looks_like() {
+        for (name, bytes, kind) in [
+            ("w.safetensors", &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], "a PNG image"),
+            ("w.safetensors", b"path,target\na.jpg,1\n", "a CSV table"),
+            // its ninth byte is the brace of a header
+            ("w.safetensors", b"id,paths{,target\n1,2,3\n", "a CSV table"),
+            ("w.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
+            ("w", b"<!DOCTYPE html>", "an HTML page"),
+            ("w.safetensors", b"{\"error\": \"not found\"}", "a JSON document"),
+            ("w.safetensors", &[0xde; 64], "neither safetensors nor PyTorch's archive"),
+            ("w.pth", &[0xde; 64], "neither PyTorch's archive nor safetensors"),
+        ] {
+            let refused = refusal(name, bytes);
+            assert!(refused.contains(&format!("is no checkpoint (it looks like {kind}")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_safetensors_file_is_one_whatever_its_length_looks_like() {
+        // lengths that begin as UTF-16 and other kinds do, in files that are cut short
+        for length in [0xfeffu64, 0x8b1f] {
+            let bytes = [&length.to_le_bytes()[..], b"{\"w\":"].concat();
+            assert!(refusal("w.safetensors", &bytes).contains("impossible safetensors header"));
+        }
+    }
+
+    #[test]
+    fn averaged_weights_are_not_in_a_file_of_one_set() {
+        let header = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        let file = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+        let read = |wanted| Checkpoint::parse_set(Path::new("w.safetensors"), &file, wanted);
+        assert!(matches!(read(Some(WeightSet::Ema)), Err(ModelError::NoEma { .. })));
+        assert_eq!(read(Some(WeightSet::Raw)).unwrap(), read(None).unwrap());
+    }
+
+    #[test]
+    fn weights_of_another_network_that_counts_are_named_by_its_family() {
+        let header = br#"{"layer1.0.conv1.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+            "layer1.0.bn1.weight":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},
+            "layer4.0.conv2.weight":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},
+            "fc.weight":{"dtype":"F32","shape":[1],"data_offsets":[12,16]},
+            "index":{"dtype":"I64","shape":[1],"data_offsets":[16,24]}}"#;
+        let file = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 24]].concat();
+        let refused = refusal("w.safetensors", &file);
+        assert!(refused.contains("a `resnet`") && refused.contains("ONNX export of it runs"), "{refused}");
+    }
+}

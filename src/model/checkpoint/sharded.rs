@@ -100,3 +100,85 @@ fn hash(hashes: &BTreeMap<String, String>) -> String {
     let lines: String = hashes.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
     sha256_hex(lines.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use ::safetensors::tensor::{Dtype, TensorView, serialize};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Writes a file of one value for each of these names.
+    fn shard(folder: &TempDir, name: &str, tensors: &[&str]) {
+        let data = 1.0f32.to_le_bytes();
+        let views = tensors.iter().map(|name| (*name, TensorView::new(Dtype::F32, vec![1], &data).unwrap()));
+        std::fs::write(folder.path().join(name), serialize(views, None).unwrap()).unwrap();
+    }
+
+    fn index(folder: &TempDir, map: &[(&str, &str)]) -> PathBuf {
+        let map: BTreeMap<_, _> = map.iter().copied().collect();
+        let path = folder.path().join("model.safetensors.index.json");
+        std::fs::write(&path, serde_json::json!({"metadata": {}, "weight_map": map}).to_string()).unwrap();
+        path
+    }
+
+    fn two_files() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        shard(&folder, "1.safetensors", &["a", "b"]);
+        shard(&folder, "2.safetensors", &["c", "n.num_batches_tracked"]);
+        folder
+    }
+
+    const WHOLE: [(&str, &str); 4] = [
+        ("a", "1.safetensors"),
+        ("b", "1.safetensors"),
+        ("c", "2.safetensors"),
+        ("n.num_batches_tracked", "2.safetensors"),
+    ];
+
+    #[test]
+    fn the_tensors_of_all_files_are_read_and_each_file_decides_the_hash() {
+        let folder = two_files();
+        let path = index(&folder, &WHOLE);
+        assert!(is_index(&path) && !is_index(Path::new("config.json")));
+        let (contents, sha256) = read(&path, 1 << 20).unwrap();
+        assert_eq!(contents.tensors.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(read(&path, 1 << 20).unwrap().1, sha256);
+        shard(&folder, "2.safetensors", &["c"]);
+        assert_ne!(read(&path, 1 << 20).unwrap().1, sha256);
+    }
+
+    #[test]
+    fn an_index_stays_within_its_folder_and_agrees_with_its_files() {
+        let folder = two_files();
+        let mut cases = vec![
+            (vec![WHOLE[0], WHOLE[1], ("d", "2.safetensors")], "has the tensor `c`"),
+            ([&WHOLE[..], &[("d", "2.safetensors")]].concat(), "does not have its tensor `d`"),
+            (
+                vec![("a", "1.safetensors"), ("b", "2.safetensors"), ("c", "2.safetensors")],
+                "has the tensor `b`",
+            ),
+            (vec![], "names 0 files"),
+        ];
+        for outside in ["/etc/passwd", "../1.safetensors", "x/../../y", "./1.safetensors", "..", "", "a\\b"] {
+            cases.push((vec![("a", outside)], "which is not in its folder"));
+        }
+        for (map, words) in cases {
+            let error = read(&index(&folder, &map), 1 << 20).unwrap_err().to_string();
+            assert!(error.contains(words), "{map:?}: {error}");
+        }
+        let gone = read(&index(&folder, &[("a", "3.safetensors")]), 1 << 20).unwrap_err();
+        assert!(matches!(gone, ModelError::Read { .. }), "{gone}");
+        let large = read(&index(&folder, &WHOLE), 200).unwrap_err();
+        assert!(matches!(large, ModelError::TooLarge { limit: 200, .. }), "{large}");
+        let path = index(&folder, &WHOLE);
+        for text in ["", "[]", "{}", "{\"weight_map\": {\"a\": 1}}"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(matches!(read(&path, 1 << 20), Err(ModelError::Index { .. })), "{text}");
+        }
+        let names: Vec<String> = (0..=MAX_SHARDS).map(|n| n.to_string()).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+        let many = read(&index(&folder, &many), 1 << 20).unwrap_err().to_string();
+        assert!(many.contains("names 257 files"), "{many}");
+    }
+}

@@ -7,7 +7,8 @@ const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.
 
 /// A reference to a storage as such files have it, with a sixth part.
 fn old_tensor(class: &str, key: &str, length: i32) -> Vec<u8> {
-    let parts = [text("storage"), format!("ctorch\n{class}\n").into_bytes(), text(key), text("cpu"), int(length)];
+    let parts =
+        [text("storage"), format!("ctorch\n{class}\n").into_bytes(), text(key), text("cpu"), int(length)];
     let storage = [tuple(&[parts.concat(), b"N".to_vec()]), b"Q".to_vec()].concat();
     let arguments =
         tuple(&[storage, int(0), tuple(&[int(length)]), tuple(&[int(1)]), b"\x89".to_vec(), b"}".to_vec()]);
@@ -34,7 +35,10 @@ fn chain(value: &[u8], keys: &[&str], rest: &[u8]) -> Vec<u8> {
 }
 
 fn small() -> Vec<u8> {
-    let value = dict(&[("w", old_tensor("FloatStorage", "7", 6)), ("n.num_batches_tracked", old_tensor("LongStorage", "9", 1))]);
+    let value = dict(&[
+        ("w", old_tensor("FloatStorage", "7", 6)),
+        ("n.num_batches_tracked", old_tensor("LongStorage", "9", 1)),
+    ]);
     chain(&value, &["9", "7"], &[storage(1, &[0; 8]), storage(6, &numbers())].concat())
 }
 
@@ -55,13 +59,19 @@ fn storages_are_read_in_the_order_of_their_list() {
 fn inert_values_are_passed_over_as_in_an_archive() {
     let class = b"((X\x06\0\0\0modulectimm.models\nTResNet\nX\x01\0\0\0fX\x01\0\0\0stQ)R".to_vec();
     let file = |name: &str| {
-        let value = dict(&[(name, class[1..].to_vec()), ("model", dict(&[("w", old_tensor("FloatStorage", "7", 6))]))]);
+        let value = dict(&[
+            (name, class[1..].to_vec()),
+            ("model", dict(&[("w", old_tensor("FloatStorage", "7", 6))])),
+        ]);
         chain(&value, &["7"], &storage(6, &numbers()))
     };
     assert_eq!(read_file(&file("args")).unwrap().len(), 1);
     let value = class[1..].to_vec();
     let refused = refusal(read_file(&chain(&value, &[], &[])));
-    assert!(matches!(&refused, TorchError::Global { name, .. } if name == "timm.models.TResNet"), "{refused}");
+    assert!(
+        matches!(&refused, TorchError::Global { name, .. } if name == "timm.models.TResNet"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -70,7 +80,10 @@ fn a_chain_that_contradicts_itself_is_refused() {
     let data = || storage(6, &numbers());
     let two = dict(&[("v", old_tensor("HalfStorage", "7", 6)), ("w", old_tensor("FloatStorage", "7", 6))]);
     let cases = [
-        ("another version", [MAGIC, &whole(b"M\xea\x03"), &whole(&little()), &whole(&value()), &whole(b"]")].concat()),
+        (
+            "another version",
+            [MAGIC, &whole(b"M\xea\x03"), &whole(&little()), &whole(&value()), &whole(b"]")].concat(),
+        ),
         ("no facts", chain_of(b"]", &value(), &["7"], &data())),
         ("no byte order", chain_of(b"}", &value(), &["7"], &data())),
         ("an unknown storage", chain(&value(), &["8"], &data())),

@@ -101,7 +101,8 @@ fn a_file_cut_or_changed_anywhere_is_no_panic() {
 
 #[test]
 fn random_programs_are_no_panic() {
-    const OPCODES: &[u8] = b"\x80\x95.(01NN\x88JKM\x8aG\x8cX\x8dCBU)\x85\x86\x87t]ae\x8f\x90\x91}suhjqr\x94c\x93RRb\x81\x92QQ";
+    const OPCODES: &[u8] =
+        b"\x80\x95.(01NN\x88JKM\x8aG\x8cX\x8dCBU)\x85\x86\x87t]ae\x8f\x90\x91}suhjqr\x94c\x93RRb\x81\x92QQ";
     let mut state = 1u64;
     let mut below = |n: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

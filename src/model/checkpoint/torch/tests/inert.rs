@@ -77,7 +77,9 @@ fn beside_the_weights_every_name_is_inert() {
 #[test]
 fn an_inert_value_keeps_nothing_of_what_is_put_into_it() {
     let into = |rest: &[u8]| [&b"\x80\x02"[..], &called("collections", "defaultdict"), rest, b"."].concat();
-    for rest in [&b"(K\x01K\x02u"[..], b"K\x01K\x02s", b"(K\x01K\x02e", b"K\x01a", b"(K\x01\x90", b"}b", b"K\x01b"] {
+    for rest in
+        [&b"(K\x01K\x02u"[..], b"K\x01K\x02s", b"(K\x01K\x02e", b"K\x01a", b"(K\x01\x90", b"}b", b"K\x01b"]
+    {
         let pickle = into(rest);
         let heap = pickle::read(&pickle).unwrap();
         assert!(matches!(heap.get(heap.root), Value::Inert(_)), "{rest:?}");
@@ -138,9 +140,12 @@ fn averaged_weights_are_taken_unless_the_others_are_asked_for() {
         (contents.tensors["w"].values[0], contents.taken.and_then(|taken| taken.component()))
     };
     let (ema, raw) = (Some(WeightSet::Ema), Some(WeightSet::Raw));
-    for (averaged, other) in
-        [("state_dict_ema", "state_dict"), ("model_ema", "model"), ("state_dict_ema", "model"), ("model_ema", "state_dict")]
-    {
+    for (averaged, other) in [
+        ("state_dict_ema", "state_dict"),
+        ("model_ema", "model"),
+        ("state_dict_ema", "model"),
+        ("model_ema", "state_dict"),
+    ] {
         let both = [(other, scaled(1)), (averaged, scaled(2))];
         assert_eq!(value(&both, None), (2.0, Some("ema")));
         assert_eq!(value(&both, ema), (2.0, Some("ema")));
@@ -149,7 +154,10 @@ fn averaged_weights_are_taken_unless_the_others_are_asked_for() {
         assert_eq!(value(&[(other, scaled(1)), (averaged, b"N".to_vec())], None), (1.0, None));
         assert_eq!(value(&[(averaged, scaled(2))], None), (2.0, None));
         let none = read_set(&dict(&[(averaged, scaled(2))]), raw).unwrap_err().to_string();
-        assert!(none.contains("`model.weights` is \"raw\"") && none.contains("averaged weights only"), "{none}");
+        assert!(
+            none.contains("`model.weights` is \"raw\"") && none.contains("averaged weights only"),
+            "{none}"
+        );
         let none = read_set(&dict(&[(other, scaled(1))]), ema).unwrap_err().to_string();
         assert!(none.contains("`model.weights` is \"ema\"") && none.contains("under none of"), "{none}");
     }
@@ -163,7 +171,8 @@ fn averaged_weights_are_taken_unless_the_others_are_asked_for() {
 
 #[test]
 fn averaged_weights_that_are_inert_are_refused_with_the_way_out() {
-    let file = dict(&[("state_dict", dict(&[("w", weight())])), ("model_ema", object("timm.utils", "ModelEmaV2"))]);
+    let file =
+        dict(&[("state_dict", dict(&[("w", weight())])), ("model_ema", object("timm.utils", "ModelEmaV2"))]);
     let refused = read_set(&file, None).unwrap_err().to_string();
     assert!(refused.contains("`timm.utils.ModelEmaV2`"), "{refused}");
     assert!(refused.contains("`model.weights = \"raw\"` takes `state_dict`"), "{refused}");
