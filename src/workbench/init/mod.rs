@@ -48,6 +48,7 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
         targets_why: String::new(),
         model: text(&path)?.to_owned(),
         model_text: format!("{}{taken}, {} classes{size}", model.arch(), model.classes()?),
+        weights: model.chosen().map(|taken| taken.set),
         has_names: model.labels.is_some(),
         preprocessing: model.assumes_preprocessing.then(|| model.preprocessing.clone()),
         are_few: found.are_few,

@@ -69,8 +69,8 @@ impl<'a> Machine<'a> {
 
     pub(super) fn text(&mut self, width: usize) -> Result<(), TorchError> {
         let bytes = self.counted(width)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| self.damaged("a text is not UTF-8"))?;
-        self.push(Value::Text(text));
+        // Python keeps bytes that are no text in half characters
+        self.push(std::str::from_utf8(bytes).map_or(Value::Other, Value::Text));
         Ok(())
     }
 
