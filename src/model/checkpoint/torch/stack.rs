@@ -12,7 +12,7 @@ pub(super) const MAX_AXES: usize = 16;
 pub(super) struct Machine<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
-    /// Where the current instruction stands, for messages.
+    /// Position of the current instruction, for messages.
     pub(super) instruction: usize,
     pub(super) values: Vec<Value<'a>>,
     pub(super) stack: Vec<Id>,
@@ -161,7 +161,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A copy: a caller goes on to change the values. Only short tuples are asked for.
+    /// A copy: a caller changes the values afterwards. Only short tuples are asked for.
     pub(super) fn as_tuple(&self, id: Id) -> Result<Vec<Id>, TorchError> {
         match &self.values[id] {
             Value::Tuple(items) if items.len() <= MAX_AXES => Ok(items.clone()),

@@ -13,7 +13,7 @@ fn called(module: &str, name: &str) -> Vec<u8> {
     [named(module, name), text("id"), b"\x85R".to_vec()].concat()
 }
 
-/// An object with attributes, as pickle writes those of a class of its own.
+/// An object with attributes, as pickle writes most of them.
 fn object(module: &str, name: &str) -> Vec<u8> {
     [named(module, name), b")\x81".to_vec(), dict(&[("lr", int(1))]), b"b".to_vec()].concat()
 }
