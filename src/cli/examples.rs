@@ -89,6 +89,7 @@ The cache is that of huggingface_hub. HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_
 
 pub(super) const MODEL_IMPORT: &str = "Examples:
   tresnet-batch model import model.safetensors -o model.onnx
+  tresnet-batch model import model_best.pth.tar -o model.onnx --weights raw
   tresnet-batch model import tresnet_l.pth -o model.onnx --precision fp16 --calibrate my/pictures";
 
 pub(super) const MODEL_NEW: &str = "Examples:

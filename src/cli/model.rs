@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::failure::{Exit, Failure};
 use crate::job::{LoadedModel, read_labels};
 use crate::model::{
-    Architecture, Checkpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing, StemDesign, load,
+    Architecture, Checkpoint, ChosenCheckpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing,
+    StemDesign, TakenSet, WeightSet, load, load_set,
 };
 use crate::workbench::calibrate::CalibrationOptions;
 use crate::workbench::init::weights;
@@ -26,7 +27,8 @@ pub(super) enum ModelCommand {
     /// Write the ONNX graph of a checkpoint, as `run` builds it
     #[command(after_help = examples::MODEL_IMPORT)]
     Import {
-        /// A checkpoint: .safetensors, .pth or .bin, in timm's or the authors' layout; or hf://ORG/NAME
+        /// A checkpoint: .safetensors, .pth or .bin, in timm's or the authors' layout, the index or folder of several, or
+        /// hf://ORG/NAME
         #[arg(value_name = "WEIGHTS")]
         weights: PathBuf,
         /// The file to write
@@ -44,6 +46,10 @@ pub(super) enum ModelCommand {
         /// Class names: `imagenet-1k`, or a file with one name a line (default: the model's own)
         #[arg(long, value_name = "FILE")]
         classes: Option<String>,
+        /// Which weights of a training checkpoint: their average or those of its last step (default: ema, if the file
+        /// has it)
+        #[arg(long = "weights", value_enum, value_name = "SET")]
+        set: Option<SetArg>,
         /// Fail unless the weights are this architecture, such as tresnet_m
         #[arg(long, value_name = "NAME")]
         arch: Option<String>,
@@ -98,6 +104,21 @@ impl From<PrecisionArg> for Precision {
     }
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SetArg {
+    Ema,
+    Raw,
+}
+
+impl From<SetArg> for WeightSet {
+    fn from(typed: SetArg) -> WeightSet {
+        match typed {
+            SetArg::Ema => WeightSet::Ema,
+            SetArg::Raw => WeightSet::Raw,
+        }
+    }
+}
+
 pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result<Summary, Failure> {
     match command {
         ModelCommand::Import {
@@ -107,6 +128,7 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
             image_size,
             config,
             classes,
+            set,
             arch,
             calibrate,
             images,
@@ -116,7 +138,11 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
             if let Some(arch) = arch {
                 Architecture::infer(&load(weights)?)?.check_name(arch)?;
             }
-            let model = LoadedModel::read(weights, config.map(PathBuf::as_path))?;
+            let set = set.map(WeightSet::from);
+            let model = LoadedModel::read_set(weights, config.map(PathBuf::as_path), set)?;
+            if let Some(taken) = model.chosen().and_then(TakenSet::text) {
+                line(format!("{}: the graph has {taken}", weights.display()));
+            }
             if model.assumes_preprocessing {
                 tracing::warn!(
                     "no whole config.json is beside `{}`: the graph carries TResNet's usual preprocessing",
@@ -143,6 +169,7 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
                 (Some(calibrate), Precision::Fp16) => {
                     let measuring = CalibrationOptions {
                         model: weights,
+                        weights: set,
                         config: config.map(PathBuf::as_path),
                         image_size: Some(size),
                         calibrate,
@@ -222,7 +249,7 @@ fn new(arch: &str, output: &Path, classes: usize, seed: u64) -> Result<Summary, 
 }
 
 fn inspect_checkpoint(path: &Path) -> Result<Summary, Failure> {
-    let checkpoint = load(path)?;
+    let ChosenCheckpoint { checkpoint, taken } = load_set(path, None)?;
     let architecture = Architecture::infer(&checkpoint)?;
     let model = LoadedModel::read(path, None)?;
     let size = model.preprocessing.image_size.unwrap_or(224);
@@ -242,8 +269,12 @@ fn inspect_checkpoint(path: &Path) -> Result<Summary, Failure> {
     line(format!("parameters   {:.2} M", architecture.parameters() as f64 / 1e6));
     line(format!("MACs         {:.2} G at {size}×{size}", architecture.macs(size) as f64 / 1e9));
     line(format!("sha256       {}", checkpoint.sha256));
+    if let Some(taken) = taken.as_ref().and_then(TakenSet::text) {
+        line(format!("weights      {taken}; `model.weights` chooses"));
+    }
     show_preprocessing(&model);
     Ok(Summary::new(json!({
+        "weights": taken.map(|taken| taken.key),
         "arch": architecture.name(),
         "classes": architecture.classes,
         "embedding": architecture.embedding_dim(),

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::dataset::FolderTargets;
 use crate::failure::Failure;
 use crate::job::{Format, FrozenTruth, ResolvedJob, Sets};
+use crate::model::TakenSet;
 use crate::runner::opened::{Opened, open_job};
 use crate::runner::plan::write_plan;
 
@@ -70,6 +71,9 @@ pub(super) async fn plan(arguments: &PlanArgs, global: &GlobalArgs) -> Result<Su
     ));
     if let Some(origin) = &job.model.hub {
         line(format!("            {origin}"));
+    }
+    if let Some(taken) = opened.model.chosen().and_then(TakenSet::text) {
+        line(format!("weights     {taken}"));
     }
     line(format!("pixels      {}", job.preprocess_text()));
     match (&targets, &job.truth) {

@@ -53,6 +53,7 @@ pub(super) struct QuantizeArgs {
 pub(super) async fn run(arguments: &QuantizeArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let located = pull::find(&arguments.model, global).await?;
     let measuring = CalibrationOptions {
+        weights: None,
         model: &located.path,
         config: arguments.config.as_deref().or(located.config.as_deref()),
         image_size: arguments.image_size,

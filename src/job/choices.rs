@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::model::WeightSet;
+
 /// How a listing comes into order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
@@ -65,6 +67,34 @@ pub enum Precision {
     Fp32,
     Fp16,
     Int8,
+}
+
+/// Which weights of a training checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Weights {
+    Ema,
+    Raw,
+}
+
+impl From<Weights> for WeightSet {
+    fn from(typed: Weights) -> WeightSet {
+        match typed {
+            Weights::Ema => WeightSet::Ema,
+            Weights::Raw => WeightSet::Raw,
+        }
+    }
+}
+
+impl From<WeightSet> for Weights {
+    fn from(set: WeightSet) -> Weights {
+        match set {
+            WeightSet::Ema => Weights::Ema,
+            WeightSet::Raw => Weights::Raw,
+        }
+    }
 }
 
 /// Crop or squash.

@@ -85,6 +85,16 @@ impl ResolvedJob {
         )
     }
 
+    /// Which of several sets of weights was taken, where the job file does not choose.
+    pub fn weights_doubt(&self, model: &LoadedModel) -> Option<String> {
+        let taken = model.chosen().filter(|_| self.assumes_weights)?.text()?;
+        Some(format!(
+            "`{}` has several sets of weights, and {taken} are used; type `model.weights` in the job file, and this is \
+             not said again",
+            self.model_path.display()
+        ))
+    }
+
     /// What a person should look at before the images go through this network.
     pub fn preprocess_doubt(&self) -> Option<String> {
         self.assumes_preprocessing.then(|| {

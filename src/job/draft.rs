@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::model::Preprocessing;
+use crate::model::{Preprocessing, WeightSet};
 
 use super::spec::{Format, TargetsSpec};
 
@@ -35,6 +35,8 @@ pub struct Draft {
     pub model: String,
     /// What the model is, a sentence.
     pub model_text: String,
+    /// `model.weights`, where the file has several sets of them.
+    pub weights: Option<WeightSet>,
     /// Whether the model's classes have names.
     pub has_names: bool,
     /// `[preprocess]`, where the model says nothing of it and something was assumed.
@@ -109,6 +111,9 @@ impl Draft {
         line(text, format_args!("\n[model]"));
         comment(text, &self.model_text);
         line(text, format_args!("path = {}", quoted(&self.model)));
+        if let Some(weights) = self.weights {
+            line(text, format_args!("weights = \"{weights}\""));
+        }
         if !self.model.ends_with(".onnx") {
             choice(text, "precision = \"fp16\"", "the default on CUDA; fp32 on a CPU");
         }
@@ -226,6 +231,7 @@ mod tests {
             targets_why: "a long reason ".repeat(20),
             model: "m.safetensors".into(),
             model_text: "a network".into(),
+            weights: Some(WeightSet::Ema),
             has_names: false,
             preprocessing: None,
             are_few: false,

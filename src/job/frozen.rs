@@ -113,6 +113,9 @@ pub struct FrozenModel {
     pub dim: usize,
     /// Class names by index, where known.
     pub labels: Option<Vec<String>>,
+    /// Which weights were taken of a training checkpoint that has several: `ema` or `raw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// Its parameters, where they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,

@@ -36,7 +36,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("roots", Rows),
         ],
     ),
-    ("model", &[("path", Rows), ("config", Rows), ("precision", Rows)]),
+    ("model", &[("path", Rows), ("config", Rows), ("precision", Rows), ("weights", Rows)]),
     (
         "preprocess",
         &[

@@ -5,15 +5,16 @@ use std::path::Path;
 use crate::engine::GraphNames;
 use crate::failure::{Exit, Failure};
 use crate::model::{
-    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, EMBEDDING, ElementType, Form, INPUT, ImageModel,
-    LOGITS, Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing, build_onnx,
-    default_class_names, load, read_class_file,
+    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, ChosenCheckpoint, EMBEDDING, ElementType, Form,
+    INPUT, ImageModel, LOGITS, Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing,
+    TakenSet, WeightSet, build_onnx, default_class_names, load_set, published_in, read_class_file,
 };
 use crate::regular_file;
 
 use super::error::JobError;
 use super::fingerprint::Components;
 use super::origin::{HubOrigin, refuse_address};
+use super::spec;
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Failure {
@@ -35,15 +36,32 @@ pub struct LoadedModel {
 }
 
 enum Content {
-    Checkpoint { checkpoint: Box<Checkpoint>, architecture: Architecture },
+    Checkpoint { checkpoint: Box<Checkpoint>, architecture: Architecture, taken: Option<TakenSet> },
     Graph { bytes: Vec<u8>, info: Box<OnnxInfo>, model: ImageModel },
 }
 
 impl LoadedModel {
-    /// Reads a model file; `config` is timm's `config.json`, by default the one beside a checkpoint.
+    /// Reads a job's model.
+    pub fn of_job(spec: &spec::Model) -> Result<LoadedModel, Failure> {
+        let weights = spec.weights.map(WeightSet::from);
+        Self::read_set(Path::new(&spec.path), spec.config.as_deref().map(Path::new), weights)
+    }
+
+    /// Reads a model file, or the published one in a folder; `config` is timm's `config.json`, by default the one
+    /// beside a checkpoint.
     pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
+        Self::read_set(path, config, None)
+    }
+
+    /// Reads a model file as [`read`](Self::read) does, with these of its weights.
+    pub fn read_set(
+        path: &Path,
+        config: Option<&Path>,
+        weights: Option<WeightSet>,
+    ) -> Result<LoadedModel, Failure> {
         refuse_address(path)?;
-        let read = Self::read_file(path, config);
+        let published = published_in(path);
+        let read = Self::read_file(published.as_deref().unwrap_or(path), config, weights);
         read.map_err(|failure| {
             // a job file's paths do not count from where it lies
             let from = match std::env::current_dir() {
@@ -56,11 +74,19 @@ impl LoadedModel {
         })
     }
 
-    fn read_file(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
+    fn read_file(
+        path: &Path,
+        config: Option<&Path>,
+        weights: Option<WeightSet>,
+    ) -> Result<LoadedModel, Failure> {
         if path.extension().is_some_and(|extension| extension == "onnx") {
+            if weights.is_some() {
+                let why = "`model.weights` chooses among those of a checkpoint, and the model is a graph; leave it out";
+                return Err(JobError::Mismatch(why.into()).into());
+            }
             return Self::read_graph(path);
         }
-        let checkpoint = load(path)?;
+        let ChosenCheckpoint { checkpoint, taken } = load_set(path, weights)?;
         let architecture = Architecture::infer(&checkpoint)?;
         let config = match config {
             Some(config) => Some(ModelConfig::read(config)?),
@@ -77,7 +103,7 @@ impl LoadedModel {
         let labels = config.classes.or_else(|| default_class_names(architecture.classes));
         let assumes_preprocessing = !config.preprocessing.is_complete();
         let preprocessing = config.preprocessing.or(Preprocessing::tresnet());
-        let content = Content::Checkpoint { checkpoint: Box::new(checkpoint), architecture };
+        let content = Content::Checkpoint { checkpoint: Box::new(checkpoint), architecture, taken };
         Ok(LoadedModel { content, preprocessing, assumes_preprocessing, labels, origin: None })
     }
 
@@ -165,6 +191,14 @@ impl LoadedModel {
         }
     }
 
+    /// What was taken of a training checkpoint that has averaged weights and those that the training changes.
+    pub fn chosen(&self) -> Option<&TakenSet> {
+        match &self.content {
+            Content::Checkpoint { taken, .. } => taken.as_ref().filter(|taken| taken.other.is_some()),
+            Content::Graph { .. } => None,
+        }
+    }
+
     /// The precision that cannot be chosen any more, because the graph is drawn.
     pub fn fixed_precision(&self) -> Option<Precision> {
         match &self.content {
@@ -201,6 +235,9 @@ impl LoadedModel {
             Content::Graph { info, .. } => info.card.as_ref().map(|card| card.builder),
         };
         components.insert("model.builder".into(), builder.into());
+        if let Some(component) = self.chosen().and_then(TakenSet::component) {
+            components.insert("model.weights".into(), component.into());
+        }
         if let Content::Graph { info, .. } = &self.content {
             // metadata can be copied onto other weights
             components.insert("model.graph".into(), info.sha256.clone().into());
@@ -231,7 +268,7 @@ impl LoadedModel {
     ) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
         match &self.content {
             Content::Graph { bytes, .. } => Ok(bytes.into()),
-            Content::Checkpoint { checkpoint, architecture } => {
+            Content::Checkpoint { checkpoint, architecture, .. } => {
                 let options = BuildOptions { precision, image_size, form };
                 Ok(build_onnx(checkpoint, architecture, &options, metadata)?.into())
             }

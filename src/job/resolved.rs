@@ -68,6 +68,8 @@ pub struct ResolvedJob {
     pub preprocessing: Preprocessing,
     /// True where neither the model nor the job says all of it, and TResNet's usual values were taken.
     pub assumes_preprocessing: bool,
+    /// True where the model's file has several sets of weights, and the job does not choose.
+    pub assumes_weights: bool,
     /// What computes, and how.
     pub engine: engine::Options,
     /// What is held at once.

@@ -8,7 +8,7 @@ use crate::output::{Activation, Embedding};
 
 pub use super::choices::{
     BatchSize, Checksums, Compression, ConditionalPut, ConvSearch, Decode, DecoderWarnings, Device, Exif,
-    Extensions, Format, Interpolation, Listing, Mode, Precision, ReportFormat, TargetsSpec,
+    Extensions, Format, Interpolation, Listing, Mode, Precision, ReportFormat, TargetsSpec, Weights,
 };
 use super::units::Quantity;
 
@@ -115,12 +115,15 @@ pub enum Duplicates {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// A checkpoint (.safetensors, .pth, .bin), an .onnx file, or a model of a Hugging Face hub (hf://ORG/NAME).
+    /// A checkpoint (.safetensors, .pth, .bin), an index of safetensors files, an .onnx file, the folder of one, or a
+    /// model of a Hugging Face hub (hf://ORG/NAME).
     pub path: String,
     /// timm's `config.json`; default: the one beside the checkpoint.
     pub config: Option<String>,
     /// Arithmetic of the graph that is built from a checkpoint; default: fp32, on CUDA fp16.
     pub precision: Option<Precision>,
+    /// Which weights of a training checkpoint: `ema`, their average, or `raw`; default: `ema` where the file has it.
+    pub weights: Option<Weights>,
 }
 
 /// From image to input; each default is the model's own.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::hub::{CachedFile, HubAddress, Snapshot};
-use crate::model::companions;
+use crate::model::{WeightSet, companions};
 use crate::store::{Location, Role, Settings};
 
 use super::frozen::Frozen;
 use super::model::LoadedModel;
 use super::origin::{HubOrigin, is_of};
-use super::spec::JobSpec;
+use super::spec::{self, JobSpec};
 
 /// Bytes of one file of weights that is fetched.
 const LARGEST: u64 = 16 << 30;
@@ -89,12 +89,20 @@ impl LocatedModel {
         Ok(Frozen::read(&output).await?.and_then(|frozen| frozen.model.hub))
     }
 
-    /// Reads the model; `config` is the configuration that is typed, if one is.
+    /// Reads the model as a job asks for it.
     ///
     /// # Errors
     /// As [`LoadedModel::read`].
-    pub fn read(&self, config: Option<&Path>) -> Result<LoadedModel, Failure> {
-        let read = LoadedModel::read(&self.path, config.or(self.config.as_deref()));
+    pub fn read_for(&self, asked: &spec::Model) -> Result<LoadedModel, Failure> {
+        self.read(asked.config.as_deref().map(Path::new), asked.weights.map(WeightSet::from))
+    }
+
+    /// Reads the model; `config` is the configuration that is typed, if one is, and `weights` which of its weights.
+    ///
+    /// # Errors
+    /// As [`LoadedModel::read`].
+    pub fn read(&self, config: Option<&Path>, weights: Option<WeightSet>) -> Result<LoadedModel, Failure> {
+        let read = LoadedModel::read_set(&self.path, config.or(self.config.as_deref()), weights);
         match &self.origin {
             None => read,
             Some(origin) => {

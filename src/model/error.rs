@@ -45,6 +45,28 @@ pub enum ModelError {
         /// What was found in it.
         reason: TorchError,
     },
+    /// Averaged weights are asked for, and the file has one set of weights.
+    #[error("`model.weights` is \"ema\", and `{path}` has one set of weights: leave the key out")]
+    NoEma {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An index of several files of weights that does not fit them.
+    #[error("the index `{path}` cannot be followed: {reason}")]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two networks in one file.
+    #[error(
+        "`{}` and `{}` are the same tensor of two networks: save the state of one of them alone", .names[0], .names[1]
+    )]
+    SameTensor {
+        /// Two names of one tensor.
+        names: [String; 2],
+    },
     /// A PyTorch checkpoint of an old format, which only PyTorch reads.
     #[error(
         "`{path}` is {what}: load it with torch.load(PATH, weights_only=True) and save the result with torch.save"
@@ -57,7 +79,7 @@ pub enum ModelError {
     },
     /// Something else where a checkpoint should be.
     #[error(
-        "`{path}` is {what}, not a checkpoint: give a `.safetensors` file, or a `.pth` as PyTorch 1.6 or later saves it"
+        "`{path}` is no checkpoint (it looks like {what}): give a `.safetensors` file, or a `.pth` as PyTorch saves it"
     )]
     NotACheckpoint {
         /// The file.
@@ -223,7 +245,7 @@ pub struct TensorMismatch {
     /// Name, shape needed, shape found.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
     /// What to do, where the names give it away.
-    pub hint: Option<&'static str>,
+    pub hint: Option<String>,
 }
 
 impl TensorMismatch {
@@ -238,7 +260,7 @@ impl std::error::Error for TensorMismatch {}
 impl fmt::Display for TensorMismatch {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "the tensors are not those of a `{}` in timm's layout", self.expected)?;
-        if let Some(hint) = self.hint {
+        if let Some(hint) = &self.hint {
             write!(out, ": {hint}")?;
         }
         list(out, "missing", &self.missing, |out, name| write!(out, "`{name}`"))?;

@@ -43,7 +43,10 @@ pub use architecture::{Architecture, BlockKind, Stage};
 pub use build_options::BuildOptions;
 pub use card::{Metadata, ModelCard};
 pub use checkpoint::torch::error::TorchError;
-pub use checkpoint::{Checkpoint, MAX_CHECKPOINT_BYTES, Tensor, load};
+pub use checkpoint::{
+    Checkpoint, ChosenCheckpoint, MAX_CHECKPOINT_BYTES, PUBLISHED_NAMES, TakenSet, Tensor, WeightSet, load,
+    load_set, published_in,
+};
 pub use class_names::{default_class_names, read_class_file};
 pub use companions::companions;
 pub use config::{ModelConfig, Preprocessing};

@@ -346,20 +346,20 @@ fn hostile_headers_are_refused() {
 
 #[test]
 fn other_layouts_are_told_apart_by_content() {
-    let zips: [(&[u8], &str); 2] = [
+    let chain = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.";
+    let torch: [(&[u8], &str); 4] = [
         (b"PK\x03\x04 a zip that was cut short", "tresnet_m.pth"),
         (b"PK\x03\x04 under another name     ", "model.safetensors"),
+        (chain, "tresnet_m.pth"),
+        (chain, "model"),
     ];
-    for (bytes, name) in zips {
+    for (bytes, name) in torch {
         let error = written(bytes, name).unwrap_err();
         assert!(matches!(error, ModelError::Torch { .. }), "{name}: {error}");
     }
-    let chain = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.";
     let tar = [&[b'.'; 257][..], b"ustar\x0000"].concat();
     for (bytes, name, part) in [
-        (&chain[..], "tresnet_m.pth", "before 1.6: load it with torch.load"),
-        (chain, "model", "before 1.6"),
-        (b"\x80\x02}q\x00.          ", "pytorch_model.bin", "a bare pickle"),
+        (&b"\x80\x02}q\x00.          "[..], "pytorch_model.bin", "a bare pickle"),
         (&tar, "tresnet_m.pth.tar", "a tar archive"),
     ] {
         let error = written(bytes, name).unwrap_err();

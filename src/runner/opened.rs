@@ -61,11 +61,11 @@ pub struct Opened {
 /// Reads job file, model and what stands on the output, and resolves them. Writes nothing.
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
-    let config = spec.model.config.clone();
+    let asked = spec.model.clone();
     let located = LocatedModel::of_job(&spec).await?;
     let read = move || {
         failpoints::reach("load", "model");
-        located.read(config.as_deref().map(Path::new))
+        located.read_for(&asked)
     };
     let model = Arc::new(aside(read).await?);
     spec.input.check()?;
@@ -90,7 +90,7 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     if let Some(doubt) = doubt(provider, job.precision, has_int8_dot()) {
         tracing::warn!("{doubt}");
     }
-    if let Some(doubt) = job.preprocess_doubt() {
+    for doubt in job.preprocess_doubt().into_iter().chain(job.weights_doubt(&model)) {
         tracing::warn!("{doubt}");
     }
     let onnxruntime = onnxruntime.map(Path::to_owned);

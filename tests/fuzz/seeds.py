@@ -86,7 +86,8 @@ def decode():
         yield name, OPTIONS[number % len(OPTIONS)] + data
 
 
-# ---- pickle: one byte, odd before a bare pickle and even before a file; then that
+# ---- pickle: one byte, odd before a bare pickle and even before a file; then that. 8 puts the pickle into a chain, 16 and
+# 32 ask for averaged and raw weights.
 
 
 def text(value):
@@ -146,13 +147,39 @@ def pickle():
     }  # fmt: skip
     for name, code in programs.items():
         yield f"{name}.pkl", b"\1" + code
+    space = b"cargparse\nNamespace\n)\x81}(" + text("lr") + b"G" + bytes(8) + text("tags") + b"c__builtin__\nset\n](" + text("a") + b"e\x85Rub"
+    scalar = b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n" + text("f8") + b"\x89\x88\x87R(K\3" + text("<") + b"NtbC\x08" + bytes(8) + b"\x86R"
+    default = b"ccollections\ndefaultdict\nc__builtin__\ndict\n\x85R(K\0}u"
+    training = [("args", space), ("metric", scalar), ("optimizer", default)]
+    inert = {
+        "saver": [*training, ("state_dict", dictionary(weights)), ("state_dict_ema", dictionary([("module.w", dense), ("n_averaged", counter)]))],
+        "inert_ema": [("model", dictionary(weights[:1])), ("model_ema", space)],
+        "inert_tensor": [("w", dense), ("v", scalar)],
+        "inert_storage": [("w", dense.replace(b"FloatStorage", b"MetaStorage_")), ("model", dictionary(weights[:1]))],
+        "keywords": [("args", b"ca\nB\n)}\x92"), ("model_state", dictionary(weights[:1]) + space + b"b")],
+    }  # fmt: skip
+    for number, (name, items) in enumerate(inert.items()):
+        yield f"{name}.pkl", bytes([1 | (0, 16, 32)[number % 3]]) + program(dictionary(items), 4)
+    # as an older file has its references: with a sixth part
+    older = [(key, dense.replace(b"tQ", b"NtQ", 1)) for key in ("_orig_mod.module.body.conv1.conv.weight", "_orig_mod.module.n_averaged")]
+    yield "older.pkl", b"\x09" + program(dictionary(older))
+    yield "older_training.pkl", b"\x29" + program(dictionary([*training, ("state_dict", dictionary(older[:1]))]))
+    networks = [("model.body.conv1.conv.weight", dense), ("ema.body.conv1.conv.weight", dense)]
+    yield "two_networks.pkl", b"\1" + program(dictionary(networks))
+    family = ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight", "layer4.1.conv2.weight", "fc.weight"]
+    yield "resnet.pkl", b"\1" + program(dictionary([(name, dense) for name in family]))
     file = archive([("x/data.pkl", programs["double"]), ("x/data/1", bytes(24)), ("x/data/2", b""), ("x/byteorder", b"little")])
     yield "archive.pth", b"\0" + file
     yield "archive_comment.bin", b"\2" + file[:-2] + b"\3\0end"
     yield "empty.pth", b"\0" + archive([])
     header = b'{"__metadata__":{"format":"pt"},"w":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]},"b":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}}'
     yield "two.safetensors", b"\4" + safetensors(header, bytes(range(16)))
-    yield "legacy.pth", b"\0\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+    magic, facts = b"\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", program(dictionary([("little_endian", b"\x88")]))
+    code = program(dictionary([("w", tensor("FloatStorage", "5", 3, 0, (3,), (1,)).replace(b"tQ", b"NtQ", 1))]))
+    keys = program(b"](" + text("5") + b"e")
+    yield "legacy.pth", b"\0" + magic + program(b"M\xe9\3") + facts + code + keys + struct.pack("<Q", 3) + bytes(12)
+    yield "legacy_head.pth", b"\0" + magic
+    yield "table.csv", b"\4id,path,{}\n1,a.jpg,{}\n"
 
 
 # ---- job_toml: a file, then overrides behind NULs

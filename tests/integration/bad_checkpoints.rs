@@ -132,8 +132,12 @@ fn header(path: &Path) -> String {
 fn a_file_of_another_kind_is_named_as_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes, words) in [
-        ("model.safetensors", &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], "is a PNG image, not a checkpoint"),
-        ("model.pth", b"<!DOCTYPE html><html></html>", "is an HTML page, not a checkpoint"),
+        (
+            "model.safetensors",
+            &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..],
+            "is no checkpoint (it looks like a PNG image)",
+        ),
+        ("model.pth", b"<!DOCTYPE html><html></html>", "is no checkpoint (it looks like an HTML page)"),
         ("lfs.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     ] {
         let path = folder.path().join(name);
@@ -149,4 +153,53 @@ fn a_folder_is_inspected_by_the_weights_in_it() {
     inspect().fails(78, &["has none of model.safetensors"]);
     std::fs::copy(own_model("v1_odd.safetensors"), folder.path().join("model.safetensors")).unwrap();
     assert_eq!(inspect().exits(0)["classes"], 7);
+}
+
+/// A job over a file with `model` and `model_ema`.
+fn job_of_two_sets() -> Job {
+    Job::new(IMAGES.folder.to_str().unwrap(), &own_model("training/legacy.pth"))
+        .set("preprocess.image_size=64")
+        .set("input.limit=4")
+        .set("limits.max_error_fraction=1")
+}
+
+fn frozen(job: &Job) -> Value {
+    let text = std::fs::read_to_string(job.output().join("_tresnet/job.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn averaged_weights_are_taken_printed_and_frozen_unless_the_job_chooses() {
+    let job = job_of_two_sets();
+    let run = job.run();
+    run.exits(0);
+    assert!(run.stderr.contains("the ema weights (`model_ema`, not `model`) are used"), "{}", run.stderr);
+    let frozen = frozen(&job);
+    assert_eq!(frozen["components"]["model.weights"], "ema");
+    assert_eq!(frozen["model"]["weights"], "ema");
+
+    let run = job_of_two_sets().set("model.weights=ema").run();
+    run.exits(0);
+    assert!(!run.stderr.contains("weights (`"), "{}", run.stderr);
+}
+
+#[test]
+fn a_job_with_the_weights_that_version_0_1_0_took_continues_only_if_it_says_raw() {
+    let job = job_of_two_sets();
+    let raw = || ended(job.command("run").args(["--set", "model.weights=raw"]));
+    raw().exits(0);
+    let frozen = frozen(&job);
+    assert_eq!(frozen["components"]["model.weights"], Value::Null);
+    assert_eq!(frozen["model"]["weights"], "raw");
+    job.run().fails(78, &["`model.weights` is (absent) there, \"ema\" here"]);
+    raw().exits(0);
+}
+
+#[test]
+fn weights_that_a_file_does_not_have_cannot_be_chosen() {
+    let images = IMAGES.folder.to_str().unwrap();
+    let job = Job::new(images, &own_model("v1_odd.safetensors")).set("model.weights=ema");
+    ended(&mut job.command("plan")).fails(78, &["`model.weights` is \"ema\"", "leave the key out"]);
+    let job = Job::new(images, &own_model("training/legacy.pth")).set("model.weights=average");
+    ended(&mut job.command("plan")).fails(78, &["model.weights", "`ema`", "`raw`"]);
 }

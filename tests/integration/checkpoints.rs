@@ -1,11 +1,12 @@
 //! PyTorch's own files, in either layout, become the very networks that their safetensors twins are. All of them were
 //! written by PyTorch: those here by `make_torch_checkpoints.py`, the golden ones by others.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tresnet_batch::model::{
-    Architecture, Checkpoint, ModelError, OnnxInfo, Precision, Tensor, TorchError, load,
+    Architecture, Checkpoint, ModelError, OnnxInfo, Precision, Tensor, TorchError, WeightSet, load, load_set,
 };
 
 use super::model::{Runs, assert_close, build, own, own_inputs, top1};
@@ -127,6 +128,75 @@ fn a_pickle_that_would_run_something_runs_nothing() {
         let error = load(Path::new(path)).unwrap_err();
         println!("{error}");
         assert!(error.to_string().contains(&format!("asks for `{global}`")), "{error}");
+        assert!(!folder.path().join("executed").exists(), "{path}");
+    }
+}
+
+/// The files of `training_checkpoints.py`, the set that is asked for, and the one that they have to be read as.
+const TRAINING: [(&str, Option<WeightSet>, &str); 9] = [
+    ("saver.pth.tar", None, "ema"),
+    ("saver.pth.tar", Some(WeightSet::Ema), "ema"),
+    ("saver.pth.tar", Some(WeightSet::Raw), "raw"),
+    ("legacy.pth", None, "ema"),
+    ("legacy.pth", Some(WeightSet::Raw), "raw"),
+    ("averaged_compiled.pth", None, "raw"),
+    ("sharded", None, "raw"),
+    ("sharded/model.safetensors.index.json", None, "raw"),
+    ("ema.safetensors", Some(WeightSet::Raw), "ema"),
+];
+
+fn training(name: &str) -> PathBuf {
+    own(&format!("training/{name}"))
+}
+
+#[test]
+fn the_files_that_timm_and_pytorch_leave_are_the_weights_that_were_trained() {
+    for (name, wanted, set) in TRAINING {
+        let ours = load_set(&training(name), wanted).unwrap();
+        let theirs = load(&training(&format!("{set}.safetensors"))).unwrap();
+        assert_eq!(ours.checkpoint.tensors, theirs.tensors, "{name} {wanted:?}");
+        let taken = ours.taken.filter(|taken| taken.other.is_some());
+        assert_eq!(taken.is_some(), name.starts_with("saver") || name.starts_with("legacy"), "{name}");
+        assert!(taken.is_none_or(|taken| taken.set.as_str() == set), "{name} {wanted:?}");
+    }
+}
+
+#[test]
+fn a_training_computes_what_timm_computes_of_it() {
+    let expected = load(&training("logits.safetensors")).unwrap().tensors;
+    let mut runs = Runs::new();
+    for (number, (name, wanted, _)) in TRAINING.iter().enumerate() {
+        let ours = load_set(&training(name), *wanted).unwrap();
+        runs.add(&number.to_string(), &build(&ours.checkpoint, Precision::Fp32, 64), own_inputs(64));
+    }
+    for (number, outputs) in runs.run() {
+        let (name, _, set) = TRAINING[number.parse::<usize>().unwrap()];
+        assert_close(&format!("{name}, {set}"), &outputs.tensors["logits"], &expected[set], 1e-6);
+    }
+}
+
+#[test]
+fn the_identity_of_several_files_is_that_of_what_sha256sum_prints_for_them() {
+    let command = "sha256sum *.json *.safetensors | LC_ALL=C sort -k 2 | sha256sum";
+    let mut sum = Command::new("sh");
+    let output = sum.args(["-c", command]).current_dir(training("sharded")).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let ours = load(&training("sharded")).unwrap();
+    assert_eq!(Some(ours.sha256.as_str()), printed.split_whitespace().next());
+}
+
+#[test]
+fn a_pickle_that_would_run_something_beside_its_weights_runs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = own("v1_odd_authors.pth");
+    let arguments = [data.parent().unwrap().to_str().unwrap(), folder.path().to_str().unwrap()];
+    let files = ask_python("inert_checkpoints.py", &arguments);
+    let files = files.as_array().unwrap();
+    assert!(files.len() >= 9);
+    let whole = load(&data).unwrap();
+    for path in files {
+        let ours = load(Path::new(path.as_str().unwrap())).unwrap();
+        assert_eq!(ours.tensors, whole.tensors, "{path}");
         assert!(!folder.path().join("executed").exists(), "{path}");
     }
 }

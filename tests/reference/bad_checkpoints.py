@@ -55,6 +55,15 @@ def wrong_tensors():
     change("gap.safetensors", without_a_block, network, "19 missing: `body.layer2.0.conv1.conv.weight`")
     resnet = {"conv1.weight": np.zeros((64, 3, 7, 7), np.float32), "fc.bias": np.zeros(1000, np.float32)}
     save_file(resnet, add("resnet.safetensors", "2 unexpected: `conv1.weight`, `fc.bias`", "weights of another network"))
+    names = ("stages.0.blocks.0.conv_dw.weight", "stages.0.blocks.0.gamma", "stages.3.blocks.2.mlp.fc1.weight")
+    convnext = dict.fromkeys(names, np.zeros(1, np.float32)) | {"head.fc.bias": np.zeros(5, np.float32)}
+    save_file(convnext, add("convnext.safetensors", "by its tensor names a `convnext`", "an ONNX export of it runs"))
+    whole = load_file(DATA / "v1_odd.safetensors")
+    two = {prefix + name: value for prefix in ("model.", "teacher.") for name, value in whole.items()}
+    bias = "body.conv1.bn.bias"
+    save_file(two, add("two_networks.safetensors", f"`model.{bias}` and `teacher.{bias}`", "one of them alone"))
+    some = {name if name.startswith("head.") else "module." + name: value for name, value in whole.items()}
+    save_file(some, add("some_prefixes.safetensors", "some names have the prefix `module.`"))
     change("counts.safetensors", put("head.fc.bias", np.zeros(7, np.int32)), "`head.fc.bias` holds `I32`")
 
 
@@ -94,7 +103,18 @@ def cut():
     header = (DATA / "v1_odd.safetensors").read_bytes()[:300]
     add("header.safetensors", "may be cut short, fetch it again").write_bytes(header)
     add("empty.safetensors", "may be cut short, fetch it again").write_bytes(b"")
-    add("empty.pth", "not a checkpoint").write_bytes(b"")
+    add("empty.pth", "is no checkpoint").write_bytes(b"")
+
+
+def other_files():
+    looks = "is no checkpoint (it looks like "
+    add("table.safetensors", looks + "a CSV table").write_text("path,target\na.jpg,1\n")
+    add("picture.pth", looks + "a PNG image").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 125000000\n"
+    add("pointer.safetensors", looks + "a Git LFS pointer", "git lfs pull").write_text(pointer)
+    add("page.bin", looks + "an HTML page").write_text("<!DOCTYPE html><html><body>404</body></html>")
+    index = {"weight_map": {"head.fc.bias": "../v1_odd.safetensors"}}
+    add("outside.index.json", "`../v1_odd.safetensors`, which is not in its folder").write_text(json.dumps(index))
 
 
 def bombs():
@@ -144,5 +164,6 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 wrong_tensors()
 damaged_values()
 cut()
+other_files()
 bombs()
 print(json.dumps(FILES))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::family::nearest;
+use super::prefixes::wrapper;
 use super::weights::Checkpoint;
 use crate::model::architecture::{Architecture, BlockKind, Stage};
 use crate::model::error::{ModelError, TensorMismatch};
@@ -40,7 +42,7 @@ pub(super) fn closest(checkpoint: &Checkpoint) -> Architecture {
     let stages = std::array::from_fn(|index| {
         let blocks = tensors_by_block(checkpoint, index + 1);
         let first = blocks.first_key_value().map_or(0, |(position, _)| *position);
-        let has = |rest: &str| has_prefix(checkpoint, &format!("body.layer{}.{first}.{rest}", index + 1));
+        let has = |rest: &str| checkpoint.has_prefix(&format!("body.layer{}.{first}.{rest}", index + 1));
         Stage {
             // no stage is empty: a lacking one is then listed as missing
             depth: depth(&blocks).max(1),
@@ -84,11 +86,6 @@ fn depth(blocks: &BTreeMap<usize, usize>) -> usize {
     best
 }
 
-fn has_prefix(checkpoint: &Checkpoint, prefix: &str) -> bool {
-    let mut from_here = checkpoint.tensors.range(prefix.to_owned()..);
-    from_here.next().is_some_and(|(name, _)| name.starts_with(prefix))
-}
-
 /// What a checkpoint lacks, has in excess, or has in another shape.
 pub(super) fn compare(architecture: &Architecture, checkpoint: &Checkpoint) -> TensorMismatch {
     let mut mismatch = TensorMismatch { expected: architecture.name(), ..TensorMismatch::default() };
@@ -108,14 +105,25 @@ pub(super) fn compare(architecture: &Architecture, checkpoint: &Checkpoint) -> T
     mismatch
 }
 
-fn hint(checkpoint: &Checkpoint) -> Option<&'static str> {
-    if has_prefix(checkpoint, "module.") || has_prefix(checkpoint, "model.") {
-        Some("the names carry a prefix of the training wrapper: save the inner model's state")
-    } else if has_prefix(checkpoint, "body.") && !has_prefix(checkpoint, "head.") {
-        Some("the classifier is missing: save the model with its head")
-    } else if !(checkpoint.tensors.is_empty() || has_prefix(checkpoint, "body.")) {
-        Some("no name of a TResNet is among them: these are the weights of another network")
-    } else {
-        None
+fn hint(checkpoint: &Checkpoint) -> Option<String> {
+    let names = || checkpoint.tensors.keys().map(String::as_str);
+    if let Some(prefix) = names().find_map(wrapper) {
+        let why = format!(
+            "some names have the prefix `{prefix}` of a training's wrapper, and others do not: save the state of one \
+             network alone"
+        );
+        return Some(why);
     }
+    if checkpoint.has_prefix("body.") {
+        let why = "the classifier is missing: save the model with its head";
+        return (!checkpoint.has_prefix("head.")).then(|| why.to_owned());
+    }
+    if checkpoint.tensors.is_empty() {
+        return None;
+    }
+    let which = match nearest(names()) {
+        Some(family) => format!("these are the weights of another network, by its tensor names a `{family}`"),
+        None => "no name of a TResNet is among them: these are the weights of another network".to_owned(),
+    };
+    Some(format!("{which}; an ONNX export of it runs, if `model.path` names the `.onnx` file"))
 }

@@ -15,9 +15,6 @@ use crate::model::shorten::shorten;
 /// What in-place ABN adds to the magnitude of its scale. It equals batch norm's epsilon by coincidence only.
 const ABN_EPS: f64 = 1e-5;
 
-/// Put in front of all names by PyTorch's wrapper for several devices.
-const PARALLEL: &str = "module.";
-
 const HINT: &str = "they were read as the authors' layout, and what is missing is given in timm's spelling: \
                     convolutions are `conv1.0`, norms `conv1.1`, both wrapped once more in front of a blur";
 
@@ -40,11 +37,7 @@ enum NameMeaning {
 ///
 /// [`ModelError::Tensors`] where the names are the authors' and do not make a network of theirs. Names in no known
 /// layout pass, and [`Architecture::infer`](crate::model::Architecture::infer) lists them.
-pub(super) fn to_timm(mut tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>, ModelError> {
-    if tensors.keys().all(|name| name.starts_with(PARALLEL)) {
-        tensors =
-            tensors.into_iter().map(|(name, tensor)| (name[PARALLEL.len()..].to_owned(), tensor)).collect();
-    }
+pub(super) fn to_timm(tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>, ModelError> {
     let bottleneck = std::array::from_fn(|index| {
         let prefix = format!("body.layer{}.0.conv3.", index + 1);
         tensors.keys().any(|name| name.starts_with(&prefix))
@@ -76,7 +69,7 @@ pub(super) fn to_timm(mut tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<
     if mismatch.is_empty() {
         return Ok(known.tensors);
     }
-    mismatch.hint = Some(HINT);
+    mismatch.hint = Some(HINT.to_owned());
     Err(ModelError::Tensors(Box::new(mismatch)))
 }
 
@@ -189,17 +182,13 @@ mod tests {
             for filter in ["body.layer2.0.conv1.1.filt", "body.layer4.0.conv2.1.op.filt"] {
                 file.insert(filter.to_owned(), Tensor { shape: vec![1], values: vec![0.25] });
             }
-            let parallel =
-                file.iter().map(|(name, tensor)| (format!("module.{name}"), tensor.clone())).collect();
-            for file in [file, parallel] {
-                let checkpoint = Checkpoint { tensors: to_timm(file).unwrap(), sha256: String::new() };
-                assert_eq!(Architecture::infer(&checkpoint).unwrap(), architecture, "{name}");
-                let is = |name: &str| checkpoint.tensors[name].values[0];
-                assert_eq!(is("body.layer2.0.conv1.bn.weight"), 0.50001);
-                assert_eq!(is("body.layer2.0.downsample.1.bn.weight"), 0.50001);
-                assert_eq!(is("body.conv1.bn.bias"), -0.5);
-                assert_eq!(is("body.conv1.conv.weight"), -0.5);
-            }
+            let checkpoint = Checkpoint { tensors: to_timm(file).unwrap(), sha256: String::new() };
+            assert_eq!(Architecture::infer(&checkpoint).unwrap(), architecture, "{name}");
+            let is = |name: &str| checkpoint.tensors[name].values[0];
+            assert_eq!(is("body.layer2.0.conv1.bn.weight"), 0.50001);
+            assert_eq!(is("body.layer2.0.downsample.1.bn.weight"), 0.50001);
+            assert_eq!(is("body.conv1.bn.bias"), -0.5);
+            assert_eq!(is("body.conv1.conv.weight"), -0.5);
         }
     }
 
@@ -217,9 +206,6 @@ mod tests {
         let tensors: BTreeMap<_, _> =
             tensors.map(|(name, shape)| (name, Tensor { shape, values: vec![-1.0] })).collect();
         assert_eq!(to_timm(tensors.clone()).unwrap(), tensors);
-        let parallel =
-            tensors.iter().map(|(name, tensor)| (format!("module.{name}"), tensor.clone())).collect();
-        assert_eq!(to_timm(parallel).unwrap(), tensors);
         assert!(to_timm(BTreeMap::new()).unwrap().is_empty());
     }
 

@@ -4,19 +4,19 @@
 //! offsets without looking for overflow and allows headers of 100 MB: the header has a cap of ours, and no
 //! tensor may end beyond the file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::Deserialize;
 
 use super::floats::Float;
-use super::weights::{Checkpoint, Tensor, is_counter};
+use super::weights::{Checkpoint, Contents, Tensor, is_counter};
 use crate::model::error::ModelError;
 use crate::model::shorten::shorten;
 
 /// Twenty times what TResNet-XL needs.
-const MAX_HEADER_BYTES: u64 = 4 << 20;
+pub(super) const MAX_HEADER_BYTES: u64 = 4 << 20;
 
 /// What to do about a header that speaks of more than there is.
 const CUT: &str = "the file may be cut short, fetch it again";
@@ -27,12 +27,12 @@ struct Span {
     data_offsets: Option<(u64, u64)>,
 }
 
-/// The floating-point tensors of a file; batch norm's counters are left out.
-pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, ModelError> {
+/// The floating-point tensors of a file; counters are left out.
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Contents, ModelError> {
     check_header(bytes).map_err(|reason| ModelError::Header { path: path.into(), reason })?;
     let file = SafeTensors::deserialize(bytes)
         .map_err(|source| ModelError::Safetensors { path: path.into(), source })?;
-    let mut tensors = BTreeMap::new();
+    let mut contents = Contents::default();
     for (name, view) in file.iter() {
         if is_counter(name) {
             continue;
@@ -43,13 +43,14 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>
             Dtype::F16 => Float::F16,
             Dtype::BF16 => Float::Bf16,
             other => {
-                return Err(ModelError::Dtype { tensor: shorten(name), dtype: format!("{other:?}") });
+                contents.unreadable.get_or_insert((shorten(name), format!("{other:?}")));
+                continue;
             }
         };
         let values = float.decode(view.data());
-        tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), values });
+        contents.tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), values });
     }
-    Ok(tensors)
+    Ok(contents)
 }
 
 impl Checkpoint {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::model::WeightSet;
+
 /// What a person asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct CalibrationOptions<'a> {
@@ -9,6 +11,8 @@ pub struct CalibrationOptions<'a> {
     pub model: &'a Path,
     /// timm's configuration; default: the one beside the checkpoint.
     pub config: Option<&'a Path>,
+    /// Which weights of a training checkpoint; default: averaged ones, where the file has them.
+    pub weights: Option<WeightSet>,
     /// Pixels a side; default: the job's, or the model's own.
     pub image_size: Option<u32>,
     /// A job file, or a folder of images.

@@ -57,13 +57,14 @@ impl Opened {
     ) -> Result<Opened, Failure> {
         spec.model.path = measuring.model.display().to_string();
         spec.model.precision = None;
+        spec.model.weights = measuring.weights.map(Into::into);
         if let Some(config) = measuring.config {
             spec.model.config = Some(config.display().to_string());
         }
         if measuring.image_size.is_some() {
             spec.preprocess.image_size = measuring.image_size;
         }
-        let model = LoadedModel::read(measuring.model, spec.model.config.as_deref().map(Path::new))?;
+        let model = LoadedModel::of_job(&spec.model)?;
         if model.fixed_precision().is_some() {
             check(&model.graph(Precision::Fp32, 0, Form::PLAIN, &Metadata::default())?)?;
         }

@@ -18,6 +18,7 @@ use futures::TryStreamExt;
 use crate::engine::{Choice, EngineError};
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobSpec, LoadedModel, LocatedModel, ResolvedJob, load};
+use crate::model::TakenSet;
 use crate::store::{Location, Role, Settings};
 
 use crate::runner::inputs::Input;
@@ -126,14 +127,16 @@ async fn model(spec: &JobSpec, settings: Settings) -> Result<(String, LoadedMode
     // an output that cannot be read is a finding of its own
     let begun = LocatedModel::begun(spec, settings).await.ok().flatten();
     let located = LocatedModel::find(Path::new(&spec.model.path), begun.as_ref(), settings.retry).await?;
-    let model = located.read(spec.model.config.as_deref().map(Path::new))?;
+    let model = located.read_for(&spec.model)?;
     let (classes, dim) = (model.classes()?, model.dim()?);
     let names = if model.labels.is_some() { "with names" } else { "without names" };
+    let taken =
+        model.chosen().and_then(TakenSet::text).map_or_else(String::new, |taken| format!(", {taken}"));
     let commit = located
         .origin
         .map_or_else(String::new, |origin| format!(", {} of commit {}", origin.file, origin.commit));
     let text = format!(
-        "`{}`: {}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…{commit}",
+        "`{}`: {}{taken}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…{commit}",
         spec.model.path,
         model.arch(),
         model.sha256()

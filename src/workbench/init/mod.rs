@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, LocatedModel, TargetsSpec};
+use crate::model::TakenSet;
 use crate::runner::inputs::any_row;
 use crate::store::{Uri, expand_home};
 use crate::workbench::doctor::{Counted, PATIENCE, count};
@@ -27,7 +28,7 @@ use look::{FEW, look};
 pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
     let located = LocatedModel::find(&path, None, PATIENCE).await?;
-    let model = located.read(None)?;
+    let model = located.read(None, None)?;
     let (input, below) = (expand_home(start.input), start.below.map(expand_home));
     let found = look(&input, below.as_deref()).await?;
     let output = match start.output {
@@ -38,6 +39,8 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let commit = model.origin.as_ref().map_or_else(String::new, |origin| {
         format!(", {} of the commit {} at this time", origin.file, origin.commit)
     });
+    let taken =
+        model.chosen().and_then(TakenSet::text).map_or_else(String::new, |taken| format!(", {taken}"));
     let mut draft = Draft {
         file: start.file.display().to_string(),
         name: name(start.file),
@@ -48,7 +51,8 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
         targets: TargetsSpec::None,
         targets_why: String::new(),
         model: text(&path)?.to_owned(),
-        model_text: format!("{}, {} classes{size}{commit}", model.arch(), model.classes()?),
+        model_text: format!("{}{taken}, {} classes{size}{commit}", model.arch(), model.classes()?),
+        weights: model.chosen().map(|taken| taken.set),
         has_names: model.labels.is_some(),
         preprocessing: model.assumes_preprocessing.then(|| model.preprocessing.clone()),
         are_few: found.are_few,

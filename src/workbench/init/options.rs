@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Exit, Failure};
-
-/// Files of weights that a folder is searched for, as they are published.
-const WEIGHTS: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "model.onnx"];
+use crate::model::{PUBLISHED_NAMES, published_in};
 
 /// What a person asked for.
 #[derive(Debug, Clone, Copy)]
@@ -30,14 +28,13 @@ pub fn weights(typed: &Path) -> Result<PathBuf, Failure> {
     if !typed.is_dir() {
         return Ok(typed.to_owned());
     }
-    let there = WEIGHTS.iter().map(|name| typed.join(name)).find(|path| path.is_file());
-    there.ok_or_else(|| {
+    published_in(typed).ok_or_else(|| {
         Failure::new(
             Exit::Config,
             format!(
                 "the folder `{}` has none of {}; name the model's file",
                 typed.display(),
-                WEIGHTS.join(", ")
+                PUBLISHED_NAMES.join(", ")
             ),
         )
     })

@@ -20,6 +20,7 @@ pub fn frozen(components: Components, dim: usize) -> Frozen {
             classes: 2,
             dim,
             labels: None,
+            weights: None,
             parameters: None,
             hub: None,
         },

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::model::checkpoint::weights::WeightSet;
+
 /// Why a `.pth` is refused. Names that come from the file are shortened.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TorchError {
@@ -33,14 +35,33 @@ pub enum TorchError {
         /// The file's word for it.
         order: String,
     },
-    /// The pickle names a function or class that no weights need.
+    /// The pickle makes weights with a function or class that no weights need.
     #[error(
-        "its pickle asks for `{name}`, which is not on the list of what weights need, and nothing was executed: \
-         save the model's state_dict alone"
+        "its pickle asks for `{name}` to make {part}; the name is not on the list of what weights need, and nothing was \
+         executed: save the model's state_dict alone"
     )]
     Global {
         /// Module and name.
         name: String,
+        /// What is made with it.
+        part: String,
+    },
+    /// A file of before PyTorch 1.6 that contradicts itself.
+    #[error("its chain of pickles and storages is damaged or cut short: {reason}")]
+    Chain {
+        /// The contradiction.
+        reason: String,
+    },
+    /// `model.weights` chooses what the file does not have.
+    #[error("`model.weights` is \"{wanted}\", and it {}: leave the key out", match wanted {
+        WeightSet::Ema => format!("holds averaged weights under none of {}", quoted(.keys)),
+        WeightSet::Raw => format!("holds averaged weights only ({})", quoted(.keys)),
+    })]
+    NoSet {
+        /// What was asked for.
+        wanted: WeightSet,
+        /// The keys of averaged weights.
+        keys: Vec<String>,
     },
     /// An instruction that PyTorch does not write.
     #[error("its pickle has the instruction 0x{opcode:02x} at byte {at}, which PyTorch does not write")]

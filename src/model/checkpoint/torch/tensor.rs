@@ -1,6 +1,7 @@
 //! The numbers of a tensor, out of a storage that it may share, skip through, or read in another order.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::archive::Archive;
 use super::error::TorchError;
@@ -8,14 +9,38 @@ use super::value::View;
 use crate::model::checkpoint::floats::Float;
 use crate::model::shorten::shorten;
 
-/// The storages of an archive, and how much may still be read of them.
+/// Where the bytes of storages are, by their keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// Entries of an archive, below `data/` in the folder of the pickle.
+    Archive { archive: &'a Archive<'a>, root: &'a str },
+    /// Slices of the file.
+    Slices(&'a HashMap<&'a str, &'a [u8]>),
+}
+
+impl<'a> Source<'a> {
+    fn get(self, key: &str) -> Result<&'a [u8], TensorFault> {
+        match self {
+            Source::Archive { archive, root } => {
+                let entry = format!("{root}data/{key}");
+                let found = archive.get(&entry).map_err(TensorFault::Entry)?;
+                found.ok_or_else(|| TensorFault::Damaged(format!("the archive has no `{}`", shorten(&entry))))
+            }
+            Source::Slices(slices) => slices
+                .get(key)
+                .copied()
+                .ok_or_else(|| TensorFault::Damaged(format!("the file has no storage `{}`", shorten(key)))),
+        }
+    }
+}
+
+/// The storages of a file, and how much may still be read of them.
 ///
 /// Views may repeat a storage, so a small file could ask for any amount of memory. Weights do not repeat: all
 /// tensors together may have one value for each byte of the file, which still lets every half-precision value be
 /// read twice.
 pub(super) struct Storages<'a> {
-    archive: &'a Archive<'a>,
-    root: &'a str,
+    source: Source<'a>,
     limit: usize,
     left: usize,
 }
@@ -41,16 +66,13 @@ impl TensorFault {
 }
 
 impl<'a> Storages<'a> {
-    pub(super) fn new(archive: &'a Archive<'a>, root: &'a str, file_bytes: usize) -> Self {
-        Self { archive, root, limit: file_bytes, left: file_bytes }
+    pub(super) fn new(source: Source<'a>, file_bytes: usize) -> Self {
+        Self { source, limit: file_bytes, left: file_bytes }
     }
 
     /// All values of a view, row-major.
     pub(super) fn values(&mut self, view: &View<'_>, float: Float) -> Result<Vec<f32>, TensorFault> {
-        let entry = format!("{}data/{}", self.root, view.storage.key);
-        let Some(data) = self.archive.get(&entry).map_err(TensorFault::Entry)? else {
-            return Err(TensorFault::Damaged(format!("the archive has no `{}`", shorten(&entry))));
-        };
+        let data = self.source.get(view.storage.key)?;
         if view.storage.length.checked_mul(float.size()) != Some(data.len()) {
             return Err(TensorFault::Damaged(format!(
                 "its storage has {} bytes where {} values of {float:?} should be",
