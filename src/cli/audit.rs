@@ -1,0 +1,127 @@
+//! `audit OUTPUT`: which labels are likely wrong? From the rows alone; no model is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use serde_json::json;
+
+use crate::audit::{AuditOptions, Findings, METRICS, audit as run_audit};
+use crate::evaluation::report_input::ReportInput;
+use crate::failure::{Exit, Failure};
+use crate::job::JobSpec;
+use crate::pipeline::progress::Progress;
+use crate::runner::finish::failed_gates;
+
+use super::files::{self, Draft};
+use super::flips::unwritten;
+use super::gates::{check_gates, parse_gates};
+use super::global::ProgressStyle;
+use super::print::{counted, line};
+use super::progress::Display;
+use super::summary::Summary;
+use super::target::TargetArgs;
+use super::{examples, signals};
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::AUDIT)]
+pub(super) struct AuditArgs {
+    #[command(flatten)]
+    of: TargetArgs,
+    /// The model was trained on these images: the figures of labels are marked, since they are too low
+    #[arg(long)]
+    in_sample: bool,
+    /// A gate that must hold, such as `label_noise <= 2`; may be given several times
+    #[arg(long, value_name = "GATE")]
+    require: Vec<String>,
+    /// Write the findings, one row each, most suspicious first
+    #[arg(long, value_name = "FILE")]
+    parquet: Option<PathBuf>,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json_file: Option<PathBuf>,
+    /// Write the figures as a page that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Audit the parts that are committed, although the output is not finished
+    #[arg(long)]
+    partial: bool,
+}
+
+pub(super) async fn audit(arguments: &AuditArgs, style: ProgressStyle) -> Result<Summary, Failure> {
+    let gates = parse_gates(&METRICS, &arguments.require)?;
+    let target = arguments.of.open()?;
+    let storage = target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
+    let of = target.read(arguments.partial).await?;
+    let input = ReportInput {
+        output: &of.output,
+        frozen: &of.frozen,
+        parts: &of.parts,
+        complete: of.complete,
+        storage,
+        target_override: None,
+    };
+    let options = AuditOptions { in_sample: arguments.in_sample };
+    let progress = Arc::new(Progress::default());
+    progress.begin();
+    let display = Display::start(progress.clone(), style);
+    let audited = signals::unless_interrupted(run_audit(input, &options, &progress)).await;
+    drop(display);
+    let (audit, findings) = audited?;
+    let metrics = audit.metrics();
+    let verdicts = check_gates(&gates, &metrics);
+    let unfinished = if of.complete { "" } else { " (not finished: the parts that are committed)" };
+    line(format!("{}{unfinished}", of.output.uri()));
+    audit.summary().iter().for_each(line);
+    verdicts.iter().for_each(line);
+    let mut written = Vec::new();
+    if let Some(path) = &arguments.parquet {
+        write_findings(path, &findings, of.frozen.model.labels.as_deref())?;
+        written.push(path);
+    }
+    if let Some(path) = &arguments.json_file {
+        files::write(path, audit.to_json(&verdicts)?.as_bytes())?;
+        written.push(path);
+    }
+    if let Some(path) = &arguments.html {
+        files::write(path, audit.to_html(&verdicts)?.as_bytes())?;
+        written.push(path);
+    }
+    if findings.left_out > 0 {
+        line(format!("{} are in no file: there are too many", counted(findings.left_out, "more finding")));
+    }
+    written.iter().for_each(|path| line(path.display()));
+    let mut summary = Summary::new(json!({
+        "output": of.output.uri(),
+        "complete": of.complete,
+        "findings": findings.count(),
+        "findings_left_out": findings.left_out,
+        "files": written,
+        "metrics": metrics,
+        "gates": verdicts,
+    }));
+    summary.failure = failed_gates(&verdicts);
+    if !audit.has_figures() {
+        let what =
+            format!("there is nothing to audit at `{}`: {}", of.output.uri(), audit.summary().join("; "));
+        summary.failure = Some(Failure::new(Exit::Config, what));
+    }
+    Ok(summary)
+}
+
+/// Writes the findings as Parquet, also where there are none.
+fn write_findings(path: &Path, findings: &Findings, names: Option<&[String]>) -> Result<(), Failure> {
+    let unwritten = |error: ParquetError| unwritten(path, error);
+    let level = ZstdLevel::try_new(3).map_err(unwritten)?;
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+    let writer = ArrowWriter::try_new(Draft::create(path)?, Findings::schema(), Some(properties));
+    let mut writer = writer.map_err(unwritten)?;
+    for batch in findings.batches(names) {
+        batch.map_err(ParquetError::from).and_then(|batch| writer.write(&batch)).map_err(unwritten)?;
+    }
+    writer.into_inner().map_err(unwritten)?.finish()
+}
