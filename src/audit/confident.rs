@@ -428,8 +428,8 @@ mod tests {
                 "{given} {p:?}"
             );
         }
-        // 0.52 of class 0 is below its threshold, and 0.48 is left, which class 2 may have
-        assert_eq!(thresholds.judge(1, top(&[0], &[0.52], 0.2)).confident, Confident::Unknown);
+        // 0.52 of class 0 is below its threshold, and 0.47 is left, which class 2 may have
+        assert_eq!(thresholds.judge(1, top(&[0], &[0.52], 0.01)).confident, Confident::Unknown);
         // 0.44 is left, which is below every threshold
         assert_eq!(thresholds.judge(0, top(&[0], &[0.56], 0.56)).confident, Confident::Nothing);
         assert_eq!(thresholds.judge(0, top(&[1, 0], &[0.5, 0.4], 0.4)).confident, Confident::Nothing);
