@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::report::{Provenance, ReportError, Verdict, thousands, to_json};
 
-use super::confident::LabelFigures;
 use super::findings::Example;
+use super::label_figures::LabelFigures;
+use super::near::{Calibration, LeakFigures, NearFigures};
 
 /// What the JSON object is.
 pub const SCHEMA: &str = "tresnet-batch/audit";
@@ -48,10 +49,18 @@ impl<T> Section<T> {
 pub struct Audit {
     /// Where the rows come from.
     pub provenance: Provenance,
+    /// Where the rows of the other output come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<Provenance>,
     /// Rows of the output.
     pub rows: u64,
     /// Likely wrong labels.
     pub labels: Section<LabelFigures>,
+    /// Near duplicates within the output.
+    pub near: Section<NearFigures>,
+    /// Near duplicates between the two outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leakage: Option<Section<LeakFigures>>,
     /// The most suspicious rows of each kind.
     pub examples: Vec<Example>,
 }
@@ -72,13 +81,69 @@ impl Audit {
             Ok(labels) => lines.extend(label_lines(labels)),
             Err(why) => lines.push(format!("labels: not audited: {why}")),
         }
+        match self.near.get() {
+            Ok(near) => lines.extend(near_lines(near)),
+            Err(why) => lines.push(format!("near duplicates: not audited: {why}")),
+        }
+        match self.leakage.as_ref().map(Section::get) {
+            Some(Ok(leakage)) => lines.extend(leak_lines(leakage)),
+            Some(Err(why)) => lines.push(format!("other output: not audited: {why}")),
+            None => {}
+        }
         lines
     }
 
     /// Whether there are figures of anything.
     pub fn has_figures(&self) -> bool {
-        self.labels.get().is_ok()
+        let has_leakage = self.leakage.as_ref().is_some_and(|leakage| leakage.get().is_ok());
+        self.labels.get().is_ok() || self.near.get().is_ok() || has_leakage
     }
+}
+
+fn threshold(calibration: &Calibration) -> String {
+    let how = match calibration.given {
+        true => "as given".to_owned(),
+        false => {
+            format!("calibrated: random pairs have {:.3} ± {:.3}", calibration.median, calibration.spread)
+        }
+    };
+    format!("a cosine of {:.3} or more ({how})", calibration.threshold)
+}
+
+fn near_lines(near: &NearFigures) -> Vec<String> {
+    let mut lines = vec![format!(
+        "near duplicates: {} of {} images, in {} groups, at {}",
+        thousands(near.duplicates),
+        thousands(near.images),
+        thousands(near.groups),
+        threshold(&near.calibration),
+    )];
+    if near.label_conflicts > 0 {
+        let conflicts = thousands(near.label_conflicts);
+        lines
+            .push(format!("near duplicates: {conflicts} have another label than the image that they repeat"));
+    }
+    if near.candidates_left_out > 0 {
+        let left_out = thousands(near.candidates_left_out);
+        lines.push(format!(
+            "near duplicates: {left_out} more candidates were not looked at, so groups may be split"
+        ));
+    }
+    if near.without_embedding > 0 {
+        lines
+            .push(format!("near duplicates: {} images have no embedding", thousands(near.without_embedding)));
+    }
+    lines
+}
+
+fn leak_lines(leakage: &LeakFigures) -> Vec<String> {
+    vec![format!(
+        "other output: {} of {} images are nearly one of its {}, at {}",
+        thousands(leakage.leaked),
+        thousands(leakage.images),
+        thousands(leakage.others),
+        threshold(&leakage.calibration),
+    )]
 }
 
 fn label_lines(labels: &LabelFigures) -> Vec<String> {

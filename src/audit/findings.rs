@@ -9,9 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use serde::Serialize;
 
+use crate::evaluation::report_input::ReportInput;
 use crate::failure::Failure;
-use crate::output::CommittedPart;
-use crate::store::Location;
 
 use super::ranking::Ranking;
 use super::row_keys::RowKeys;
@@ -28,6 +27,10 @@ pub enum FindingKind {
     /// A label that is likely wrong.
     #[default]
     Label,
+    /// An image that is nearly the representative of its group.
+    NearDuplicate,
+    /// An image that is nearly one of the other output.
+    Leak,
 }
 
 impl FindingKind {
@@ -35,7 +38,14 @@ impl FindingKind {
     pub fn as_str(self) -> &'static str {
         match self {
             FindingKind::Label => "label",
+            FindingKind::NearDuplicate => "near_duplicate",
+            FindingKind::Leak => "leak",
         }
+    }
+
+    /// Whether the other row is one of the other output.
+    fn is_between(self) -> bool {
+        self == FindingKind::Leak
     }
 }
 
@@ -89,6 +99,8 @@ pub struct Example {
 pub struct Findings {
     kinds: Vec<(FindingKind, Vec<Finding>)>,
     keys: RowKeys,
+    /// Keys of the other output.
+    other_keys: RowKeys,
     /// Findings that are not kept, since there are too many.
     pub left_out: u64,
 }
@@ -102,22 +114,35 @@ impl Findings {
     /// Reads the keys of the rows concerned. Findings whose keys do not fit in memory are left out and counted.
     pub(super) async fn read_keys(
         &mut self,
-        output: &Location,
-        parts: &[CommittedPart],
+        own: ReportInput<'_>,
+        other: Option<ReportInput<'_>>,
     ) -> Result<(), Failure> {
-        let all = self.kinds.iter().flat_map(|(_, findings)| findings);
-        let mut rows: Vec<u64> =
-            all.flat_map(|finding| [Some(finding.row), finding.other]).flatten().collect();
-        rows.sort_unstable();
-        rows.dedup();
-        self.keys = RowKeys::read(output, parts, rows).await?;
-        for (_, findings) in &mut self.kinds {
+        let (mut rows, mut other_rows) = (Vec::new(), Vec::new());
+        for (kind, findings) in &self.kinds {
+            rows.extend(findings.iter().map(|finding| finding.row));
+            let others = findings.iter().filter_map(|finding| finding.other);
+            if kind.is_between() { other_rows.extend(others) } else { rows.extend(others) }
+        }
+        self.keys = RowKeys::read(own.output, own.parts, sorted(rows)).await?;
+        if let Some(other) = other {
+            self.other_keys = RowKeys::read(other.output, other.parts, sorted(other_rows)).await?;
+        }
+        for (kind, findings) in &mut self.kinds {
             let before = findings.len();
-            let known = |row: u64| self.keys.get(row).is_some();
-            findings.retain(|finding| known(finding.row) && finding.other.is_none_or(known));
+            let others = if kind.is_between() { &self.other_keys } else { &self.keys };
+            findings.retain(|finding| {
+                let has_other = finding.other.is_none_or(|row| others.get(row).is_some());
+                has_other && self.keys.get(finding.row).is_some()
+            });
             self.left_out += (before - findings.len()) as u64;
         }
         Ok(())
+    }
+
+    /// The row id and the key of the other row of a finding.
+    fn other_key(&self, kind: FindingKind, finding: &Finding) -> Option<(i64, &str)> {
+        let keys = if kind.is_between() { &self.other_keys } else { &self.keys };
+        keys.get(finding.other?)
     }
 
     /// Number of findings that are kept.
@@ -140,7 +165,7 @@ impl Findings {
             rank,
             score: finding.score,
             key: key(finding.row),
-            other_key: finding.other.map(key),
+            other_key: self.other_key(kind, finding).map(|(_, key)| key.to_owned()),
             target: finding.given,
             target_label: name(finding.given),
             proposed: finding.proposed,
@@ -199,7 +224,7 @@ impl Findings {
         let (mut target_label, mut proposed_label) = (StringBuilder::new(), StringBuilder::new());
         for (of, place, finding) in rows {
             let (id, text) = self.keys.get(finding.row).unwrap_or_default();
-            let other = finding.other.and_then(|row| self.keys.get(row));
+            let other = self.other_key(*of, finding);
             kind.append_value(of.as_str());
             rank.append_value(*place);
             score.append_value(finding.score);
@@ -229,4 +254,10 @@ impl Findings {
         ];
         RecordBatch::try_new(Findings::schema(), columns)
     }
+}
+
+fn sorted(mut rows: Vec<u64>) -> Vec<u64> {
+    rows.sort_unstable();
+    rows.dedup();
+    rows
 }

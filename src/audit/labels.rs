@@ -11,9 +11,10 @@ use crate::output::{Activation, Cursor};
 use crate::pipeline::progress::Progress;
 use crate::report::{ReportError, Scoring};
 
-use super::confident::{ConfidentJoint, Known, LabelFigures, SelfConfidence};
+use super::confident::{ConfidentJoint, Known, SelfConfidence};
 use super::figures::Section;
 use super::findings::{Finding, FindingKind};
+use super::label_figures::LabelFigures;
 use super::label_rows::{LabelRow, LabelRows};
 use super::ranking::Ranking;
 

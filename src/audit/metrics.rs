@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::report::{MetricInfo, Metrics, metric};
 
-use super::figures::Audit;
+use super::figures::{Audit, Section};
+use super::label_figures::LabelFigures;
+use super::near::{LeakFigures, NearFigures};
 
 /// Every metric that a gate of `audit` can name, in the order of its report.
-pub const METRICS: [MetricInfo; 7] = [
+pub const METRICS: [MetricInfo; 14] = [
     metric("labelled", "", "rows that are ok and have a label"),
     metric("wrong_labels", "", "rows whose label the model contradicts with confidence"),
     metric("label_noise", " %", "estimated share of wrong labels"),
@@ -19,6 +21,13 @@ pub const METRICS: [MetricInfo; 7] = [
         "largest share of wrong labels of a class, by the lower end of its interval",
     ),
     metric("labels_undecided", "", "labelled rows that the kept probabilities do not allow to judge"),
+    metric("near_duplicates", "", "images that are nearly the representative of their group"),
+    metric("near_duplicate_groups", "", "groups of near duplicates"),
+    metric("near_duplicate_pairs", "", "pairs of images that are near duplicates"),
+    metric("near_duplicate_conflicts", "", "near duplicates whose label is not that of the representative"),
+    metric("near_duplicate_cosine", "", "the cosine from which two images are near duplicates"),
+    metric("leaked", "", "images that are nearly one of the output of --against"),
+    metric("leaked_conflicts", "", "those whose label is not that of the nearest image there"),
 ];
 
 impl Audit {
@@ -28,8 +37,8 @@ impl Audit {
         let labels = self.labels.get().map_err(str::to_owned);
         let unsure = || "no row counts as one of a class".to_owned();
         let noise = || labels.clone().and_then(|labels| labels.noise.ok_or_else(unsure));
-        let count = |of: fn(&super::LabelFigures) -> u64| labels.clone().map(|labels| of(labels) as f64);
-        let lows = |labels: &super::LabelFigures| {
+        let count = |of: fn(&LabelFigures) -> u64| labels.clone().map(|labels| of(labels) as f64);
+        let lows = |labels: &LabelFigures| {
             labels.classes.iter().filter_map(|class| Some(class.noise?.low)).max_by(f64::total_cmp)
         };
         values.extend([
@@ -40,6 +49,20 @@ impl Audit {
             ("label_noise_high", noise().map(|noise| noise.high)),
             ("class_noise_max", labels.clone().and_then(|labels| lows(labels).ok_or_else(unsure))),
             ("labels_undecided", count(|labels| labels.undecided)),
+        ]);
+        let near = self.near.get().map_err(str::to_owned);
+        let of_near = |of: fn(&NearFigures) -> f64| near.clone().map(of);
+        let leakage =
+            self.leakage.as_ref().map_or(Err("there is no --against"), Section::get).map_err(str::to_owned);
+        let of_leakage = |of: fn(&LeakFigures) -> f64| leakage.clone().map(of);
+        values.extend([
+            ("near_duplicates", of_near(|near| near.duplicates as f64)),
+            ("near_duplicate_groups", of_near(|near| near.groups as f64)),
+            ("near_duplicate_pairs", of_near(|near| near.pairs as f64)),
+            ("near_duplicate_conflicts", of_near(|near| near.label_conflicts as f64)),
+            ("near_duplicate_cosine", of_near(|near| near.calibration.threshold)),
+            ("leaked", of_leakage(|leakage| leakage.leaked as f64)),
+            ("leaked_conflicts", of_leakage(|leakage| leakage.label_conflicts as f64)),
         ]);
         Metrics::from_values(values)
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rows ─► labels (two passes: thresholds, then the confident joint) ─┐
-//!                                                                    ├─► Audit ─► metrics() ─► Gate::check ─► Verdict
+//! embeddings ─► near (sketches, candidates, exact cosines, groups) ──┼─► Audit ─► metrics() ─► Gate::check ─► Verdict
 //!                                                                    └─► Findings ─► keys of their rows ─► Parquet
 //! ```
 //!
@@ -10,14 +10,20 @@
 //! rows by number, and their keys are read at the end. `docs/audit.md` has the formula and the source of every figure.
 
 mod confident;
+mod embeddings;
 mod figures;
 mod findings;
+mod label_figures;
 mod label_rows;
 mod labels;
 mod metrics;
+mod near;
+mod near_page;
+mod needed;
 mod page;
 mod ranking;
 mod row_keys;
+mod statistics;
 
 use std::sync::Arc;
 
@@ -25,10 +31,11 @@ use crate::evaluation::report_input::ReportInput;
 use crate::failure::Failure;
 use crate::pipeline::progress::Progress;
 
-pub use confident::{ClassLabels, Estimate, LabelFigures, LabelPair};
 pub use figures::{Audit, SCHEMA, SCHEMA_VERSION, Section};
-pub use findings::{Finding, FindingKind, Findings};
+pub use findings::{Example, Finding, FindingKind, Findings};
+pub use label_figures::{ClassLabels, Estimate, LabelFigures, LabelPair};
 pub use metrics::METRICS;
+pub use near::{Calibration, LeakFigures, NearFigures, NearOptions};
 pub use ranking::MOST_FINDINGS;
 
 /// What is audited, and how.
@@ -36,26 +43,34 @@ pub use ranking::MOST_FINDINGS;
 pub struct AuditOptions {
     /// The model was trained on these images: the figures of labels are marked.
     pub in_sample: bool,
+    /// How near duplicates are looked for.
+    pub near: NearOptions,
 }
 
-/// Audits one output.
+/// Audits one output, and what it has in common with `other`.
 ///
 /// # Errors
-/// The rows cannot be read, or break the output's contract.
+/// The rows cannot be read, or break the output's contract; a scratch folder cannot be used.
 pub(crate) async fn audit(
     input: ReportInput<'_>,
+    other: Option<ReportInput<'_>>,
     options: &AuditOptions,
     progress: &Arc<Progress>,
 ) -> Result<(Audit, Findings), Failure> {
     let labels = labels::likely_wrong(input, options.in_sample, progress).await?;
+    let near = near::near_duplicates(input, other, &options.near, progress).await?;
     progress.plan_ends();
     let mut findings = Findings::default();
     findings.add(labels.suspects);
-    findings.read_keys(input.output, input.parts).await?;
+    near.findings.into_iter().for_each(|ranking| findings.add(ranking));
+    findings.read_keys(input, other).await?;
     let audit = Audit {
         provenance: input.provenance(),
+        against: other.map(|other| other.provenance()),
         rows: input.parts.iter().map(|part| part.rows).sum(),
         labels: labels.figures,
+        near: near.within,
+        leakage: near.between,
         examples: findings.examples(input.frozen.model.labels.as_deref()),
     };
     Ok((audit, findings))

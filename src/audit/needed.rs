@@ -61,7 +61,9 @@ pub(super) async fn read_needed(
                 first = end;
             }
             if first != next {
-                return Err(damaged("is damaged: a group has another number of rows than it counts".into()).into());
+                return Err(
+                    damaged("is damaged: a group has another number of rows than it counts".into()).into()
+                );
             }
         }
     }

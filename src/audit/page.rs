@@ -5,17 +5,18 @@ use serde::Serialize;
 use crate::report::html::gates::{GateRow, gate_rows};
 use crate::report::html::page::render;
 use crate::report::html::words::{NONE, clip, count, decimal, name};
-use crate::report::{ReportError, Verdict};
+use crate::report::{Provenance, ReportError, Verdict};
 
-use super::confident::{Estimate, LabelFigures};
 use super::figures::{Audit, Section};
 use super::findings::{Example, FindingKind};
+use super::label_figures::{Estimate, LabelFigures};
+use super::near_page::near_tables;
 
 const TEMPLATE: &str = include_str!("page.html");
 /// Classes, pairs and images that are shown of each list; the JSON and the findings have more.
-const SHOWN: usize = 50;
+pub(super) const SHOWN: usize = 50;
 /// Characters of a key that are shown.
-const KEY: usize = 160;
+pub(super) const KEY: usize = 160;
 
 #[derive(Serialize)]
 struct PageView {
@@ -27,17 +28,17 @@ struct PageView {
 
 /// A table; its first column is text.
 #[derive(Serialize)]
-struct Table {
-    title: String,
-    note: String,
-    columns: Vec<&'static str>,
+pub(super) struct Table {
+    pub title: String,
+    pub note: String,
+    pub columns: Vec<&'static str>,
     /// The class of its cells: numbers, or words that may break anywhere.
-    cells: &'static str,
-    rows: Vec<Vec<String>>,
+    pub cells: &'static str,
+    pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new(title: &str, note: impl Into<String>) -> Table {
+    pub fn new(title: &str, note: impl Into<String>) -> Table {
         let title = title.to_owned();
         Table { title, note: note.into(), columns: Vec::new(), cells: "n", rows: Vec::new() }
     }
@@ -57,7 +58,9 @@ impl Audit {
         }
         let mut sections = Vec::new();
         self.label_tables(&mut sections);
-        sections.push(self.origins());
+        near_tables(self, &mut sections);
+        sections.extend([origin("Origin", &self.provenance)]);
+        sections.extend(self.against.as_ref().map(|from| origin("The other output", from)));
         render(TEMPLATE, PageView { output: name(last), notes, gates: gate_rows(verdicts), sections })
     }
 
@@ -108,11 +111,6 @@ impl Audit {
             ..Table::new("Pairs of classes", "Rows with one label that count as one of another class.")
         });
         let rows = self.examples.iter().filter(|found| found.kind == FindingKind::Label).take(SHOWN);
-        let called = |text: &Option<String>, class: Option<u32>| match (text, class) {
-            (Some(text), _) => name(text),
-            (None, Some(class)) => format!("class {class}"),
-            (None, None) => NONE.to_owned(),
-        };
         let row = |found: &Example| {
             let (target, proposed) =
                 (called(&found.target_label, found.target), called(&found.proposed_label, found.proposed));
@@ -128,24 +126,32 @@ impl Audit {
             )
         });
     }
+}
 
-    fn origins(&self) -> Table {
-        let from = &self.provenance;
-        let row = |what: &str, text: &str| vec![what.to_owned(), clip(text, 2 * KEY)];
-        Table {
-            columns: vec!["", "Value"],
-            cells: "t",
-            rows: vec![
-                row("Job", &from.job),
-                row("Output", &from.output_uri),
-                row("Input", &from.input_uri),
-                row("Targets", &from.targets),
-                row("Model", &format!("{}, {}, {}", from.model_arch, from.precision, from.model_sha256)),
-                row("Preprocessing", &from.preprocess),
-                row("Made", &from.created),
-            ],
-            ..Table::new("Origin", "")
-        }
+fn origin(title: &str, from: &Provenance) -> Table {
+    let row = |what: &str, text: &str| vec![what.to_owned(), clip(text, 2 * KEY)];
+    Table {
+        columns: vec!["", "Value"],
+        cells: "t",
+        rows: vec![
+            row("Job", &from.job),
+            row("Output", &from.output_uri),
+            row("Input", &from.input_uri),
+            row("Targets", &from.targets),
+            row("Model", &format!("{}, {}, {}", from.model_arch, from.precision, from.model_sha256)),
+            row("Preprocessing", &from.preprocess),
+            row("Made", &from.created),
+        ],
+        ..Table::new(title, "")
+    }
+}
+
+/// A class by its name, or else its index.
+pub(super) fn called(text: &Option<String>, class: Option<u32>) -> String {
+    match (text, class) {
+        (Some(text), _) => name(text),
+        (None, Some(class)) => format!("class {class}"),
+        (None, None) => NONE.to_owned(),
     }
 }
 

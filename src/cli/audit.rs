@@ -1,4 +1,4 @@
-//! `audit OUTPUT`: which labels are likely wrong? From the rows alone; no model is read.
+//! `audit OUTPUT`: which labels are likely wrong, which images are the same? From the rows alone; no model is read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
-use crate::audit::{AuditOptions, Findings, METRICS, audit as run_audit};
+use crate::audit::{AuditOptions, Findings, METRICS, NearOptions, audit as run_audit};
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::{Exit, Failure};
 use crate::job::JobSpec;
 use crate::pipeline::progress::Progress;
 use crate::runner::finish::failed_gates;
+use crate::store::Settings;
 
 use super::files::{self, Draft};
 use super::flips::unwritten;
@@ -24,7 +25,7 @@ use super::global::ProgressStyle;
 use super::print::{counted, line};
 use super::progress::Display;
 use super::summary::Summary;
-use super::target::TargetArgs;
+use super::target::{CommittedOutput, Target, TargetArgs};
 use super::{examples, signals};
 
 #[derive(Debug, Args)]
@@ -35,6 +36,17 @@ pub(super) struct AuditArgs {
     /// The model was trained on these images: the figures of labels are marked, since they are too low
     #[arg(long)]
     in_sample: bool,
+    /// Look for images that this output has too, such as that of the training images: a job file (*.toml), or the
+    /// address of an output of the same model
+    #[arg(long, value_name = "JOB|OUTPUT")]
+    against: Option<String>,
+    /// The cosine of two embeddings from which images are near duplicates, above 0 and below 1 (default: from the
+    /// cosines of random pairs, at least 0.9)
+    #[arg(long, value_name = "COSINE", value_parser = cosine)]
+    threshold: Option<f64>,
+    /// Keep what was computed in this folder, so that an audit that was stopped resumes
+    #[arg(long, value_name = "FOLDER")]
+    scratch: Option<PathBuf>,
     /// A gate that must hold, such as `label_noise <= 2`; may be given several times
     #[arg(long, value_name = "GATE")]
     require: Vec<String>,
@@ -57,19 +69,20 @@ pub(super) async fn audit(arguments: &AuditArgs, style: ProgressStyle) -> Result
     let target = arguments.of.open()?;
     let storage = target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
     let of = target.read(arguments.partial).await?;
-    let input = ReportInput {
-        output: &of.output,
-        frozen: &of.frozen,
-        parts: &of.parts,
-        complete: of.complete,
-        storage,
-        target_override: None,
+    let against = match &arguments.against {
+        Some(other) => Some(open_other(arguments, other).await?),
+        None => None,
     };
-    let options = AuditOptions { in_sample: arguments.in_sample };
+    let input = report_input(&of, storage);
+    let other = against.as_ref().map(|other| report_input(other, Settings::default()));
+    let options = AuditOptions {
+        in_sample: arguments.in_sample,
+        near: NearOptions { threshold: arguments.threshold, scratch: arguments.scratch.clone() },
+    };
     let progress = Arc::new(Progress::default());
     progress.begin();
     let display = Display::start(progress.clone(), style);
-    let audited = signals::unless_interrupted(run_audit(input, &options, &progress)).await;
+    let audited = signals::unless_interrupted(run_audit(input, other, &options, &progress)).await;
     drop(display);
     let (audit, findings) = audited?;
     let metrics = audit.metrics();
@@ -97,7 +110,8 @@ pub(super) async fn audit(arguments: &AuditArgs, style: ProgressStyle) -> Result
     written.iter().for_each(|path| line(path.display()));
     let mut summary = Summary::new(json!({
         "output": of.output.uri(),
-        "complete": of.complete,
+        "against": against.as_ref().map(|other| other.output.uri()),
+        "complete": of.complete && against.as_ref().is_none_or(|other| other.complete),
         "findings": findings.count(),
         "findings_left_out": findings.left_out,
         "files": written,
@@ -111,6 +125,22 @@ pub(super) async fn audit(arguments: &AuditArgs, style: ProgressStyle) -> Result
         summary.failure = Some(Failure::new(Exit::Config, what));
     }
     Ok(summary)
+}
+
+async fn open_other(arguments: &AuditArgs, other: &str) -> Result<CommittedOutput, Failure> {
+    let target = Target::open(other, &[], arguments.of.date());
+    let target = target.map_err(|failure| failure.within("--against"))?;
+    target.read(arguments.partial).await.map_err(|failure| failure.within("--against"))
+}
+
+fn report_input(of: &CommittedOutput, storage: Settings) -> ReportInput<'_> {
+    let CommittedOutput { output, frozen, parts, complete } = of;
+    ReportInput { output, frozen, parts, complete: *complete, storage, target_override: None }
+}
+
+fn cosine(typed: &str) -> Result<f64, String> {
+    let value = typed.parse().ok().filter(|value: &f64| *value > 0.0 && *value < 1.0);
+    value.ok_or_else(|| "it is no number above 0 and below 1".to_owned())
 }
 
 /// Writes the findings as Parquet, also where there are none.

@@ -42,6 +42,7 @@ pub(super) const AUDIT: &str = "Examples:
   tresnet-batch audit job.toml
   tresnet-batch audit out --parquet findings.parquet --html audit.html
   tresnet-batch audit out --in-sample --require 'label_noise_high <= 2'
+  tresnet-batch audit out-val --against out-train --scratch scratch --require 'leaked == 0'
 
 `tresnet-batch help gates` lists what --require can name.";
 

@@ -85,7 +85,7 @@ enum Command {
     Report(report::ReportArgs),
     /// Hold an output against a baseline: is the new model, precision or provider as good?
     Compare(compare::CompareArgs),
-    /// Look for wrong labels in an output, from its rows alone
+    /// Look for wrong labels and for images that are nearly the same in an output, from its rows alone
     Audit(audit::AuditArgs),
     /// Write the rows in the form of another tool: timm's CSV or JSON, clip-retrieval's folders
     Export(export::ExportArgs),

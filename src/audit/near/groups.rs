@@ -24,8 +24,10 @@ pub struct Member {
 ///
 /// Returns the members by image.
 pub fn group(edges: &[Edge], pixels: impl Fn(u32) -> u64) -> Vec<Member> {
-    let mut both: Vec<(u32, u32, f32)> =
-        edges.iter().flat_map(|edge| [(edge.a, edge.b, edge.cosine), (edge.b, edge.a, edge.cosine)]).collect();
+    let mut both: Vec<(u32, u32, f32)> = edges
+        .iter()
+        .flat_map(|edge| [(edge.a, edge.b, edge.cosine), (edge.b, edge.a, edge.cosine)])
+        .collect();
     both.sort_unstable_by_key(|(a, b, _)| (*a, *b));
     let mut images: Vec<u32> = both.iter().map(|(image, ..)| *image).collect();
     images.dedup();
@@ -63,7 +65,10 @@ mod tests {
     }
 
     fn groups(edges: &[Edge], pixels: fn(u32) -> u64) -> Vec<(u32, u32, u32)> {
-        group(edges, pixels).iter().map(|member| (member.image, member.representative, member.group)).collect()
+        group(edges, pixels)
+            .iter()
+            .map(|member| (member.image, member.representative, member.group))
+            .collect()
     }
 
     #[test]

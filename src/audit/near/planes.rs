@@ -116,7 +116,11 @@ mod tests {
                 let mut found = Vec::new();
                 for block in 0..planes.blocks() {
                     let near = planes.near(block, &Query::new(query), most);
-                    found.extend((0..LANES).filter(|lane| near[lane / 64] >> (lane % 64) & 1 == 1).map(|lane| block * LANES + lane));
+                    found.extend(
+                        (0..LANES)
+                            .filter(|lane| near[lane / 64] >> (lane % 64) & 1 == 1)
+                            .map(|lane| block * LANES + lane),
+                    );
                 }
                 let expected: Vec<usize> =
                     (0..images.len()).filter(|at| (images[*at] ^ query).count_ones() <= most).collect();

@@ -63,11 +63,11 @@ impl Vectors {
     }
 
     /// Stores the vector of the next row, as it is in the column.
-    pub fn push(&mut self, bytes: impl Iterator<Item = u8>) -> io::Result<()> {
+    pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.place {
-            Place::Memory(stored) => stored.extend(bytes),
+            Place::Memory(stored) => stored.extend_from_slice(bytes),
             Place::File { file, pending } => {
-                pending.extend(bytes);
+                pending.extend_from_slice(bytes);
                 if pending.len() >= PENDING {
                     file.write_all(pending)?;
                     pending.clear();
@@ -153,7 +153,7 @@ mod tests {
             let mut vectors = Vectors::new(Element::F16, 2, vec![3, 8], file);
             for vector in [[1.0, -2.5], [0.25, 4.0]] {
                 let bytes = vector.into_iter().flat_map(|value| f16::from_f32(value).to_le_bytes());
-                vectors.push(bytes).unwrap();
+                vectors.push(&bytes.collect::<Vec<u8>>()).unwrap();
             }
             vectors.flush().unwrap();
             assert!(vectors.is_whole());

@@ -1,0 +1,80 @@
+//! Near duplicates as tables of the page.
+
+use crate::report::html::words::{clip, count, decimal};
+
+use super::figures::{Audit, Section};
+use super::findings::{Example, FindingKind};
+use super::near::Calibration;
+use super::page::{KEY, SHOWN, Table, called};
+
+pub(super) fn near_tables(audit: &Audit, tables: &mut Vec<Table>) {
+    const TITLE: &str = "Near duplicates";
+    match &audit.near {
+        Section::Skipped { skipped } => tables.push(Table::new(TITLE, format!("Not audited: {skipped}."))),
+        Section::Done(near) => {
+            let mut rows = vec![
+                row("Images with an embedding", near.images),
+                row("Near duplicates of the largest image of their group", near.duplicates),
+                row("Groups", near.groups),
+                row("Pairs", near.pairs),
+                row("Near duplicates with another label than that image", near.label_conflicts),
+                row("Candidates that were not looked at", near.candidates_left_out),
+                row("Without an embedding", near.without_embedding),
+            ];
+            rows.extend(calibration(&near.calibration));
+            tables.push(Table { columns: vec!["", "Images"], rows, ..Table::new(TITLE, NOTE) });
+            tables.push(images(audit, FindingKind::NearDuplicate, "Images and what they repeat"));
+        }
+    }
+    const LEAKAGE: &str = "Images that the other output has too";
+    match &audit.leakage {
+        None => {}
+        Some(Section::Skipped { skipped }) => {
+            tables.push(Table::new(LEAKAGE, format!("Not audited: {skipped}.")));
+        }
+        Some(Section::Done(leakage)) => {
+            let mut rows = vec![
+                row("Images with an embedding", leakage.images),
+                row("Images of the other output", leakage.others),
+                row("Nearly one of those", leakage.leaked),
+                row("With another label than that", leakage.label_conflicts),
+                row("Pairs", leakage.pairs),
+                row("Candidates that were not looked at", leakage.candidates_left_out),
+            ];
+            rows.extend(calibration(&leakage.calibration));
+            tables.push(Table { columns: vec!["", "Images"], rows, ..Table::new(LEAKAGE, NOTE) });
+            tables.push(images(audit, FindingKind::Leak, "Images and the nearest one there"));
+        }
+    }
+}
+
+const NOTE: &str = "Two images are near duplicates if the cosine of their centred embeddings reaches the threshold. The \
+    embedding is the model's view: it does not see what the model was trained to ignore.";
+
+fn row(what: &str, value: u64) -> Vec<String> {
+    vec![what.to_owned(), count(value)]
+}
+
+fn calibration(of: &Calibration) -> Vec<Vec<String>> {
+    let row = |what: &str, value: String| vec![what.to_owned(), value];
+    vec![
+        row(if of.given { "Threshold, as given" } else { "Threshold, calibrated" }, decimal(of.threshold, 3)),
+        row("Cosine of random pairs: median", decimal(of.median, 3)),
+        row("Cosine of random pairs: spread", decimal(of.spread, 3)),
+    ]
+}
+
+fn images(audit: &Audit, kind: FindingKind, title: &str) -> Table {
+    let found = audit.examples.iter().filter(|found| found.kind == kind).take(SHOWN);
+    let row = |found: &Example| {
+        let other = found.other_key.as_deref().unwrap_or_default();
+        let label = called(&found.target_label, found.target);
+        vec![clip(&found.key, KEY), clip(other, KEY), label, decimal(found.score, 4)]
+    };
+    Table {
+        columns: vec!["Image", "Other image", "Label", "Cosine"],
+        cells: "t",
+        rows: found.map(row).collect(),
+        ..Table::new(title, "By cosine; the findings have all of them.")
+    }
+}
