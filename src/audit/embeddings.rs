@@ -6,7 +6,7 @@ use half::f16;
 
 use crate::report::ReportError;
 
-use super::near::{Element, MOST_WIDTH};
+use super::element::{Element, MOST_WIDTH};
 
 /// What a column of embeddings holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

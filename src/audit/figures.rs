@@ -4,45 +4,16 @@ use serde::Serialize;
 
 use crate::report::{Provenance, ReportError, Verdict, thousands, to_json};
 
-use super::findings::Example;
+use super::finding::Example;
 use super::label_figures::LabelFigures;
 use super::near::{Calibration, LeakFigures, NearFigures};
+use super::section::Section;
 
 /// What the JSON object is.
 pub const SCHEMA: &str = "tresnet-batch/audit";
 
 /// Raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// The figures of one subject, or why there are none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Section<T> {
-    /// The figures.
-    Done(T),
-    /// There are none.
-    Skipped {
-        /// Why, and which key of the job keeps what they need.
-        skipped: String,
-    },
-}
-
-impl<T> Section<T> {
-    pub(super) fn skipped(why: impl Into<String>) -> Self {
-        Section::Skipped { skipped: why.into() }
-    }
-
-    /// The figures, or why there are none.
-    ///
-    /// # Errors
-    /// The reason.
-    pub fn get(&self) -> Result<&T, &str> {
-        match self {
-            Section::Done(figures) => Ok(figures),
-            Section::Skipped { skipped } => Err(skipped),
-        }
-    }
-}
 
 /// What an audit found.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::evaluation::report_input::ReportInput;
+use crate::failure::Failure;
 use arrow::array::{
     ArrayRef, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
-use serde::Serialize;
 
-use crate::evaluation::report_input::ReportInput;
-use crate::failure::Failure;
-
+use super::finding::{Example, Finding, FindingKind};
 use super::ranking::Ranking;
 use super::row_keys::RowKeys;
 
@@ -19,80 +18,6 @@ use super::row_keys::RowKeys;
 const EXAMPLES: usize = 100;
 /// Rows of a batch of the findings' file.
 const BATCH: usize = 8192;
-
-/// What a finding is about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingKind {
-    /// A label that is likely wrong.
-    #[default]
-    Label,
-    /// An image that is nearly the representative of its group.
-    NearDuplicate,
-    /// An image that is nearly one of the other output.
-    Leak,
-}
-
-impl FindingKind {
-    /// As the column `kind` spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            FindingKind::Label => "label",
-            FindingKind::NearDuplicate => "near_duplicate",
-            FindingKind::Leak => "leak",
-        }
-    }
-
-    /// Whether the other row is one of the other output.
-    fn is_between(self) -> bool {
-        self == FindingKind::Leak
-    }
-}
-
-/// A row that a person should look at. Rows are numbers over all parts of the output, from 0.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Finding {
-    /// The row.
-    pub row: u64,
-    /// The other row, where two are concerned.
-    pub other: Option<u64>,
-    /// A higher one is more suspicious.
-    pub score: f64,
-    /// Its label.
-    pub given: Option<u32>,
-    /// The class that it more likely has.
-    pub proposed: Option<u32>,
-    /// The number of its group.
-    pub group: Option<u64>,
-}
-
-/// A finding for a reader of the report.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Example {
-    /// What it is about.
-    pub kind: FindingKind,
-    /// Its place among findings of its kind, from 1.
-    pub rank: u64,
-    /// A higher one is more suspicious.
-    pub score: f64,
-    /// The image's key.
-    pub key: String,
-    /// The other image's key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub other_key: Option<String>,
-    /// The label.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<u32>,
-    /// Its name, where known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_label: Option<String>,
-    /// The proposed class.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proposed: Option<u32>,
-    /// Its name, where known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proposed_label: Option<String>,
-}
 
 /// All findings, the most suspicious first within their kind.
 #[derive(Debug, Default)]

@@ -12,11 +12,11 @@ use crate::pipeline::progress::Progress;
 use crate::report::{ReportError, Scoring};
 
 use super::confident::{ConfidentJoint, Known, SelfConfidence};
-use super::figures::Section;
-use super::findings::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind};
 use super::label_figures::LabelFigures;
 use super::label_rows::{LabelRow, LabelRows};
 use super::ranking::Ranking;
+use super::section::Section;
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;

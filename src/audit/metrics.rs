@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::report::{MetricInfo, Metrics, metric};
 
-use super::figures::{Audit, Section};
+use super::figures::Audit;
 use super::label_figures::LabelFigures;
 use super::near::{LeakFigures, NearFigures};
+use super::section::Section;
 
 /// Every metric that a gate of `audit` can name, in the order of its report.
 pub const METRICS: [MetricInfo; 14] = [

@@ -10,8 +10,10 @@
 //! rows by number, and their keys are read at the end. `docs/audit.md` has the formula and the source of every figure.
 
 mod confident;
+mod element;
 mod embeddings;
 mod figures;
+mod finding;
 mod findings;
 mod label_figures;
 mod label_rows;
@@ -23,7 +25,9 @@ mod needed;
 mod page;
 mod ranking;
 mod row_keys;
+mod section;
 mod statistics;
+mod table;
 
 use std::sync::Arc;
 
@@ -31,12 +35,14 @@ use crate::evaluation::report_input::ReportInput;
 use crate::failure::Failure;
 use crate::pipeline::progress::Progress;
 
-pub use figures::{Audit, SCHEMA, SCHEMA_VERSION, Section};
-pub use findings::{Example, Finding, FindingKind, Findings};
+pub use figures::{Audit, SCHEMA, SCHEMA_VERSION};
+pub use finding::{Example, Finding, FindingKind};
+pub use findings::Findings;
 pub use label_figures::{ClassLabels, Estimate, LabelFigures, LabelPair};
 pub use metrics::METRICS;
 pub use near::{Calibration, LeakFigures, NearFigures, NearOptions};
 pub use ranking::MOST_FINDINGS;
+pub use section::Section;
 
 /// What is audited, and how.
 #[derive(Debug, Clone, Default)]

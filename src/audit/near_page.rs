@@ -2,10 +2,11 @@
 
 use crate::report::html::words::{clip, count, decimal};
 
-use super::figures::{Audit, Section};
-use super::findings::{Example, FindingKind};
+use super::figures::Audit;
+use super::finding::{Example, FindingKind};
 use super::near::Calibration;
-use super::page::{KEY, SHOWN, Table, called};
+use super::section::Section;
+use super::table::{KEY, SHOWN, Table, called};
 
 pub(super) fn near_tables(audit: &Audit, tables: &mut Vec<Table>) {
     const TITLE: &str = "Near duplicates";

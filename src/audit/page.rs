@@ -7,41 +7,20 @@ use crate::report::html::page::render;
 use crate::report::html::words::{NONE, clip, count, decimal, name};
 use crate::report::{Provenance, ReportError, Verdict};
 
-use super::figures::{Audit, Section};
-use super::findings::{Example, FindingKind};
+use super::figures::Audit;
+use super::finding::{Example, FindingKind};
 use super::label_figures::{Estimate, LabelFigures};
 use super::near_page::near_tables;
+use super::section::Section;
+use super::table::{KEY, SHOWN, Table, called};
 
 const TEMPLATE: &str = include_str!("page.html");
-/// Classes, pairs and images that are shown of each list; the JSON and the findings have more.
-pub(super) const SHOWN: usize = 50;
-/// Characters of a key that are shown.
-pub(super) const KEY: usize = 160;
-
 #[derive(Serialize)]
 struct PageView {
     output: String,
     notes: Vec<String>,
     gates: Vec<GateRow>,
     sections: Vec<Table>,
-}
-
-/// A table; its first column is text.
-#[derive(Serialize)]
-pub(super) struct Table {
-    pub title: String,
-    pub note: String,
-    pub columns: Vec<&'static str>,
-    /// The class of its cells: numbers, or words that may break anywhere.
-    pub cells: &'static str,
-    pub rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    pub fn new(title: &str, note: impl Into<String>) -> Table {
-        let title = title.to_owned();
-        Table { title, note: note.into(), columns: Vec::new(), cells: "n", rows: Vec::new() }
-    }
 }
 
 impl Audit {
@@ -143,15 +122,6 @@ fn origin(title: &str, from: &Provenance) -> Table {
             row("Made", &from.created),
         ],
         ..Table::new(title, "")
-    }
-}
-
-/// A class by its name, or else its index.
-pub(super) fn called(text: &Option<String>, class: Option<u32>) -> String {
-    match (text, class) {
-        (Some(text), _) => name(text),
-        (None, Some(class)) => format!("class {class}"),
-        (None, None) => NONE.to_owned(),
     }
 }
 

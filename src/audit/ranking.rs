@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::findings::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind};
 
 /// Findings that are kept of one kind; the others are counted.
 pub const MOST_FINDINGS: usize = 1_000_000;

@@ -65,7 +65,10 @@ fn labels_are_judged_as_the_paper_of_confident_learning_has_it() {
         assert_eq!((&class["index"], &class["labelled"]), (&expected["index"], &expected["labelled"]));
         assert_near(&class["threshold"], &expected["threshold"], "threshold");
         if expected["of"] != 0 {
-            assert_eq!((&class["noise"]["hits"], &class["noise"]["of"]), (&expected["hits"], &expected["of"]));
+            assert_eq!(
+                (&class["noise"]["hits"], &class["noise"]["of"]),
+                (&expected["hits"], &expected["of"])
+            );
         }
     }
     let findings = reference["findings"].as_array().unwrap();
@@ -113,7 +116,10 @@ fn near_duplicates_are_those_of_brute_force() {
         assert_eq!((&near["images"], &near["without_embedding"]), (&reference["images"], &json!(0)));
         let (found, left_out) = (number(&near["pairs"]), number(&near["candidates_left_out"]));
         let all = expected.len() as f64;
-        assert!(found <= all && found + left_out >= 0.97 * all, "{threshold}: {found} of {all}, {left_out} left out");
+        assert!(
+            found <= all && found + left_out >= 0.97 * all,
+            "{threshold}: {found} of {all}, {left_out} left out"
+        );
         let pixels = |key: &str| number(&reference["pixels"][key]);
         let mut representatives = BTreeSet::new();
         let mut members = BTreeSet::new();
@@ -127,7 +133,10 @@ fn near_duplicates_are_those_of_brute_force() {
             assert!(members.insert(key.to_owned()), "`{key}` is in two groups");
         }
         assert!(members.is_disjoint(&representatives));
-        assert_eq!((members.len() as f64, representatives.len() as f64), (number(&near["duplicates"]), number(&near["groups"])));
+        assert_eq!(
+            (members.len() as f64, representatives.len() as f64),
+            (number(&near["duplicates"]), number(&near["groups"]))
+        );
     }
 }
 
@@ -155,7 +164,8 @@ fn copies_are_found_within_an_output_and_in_another() {
     let (images, copies) = with_copies();
     assert!(!copies.is_empty());
     let job = done(Job::on(images.to_str().unwrap()));
-    let ours = figures(&job.output(), &["--threshold", "0.9999", "--against", DONE.output().to_str().unwrap()]);
+    let ours =
+        figures(&job.output(), &["--threshold", "0.9999", "--against", DONE.output().to_str().unwrap()]);
     let members: Vec<&str> =
         examples(&ours, "near_duplicate").iter().map(|found| found["key"].as_str().unwrap()).collect();
     for copy in &copies {

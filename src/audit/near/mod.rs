@@ -8,6 +8,7 @@
 
 mod calibration;
 mod groups;
+mod options;
 mod passes;
 mod planes;
 mod projection;
@@ -18,7 +19,6 @@ mod search;
 mod sketches;
 mod vectors;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -29,13 +29,12 @@ use crate::output::schema_of;
 use crate::pipeline::progress::Progress;
 
 use super::embeddings::EmbeddingColumn;
-use super::figures::Section;
-use super::findings::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind};
 use super::ranking::Ranking;
+use super::section::Section;
 
 pub use calibration::Calibration;
-pub(super) use projection::MOST_WIDTH;
-pub(super) use vectors::Element;
+pub use options::NearOptions;
 
 use calibration::RandomPairs;
 use groups::group;
@@ -43,15 +42,6 @@ use search::{Search, Side};
 
 /// Images that are compared with each other; twice as many take four times as long.
 const MOST_IMAGES: u64 = 10_000_000;
-
-/// How near duplicates are looked for.
-#[derive(Debug, Clone, Default)]
-pub struct NearOptions {
-    /// Cosine from which two images are near duplicates; calibrated if not given.
-    pub threshold: Option<f64>,
-    /// A folder for what an audit that is stopped resumes from.
-    pub scratch: Option<PathBuf>,
-}
 
 /// Near duplicates within one output.
 #[derive(Debug, Clone, PartialEq, Serialize)]

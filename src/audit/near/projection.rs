@@ -11,8 +11,6 @@ use super::random::Random;
 pub const DIMS: usize = 128;
 /// Words of signs of a sketch.
 pub const WORDS: usize = 2;
-/// The widest embedding that is projected.
-pub const MOST_WIDTH: usize = 1 << 16;
 
 const SIGNS: usize = 64 * WORDS;
 const SEED: u64 = 0x6175_6469_7421;
@@ -34,7 +32,7 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// For embeddings of `width` numbers, at most [`MOST_WIDTH`].
+    /// For embeddings of `width` numbers.
     pub fn new(width: usize) -> Projection {
         let padded = width.max(DIMS + SIGNS).next_power_of_two();
         let mut random = Random::new(SEED);

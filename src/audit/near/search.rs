@@ -12,8 +12,8 @@ use crate::failure::{Exit, Failure};
 use crate::pipeline::progress::Progress;
 
 use super::super::embeddings::EmbeddingColumn;
-use super::NearOptions;
 use super::groups::Edge;
+use super::options::NearOptions;
 use super::passes::{Facts, fetch, mean, sketch, unstored};
 use super::scan::{Between, Limits, TILE, scan};
 use super::scratch::{Journal, Scratch, unnamed_file};

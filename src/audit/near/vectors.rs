@@ -6,21 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use half::f16;
 
-/// How the numbers of a column are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Element {
-    F16,
-    F32,
-}
-
-impl Element {
-    pub fn bytes(self) -> usize {
-        match self {
-            Element::F16 => 2,
-            Element::F32 => 4,
-        }
-    }
-}
+use super::super::element::Element;
 
 /// Embeddings of some rows.
 #[derive(Debug)]
