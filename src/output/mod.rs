@@ -4,6 +4,7 @@
 //! here overwrites what decides rows. Only a repair deletes it, and a run a torn part of a local disk.
 
 mod committed;
+mod content_hash;
 mod cursor;
 mod error;
 pub mod export;
@@ -19,6 +20,7 @@ mod success;
 pub mod verify;
 
 pub use committed::{CommittedPart, CommittedParts, PartTime, read_rows};
+pub use content_hash::content_hash;
 pub use cursor::{Cursor, schema_of};
 pub use error::OutputError;
 pub use export::timm::csv_cell;
@@ -28,6 +30,6 @@ pub use part::{Assembler, EncodedPart, PartContext, PartFile, PartFooter, commit
 pub use ranges::Ranges;
 pub use repair::Repair;
 pub use rows::{Odds, Predictions};
-pub use schema::{Activation, COLUMNS, Embedding, Options};
+pub use schema::{Activation, COLUMNS, CONTENT_HASH, Embedding, Options};
 pub use status::Status;
 pub use success::{Success, Totals};
