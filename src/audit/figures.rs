@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::report::{Provenance, ReportError, Verdict, thousands, to_json};
 
+use super::exact::{CopyFigures, ExactFigures};
 use super::finding::Example;
 use super::label_figures::LabelFigures;
 use super::near::{Calibration, LeakFigures, NearFigures};
@@ -27,6 +28,11 @@ pub struct Audit {
     pub rows: u64,
     /// Likely wrong labels.
     pub labels: Section<LabelFigures>,
+    /// Images of the output that are the same to the byte.
+    pub exact: Section<ExactFigures>,
+    /// Images that the other output has to the byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Section<CopyFigures>>,
     /// Near duplicates within the output.
     pub near: Section<NearFigures>,
     /// Near duplicates between the two outputs.
@@ -52,6 +58,17 @@ impl Audit {
             Ok(labels) => lines.extend(label_lines(labels)),
             Err(why) => lines.push(format!("labels: not audited: {why}")),
         }
+        match self.exact.get() {
+            Ok(exact) => lines.extend(exact_lines(exact)),
+            Err(why) => lines.push(format!("duplicates: not audited: {why}")),
+        }
+        if let Some(Ok(copies)) = self.copies.as_ref().map(Section::get) {
+            lines.push(format!(
+                "other output: {} of {} images are in it to the byte",
+                thousands(copies.leaked),
+                thousands(copies.images)
+            ));
+        }
         match self.near.get() {
             Ok(near) => lines.extend(near_lines(near)),
             Err(why) => lines.push(format!("near duplicates: not audited: {why}")),
@@ -67,7 +84,7 @@ impl Audit {
     /// Whether there are figures of anything.
     pub fn has_figures(&self) -> bool {
         let has_leakage = self.leakage.as_ref().is_some_and(|leakage| leakage.get().is_ok());
-        self.labels.get().is_ok() || self.near.get().is_ok() || has_leakage
+        self.labels.get().is_ok() || self.exact.get().is_ok() || self.near.get().is_ok() || has_leakage
     }
 }
 
@@ -79,6 +96,22 @@ fn threshold(calibration: &Calibration) -> String {
         }
     };
     format!("a cosine of {:.3} or more ({how})", calibration.threshold)
+}
+
+fn exact_lines(exact: &ExactFigures) -> Vec<String> {
+    let mut lines = vec![format!(
+        "duplicates: {} of {} images have the bytes of an earlier one, in {} groups",
+        thousands(exact.duplicates),
+        thousands(exact.images),
+        thousands(exact.groups)
+    )];
+    if exact.label_conflicts > 0 {
+        let conflicts = thousands(exact.label_conflicts);
+        lines.push(format!(
+            "duplicates: {conflicts} have another label than the first image with their bytes"
+        ));
+    }
+    lines
 }
 
 fn near_lines(near: &NearFigures) -> Vec<String> {

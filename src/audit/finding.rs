@@ -9,6 +9,10 @@ pub enum FindingKind {
     /// A label that is likely wrong.
     #[default]
     Label,
+    /// An image that has the bytes of an earlier one.
+    Duplicate,
+    /// An image whose bytes the other output has.
+    LeakedCopy,
     /// An image that is nearly the representative of its group.
     NearDuplicate,
     /// An image that is nearly one of the other output.
@@ -20,6 +24,8 @@ impl FindingKind {
     pub fn as_str(self) -> &'static str {
         match self {
             FindingKind::Label => "label",
+            FindingKind::Duplicate => "duplicate",
+            FindingKind::LeakedCopy => "leaked_copy",
             FindingKind::NearDuplicate => "near_duplicate",
             FindingKind::Leak => "leak",
         }
@@ -27,7 +33,7 @@ impl FindingKind {
 
     /// Whether the other row is one of the other output.
     pub(super) fn is_between(self) -> bool {
-        self == FindingKind::Leak
+        matches!(self, FindingKind::Leak | FindingKind::LeakedCopy)
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::report::{MetricInfo, Metrics, metric};
 
+use super::exact::ExactFigures;
 use super::figures::Audit;
 use super::label_figures::LabelFigures;
 use super::near::{LeakFigures, NearFigures};
 use super::section::Section;
 
 /// Every metric that a gate of `audit` can name, in the order of its report.
-pub const METRICS: [MetricInfo; 14] = [
+pub const METRICS: [MetricInfo; 18] = [
     metric("labelled", "", "rows that are ok and have a label"),
     metric("wrong_labels", "", "rows whose label the model contradicts with confidence"),
     metric("label_noise", " %", "estimated share of wrong labels"),
@@ -22,6 +23,10 @@ pub const METRICS: [MetricInfo; 14] = [
         "largest share of wrong labels of a class, by the lower end of its interval",
     ),
     metric("labels_undecided", "", "labelled rows that the kept probabilities do not allow to judge"),
+    metric("duplicates", "", "images that have the bytes of an earlier one"),
+    metric("duplicate_groups", "", "groups of images with the same bytes"),
+    metric("duplicate_conflicts", "", "duplicates whose label is not that of the first image of their group"),
+    metric("leaked_copies", "", "images whose bytes the output of --against has"),
     metric("near_duplicates", "", "images that are nearly the representative of their group"),
     metric("near_duplicate_groups", "", "groups of near duplicates"),
     metric("near_duplicate_pairs", "", "pairs of images that are near duplicates"),
@@ -50,6 +55,15 @@ impl Audit {
             ("label_noise_high", noise().map(|noise| noise.high)),
             ("class_noise_max", labels.clone().and_then(|labels| lows(labels).ok_or_else(unsure))),
             ("labels_undecided", count(|labels| labels.undecided)),
+        ]);
+        let exact = self.exact.get().map_err(str::to_owned);
+        let of_exact = |of: fn(&ExactFigures) -> u64| exact.clone().map(|exact| of(exact) as f64);
+        let copies = self.copies.as_ref().map_or(Err("there is no --against"), Section::get);
+        values.extend([
+            ("duplicates", of_exact(|exact| exact.duplicates)),
+            ("duplicate_groups", of_exact(|exact| exact.groups)),
+            ("duplicate_conflicts", of_exact(|exact| exact.label_conflicts)),
+            ("leaked_copies", copies.map(|copies| copies.leaked as f64).map_err(str::to_owned)),
         ]);
         let near = self.near.get().map_err(str::to_owned);
         let of_near = |of: fn(&NearFigures) -> f64| near.clone().map(of);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! rows ─► labels (two passes: thresholds, then the confident joint) ─┐
+//! hashes ─► exact (sorted, as many at a time as fit in memory) ───────┤
 //! embeddings ─► near (sketches, candidates, exact cosines, groups) ──┼─► Audit ─► metrics() ─► Gate::check ─► Verdict
 //!                                                                    └─► Findings ─► keys of their rows ─► Parquet
 //! ```
@@ -12,6 +13,7 @@
 mod confident;
 mod element;
 mod embeddings;
+mod exact;
 mod figures;
 mod finding;
 mod findings;
@@ -35,6 +37,7 @@ use crate::evaluation::report_input::ReportInput;
 use crate::failure::Failure;
 use crate::pipeline::progress::Progress;
 
+pub use exact::{CopyFigures, ExactFigures};
 pub use figures::{Audit, SCHEMA, SCHEMA_VERSION};
 pub use finding::{Example, Finding, FindingKind};
 pub use findings::Findings;
@@ -64,10 +67,12 @@ pub(crate) async fn audit(
     progress: &Arc<Progress>,
 ) -> Result<(Audit, Findings), Failure> {
     let labels = labels::likely_wrong(input, options.in_sample, progress).await?;
+    let exact = exact::exact_duplicates(input, other, progress).await?;
     let near = near::near_duplicates(input, other, &options.near, progress).await?;
     progress.plan_ends();
     let mut findings = Findings::default();
     findings.add(labels.suspects);
+    exact.findings.into_iter().for_each(|ranking| findings.add(ranking));
     near.findings.into_iter().for_each(|ranking| findings.add(ranking));
     findings.read_keys(input, other).await?;
     let audit = Audit {
@@ -75,6 +80,8 @@ pub(crate) async fn audit(
         against: other.map(|other| other.provenance()),
         rows: input.parts.iter().map(|part| part.rows).sum(),
         labels: labels.figures,
+        exact: exact.within,
+        copies: exact.between,
         near: near.within,
         leakage: near.between,
         examples: findings.examples(input.frozen.model.labels.as_deref()),

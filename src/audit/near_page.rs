@@ -1,4 +1,4 @@
-//! Near duplicates as tables of the page.
+//! Duplicates and near duplicates as tables of the page.
 
 use crate::report::html::words::{clip, count, decimal};
 
@@ -7,6 +7,37 @@ use super::finding::{Example, FindingKind};
 use super::near::Calibration;
 use super::section::Section;
 use super::table::{KEY, SHOWN, Table, called};
+
+pub(super) fn exact_tables(audit: &Audit, tables: &mut Vec<Table>) {
+    const TITLE: &str = "Duplicates";
+    const NOTE: &str = "Images whose encoded bytes have the same hash and the same size.";
+    let exact = match &audit.exact {
+        Section::Skipped { skipped } => {
+            tables.push(Table::new(TITLE, format!("Not audited: {skipped}.")));
+            return;
+        }
+        Section::Done(exact) => exact,
+    };
+    let mut rows = vec![
+        row("Images with a hash", exact.images),
+        row("Images that have the bytes of an earlier one", exact.duplicates),
+        row("Groups", exact.groups),
+        row("Duplicates with another label than the first image of their group", exact.label_conflicts),
+    ];
+    if let Some(Section::Done(copies)) = &audit.copies {
+        rows.push(row("Images that the other output has to the byte", copies.leaked));
+        rows.push(row("With another label there", copies.label_conflicts));
+    }
+    tables.push(Table { columns: vec!["", "Images"], rows, ..Table::new(TITLE, NOTE) });
+    tables.push(images(audit, FindingKind::Duplicate, "Images with the bytes of another"));
+    if audit.copies.is_some() {
+        tables.push(images(
+            audit,
+            FindingKind::LeakedCopy,
+            "Images with the bytes of one of the other output",
+        ));
+    }
+}
 
 pub(super) fn near_tables(audit: &Audit, tables: &mut Vec<Table>) {
     const TITLE: &str = "Near duplicates";
@@ -73,9 +104,9 @@ fn images(audit: &Audit, kind: FindingKind, title: &str) -> Table {
         vec![clip(&found.key, KEY), clip(other, KEY), label, decimal(found.score, 4)]
     };
     Table {
-        columns: vec!["Image", "Other image", "Label", "Cosine"],
+        columns: vec!["Image", "Other image", "Label", "Cosine, or 1 for the same bytes"],
         cells: "t",
         rows: found.map(row).collect(),
-        ..Table::new(title, "By cosine; the findings have all of them.")
+        ..Table::new(title, "The findings have all of them.")
     }
 }

@@ -10,7 +10,7 @@ use crate::report::{Provenance, ReportError, Verdict};
 use super::figures::Audit;
 use super::finding::{Example, FindingKind};
 use super::label_figures::{Estimate, LabelFigures};
-use super::near_page::near_tables;
+use super::near_page::{exact_tables, near_tables};
 use super::section::Section;
 use super::table::{KEY, SHOWN, Table, called};
 
@@ -37,6 +37,7 @@ impl Audit {
         }
         let mut sections = Vec::new();
         self.label_tables(&mut sections);
+        exact_tables(self, &mut sections);
         near_tables(self, &mut sections);
         sections.extend([origin("Origin", &self.provenance)]);
         sections.extend(self.against.as_ref().map(|from| origin("The other output", from)));
