@@ -237,3 +237,83 @@ fn the_findings_are_read_by_pyarrow_and_the_page_asks_nothing_of_a_network() {
     assert!(page.contains("was trained on these images"));
     assert!(page.contains("Content-Security-Policy") && !page.contains("http://"));
 }
+
+#[test]
+fn hashes_are_those_of_the_files_and_equal_files_are_duplicates() {
+    let (images, copies) = with_copies();
+    let folder = images.to_str().unwrap();
+    let job = done(Job::on(folder).set("output.content_hash=true"));
+    let reference = ask_python("content_hashes.py", &[job.output().to_str().unwrap(), folder]);
+    let hashed = number(&reference["rows"]) - number(&reference["without"]);
+    assert_eq!(number(&reference["equal"]), hashed);
+    let ours = figures(&job.output(), &["--against", job.output().to_str().unwrap()]);
+    let duplicates = reference["duplicates"].as_array().unwrap();
+    assert!(duplicates.len() >= copies.len());
+    assert_eq!(number(&ours["exact"]["images"]), hashed);
+    assert_eq!(number(&ours["exact"]["duplicates"]), duplicates.len() as f64);
+    let found: BTreeSet<(String, String)> = examples(&ours, "duplicate")
+        .iter()
+        .map(|found| (found["key"].as_str().unwrap().into(), found["other_key"].as_str().unwrap().into()))
+        .collect();
+    let key = |value: &Value| value.as_str().unwrap().to_owned();
+    assert_eq!(found, duplicates.iter().map(|pair| (key(&pair[0]), key(&pair[1]))).collect());
+    assert_eq!(ours["copies"]["leaked"], ours["exact"]["images"]);
+}
+
+fn components(job: &Job) -> Value {
+    let text = std::fs::read_to_string(job.output().join("_tresnet/job.json")).unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()["components"].clone()
+}
+
+#[test]
+fn a_job_without_hashes_has_the_fingerprint_that_it_had_before_there_were_any() {
+    let names = |job: &Job| components(job).as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert!(!names(&DONE).contains("output.content_hash"));
+    let false_is_the_default = done(Job::own().set("output.content_hash=false"));
+    assert_eq!(components(&false_is_the_default), components(&DONE));
+    let with = done(Job::own().set("output.content_hash=true"));
+    assert_eq!(components(&with)["output.content_hash"], json!(true));
+    let without = with.command("run").args(["--set", "output.content_hash=false"]).spawn().unwrap();
+    crate::support::job::wait(without).fails(78, &["output.content_hash"]);
+}
+
+#[test]
+fn outputs_with_and_without_hashes_exclude_each_others_images() {
+    let (images, _) = with_copies();
+    let folder = images.to_str().unwrap();
+    let source = images.join(
+        IMAGES.expected.iter().find(|(key, (_, error))| error.is_none() && key.contains('/')).unwrap().0,
+    );
+    let first = done(Job::on(folder));
+    let class = source.parent().unwrap();
+    std::fs::copy(&source, class.join("zzz-later.jpg")).unwrap();
+    let excluding = |outputs: &[&Job]| {
+        let outputs: Vec<String> =
+            outputs.iter().map(|job| format!("\"{}\"", job.output().display())).collect();
+        Job::on(folder).set(format!("input.exclude_done=[{}]", outputs.join(",")))
+    };
+    let second = done(excluding(&[&first]).set("output.content_hash=true"));
+    assert_eq!(second.rows().len(), 1);
+    std::fs::copy(&source, class.join("zzz-still-later.jpg")).unwrap();
+    assert_eq!(done(excluding(&[&first, &second])).rows().len(), 1);
+}
+
+#[test]
+fn a_carried_column_may_be_called_content_hash_where_the_output_has_none() {
+    let list = folder().join("list.csv");
+    let key = IMAGES.expected.iter().find(|(_, (_, error))| error.is_none()).unwrap().0;
+    std::fs::write(&list, format!("path,content_hash\n{key},mine\n")).unwrap();
+    let job = |hashes: bool| {
+        Job::own()
+            .set("input.format=manifest")
+            .set("input.targets=none")
+            .set(format!("input.manifest={}", list.display()))
+            .set("input.carry_columns=[\"content_hash\"]")
+            .set(format!("output.content_hash={hashes}"))
+    };
+    let carrying = job(false);
+    carrying.run().exits(0);
+    assert_eq!(carrying.rows()[0]["content_hash"], "mine");
+    assert!(figures(&carrying.output(), &[])["exact"]["skipped"].is_string());
+    job(true).run().fails(78, &["input.carry_columns", "content_hash"]);
+}
