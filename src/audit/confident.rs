@@ -92,11 +92,18 @@ pub(super) struct Judged {
     pub agrees: bool,
     /// The probability of the best other class minus that of the label: the normalised margin, negated.
     pub margin: f64,
+    /// What the classes that are known miss to reach their thresholds, at least.
+    pub gap: f64,
 }
 
 impl Thresholds {
     fn reaches(&self, class: usize, probability: f64) -> bool {
         self.values.get(class).is_some_and(|threshold| probability >= threshold - SLACK)
+    }
+
+    fn gap(&self, known: impl Iterator<Item = (usize, f64)>) -> f64 {
+        let gaps = known.map(|(class, p)| self.values.get(class).map_or(f64::INFINITY, |least| least - p));
+        gaps.fold(f64::INFINITY, f64::min)
     }
 
     /// Judges an image that has the label `given`: of the classes that reach their thresholds, the most probable one
@@ -125,6 +132,7 @@ impl Thresholds {
             confident: confident.map_or(Confident::Nothing, |(class, _)| Confident::Class(class)),
             agrees: best(&mut all()).is_some_and(|(class, _)| class == given),
             margin: other - own,
+            gap: self.gap(all().map(|(class, p)| (class, *p))),
         }
     }
 
@@ -142,6 +150,7 @@ impl Thresholds {
             confident,
             agrees: listed().next().is_some_and(|(class, _)| class == given),
             margin: other - given_prob,
+            gap: self.gap(listed()),
         };
         // a listed class is more probable than all that are not listed
         if let Some((class, _)) = listed().find(|(class, p)| self.reaches(*class, *p)) {
@@ -162,6 +171,17 @@ impl Thresholds {
             false => judged(Confident::Nothing),
         }
     }
+}
+
+/// How an image was counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Counted {
+    /// Its label is likely wrong.
+    Suspect { class: usize, margin: f64 },
+    /// No class reaches its threshold; the nearest known one misses `gap`.
+    NoClass { gap: f64 },
+    /// Nothing speaks against its label, or it is not judged.
+    Agrees,
 }
 
 /// Counts of label and confident class.
@@ -192,24 +212,24 @@ impl ConfidentJoint {
         }
     }
 
-    /// Counts an image with the label `given`; returns the proposed class and the margin of a suspect.
-    pub fn add(&mut self, given: usize, known: Known<'_>) -> Option<(usize, f64)> {
+    /// Counts an image with the label `given`.
+    pub fn add(&mut self, given: usize, known: Known<'_>) -> Counted {
         let judged = self.thresholds.judge(given, known);
         let class = match judged.confident {
             Confident::Nothing => {
                 self.unsure += 1;
-                return None;
+                return Counted::NoClass { gap: judged.gap };
             }
             Confident::Unknown => {
                 self.undecided += 1;
-                return None;
+                return Counted::Agrees;
             }
             Confident::Class(class) => class,
         };
         self.confident[given] += 1;
         if class == given {
             self.diagonal[given] += 1;
-            return None;
+            return Counted::Agrees;
         }
         let pair = (given as u32, class as u32);
         if self.pairs.len() < MOST_PAIRS || self.pairs.contains_key(&pair) {
@@ -217,10 +237,10 @@ impl ConfidentJoint {
         }
         if judged.agrees {
             self.agreeing += 1;
-            return None;
+            return Counted::Agrees;
         }
         self.suspects += 1;
-        Some((class, judged.margin))
+        Counted::Suspect { class, margin: judged.margin }
     }
 
     /// `names` are those of the classes, by index.
@@ -292,7 +312,10 @@ mod tests {
         let mut joint = ConfidentJoint::new(thresholds());
         let found: Vec<Option<usize>> = IMAGES
             .iter()
-            .map(|(given, p)| joint.add(*given, Known::All(p)).map(|(class, _)| class))
+            .map(|(given, p)| match joint.add(*given, Known::All(p)) {
+                Counted::Suspect { class, .. } => Some(class),
+                Counted::NoClass { .. } | Counted::Agrees => None,
+            })
             .collect();
         assert_eq!(found, [None, None, Some(1), None, None, Some(0), None]);
         let figures = joint.finish(None, (false, true));

@@ -8,6 +8,7 @@ use super::exact::{CopyFigures, ExactFigures};
 use super::finding::Example;
 use super::label_figures::LabelFigures;
 use super::near::{Calibration, LeakFigures, NearFigures};
+use super::outliers::OutlierFigures;
 use super::section::Section;
 
 /// What the JSON object is.
@@ -38,6 +39,8 @@ pub struct Audit {
     /// Near duplicates between the two outputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leakage: Option<Section<LeakFigures>>,
+    /// Images that are unlike the others.
+    pub outliers: Section<OutlierFigures>,
     /// The most suspicious rows of each kind.
     pub examples: Vec<Example>,
 }
@@ -77,6 +80,14 @@ impl Audit {
             Some(Ok(leakage)) => lines.extend(leak_lines(leakage)),
             Some(Err(why)) => lines.push(format!("other output: not audited: {why}")),
             None => {}
+        }
+        match self.outliers.get() {
+            Ok(outliers) => lines.push(format!(
+                "outliers: the {} of {} images that are farthest from their neighbours, and from their class, are findings",
+                thousands(outliers.named),
+                thousands(outliers.images)
+            )),
+            Err(why) => lines.push(format!("outliers: not audited: {why}")),
         }
         lines
     }

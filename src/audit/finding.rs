@@ -17,6 +17,12 @@ pub enum FindingKind {
     NearDuplicate,
     /// An image that is nearly one of the other output.
     Leak,
+    /// An image whose neighbours are far away.
+    Isolated,
+    /// An image that is far from the mean of its class.
+    FarFromClass,
+    /// An image for which no class reaches its threshold.
+    NoClass,
 }
 
 impl FindingKind {
@@ -28,6 +34,9 @@ impl FindingKind {
             FindingKind::LeakedCopy => "leaked_copy",
             FindingKind::NearDuplicate => "near_duplicate",
             FindingKind::Leak => "leak",
+            FindingKind::Isolated => "isolated",
+            FindingKind::FarFromClass => "far_from_class",
+            FindingKind::NoClass => "no_class",
         }
     }
 

@@ -11,7 +11,7 @@ use crate::output::{Activation, Cursor};
 use crate::pipeline::progress::Progress;
 use crate::report::{ReportError, Scoring};
 
-use super::confident::{ConfidentJoint, Known, SelfConfidence};
+use super::confident::{ConfidentJoint, Counted, Known, SelfConfidence};
 use super::finding::{Finding, FindingKind};
 use super::label_figures::LabelFigures;
 use super::label_rows::{LabelRow, LabelRows};
@@ -23,15 +23,15 @@ const BATCH: usize = 8192;
 /// The same where logits are decoded too.
 const LOGITS_BATCH: usize = 1024;
 
-/// The figures, and the suspects.
+/// The figures, and the findings.
 pub(super) struct Labels {
     pub figures: Section<LabelFigures>,
-    pub suspects: Ranking,
+    pub findings: Vec<Ranking>,
 }
 
 impl Labels {
     fn skipped(why: impl Into<String>) -> Labels {
-        Labels { figures: Section::skipped(why), suspects: Ranking::new(FindingKind::Label) }
+        Labels { figures: Section::skipped(why), findings: Vec::new() }
     }
 }
 
@@ -153,23 +153,25 @@ pub(super) async fn likely_wrong(
         return Ok(Labels::skipped("no row that is ok has a target: set `input.targets`"));
     }
     let mut joint = ConfidentJoint::new(sums.finish());
-    let mut suspects = Ranking::new(FindingKind::Label);
+    let (mut suspects, mut no_class) = (Ranking::new(FindingKind::Label), Ranking::new(FindingKind::NoClass));
     read(input, probabilities.has_logits, progress, |number, row| {
         let Some(given_prob) = probabilities.given(row) else { return Ok(()) };
-        if let Some((proposed, margin)) = joint.add(row.given, probabilities.known(row, given_prob)) {
-            suspects.add(Finding {
-                row: number,
-                score: margin,
-                given: Some(row.given as u32),
-                proposed: Some(proposed as u32),
-                ..Finding::default()
-            });
+        let given = Some(row.given as u32);
+        match joint.add(row.given, probabilities.known(row, given_prob)) {
+            Counted::Suspect { class, margin } => {
+                let proposed = Some(class as u32);
+                suspects.add(Finding { row: number, score: margin, given, proposed, ..Finding::default() });
+            }
+            Counted::NoClass { gap } => {
+                no_class.add(Finding { row: number, score: gap, given, ..Finding::default() });
+            }
+            Counted::Agrees => {}
         }
         Ok(())
     })
     .await?;
     let figures = joint.finish(frozen.model.labels.as_deref(), (in_sample, probabilities.has_logits));
-    Ok(Labels { figures: Section::Done(figures), suspects })
+    Ok(Labels { figures: Section::Done(figures), findings: vec![suspects, no_class] })
 }
 
 /// Hands every row that is ok and has a label to `take`, with its number.

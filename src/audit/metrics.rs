@@ -11,7 +11,7 @@ use super::near::{LeakFigures, NearFigures};
 use super::section::Section;
 
 /// Every metric that a gate of `audit` can name, in the order of its report.
-pub const METRICS: [MetricInfo; 18] = [
+pub const METRICS: [MetricInfo; 19] = [
     metric("labelled", "", "rows that are ok and have a label"),
     metric("wrong_labels", "", "rows whose label the model contradicts with confidence"),
     metric("label_noise", " %", "estimated share of wrong labels"),
@@ -23,6 +23,7 @@ pub const METRICS: [MetricInfo; 18] = [
         "largest share of wrong labels of a class, by the lower end of its interval",
     ),
     metric("labels_undecided", "", "labelled rows that the kept probabilities do not allow to judge"),
+    metric("no_class", "", "labelled rows in which no class reaches its threshold"),
     metric("duplicates", "", "images that have the bytes of an earlier one"),
     metric("duplicate_groups", "", "groups of images with the same bytes"),
     metric("duplicate_conflicts", "", "duplicates whose label is not that of the first image of their group"),
@@ -54,6 +55,7 @@ impl Audit {
             ("label_noise_low", noise().map(|noise| noise.low)),
             ("label_noise_high", noise().map(|noise| noise.high)),
             ("class_noise_max", labels.clone().and_then(|labels| lows(labels).ok_or_else(unsure))),
+            ("no_class", count(|labels| labels.unsure)),
             ("labels_undecided", count(|labels| labels.undecided)),
         ]);
         let exact = self.exact.get().map_err(str::to_owned);

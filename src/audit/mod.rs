@@ -3,6 +3,7 @@
 //! ```text
 //! rows ─► labels (two passes: thresholds, then the confident joint) ─┐
 //! hashes ─► exact (sorted, as many at a time as fit in memory) ───────┤
+//! sketches of embeddings ─► outliers (ranks of two distances) ─────────┤
 //! embeddings ─► near (sketches, candidates, exact cosines, groups) ──┼─► Audit ─► metrics() ─► Gate::check ─► Verdict
 //!                                                                    └─► Findings ─► keys of their rows ─► Parquet
 //! ```
@@ -24,6 +25,7 @@ mod metrics;
 mod near;
 mod near_page;
 mod needed;
+mod outliers;
 mod page;
 mod ranking;
 mod row_keys;
@@ -44,6 +46,7 @@ pub use findings::Findings;
 pub use label_figures::{ClassLabels, Estimate, LabelFigures, LabelPair};
 pub use metrics::METRICS;
 pub use near::{Calibration, LeakFigures, NearFigures, NearOptions};
+pub use outliers::OutlierFigures;
 pub use ranking::MOST_FINDINGS;
 pub use section::Section;
 
@@ -69,11 +72,13 @@ pub(crate) async fn audit(
     let labels = labels::likely_wrong(input, options.in_sample, progress).await?;
     let exact = exact::exact_duplicates(input, other, progress).await?;
     let near = near::near_duplicates(input, other, &options.near, progress).await?;
+    let (outliers, isolated) = outliers::outliers(input, near.sketches.clone(), progress).await?;
     progress.plan_ends();
     let mut findings = Findings::default();
-    findings.add(labels.suspects);
+    labels.findings.into_iter().for_each(|ranking| findings.add(ranking));
     exact.findings.into_iter().for_each(|ranking| findings.add(ranking));
     near.findings.into_iter().for_each(|ranking| findings.add(ranking));
+    isolated.into_iter().for_each(|ranking| findings.add(ranking));
     findings.read_keys(input, other).await?;
     let audit = Audit {
         provenance: input.provenance(),
@@ -84,6 +89,7 @@ pub(crate) async fn audit(
         copies: exact.between,
         near: near.within,
         leakage: near.between,
+        outliers,
         examples: findings.examples(input.frozen.model.labels.as_deref()),
     };
     Ok((audit, findings))

@@ -1,6 +1,6 @@
-//! Duplicates and near duplicates as tables of the page.
+//! Duplicates, near duplicates and outliers as tables of the page.
 
-use crate::report::html::words::{clip, count, decimal};
+use crate::report::html::words::{NONE, clip, count, decimal};
 
 use super::figures::Audit;
 use super::finding::{Example, FindingKind};
@@ -36,6 +36,49 @@ pub(super) fn exact_tables(audit: &Audit, tables: &mut Vec<Table>) {
             FindingKind::LeakedCopy,
             "Images with the bytes of one of the other output",
         ));
+    }
+}
+
+pub(super) fn outlier_tables(audit: &Audit, tables: &mut Vec<Table>) {
+    const TITLE: &str = "Outliers";
+    const NOTE: &str = "Images by the share of images that are nearer to their neighbours, or to the mean of their class. \
+        Every set of images has a farthest one: these ranks are an order in which to look, and no verdict.";
+    match &audit.outliers {
+        Section::Skipped { skipped } => tables.push(Table::new(TITLE, format!("Not audited: {skipped}."))),
+        Section::Done(outliers) => {
+            let mut rows = vec![
+                row("Images with an embedding", outliers.images),
+                row("Images with which each is compared", outliers.references),
+                row("The neighbour whose distance counts", outliers.neighbour),
+                row("Images with a label or a prediction", outliers.with_class),
+            ];
+            let shrinkage = outliers.shrinkage.map_or(NONE.to_owned(), |weight| decimal(weight, 4));
+            rows.push(vec!["Shrinkage of the covariance".to_owned(), shrinkage]);
+            tables.push(Table { columns: vec!["", "Images"], rows, ..Table::new(TITLE, NOTE) });
+            tables.push(ranked(audit, FindingKind::Isolated, "Far from their neighbours"));
+            tables.push(ranked(audit, FindingKind::FarFromClass, "Far from their class"));
+        }
+    }
+    if audit.labels.get().is_ok() {
+        tables.push(ranked(audit, FindingKind::NoClass, "Images that no class claims"));
+    }
+}
+
+fn ranked(audit: &Audit, kind: FindingKind, title: &str) -> Table {
+    let found = audit.examples.iter().filter(|found| found.kind == kind).take(SHOWN);
+    let row = |found: &Example| {
+        let label = called(&found.target_label, found.target);
+        vec![clip(&found.key, KEY), label, decimal(found.score, 4)]
+    };
+    let note = match kind {
+        FindingKind::NoClass => "By what the nearest class misses to reach its threshold.",
+        _ => "By the share of images that are nearer.",
+    };
+    Table {
+        columns: vec!["Image", "Label", "Score"],
+        cells: "t",
+        rows: found.map(row).collect(),
+        ..Table::new(title, note)
     }
 }
 

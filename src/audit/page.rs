@@ -10,7 +10,7 @@ use crate::report::{Provenance, ReportError, Verdict};
 use super::figures::Audit;
 use super::finding::{Example, FindingKind};
 use super::label_figures::{Estimate, LabelFigures};
-use super::near_page::{exact_tables, near_tables};
+use super::near_page::{exact_tables, near_tables, outlier_tables};
 use super::section::Section;
 use super::table::{KEY, SHOWN, Table, called};
 
@@ -39,6 +39,7 @@ impl Audit {
         self.label_tables(&mut sections);
         exact_tables(self, &mut sections);
         near_tables(self, &mut sections);
+        outlier_tables(self, &mut sections);
         sections.extend([origin("Origin", &self.provenance)]);
         sections.extend(self.against.as_ref().map(|from| origin("The other output", from)));
         render(TEMPLATE, PageView { output: name(last), notes, gates: gate_rows(verdicts), sections })

@@ -317,3 +317,17 @@ fn a_carried_column_may_be_called_content_hash_where_the_output_has_none() {
     assert!(figures(&carrying.output(), &[])["exact"]["skipped"].is_string());
     job(true).run().fails(78, &["input.carry_columns", "content_hash"]);
 }
+
+#[test]
+fn outliers_are_ranked_and_images_that_no_class_claims_are_those_of_the_reference() {
+    let ours = figures(&DONE.output(), &[]);
+    let reference = ask_python("confident_learning.py", &[DONE.output().to_str().unwrap()]);
+    assert_eq!(ours["metrics"]["no_class"].as_f64(), reference["unsure"].as_f64());
+    for kind in ["isolated", "far_from_class"] {
+        let found = examples(&ours, kind);
+        assert_eq!(json!(found.len()), ours["outliers"]["named"], "{kind}");
+        let scores: Vec<f64> = found.iter().map(|found| number(&found["score"])).collect();
+        assert!(scores.iter().all(|score| (0.0..1.0).contains(score)), "{kind}: {scores:?}");
+        assert!(scores.is_sorted_by(|a, b| a >= b), "{kind}: {scores:?}");
+    }
+}

@@ -35,6 +35,10 @@ use super::section::Section;
 
 pub use calibration::Calibration;
 pub use options::NearOptions;
+pub(super) use projection::DIMS;
+#[cfg(test)]
+pub(super) use projection::Sketch;
+pub(super) use sketches::Sketches;
 
 use calibration::RandomPairs;
 use groups::group;
@@ -88,6 +92,8 @@ pub(super) struct Near {
     pub within: Section<NearFigures>,
     pub between: Option<Section<LeakFigures>>,
     pub findings: Vec<Ranking>,
+    /// The sketches of the output, if it has embeddings.
+    pub sketches: Option<Arc<Sketches>>,
 }
 
 /// Looks for near duplicates in an output, and between it and `other`.
@@ -104,6 +110,7 @@ pub(super) async fn near_duplicates(
         within: Section::skipped(String::new()),
         between: other.map(|_| Section::skipped(String::new())),
         findings: Vec::new(),
+        sketches: None,
     };
     let column = match column_of(input).await? {
         Ok(column) => column,
@@ -125,6 +132,7 @@ pub(super) async fn near_duplicates(
     };
     let search = Search::open(input, other, column, options, progress)?;
     let own = search.own().await?;
+    near.sketches = Some(own.sketches.clone());
     near.within = within(&search, &own, &mut near.findings).await?;
     if let Some(other) = other {
         let others = search.other(other, &own).await?;
