@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::report::{Provenance, ReportError, Verdict, thousands, to_json};
 
+use super::drift::DriftFigures;
 use super::exact::{CopyFigures, ExactFigures};
 use super::finding::Example;
 use super::label_figures::LabelFigures;
@@ -41,6 +42,9 @@ pub struct Audit {
     pub leakage: Option<Section<LeakFigures>>,
     /// Images that are unlike the others.
     pub outliers: Section<OutlierFigures>,
+    /// What has changed from the other output to this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Section<DriftFigures>>,
     /// The most suspicious rows of each kind.
     pub examples: Vec<Example>,
 }
@@ -88,6 +92,11 @@ impl Audit {
                 thousands(outliers.images)
             )),
             Err(why) => lines.push(format!("outliers: not audited: {why}")),
+        }
+        match self.drift.as_ref().map(Section::get) {
+            Some(Ok(drift)) => lines.extend(drift_lines(drift)),
+            Some(Err(why)) => lines.push(format!("drift: not audited: {why}")),
+            None => {}
         }
         lines
     }
@@ -184,5 +193,34 @@ fn label_lines(labels: &LabelFigures) -> Vec<String> {
         false => "labels: this holds if the model was not trained on these images; else give --in-sample"
             .to_owned(),
     });
+    lines
+}
+
+fn drift_lines(drift: &DriftFigures) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(classes) = &drift.classes {
+        let how = if classes.permuted { "permuted" } else { "chi-squared" };
+        lines.push(format!(
+            "drift: classes PSI {:.4} ({:.4} to {:.4}), p {:.4} ({how})",
+            classes.psi, classes.psi_low, classes.psi_high, classes.p
+        ));
+    }
+    if let Some(confidence) = &drift.confidence {
+        lines.push(format!(
+            "drift: confidence {:.4} from {:.4} (change {:.4} to {:.4}), p {:.4}",
+            confidence.mean,
+            confidence.other_mean,
+            confidence.change_low,
+            confidence.change_high,
+            confidence.p
+        ));
+    }
+    match drift.embeddings.get() {
+        Ok(embeddings) => lines.push(format!(
+            "drift: embeddings are told apart in {:.2} % (50 by chance), p {:.4}; Fréchet {:.5}, by chance {:.5}",
+            embeddings.accuracy, embeddings.p, embeddings.frechet, embeddings.frechet_floor
+        )),
+        Err(why) => lines.push(format!("drift: embeddings: not audited: {why}")),
+    }
     lines
 }

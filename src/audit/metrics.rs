@@ -11,7 +11,7 @@ use super::near::{LeakFigures, NearFigures};
 use super::section::Section;
 
 /// Every metric that a gate of `audit` can name, in the order of its report.
-pub const METRICS: [MetricInfo; 19] = [
+pub const METRICS: [MetricInfo; 26] = [
     metric("labelled", "", "rows that are ok and have a label"),
     metric("wrong_labels", "", "rows whose label the model contradicts with confidence"),
     metric("label_noise", " %", "estimated share of wrong labels"),
@@ -35,6 +35,13 @@ pub const METRICS: [MetricInfo; 19] = [
     metric("near_duplicate_cosine", "", "the cosine from which two images are near duplicates"),
     metric("leaked", "", "images that are nearly one of the output of --against"),
     metric("leaked_conflicts", "", "those whose label is not that of the nearest image there"),
+    metric("class_psi", "", "population stability index of the predicted classes, against --against"),
+    metric("class_drift_p", "", "probability of such class shares by chance"),
+    metric("confidence_change", "", "mean probability of the best class minus that of --against"),
+    metric("confidence_drift_p", "", "probability of such confidences by chance"),
+    metric("embedding_accuracy", " %", "held-out images whose set a linear classifier knows; 50 by chance"),
+    metric("embedding_drift_p", "", "probability of such an accuracy by chance"),
+    metric("slice_drift_p", "", "the lowest probability of a value of --by, corrected by Holm"),
 ];
 
 impl Audit {
@@ -80,6 +87,25 @@ impl Audit {
             ("near_duplicate_cosine", of_near(|near| near.calibration.threshold)),
             ("leaked", of_leakage(|leakage| leakage.leaked as f64)),
             ("leaked_conflicts", of_leakage(|leakage| leakage.label_conflicts as f64)),
+        ]);
+        let drift =
+            self.drift.as_ref().map_or(Err("there is no --against"), Section::get).map_err(str::to_owned);
+        let no_rows = || "an output has no row with a prediction".to_owned();
+        let classes = drift.clone().and_then(|drift| drift.classes.ok_or_else(no_rows));
+        let confidence = drift.clone().and_then(|drift| drift.confidence.ok_or_else(no_rows));
+        let embeddings = drift.clone().and_then(|drift| drift.embeddings.get().map_err(str::to_owned));
+        let slices = drift.clone().and_then(|drift| {
+            let lowest = drift.slices.iter().filter_map(|slice| slice.p_holm).min_by(f64::total_cmp);
+            lowest.ok_or_else(|| "there is no --by, or no value that both outputs have".to_owned())
+        });
+        values.extend([
+            ("class_psi", classes.clone().map(|classes| classes.psi)),
+            ("class_drift_p", classes.map(|classes| classes.p)),
+            ("confidence_change", confidence.clone().map(|confidence| confidence.change)),
+            ("confidence_drift_p", confidence.map(|confidence| confidence.p)),
+            ("embedding_accuracy", embeddings.clone().map(|embeddings| embeddings.accuracy)),
+            ("embedding_drift_p", embeddings.map(|embeddings| embeddings.p)),
+            ("slice_drift_p", slices),
         ]);
         Metrics::from_values(values)
     }

@@ -12,6 +12,7 @@
 //! rows by number, and their keys are read at the end. `docs/audit.md` has the formula and the source of every figure.
 
 mod confident;
+mod drift;
 mod element;
 mod embeddings;
 mod exact;
@@ -27,6 +28,7 @@ mod near_page;
 mod needed;
 mod outliers;
 mod page;
+mod random;
 mod ranking;
 mod row_keys;
 mod section;
@@ -39,6 +41,7 @@ use crate::evaluation::report_input::ReportInput;
 use crate::failure::Failure;
 use crate::pipeline::progress::Progress;
 
+pub use drift::{ConfidenceDrift, DriftFigures, EmbeddingDrift, MovedClass, ShareDrift, SliceDrift};
 pub use exact::{CopyFigures, ExactFigures};
 pub use figures::{Audit, SCHEMA, SCHEMA_VERSION};
 pub use finding::{Example, Finding, FindingKind};
@@ -55,6 +58,8 @@ pub use section::Section;
 pub struct AuditOptions {
     /// The model was trained on these images: the figures of labels are marked.
     pub in_sample: bool,
+    /// A column by whose values drift is looked for, too.
+    pub by: Option<String>,
     /// How near duplicates are looked for.
     pub near: NearOptions,
 }
@@ -73,6 +78,13 @@ pub(crate) async fn audit(
     let exact = exact::exact_duplicates(input, other, progress).await?;
     let near = near::near_duplicates(input, other, &options.near, progress).await?;
     let (outliers, isolated) = outliers::outliers(input, near.sketches.clone(), progress).await?;
+    let drift = match other {
+        None => None,
+        Some(other) => {
+            let sketches = (near.sketches.as_deref(), near.others.as_deref());
+            Some(drift::drift(input, other, options.by.as_deref(), sketches, progress).await?)
+        }
+    };
     progress.plan_ends();
     let mut findings = Findings::default();
     labels.findings.into_iter().for_each(|ranking| findings.add(ranking));
@@ -90,6 +102,7 @@ pub(crate) async fn audit(
         near: near.within,
         leakage: near.between,
         outliers,
+        drift,
         examples: findings.examples(input.frozen.model.labels.as_deref()),
     };
     Ok((audit, findings))

@@ -94,6 +94,27 @@ pub(super) fn binomial_bound(n: u32, p: f64, tail: f64) -> u32 {
     0
 }
 
+/// The probability that a chi-squared number of `degrees` exceeds `x`.
+pub(super) fn chi_squared_tail(x: f64, degrees: f64) -> f64 {
+    if degrees > 0.0 { gamma_tail(degrees / 2.0, x / 2.0) } else { 1.0 }
+}
+
+/// The tail of Kolmogorov's distribution, 2 Σ (−1)^(k−1) exp(−2 k² x²); below 0.2 it is 1 to twelve digits.
+pub(super) fn kolmogorov_tail(x: f64) -> f64 {
+    if x < 0.2 {
+        return 1.0;
+    }
+    let term = |k: i32| (if k % 2 == 1 { 2.0 } else { -2.0 }) * (-2.0 * f64::from(k * k) * x * x).exp();
+    (1..=100).map(term).sum::<f64>().clamp(0.0, 1.0)
+}
+
+/// The probability of at least `hits` heads of `of` fair coins, by the normal distribution with a correction for
+/// continuity.
+pub(super) fn fair_coin_tail(hits: u64, of: u64) -> f64 {
+    let (hits, of) = (hits as f64, of as f64);
+    if of > 0.0 { normal_tail((hits - 0.5 - of / 2.0) / (of.sqrt() / 2.0)) } else { 1.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn tests_of_drift_have_the_tails_of_scipy() {
+        // scipy 1.17.1: stats.chi2.sf, special.kolmogorov, stats.binom.sf(hits - 1, of, 0.5)
+        for (x, degrees, expected) in CHI_SQUARED {
+            assert_near(chi_squared_tail(x, degrees), expected, 1e-11);
+        }
+        for (x, expected) in KOLMOGOROV {
+            assert_near(kolmogorov_tail(x), expected, 1e-10);
+        }
+        for (hits, of, expected) in COIN {
+            assert!((fair_coin_tail(hits, of) - expected).abs() < 2e-4, "{hits} of {of}");
+        }
+    }
+
+    #[test]
     fn bounds_of_binomials_are_those_of_scipy() {
         // scipy 1.17.1: stats.binom.isf
         for (n, p, tail, expected) in BINOMIAL {
@@ -128,6 +163,22 @@ mod tests {
         }
     }
 
+    const CHI_SQUARED: [(f64, f64, f64); 3] = [
+        (3.0, 2.0, 0.22313016014842982),
+        (120.0, 99.0, 0.07424385580596692),
+        (1500.0, 1400.0, 0.031503720989392366),
+    ];
+    const KOLMOGOROV: [(f64, f64); 4] = [
+        (0.3, 0.9999906941986655),
+        (0.8, 0.5441424115741981),
+        (1.3581, 0.0499996304316674),
+        (2.5, 7.453306344157342e-06),
+    ];
+    const COIN: [(u64, u64, f64); 3] = [
+        (520, 1000, 0.10872414660207075),
+        (500, 1000, 0.5126125090891802),
+        (2600, 5000, 0.002441824868758747),
+    ];
     const LN_GAMMA: [(f64, f64); 6] = [
         (0.5, 0.5723649429247),
         (1.5, -0.12078223763524526),

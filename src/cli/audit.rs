@@ -40,6 +40,9 @@ pub(super) struct AuditArgs {
     /// address of an output of the same model
     #[arg(long, value_name = "JOB|OUTPUT")]
     against: Option<String>,
+    /// With --against: look for drift by the values of this column, too (`format`, or one that both outputs carry)
+    #[arg(long, value_name = "COLUMN", requires = "against")]
+    by: Option<String>,
     /// The cosine of two embeddings from which images are near duplicates, above 0 and below 1 (default: from the
     /// cosines of random pairs, at least 0.9)
     #[arg(long, value_name = "COSINE", value_parser = cosine)]
@@ -75,8 +78,12 @@ pub(super) async fn audit(arguments: &AuditArgs, style: ProgressStyle) -> Result
     };
     let input = report_input(&of, storage);
     let other = against.as_ref().map(|other| report_input(other, Settings::default()));
+    if let (Some(by), Some(other)) = (&arguments.by, other) {
+        check_column(by, [input, other])?;
+    }
     let options = AuditOptions {
         in_sample: arguments.in_sample,
+        by: arguments.by.clone(),
         near: NearOptions { threshold: arguments.threshold, scratch: arguments.scratch.clone() },
     };
     let progress = Arc::new(Progress::default());
@@ -136,6 +143,20 @@ async fn open_other(arguments: &AuditArgs, other: &str) -> Result<CommittedOutpu
 fn report_input(of: &CommittedOutput, storage: Settings) -> ReportInput<'_> {
     let CommittedOutput { output, frozen, parts, complete } = of;
     ReportInput { output, frozen, parts, complete: *complete, storage, target_override: None }
+}
+
+/// Refuses a column that one of the outputs does not carry.
+fn check_column(by: &str, sides: [ReportInput<'_>; 2]) -> Result<(), Failure> {
+    for side in sides {
+        if by != "format" && !side.carried().contains(&by) {
+            let known = [vec!["format"], side.carried()].concat().join("`, `");
+            let uri = side.output.uri();
+            let what =
+                format!("--by `{by}`: the output `{uri}` has no such column to compare by; it has `{known}`");
+            return Err(Failure::new(Exit::Usage, what));
+        }
+    }
+    Ok(())
 }
 
 fn cosine(typed: &str) -> Result<f64, String> {

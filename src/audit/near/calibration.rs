@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::super::random::Random;
 use super::super::statistics::normal_quantile;
-use super::random::Random;
 use super::sketches::Sketches;
 
 /// Pairs that are drawn; an output that has fewer is looked at whole.

@@ -12,7 +12,6 @@ mod options;
 mod passes;
 mod planes;
 mod projection;
-mod random;
 mod scan;
 mod scratch;
 mod search;
@@ -94,6 +93,8 @@ pub(super) struct Near {
     pub findings: Vec<Ranking>,
     /// The sketches of the output, if it has embeddings.
     pub sketches: Option<Arc<Sketches>>,
+    /// Those of the other output, if its embeddings can be compared.
+    pub others: Option<Arc<Sketches>>,
 }
 
 /// Looks for near duplicates in an output, and between it and `other`.
@@ -111,6 +112,7 @@ pub(super) async fn near_duplicates(
         between: other.map(|_| Section::skipped(String::new())),
         findings: Vec::new(),
         sketches: None,
+        others: None,
     };
     let column = match column_of(input).await? {
         Ok(column) => column,
@@ -136,6 +138,7 @@ pub(super) async fn near_duplicates(
     near.within = within(&search, &own, &mut near.findings).await?;
     if let Some(other) = other {
         let others = search.other(other, &own).await?;
+        near.others = Some(others.sketches.clone());
         near.between = Some(between(&search, &own, &others, &mut near.findings).await?);
     }
     Ok(near)

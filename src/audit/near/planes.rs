@@ -101,7 +101,7 @@ fn near(planes: &[Lanes; 64], query: &Query, most: u32) -> Lanes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
+    use super::super::super::random::Random;
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@
 //! Johnson–Lindenstrauss Transform and Approximate Nearest Neighbors", *SIAM Journal on Computing* 39 (2009), 302–322;
 //! signs: M. S. Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002.
 
-use super::random::Random;
+use super::super::random::Random;
 
 /// Numbers of a sketch.
 pub const DIMS: usize = 128;

@@ -107,6 +107,77 @@ impl Shrunk {
     }
 }
 
+impl Shrunk {
+    /// The vector x for which covariance · x is `vector`.
+    pub fn solve(&self, vector: &[f64]) -> Vec<f64> {
+        let mut solved = Vec::with_capacity(self.width);
+        self.distance(vector, &mut solved);
+        for row in (0..self.width).rev() {
+            solved[row] /= self.factor[begin(row + 1) - 1];
+            let value = solved[row];
+            let factor = &self.factor[begin(row)..begin(row) + row];
+            solved.iter_mut().zip(factor).for_each(|(rest, factor)| *rest -= factor * value);
+        }
+        solved
+    }
+
+    /// The sum of the variances.
+    pub fn trace(&self) -> f64 {
+        self.factor.iter().map(|value| value * value).sum()
+    }
+
+    /// The trace of the square root of the product of two covariances: the sum of the singular values of Aᵀ·B, where A and B
+    /// are the Cholesky factors. They come from one-sided rotations (M. R. Hestenes, *Journal of the Society for Industrial
+    /// and Applied Mathematics* 6 (1958), 51–90).
+    pub fn root_of_product(&self, other: &Shrunk) -> f64 {
+        let width = self.width;
+        let lower = |of: &Shrunk, row: usize, column: usize| {
+            if column <= row { of.factor[begin(row) + column] } else { 0.0 }
+        };
+        // columns of Aᵀ·B
+        let mut columns: Vec<Vec<f64>> = (0..width)
+            .map(|j| {
+                (0..width)
+                    .map(|i| (i.max(j)..width).map(|k| lower(self, k, i) * lower(other, k, j)).sum())
+                    .collect()
+            })
+            .collect();
+        for _ in 0..60 {
+            let mut turned = false;
+            for j in 1..width {
+                let (left, right) = columns.split_at_mut(j);
+                let second = &mut right[0];
+                for first in left {
+                    turned |= rotate(first, second);
+                }
+            }
+            if !turned {
+                break;
+            }
+        }
+        columns.iter().map(|column| column.iter().map(|value| value * value).sum::<f64>().sqrt()).sum()
+    }
+}
+
+/// Turns two columns until they are orthogonal; false if they are.
+fn rotate(first: &mut [f64], second: &mut [f64]) -> bool {
+    let (mut a, mut b, mut dot) = (0.0, 0.0, 0.0);
+    for (x, y) in first.iter().zip(second.iter()) {
+        (a, b, dot) = (a + x * x, b + y * y, dot + x * y);
+    }
+    if dot.abs() <= 1e-12 * (a * b).sqrt() || dot == 0.0 {
+        return false;
+    }
+    let zeta = (b - a) / (2.0 * dot);
+    let tangent = zeta.signum() / (zeta.abs() + (1.0 + zeta * zeta).sqrt());
+    let cosine = 1.0 / (1.0 + tangent * tangent).sqrt();
+    let sine = cosine * tangent;
+    for (x, y) in first.iter_mut().zip(second.iter_mut()) {
+        (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +199,25 @@ mod tests {
         }
     }
 
+    fn shrunk(vectors: &[[f64; 3]]) -> Shrunk {
+        let mut scatter = Scatter::new(3);
+        vectors.iter().for_each(|vector| scatter.add(vector));
+        scatter.finish().unwrap()
+    }
+
+    #[test]
+    fn the_root_of_a_product_is_that_of_scipy_and_a_solution_solves() {
+        // scipy 1.17.1: trace(linalg.sqrtm(A @ B)) of the Ledoit-Wolf covariances of the first and the last four vectors
+        let (a, b) = (shrunk(&VECTORS[..4]), shrunk(&VECTORS[2..]));
+        assert!((a.root_of_product(&b) - ROOT).abs() < 1e-9, "{}", a.root_of_product(&b));
+        assert!((a.root_of_product(&a) - a.trace()).abs() < 1e-9);
+        let x = a.solve(&VECTORS[1]);
+        let mut half = Vec::new();
+        let squared = a.distance(&VECTORS[1], &mut half);
+        let product: f64 = x.iter().zip(VECTORS[1]).map(|(x, y)| x * y).sum();
+        assert!((product - squared).abs() < 1e-9);
+    }
+
     #[test]
     fn vectors_that_are_zero_have_no_covariance() {
         let mut scatter = Scatter::new(2);
@@ -143,6 +233,7 @@ mod tests {
         [-0.897, -0.985, -0.422],
         [-0.541, 0.41, -0.095],
     ];
+    const ROOT: f64 = 17.99085645751035;
     const SHRINKAGE: f64 = 0.5103360784148322;
     const DISTANCES: [f64; 6] = [
         2.8512646558463315,

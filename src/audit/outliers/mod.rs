@@ -21,6 +21,8 @@ use super::near::Sketches;
 use super::ranking::Ranking;
 use super::section::Section;
 
+pub(super) use covariance::{Scatter, Shrunk};
+
 use distances::{distances, highest};
 
 /// Rows decoded at a time.
