@@ -3,6 +3,7 @@
 //! ```text
 //! rows ─► labels (two passes: thresholds, then the confident joint) ─┐
 //! hashes ─► exact (sorted, as many at a time as fit in memory) ───────┤
+//! two outputs ─► drift (classes, confidences, sketches) ──────────────┤
 //! sketches of embeddings ─► outliers (ranks of two distances) ─────────┤
 //! embeddings ─► near (sketches, candidates, exact cosines, groups) ──┼─► Audit ─► metrics() ─► Gate::check ─► Verdict
 //!                                                                    └─► Findings ─► keys of their rows ─► Parquet
@@ -13,6 +14,7 @@
 
 mod confident;
 mod drift;
+mod drift_page;
 mod element;
 mod embeddings;
 mod exact;

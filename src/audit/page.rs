@@ -7,6 +7,7 @@ use crate::report::html::page::render;
 use crate::report::html::words::{NONE, clip, count, decimal, name};
 use crate::report::{Provenance, ReportError, Verdict};
 
+use super::drift_page::drift_tables;
 use super::figures::Audit;
 use super::finding::{Example, FindingKind};
 use super::label_figures::{Estimate, LabelFigures};
@@ -40,6 +41,7 @@ impl Audit {
         exact_tables(self, &mut sections);
         near_tables(self, &mut sections);
         outlier_tables(self, &mut sections);
+        drift_tables(self, &mut sections);
         sections.extend([origin("Origin", &self.provenance)]);
         sections.extend(self.against.as_ref().map(|from| origin("The other output", from)));
         render(TEMPLATE, PageView { output: name(last), notes, gates: gate_rows(verdicts), sections })

@@ -331,3 +331,29 @@ fn outliers_are_ranked_and_images_that_no_class_claims_are_those_of_the_referenc
         assert!(scores.is_sorted_by(|a, b| a >= b), "{kind}: {scores:?}");
     }
 }
+
+#[test]
+fn an_output_has_not_drifted_from_itself_and_a_changed_one_has_the_figures_of_scipy() {
+    let output = DONE.output();
+    let against = |other: &Path| figures(&output, &["--against", other.to_str().unwrap(), "--by", "format"]);
+    let same = against(&output);
+    let drift = &same["drift"];
+    assert_eq!((number(&drift["classes"]["chi_squared"]), number(&drift["confidence"]["ks"])), (0.0, 0.0));
+    assert!(number(&drift["classes"]["p"]) > 0.99 && number(&drift["confidence"]["p"]) > 0.99);
+    assert!(drift["embeddings"]["skipped"].is_string(), "fewer than 200 images");
+    let other = done(Job::own().set("preprocess.image_size=96"));
+    let ours = against(&other.output());
+    let paths = [&output, &other.output()].map(|path| path.to_str().unwrap().to_owned());
+    let reference = ask_python("drift.py", &[&paths[0], &paths[1]]);
+    let drift = &ours["drift"];
+    assert_eq!(drift["rows"], reference["rows"]);
+    for name in ["psi", "chi_squared"] {
+        assert_near(&drift["classes"][name], &reference[name], name);
+    }
+    assert_near(&drift["confidence"]["change"], &reference["change"], "change");
+    // confidences are in bins
+    assert!((number(&drift["confidence"]["ks"]) - number(&reference["ks"])).abs() < 0.03);
+    let slices = drift["slices"].as_array().unwrap();
+    assert!(slices.len() > 1 && slices.iter().all(|slice| slice["rows"].is_array()));
+    audit(&output, &["--against", &paths[1], "--by", "camera"]).fails(64, &["--by `camera`", "format"]);
+}
