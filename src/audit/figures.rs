@@ -224,3 +224,41 @@ fn drift_lines(drift: &DriftFigures) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+impl Audit {
+    /// An audit of an output that has nothing to audit.
+    pub(super) fn without_figures() -> Audit {
+        Audit {
+            provenance: Provenance::default(),
+            against: None,
+            rows: 1,
+            labels: Section::skipped("no labels"),
+            exact: Section::skipped("no hashes"),
+            copies: None,
+            near: Section::skipped("no embeddings"),
+            leakage: None,
+            outliers: Section::skipped("no embeddings"),
+            drift: None,
+            examples: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_audit_without_figures_says_why() {
+        let audit = Audit::without_figures();
+        assert!(!audit.has_figures());
+        let lines = audit.summary();
+        for why in ["no labels", "no hashes", "no embeddings"] {
+            assert!(lines.iter().any(|line| line.contains(why)), "{lines:?}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&audit.to_json(&[]).unwrap()).unwrap();
+        assert_eq!((&json["schema"], &json["labels"]["skipped"]), (&SCHEMA.into(), &"no labels".into()));
+        assert!(json.get("leakage").is_none());
+    }
+}

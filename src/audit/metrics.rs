@@ -110,3 +110,16 @@ impl Audit {
         Metrics::from_values(values)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_value_or_a_reason() {
+        let metrics = Audit::without_figures().metrics();
+        for metric in METRICS {
+            assert!(metrics.why_missing(metric.name).is_some(), "{}", metric.name);
+        }
+    }
+}

@@ -152,3 +152,44 @@ fn label_counts(labels: &LabelFigures) -> Vec<Vec<String>> {
         row("Not judged: the kept probabilities are too few", count(labels.undecided)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_shown_as_text_and_nothing_is_loaded() {
+        let mut audit = Audit::without_figures();
+        audit.labels = Section::Done(LabelFigures {
+            in_sample: true,
+            from_logits: true,
+            labelled: 10,
+            confident: 8,
+            unsure: 2,
+            undecided: 0,
+            suspects: 1,
+            agreeing: 0,
+            noise: None,
+            classes: Vec::new(),
+            pairs: Vec::new(),
+        });
+        audit.examples.push(Example {
+            kind: FindingKind::Label,
+            rank: 1,
+            score: 0.5,
+            key: "<script>alert(1)</script>.jpg".into(),
+            other_key: None,
+            target: Some(3),
+            target_label: None,
+            proposed: Some(4),
+            proposed_label: Some("cat & dog".into()),
+        });
+        let page = audit.to_html(&[]).unwrap();
+        assert!(page.contains("&lt;script&gt;") && !page.contains("<script>alert"), "{page}");
+        assert!(page.contains("was trained on these images") && page.contains("class 3"), "{page}");
+        assert!(
+            page.contains("default-src &#x27;none&#x27;") || page.contains("default-src 'none'"),
+            "{page}"
+        );
+    }
+}
