@@ -158,7 +158,7 @@ impl Thresholds {
         }
         let is_listed = |class: usize| listed().any(|(other, _)| other == class);
         // what a class that is neither listed nor the label can have at most
-        let last = listed().last().map_or(1.0, |(_, p)| p);
+        let last = prob.last().map_or(1.0, |p| f64::from(*p));
         let own = if is_listed(given) { 0.0 } else { given_prob };
         let rest = 1.0 - own - listed().map(|(_, p)| p).sum::<f64>();
         let most = if sum_to_one { last.min(rest.max(0.0) + SLACK) } else { last };

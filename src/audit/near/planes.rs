@@ -62,13 +62,9 @@ impl Planes {
 
 /// Adds three bits of each lane: their sum and their carry.
 fn add(a: Lanes, b: Lanes, c: Lanes) -> (Lanes, Lanes) {
-    let (mut sum, mut carry) = ([0; WIDTH], [0; WIDTH]);
-    for lane in 0..WIDTH {
-        let half = a[lane] ^ b[lane];
-        sum[lane] = half ^ c[lane];
-        carry[lane] = (a[lane] & b[lane]) | (half & c[lane]);
-    }
-    (sum, carry)
+    let half: Lanes = std::array::from_fn(|lane| a[lane] ^ b[lane]);
+    let sum = std::array::from_fn(|lane| half[lane] ^ c[lane]);
+    (sum, std::array::from_fn(|lane| (a[lane] & b[lane]) | (half[lane] & c[lane])))
 }
 
 fn near(planes: &[Lanes; 64], query: &Query, most: u32) -> Lanes {

@@ -98,10 +98,10 @@ impl Shrunk {
     /// The squared Mahalanobis distance of a vector from zero. `scratch` keeps its memory between calls.
     pub fn distance(&self, vector: &[f64], scratch: &mut Vec<f64>) -> f64 {
         scratch.clear();
-        for row in 0..self.width {
+        for (row, value) in vector.iter().enumerate().take(self.width) {
             let factor = &self.factor[begin(row)..begin(row + 1)];
             let dot: f64 = factor.iter().zip(scratch.iter()).map(|(factor, value)| factor * value).sum();
-            scratch.push((vector[row] - dot) / factor[row]);
+            scratch.push((value - dot) / factor[row]);
         }
         scratch.iter().map(|value| value * value).sum()
     }
@@ -188,7 +188,7 @@ mod tests {
         let mut scatter = Scatter::new(3);
         let mut half = Scatter::new(3);
         for (at, vector) in VECTORS.iter().enumerate() {
-            if at % 2 == 0 { scatter.add(vector) } else { half.add(vector) }
+            if at.is_multiple_of(2) { scatter.add(vector) } else { half.add(vector) }
         }
         scatter.merge(&half);
         let shrunk = scatter.finish().unwrap();

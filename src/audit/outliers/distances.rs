@@ -171,7 +171,7 @@ mod tests {
                     |at| if (at < 64) == (class == 0) { 100 + wobble(at) } else { wobble(at) },
                 );
             if row == 37 {
-                values = std::array::from_fn(|at| if at % 2 == 0 { 120 } else { -120 });
+                values = std::array::from_fn(|at| if at.is_multiple_of(2) { 120 } else { -120 });
             }
             sketches.push(row, Sketch { values, signs: [0; 2] });
             classes.push(Some(class));
