@@ -40,7 +40,7 @@ mod table;
 use std::sync::Arc;
 
 use crate::evaluation::report_input::ReportInput;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::pipeline::progress::Progress;
 
 pub use drift::{ConfidenceDrift, DriftFigures, EmbeddingDrift, MovedClass, ShareDrift, SliceDrift};
@@ -54,6 +54,9 @@ pub use near::{Calibration, LeakFigures, NearFigures, NearOptions};
 pub use outliers::OutlierFigures;
 pub use ranking::MOST_FINDINGS;
 pub use section::Section;
+
+/// Classes of a model, whose sums are held: 1 KiB each.
+const MOST_CLASSES: usize = 1 << 17;
 
 /// What is audited, and how.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +79,16 @@ pub(crate) async fn audit(
     options: &AuditOptions,
     progress: &Arc<Progress>,
 ) -> Result<(Audit, Findings), Failure> {
+    for side in [Some(input), other].into_iter().flatten() {
+        let classes = side.frozen.model.classes;
+        if classes > MOST_CLASSES {
+            let uri = side.output.uri();
+            let what = format!(
+                "the model of the output `{uri}` has {classes} classes, and at most {MOST_CLASSES} are audited"
+            );
+            return Err(Failure::new(Exit::Config, what));
+        }
+    }
     let labels = labels::likely_wrong(input, options.in_sample, progress).await?;
     let exact = exact::exact_duplicates(input, other, progress).await?;
     let near = near::near_duplicates(input, other, &options.near, progress).await?;

@@ -56,7 +56,8 @@ pub(super) async fn sketch(
     threads: usize,
     progress: &Progress,
 ) -> Result<Sketches, Failure> {
-    let ok: u64 = input.parts.iter().map(|part| part.ok).sum();
+    // what an output says of itself is not believed beyond its rows, whose number is bounded
+    let ok: u64 = input.parts.iter().map(|part| part.ok.min(part.rows)).sum();
     let mut sketches = Sketches::with_capacity(ok as usize).map_err(|error| {
         Failure::caused(Exit::Config, format!("there is no memory for the sketches of {ok} images"), error)
     })?;
