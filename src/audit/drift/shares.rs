@@ -11,6 +11,8 @@ const PERMUTATIONS: u32 = 1999;
 const RESAMPLES: usize = 1000;
 /// The least expected count with which the chi-squared distribution is used.
 const LEAST_EXPECTED: f64 = 5.0;
+/// Logarithms of factorials that are held: 8 MiB.
+const MOST_FACTORIALS: u64 = 1 << 20;
 const SEED: u64 = 0x6472_6966_7421;
 
 /// The change of shares between two sets.
@@ -87,12 +89,13 @@ fn chi_squared(pairs: impl Iterator<Item = (u64, u64)>, (of_a, of_b): (u64, u64)
 /// included.
 fn permutation(pairs: &[(u64, u64)], (of_a, of_b): (u64, u64), statistic: f64) -> f64 {
     let mut random = Random::new(SEED);
+    let factorials = LogFactorials::up_to(of_a + of_b);
     let mut as_large = 1;
     for _ in 0..PERMUTATIONS {
         let (mut rows, mut rest) = (of_a + of_b, of_a);
         let drawn = pairs.iter().map(|(a, b)| {
             let class = a + b;
-            let drawn = hypergeometric(&mut random, (class, rows), rest);
+            let drawn = hypergeometric(&mut random, &factorials, (class, rows), rest);
             (rows, rest) = (rows - class, rest - drawn);
             (drawn, class - drawn)
         });
@@ -102,9 +105,32 @@ fn permutation(pairs: &[(u64, u64)], (of_a, of_b): (u64, u64), statistic: f64) -
     f64::from(as_large) / f64::from(PERMUTATIONS + 1)
 }
 
+/// Logarithms of factorials, of which the first ones are held.
+struct LogFactorials(Vec<f64>);
+
+impl LogFactorials {
+    fn up_to(rows: u64) -> LogFactorials {
+        let mut sum = 0.0;
+        let held = (1..=rows.min(MOST_FACTORIALS)).map(|n| {
+            sum += (n as f64).ln();
+            sum
+        });
+        LogFactorials(std::iter::once(0.0).chain(held).collect())
+    }
+
+    fn of(&self, n: u64) -> f64 {
+        self.0.get(n as usize).copied().unwrap_or_else(|| ln_gamma(n as f64 + 1.0))
+    }
+}
+
 /// How many of `drawn` rows, drawn without replacement from `rows`, are among the `marked` ones: by inversion from the
 /// most probable number outwards.
-fn hypergeometric(random: &mut Random, (marked, rows): (u64, u64), drawn: u64) -> u64 {
+fn hypergeometric(
+    random: &mut Random,
+    factorials: &LogFactorials,
+    (marked, rows): (u64, u64),
+    drawn: u64,
+) -> u64 {
     let least = (marked + drawn).saturating_sub(rows);
     let most = marked.min(drawn);
     if least == most {
@@ -112,9 +138,8 @@ fn hypergeometric(random: &mut Random, (marked, rows): (u64, u64), drawn: u64) -
     }
     let (m, n, d) = (marked as f64, rows as f64, drawn as f64);
     let mode = (((m + 1.0) * (d + 1.0) / (n + 2.0)).floor() as u64).clamp(least, most);
-    let choose = |n: f64, k: f64| ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
-    let k = mode as f64;
-    let peak = (choose(m, k) + choose(n - m, d - k) - choose(n, d)).exp();
+    let choose = |n: u64, k: u64| factorials.of(n) - factorials.of(k) - factorials.of(n - k);
+    let peak = (choose(marked, mode) + choose(rows - marked, drawn - mode) - choose(rows, drawn)).exp();
     let mut left = random.unit() - peak;
     let (mut low, mut high, mut p_low, mut p_high) = (mode, mode, peak, peak);
     while left > 0.0 && (low > least || high < most) {
@@ -168,8 +193,9 @@ mod tests {
     fn hypergeometric_numbers_have_their_mean_and_variance() {
         let mut random = Random::new(5);
         let (marked, rows, drawn, times) = (40, 1000, 300, 20_000);
-        let numbers: Vec<f64> =
-            (0..times).map(|_| hypergeometric(&mut random, (marked, rows), drawn) as f64).collect();
+        let factorials = LogFactorials::up_to(rows);
+        let mut number = || hypergeometric(&mut random, &factorials, (marked, rows), drawn) as f64;
+        let numbers: Vec<f64> = (0..times).map(|_| number()).collect();
         let mean = numbers.iter().sum::<f64>() / f64::from(times);
         let variance = numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / f64::from(times);
         // scipy.stats.hypergeom(1000, 40, 300): mean 12, variance 8.0721
