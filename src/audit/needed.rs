@@ -8,12 +8,11 @@ use crate::failure::Failure;
 use crate::output::{CommittedPart, OutputError};
 use crate::store::{Location, ParquetObject};
 
-/// One row of a batch, and its position among the rows that are read.
+/// One row of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Needed<'a> {
     pub batch: &'a RecordBatch,
     pub row: usize,
-    pub position: usize,
 }
 
 /// Reads the columns of `rows`, which ascend, `batch_rows` of a part at a time, and hands each of them to `take` in order,
@@ -54,7 +53,7 @@ pub(super) async fn read_needed(
                 let end = first + batch.num_rows() as u64;
                 for position in among(rows, first..end) {
                     let row = (rows[position] - first) as usize;
-                    if !take(Needed { batch: &batch, row, position })? {
+                    if !take(Needed { batch: &batch, row })? {
                         return Ok(());
                     }
                 }
