@@ -21,11 +21,13 @@
 //! | [`pipeline`] | the data path of a run |
 //! | [`runner`] | a job from its file to `_SUCCESS` |
 //! | [`evaluation`] | what is made of an output's rows |
+//! | [`audit`] | what an output's rows show about its data |
 //! | [`workbench`] | benchmarks, calibration, `doctor`, `init` |
 //! | [`output`] | rows, part files, the commit, the finish |
 //! | [`report`] | accuracy from the rows alone |
 //! | [`cli`] | the commands; the only place that prints |
 
+pub mod audit;
 pub mod classes;
 pub mod cli;
 pub mod dataset;

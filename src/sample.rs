@@ -180,6 +180,9 @@ pub struct ImageFacts {
     pub format: &'static str,
 }
 
+/// XXH3 of 128 bits in its canonical form, the most significant byte first.
+pub type ContentHash = [u8; 16];
+
 /// How one row of a batch ended before inference.
 #[derive(Debug)]
 pub struct RowOutcome {
@@ -189,4 +192,6 @@ pub struct RowOutcome {
     pub facts: Option<ImageFacts>,
     /// Why its row holds zeros instead of pixels.
     pub error: Option<RowError>,
+    /// The hash of its encoded bytes, if the job keeps it and they were read.
+    pub content_hash: Option<ContentHash>,
 }

@@ -45,6 +45,14 @@ pub(super) const COMPARE: &str = "Examples:
 
 `tresnet-batch help gates` lists what --require can name.";
 
+pub(super) const AUDIT: &str = "Examples:
+  tresnet-batch audit job.toml
+  tresnet-batch audit out --parquet findings.parquet --html audit.html
+  tresnet-batch audit out --in-sample --require 'label_noise_high <= 2'
+  tresnet-batch audit out-val --against out-train --scratch scratch --require 'leaked == 0'
+
+`tresnet-batch help gates` lists what --require can name.";
+
 pub(super) const EXPORT: &str = "Examples:
   tresnet-batch export job.toml --format timm-csv --to exported
   tresnet-batch export out --format clip-retrieval --to s3://bucket/embeddings/ --float32

@@ -139,7 +139,7 @@ fn batch(flips: &[Flip], names: &[String]) -> Result<RecordBatch, arrow::error::
     RecordBatch::try_from_iter_with_nullable(columns)
 }
 
-fn unwritten(path: &Path, error: ParquetError) -> Failure {
+pub(super) fn unwritten(path: &Path, error: ParquetError) -> Failure {
     match error {
         // the error of the disk is below
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {

@@ -10,13 +10,15 @@ use super::examples;
 use super::topics::TOPICS;
 
 /// What other tools call our commands.
-const OTHER_NAMES: [(&str, &str); 16] = [
+const OTHER_NAMES: [(&str, &str); 18] = [
     ("accuracy", "report"),
     ("check", "doctor"),
     ("classify", "run"),
     ("convert", "model import"),
     ("continue", "run"),
+    ("dedupe", "audit"),
     ("diff", "compare"),
+    ("duplicates", "audit"),
     ("eval", "report"),
     ("evaluate", "report"),
     ("infer", "run"),

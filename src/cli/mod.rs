@@ -1,5 +1,6 @@
 //! The commands. The only place that prints, and the only one that turns failures into exit codes.
 
+mod audit;
 mod bench;
 mod bench_engine;
 mod compare;
@@ -91,6 +92,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Hold an output against a baseline: is the new model, precision or provider as good?
     Compare(compare::CompareArgs),
+    /// Look for wrong labels and for images that are nearly the same in an output, from its rows alone
+    Audit(audit::AuditArgs),
     /// Write the rows in the form of another tool: timm's CSV or JSON, clip-retrieval's folders
     Export(export::ExportArgs),
     /// Check that every row of the plan stands exactly once, from the files alone
@@ -221,6 +224,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, global)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
         Command::Compare(arguments) => runtime.block_on(compare::compare(arguments)),
+        Command::Audit(arguments) => runtime.block_on(audit::audit(arguments, global.progress())),
         Command::Export(arguments) => runtime.block_on(export::export(arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, global)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
@@ -274,6 +278,7 @@ impl Command {
             Command::Plan(_) => "plan",
             Command::Report(_) => "report",
             Command::Compare(_) => "compare",
+            Command::Audit(_) => "audit",
             Command::Export(_) => "export",
             Command::Verify(_) => "verify",
             Command::Status(_) => "status",

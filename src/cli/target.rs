@@ -28,6 +28,11 @@ pub(super) struct Target {
 }
 
 impl TargetArgs {
+    /// The value of `--date`, as typed.
+    pub fn date(&self) -> Option<&str> {
+        self.date.as_deref()
+    }
+
     /// Reads the job file, if it is one, and opens the output; asks nothing of the store yet.
     pub fn open(&self) -> Result<Target, Failure> {
         Target::open(&self.of, &self.set, self.date.as_deref())

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::audit::METRICS as AUDITED;
 use crate::failure::Exit;
 use crate::report::compare::METRICS as COMPARED;
 use crate::report::{METRICS, MetricInfo};
@@ -82,6 +83,8 @@ Metrics of `run` and `report`:
     metrics(&mut text, &METRICS);
     text.push_str("\nMetrics of `compare A B`:\n\n");
     metrics(&mut text, &COMPARED);
+    text.push_str("\nMetrics of `audit OUTPUT`:\n\n");
+    metrics(&mut text, &AUDITED);
     text
 }
 
@@ -143,9 +146,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_of_gates_has_every_metric_of_reports_and_comparisons() {
+    fn the_page_of_gates_has_every_metric() {
         let page = gates();
-        for metric in METRICS.iter().chain(COMPARED.iter()) {
+        for metric in METRICS.iter().chain(COMPARED.iter()).chain(AUDITED.iter()) {
             assert!(page.contains(&format!("  {} ", metric.name)), "{}", metric.name);
         }
     }

@@ -6,7 +6,7 @@
 use std::sync::PoisonError;
 
 use crate::ids::AttemptId;
-use crate::sample::{ErrorKind, ImageFacts, RowError, RowOutcome, Sample};
+use crate::sample::{ContentHash, ErrorKind, ImageFacts, RowError, RowOutcome, Sample};
 use crate::tensor::RowMut;
 
 use super::Slot;
@@ -126,7 +126,8 @@ impl Filling {
         let index = self.taken;
         self.taken += 1;
         owner.with(|batch| lock(&batch.rows).push(None));
-        Some(RowSlot { owner: Some(owner), pool: self.pool.clone(), index, sample: Some(sample) })
+        let pool = self.pool.clone();
+        Some(RowSlot { owner: Some(owner), pool, index, sample: Some(sample), content_hash: None })
     }
 
     /// No more rows come: the batch is ready as soon as the last of its rows is.
@@ -154,9 +155,15 @@ pub struct RowSlot {
     pool: SlotPool,
     index: usize,
     sample: Option<Sample>,
+    content_hash: Option<ContentHash>,
 }
 
 impl RowSlot {
+    /// Keeps the hash of the image's encoded bytes.
+    pub fn set_content_hash(&mut self, hash: ContentHash) {
+        self.content_hash = Some(hash);
+    }
+
     /// The image that the row belongs to.
     pub fn sample_mut(&mut self) -> Option<&mut Sample> {
         self.sample.as_mut()
@@ -204,9 +211,10 @@ impl RowSlot {
 
     fn finish(&mut self, facts: Option<ImageFacts>, error: Option<RowError>) {
         let (Some(owner), Some(sample)) = (self.owner.take(), self.sample.take()) else { return };
+        let content_hash = self.content_hash;
         owner.with(|batch| {
             if let Some(row) = lock(&batch.rows).get_mut(self.index) {
-                *row = Some(RowOutcome { sample, facts, error });
+                *row = Some(RowOutcome { sample, facts, error, content_hash });
             }
         });
         self.pool.left(owner);

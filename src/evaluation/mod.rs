@@ -7,6 +7,6 @@ mod image_row;
 mod multi_label;
 pub(crate) mod report_input;
 pub(crate) mod reporting;
-mod row_view;
+pub(crate) mod row_view;
 mod sources;
 pub(crate) mod target_override;

@@ -60,6 +60,9 @@ impl ResolvedJob {
         if let Some(sets) = self.truth.as_ref().and_then(|truth| truth.sets) {
             components.insert("input.target_sets".into(), json!(sets));
         }
+        if self.rows.content_hash {
+            components.insert("output.content_hash".into(), json!(true));
+        }
         if image.rules == image::Rules::Current {
             components.insert("rules.formats".into(), json!("pillow"));
         }

@@ -74,6 +74,7 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("embedding", Rows),
             ("normalize_embedding", Rows),
             ("logits", Rows),
+            ("content_hash", Rows),
             ("activation", Rows),
             ("rows_per_part", Rows),
             ("compression", Operation),

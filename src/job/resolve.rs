@@ -271,6 +271,14 @@ fn row_options(
             "the ONNX graph has no output `embedding`; set `output.embedding = \"none\"`".into(),
         ));
     }
+    let carried = spec.input.carry_columns.as_deref().unwrap_or_default();
+    if typed.content_hash == Some(true) && carried.iter().any(|name| name == output::CONTENT_HASH) {
+        return Err(JobError::Mismatch(
+            "`input.carry_columns` names `content_hash`, which is a column of the output itself with \
+             `output.content_hash = true`; rename it in the input"
+                .into(),
+        ));
+    }
     let activation = typed.activation.unwrap_or(Activation::Softmax);
     // what their figures are made of
     let wants_logits = scored_classes(spec).is_some() || spec.input.is_multi_label(activation);
@@ -279,6 +287,7 @@ fn row_options(
         embedding,
         normalize_embedding: typed.normalize_embedding.unwrap_or(false),
         logits: typed.logits.or_else(|| earlier.value("output.logits")).unwrap_or(wants_logits),
+        content_hash: typed.content_hash.unwrap_or(false),
         activation,
         classes,
         dim,

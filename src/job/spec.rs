@@ -209,6 +209,9 @@ pub struct Output {
     pub normalize_embedding: Option<bool>,
     /// Keep all logits; default: false, but true with the targets `imagenet-a` and `imagenet-r`.
     pub logits: Option<bool>,
+    /// Keep a hash of each image's encoded bytes, by which `audit` finds images that are the same.
+    #[cfg_attr(test, schemars(extend("default" = false)))]
+    pub content_hash: Option<bool>,
     /// `softmax`, or `sigmoid` for models with several labels an image.
     #[cfg_attr(test, schemars(extend("default" = "softmax")))]
     pub activation: Option<Activation>,

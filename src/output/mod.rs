@@ -4,6 +4,7 @@
 //! here overwrites what decides rows. Only a repair deletes it, and a run a torn part of a local disk.
 
 mod committed;
+mod content_hash;
 mod cursor;
 mod error;
 pub mod export;
@@ -20,6 +21,7 @@ mod success;
 pub mod verify;
 
 pub use committed::{CommittedPart, CommittedParts, PartTime};
+pub use content_hash::content_hash;
 pub use cursor::{Cursor, schema_of};
 pub use error::OutputError;
 pub use export::timm::csv_cell;
@@ -30,6 +32,6 @@ pub use ranges::Ranges;
 pub use read_rows::read_rows;
 pub use repair::Repair;
 pub use rows::{Odds, Predictions};
-pub use schema::{Activation, COLUMNS, Embedding, Options};
+pub use schema::{Activation, COLUMNS, CONTENT_HASH, Embedding, Options};
 pub use status::Status;
 pub use success::{Success, Totals};

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, FixedSizeListArray, Float16Builder, Float32Builder, Int32Builder, Int64Builder, ListBuilder,
-    RecordBatch, StringBuilder,
+    ArrayRef, FixedSizeBinaryBuilder, FixedSizeListArray, Float16Builder, Float32Builder, Int32Builder,
+    Int64Builder, ListBuilder, RecordBatch, StringBuilder,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field};
@@ -59,6 +59,7 @@ impl Options {
         let mut width = Int32Builder::with_capacity(n);
         let mut height = Int32Builder::with_capacity(n);
         let mut format = StringBuilder::new();
+        let mut hashes = FixedSizeBinaryBuilder::with_capacity(n, 16);
         let mut valid = Vec::with_capacity(n);
 
         let mut carried: Vec<Vec<Value>> = Vec::with_capacity(n);
@@ -87,6 +88,12 @@ impl Options {
             width.append_option(row.facts.map(|facts| facts.width as i32));
             height.append_option(row.facts.map(|facts| facts.height as i32));
             format.append_option(row.facts.map(|facts| facts.format));
+            match row.content_hash {
+                Some(hash) => {
+                    hashes.append_value(hash).map_err(|error| OutputError::Encode(error.to_string()))?
+                }
+                None => hashes.append_null(),
+            }
             valid.push(error.is_none());
             carried.push(row.sample.carried);
             if error.is_some() {
@@ -146,6 +153,9 @@ impl Options {
             Arc::new(height.finish()),
             Arc::new(format.finish()),
         ]);
+        if self.content_hash {
+            columns.push(Arc::new(hashes.finish()));
+        }
         for (position, column) in self.carried.iter().enumerate() {
             let values = carried.iter().map(|values| values.get(position));
             columns.push(column.array(values).map_err(|error| OutputError::Encode(error.to_string()))?);
@@ -288,6 +298,7 @@ mod tests {
             embedding: Embedding::F32,
             normalize_embedding: false,
             logits: true,
+            content_hash: false,
             activation,
             classes: 3,
             dim: 2,
@@ -301,7 +312,7 @@ mod tests {
         let target = target.map(Target::Class);
         let sample =
             Sample { row_id: 0, key: "k".into(), etag: None, size: None, target, carried: Vec::new() };
-        RowOutcome { sample, facts: None, error: None }
+        RowOutcome { sample, facts: None, error: None, content_hash: None }
     }
 
     #[test]

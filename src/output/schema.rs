@@ -42,6 +42,8 @@ pub struct Options {
     pub normalize_embedding: bool,
     /// Keep all logits.
     pub logits: bool,
+    /// Keep a hash of each image's encoded bytes: a column [`CONTENT_HASH`].
+    pub content_hash: bool,
     /// How probabilities are made.
     pub activation: Activation,
     /// Classes of the model, C.
@@ -55,6 +57,9 @@ pub struct Options {
     /// Columns of the input that stand behind ours.
     pub carried: Vec<CarriedColumn>,
 }
+
+/// The column of hashes; a carried column may have this name where it is not kept.
+pub const CONTENT_HASH: &str = "content_hash";
 
 /// Names of the columns that every output may have; a carried column takes another.
 pub const COLUMNS: [&str; 19] = [
@@ -119,6 +124,9 @@ impl Options {
             Field::new("height", DataType::Int32, true),
             Field::new("format", DataType::Utf8, true),
         ]);
+        if self.content_hash {
+            fields.push(Field::new(CONTENT_HASH, DataType::FixedSizeBinary(16), true));
+        }
         fields.extend(self.carried.iter().map(CarriedColumn::field));
         Arc::new(Schema::new(fields))
     }

@@ -11,7 +11,7 @@ use crate::engine::Outputs;
 use crate::failpoints;
 use crate::failure::{Exit, Failure};
 use crate::image;
-use crate::output::{self, Predictions};
+use crate::output::{self, Predictions, content_hash};
 use crate::sample::ImageFacts;
 use crate::telemetry::trace::Fact;
 use crate::tensor::Layout;
@@ -111,6 +111,9 @@ impl DecodePool {
             .trace
             .is_on()
             .then(|| row.sample_mut().map(|sample| (sample.row_id, sample.key.clone())));
+        if self.output.content_hash {
+            row.set_content_hash(content_hash(&bytes));
+        }
         let decoded = catch_unwind(AssertUnwindSafe(|| {
             // never on in a release build
             if failpoints::on("decode.worker_panics") {
@@ -205,6 +208,7 @@ mod tests {
                 top_k: 1,
                 embedding: output::Embedding::None,
                 normalize_embedding: false,
+                content_hash: false,
                 logits: false,
                 activation: output::Activation::Softmax,
                 classes: 2,

@@ -1,5 +1,5 @@
-//! The JSON object around the figures of a report and of a comparison: both have one shape, so that one reader serves
-//! for both.
+//! The JSON object around the figures of a report, a comparison and an audit: all have one shape, so that one reader
+//! serves for all.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ struct Envelope<'a, T> {
 ///
 /// # Errors
 /// None is known; serialisation to memory is only fallible by its signature.
-pub(super) fn to_json<T: Serialize>(
+pub(crate) fn to_json<T: Serialize>(
     (schema, schema_version): (&'static str, u32),
     metrics: Metrics,
     gates: &[Verdict],

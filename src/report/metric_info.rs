@@ -11,7 +11,7 @@ pub struct MetricInfo {
     pub meaning: &'static str,
 }
 
-pub(super) const fn metric(name: &'static str, unit: &'static str, meaning: &'static str) -> MetricInfo {
+pub(crate) const fn metric(name: &'static str, unit: &'static str, meaning: &'static str) -> MetricInfo {
     MetricInfo { name, unit, meaning }
 }
 

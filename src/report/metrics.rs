@@ -99,7 +99,7 @@ impl Metrics {
     }
 
     /// Values, or reasons why there are none, of another table of metrics.
-    pub(super) fn from_values(values: BTreeMap<&'static str, Result<f64, String>>) -> Self {
+    pub(crate) fn from_values(values: BTreeMap<&'static str, Result<f64, String>>) -> Self {
         Self(values)
     }
 

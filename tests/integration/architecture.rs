@@ -44,9 +44,13 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         room("job", &STAGES),
         room("pipeline", &[&STAGES[..], &["job"]].concat()),
         room("evaluation", &[&STAGES[..], &["job", "pipeline"]].concat()),
+        room("audit", &[&STAGES[..], &["job", "pipeline", "evaluation"]].concat()),
         room("runner", &[&STAGES[..], &["job", "pipeline", "evaluation"]].concat()),
         room("workbench", &[&STAGES[..], &["job", "pipeline", "evaluation", "runner"]].concat()),
-        room("cli", &[&STAGES[..], &["job", "pipeline", "evaluation", "runner", "workbench"]].concat()),
+        room(
+            "cli",
+            &[&STAGES[..], &["job", "pipeline", "evaluation", "audit", "runner", "workbench"]].concat(),
+        ),
         room("main", &["cli", "failpoints"]),
     ])
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod architecture;
+mod audit;
 mod azurite;
 mod bad_checkpoints;
 mod bench_engine;

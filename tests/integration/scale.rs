@@ -87,6 +87,7 @@ async fn run(places: &Places, share: Share) -> Outcome {
         top_k: 1,
         embedding: Embedding::F32,
         normalize_embedding: false,
+        content_hash: false,
         logits: false,
         activation: Activation::Softmax,
         classes: 2,

@@ -6,13 +6,13 @@ use super::super::gate::Verdict;
 
 /// One gate with what was found.
 #[derive(Debug, Serialize)]
-pub(in crate::report) struct GateRow {
+pub(crate) struct GateRow {
     gate: String,
     passed: bool,
     found: String,
 }
 
-pub(in crate::report) fn gate_rows(verdicts: &[Verdict]) -> Vec<GateRow> {
+pub(crate) fn gate_rows(verdicts: &[Verdict]) -> Vec<GateRow> {
     let row = |verdict: &Verdict| GateRow {
         gate: verdict.gate.to_string(),
         passed: verdict.passed,

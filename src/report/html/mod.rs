@@ -5,10 +5,10 @@
 //! its hash: a text that came through nevertheless would not run.
 
 mod gallery;
-pub(super) mod gates;
+pub(crate) mod gates;
 mod headline;
 mod heatmap;
-pub(super) mod page;
+pub(crate) mod page;
 mod pictures;
 mod plots;
 mod svg;
@@ -16,7 +16,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod view;
-pub(super) mod words;
+pub(crate) mod words;
 
 pub use gallery::{Exhibit, Gallery, PICTURES, Picture, SIDE};
 

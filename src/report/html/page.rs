@@ -17,7 +17,7 @@ const SCRIPT: &str = include_str!("script.js");
 ///
 /// # Errors
 /// The template is wrong, which its tests rule out.
-pub(in crate::report) fn render(template: &str, view: impl Serialize) -> Result<String, ReportError> {
+pub(crate) fn render(template: &str, view: impl Serialize) -> Result<String, ReportError> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("page", template)?;

@@ -1,24 +1,24 @@
 //! Numbers and foreign texts as the page shows them.
 
-pub(in crate::report) use super::super::thousands::thousands as count;
+pub(crate) use super::super::thousands::thousands as count;
 
 /// Characters of a name that are shown in a table.
 const NAME: usize = 80;
 /// Shown for a value that is not known.
-pub(in crate::report) const NONE: &str = "–";
+pub(crate) const NONE: &str = "–";
 
 /// A number with `digits` digits after the point.
-pub(in crate::report) fn decimal(value: f64, digits: usize) -> String {
+pub(crate) fn decimal(value: f64, digits: usize) -> String {
     format!("{value:.digits$}")
 }
 
 /// A percentage with two digits and no sign, or a dash.
-pub(in crate::report) fn percent(value: Option<f64>) -> String {
+pub(crate) fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| decimal(value, 2))
 }
 
 /// A foreign text of at most `most` characters; signs that turn or hide text show as U+FFFD.
-pub(in crate::report) fn clip(text: &str, most: usize) -> String {
+pub(crate) fn clip(text: &str, most: usize) -> String {
     let plain = |c: char| match c {
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
             '\u{fffd}'
@@ -35,7 +35,7 @@ pub(in crate::report) fn clip(text: &str, most: usize) -> String {
 }
 
 /// A class's or a column's name.
-pub(in crate::report) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     clip(text, NAME)
 }
 

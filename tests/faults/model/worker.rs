@@ -105,6 +105,7 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
         top_k: 1,
         embedding: Embedding::None,
         normalize_embedding: false,
+        content_hash: false,
         logits: false,
         activation: Activation::Softmax,
         classes: 2,
@@ -129,7 +130,12 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
             give_way().await;
             let logits: Vec<f32> = samples.iter().flat_map(|_| [0.0, 1.0]).collect();
             let end = PartEnd { rows: samples.len() as u32, ..PartEnd::default() };
-            let outcomes = samples.into_iter().map(|sample| RowOutcome { sample, facts: None, error: None });
+            let outcomes = samples.into_iter().map(|sample| RowOutcome {
+                sample,
+                facts: None,
+                error: None,
+                content_hash: None,
+            });
             let predictions = Predictions { logits: &logits, embedding: &[] };
             let batch = rows.record_batch(outcomes.collect(), predictions)?;
             let footer = PartFooter {

@@ -1,0 +1,188 @@
+//! Findings: rows that a person should look at, with the keys of their images.
+
+use std::sync::Arc;
+
+use crate::evaluation::report_input::ReportInput;
+use crate::failure::Failure;
+use arrow::array::{
+    ArrayRef, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder, UInt64Builder,
+};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+
+use super::finding::{Example, Finding, FindingKind};
+use super::ranking::Ranking;
+use super::row_keys::RowKeys;
+
+/// Findings of each kind that a report shows.
+const EXAMPLES: usize = 100;
+/// Rows of a batch of the findings' file.
+const BATCH: usize = 8192;
+
+/// All findings, the most suspicious first within their kind.
+#[derive(Debug, Default)]
+pub struct Findings {
+    kinds: Vec<(FindingKind, Vec<Finding>)>,
+    keys: RowKeys,
+    /// Keys of the other output.
+    other_keys: RowKeys,
+    /// Findings that are not kept, since there are too many.
+    pub left_out: u64,
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, ranking: Ranking) {
+        self.left_out += ranking.left_out();
+        self.kinds.push((ranking.kind, ranking.finish()));
+    }
+
+    /// Reads the keys of the rows concerned. Findings whose keys do not fit in memory are left out and counted.
+    pub(super) async fn read_keys(
+        &mut self,
+        own: ReportInput<'_>,
+        other: Option<ReportInput<'_>>,
+    ) -> Result<(), Failure> {
+        let (mut rows, mut other_rows) = (Vec::new(), Vec::new());
+        for (kind, findings) in &self.kinds {
+            rows.extend(findings.iter().map(|finding| finding.row));
+            let others = findings.iter().filter_map(|finding| finding.other);
+            if kind.is_between() { other_rows.extend(others) } else { rows.extend(others) }
+        }
+        self.keys = RowKeys::read(own.output, own.parts, sorted(rows)).await?;
+        if let Some(other) = other {
+            self.other_keys = RowKeys::read(other.output, other.parts, sorted(other_rows)).await?;
+        }
+        for (kind, findings) in &mut self.kinds {
+            let before = findings.len();
+            let others = if kind.is_between() { &self.other_keys } else { &self.keys };
+            findings.retain(|finding| {
+                let has_other = finding.other.is_none_or(|row| others.get(row).is_some());
+                has_other && self.keys.get(finding.row).is_some()
+            });
+            self.left_out += (before - findings.len()) as u64;
+        }
+        Ok(())
+    }
+
+    /// The row id and the key of the other row of a finding.
+    fn other_key(&self, kind: FindingKind, finding: &Finding) -> Option<(i64, &str)> {
+        let keys = if kind.is_between() { &self.other_keys } else { &self.keys };
+        keys.get(finding.other?)
+    }
+
+    /// Number of findings that are kept.
+    pub fn count(&self) -> usize {
+        self.kinds.iter().map(|(_, findings)| findings.len()).sum()
+    }
+
+    fn ranked(&self) -> impl Iterator<Item = (FindingKind, u64, &Finding)> {
+        self.kinds
+            .iter()
+            .flat_map(|(kind, found)| found.iter().zip(1..).map(|(finding, rank)| (*kind, rank, finding)))
+    }
+
+    pub(super) fn examples(&self, names: Option<&[String]>) -> Vec<Example> {
+        let name = |class: Option<u32>| names?.get(class? as usize).cloned();
+        let key = |row: u64| self.keys.get(row).map_or_else(String::new, |(_, key)| key.to_owned());
+        let shown = self.ranked().filter(|(_, rank, _)| *rank <= EXAMPLES as u64);
+        let example = |(kind, rank, finding): (FindingKind, u64, &Finding)| Example {
+            kind,
+            rank,
+            score: finding.score,
+            key: key(finding.row),
+            other_key: self.other_key(kind, finding).map(|(_, key)| key.to_owned()),
+            target: finding.given,
+            target_label: name(finding.given),
+            proposed: finding.proposed,
+            proposed_label: name(finding.proposed),
+        };
+        shown.map(example).collect()
+    }
+
+    /// The schema of [`Findings::batches`].
+    pub fn schema() -> Arc<Schema> {
+        let field = |(name, kind, nullable): (&str, DataType, bool)| Field::new(name, kind, nullable);
+        Arc::new(Schema::new(
+            [
+                ("kind", DataType::Utf8, false),
+                ("rank", DataType::UInt64, false),
+                ("score", DataType::Float64, false),
+                ("row_id", DataType::Int64, false),
+                ("key", DataType::Utf8, false),
+                ("other_row_id", DataType::Int64, true),
+                ("other_key", DataType::Utf8, true),
+                ("target", DataType::Int32, true),
+                ("target_label", DataType::Utf8, true),
+                ("proposed", DataType::Int32, true),
+                ("proposed_label", DataType::Utf8, true),
+                ("group", DataType::UInt64, true),
+            ]
+            .map(field)
+            .to_vec(),
+        ))
+    }
+
+    /// The findings as rows, a batch at a time; `names` are those of the classes.
+    pub fn batches<'a>(
+        &'a self,
+        names: Option<&'a [String]>,
+    ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a {
+        let mut ranked = self.ranked();
+        std::iter::from_fn(move || {
+            let rows: Vec<_> = ranked.by_ref().take(BATCH).collect();
+            (!rows.is_empty()).then(|| self.batch(&rows, names))
+        })
+    }
+
+    fn batch(
+        &self,
+        rows: &[(FindingKind, u64, &Finding)],
+        names: Option<&[String]>,
+    ) -> Result<RecordBatch, ArrowError> {
+        let name = |class: Option<u32>| names?.get(class? as usize).map(String::as_str);
+        let mut kind = StringBuilder::new();
+        let (mut rank, mut group) = (UInt64Builder::new(), UInt64Builder::new());
+        let mut score = Float64Builder::new();
+        let (mut row_id, mut other_row_id) = (Int64Builder::new(), Int64Builder::new());
+        let (mut key, mut other_key) = (StringBuilder::new(), StringBuilder::new());
+        let (mut target, mut proposed) = (Int32Builder::new(), Int32Builder::new());
+        let (mut target_label, mut proposed_label) = (StringBuilder::new(), StringBuilder::new());
+        for (of, place, finding) in rows {
+            let (id, text) = self.keys.get(finding.row).unwrap_or_default();
+            let other = self.other_key(*of, finding);
+            kind.append_value(of.as_str());
+            rank.append_value(*place);
+            score.append_value(finding.score);
+            row_id.append_value(id);
+            key.append_value(text);
+            other_row_id.append_option(other.map(|(id, _)| id));
+            other_key.append_option(other.map(|(_, text)| text));
+            target.append_option(finding.given.map(|class| class as i32));
+            target_label.append_option(name(finding.given));
+            proposed.append_option(finding.proposed.map(|class| class as i32));
+            proposed_label.append_option(name(finding.proposed));
+            group.append_option(finding.group);
+        }
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(kind.finish()),
+            Arc::new(rank.finish()),
+            Arc::new(score.finish()),
+            Arc::new(row_id.finish()),
+            Arc::new(key.finish()),
+            Arc::new(other_row_id.finish()),
+            Arc::new(other_key.finish()),
+            Arc::new(target.finish()),
+            Arc::new(target_label.finish()),
+            Arc::new(proposed.finish()),
+            Arc::new(proposed_label.finish()),
+            Arc::new(group.finish()),
+        ];
+        RecordBatch::try_new(Findings::schema(), columns)
+    }
+}
+
+fn sorted(mut rows: Vec<u64>) -> Vec<u64> {
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}

@@ -1,0 +1,290 @@
+//! The steps of a search: sketches of both outputs, candidates, exact cosines.
+
+use std::fs::File;
+use std::io;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::evaluation::report_input::ReportInput;
+use crate::failure::{Exit, Failure};
+use crate::pipeline::progress::Progress;
+
+use super::super::embeddings::EmbeddingColumn;
+use super::groups::Edge;
+use super::options::NearOptions;
+use super::passes::{Facts, fetch, mean, sketch, unstored};
+use super::scan::{Between, Limits, TILE, scan};
+use super::scratch::{Journal, Scratch, unnamed_file};
+use super::sketches::Sketches;
+use super::vectors::{Vectors, centre, cosine};
+
+/// Bytes of embeddings that are held in memory; more are in a file.
+const MOST_BYTES: usize = 256 << 20;
+
+/// What all steps share.
+pub(super) struct Search<'a> {
+    input: ReportInput<'a>,
+    column: EmbeddingColumn,
+    pub options: &'a NearOptions,
+    progress: &'a Arc<Progress>,
+    scratch: Option<Scratch>,
+    threads: usize,
+}
+
+/// The sketches of one output.
+pub(super) struct Side<'a> {
+    pub input: ReportInput<'a>,
+    pub sketches: Arc<Sketches>,
+    mean: Arc<Vec<f32>>,
+}
+
+/// Pairs whose cosine reaches the threshold, by rows, and what is known of their images.
+pub(super) struct Found {
+    /// By the first row, then the second.
+    pub edges: Vec<Edge>,
+    facts: (Vec<u32>, Vec<Facts>),
+    /// Of the other output, where there is one.
+    other: (Vec<u32>, Vec<Facts>),
+}
+
+impl Found {
+    /// What is known of a row of this output.
+    pub fn facts(&self, row: u32) -> Facts {
+        look_up(&self.facts, row)
+    }
+
+    /// What is known of a row of the other output.
+    pub fn other_facts(&self, row: u32) -> Facts {
+        look_up(&self.other, row)
+    }
+}
+
+fn look_up((rows, facts): &(Vec<u32>, Vec<Facts>), row: u32) -> Facts {
+    rows.binary_search(&row).ok().and_then(|at| facts.get(at).copied()).unwrap_or_default()
+}
+
+/// Ends the threads of a scan with the future that waits for it.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl<'a> Search<'a> {
+    /// Opens the scratch folder, and plans the steps.
+    pub fn open(
+        input: ReportInput<'a>,
+        other: Option<ReportInput<'a>>,
+        column: EmbeddingColumn,
+        options: &'a NearOptions,
+        progress: &'a Arc<Progress>,
+    ) -> Result<Search<'a>, Failure> {
+        let scratch = match &options.scratch {
+            Some(folder) => {
+                let opened = Scratch::open(folder, &identity(input, other));
+                Some(opened.map_err(|error| unusable(folder, error))?)
+            }
+            None => None,
+        };
+        let rows = |side: ReportInput<'_>| side.parts.iter().map(|part| part.rows).sum::<u64>();
+        let ok = |side: ReportInput<'_>| side.parts.iter().map(|part| part.ok).sum::<u64>();
+        let planned = rows(input) + ok(input) + other.map_or(0, |other| rows(other) + ok(input));
+        progress.plan(planned, planned);
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Search { input, column, options, progress, scratch, threads })
+    }
+
+    /// The sketches of the output itself.
+    pub async fn own(&self) -> Result<Side<'a>, Failure> {
+        let rows = self.input.parts.iter().map(|part| part.rows).sum::<u64>();
+        if let Some((sketches, mean)) = self.stored("sketches", rows)? {
+            self.progress.rows(rows, 0);
+            return Ok(Side { input: self.input, sketches: Arc::new(sketches), mean: Arc::new(mean) });
+        }
+        let mean = mean(self.input, self.column).await?;
+        let sketches = self.sketch(self.input, "sketches", &mean).await?;
+        Ok(Side { input: self.input, sketches: Arc::new(sketches), mean: Arc::new(mean) })
+    }
+
+    /// The sketches of another output, around the mean of `own`.
+    pub async fn other(&self, other: ReportInput<'a>, own: &Side<'_>) -> Result<Side<'a>, Failure> {
+        let rows = other.parts.iter().map(|part| part.rows).sum::<u64>();
+        let stored = self.stored("other-sketches", rows)?.filter(|(_, mean)| *mean == *own.mean);
+        let sketches = match stored {
+            Some((sketches, _)) => {
+                self.progress.rows(rows, 0);
+                sketches
+            }
+            None => self.sketch(other, "other-sketches", &own.mean).await?,
+        };
+        Ok(Side { input: other, sketches: Arc::new(sketches), mean: own.mean.clone() })
+    }
+
+    fn stored(&self, name: &str, rows: u64) -> Result<Option<(Sketches, Vec<f32>)>, Failure> {
+        let Some(scratch) = &self.scratch else { return Ok(None) };
+        scratch.load(name, (rows, self.column.width)).map_err(|error| self.unusable(error))
+    }
+
+    async fn sketch(&self, of: ReportInput<'_>, name: &str, mean: &[f32]) -> Result<Sketches, Failure> {
+        let sketches = sketch(of, (self.column, mean), self.threads, self.progress).await?;
+        if let Some(scratch) = &self.scratch {
+            scratch.store(name, &sketches, mean).map_err(|error| self.unusable(error))?;
+        }
+        Ok(sketches)
+    }
+
+    /// Compares every pair of sketches. Returns the candidates by position, and how many more there were.
+    pub async fn candidates(
+        &self,
+        own: &Side<'_>,
+        others: Option<&Side<'_>>,
+        threshold: f64,
+    ) -> Result<(Vec<(u32, u32)>, u64), Failure> {
+        let tiles = Between { queries: &own.sketches, targets: None }.tiles();
+        let name = if others.is_some() { "other-pairs" } else { "pairs" };
+        let journal = match &self.scratch {
+            Some(scratch) => scratch.journal(&format!("{name}-{threshold}"), tiles),
+            None => Ok(Journal::in_memory(tiles)),
+        };
+        let journal = journal.map_err(|error| self.unusable(error))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let _guard = StopOnDrop(stop.clone());
+        let (queries, targets) = (own.sketches.clone(), others.map(|others| others.sketches.clone()));
+        let (progress, threads) = (self.progress.clone(), self.threads);
+        let scanning = tokio::task::spawn_blocking(move || -> io::Result<Journal> {
+            let mut journal = journal;
+            let between = Between { queries: &queries, targets: targets.as_deref() };
+            let open = journal.open_tiles();
+            let images = |tile: usize| (queries.len() - tile * TILE).min(TILE) as u64;
+            progress.rows(queries.len() as u64 - open.iter().map(|tile| images(*tile)).sum::<u64>(), 0);
+            scan(between, Limits::of(threshold), (&open, threads), &stop, |tile, found| {
+                progress.rows(images(tile), 0);
+                journal.add(tile, found)
+            })?;
+            Ok(journal)
+        });
+        let scanned = scanning.await;
+        let scanned =
+            scanned.map_err(|error| Failure::caused(Exit::Bug, "the comparison of images failed", error))?;
+        let Journal { mut pairs, left_out, .. } = scanned.map_err(|error| self.unusable(error))?;
+        // a journal of other sketches would name images that do not exist
+        let ends = (own.sketches.len(), others.map_or(own.sketches.len(), |others| others.sketches.len()));
+        pairs.retain(|(a, b)| (*a as usize) < ends.0 && (*b as usize) < ends.1);
+        pairs.sort_unstable();
+        Ok((pairs, left_out))
+    }
+
+    /// Computes the cosines of candidates from their embeddings, and keeps those that reach the threshold.
+    pub async fn exact(
+        &self,
+        candidates: Vec<(u32, u32)>,
+        (own, others): (&Side<'_>, Option<&Side<'_>>),
+        threshold: f64,
+    ) -> Result<Found, Failure> {
+        let second = others.unwrap_or(own);
+        let mut pairs = candidates;
+        for (a, b) in &mut pairs {
+            (*a, *b) = (own.sketches.rows[*a as usize], second.sketches.rows[*b as usize]);
+        }
+        let rows = |rows: &mut dyn Iterator<Item = u32>| {
+            let mut rows: Vec<u32> = rows.collect();
+            rows.sort_unstable();
+            rows.dedup();
+            rows
+        };
+        let (own_rows, other_rows) = match others {
+            None => (rows(&mut pairs.iter().flat_map(|(a, b)| [*a, *b])), Vec::new()),
+            Some(_) => (rows(&mut pairs.iter().map(|(a, _)| *a)), rows(&mut pairs.iter().map(|(_, b)| *b))),
+        };
+        let bytes = (own_rows.len() + other_rows.len()) * self.column.width * self.column.element.bytes();
+        let file = |rows: &[u32]| -> Result<Option<File>, Failure> {
+            let is_large = bytes > MOST_BYTES && !rows.is_empty();
+            is_large.then(|| unnamed_file(self.options.scratch.as_deref()).map_err(unstored)).transpose()
+        };
+        let own_file = file(&own_rows)?;
+        let (first, facts) = fetch(own.input, self.column, own_rows, own_file).await?;
+        let (second, other_facts) = match others {
+            None => (None, Vec::new()),
+            Some(others) => {
+                let other_file = file(&other_rows)?;
+                let (vectors, facts) = fetch(others.input, self.column, other_rows, other_file).await?;
+                (Some(vectors), facts)
+            }
+        };
+        let mean = own.mean.clone();
+        let computing = tokio::task::spawn_blocking(move || {
+            let edges = edges(&pairs, (&first, second.as_ref().unwrap_or(&first)), &mean, threshold);
+            let other = second.map(|vectors| vectors.rows().to_vec()).unwrap_or_default();
+            edges.map(|edges| (edges, first.rows().to_vec(), other))
+        });
+        let computed = computing.await;
+        let computed =
+            computed.map_err(|error| Failure::caused(Exit::Bug, "the comparison of images failed", error))?;
+        let (edges, rows, other) = computed.map_err(unstored)?;
+        Ok(Found { edges, facts: (rows, facts), other: (other, other_facts) })
+    }
+
+    fn unusable(&self, error: io::Error) -> Failure {
+        unusable(self.options.scratch.as_deref().unwrap_or(Path::new("")), error)
+    }
+}
+
+/// The exact cosines of pairs, which are sorted, that reach the threshold.
+fn edges(
+    pairs: &[(u32, u32)],
+    (first, second): (&Vectors, &Vectors),
+    mean: &[f32],
+    threshold: f64,
+) -> io::Result<Vec<Edge>> {
+    let (mut left, mut right, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut edges = Vec::new();
+    for pairs in pairs.chunk_by(|x, y| x.0 == y.0) {
+        for (at, &(a, b)) in pairs.iter().enumerate() {
+            if at == 0 {
+                first.read(a, &mut left, &mut bytes)?;
+                centre(&mut left, mean);
+            }
+            second.read(b, &mut right, &mut bytes)?;
+            centre(&mut right, mean);
+            let cosine = cosine(&left, &right);
+            if cosine >= threshold {
+                edges.push(Edge { a, b, cosine: cosine as f32 });
+            }
+        }
+    }
+    Ok(edges)
+}
+
+/// All that the files of a scratch folder depend on.
+fn identity(input: ReportInput<'_>, other: Option<ReportInput<'_>>) -> String {
+    let side = |side: ReportInput<'_>| {
+        let parts = side.parts.iter().map(|part| format!("{} {} {}\n", part.name, part.size, part.plan));
+        format!("{} {}\n{}", side.output.uri(), side.frozen.fingerprint, parts.collect::<String>())
+    };
+    format!("{}\n{}", side(input), other.map(side).unwrap_or_default())
+}
+
+fn unusable(folder: &Path, error: io::Error) -> Failure {
+    let folder = folder.display();
+    match error.kind() {
+        io::ErrorKind::ResourceBusy => {
+            let what =
+                format!("another audit of the same outputs uses the scratch folder `{folder}`; wait for it");
+            Failure::new(Exit::TryAgain, what)
+        }
+        io::ErrorKind::StorageFull => Failure::caused(
+            Exit::Io,
+            format!("the scratch folder `{folder}` is full; give another --scratch"),
+            error,
+        ),
+        _ => Failure::caused(
+            Exit::CannotCreate,
+            format!("the scratch folder `{folder}` cannot be used; give another --scratch"),
+            error,
+        ),
+    }
+}

@@ -1,0 +1,178 @@
+//! `audit OUTPUT`: which labels are likely wrong, which images are the same? From the rows alone; no model is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use serde_json::json;
+
+use crate::audit::{AuditOptions, Findings, METRICS, NearOptions, audit as run_audit};
+use crate::evaluation::report_input::ReportInput;
+use crate::failure::{Exit, Failure};
+use crate::job::JobSpec;
+use crate::pipeline::progress::Progress;
+use crate::runner::finish::failed_gates;
+use crate::store::Settings;
+
+use super::files::{self, Draft};
+use super::flips::unwritten;
+use super::gates::{check_gates, parse_gates};
+use super::global::ProgressStyle;
+use super::print::{counted, line};
+use super::progress::Display;
+use super::summary::Summary;
+use super::target::{CommittedOutput, Target, TargetArgs};
+use super::{examples, signals};
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::AUDIT)]
+pub(super) struct AuditArgs {
+    #[command(flatten)]
+    of: TargetArgs,
+    /// The model was trained on these images: the figures of labels are marked, since they are too low
+    #[arg(long)]
+    in_sample: bool,
+    /// Look for images that this output has too, such as that of the training images: a job file (*.toml), or the
+    /// address of an output of the same model
+    #[arg(long, value_name = "JOB|OUTPUT")]
+    against: Option<String>,
+    /// With --against: look for drift by the values of this column, too (`format`, or one that both outputs carry)
+    #[arg(long, value_name = "COLUMN", requires = "against")]
+    by: Option<String>,
+    /// The cosine of two embeddings from which images are near duplicates, above 0 and below 1 (default: from the
+    /// cosines of random pairs, at least 0.9)
+    #[arg(long, value_name = "COSINE", value_parser = cosine)]
+    threshold: Option<f64>,
+    /// Keep what was computed in this folder, so that an audit that was stopped resumes
+    #[arg(long, value_name = "FOLDER")]
+    scratch: Option<PathBuf>,
+    /// A gate that must hold, such as `label_noise <= 2`; may be given several times
+    #[arg(long, value_name = "GATE")]
+    require: Vec<String>,
+    /// Write the findings, one row each, most suspicious first
+    #[arg(long, value_name = "FILE")]
+    parquet: Option<PathBuf>,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json_file: Option<PathBuf>,
+    /// Write the figures as a page that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Audit the parts that are committed, although the output is not finished
+    #[arg(long)]
+    partial: bool,
+}
+
+pub(super) async fn audit(arguments: &AuditArgs, style: ProgressStyle) -> Result<Summary, Failure> {
+    let gates = parse_gates(&METRICS, &arguments.require)?;
+    let target = arguments.of.open()?;
+    let storage = target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
+    let of = target.read(arguments.partial).await?;
+    let against = match &arguments.against {
+        Some(other) => Some(open_other(arguments, other).await?),
+        None => None,
+    };
+    let input = report_input(&of, storage);
+    let other = against.as_ref().map(|other| report_input(other, Settings::default()));
+    if let (Some(by), Some(other)) = (&arguments.by, other) {
+        check_column(by, [input, other])?;
+    }
+    let options = AuditOptions {
+        in_sample: arguments.in_sample,
+        by: arguments.by.clone(),
+        near: NearOptions { threshold: arguments.threshold, scratch: arguments.scratch.clone() },
+    };
+    let progress = Arc::new(Progress::default());
+    progress.begin();
+    let display = Display::start(progress.clone(), style);
+    let audited = signals::unless_interrupted(run_audit(input, other, &options, &progress)).await;
+    drop(display);
+    let (audit, findings) = audited?;
+    let metrics = audit.metrics();
+    let verdicts = check_gates(&gates, &metrics);
+    let unfinished = if of.complete { "" } else { " (not finished: the parts that are committed)" };
+    line(format!("{}{unfinished}", of.output.uri()));
+    audit.summary().iter().for_each(line);
+    verdicts.iter().for_each(line);
+    let mut written = Vec::new();
+    if let Some(path) = &arguments.parquet {
+        write_findings(path, &findings, of.frozen.model.labels.as_deref())?;
+        written.push(path);
+    }
+    if let Some(path) = &arguments.json_file {
+        files::write(path, audit.to_json(&verdicts)?.as_bytes())?;
+        written.push(path);
+    }
+    if let Some(path) = &arguments.html {
+        files::write(path, audit.to_html(&verdicts)?.as_bytes())?;
+        written.push(path);
+    }
+    if findings.left_out > 0 {
+        line(format!("{} are in no file: there are too many", counted(findings.left_out, "more finding")));
+    }
+    written.iter().for_each(|path| line(path.display()));
+    let mut summary = Summary::new(json!({
+        "output": of.output.uri(),
+        "against": against.as_ref().map(|other| other.output.uri()),
+        "complete": of.complete && against.as_ref().is_none_or(|other| other.complete),
+        "findings": findings.count(),
+        "findings_left_out": findings.left_out,
+        "files": written,
+        "metrics": metrics,
+        "gates": verdicts,
+    }));
+    summary.failure = failed_gates(&verdicts);
+    if !audit.has_figures() {
+        let what =
+            format!("there is nothing to audit at `{}`: {}", of.output.uri(), audit.summary().join("; "));
+        summary.failure = Some(Failure::new(Exit::Config, what));
+    }
+    Ok(summary)
+}
+
+async fn open_other(arguments: &AuditArgs, other: &str) -> Result<CommittedOutput, Failure> {
+    let target = Target::open(other, &[], arguments.of.date());
+    let target = target.map_err(|failure| failure.within("--against"))?;
+    target.read(arguments.partial).await.map_err(|failure| failure.within("--against"))
+}
+
+fn report_input(of: &CommittedOutput, storage: Settings) -> ReportInput<'_> {
+    let CommittedOutput { output, frozen, parts, complete } = of;
+    ReportInput { output, frozen, parts, complete: *complete, storage, target_override: None }
+}
+
+/// Refuses a column that one of the outputs does not carry.
+fn check_column(by: &str, sides: [ReportInput<'_>; 2]) -> Result<(), Failure> {
+    for side in sides {
+        if by != "format" && !side.carried().contains(&by) {
+            let known = [vec!["format"], side.carried()].concat().join("`, `");
+            let uri = side.output.uri();
+            let what =
+                format!("--by `{by}`: the output `{uri}` has no such column to compare by; it has `{known}`");
+            return Err(Failure::new(Exit::Usage, what));
+        }
+    }
+    Ok(())
+}
+
+fn cosine(typed: &str) -> Result<f64, String> {
+    let value = typed.parse().ok().filter(|value: &f64| *value > 0.0 && *value < 1.0);
+    value.ok_or_else(|| "it is no number above 0 and below 1".to_owned())
+}
+
+/// Writes the findings as Parquet, also where there are none.
+fn write_findings(path: &Path, findings: &Findings, names: Option<&[String]>) -> Result<(), Failure> {
+    let unwritten = |error: ParquetError| unwritten(path, error);
+    let level = ZstdLevel::try_new(3).map_err(unwritten)?;
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+    let writer = ArrowWriter::try_new(Draft::create(path)?, Findings::schema(), Some(properties));
+    let mut writer = writer.map_err(unwritten)?;
+    for batch in findings.batches(names) {
+        batch.map_err(ParquetError::from).and_then(|batch| writer.write(&batch)).map_err(unwritten)?;
+    }
+    writer.into_inner().map_err(unwritten)?.finish()
+}
