@@ -118,6 +118,13 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
                     weights.display()
                 );
             }
+            if !model.weights().is_empty() || model.head().is_some() {
+                return Err(Failure::new(
+                    Exit::Config,
+                    "an ONNX graph is used as it comes: let `model.path` name it; `model import` takes weights, and graphs of \
+                     its own",
+                ));
+            }
             let labels = match classes {
                 Some(typed) => Some(read_labels(typed, model.classes()?)?),
                 None => model.labels.clone(),
@@ -255,6 +262,21 @@ fn inspect_graph(path: &Path) -> Result<Summary, Failure> {
         for tensor in tensors {
             line(format!("  {role} {}: {:?} {:?}", tensor.name, tensor.element, tensor.shape));
         }
+    }
+    let names = model.names();
+    let unknown = || "by a trial".to_owned();
+    for (role, name, width) in
+        [("logits", &names.logits, model.classes()), ("embedding", &names.embedding, model.dim())]
+    {
+        let Some(name) = name else { continue };
+        let width = width.map_or_else(|_| unknown(), |width| width.to_string());
+        line(format!("{role:<12} {name}, {width}"));
+    }
+    if let Some(head) = model.head() {
+        line(format!("head         {}, which is not computed: logits are read before it", head.as_str()));
+    }
+    for (file, bytes) in model.weights() {
+        line(format!("weights      in {file}, {} bytes", count(bytes.len() as u64)));
     }
     line(format!("architecture {}", model.arch()));
     line(format!("weights      sha256 {}", model.sha256()));

@@ -36,7 +36,17 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("roots", Rows),
         ],
     ),
-    ("model", &[("path", Rows), ("config", Rows), ("precision", Rows)]),
+    (
+        "model",
+        &[
+            ("path", Rows),
+            ("config", Rows),
+            ("precision", Rows),
+            ("input", Rows),
+            ("logits", Rows),
+            ("embedding", Rows),
+        ],
+    ),
     (
         "preprocess",
         &[

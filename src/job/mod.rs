@@ -6,11 +6,13 @@
 mod choices;
 mod components;
 mod draft;
+mod embedding_alone;
 mod engine;
 mod error;
 mod fingerprint;
 mod freeze;
 mod frozen;
+mod graph;
 mod input;
 mod keys;
 mod limits;

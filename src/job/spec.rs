@@ -121,6 +121,12 @@ pub struct Model {
     pub config: Option<String>,
     /// Arithmetic of the graph that is built from a checkpoint; default: fp32, on CUDA fp16.
     pub precision: Option<Precision>,
+    /// The ONNX graph's input for the images; default: the only one.
+    pub input: Option<String>,
+    /// The ONNX graph's tensor with a number for each class; default: the output `logits`, or the only one.
+    pub logits: Option<String>,
+    /// The ONNX graph's tensor with the pooled features; default: the output `embedding`, if there is one.
+    pub embedding: Option<String>,
 }
 
 /// From image to input; each default is the model's own.

@@ -184,6 +184,14 @@ pub enum ModelError {
         /// What is missing or in excess.
         reason: String,
     },
+    /// A file beside a graph that holds weights of it.
+    #[error("the weights of the ONNX graph in `{location}` cannot be used: {reason}")]
+    WeightFile {
+        /// The path that the graph has.
+        location: String,
+        /// What is wrong with the file.
+        reason: String,
+    },
     /// A graph that no ranges can be measured of.
     #[error("{reason}")]
     NotForQuantizing {

@@ -23,6 +23,7 @@ use crate::store::{Location, Role, Settings};
 use crate::runner::inputs::Input;
 use crate::runner::opened::{Invocation, Opened};
 use crate::runner::provider::{choice_for, for_defaults};
+use crate::runner::widths::settle;
 
 use check::Findings;
 pub use check::{Check, State};
@@ -67,7 +68,7 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
         return None;
     };
     found.ok("job", format!("`{}`: {} into {}", invocation.file.display(), spec.input.uri, spec.output.uri));
-    let model = found.take("model", model(&spec)).map(|(text, model)| {
+    let mut model = found.take("model", model(&spec)).map(|(text, model)| {
         found.ok("model", text);
         model
     });
@@ -78,7 +79,7 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
         Some(output) => found.take("output", Frozen::read(output).await),
         None => None,
     };
-    let resolved = match (&model, &input, &standing) {
+    let resolved = match (&mut model, &input, &standing) {
         (Some(model), Some(input), Some(standing)) => {
             found.take("settings", resolve(&spec, invocation, model, input, standing.clone()))
         }
@@ -123,11 +124,17 @@ fn read(invocation: &Invocation<'_>) -> Result<(JobSpec, Settings), Failure> {
 }
 
 fn model(spec: &JobSpec) -> Result<(String, LoadedModel), Failure> {
-    let model = LoadedModel::read(Path::new(&spec.model.path), spec.model.config.as_deref().map(Path::new))?;
-    let (classes, dim) = (model.classes()?, model.dim()?);
+    let model = LoadedModel::of(&spec.model)?;
     let names = if model.labels.is_some() { "with names" } else { "without names" };
+    let classes = match model.classes() {
+        Ok(0) => "no logits".to_owned(),
+        Ok(classes) => format!("{classes} classes {names}"),
+        Err(_) => "classes by a trial".to_owned(),
+    };
+    let dim = model.dim().map_or_else(|_| "of a length by a trial".to_owned(), |dim| format!("of {dim}"));
+    let head = model.head().map(|head| format!(", read before its {}", head.as_str())).unwrap_or_default();
     let text = format!(
-        "`{}`: {}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…",
+        "`{}`: {}, {classes}{head}, embedding {dim}, sha256 {:.12}…",
         spec.model.path,
         model.arch(),
         model.sha256()
@@ -168,11 +175,13 @@ struct Resolved {
 fn resolve(
     spec: &JobSpec,
     invocation: &Invocation<'_>,
-    model: &LoadedModel,
+    model: &mut LoadedModel,
     input: &Input,
     standing: Option<Frozen>,
 ) -> Result<Resolved, Failure> {
     let choice = choice_for(spec, model, invocation.onnxruntime)?;
+    settle(model, spec, standing.as_ref(), &choice)?;
+    let model = &*model;
     let provider = for_defaults(spec.device(), &choice);
     let resolve = |frozen: Option<&Frozen>| {
         ResolvedJob::resolve(spec, invocation.file, model, provider, frozen, input.observed())

@@ -8,9 +8,11 @@ mod targets;
 
 use std::path::Path;
 
+use crate::engine::Runtime;
 use crate::failure::{Exit, Failure};
 use crate::job::{Draft, LoadedModel, TargetsSpec};
 use crate::runner::inputs::any_row;
+use crate::runner::widths::of_trial;
 use crate::store::{Uri, expand_home};
 use crate::workbench::doctor::{Counted, count};
 
@@ -26,7 +28,11 @@ use look::{FEW, look};
 /// No images, a model that cannot be read, an output that cannot be one, and what reading can meet.
 pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
-    let model = LoadedModel::read(&path, None)?;
+    let mut model = LoadedModel::read(&path, None)?;
+    if let Some(side) = model.preprocessing.image_size.filter(|_| model.needs_widths()) {
+        let widths = of_trial(&model, &Runtime::load(None)?, side)?;
+        model.set_widths(widths);
+    }
     let (input, below) = (expand_home(start.input), start.below.map(expand_home));
     let found = look(&input, below.as_deref()).await?;
     let output = match start.output {
@@ -44,7 +50,10 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
         targets: TargetsSpec::None,
         targets_why: String::new(),
         model: text(&path)?.to_owned(),
-        model_text: format!("{}, {} classes{size}", model.arch(), model.classes()?),
+        model_text: match model.classes()? {
+            0 => format!("{}, an embedding of {} and no classes{size}", model.arch(), model.dim()?),
+            classes => format!("{}, {classes} classes{size}", model.arch()),
+        },
         has_names: model.labels.is_some(),
         preprocessing: model.assumes_preprocessing.then(|| model.preprocessing.clone()),
         are_few: found.are_few,
