@@ -1,13 +1,10 @@
 //! Jobs whose model gives an embedding and no logits: what needs classes is refused.
 
 use crate::output::Embedding;
-use crate::report::Gate;
+use crate::report::{Gate, WITHOUT_CLASSES};
 
 use super::error::JobError;
 use super::spec::{JobSpec, TargetsSpec};
-
-/// The figures that rows without classes have.
-const METRICS: [&str; 4] = ["rows", "ok", "errors", "error_fraction"];
 
 /// Refuses what needs classes.
 pub(super) fn check(spec: &JobSpec, gates: &[Gate]) -> Result<(), JobError> {
@@ -34,12 +31,20 @@ pub(super) fn check(spec: &JobSpec, gates: &[Gate]) -> Result<(), JobError> {
              the tensor with a number for each class by `model.logits`"
         )));
     }
-    match gates.iter().find(|gate| !METRICS.contains(&gate.metric())) {
+    check_gates(gates)
+}
+
+/// Refuses gates about classes.
+///
+/// # Errors
+/// Names the first one.
+pub fn check_gates(gates: &[Gate]) -> Result<(), JobError> {
+    match gates.iter().find(|gate| gate.needs_classes()) {
         None => Ok(()),
         Some(gate) => Err(JobError::Mismatch(format!(
-            "[report] require has `{gate}`, but the model gives an embedding and no logits, so rows have only {}; leave the \
-             gate out",
-            METRICS.join(", ")
+            "the gate `{gate}` is about classes, but the model gives an embedding and no logits, so rows have only {}; leave \
+             it out",
+            WITHOUT_CLASSES.join(", ")
         ))),
     }
 }

@@ -27,6 +27,7 @@ mod storage;
 mod units;
 
 pub use draft::Draft;
+pub use embedding_alone::check_gates as check_gates_without_classes;
 pub use error::JobError;
 pub use fingerprint::{Components, fingerprint};
 pub use frozen::{ExcludedOutput, Frozen, FrozenModel, FrozenTruth, PROTOCOL, Sets, TruthFile};

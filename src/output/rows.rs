@@ -340,7 +340,8 @@ mod tests {
 
     #[test]
     fn without_classes_a_row_has_its_embedding_and_no_column_of_a_class() {
-        let alone = Options { classes: 0, top_k: 0, logits: false, labels: None, ..options(Activation::Softmax) };
+        let alone =
+            Options { classes: 0, top_k: 0, logits: false, labels: None, ..options(Activation::Softmax) };
         let batch = alone
             .record_batch(
                 vec![row(None), row(None)],

@@ -24,9 +24,10 @@ impl ClassMatch {
     /// # Errors
     /// They have another number of classes, or other names; the first that differs is told.
     pub fn of(a: &Classes, b: &Classes) -> Result<Self, CompareError> {
-        if let Some(side) = [('A', a, b), ('B', b, a)].into_iter().find_map(|(side, none, some)| {
-            (none.count() == 0 && some.count() > 0).then_some(side)
-        }) {
+        if let Some(side) = [('A', a, b), ('B', b, a)]
+            .into_iter()
+            .find_map(|(side, none, some)| (none.count() == 0 && some.count() > 0).then_some(side))
+        {
             let why = format!(
                 "{side}'s model gives an embedding and no classes, and the other one classes: compare two of a kind"
             );

@@ -319,8 +319,7 @@ impl PairSums {
         let missing = || no_vectors.unwrap_or_else(|| "no row is ok in both and has an embedding".into());
         let names = self.names.unwrap_or_default();
         let has_classes = !self.per_class.is_empty();
-        let agreement =
-            |agreed, of| if has_classes { Proportion::new(agreed, of) } else { None };
+        let agreement = |agreed, of| if has_classes { Proportion::new(agreed, of) } else { None };
         let classes = self.per_class.iter().enumerate().filter(|(_, pairs)| pairs.rows() > 0);
         let classes = classes.map(|(index, &pairs)| {
             let recall = |right: u64| percent(right, pairs.rows());
