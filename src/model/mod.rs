@@ -27,6 +27,8 @@ mod error;
 mod external;
 mod file;
 mod fold;
+#[cfg(test)]
+mod graph_tests;
 mod image_model;
 mod info;
 mod interface;

@@ -23,6 +23,7 @@ mod first_steps;
 mod forms;
 mod gcs;
 mod gpu_check;
+mod graphs;
 mod hostile;
 mod image;
 mod init;
