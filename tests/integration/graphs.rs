@@ -113,7 +113,7 @@ fn a_tensor_inside_of_the_graph_can_be_the_embedding() {
 
 #[test]
 fn an_embedding_alone_makes_rows_without_columns_of_classes() {
-    let job = on("tower.onnx");
+    let job = on("tower.onnx").set("report.formats=[\"json\", \"markdown\", \"html\", \"csv\"]");
     let summary = job.run().exits(0);
     assert_eq!(summary["complete"], true, "{summary}");
     below(&check(&job, "single"), "embedding", 1e-5);
@@ -130,6 +130,8 @@ fn an_embedding_alone_makes_rows_without_columns_of_classes() {
     assert!(metrics["errors"].as_f64().unwrap() > 0.0 && metrics.get("top1").is_none(), "{metrics}");
     let text = std::fs::read_to_string(job.output().join("_report/report.md")).unwrap();
     assert!(text.contains("no classes") && text.contains("images/s"), "{text}");
+    let page = std::fs::read_to_string(job.output().join("_report/report.html")).unwrap();
+    assert!(page.contains("embeddings and no classes"));
 }
 
 #[test]
