@@ -13,6 +13,7 @@ use crate::regular_file;
 
 use super::error::JobError;
 use super::fingerprint::Components;
+use super::frozen::FrozenModel;
 
 /// The component of jobs whose graph ends in a softmax or sigmoid that is not computed. Version 0.1.0 computed it.
 pub(super) const HEAD_RULE: &str = "rules.head";
@@ -75,6 +76,16 @@ impl LoadedGraph {
         }
         if let Some((_, dim)) = &mut self.model.embedding {
             *dim = Some(widths.dim);
+        }
+    }
+
+    /// Takes the only output for the logits where an earlier run did: version 0.1.0 knew no embedding alone.
+    pub fn keep_roles(&mut self, frozen: &FrozenModel) {
+        let is_as_earlier = self.info.outputs.len() == 1 && self.typed == Roles::default();
+        if is_as_earlier && self.model.logits.is_none() && frozen.classes > 0 {
+            if let Some((name, width)) = self.model.embedding.take() {
+                (self.model.logits, self.model.classes) = (Some(name), width);
+            }
         }
     }
 

@@ -156,6 +156,16 @@ impl LoadedModel {
         self.classes().is_err() || self.dim().is_err()
     }
 
+    /// Keeps the roles of the graph's outputs that an earlier run froze.
+    pub fn keep_roles(&mut self, frozen: &Frozen) {
+        if let Content::Graph(graph) = &mut self.content {
+            graph.keep_roles(&frozen.model);
+            if self.labels.is_none() && graph.info.card.is_none() {
+                self.labels = graph.classes().and_then(default_class_names);
+            }
+        }
+    }
+
     /// The widths that an earlier run froze, where that was of this graph.
     pub fn widths_in(&self, frozen: &Frozen) -> Option<Widths> {
         let mut components = Components::new();

@@ -55,6 +55,8 @@ impl OnnxInfo {
     ///
     /// Bytes that are no ONNX model, one without a graph or of more parts than any network, and a spoilt card of ours.
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
+        // no message at all has an error of its own
+        <()>::decode(bytes).map_err(ModelError::OnnxSyntax)?;
         check(bytes)?;
         let model = ModelSkim::decode(bytes).map_err(ModelError::OnnxSyntax)?;
         let Some(graph) = model.graph else {

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::job::{Frozen, JobError, JobSpec, LoadedModel};
 use crate::model::{Form, Metadata, Precision};
 
-/// Sets the widths of a graph that leaves them open: those that an earlier run of the same graph froze, or what a trial
+/// Keeps the roles that an earlier run froze, and sets the widths of a graph that leaves them open: those that an earlier run of the same graph froze, or what a trial
 /// of two images shows. Blocks.
 ///
 /// # Errors
@@ -16,6 +16,9 @@ pub(crate) fn settle(
     frozen: Option<&Frozen>,
     choice: &Result<Choice, EngineError>,
 ) -> Result<(), Failure> {
+    if let Some(frozen) = frozen {
+        model.keep_roles(frozen);
+    }
     if !model.needs_widths() {
         return Ok(());
     }
