@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use super::support::job::{Ended, IMAGES, Job, ended, program};
-use super::support::{ask_python, run_python, scratch};
+use super::support::{ask_python, root, run_python, scratch};
 
 /// What `foreign_graphs.py` makes.
 static GRAPHS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -246,6 +246,31 @@ fn weights_beside_the_graph_are_read_and_part_of_what_the_model_is() {
     weights[5] ^= 1;
     std::fs::write(folder.path().join("weights.bin"), weights).unwrap();
     job.run().fails(78, &["`model.graph`", "`model.sha256`"]);
+}
+
+#[test]
+fn what_both_exporters_of_pytorch_write_gives_the_rows_of_the_file_itself() {
+    for (graph, batch, limit) in [
+        ("dynamo-fp32.onnx", 1, 1e-5),
+        ("script-fp32.onnx", 1, 1e-5),
+        ("dynamo-fp32-free.onnx", 4, 1e-5),
+        ("script-fp32-free.onnx", 4, 1e-5),
+        ("dynamo-fp16.onnx", 1, 1e-2),
+        ("script-fp16.onnx", 1, 1e-2),
+    ] {
+        let path = root().join("tests/data/graphs").join(graph);
+        let job = any_size("plain.onnx")
+            .set(format!("model.path={}", path.display()))
+            .set("preprocess.image_size=32")
+            .set("output.logits=true")
+            // the exporters' default is a batch of one
+            .set(format!("engine.batch_size={batch}"));
+        job.run().exits(0);
+        let asked = [job.output(), IMAGES.folder.clone(), path].map(|path| path.to_str().unwrap().to_owned());
+        let found = ask_python("foreign_graphs.py", &["exported", &asked[0], &asked[1], &asked[2]]);
+        assert!(found["rows"].as_u64().unwrap() > 20, "{graph}: {found}");
+        below(&found, "logits", limit);
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
     foreign_graphs.py make FOLDER             writes the graphs below
     foreign_graphs.py check OUT IMAGES TYPE   compares an output with Pillow's squares of IMAGES through the same arithmetic
                                               in numpy; prints the largest differences as JSON. TYPE is that of the input
+    foreign_graphs.py exported OUT IMAGES MODEL   compares logits with Python's ONNX Runtime on the file as it is, for squares of
+                                              32 pixels
     foreign_graphs.py bits A B                the number of rows whose logits differ, of two outputs
 
 All of them take squares of 64 pixels, average red, green and blue over the square ("mean", 3 numbers) and multiply that with a
@@ -178,6 +180,30 @@ def check(out, images, kind):
     print(json.dumps({name: float(value) for name, value in found.items()}))
 
 
+def exported(out, images, model):
+    import onnxruntime
+
+    from pillow_crops import square, to_rgb
+    from rows import read
+
+    side = 32
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    apart, rows = 0.0, 0
+    for row in read(out).to_pylist():
+        if row["status"] != "ok" or row["format"] == "webp":
+            continue
+        pixels = square(to_rgb((images / row["key"]).read_bytes()), side, 0.875, "crop", "bilinear")
+        pixels = np.frombuffer(pixels, np.uint8).reshape(1, side, side, 3).transpose(0, 3, 1, 2)
+        pixels = pixels.astype(np.float32) / np.float32(255)
+        if given.type == "tensor(float16)":
+            pixels = pixels.astype(np.float16)
+        (logits,) = session.run(None, {given.name: pixels})
+        apart = max(apart, np.abs(np.array(row["logits"]) - logits[0]).max())
+        rows += 1
+    print(json.dumps({"rows": rows, "logits": float(apart)}))
+
+
 def bits(a, b):
     from rows import read
 
@@ -191,5 +217,7 @@ if __name__ == "__main__":
         make(Path(arguments[0]).resolve())
     elif action == "check":
         check(arguments[0], Path(arguments[1]), arguments[2])
+    elif action == "exported":
+        exported(arguments[0], Path(arguments[1]), arguments[2])
     else:
         bits(*arguments)
