@@ -178,8 +178,8 @@ pub enum ModelError {
     /// Bytes that are no ONNX model.
     #[error("not an ONNX model: the file may be cut short, or be something else")]
     OnnxSyntax(#[source] prost::DecodeError),
-    /// ONNX, but not an image classifier of the expected form.
-    #[error("the ONNX graph cannot classify images: {reason}")]
+    /// ONNX, but no network for images of a form that is known.
+    #[error("the ONNX graph cannot be used: {reason}")]
     OnnxGraph {
         /// What is missing or in excess.
         reason: String,

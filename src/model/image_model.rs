@@ -13,6 +13,9 @@ use super::tensor_info::{Dim, ElementType, TensorInfo, list, tensor_info};
 /// Names of outputs that are embeddings wherever they come from: ours, CLIP's and SigLIP's, DINOv2's.
 const EMBEDDINGS: [&str; 3] = [EMBEDDING, "image_embeds", "pooler_output"];
 
+/// Outputs that are looked at where no name tells which is meant.
+const MOST_OUTPUTS: usize = 64;
+
 /// Names of a graph's tensors as a job gives them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Roles {
@@ -71,7 +74,8 @@ impl ImageModel {
     /// [`ModelError::OnnxGraph`] shows the tensors among which a role has no candidate, or several.
     pub fn find(info: &OnnxInfo, bytes: &[u8], roles: &Roles) -> Result<Self, ModelError> {
         let view = View::read(bytes)?;
-        let mut chosen = choose(info, &view, roles)?;
+        let input = image(info, roles)?;
+        let mut chosen = choose(info, &view, roles, input)?;
         let mut head = None;
         let mut named = Roles { input: None, ..chosen.names() };
         let mut classes = chosen.logits.as_ref().and_then(width);
@@ -90,7 +94,7 @@ impl ImageModel {
         }
         let dim = chosen.embedding.as_ref().and_then(width);
         let outputs: Vec<TensorInfo> = chosen.logits.iter().chain(&chosen.embedding).cloned().collect();
-        let input = image(info, &view, roles, &outputs)?;
+        refuse_other_inputs(info, &view, input, &outputs)?;
         named.input = Some(input.name.clone());
         // what is as ever stays as it is to the byte
         let is_output = |output: &TensorInfo| info.output(&output.name).is_some();
@@ -153,7 +157,7 @@ fn earlier_logits(info: &OnnxInfo) -> Option<&str> {
     info.output(LOGITS).or(only).map(|output| output.name.as_str())
 }
 
-fn choose(info: &OnnxInfo, view: &View<'_>, roles: &Roles) -> Result<Chosen, ModelError> {
+fn choose(info: &OnnxInfo, view: &View<'_>, roles: &Roles, input: &TensorInfo) -> Result<Chosen, ModelError> {
     let named = |name: &Option<String>, key: &str| match name {
         Some(name) => find(info, view, name, key).map(|tensor| Some(tensor.into_owned())),
         None => Ok(None),
@@ -161,7 +165,7 @@ fn choose(info: &OnnxInfo, view: &View<'_>, roles: &Roles) -> Result<Chosen, Mod
     let (logits, embedding) =
         (named(&roles.logits, "model.logits")?, named(&roles.embedding, "model.embedding")?);
     let chosen = match (logits, embedding) {
-        (None, None) => by_name(info)?,
+        (None, None) => by_name(info, view, input)?,
         (Some(logits), None) => {
             let embedding = info.output(EMBEDDING).filter(|output| output.name != logits.name).cloned();
             Chosen { logits: Some(logits), embedding }
@@ -191,8 +195,8 @@ fn choose(info: &OnnxInfo, view: &View<'_>, roles: &Roles) -> Result<Chosen, Mod
     Ok(chosen)
 }
 
-/// The outputs by their names, where a job names none.
-fn by_name(info: &OnnxInfo) -> Result<Chosen, ModelError> {
+/// The outputs by their names, where a job names none. Of a graph with texts too, those of the images alone.
+fn by_name(info: &OnnxInfo, view: &View<'_>, input: &TensorInfo) -> Result<Chosen, ModelError> {
     let all = info.outputs.as_slice();
     let is_named = |output: &&TensorInfo| EMBEDDINGS.contains(&output.name.as_str());
     let only = match all {
@@ -203,10 +207,16 @@ fn by_name(info: &OnnxInfo) -> Result<Chosen, ModelError> {
         let embedding = info.output(EMBEDDING).cloned();
         return Ok(Chosen { logits: Some(logits.clone()), embedding });
     }
-    let fits = |output: &&TensorInfo| matches!(output.shape.len(), 0 | 2) && is_float(output.element);
+    let mut fitting = Vec::new();
+    for output in all.iter().take(MOST_OUTPUTS) {
+        let fits = matches!(output.shape.len(), 0 | 2) && is_float(output.element);
+        if fits && further_inputs(info, view, input, std::slice::from_ref(output))?.is_empty() {
+            fitting.push(output);
+        }
+    }
     let embedding =
-        EMBEDDINGS.iter().find_map(|name| all.iter().filter(fits).find(|output| output.name == *name));
-    let others: Vec<&TensorInfo> = all.iter().filter(fits).filter(|output| !is_named(output)).collect();
+        EMBEDDINGS.iter().find_map(|name| fitting.iter().copied().find(|output| output.name == *name));
+    let others: Vec<&TensorInfo> = fitting.iter().copied().filter(|output| !is_named(output)).collect();
     match (embedding, others.as_slice()) {
         (Some(embedding), []) => Ok(Chosen { logits: None, embedding: Some(embedding.clone()) }),
         (Some(embedding), [logits]) => {
@@ -245,13 +255,8 @@ fn inner(view: &View<'_>, name: &str) -> Result<TensorInfo, ModelError> {
     Ok(view.value(name)?.as_ref().map_or_else(unknown, tensor_info))
 }
 
-/// The image among the inputs. No output may need another one.
-fn image<'a>(
-    info: &'a OnnxInfo,
-    view: &View<'_>,
-    roles: &Roles,
-    outputs: &[TensorInfo],
-) -> Result<&'a TensorInfo, ModelError> {
+/// The image among the inputs.
+fn image<'a>(info: &'a OnnxInfo, roles: &Roles) -> Result<&'a TensorInfo, ModelError> {
     let all = info.inputs.as_slice();
     let is_image = |input: &&TensorInfo| sides(input).is_some();
     let input = match (&roles.input, all) {
@@ -270,22 +275,40 @@ fn image<'a>(
             }
         },
     };
-    if !is_image(&input) {
-        return Err(no_image(input));
+    if is_image(&input) { Ok(input) } else { Err(no_image(input)) }
+}
+
+/// Refuses outputs that are computed from more than the images.
+fn refuse_other_inputs(
+    info: &OnnxInfo,
+    view: &View<'_>,
+    input: &TensorInfo,
+    outputs: &[TensorInfo],
+) -> Result<(), ModelError> {
+    match further_inputs(info, view, input, outputs)?.as_slice() {
+        [] => Ok(()),
+        further => Err(wrong(format!(
+            "its outputs need more than the images {input}: {}; name others by `model.logits` or `model.embedding`, or \
+             export the images' part alone",
+            list(further)
+        ))),
     }
-    if all.len() > 1 {
-        let others: Vec<TensorInfo> = all.iter().filter(|other| other.name != input.name).cloned().collect();
-        let read = read_inputs(view, &others, outputs)?;
-        let read: Vec<TensorInfo> = read.into_iter().map(|index| others[index].clone()).collect();
-        if !read.is_empty() {
-            return Err(wrong(format!(
-                "its outputs need more than the images {input}: {}; name others by `model.logits` or `model.embedding`, or \
-                 export the images' part alone",
-                list(&read)
-            )));
-        }
+}
+
+/// The inputs beside the images that outputs are computed from.
+fn further_inputs(
+    info: &OnnxInfo,
+    view: &View<'_>,
+    input: &TensorInfo,
+    outputs: &[TensorInfo],
+) -> Result<Vec<TensorInfo>, ModelError> {
+    let others: Vec<TensorInfo> =
+        info.inputs.iter().filter(|other| other.name != input.name).cloned().collect();
+    if others.is_empty() {
+        return Ok(others);
     }
-    Ok(input)
+    let read = read_inputs(view, &others, outputs)?;
+    Ok(read.into_iter().map(|index| others[index].clone()).collect())
 }
 
 /// Axes of an image input.
