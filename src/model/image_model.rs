@@ -98,7 +98,7 @@ impl ImageModel {
         named.input = Some(input.name.clone());
         // what is as ever stays as it is to the byte
         let is_output = |output: &TensorInfo| info.output(&output.name).is_some();
-        let is_as_earlier = named.logits.as_deref() == earlier_logits(info);
+        let is_as_earlier = named.logits.is_some() && named.logits.as_deref() == earlier_logits(info);
         let is_plain = info.inputs.len() == 1
             && head.is_none()
             && input.element != ElementType::Bf16
