@@ -256,6 +256,41 @@ fn damaged_and_endless_files_are_refused() {
     assert!(OnnxInfo::parse(&bytes).unwrap_err().to_string().contains("more parts"));
 }
 
+#[test]
+fn changed_bytes_are_refused_or_understood_and_never_more() {
+    let soft = node("Softmax", "out", &["score"], vec![integer("axis", -1)]);
+    let whole = file(vec![images()], vec![vector("out", 5)], vec![soft]);
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    let (mut understood, mut refused) = (0, 0);
+    for _ in 0..5000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=next(3) {
+            let at = next(bytes.len());
+            match next(3) {
+                0 => bytes[at] = next(256) as u8,
+                1 => bytes[at] ^= 1 << next(8),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let model = OnnxInfo::parse(&bytes)
+            .and_then(|info| ImageModel::find(&info, &bytes, &named(Some("out"), Some("mean"))));
+        match model {
+            Err(_) => refused += 1,
+            Ok(model) => {
+                understood += 1;
+                model.rewritten.map(|file| OnnxInfo::parse(&file).unwrap());
+            }
+        }
+    }
+    assert!(understood > 100 && refused > 100, "{understood} understood, {refused} refused");
+}
+
 /// A graph with one tensor at a place in another file.
 fn beside(location: &str, offset: usize, length: usize) -> Vec<u8> {
     let mut tensor = Vec::new();
