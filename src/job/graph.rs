@@ -82,10 +82,12 @@ impl LoadedGraph {
     /// Takes the only output for the logits where an earlier run did: version 0.1.0 knew no embedding alone.
     pub fn keep_roles(&mut self, frozen: &FrozenModel) {
         let is_as_earlier = self.info.outputs.len() == 1 && self.typed == Roles::default();
-        if is_as_earlier && self.model.logits.is_none() && frozen.classes > 0 {
-            if let Some((name, width)) = self.model.embedding.take() {
-                (self.model.logits, self.model.classes) = (Some(name), width);
-            }
+        if is_as_earlier
+            && self.model.logits.is_none()
+            && frozen.classes > 0
+            && let Some((name, width)) = self.model.embedding.take()
+        {
+            (self.model.logits, self.model.classes) = (Some(name), width);
         }
     }
 

@@ -54,16 +54,16 @@ impl ResolvedJob {
         let precision = precision(spec, model, provider, &earlier)?;
         let ResolvedPreprocess { image, preprocessing, is_assumed } =
             preprocess::resolve(spec, model, &earlier)?;
-        let labels = match &spec.input.classes {
-            Some(typed) => Some(read_labels(typed, classes)?),
-            None => model.labels.clone(),
-        };
         let gates =
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
         if classes == 0 {
             embedding_alone::check(spec, &gates)?;
         }
+        let labels = match &spec.input.classes {
+            Some(typed) => Some(read_labels(typed, classes)?),
+            None => model.labels.clone(),
+        };
         let head = model.head();
         let has_earlier_head = head.is_some() && earlier.is_without(HEAD_RULE);
         let own_activation = match head.filter(|_| !has_earlier_head) {

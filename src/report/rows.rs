@@ -82,7 +82,7 @@ impl<'a> Columns<'a> {
             status: text(self.status, i),
             error_kind: text(self.error_kind, i),
             target: int(self.target, i),
-            index: self.index.as_ref().map_or(&[], |index| &index.items.values()[index.range(i)]),
+            index: self.index.as_ref().map_or(&[][..], |index| &index.items.values()[index.range(i)]),
             first_prob: self.prob.as_ref().and_then(|prob| {
                 let first = prob.range(i).next()?;
                 float(prob.items, first)

@@ -209,7 +209,7 @@ fn two_images_show_how_wide_outputs_are_that_the_graph_leaves_free() {
     any_size("free.onnx").run().fails(78, &["`preprocess.image_size`"]);
     let other = with_logits("free.onnx").set("preprocess.image_size=96");
     other.run().exits(0);
-    ended(program().args(["inspect"]).arg(GRAPHS.join("free.onnx"))).exits(0);
+    ended(program().args(["model", "inspect"]).arg(GRAPHS.join("free.onnx"))).exits(0);
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn what_both_exporters_of_pytorch_write_gives_the_rows_of_the_file_itself() {
 fn weights_out_of_the_folder_are_refused() {
     for (graph, words) in [
         ("hostile/climbing.onnx", &["`../outside/weights.bin`", "out of the model's folder"][..]),
-        ("hostile/absolute.onnx", &["outside/weights.bin`", "out of the model's folder"]),
+        ("hostile/absolute.onnx", &["out of the model's folder"]),
         ("hostile/linked.onnx", &["`link.bin`", "a link out of the model's folder"]),
         ("hostile/cut.onnx", &["`short.bin`", "63 bytes", "`matrix` ends at byte 64"]),
         ("hostile/address.onnx", &["_ORT_MEM_ADDR_", "out of the model's folder"]),
