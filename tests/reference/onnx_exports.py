@@ -1,8 +1,9 @@
 """Networks of several families through both of PyTorch's exporters, and what `run` makes of the files: run by hand.
 
-    onnx_exports.py make WORK PHOTOGRAPHS [--images 50]      writes the graphs, PyTorch's outputs and cases.json (needs torch,
-                                                             timm, transformers, onnx, onnxscript)
-    onnx_exports.py run WORK PHOTOGRAPHS --program PATH      runs a job on each, compares its rows, prints a table
+    onnx_exports.py make WORK PHOTOGRAPHS [--images 50] [--only NAME …]
+        writes the graphs, PyTorch's outputs and cases.json (needs torch, timm, transformers, onnx, onnxscript)
+    onnx_exports.py run WORK PHOTOGRAPHS --program PATH [--images 50]
+        runs a job on each graph, compares its rows with PyTorch's outputs, prints a table
 
 The weights are random, and the classifier is scaled by the photographs themselves, so that images get different classes.
 Exports have the exporter's default settings: a batch of one where no axis is named, weights beside the graph where the exporter
@@ -127,7 +128,7 @@ def export(network, kind, path, exporter, half, free):
     torch.onnx.export(network, (example,), str(path), dynamo=exporter == "dynamo", **named)
 
 
-def make(work, images):
+def make(work, images, only):
     import torch
 
     torch.set_num_threads(2)
@@ -137,6 +138,8 @@ def make(work, images):
     inputs = torch.from_numpy(inputs)
     cases = []
     for name, kind, network in networks():
+        if only and not any(part in name for part in only):
+            continue
         network.eval()
         if kind != "embedding":
             spread(network, inputs)
@@ -233,11 +236,12 @@ def main():
     parser.add_argument("work", type=Path)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--images", type=int, default=50)
+    parser.add_argument("--only", nargs="*", help="make: networks whose names have one of these texts in them")
     parser.add_argument("--program")
     arguments = parser.parse_args()
     images = photographs(arguments.photographs, arguments.images)
     if arguments.action == "make":
-        make(arguments.work.resolve(), images)
+        make(arguments.work.resolve(), images, arguments.only)
     else:
         run(arguments.work.resolve(), images, arguments.program)
 
