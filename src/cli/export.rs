@@ -143,6 +143,10 @@ async fn predictions(
         FormatArg::TimmJson => (TimmForm::Json, "json"),
         _ => (TimmForm::Csv, "csv"),
     };
+    if of.frozen.model.classes == 0 {
+        let what = "the model gives an embedding and no classes, so there are no predictions to write; take `--format clip-retrieval`";
+        return Err(Failure::new(Exit::Config, what));
+    }
     let held = of.frozen.components.get("output.top_k").and_then(serde_json::Value::as_u64);
     let held = held.unwrap_or(1).min(of.frozen.model.classes as u64);
     let k = arguments.top_k.map_or(held, u64::from);

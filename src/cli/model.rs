@@ -6,7 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
-use crate::job::{LoadedModel, read_labels};
+use crate::job::{LoadedModel, ModelRequest, read_labels};
 use crate::model::{
     Architecture, Checkpoint, ChosenCheckpoint, Form, Metadata, OnnxInfo, Precision, Preprocessing,
     StemDesign, TakenSet, WeightSet, load, load_set,
@@ -139,7 +139,8 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
                 Architecture::infer(&load(weights)?)?.check_name(arch)?;
             }
             let set = set.map(WeightSet::from);
-            let model = LoadedModel::read_set(weights, config.map(PathBuf::as_path), set)?;
+            let asked = ModelRequest { weights: set, ..ModelRequest::default() };
+            let model = LoadedModel::read_as(weights, config.map(PathBuf::as_path), &asked)?;
             if let Some(taken) = model.chosen().and_then(TakenSet::text) {
                 line(format!("{}: the graph has {taken}", weights.display()));
             }
@@ -148,6 +149,13 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
                     "no whole config.json is beside `{}`: the graph carries TResNet's usual preprocessing",
                     weights.display()
                 );
+            }
+            if !model.weights().is_empty() || model.head().is_some() {
+                return Err(Failure::new(
+                    Exit::Config,
+                    "an ONNX graph is used as it comes: let `model.path` name it; `model import` takes weights, and graphs of \
+                     its own",
+                ));
             }
             let labels = match classes {
                 Some(typed) => Some(read_labels(typed, model.classes()?)?),
@@ -292,6 +300,21 @@ fn inspect_graph(path: &Path) -> Result<Summary, Failure> {
         for tensor in tensors {
             line(format!("  {role} {}: {:?} {:?}", tensor.name, tensor.element, tensor.shape));
         }
+    }
+    let names = model.names();
+    let unknown = || "by a trial".to_owned();
+    for (role, name, width) in
+        [("logits", &names.logits, model.classes()), ("embedding", &names.embedding, model.dim())]
+    {
+        let Some(name) = name else { continue };
+        let width = width.map_or_else(|_| unknown(), |width| width.to_string());
+        line(format!("{role:<12} {name}, {width}"));
+    }
+    if let Some(head) = model.head() {
+        line(format!("head         {}, which is not computed: logits are read before it", head.as_str()));
+    }
+    for (file, bytes) in model.weights() {
+        line(format!("weights      in {file}, {} bytes", count(bytes.len() as u64)));
     }
     line(format!("architecture {}", model.arch()));
     line(format!("weights      sha256 {}", model.sha256()));

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::evaluation::report_input::ReportInput;
 use crate::evaluation::target_override::TargetOverride;
 use crate::failure::{Exit, Failure};
-use crate::job::{JobSpec, ReportFormat};
+use crate::job::{JobSpec, ReportFormat, check_gates_without_classes};
 use crate::report::{METRICS, Report, SliceBy, Verdict};
 use crate::runner::finish::failed_gates;
 
@@ -84,6 +84,9 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     let gates = parse_gates(&METRICS, &gates)?;
     let storage = target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
     let CommittedOutput { output, frozen, parts, complete } = target.read(arguments.partial).await?;
+    if frozen.model.classes == 0 {
+        check_gates_without_classes(&gates)?;
+    }
     let target_override = match &arguments.targets {
         Some(file) => Some(TargetOverride::open(file, &frozen, storage).await?),
         None => None,

@@ -26,6 +26,7 @@ mod session;
 mod slot;
 mod spec;
 mod trial;
+mod widths;
 
 /// `owners.rs` and `pool.rs` against `loom`, which tries the interleavings of their threads.
 #[cfg(test)]
@@ -57,7 +58,8 @@ pub use ort_cpu::{OrtCpu, OrtOptions};
 pub use pool::{Filling, Ready, RowSlot, SlotPool};
 pub use provider::Provider;
 pub use runtime::{Runtime, exit_at_once};
-pub use session::GraphNames;
+pub use session::{FreeAxes, GraphFiles, GraphNames};
 pub use slot::{Outputs, Slot};
 pub use spec::EngineSpec;
 pub use trial::{Repeated, Trial, best_size, next_size, try_size, warm_up};
+pub use widths::{Widths, find_widths};

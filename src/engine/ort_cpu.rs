@@ -1,5 +1,7 @@
 //! ONNX Runtime's CPU provider behind [`Engine`].
 
+use std::sync::Arc;
+
 use half::f16;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
@@ -9,7 +11,7 @@ use ort::value::{Shape, Tensor, TensorRefMut};
 use crate::tensor::Dtype;
 
 use super::contract::Submission;
-use super::session::{GraphNames, describe};
+use super::session::{GraphFiles, GraphNames, describe};
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
 
 /// How a CPU session is set up. The defaults are what a run takes; what can be switched off is there so that a
@@ -52,6 +54,8 @@ pub struct OrtCpu {
     spec: EngineSpec,
     names: GraphNames,
     io_binding: bool,
+    // ONNX Runtime may read weights where they are
+    _weights: Vec<(String, Arc<[u8]>)>,
     done: Option<(Slot, Outputs, Result<(), EngineError>)>,
 }
 
@@ -60,9 +64,9 @@ impl OrtCpu {
     ///
     /// # Errors
     /// [`EngineError::Model`] where the graph has other inputs or outputs.
-    pub fn load(
+    pub fn load<'a>(
         runtime: &Runtime,
-        graph: &[u8],
+        graph: impl Into<GraphFiles<'a>>,
         names: GraphNames,
         options: OrtOptions,
     ) -> Result<OrtCpu, EngineError> {
@@ -84,9 +88,15 @@ impl OrtCpu {
         if !options.fold_batch_norm {
             builder = builder.with_disabled_optimizers(BATCH_NORM_PASSES).map_err(set)?;
         }
-        let session = builder.commit_from_memory(graph).map_err(load)?;
+        for name in &names.free.side_names {
+            let Some(side) = names.free.side else { continue };
+            builder = builder.with_dimension_override(name, side as i64).map_err(set)?;
+        }
+        let graph = graph.into();
+        let session = graph.commit(builder)?;
         let spec = describe(&session, &names)?;
-        Ok(OrtCpu { session, spec, names, io_binding: options.io_binding, done: None })
+        let weights = graph.weights.to_vec();
+        Ok(OrtCpu { session, spec, names, io_binding: options.io_binding, _weights: weights, done: None })
     }
 
     fn run(&mut self, slot: &mut Slot, outputs: &mut Outputs, rows: usize) -> Result<(), EngineError> {
@@ -120,14 +130,14 @@ impl OrtCpu {
             binding.bind_input(self.names.input.as_str(), &owned).map_err(failed)?;
             let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
                 .map_err(failed)?;
-            for name in std::iter::once(&self.names.logits).chain(&self.names.embedding) {
+            for name in self.names.outputs() {
                 binding.bind_output_to_device(name.as_str(), &host).map_err(failed)?;
             }
             self.session.run_binding(&binding).map_err(failed)?
         } else {
             self.session.run(ort::inputs![self.names.input.as_str() => input]).map_err(failed)?
         };
-        let logits = Some((&self.names.logits, classes, &mut outputs.logits));
+        let logits = self.names.logits.as_ref().map(|name| (name, classes, &mut outputs.logits));
         let embedding = self.names.embedding.as_ref().map(|name| (name, dim, &mut outputs.embedding));
         for (name, width, target) in logits.into_iter().chain(embedding) {
             let (shape, values) = results[name.as_str()].try_extract_tensor::<f32>().map_err(failed)?;

@@ -37,6 +37,14 @@ impl TargetOverride {
     /// # Errors
     /// Where the file is not there or is neither, or its targets are none of the model's.
     pub async fn open(address: &str, frozen: &Frozen, settings: Settings) -> Result<TargetOverride, Failure> {
+        if frozen.model.classes == 0 {
+            return Err(JobError::Mismatch(format!(
+                "`--targets` does not go with the job `{}`: its model gives an embedding and no classes that could be \
+                 scored",
+                frozen.name
+            ))
+            .into());
+        }
         let name = address.to_ascii_lowercase();
         let truth = if MANIFESTS.iter().any(|end| name.ends_with(end)) {
             TargetOverride::manifest(Manifest::open(address).await?, frozen, settings).await?

@@ -36,7 +36,18 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
             ("roots", Rows),
         ],
     ),
-    ("model", &[("path", Rows), ("config", Rows), ("precision", Rows), ("weights", Rows)]),
+    (
+        "model",
+        &[
+            ("path", Rows),
+            ("config", Rows),
+            ("precision", Rows),
+            ("weights", Rows),
+            ("input", Rows),
+            ("logits", Rows),
+            ("embedding", Rows),
+        ],
+    ),
     (
         "preprocess",
         &[

@@ -1,18 +1,20 @@
 //! The model as a job finds it: a checkpoint to build a graph from, or a graph.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::engine::GraphNames;
+use crate::engine::{GraphNames, Widths};
 use crate::failure::{Exit, Failure};
 use crate::model::{
-    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, ChosenCheckpoint, EMBEDDING, ElementType, Form,
-    INPUT, ImageModel, LOGITS, Metadata, ModelConfig, ModelError, OnnxInfo, Precision, Preprocessing,
-    TakenSet, WeightSet, build_onnx, default_class_names, load_set, published_in, read_class_file,
+    Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, ChosenCheckpoint, EMBEDDING, Form, Head, INPUT,
+    LOGITS, Metadata, ModelConfig, ModelError, Precision, Preprocessing, Roles, TakenSet, WeightSet,
+    build_onnx, default_class_names, load_set, published_in, read_class_file,
 };
-use crate::regular_file;
 
 use super::error::JobError;
 use super::fingerprint::Components;
+use super::frozen::Frozen;
+use super::graph::LoadedGraph;
 use super::origin::{HubOrigin, refuse_address};
 use super::spec;
 
@@ -37,31 +39,45 @@ pub struct LoadedModel {
 
 enum Content {
     Checkpoint { checkpoint: Box<Checkpoint>, architecture: Architecture, taken: Option<TakenSet> },
-    Graph { bytes: Vec<u8>, info: Box<OnnxInfo>, model: ImageModel },
+    Graph(Box<LoadedGraph>),
+}
+
+/// What is asked of a model's file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelRequest {
+    /// Which weights of a training checkpoint; by default the averaged ones, if the file has them.
+    pub weights: Option<WeightSet>,
+    /// Names of a graph's tensors.
+    pub roles: Roles,
+}
+
+impl ModelRequest {
+    /// What a job asks.
+    pub fn of(spec: &spec::Model) -> ModelRequest {
+        let spec::Model { weights, input, logits, embedding, .. } = spec;
+        let roles = Roles { input: input.clone(), logits: logits.clone(), embedding: embedding.clone() };
+        ModelRequest { weights: weights.map(WeightSet::from), roles }
+    }
 }
 
 impl LoadedModel {
     /// Reads a job's model.
     pub fn of_job(spec: &spec::Model) -> Result<LoadedModel, Failure> {
-        let weights = spec.weights.map(WeightSet::from);
-        Self::read_set(Path::new(&spec.path), spec.config.as_deref().map(Path::new), weights)
+        let config = spec.config.as_deref().map(Path::new);
+        Self::read_as(Path::new(&spec.path), config, &ModelRequest::of(spec))
     }
 
     /// Reads a model file, or the published one in a folder; `config` is timm's `config.json`, by default the one
     /// beside a checkpoint.
     pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
-        Self::read_set(path, config, None)
+        Self::read_as(path, config, &ModelRequest::default())
     }
 
-    /// Reads a model file as [`read`](Self::read) does, with these of its weights.
-    pub fn read_set(
-        path: &Path,
-        config: Option<&Path>,
-        weights: Option<WeightSet>,
-    ) -> Result<LoadedModel, Failure> {
+    /// Reads a model file as [`read`](Self::read) does, as it is asked.
+    pub fn read_as(path: &Path, config: Option<&Path>, asked: &ModelRequest) -> Result<LoadedModel, Failure> {
         refuse_address(path)?;
         let published = published_in(path);
-        let read = Self::read_file(published.as_deref().unwrap_or(path), config, weights);
+        let read = Self::read_file(published.as_deref().unwrap_or(path), config, asked);
         read.map_err(|failure| {
             // a job file's paths do not count from where it lies
             let from = match std::env::current_dir() {
@@ -74,19 +90,23 @@ impl LoadedModel {
         })
     }
 
-    fn read_file(
-        path: &Path,
-        config: Option<&Path>,
-        weights: Option<WeightSet>,
-    ) -> Result<LoadedModel, Failure> {
+    fn read_file(path: &Path, config: Option<&Path>, asked: &ModelRequest) -> Result<LoadedModel, Failure> {
         if path.extension().is_some_and(|extension| extension == "onnx") {
-            if weights.is_some() {
+            if asked.weights.is_some() {
                 let why = "`model.weights` chooses among those of a checkpoint, and the model is a graph; leave it out";
                 return Err(JobError::Mismatch(why.into()).into());
             }
-            return Self::read_graph(path);
+            return Self::read_graph(path, &asked.roles);
         }
-        let ChosenCheckpoint { checkpoint, taken } = load_set(path, weights)?;
+        if asked.roles != Roles::default() {
+            return Err(JobError::Mismatch(
+                "`model.input`, `model.logits` and `model.embedding` name tensors of an ONNX graph, and these are weights; \
+                 leave the keys out"
+                    .into(),
+            )
+            .into());
+        }
+        let ChosenCheckpoint { checkpoint, taken } = load_set(path, asked.weights)?;
         let architecture = Architecture::infer(&checkpoint)?;
         let config = match config {
             Some(config) => Some(ModelConfig::read(config)?),
@@ -107,31 +127,19 @@ impl LoadedModel {
         Ok(LoadedModel { content, preprocessing, assumes_preprocessing, labels, origin: None })
     }
 
-    fn read_graph(path: &Path) -> Result<LoadedModel, Failure> {
-        let bytes = regular_file::read(path)
-            .map_err(|error| Failure::caused(Exit::Config, "cannot be read", error))?;
-        let info = OnnxInfo::parse(&bytes)?;
-        let model = info.image_model()?;
-        let (preprocessing, labels) = match &info.card {
-            Some(card) => (card.preprocessing.clone(), card.classes.clone()),
-            None => (Preprocessing { image_size: model.image_size, ..Preprocessing::default() }, None),
-        };
-        let labels = labels.or_else(|| default_class_names(model.classes?));
-        Ok(LoadedModel {
-            content: Content::Graph { bytes, info: Box::new(info), model },
-            preprocessing,
-            assumes_preprocessing: false,
-            labels,
-            origin: None,
-        })
+    fn read_graph(path: &Path, roles: &Roles) -> Result<LoadedModel, Failure> {
+        let graph = LoadedGraph::read(path, roles)?;
+        let (preprocessing, labels) = graph.card();
+        let content = Content::Graph(Box::new(graph));
+        Ok(LoadedModel { content, preprocessing, assumes_preprocessing: false, labels, origin: None })
     }
 
     /// Name or description of the network.
     pub fn arch(&self) -> String {
         match &self.content {
             Content::Checkpoint { architecture, .. } => architecture.name(),
-            Content::Graph { info, .. } => {
-                info.card.as_ref().map_or_else(|| "onnx".into(), |card| card.arch.clone())
+            Content::Graph(graph) => {
+                graph.info.card.as_ref().map_or_else(|| "onnx".into(), |card| card.arch.clone())
             }
         }
     }
@@ -140,7 +148,7 @@ impl LoadedModel {
     pub fn parameters(&self) -> Option<u64> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Some(architecture.parameters()),
-            Content::Graph { .. } => None,
+            Content::Graph(_) => None,
         }
     }
 
@@ -148,22 +156,17 @@ impl LoadedModel {
     pub fn macs(&self, image_size: u32) -> Option<u64> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Some(architecture.macs(image_size)),
-            Content::Graph { model, .. } => {
-                Some(Architecture::named(&self.arch(), model.classes?)?.macs(image_size))
+            Content::Graph(graph) => {
+                Some(Architecture::named(&self.arch(), graph.model.classes?)?.macs(image_size))
             }
         }
     }
 
-    /// C.
+    /// C; 0 where the graph gives no logits.
     pub fn classes(&self) -> Result<usize, JobError> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Ok(architecture.classes),
-            Content::Graph { model, .. } => model.classes.ok_or_else(|| {
-                JobError::Mismatch(
-                    "the ONNX graph does not say how many classes it has; export it with a fixed width"
-                        .into(),
-                )
-            }),
+            Content::Graph(graph) => graph.classes().ok_or_else(|| graph.unknown_width("logits")),
         }
     }
 
@@ -171,13 +174,58 @@ impl LoadedModel {
     pub fn dim(&self) -> Result<usize, JobError> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Ok(architecture.embedding_dim()),
-            Content::Graph { model, .. } => match &model.embedding {
-                None => Ok(0),
-                Some((_, Some(dim))) => Ok(*dim),
-                Some((name, None)) => Err(JobError::Mismatch(format!(
-                    "the ONNX graph does not say how wide its output `{name}` is"
-                ))),
-            },
+            Content::Graph(graph) => graph.dim().ok_or_else(|| graph.unknown_width("embeddings")),
+        }
+    }
+
+    /// Whether the graph leaves open how wide its outputs are.
+    pub fn needs_widths(&self) -> bool {
+        self.classes().is_err() || self.dim().is_err()
+    }
+
+    /// Keeps the roles of the graph's outputs that an earlier run froze.
+    pub fn keep_roles(&mut self, frozen: &Frozen) {
+        if let Content::Graph(graph) = &mut self.content {
+            graph.keep_roles(&frozen.model);
+            if self.labels.is_none() && graph.info.card.is_none() {
+                self.labels = graph.classes().and_then(default_class_names);
+            }
+        }
+    }
+
+    /// The widths that an earlier run froze, where that was of this graph.
+    pub fn widths_in(&self, frozen: &Frozen) -> Option<Widths> {
+        let mut components = Components::new();
+        self.identity(&mut components);
+        let is_same = |name: &str| frozen.components.get(name) == components.get(name);
+        let is_ours =
+            ["model.graph", "model.input", "model.logits", "model.embedding"].into_iter().all(is_same);
+        is_ours.then_some(Widths { classes: frozen.model.classes, dim: frozen.model.dim })
+    }
+
+    /// Takes the widths that a trial has shown, or an earlier run.
+    pub fn set_widths(&mut self, widths: Widths) {
+        if let Content::Graph(graph) = &mut self.content {
+            graph.set_widths(widths);
+            if self.labels.is_none() && graph.info.card.is_none() {
+                self.labels = default_class_names(widths.classes);
+            }
+        }
+    }
+
+    /// The last node of the graph, which made probabilities of logits and is not computed.
+    pub fn head(&self) -> Option<Head> {
+        match &self.content {
+            Content::Checkpoint { .. } => None,
+            Content::Graph(graph) => graph.head(),
+        }
+    }
+
+    /// The files beside the graph that hold its weights, by their paths in it.
+    pub fn weights(&self) -> Vec<(String, Arc<[u8]>)> {
+        match &self.content {
+            Content::Checkpoint { .. } => Vec::new(),
+            Content::Graph(graph) => graph.weights(),
         }
     }
 
@@ -185,9 +233,7 @@ impl LoadedModel {
     pub fn sha256(&self) -> &str {
         match &self.content {
             Content::Checkpoint { checkpoint, .. } => &checkpoint.sha256,
-            Content::Graph { info, .. } => {
-                info.card.as_ref().map_or(&info.sha256, |card| &card.weights_sha256)
-            }
+            Content::Graph(graph) => graph.sha256(),
         }
     }
 
@@ -203,11 +249,7 @@ impl LoadedModel {
     pub fn fixed_precision(&self) -> Option<Precision> {
         match &self.content {
             Content::Checkpoint { .. } => None,
-            Content::Graph { model, info, .. } => Some(match (&info.card, model.element) {
-                (Some(card), _) => card.precision,
-                (None, ElementType::F16) => Precision::Fp16,
-                (None, _) => Precision::Fp32,
-            }),
+            Content::Graph(graph) => Some(graph.precision()),
         }
     }
 
@@ -215,7 +257,7 @@ impl LoadedModel {
     pub fn fixed_image_size(&self) -> Option<u32> {
         match &self.content {
             Content::Checkpoint { .. } => None,
-            Content::Graph { model, .. } => model.image_size,
+            Content::Graph(graph) => graph.model.image_size,
         }
     }
 
@@ -223,7 +265,7 @@ impl LoadedModel {
     pub fn fixed_batch(&self) -> Option<usize> {
         match &self.content {
             Content::Checkpoint { .. } => None,
-            Content::Graph { model, .. } => model.fixed_batch,
+            Content::Graph(graph) => graph.model.fixed_batch,
         }
     }
 
@@ -232,29 +274,27 @@ impl LoadedModel {
         components.insert("model.sha256".into(), self.sha256().into());
         let builder = match &self.content {
             Content::Checkpoint { .. } => Some(BUILDER_VERSION),
-            Content::Graph { info, .. } => info.card.as_ref().map(|card| card.builder),
+            Content::Graph(graph) => graph.info.card.as_ref().map(|card| card.builder),
         };
         components.insert("model.builder".into(), builder.into());
         if let Some(component) = self.chosen().and_then(TakenSet::component) {
             components.insert("model.weights".into(), component.into());
         }
-        if let Content::Graph { info, .. } = &self.content {
-            // metadata can be copied onto other weights
-            components.insert("model.graph".into(), info.sha256.clone().into());
+        if let Content::Graph(graph) = &self.content {
+            graph.identity(components);
         }
     }
 
     /// Names of the graph's input and outputs.
     pub fn names(&self) -> GraphNames {
         match &self.content {
-            Content::Checkpoint { .. } => {
-                GraphNames { input: INPUT.into(), logits: LOGITS.into(), embedding: Some(EMBEDDING.into()) }
-            }
-            Content::Graph { model, .. } => GraphNames {
-                input: model.input.clone(),
-                logits: model.logits.clone(),
-                embedding: model.embedding.as_ref().map(|(name, _)| name.clone()),
+            Content::Checkpoint { .. } => GraphNames {
+                input: INPUT.into(),
+                logits: Some(LOGITS.into()),
+                embedding: Some(EMBEDDING.into()),
+                ..GraphNames::default()
             },
+            Content::Graph(graph) => graph.names(),
         }
     }
 
@@ -267,7 +307,7 @@ impl LoadedModel {
         metadata: &Metadata,
     ) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
         match &self.content {
-            Content::Graph { bytes, .. } => Ok(bytes.into()),
+            Content::Graph(graph) => Ok(graph.bytes.as_slice().into()),
             Content::Checkpoint { checkpoint, architecture, .. } => {
                 let options = BuildOptions { precision, image_size, form };
                 Ok(build_onnx(checkpoint, architecture, &options, metadata)?.into())

@@ -11,15 +11,17 @@ use crate::dataset::parquet::TableColumns;
 use crate::dataset::webdataset::ShardRules;
 use crate::engine::Provider;
 use crate::failure::Failure;
-use crate::model::Precision;
+use crate::model::{Head, Precision};
 use crate::output::{self, Activation, Embedding};
 use crate::report::{Gate, GateError};
 use crate::store::Uri;
 
+use super::embedding_alone;
 use super::engine::{default_precision, default_rows_per_part};
 use super::error::JobError;
 use super::fingerprint::{Components, fingerprint};
 use super::frozen::{EarlierRun, Frozen, FrozenModel, SHARD_RULES};
+use super::graph::HEAD_RULE;
 use super::input::InputFacts;
 use super::limits::{Limits, MAX_PART_BYTES};
 use super::model::{LoadedModel, read_labels};
@@ -52,11 +54,24 @@ impl ResolvedJob {
         let precision = precision(spec, model, provider, &earlier)?;
         let ResolvedPreprocess { image, preprocessing, is_assumed } =
             preprocess::resolve(spec, model, &earlier)?;
+        let gates =
+            spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
+        let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
+        if classes == 0 {
+            embedding_alone::check(spec, &gates)?;
+        }
         let labels = match &spec.input.classes {
             Some(typed) => Some(read_labels(typed, classes)?),
             None => model.labels.clone(),
         };
-        let mut rows = row_options(spec, classes, dim, labels.clone(), &earlier)?;
+        let head = model.head();
+        let has_earlier_head = head.is_some() && earlier.is_without(HEAD_RULE);
+        let own_activation = match head.filter(|_| !has_earlier_head) {
+            Some(Head::Sigmoid) => Activation::Sigmoid,
+            Some(Head::Softmax) | None => Activation::Softmax,
+        };
+        let outputs = Outputs { classes, dim, own_activation };
+        let mut rows = row_options(spec, outputs, labels.clone(), &earlier)?;
         rows.carried.clone_from(&observed.carried);
         let truth = spec.input.truth(observed, rows.activation);
         rows.sets = truth.as_ref().is_some_and(|truth| truth.sets.is_some());
@@ -101,9 +116,6 @@ impl ResolvedJob {
         let is_remote = matches!(input, Uri::Remote { .. });
         let engine = super::engine::resolve(spec, model)?;
         let limits = Limits::resolve(spec, &image, engine.batch.size_before_tuning())?;
-        let gates =
-            spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
-        let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
         let targets = spec.input.targets;
         let folder_targets = targets == TargetsSpec::Folder
             || targets.folder_rule().is_some() && spec.input.format == Format::Folder;
@@ -124,6 +136,7 @@ impl ResolvedJob {
             limit: spec.input.limit,
             sorted_listing: spec.input.listing == spec::Listing::Sort,
             has_earlier_keys: is_remote && earlier.is_without("rules.keys"),
+            has_earlier_head,
             has_earlier_folders: spec.input.is_listed() && earlier.is_without("rules.folders"),
             shard_rules: match earlier.is_without(SHARD_RULES) {
                 true => ShardRules::SameAsEarlier,
@@ -182,6 +195,9 @@ impl ResolvedJob {
         }
         if spec.input.is_listed() && !job.has_earlier_folders {
             job.components.insert("rules.folders".into(), json!("visible"));
+        }
+        if let Some(head) = head.filter(|_| !has_earlier_head) {
+            job.components.insert(HEAD_RULE.into(), json!(head.as_str()));
         }
         if job.format == Format::Webdataset && job.shard_rules == ShardRules::Current {
             job.components.insert(SHARD_RULES.into(), json!("joined"));
@@ -247,13 +263,21 @@ fn precision(
     Ok(typed.or(frozen).unwrap_or_else(|| default_precision(provider)))
 }
 
-fn row_options(
-    spec: &JobSpec,
+/// What the model gives.
+struct Outputs {
     classes: usize,
     dim: usize,
+    /// What makes probabilities of its logits, if nothing else is typed.
+    own_activation: Activation,
+}
+
+fn row_options(
+    spec: &JobSpec,
+    outputs: Outputs,
     labels: Option<Vec<String>>,
     earlier: &EarlierRun<'_>,
 ) -> Result<output::Options, JobError> {
+    let Outputs { classes, dim, own_activation } = outputs;
     let typed = &spec.output;
     let top_k = typed.top_k.unwrap_or(5);
     if top_k == 0 || typed.top_k.is_some_and(|k| k > classes) {
@@ -268,7 +292,9 @@ fn row_options(
     };
     if embedding != Embedding::None && dim == 0 {
         return Err(JobError::Mismatch(
-            "the ONNX graph has no output `embedding`; set `output.embedding = \"none\"`".into(),
+            "the ONNX graph has no output `embedding`; set `output.embedding = \"none\"`, or name the tensor with the pooled \
+             features by `model.embedding`"
+                .into(),
         ));
     }
     let carried = spec.input.carry_columns.as_deref().unwrap_or_default();
@@ -279,7 +305,7 @@ fn row_options(
                 .into(),
         ));
     }
-    let activation = typed.activation.unwrap_or(Activation::Softmax);
+    let activation = typed.activation.unwrap_or(own_activation);
     // what their figures are made of
     let wants_logits = scored_classes(spec).is_some() || spec.input.is_multi_label(activation);
     Ok(output::Options {

@@ -34,6 +34,9 @@ pub struct ResolvedJob {
     pub sorted_listing: bool,
     /// True where version 0.1.0 began the job, whose keys on a store were not the store's own for every object.
     pub has_earlier_keys: bool,
+    /// True where version 0.1.0 began the job and the graph ends in a softmax or sigmoid: it computed that, and made
+    /// probabilities of probabilities.
+    pub has_earlier_head: bool,
     /// True where version 0.1.0 began the job and listed its input: it took hidden files for images, and hidden folders
     /// for classes.
     pub has_earlier_folders: bool,

@@ -124,6 +124,12 @@ pub struct Model {
     pub precision: Option<Precision>,
     /// Which weights of a training checkpoint: `ema`, their average, or `raw`; default: `ema` where the file has it.
     pub weights: Option<Weights>,
+    /// The ONNX graph's input for the images; default: the only one.
+    pub input: Option<String>,
+    /// The ONNX graph's tensor with a number for each class; default: the output `logits`, or the only one.
+    pub logits: Option<String>,
+    /// The ONNX graph's tensor with the pooled features; default: the output `embedding`, if there is one.
+    pub embedding: Option<String>,
 }
 
 /// From image to input; each default is the model's own.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::hub::{CachedFile, HubAddress, Snapshot};
-use crate::model::{WeightSet, companions};
+use crate::model::companions;
 use crate::store::{Location, Role, Settings};
 
 use super::frozen::Frozen;
-use super::model::LoadedModel;
+use super::model::{LoadedModel, ModelRequest};
 use super::origin::{HubOrigin, is_of};
 use super::spec::{self, JobSpec};
 
@@ -94,15 +94,15 @@ impl LocatedModel {
     /// # Errors
     /// As [`LoadedModel::read`].
     pub fn read_for(&self, asked: &spec::Model) -> Result<LoadedModel, Failure> {
-        self.read(asked.config.as_deref().map(Path::new), asked.weights.map(WeightSet::from))
+        self.read(asked.config.as_deref().map(Path::new), &ModelRequest::of(asked))
     }
 
-    /// Reads the model; `config` is the configuration that is typed, if one is, and `weights` which of its weights.
+    /// Reads the model; `config` is the configuration that is typed, if one is.
     ///
     /// # Errors
     /// As [`LoadedModel::read`].
-    pub fn read(&self, config: Option<&Path>, weights: Option<WeightSet>) -> Result<LoadedModel, Failure> {
-        let read = LoadedModel::read_set(&self.path, config.or(self.config.as_deref()), weights);
+    pub fn read(&self, config: Option<&Path>, asked: &ModelRequest) -> Result<LoadedModel, Failure> {
+        let read = LoadedModel::read_as(&self.path, config.or(self.config.as_deref()), asked);
         match &self.origin {
             None => read,
             Some(origin) => {

@@ -200,10 +200,18 @@ pub enum ModelError {
     /// Bytes that are no ONNX model.
     #[error("not an ONNX model: the file may be cut short, or be something else")]
     OnnxSyntax(#[source] prost::DecodeError),
-    /// ONNX, but not an image classifier of the expected form.
-    #[error("the ONNX graph cannot classify images: {reason}")]
+    /// ONNX, but no network for images of a form that is known.
+    #[error("the ONNX graph cannot be used: {reason}")]
     OnnxGraph {
         /// What is missing or in excess.
+        reason: String,
+    },
+    /// A file beside a graph that holds weights of it.
+    #[error("the weights of the ONNX graph in `{location}` cannot be used: {reason}")]
+    WeightFile {
+        /// The path that the graph has.
+        location: String,
+        /// What is wrong with the file.
         reason: String,
     },
     /// A graph that no ranges can be measured of.

@@ -63,8 +63,8 @@ impl Options {
         let mut valid = Vec::with_capacity(n);
 
         let mut carried: Vec<Vec<Value>> = Vec::with_capacity(n);
-        let logits = predictions.logits.chunks_exact(self.classes);
-        for (position, (row, logits)) in rows.into_iter().zip(logits).enumerate() {
+        for (position, row) in rows.into_iter().enumerate() {
+            let logits = &predictions.logits[position * self.classes..][..self.classes];
             let embedding = &predictions.embedding[position * self.dim..][..self.dim];
             let error = row.error.or_else(|| {
                 if !(are_finite(logits) && are_finite(embedding)) {
@@ -134,12 +134,16 @@ impl Options {
             Arc::new(status.finish()) as ArrayRef,
             Arc::new(error_kind.finish()),
             Arc::new(error_message.finish()),
-            Arc::new(index.finish()),
-            Arc::new(prob.finish()),
-            Arc::new(label.finish()),
-            Arc::new(target_prob.finish()),
-            Arc::new(target_rank.finish()),
         ]);
+        if self.classes > 0 {
+            columns.extend([
+                Arc::new(index.finish()) as ArrayRef,
+                Arc::new(prob.finish()),
+                Arc::new(label.finish()),
+                Arc::new(target_prob.finish()),
+                Arc::new(target_rank.finish()),
+            ]);
+        }
         columns.extend(self.embedding_column(predictions.embedding, &valid)?);
         if self.logits {
             columns.push(vectors(
@@ -343,6 +347,26 @@ mod tests {
         for k in [0, 1, 2, 5, 199, 200, 1000] {
             assert_eq!(odds.best(k), all[..k.min(200)], "{k}");
         }
+    }
+
+    #[test]
+    fn without_classes_a_row_has_its_embedding_and_no_column_of_a_class() {
+        let alone =
+            Options { classes: 0, top_k: 0, logits: false, labels: None, ..options(Activation::Softmax) };
+        let batch = alone
+            .record_batch(
+                vec![row(None), row(None)],
+                Predictions { logits: &[], embedding: &[1.0, 2.0, f32::INFINITY, 4.0] },
+            )
+            .unwrap();
+        for column in ["index", "prob", "label", "target_prob", "target_rank", "logits"] {
+            assert!(batch.column_by_name(column).is_none(), "{column}");
+        }
+        let status = batch.column_by_name("status").unwrap().as_string::<i32>();
+        assert_eq!((status.value(0), status.value(1)), ("ok", "error"));
+        let embedding = batch.column_by_name("embedding").unwrap().as_fixed_size_list();
+        assert_eq!(embedding.value(0).as_primitive::<Float32Type>().values(), &[1.0, 2.0]);
+        assert!(embedding.is_null(1));
     }
 
     #[test]

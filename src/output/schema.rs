@@ -46,7 +46,7 @@ pub struct Options {
     pub content_hash: bool,
     /// How probabilities are made.
     pub activation: Activation,
-    /// Classes of the model, C.
+    /// Classes of the model, C; 0 where it gives an embedding alone, and rows have no columns of classes.
     pub classes: usize,
     /// Width of the embedding, D.
     pub dim: usize,
@@ -102,12 +102,16 @@ impl Options {
             Field::new("status", DataType::Utf8, false),
             Field::new("error_kind", DataType::Utf8, true),
             Field::new("error_message", DataType::Utf8, true),
-            Field::new("index", list(DataType::Int32), true),
-            Field::new("prob", list(DataType::Float32), true),
-            Field::new("label", list(DataType::Utf8), true),
-            Field::new("target_prob", DataType::Float32, true),
-            Field::new("target_rank", DataType::Int32, true),
         ]);
+        if self.classes > 0 {
+            fields.extend([
+                Field::new("index", list(DataType::Int32), true),
+                Field::new("prob", list(DataType::Float32), true),
+                Field::new("label", list(DataType::Utf8), true),
+                Field::new("target_prob", DataType::Float32, true),
+                Field::new("target_rank", DataType::Int32, true),
+            ]);
+        }
         let vector = |item: DataType, width: usize| {
             DataType::FixedSizeList(Arc::new(Field::new_list_field(item, false)), width as i32)
         };

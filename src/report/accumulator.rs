@@ -47,8 +47,8 @@ pub struct Accumulator {
 
 impl Accumulator {
     /// The columns that every report reads; a caller projects to these of them that a file has, and to those of its
-    /// [`Extras`]: see [`columns`](Self::columns). `prob`, `target_prob` and `target_rank` may be absent, all
-    /// others are needed.
+    /// [`Extras`]: see [`columns`](Self::columns). `prob`, `target_prob` and `target_rank` may be absent,
+    /// and `index` where the model has no classes; all others are needed.
     pub const COLUMNS: [&'static str; 10] = [
         "status",
         "error_kind",
@@ -252,6 +252,21 @@ mod tests {
         assert_eq!((report.counts.ok, report.counts.scored), (1, 0));
         assert_eq!((report.top1, report.top1_all, report.macro_accuracy), (None, None, None));
         assert_eq!(report.target_prob.mean, None);
+    }
+
+    #[test]
+    fn rows_of_a_model_without_classes_are_counted_and_not_scored() {
+        let full = batch(&[TestRow::ok(None, &[0]), TestRow::error("limit")]);
+        let without = ["index", "prob", "target_prob", "target_rank"];
+        let is_kept = |&i: &usize| !without.contains(&full.schema_ref().field(i).name().as_str());
+        let kept: Vec<usize> = (0..full.num_columns()).filter(is_kept).collect();
+        let mut accumulator = Accumulator::new(Classes::Count(0));
+        accumulator.push(&full.project(&kept).unwrap()).unwrap();
+        let report = accumulator.finish(Provenance::default());
+        assert_eq!((report.counts.rows, report.counts.ok, report.counts.errors), (2, 1, 1));
+        assert_eq!((report.counts.scored, report.top1, report.top1_prob.mean), (0, None, None));
+        let text = report.to_markdown(&[]);
+        assert!(text.contains("no classes") && !text.contains("`[input] targets`"), "{text}");
     }
 
     #[test]

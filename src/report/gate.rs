@@ -10,6 +10,9 @@ use super::gate_error::GateError;
 use super::metric_info::{MetricInfo, find};
 use super::metrics::{METRICS, Metrics};
 
+/// The metrics that rows without classes have.
+pub const WITHOUT_CLASSES: [&str; 4] = ["rows", "ok", "errors", "error_fraction"];
+
 /// A parsed condition. Its [`Display`](fmt::Display) is its one spelling: `top1 >= 80.5`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
@@ -62,6 +65,11 @@ impl Gate {
     /// Name of the metric that it is about.
     pub fn metric(&self) -> &'static str {
         self.metric.name
+    }
+
+    /// Whether only rows with classes have its metric.
+    pub fn needs_classes(&self) -> bool {
+        !WITHOUT_CLASSES.contains(&self.metric.name)
     }
 
     /// Whether it holds. A metric that the rows do not allow fails its gate, whatever the comparison: a gate

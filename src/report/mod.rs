@@ -91,7 +91,7 @@ pub(crate) use envelope::to_json;
 pub use error::ReportError;
 pub use extras::Extras;
 pub use figures::Report;
-pub use gate::{Gate, Verdict};
+pub use gate::{Gate, Verdict, WITHOUT_CLASSES};
 pub use gate_error::GateError;
 pub use json::{SCHEMA, SCHEMA_VERSION};
 pub use masked::{Masked, MaskedSums};

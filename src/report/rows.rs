@@ -20,7 +20,8 @@ pub(super) struct Columns<'a> {
     status: &'a StringArray,
     error_kind: &'a StringArray,
     target: &'a Int32Array,
-    index: Lists<'a, Int32Array>,
+    /// `None` where the model has no classes.
+    index: Option<Lists<'a, Int32Array>>,
     prob: Option<Lists<'a, Float32Array>>,
     target_prob: Option<&'a Float32Array>,
     target_rank: Option<&'a Int32Array>,
@@ -37,7 +38,7 @@ pub(super) struct Row<'a> {
     pub status: Option<&'a str>,
     pub error_kind: Option<&'a str>,
     pub target: Option<i32>,
-    /// Best classes first; empty where null.
+    /// Best classes first; empty where null, and without classes.
     pub index: &'a [i32],
     /// Probability of the first of `index`.
     pub first_prob: Option<f32>,
@@ -52,8 +53,11 @@ pub(super) struct Row<'a> {
 
 impl<'a> Columns<'a> {
     pub fn of(batch: &'a RecordBatch, classes: usize, extras: &Extras) -> Result<Self, ReportError> {
-        let index: Lists<'a, Int32Array> = Lists::of(needed(batch, "index", INDEX)?, "index", INDEX)?;
-        if index.items.null_count() > 0 {
+        let index: Option<Lists<'a, Int32Array>> = match classes {
+            0 => None,
+            _ => Some(Lists::of(needed(batch, "index", INDEX)?, "index", INDEX)?),
+        };
+        if index.as_ref().is_some_and(|index| index.items.null_count() > 0) {
             let found = "List(Int32) with null items".to_owned();
             return Err(ReportError::ColumnType { column: "index".into(), wanted: INDEX, found });
         }
@@ -78,7 +82,7 @@ impl<'a> Columns<'a> {
             status: text(self.status, i),
             error_kind: text(self.error_kind, i),
             target: int(self.target, i),
-            index: &self.index.items.values()[self.index.range(i)],
+            index: self.index.as_ref().map_or(&[][..], |index| &index.items.values()[index.range(i)]),
             first_prob: self.prob.as_ref().and_then(|prob| {
                 let first = prob.range(i).next()?;
                 float(prob.items, first)

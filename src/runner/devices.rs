@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::{
-    Batch, Choice, CudaOptions, Engine, EngineError, GraphNames, Options, Provider, Runtime, Trial,
-    available_memory, best_size, choose, has_plenty, next_size, room_for, try_size, warm_up,
+    Batch, Choice, CudaOptions, Engine, EngineError, GraphFiles, GraphNames, Options, Provider, Runtime,
+    Trial, available_memory, best_size, choose, has_plenty, next_size, room_for, try_size, warm_up,
 };
 use crate::failpoints;
 use crate::failure::Failure;
@@ -48,7 +48,7 @@ struct Loader<'a> {
     runtime: &'a Runtime,
     provider: Provider,
     options: &'a Options,
-    graph: &'a [u8],
+    graph: GraphFiles<'a>,
     names: GraphNames,
 }
 
@@ -123,12 +123,13 @@ impl Devices {
         let runtime = Runtime::for_choice(&choice)?;
         let form = form_for(choice.provider);
         let graph = model.graph(job.precision, job.image.image_size, form, &job.metadata())?;
+        let weights = model.weights();
         let loader = Loader {
             runtime: &runtime,
             provider: choice.provider,
             options,
-            graph: &graph,
-            names: model.names(),
+            graph: GraphFiles { graph: &graph, weights: &weights },
+            names: model.names().at(job.image.image_size),
         };
         let (size, trials) = match options.batch {
             Batch::Fixed(size) => (size, Vec::new()),

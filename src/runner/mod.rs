@@ -14,3 +14,4 @@ pub(crate) mod repair;
 pub(crate) mod repeated_keys;
 pub(crate) mod run;
 pub(crate) mod session;
+pub(crate) mod widths;

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::job::{
     ExcludedOutput, Format, Frozen, JobError, JobSpec, LoadedModel, LocatedModel, ResolvedJob, Source, load,
 };
+use crate::model::Head;
 use crate::output::{Layout, PartContext, Success};
 use crate::pipeline::aside::aside;
 use crate::pipeline::decode::isolate::Isolation;
@@ -25,6 +26,7 @@ use crate::telemetry::clock::now;
 use super::exclude;
 use super::inputs::Input;
 use super::provider::{choice_for, doubt, for_defaults};
+use super::widths::settle;
 
 /// What a person asked for.
 #[derive(Debug, Clone)]
@@ -67,20 +69,22 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
         failpoints::reach("load", "model");
         located.read_for(&asked)
     };
-    let model = Arc::new(aside(read).await?);
+    let model = aside(read).await?;
     spec.input.check()?;
     let settings = spec.storage_settings()?;
     let input = Input::open(&spec, settings).await?;
     let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
     let frozen = Frozen::read(&output).await?;
     let onnxruntime = invocation.onnxruntime;
-    let asked = (spec.clone(), model.clone(), onnxruntime.map(Path::to_owned));
+    let asked = (spec.clone(), frozen.clone(), onnxruntime.map(Path::to_owned));
     // asks the drivers of devices
     let choose = move || {
-        let (spec, model, onnxruntime) = asked;
-        Ok(choice_for(&spec, &model, onnxruntime.as_deref())?)
+        let ((spec, frozen, onnxruntime), mut model) = (asked, model);
+        let choice = choice_for(&spec, &model, onnxruntime.as_deref())?;
+        settle(&mut model, &spec, frozen.as_ref(), &choice)?;
+        Ok((Arc::new(model), choice))
     };
-    let choice = aside(choose).await?;
+    let (model, choice) = aside(choose).await?;
     let provider = for_defaults(spec.device(), &choice);
     let observed = input.observed();
     let job = ResolvedJob::resolve(&spec, invocation.file, &model, provider, frozen.as_ref(), observed)?;
@@ -106,6 +110,9 @@ impl Opened {
     pub async fn source(&self) -> Result<(Box<dyn PlanSource>, Option<FolderTargets>), Failure> {
         if self.frozen.is_none() {
             self.input.check(&self.job, self.input_uri()).await?;
+        }
+        if self.job.has_earlier_head && self.finished_before().await?.is_none() {
+            return Err(self.earlier_head());
         }
         let targets = self.targets().await?;
         let excluded = match &self.frozen {
@@ -176,6 +183,16 @@ impl Opened {
         }
         self.frozen = Some(standing.clone());
         Ok(standing)
+    }
+
+    /// Why a job that version 0.1.0 began is not resumed.
+    fn earlier_head(&self) -> Failure {
+        let head = self.model.head().map_or("softmax", Head::as_str);
+        JobError::Mismatch(format!(
+            "version 0.1.0 began this job, and its rows have probabilities of what the {head} at the end of the ONNX graph \
+             gives; this version reads the logits before it: start again with another `output.uri`"
+        ))
+        .into()
     }
 
     /// What stands where the job is finished.

@@ -1,7 +1,8 @@
 //! The network on one device.
 
 use crate::engine::{
-    CudaEngine, CudaOptions, Engine, EngineError, GraphNames, OrtCpu, OrtOptions, Provider, Runtime,
+    CudaEngine, CudaOptions, Engine, EngineError, GraphFiles, GraphNames, OrtCpu, OrtOptions, Provider,
+    Runtime,
 };
 use crate::model::Form;
 
@@ -15,7 +16,7 @@ pub(crate) fn form_for(provider: Provider) -> Form {
 
 /// A graph and the names of what it takes and gives.
 pub(crate) struct Network<'a> {
-    pub graph: &'a [u8],
+    pub graph: GraphFiles<'a>,
     pub names: GraphNames,
 }
 

@@ -24,6 +24,7 @@ mod first_steps;
 mod forms;
 mod gcs;
 mod gpu_check;
+mod graphs;
 mod hostile;
 mod hub;
 mod image;

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tresnet_batch::model::onnx::{Graph, Map};
 use tresnet_batch::model::{
-    Architecture, BUILDER_VERSION, Blur, BuildOptions, Checkpoint, Dim, ElementType, Form, Metadata,
-    ModelError, OnnxInfo, Precision, Preprocessing, Tensor, build_onnx, load,
+    Architecture, BUILDER_VERSION, Blur, BuildOptions, Checkpoint, Dim, ElementType, Form, ImageModel,
+    Metadata, ModelError, OnnxInfo, Precision, Preprocessing, Roles, Tensor, build_onnx, load,
 };
 
 use super::support::{root, run_python, shared};
@@ -327,7 +327,7 @@ fn a_graph_says_what_it_is() {
         assert_eq!(info.inputs.len(), 1);
         assert_eq!(info.inputs[0].name, "images");
         assert_eq!(info.inputs[0].shape, [batch(), Dim::Fixed(3), Dim::Fixed(64), Dim::Fixed(64)]);
-        let image_model = info.image_model().unwrap();
+        let image_model = ImageModel::find(&info, &graph, &Roles::default()).unwrap();
         assert_eq!((image_model.element, image_model.image_size), (element, Some(64)));
         assert_eq!((image_model.fixed_batch, image_model.classes), (None, Some(7)));
         assert_eq!(image_model.embedding, Some(("embedding".to_owned(), Some(160))));

@@ -8,7 +8,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::{DynTensor, Shape, Tensor, TensorElementType, TensorRefMut};
 
-use crate::engine::session::describe;
+use crate::engine::session::{FreeAxes, GraphFiles, describe};
 use crate::engine::slot::HostMemory;
 use crate::engine::{EngineError, EngineSpec, GraphNames, Runtime};
 use crate::tensor::Dtype;
@@ -27,6 +27,7 @@ const ALIGNED: usize = 64;
 pub(super) struct Setup {
     pub runtime: Runtime,
     pub graph: Vec<u8>,
+    pub weights: Vec<(String, Arc<[u8]>)>,
     pub names: GraphNames,
     pub batch: usize,
     pub options: CudaOptions,
@@ -88,6 +89,8 @@ pub(super) struct Device {
     session: Session,
     streams: Streams,
     profiled: bool,
+    // ONNX Runtime may read weights where they are
+    _weights: Vec<(String, Arc<[u8]>)>,
     context: Arc<Context>,
 }
 
@@ -116,7 +119,7 @@ impl Block {
 impl Device {
     /// Makes the session, allocates all that it will ever need, and runs it once a lane.
     pub fn open(setup: Setup) -> Result<(Device, Ready), EngineError> {
-        let Setup { runtime, graph, names, batch, options, context } = setup;
+        let Setup { runtime, graph, weights, names, batch, options, context } = setup;
         let driver = |refusal: Refusal| EngineError::Load(refusal.to_string());
         context.make_current().map_err(driver)?;
         let compute = Stream::new().map_err(driver)?;
@@ -125,7 +128,9 @@ impl Device {
             false => None,
         };
         let streams = Streams { compute, copies };
-        let session = build(&runtime, &graph, batch, &options, &streams.compute)?;
+        let files = GraphFiles { graph: &graph, weights: &weights };
+        let lengths = Lengths { batch, free: &names.free };
+        let session = build(&runtime, files, lengths, &options, &streams.compute)?;
         let mut spec = describe(&session, &names)?;
         if let Some(fixed) = spec.fixed_batch.filter(|fixed| *fixed != batch) {
             return Err(EngineError::Model(format!(
@@ -135,8 +140,14 @@ impl Device {
         spec.fixed_batch = Some(batch);
         spec.depth = options.lanes;
         let block = Block::of(&spec, batch);
-        let mut device =
-            Device { lanes: Vec::new(), session, streams, profiled: options.profile.is_some(), context };
+        let mut device = Device {
+            lanes: Vec::new(),
+            session,
+            streams,
+            profiled: options.profile.is_some(),
+            _weights: weights,
+            context,
+        };
         for number in 1..=options.lanes {
             let lane = device.lane(number, &spec, &names, &block, &options)?;
             device.lanes.push(lane);
@@ -179,7 +190,7 @@ impl Device {
         let mut binding = self.session.create_binding().map_err(refused)?;
         binding.bind_input(&names.input, &input).map_err(refused)?;
         let start = Address::of(output.data_ptr());
-        let logits = Some((&names.logits, 0, spec.classes));
+        let logits = names.logits.as_ref().map(|name| (name, 0, spec.classes));
         let embedding = names.embedding.as_ref().map(|name| (name, block.embedding_at, spec.dim));
         for (name, at, width) in logits.into_iter().chain(embedding) {
             let shape = Shape::new([batch as i64, width as i64]);
@@ -296,10 +307,16 @@ impl Drop for Device {
     }
 }
 
+/// Lengths of a graph's free axes: what is fixed is computed before the first batch, and captured.
+struct Lengths<'a> {
+    batch: usize,
+    free: &'a FreeAxes,
+}
+
 fn build(
     runtime: &crate::engine::Runtime,
-    graph: &[u8],
-    batch: usize,
+    graph: GraphFiles<'_>,
+    lengths: Lengths<'_>,
     options: &CudaOptions,
     compute: &Stream,
 ) -> Result<Session, EngineError> {
@@ -334,19 +351,24 @@ fn build(
     builder = set!(builder.with_intra_op_spinning(false));
     builder = set!(builder.with_optimization_level(GraphOptimizationLevel::All));
     builder = set!(builder.with_memory_pattern(options.memory_pattern));
-    builder = set!(builder.with_dimension_override(BATCH, batch as i64));
+    let Lengths { batch, free } = lengths;
+    let batch_name = free.batch_name.as_deref().unwrap_or(BATCH);
+    builder = set!(builder.with_dimension_override(batch_name, batch as i64));
+    for name in &free.side_names {
+        let Some(side) = free.side else { continue };
+        builder = set!(builder.with_dimension_override(name, side as i64));
+    }
     builder = set!(builder.with_disable_cpu_fallback());
     if let Some(path) = &options.profile {
         builder = set!(builder.with_profiling(path));
     }
-    let mut builder =
-        builder.with_execution_providers([cuda.build().error_on_failure()]).map_err(|error| {
-            EngineError::Provider {
-                provider: "cuda",
-                why: format!(
-                    "it does not register ({error}); `make setup-cuda` in the project installs its libraries"
-                ),
-            }
-        })?;
-    builder.commit_from_memory(graph).map_err(load)
+    let builder = builder.with_execution_providers([cuda.build().error_on_failure()]).map_err(|error| {
+        EngineError::Provider {
+            provider: "cuda",
+            why: format!(
+                "it does not register ({error}); `make setup-cuda` in the project installs its libraries"
+            ),
+        }
+    })?;
+    graph.commit(builder)
 }

@@ -28,6 +28,7 @@ use owner::{Command, Owner};
 
 use super::contract::Submission;
 use super::driver::Context;
+use super::session::GraphFiles;
 use super::slot::HostMemory;
 use super::{Engine, EngineError, EngineSpec, Failed, GraphNames, Outputs, Runtime, Slot};
 
@@ -65,9 +66,9 @@ impl CudaEngine {
     /// [`EngineError::NoDevice`] where no device answers, [`EngineError::OutOfMemory`] where the batch is too large for
     /// it, [`EngineError::Model`] where the graph has other inputs or outputs, [`EngineError::Load`] where it, or an
     /// operator of it, is not for this provider.
-    pub fn load(
+    pub fn load<'a>(
         runtime: &Runtime,
-        graph: &[u8],
+        graph: impl Into<GraphFiles<'a>>,
         names: GraphNames,
         batch: usize,
         options: &CudaOptions,
@@ -87,9 +88,11 @@ impl CudaEngine {
             });
         }
         let context = Context::open(options.device_id)?;
+        let GraphFiles { graph, weights } = graph.into();
         let (owner, ready) = Owner::start(Setup {
             runtime: runtime.clone(),
             graph: graph.to_vec(),
+            weights: weights.to_vec(),
             names,
             batch,
             options: options.clone(),

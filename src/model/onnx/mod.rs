@@ -1,6 +1,8 @@
 //! A small writer of ONNX graphs: the operators that TResNet needs, in one precision, with batch as the only free
 //! axis.
 //!
+//! Beside it are the readers and the rewriter of graphs that others wrote ([`view`], [`retarget`]).
+//!
 //! It knows shapes, so that a blur can tell on which edges it reads beyond the map; it knows nothing of
 //! checkpoints. What one provider likes better than another is a [`Form`]; each operator is drawn in one place, and
 //! asks the form there.
@@ -8,14 +10,20 @@
 pub(super) mod file;
 mod form;
 mod graph;
+mod head;
 mod layer;
 pub(super) mod nodes;
 mod operators;
 pub(super) mod proto;
+pub(super) mod retarget;
 mod stem;
+pub(super) mod view;
+pub(super) mod wire;
 
 pub use form::{Blur, Form, Mean, Pixels, Stem};
 pub use graph::{Features, Graph, Map};
+pub use head::Head;
+pub(super) use head::head_of;
 pub(super) use layer::Norm;
 pub use layer::{Activation, Kernel};
 pub use stem::Image;

@@ -14,6 +14,7 @@ pub(crate) mod element {
     pub(crate) const INT32: i32 = 6;
     pub(crate) const INT64: i32 = 7;
     pub(crate) const FLOAT16: i32 = 10;
+    pub(crate) const BFLOAT16: i32 = 16;
 }
 
 /// Kinds of attribute (`AttributeProto.AttributeType`).

@@ -8,6 +8,8 @@ use super::error::CompareError;
 /// How B's class indices become A's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClassMatch {
+    /// Neither model has classes.
+    Without,
     /// The lists are equal.
     Same,
     /// At least one of the two has no names; they have equally many classes, and index is index.
@@ -22,9 +24,21 @@ impl ClassMatch {
     /// # Errors
     /// They have another number of classes, or other names; the first that differs is told.
     pub fn of(a: &Classes, b: &Classes) -> Result<Self, CompareError> {
+        if let Some(side) = [('A', a, b), ('B', b, a)]
+            .into_iter()
+            .find_map(|(side, none, some)| (none.count() == 0 && some.count() > 0).then_some(side))
+        {
+            let why = format!(
+                "{side}'s model gives an embedding and no classes, and the other one classes: compare two of a kind"
+            );
+            return Err(CompareError::Classes(why));
+        }
         if a.count() != b.count() {
             let why = format!("A's model has {} classes and B's {}", a.count(), b.count());
             return Err(CompareError::Classes(why));
+        }
+        if a.count() == 0 {
+            return Ok(Self::Without);
         }
         let (Classes::Named(ours), Classes::Named(theirs)) = (a, b) else {
             return Ok(if matches!((a, b), (Classes::Count(_), Classes::Count(_))) {
@@ -67,6 +81,7 @@ impl ClassMatch {
     /// In words.
     pub fn words(&self) -> &'static str {
         match self {
+            Self::Without => "neither model has any",
             Self::Same => "both have the same list",
             Self::ByIndex => "by index: at least one of the models has no class names",
             Self::ByName(_) => "by name: the same names in another order",
@@ -104,6 +119,15 @@ mod tests {
         let found = ClassMatch::of(&named(&["a", "b", "c"]), &named(&["c", "a", "b"])).unwrap();
         assert_eq!(found, ClassMatch::ByName(vec![2, 0, 1]));
         assert_eq!([0, 1, 2, 7, -1].map(|index| found.index(index)), [2, 0, 1, 7, -1]);
+    }
+
+    #[test]
+    fn a_model_without_classes_is_compared_with_another_such_one_alone() {
+        assert_eq!(ClassMatch::of(&Classes::Count(0), &Classes::Count(0)).unwrap(), ClassMatch::Without);
+        for (a, b, side) in [(0, 2, "A's model gives"), (2, 0, "B's model gives")] {
+            let text = ClassMatch::of(&Classes::Count(a), &Classes::Count(b)).unwrap_err().to_string();
+            assert!(text.contains(side), "{text}");
+        }
     }
 
     #[test]

@@ -88,7 +88,11 @@ impl ComparisonReport {
             cells.push(outcome.mcnemar.map_or(NONE.to_owned(), |test| test.method.words().to_owned()));
             cells
         };
-        let note = self.agreement.map_or("No image is ok in both.".to_owned(), |p| {
+        let none = match self.counts.both_ok {
+            0 => "No image is ok in both.",
+            _ => "The models have no classes.",
+        };
+        let note = self.agreement.map_or(none.to_owned(), |p| {
             format!(
                 "Both predict the same class for {} of {} images: {:.2} % (95 % interval {:.2} to {:.2}).",
                 count(p.hits),

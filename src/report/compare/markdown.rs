@@ -112,6 +112,7 @@ impl ComparisonReport {
                 "\nBoth predict the same class in {} of {} rows: {:.2} % ({:.2} to {:.2}).",
                 p.hits, p.of, p.percent, p.low, p.high
             )),
+            None if self.counts.both_ok > 0 => out.line("\nThe models have no classes."),
             None => out.line("\nNo row is ok in both."),
         }
     }

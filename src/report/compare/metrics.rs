@@ -79,8 +79,9 @@ impl ComparisonReport {
             put(name, Some(count as f64), "");
         }
         let no_rows = if c.joined == 0 { "no key is in both outputs" } else { "no row is ok in both" };
-        put("agreement", self.agreement.map(|p| p.percent), no_rows);
-        put("agreement_low", self.agreement.map(|p| p.low), no_rows);
+        let no_classes = if c.both_ok > 0 { "the models have no classes" } else { no_rows };
+        put("agreement", self.agreement.map(|p| p.percent), no_classes);
+        put("agreement_low", self.agreement.map(|p| p.low), no_classes);
         let no_target = if c.joined == 0 { no_rows } else { "no joined row has a target" };
         let unscored = if c.with_target == 0 { no_target } else { "no row with a target is ok in both" };
         let top5_unknown =

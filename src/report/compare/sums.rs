@@ -190,8 +190,10 @@ impl PairSums {
         self.counts.failed_only_a += u64::from(!ok_a && ok_b);
         self.counts.failed_only_b += u64::from(ok_a && !ok_b);
         let classes = self.per_class.len();
-        let first_a = ok_a.then(|| first(a, number, classes)).transpose().map_err(of('A'))?;
-        let first_b = ok_b.then(|| first(&b, number, classes)).transpose().map_err(of('B'))?;
+        // models that give embeddings alone predict no class
+        let predicts = |ok: bool| ok && classes > 0;
+        let first_a = predicts(ok_a).then(|| first(a, number, classes)).transpose().map_err(of('A'))?;
+        let first_b = predicts(ok_b).then(|| first(&b, number, classes)).transpose().map_err(of('B'))?;
         let mut right = None;
         if let Some((target, target_b)) = targets {
             self.counts.with_target += 1;
@@ -316,6 +318,8 @@ impl PairSums {
         let cosine = self.distance.cosines();
         let missing = || no_vectors.unwrap_or_else(|| "no row is ok in both and has an embedding".into());
         let names = self.names.unwrap_or_default();
+        let has_classes = !self.per_class.is_empty();
+        let agreement = |agreed, of| if has_classes { Proportion::new(agreed, of) } else { None };
         let classes = self.per_class.iter().enumerate().filter(|(_, pairs)| pairs.rows() > 0);
         let classes = classes.map(|(index, &pairs)| {
             let recall = |right: u64| percent(right, pairs.rows());
@@ -328,14 +332,14 @@ impl PairSums {
         let slices = self.slices.into_iter().map(|(value, slice)| SliceChange {
             value,
             rows: slice.rows,
-            agreement: Proportion::new(slice.agreed, slice.both_ok),
+            agreement: agreement(slice.agreed, slice.both_ok),
             top1: slice.top1.into(),
         });
         ComparisonReport {
             a,
             b,
             join: Join { method, classes: self.classes.words() },
-            agreement: Proportion::new(counts.both_ok - counts.changed, counts.both_ok),
+            agreement: agreement(counts.both_ok - counts.changed, counts.both_ok),
             top1: self.top1.into(),
             top5: if counts.top5_unknown > 0 { Paired::default() } else { self.top5 }.into(),
             top1_all: self.top1_all.into(),

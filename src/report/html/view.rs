@@ -150,6 +150,9 @@ impl PageView {
 fn summary(report: &Report) -> String {
     let c = &report.counts;
     let scored = match (c.scored, c.rows) {
+        (_, rows) if report.classes.is_empty() => {
+            format!("{} images, of which the model gives embeddings and no classes", count(rows))
+        }
         (0, rows) => format!("{} images, without ground truth", count(rows)),
         (scored, rows) if scored == rows => format!("{} images, all of them scored", count(rows)),
         (scored, rows) => format!("{} images, {} of them scored", count(rows), count(scored)),

@@ -29,6 +29,10 @@ impl Markdown {
 
     pub(super) fn headline(&mut self, report: &Report, metrics: &Metrics) {
         let counts = &report.counts;
+        if report.classes.is_empty() {
+            return self
+                .line("\nThe model gives an embedding and no logits: rows have no classes and no accuracy.");
+        }
         if counts.rows > 0 && counts.with_target == 0 && report.multi_label.is_none() {
             return self.line(
                 "\nNo row has a target, so there is no accuracy. Targets come from class folders, a list or a truth file \

@@ -24,6 +24,7 @@ use crate::store::{Location, Role, Settings};
 use crate::runner::inputs::Input;
 use crate::runner::opened::{Invocation, Opened};
 use crate::runner::provider::{choice_for, for_defaults};
+use crate::runner::widths::settle;
 
 use check::Findings;
 pub use check::{Check, State};
@@ -68,7 +69,7 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
         return None;
     };
     found.ok("job", format!("`{}`: {} into {}", invocation.file.display(), spec.input.uri, spec.output.uri));
-    let model = found.take("model", model(&spec, settings).await).map(|(text, model)| {
+    let mut model = found.take("model", model(&spec, settings).await).map(|(text, model)| {
         found.ok("model", text);
         model
     });
@@ -79,7 +80,7 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
         Some(output) => found.take("output", Frozen::read(output).await),
         None => None,
     };
-    let resolved = match (&model, &input, &standing) {
+    let resolved = match (&mut model, &input, &standing) {
         (Some(model), Some(input), Some(standing)) => {
             found.take("settings", resolve(&spec, invocation, model, input, standing.clone()))
         }
@@ -128,15 +129,21 @@ async fn model(spec: &JobSpec, settings: Settings) -> Result<(String, LoadedMode
     let begun = LocatedModel::begun(spec, settings).await.ok().flatten();
     let located = LocatedModel::find(Path::new(&spec.model.path), begun.as_ref(), settings.retry).await?;
     let model = located.read_for(&spec.model)?;
-    let (classes, dim) = (model.classes()?, model.dim()?);
     let names = if model.labels.is_some() { "with names" } else { "without names" };
+    let classes = match model.classes() {
+        Ok(0) => "no logits".to_owned(),
+        Ok(classes) => format!("{classes} classes {names}"),
+        Err(_) => "classes by a trial".to_owned(),
+    };
+    let dim = model.dim().map_or_else(|_| "of a length by a trial".to_owned(), |dim| format!("of {dim}"));
+    let head = model.head().map(|head| format!(", read before its {}", head.as_str())).unwrap_or_default();
     let taken =
         model.chosen().and_then(TakenSet::text).map_or_else(String::new, |taken| format!(", {taken}"));
     let commit = located
         .origin
         .map_or_else(String::new, |origin| format!(", {} of commit {}", origin.file, origin.commit));
     let text = format!(
-        "`{}`: {}{taken}, {classes} classes {names}, embedding of {dim}, sha256 {:.12}…{commit}",
+        "`{}`: {}{taken}, {classes}{head}, embedding {dim}, sha256 {:.12}…{commit}",
         spec.model.path,
         model.arch(),
         model.sha256()
@@ -177,11 +184,13 @@ struct Resolved {
 fn resolve(
     spec: &JobSpec,
     invocation: &Invocation<'_>,
-    model: &LoadedModel,
+    model: &mut LoadedModel,
     input: &Input,
     standing: Option<Frozen>,
 ) -> Result<Resolved, Failure> {
     let choice = choice_for(spec, model, invocation.onnxruntime)?;
+    settle(model, spec, standing.as_ref(), &choice)?;
+    let model = &*model;
     let provider = for_defaults(spec.device(), &choice);
     let resolve = |frozen: Option<&Frozen>| {
         ResolvedJob::resolve(spec, invocation.file, model, provider, frozen, input.observed())

@@ -8,10 +8,12 @@ mod targets;
 
 use std::path::Path;
 
+use crate::engine::Runtime;
 use crate::failure::{Exit, Failure};
-use crate::job::{Draft, LocatedModel, TargetsSpec};
+use crate::job::{Draft, LocatedModel, ModelRequest, TargetsSpec};
 use crate::model::TakenSet;
 use crate::runner::inputs::any_row;
+use crate::runner::widths::of_trial;
 use crate::store::{Uri, expand_home};
 use crate::workbench::doctor::{Counted, PATIENCE, count};
 
@@ -28,7 +30,11 @@ use look::{FEW, look};
 pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
     let located = LocatedModel::find(&path, None, PATIENCE).await?;
-    let model = located.read(None, None)?;
+    let mut model = located.read(None, &ModelRequest::default())?;
+    if let Some(side) = model.preprocessing.image_size.filter(|_| model.needs_widths()) {
+        let widths = of_trial(&model, &Runtime::load(None)?, side)?;
+        model.set_widths(widths);
+    }
     let (input, below) = (expand_home(start.input), start.below.map(expand_home));
     let found = look(&input, below.as_deref()).await?;
     let output = match start.output {
@@ -51,7 +57,10 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
         targets: TargetsSpec::None,
         targets_why: String::new(),
         model: text(&path)?.to_owned(),
-        model_text: format!("{}{taken}, {} classes{size}{commit}", model.arch(), model.classes()?),
+        model_text: match model.classes()? {
+            0 => format!("{}, an embedding of {} and no classes{size}{commit}", model.arch(), model.dim()?),
+            classes => format!("{}{taken}, {classes} classes{size}{commit}", model.arch()),
+        },
         weights: model.chosen().map(|taken| taken.set),
         has_names: model.labels.is_some(),
         preprocessing: model.assumes_preprocessing.then(|| model.preprocessing.clone()),

@@ -31,6 +31,10 @@ pub(super) async fn choose(
         Format::Webdataset => TargetsSpec::Webdataset,
         Format::Parquet => TargetsSpec::Parquet,
     };
+    if model.classes()? == 0 {
+        let why = "None: the model gives an embedding and no classes.".to_owned();
+        return Ok((TargetsSpec::None, why));
+    }
     let tried = match draft.format {
         Format::Folder => folders(draft, found, file, model).await,
         _ => {

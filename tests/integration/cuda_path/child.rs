@@ -111,8 +111,12 @@ fn options(told: &Value) -> CudaOptions {
 fn work(told: &Value) -> Result<Value, EngineError> {
     let folder = std::env::var_os("ORT_DYLIB_PATH").unwrap();
     let runtime = Runtime::load(Some(Path::new(&folder)))?;
-    let names =
-        GraphNames { input: INPUT.into(), logits: LOGITS.into(), embedding: Some(EMBEDDING.to_owned()) };
+    let names = GraphNames {
+        input: INPUT.into(),
+        logits: Some(LOGITS.into()),
+        embedding: Some(EMBEDDING.to_owned()),
+        ..GraphNames::default()
+    };
     let graph = graph(told);
     let batch = told["batch"].as_u64().unwrap_or(4) as usize;
     mark("load");

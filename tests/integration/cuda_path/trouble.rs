@@ -109,7 +109,7 @@ fn a_device_that_is_not_there_is_named() {
 #[test]
 fn a_runtime_without_the_provider_is_refused_before_the_driver_is_asked() {
     let runtime = Runtime::load(Some(&root().join(".runtime/cpu"))).unwrap();
-    let names = GraphNames { input: "images".into(), logits: "logits".into(), embedding: None };
+    let names = GraphNames { input: "images".into(), logits: Some("logits".into()), ..GraphNames::default() };
     let Err(error) = CudaEngine::load(&runtime, b"", names, 1, &CudaOptions::default()) else {
         panic!("it was loaded")
     };

@@ -1,8 +1,9 @@
 //! Rounds of a subject in turn with its control.
 
-use crate::engine::{Engine, EngineError, Provider, Repeated, Runtime, device_memory_in_use};
+use crate::engine::{Engine, EngineError, GraphFiles, Provider, Repeated, Runtime, device_memory_in_use};
 use crate::failure::{Exit, Failure};
 use crate::runner::session::{Network, Settings, load};
+use crate::runner::widths::of_trial;
 use crate::workbench::bench::report::median;
 
 use super::measured::Measured;
@@ -91,7 +92,13 @@ impl Bench<'_> {
         let graph = subject.graph()?;
         let size = subject.batch_size;
         let within = |error: EngineError| Failure::from(error).within(subject.name.clone());
-        let network = Network { graph: &graph, names: subject.names() };
+        let weights = subject.weights();
+        let mut names = subject.names();
+        if let Some(model) = subject.without_widths() {
+            let widths = of_trial(model, &self.runtime, subject.image_size)?;
+            (names.free.classes, names.free.dim) = (Some(widths.classes), Some(widths.dim));
+        }
+        let network = Network { graph: GraphFiles { graph: &graph, weights: &weights }, names };
         let settings = Settings { batch_size: size, cpu: subject.cpu, cuda: &subject.cuda };
         let mut engine = load(&self.runtime, self.provider, network, settings).map_err(within)?;
         drop(graph);

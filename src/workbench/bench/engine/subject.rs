@@ -1,5 +1,7 @@
 //! What is measured: one graph, one batch size, one way of running it.
 
+use std::sync::Arc;
+
 use crate::engine::{CudaOptions, GraphNames, OrtOptions};
 use crate::failure::{Exit, Failure};
 use crate::job::LoadedModel;
@@ -65,9 +67,31 @@ impl Subject<'_> {
     pub fn names(&self) -> GraphNames {
         match &self.weights {
             Weights::Random { .. } => {
-                GraphNames { input: INPUT.into(), logits: LOGITS.into(), embedding: Some(EMBEDDING.into()) }
+                let embedding = Some(EMBEDDING.into());
+                GraphNames {
+                    input: INPUT.into(),
+                    logits: Some(LOGITS.into()),
+                    embedding,
+                    ..GraphNames::default()
+                }
             }
-            Weights::Model(model) => model.names(),
+            Weights::Model(model) => model.names().at(self.image_size),
+        }
+    }
+
+    /// The files beside the graph that hold its weights.
+    pub fn weights(&self) -> Vec<(String, Arc<[u8]>)> {
+        match &self.weights {
+            Weights::Random { .. } => Vec::new(),
+            Weights::Model(model) => model.weights(),
+        }
+    }
+
+    /// The model, where its outputs' widths are not known.
+    pub fn without_widths(&self) -> Option<&LoadedModel> {
+        match &self.weights {
+            Weights::Model(model) if model.needs_widths() => Some(model),
+            _ => None,
         }
     }
 

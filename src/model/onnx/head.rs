@@ -1,0 +1,54 @@
+//! A last node that makes probabilities of logits.
+
+use super::view::View;
+use crate::model::error::ModelError;
+use crate::model::tensor_info::TensorInfo;
+
+/// The version of ONNX's operators from which a softmax goes over the last axis where nothing else is written.
+const LAST_AXIS: i64 = 13;
+/// Nodes between the probabilities and the output that change no number, at most.
+const MOST_HOPS: usize = 4;
+
+/// What makes probabilities of logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// Softmax over the last axis.
+    Softmax,
+    /// Sigmoid of each class.
+    Sigmoid,
+}
+
+impl Head {
+    /// As components and messages spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Head::Softmax => "softmax",
+            Head::Sigmoid => "sigmoid",
+        }
+    }
+}
+
+/// The head that an output comes directly from, but for a change of its type, and the tensor before it.
+pub(in crate::model) fn head_of<'a>(
+    view: &View<'a>,
+    output: &TensorInfo,
+    opset: i64,
+) -> Result<Option<(Head, &'a str)>, ModelError> {
+    let mut tensor = output.name.as_str();
+    for _ in 0..MOST_HOPS {
+        let Some(node) = view.maker(tensor).map(|index| &view.nodes[index]) else { return Ok(None) };
+        let Some(&before) = node.inputs.first().filter(|_| node.is_standard) else { return Ok(None) };
+        match node.operator {
+            "Identity" | "Cast" => tensor = before,
+            "Sigmoid" => return Ok(Some((Head::Sigmoid, before))),
+            "Softmax" => {
+                let axis = node.integer("axis")?.unwrap_or(if opset < LAST_AXIS { 1 } else { -1 });
+                // an output of unknown axes has two, or is refused when it is tried
+                let is_last = axis == -1 || axis == 1 && matches!(output.shape.len(), 0 | 2);
+                return Ok(is_last.then_some((Head::Softmax, before)));
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(None)
+}

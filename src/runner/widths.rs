@@ -1,0 +1,58 @@
+//! How wide a graph's outputs are, where its file does not say.
+
+use crate::engine::{Choice, EngineError, GraphFiles, Runtime, Widths, find_widths};
+use crate::failure::Failure;
+use crate::job::{Frozen, JobError, JobSpec, LoadedModel};
+use crate::model::{Form, Metadata, Precision};
+
+/// Keeps the roles that an earlier run froze, and sets the widths of a graph that leaves them open: those that an earlier run of the same graph froze, or what a trial
+/// of two images shows. Blocks.
+///
+/// # Errors
+/// Where the side of the images is not known, and where the graph does not run.
+pub(crate) fn settle(
+    model: &mut LoadedModel,
+    spec: &JobSpec,
+    frozen: Option<&Frozen>,
+    choice: &Result<Choice, EngineError>,
+) -> Result<(), Failure> {
+    if let Some(frozen) = frozen {
+        model.keep_roles(frozen);
+    }
+    if !model.needs_widths() {
+        return Ok(());
+    }
+    if let Some(widths) = frozen.and_then(|frozen| model.widths_in(frozen)) {
+        model.set_widths(widths);
+        return Ok(());
+    }
+    let typed = spec.preprocess.image_size;
+    let Some(side) = typed.or(model.preprocessing.image_size) else {
+        return Err(JobError::Mismatch(
+            "the ONNX graph takes images of any size and does not say how wide its outputs are; set \
+             `preprocess.image_size`, so that a trial shows them"
+                .into(),
+        )
+        .into());
+    };
+    let runtime = match choice {
+        Ok(choice) => Runtime::for_choice(choice)?,
+        Err(error) => {
+            return Err(JobError::Mismatch(format!(
+                "the ONNX graph does not say how wide its outputs are, and there is nothing to run a trial on: {error}"
+            ))
+            .into());
+        }
+    };
+    let widths = of_trial(model, &runtime, side)?;
+    model.set_widths(widths);
+    Ok(())
+}
+
+/// Runs two images of this side through a graph.
+pub(crate) fn of_trial(model: &LoadedModel, runtime: &Runtime, side: u32) -> Result<Widths, Failure> {
+    let graph = model.graph(Precision::Fp32, side, Form::FOR_CPU, &Metadata::default())?;
+    let weights = model.weights();
+    let files = GraphFiles { graph: &graph, weights: &weights };
+    Ok(find_widths(runtime, files, &model.names().at(side))?)
+}
