@@ -6,6 +6,7 @@
 
 mod access;
 mod addressing;
+mod amazon;
 mod azure;
 mod azure_address;
 mod buffers;
@@ -14,6 +15,7 @@ mod checked;
 mod checksum;
 mod client;
 mod create;
+mod credentials;
 mod dated;
 mod entry;
 mod environment;
@@ -39,6 +41,7 @@ mod readers_model;
 mod readers_tests;
 mod region;
 mod remove;
+mod renewing;
 mod reply;
 mod retry;
 mod scratch;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod architecture;
+mod aws_sources;
 mod azurite;
 mod bad_checkpoints;
 mod bench_engine;
