@@ -1,5 +1,7 @@
 //! Rows 72 to 74: credentials that expire, that no source gives, and whose source does not answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -126,12 +128,15 @@ fn row_74_credentials_that_cannot_be_renewed_yet_are_used_until_they_expire() {
     // less than five minutes: each use is a reason to renew them
     let until = time::OffsetDateTime::now_utc() + Duration::from_secs(200);
     let until = until.format(&time::format_description::well_known::Rfc3339).unwrap();
-    let container = Service::start(move |asked| match asked.before {
-        0 => (200, document("of-container", 0, &until)),
-        _ => (503, String::new()),
+    let is_up = Arc::new(AtomicBool::new(false));
+    let answers = is_up.clone();
+    let container = Service::start(move |asked| match asked.before > 0 && !answers.load(Ordering::Relaxed) {
+        true => (503, String::new()),
+        false => (200, document("of-container", 0, &until)),
     });
     let job = in_container(&server, &home, &container);
     job.run().exits(0);
     assert_eq!(server.count(|seen| seen.session_token != "token-0"), 0);
+    is_up.store(true, Ordering::Relaxed);
     served_undisturbed_rows(&server, &job);
 }
