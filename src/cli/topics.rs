@@ -111,7 +111,7 @@ In a job file, ${NAME} and ${NAME:-default} take any variable, and ${DATE} is --
 Credentials are never read from a job file. They come from the environment and from AWS's profiles:
 
   s3://   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or AWS_PROFILE (keys, SSO,
-          credential_process, roles), AWS_WEB_IDENTITY_TOKEN_FILE, or the role of the container or the machine;
+          credential_process, roles), AWS_WEB_IDENTITY_TOKEN_FILE, or the role of the container or machine;
           AWS_REGION, AWS_ENDPOINT, AWS_ALLOW_HTTP=true for an http endpoint, AWS_REQUEST_PAYER=requester,
           AWS_SKIP_SIGNATURE=true for public buckets (or storage.anonymous_input in the job file)
   gs://   GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT, GOOGLE_SERVICE_ACCOUNT_KEY,
