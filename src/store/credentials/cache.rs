@@ -179,17 +179,27 @@ mod tests {
 
     use super::*;
 
-    /// Gives what it is scripted to: a key that expires after so many seconds (from now), or nothing.
+    /// A key that expires after so many seconds from now, or none.
+    type Given = Option<(&'static str, i64)>;
+
+    #[derive(Debug, Default)]
+    struct Script {
+        answers: VecDeque<Given>,
+        asked: usize,
+    }
+
+    /// Gives what it is scripted to, and then nothing.
     #[derive(Debug, Clone, Default)]
-    struct Scripted(Arc<Lock<(VecDeque<Option<(&'static str, i64)>>, usize)>>);
+    struct Scripted(Arc<Lock<Script>>);
 
     impl Scripted {
-        fn new(answers: &[Option<(&'static str, i64)>]) -> Scripted {
-            Scripted(Arc::new(Lock::new((answers.iter().copied().collect(), 0))))
+        fn new(answers: &[Given]) -> Scripted {
+            let script = Script { answers: answers.iter().copied().collect(), asked: 0 };
+            Scripted(Arc::new(Lock::new(script)))
         }
 
         fn asked(&self) -> usize {
-            self.0.lock().unwrap().1
+            self.0.lock().unwrap().asked
         }
     }
 
@@ -198,8 +208,8 @@ mod tests {
         async fn ask(&self) -> Result<Answer, CredentialError> {
             let next = {
                 let mut script = self.0.lock().unwrap();
-                script.1 += 1;
-                script.0.pop_front().flatten()
+                script.asked += 1;
+                script.answers.pop_front().flatten()
             };
             // others come meanwhile
             tokio::task::yield_now().await;
