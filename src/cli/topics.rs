@@ -111,13 +111,12 @@ pub(super) fn environment() -> String {
 
 In a job file, ${NAME} and ${NAME:-default} take any variable, and ${DATE} is --date or today in UTC.
 
-Credentials are never read from a job file. They come from the environment:
+Credentials are never read from a job file. They come from the environment and from AWS's profiles:
 
-  s3://   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT,
-          AWS_ALLOW_HTTP=true for an http endpoint, AWS_SKIP_SIGNATURE=true for public buckets,
-          AWS_WEB_IDENTITY_TOKEN_FILE, or the role of the container or the machine.
-          Profiles (AWS_PROFILE) are not read; this turns one into variables:
-          eval \"$(aws configure export-credentials --format env)\"
+  s3://   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or AWS_PROFILE (keys, SSO,
+          credential_process, roles), AWS_WEB_IDENTITY_TOKEN_FILE, or the role of the container or machine;
+          AWS_REGION, AWS_ENDPOINT, AWS_ALLOW_HTTP=true for an http endpoint, AWS_REQUEST_PAYER=requester,
+          AWS_SKIP_SIGNATURE=true for public buckets (or storage.anonymous_input in the job file)
   gs://   GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT, GOOGLE_SERVICE_ACCOUNT_KEY,
           GOOGLE_ALLOW_HTTP, or the machine's account
   az://   AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME (AZURE_STORAGE_ACCOUNT) with

@@ -47,9 +47,9 @@ impl TargetOverride {
         }
         let name = address.to_ascii_lowercase();
         let truth = if MANIFESTS.iter().any(|end| name.ends_with(end)) {
-            TargetOverride::manifest(Manifest::open(address).await?, frozen, settings).await?
+            TargetOverride::manifest(Manifest::open(address, settings).await?, frozen, settings).await?
         } else if name.ends_with(".csv") {
-            let manifest = Manifest::open(address).await?;
+            let manifest = Manifest::open(address, settings).await?;
             // Kaggle's file of the validation set
             if manifest.has_column("ImageId") {
                 TargetOverride::validation(address, frozen, settings).await?

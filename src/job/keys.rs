@@ -112,6 +112,8 @@ pub const KEYS: &[(&str, &[(&str, Decides)])] = &[
         &[
             ("conditional_put", Operation),
             ("checksums", Operation),
+            ("anonymous_input", Operation),
+            ("requester_pays", Operation),
             ("retry_seconds", Operation),
             ("read_timeout_seconds", Operation),
             ("write_timeout_seconds", Operation),

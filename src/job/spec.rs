@@ -279,6 +279,12 @@ pub struct Storage {
     /// Whether whole objects are compared with the checksums that their store sends.
     #[serde(default)]
     pub checksums: Checksums,
+    /// Read the input without credentials, as public buckets allow it; the output is written with them.
+    #[serde(default)]
+    pub anonymous_input: bool,
+    /// Agree to pay for requests to S3, as buckets of the kind "requester pays" want it.
+    #[serde(default)]
+    pub requester_pays: bool,
     /// Seconds for which one operation is tried again.
     #[cfg_attr(test, schemars(range(min = 1, max = 86_400), extend("default" = 150)))]
     pub retry_seconds: Option<u64>,

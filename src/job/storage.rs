@@ -33,6 +33,8 @@ impl JobSpec {
             )?,
             requests: self.requests().max(1),
             checksums: typed.checksums == Checksums::Auto,
+            anonymous_input: typed.anonymous_input,
+            requester_pays: typed.requester_pays,
             sort_listing: self.input.listing == Listing::Sort,
             pieces: defaults.pieces,
         })

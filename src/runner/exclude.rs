@@ -54,6 +54,7 @@ pub(crate) async fn discover(
     own: &Location,
     settings: Settings,
 ) -> Result<Vec<ExcludedOutput>, Failure> {
+    let settings = Settings { anonymous_input: false, ..settings };
     let mut found = Vec::new();
     for uri in uris {
         let mut to_see = vec![Location::open_with(uri, Role::Input, settings)?];
@@ -141,6 +142,8 @@ pub(crate) async fn open(
     job: &ResolvedJob,
     settings: Settings,
 ) -> Result<Vec<Box<dyn DoneImages>>, Failure> {
+    // they were written with credentials
+    let settings = Settings { anonymous_input: false, ..settings };
     let mut outputs: Vec<Box<dyn DoneImages>> = Vec::new();
     for ExcludedOutput { uri, fingerprint } in excluded {
         let output = Location::open_with(uri, Role::Input, settings)?;

@@ -47,7 +47,7 @@ impl Input {
         let mut table = TableColumns::default();
         let manifest = match (&spec.input.manifest, spec.input.format) {
             (Some(address), Format::Manifest) => {
-                let manifest = Manifest::open_with(address, spec.input.column_names()).await?;
+                let manifest = Manifest::open_with(address, spec.input.column_names(), settings).await?;
                 carried = manifest.carried(names)?;
                 let targets = spec.input.targets == TargetsSpec::Manifest;
                 let (later, notices) = manifest.look_at_lines(targets).await?;

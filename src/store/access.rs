@@ -1,9 +1,9 @@
-//! How a store will be reached, as far as the environment says it: names of variables, and no secret's value.
+//! How a store will be reached: names of variables and of other sources of credentials, and no secret's value.
 
 use crate::telemetry::redact;
 
 use super::azure::AzureAccess;
-use super::{Location, Uri};
+use super::{Location, StoreError, Uri};
 
 /// How a location is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,15 +18,28 @@ pub struct Access {
 type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Location {
-    /// How it is reached; `None` on a local disk.
-    pub fn access(&self) -> Option<Access> {
+    /// How it is reached; `None` on a local disk. On S3, the source of the credentials is asked for them.
+    ///
+    /// # Errors
+    /// If there are no credentials.
+    pub async fn access(&self) -> Result<Option<Access>, StoreError> {
+        let Some(way) = &self.way else { return Ok(self.access_by_variables()) };
+        let described = way.describe().await;
+        let (text, doubt) =
+            described.map_err(|error| StoreError::from_credentials(error, format!("`{}`", self.uri)))?;
+        Ok(Some(Access { text, doubt }))
+    }
+
+    fn access_by_variables(&self) -> Option<Access> {
         let variable = |name: &str| {
             let value = std::env::var(name).ok()?.trim().to_owned();
             (!value.is_empty()).then_some(value)
         };
         match &self.uri {
-            Uri::Local(_) => None,
-            Uri::Remote { scheme: "s3", .. } => Some(s3(&variable)),
+            Uri::Local(_) | Uri::Remote { scheme: "s3", .. } => None,
+            Uri::Remote { .. } if self.settings.anonymous_input => {
+                Some(Access { text: "unsigned requests".to_owned(), doubt: None })
+            }
             Uri::Remote { scheme: "gs", .. } => Some(gs(&variable)),
             Uri::Remote { scheme: "http" | "https", .. } => {
                 Some(Access { text: "requests without credentials".to_owned(), doubt: None })
@@ -43,30 +56,6 @@ fn is_true(value: Option<String>) -> bool {
 /// The first of these variables that is set.
 fn first_of(variable: Variable<'_>, names: &[&'static str]) -> Option<&'static str> {
     names.iter().find(|name| variable(name).is_some()).copied()
-}
-
-/// In the order in which the client looks.
-fn s3(variable: Variable<'_>) -> Access {
-    let has = |name: &str| variable(name).is_some();
-    let who = if is_true(variable("AWS_SKIP_SIGNATURE")) {
-        "unsigned requests"
-    } else if has("AWS_ACCESS_KEY_ID") && has("AWS_SESSION_TOKEN") {
-        "AWS_ACCESS_KEY_ID with a session token"
-    } else if has("AWS_ACCESS_KEY_ID") {
-        "AWS_ACCESS_KEY_ID"
-    } else if has("AWS_WEB_IDENTITY_TOKEN_FILE") {
-        "the role of AWS_WEB_IDENTITY_TOKEN_FILE"
-    } else if has("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || has("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
-        "the container's role"
-    } else {
-        "the machine's role (no credentials in the environment)"
-    };
-    let endpoint = first_of(variable, &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]);
-    let region = first_of(variable, &["AWS_REGION", "AWS_DEFAULT_REGION"]).and_then(variable);
-    let doubt = (region.is_none() && endpoint.is_none())
-        .then_some("no AWS_REGION is set, so us-east-1 is taken; set it where the bucket lies elsewhere");
-    let at = endpoint.and_then(variable).map_or_else(String::new, |url| format!(", at {}", redact(&url)));
-    Access { text: format!("{who}, region {}{at}", region.as_deref().unwrap_or("us-east-1")), doubt }
 }
 
 fn gs(variable: Variable<'_>) -> Access {
@@ -121,19 +110,6 @@ mod tests {
 
     #[test]
     fn variables_are_named_and_no_secret_is_shown() {
-        let set = [
-            ("AWS_ACCESS_KEY_ID", "AKIA-canary"),
-            ("AWS_SECRET_ACCESS_KEY", "canary"),
-            ("AWS_SESSION_TOKEN", "canary"),
-            ("AWS_REGION", "eu-west-1"),
-            ("AWS_ENDPOINT", "https://user:canary@store.example/"),
-        ];
-        let access = s3(&with(&set));
-        assert_eq!(
-            access.text,
-            "AWS_ACCESS_KEY_ID with a session token, region eu-west-1, at https://***@store.example/"
-        );
-        assert_eq!(access.doubt, None);
         let access =
             az(&with(&[("AZURE_STORAGE_ACCOUNT_KEY", "canary"), ("AZURE_STORAGE_ACCOUNT_NAME", "me")]), None);
         assert_eq!(access.text, "AZURE_STORAGE_ACCOUNT_KEY, account me");
@@ -144,13 +120,5 @@ mod tests {
             "AZURE_STORAGE_CONNECTION_STRING, account acme1, at http://127.0.0.1:1/acme1"
         );
         assert_eq!(gs(&with(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "canary")])).text, "GOOGLE_SERVICE_ACCOUNT_KEY");
-    }
-
-    #[test]
-    fn a_region_that_nobody_names_is_doubted_unless_an_endpoint_is() {
-        let access = s3(&with(&[]));
-        assert!(access.text.contains("machine's role") && access.doubt.unwrap().contains("us-east-1"));
-        assert_eq!(s3(&with(&[("AWS_ENDPOINT", "http://127.0.0.1:1")])).doubt, None);
-        assert_eq!(s3(&with(&[("AWS_DEFAULT_REGION", "x")])).doubt, None);
     }
 }

@@ -11,9 +11,10 @@ use crate::failure::{Exit, Failure};
 use crate::telemetry::Redacted;
 
 use super::causes::{cause_of, io_error};
+use super::credentials::CredentialError;
 use super::page::PageError;
 use super::reply::Reply;
-use super::unanswered::Unanswered;
+use super::unanswered::{Reason, Unanswered};
 
 /// A storage operation that failed for good, after all retries.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +81,15 @@ pub enum StoreError {
         /// What was tried.
         what: String,
         /// The store's words.
+        #[source]
+        cause: Redacted,
+    },
+    /// There are no credentials, or they have expired: no property of an object.
+    #[error("{cause} (for {what})")]
+    Credentials {
+        /// What was tried.
+        what: String,
+        /// What is missing, and what to do.
         #[source]
         cause: Redacted,
     },
@@ -176,6 +186,8 @@ enum Class {
     /// The region that the store names.
     Region(Option<String>),
     Clock,
+    /// The credentials have expired.
+    Expired,
     Setup,
     Unavailable,
 }
@@ -199,6 +211,13 @@ struct Unconditional {
     source: object_store::Error,
 }
 
+/// Credentials that a store no longer takes, and that cannot be renewed.
+#[derive(Debug, thiserror::Error)]
+#[error("renew the credentials and run again: the store says that they have expired ({source})")]
+struct Expired {
+    source: object_store::Error,
+}
+
 /// A write for which the store has no room.
 #[derive(Debug, thiserror::Error)]
 #[error("the store has no room left ({source}); make room or raise the quota, and run again")]
@@ -217,7 +236,9 @@ impl StoreError {
             StoreError::BadKey { .. } | StoreError::Missing { .. } | StoreError::Archived { .. } => {
                 Exit::NoInput
             }
-            StoreError::Denied { .. } | StoreError::Clock { .. } => Exit::Denied,
+            StoreError::Denied { .. } | StoreError::Clock { .. } | StoreError::Credentials { .. } => {
+                Exit::Denied
+            }
             StoreError::Short { .. } => Exit::Rejected,
             StoreError::Unwritable { .. } => Exit::CannotCreate,
             StoreError::Io { .. } => Exit::Io,
@@ -274,6 +295,9 @@ impl StoreError {
         if let Some(cause) = cause_of::<PageError>(&error) {
             return StoreError::Listing { what, cause: cause.clone() };
         }
+        if let Some(cause) = cause_of::<CredentialError>(&error).cloned() {
+            return StoreError::from_credentials(cause, what);
+        }
         if let Some(error) = io_error(&error) {
             return StoreError::from_io(error, what, writing);
         }
@@ -288,11 +312,26 @@ impl StoreError {
             Class::Full => StoreError::Io { what, cause: Redacted::new(Full { source: error }) },
             Class::Region(region) => StoreError::Region { what, region, cause: Redacted::new(error) },
             Class::Clock => StoreError::Clock { what, cause: Redacted::new(error) },
+            Class::Expired => {
+                StoreError::Credentials { what, cause: Redacted::new(Expired { source: error }) }
+            }
             Class::Setup => StoreError::Setup { uri: what, cause: Redacted::new(error) },
             Class::Unavailable => {
                 let unanswered = Unanswered::of(&error);
                 StoreError::Unavailable { what, unanswered, cause: Redacted::new(error) }
             }
+        }
+    }
+
+    /// Makes the error of an operation for which there are no credentials.
+    pub(super) fn from_credentials(cause: CredentialError, what: impl Into<String>) -> Self {
+        let what = what.into();
+        match cause.is_transient() {
+            true => {
+                let unanswered = Unanswered { reason: Reason::Connection, status: None };
+                StoreError::Unavailable { what, unanswered, cause: Redacted::new(cause) }
+            }
+            false => StoreError::Credentials { what, cause: Redacted::new(cause) },
         }
     }
 
@@ -323,6 +362,7 @@ fn classify(error: &object_store::Error, asked: Asked) -> Class {
     // these come under the statuses of other classes
     match &reply {
         Some(reply) if reply.is_about_the_clock() => return Class::Clock,
+        Some(reply) if reply.is_about_expiry() => return Class::Expired,
         Some(reply) if reply.is_about_the_region() => return Class::Region(reply.region.clone()),
         Some(reply) if asked != Asked::Read && reply.has_no_room() => return Class::Full,
         Some(reply) if asked == Asked::Read && reply.is_about_an_archive() => return Class::Archived,

@@ -10,8 +10,9 @@ use object_store::{ClientOptions, ObjectStore};
 
 use crate::telemetry::Redacted;
 
+use super::amazon::{self, S3Request, S3Way};
 use super::azure::AzureAccess;
-use super::checksum::{ChecksumMode, Checksums};
+use super::checksum::Checksums;
 use super::client::{CONNECT_TIMEOUT, IDLE_TIMEOUT, inner_retries};
 use super::entry::{Entry, strong};
 use super::environment::{Environment, Vendor};
@@ -38,6 +39,8 @@ pub struct Location {
     pub(super) store: Arc<dyn ObjectStore>,
     /// The same store, if it lists page by page.
     pub(super) paged: Option<PagedStore>,
+    /// How S3 is reached.
+    pub(super) way: Option<Arc<S3Way>>,
     pub(super) prefix: Path,
     pub(super) settings: Settings,
     pub(super) traffic: Arc<Traffic>,
@@ -72,7 +75,9 @@ impl Location {
     ) -> Result<Location, StoreError> {
         let metered = || Metered(traffic.clone());
         let options = |allows_http| client_options(role, &settings).with_allow_http(allows_http);
-        let mut mode = None;
+        let is_anonymous = role == Role::Input && settings.anonymous_input;
+        let settings = Settings { anonymous_input: is_anonymous, ..settings };
+        let (mut mode, mut way) = (None, None);
         let ((store, paged), prefix) = match &uri {
             Uri::Local(path) => {
                 let disk: Arc<dyn ObjectStore> =
@@ -85,20 +90,16 @@ impl Location {
             Uri::Remote { scheme, account, bucket, prefix } => {
                 let store = match *scheme {
                     "s3" => {
-                        refuse_profiles(&uri)?;
-                        let environment = Environment::of(Vendor::Aws, &uri)?;
-                        let builder = environment
-                            .s3()
-                            .with_bucket_name(bucket)
-                            .with_http_connector(metered())
-                            .with_client_options(options(environment.allows_http()))
-                            .with_retry(inner_retries());
-                        let store = environment.build(|| builder.clone().build())?;
-                        if role == Role::Input && settings.checksums {
-                            let options = options(environment.allows_http());
-                            mode = Some(environment.build(|| ChecksumMode::of_s3(builder, &store, options))?);
-                        }
-                        remote(store)
+                        let request = S3Request {
+                            uri: &uri,
+                            bucket,
+                            is_anonymous,
+                            requester_pays: settings.requester_pays,
+                            checksums: role == Role::Input && settings.checksums,
+                        };
+                        let opened = amazon::open(&request, &options, &traffic)?;
+                        (mode, way) = (opened.mode, Some(Arc::new(opened.way)));
+                        (opened.store, opened.paged)
                     }
                     "gs" => {
                         let environment = Environment::of(Vendor::Google, &uri)?;
@@ -108,6 +109,7 @@ impl Location {
                             .with_http_connector(metered())
                             .with_client_options(options(environment.allows_http()))
                             .with_retry(inner_retries());
+                        let builder = if is_anonymous { builder.with_skip_signature(true) } else { builder };
                         remote(environment.build(|| builder.build())?)
                     }
                     _ => {
@@ -122,6 +124,7 @@ impl Location {
                             .with_http_connector(metered())
                             .with_client_options(options(allows_http))
                             .with_retry(inner_retries());
+                        let builder = if is_anonymous { builder.with_skip_signature(true) } else { builder };
                         remote(environment.build(|| builder.build())?)
                     }
                 };
@@ -131,7 +134,7 @@ impl Location {
         let prefix = Path::parse(&prefix)
             .map_err(|error| StoreError::BadUri { uri: uri.to_string(), cause: Redacted::new(error) })?;
         let checksums = Arc::new(Checksums::new(role == Role::Input && settings.checksums, mode));
-        Ok(Location { paged, prefix, traffic, checksums, ..Location::unpaged(store, uri, settings) })
+        Ok(Location { paged, way, prefix, traffic, checksums, ..Location::unpaged(store, uri, settings) })
     }
 
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
@@ -151,6 +154,7 @@ impl Location {
             uri,
             store,
             paged: None,
+            way: None,
             prefix: Path::default(),
             settings,
             traffic: Traffic::new(settings.requests),
@@ -276,20 +280,4 @@ fn client_options(role: Role, settings: &Settings) -> ClientOptions {
         .with_timeout(timeout)
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_pool_idle_timeout(IDLE_TIMEOUT)
-}
-
-/// `object_store` does not read AWS profiles; said at once instead of after a timeout on an instance's role.
-fn refuse_profiles(uri: &Uri) -> Result<(), StoreError> {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let profile = std::env::var("AWS_PROFILE").unwrap_or_default();
-    if profile.is_empty() || set("AWS_ACCESS_KEY_ID") || set("AWS_WEB_IDENTITY_TOKEN_FILE") {
-        return Ok(());
-    }
-    Err(StoreError::Denied {
-        what: format!("opening `{uri}`"),
-        cause: Redacted::new(
-            "AWS_PROFILE is set, but profiles are not read; run \
-             `eval \"$(aws configure export-credentials --format env)\"` first",
-        ),
-    })
 }

@@ -69,6 +69,9 @@ const CREDENTIALS: [&str; 5] = [
     "TokenRefreshRequired",
 ];
 
+/// Codes of credentials that were good and have expired.
+const EXPIRIES: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
+
 /// Codes of an object or a bucket that does not exist.
 const ABSENCES: [&str; 4] = ["BlobNotFound", "ContainerNotFound", "NoSuchBucket", "NoSuchKey"];
 
@@ -130,6 +133,11 @@ impl Reply {
     /// True if the credentials are refused.
     pub fn denies(&self) -> bool {
         matches!(self.status, 401 | 403) || self.is_one_of(&DENIALS)
+    }
+
+    /// True if the credentials have expired.
+    pub fn is_about_expiry(&self) -> bool {
+        self.is_one_of(&EXPIRIES)
     }
 
     /// True if there is no such object.

@@ -21,6 +21,10 @@ pub struct Settings {
     pub requests: usize,
     /// Bytes of whole objects are compared with the checksums that the store gives.
     pub checksums: bool,
+    /// Inputs are read without a signature, as public buckets allow it.
+    pub anonymous_input: bool,
+    /// The requester pays for requests to S3.
+    pub requester_pays: bool,
     /// Collect and sort the input's whole listing.
     pub sort_listing: bool,
     /// How the input's listing is cut into pieces that are asked for at the same time.
@@ -36,6 +40,8 @@ impl Default for Settings {
             write_timeout: Duration::from_secs(60),
             requests: 64,
             checksums: true,
+            anonymous_input: false,
+            requester_pays: false,
             sort_listing: false,
             pieces: PiecePlan::default(),
         }

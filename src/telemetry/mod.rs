@@ -27,6 +27,8 @@ pub use run::run_id;
 /// The variable that sets the filter, such as `debug` or `tresnet_batch::store=debug`.
 pub const FILTER: &str = "TRESNET_BATCH_LOG";
 
+const DEFAULT_FILTER: &str = "warn";
+
 /// How standard error is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
@@ -47,8 +49,8 @@ pub fn init(format: Format, quiet: bool, run_id: Option<&str>) {
         run::adopt(id);
     }
     let filter = match quiet {
-        true => EnvFilter::new("error"),
-        false => EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("warn")),
+        true => filter(Some("error")),
+        false => filter(std::env::var(FILTER).ok().as_deref()),
     };
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     // an embedding program may have its own subscriber already
@@ -72,6 +74,18 @@ pub fn init(format: Format, quiet: bool, run_id: Option<&str>) {
     });
 }
 
+/// The filter that a text means, or the default. What AWS's crates log is left out whatever it says: key ids, tokens and
+/// bodies of answers that give credentials are among it.
+fn filter(typed: Option<&str>) -> EnvFilter {
+    EnvFilter::try_new(without_aws(typed.unwrap_or(DEFAULT_FILTER)))
+        .unwrap_or_else(|_| EnvFilter::new(without_aws(DEFAULT_FILTER)))
+}
+
+fn without_aws(typed: &str) -> String {
+    let typed = typed.split(',').filter(|directive| !directive.trim().starts_with("aws_"));
+    typed.chain(["aws_=off"]).collect::<Vec<_>>().join(",")
+}
+
 /// How standard error is written.
 pub fn format() -> Format {
     FORMAT.get().copied().unwrap_or_default()
@@ -89,5 +103,22 @@ impl Write for Redacting {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().lock().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_awss_crates_log_cannot_be_switched_on() {
+        for (typed, expected) in [
+            ("trace", "trace,aws_=off"),
+            ("info, aws_config::profile=trace,tresnet_batch=debug", "info,tresnet_batch=debug,aws_=off"),
+            ("aws_smithy_runtime=trace", "aws_=off"),
+        ] {
+            assert_eq!(without_aws(typed), expected);
+            assert!(EnvFilter::try_new(without_aws(typed)).is_ok(), "{typed}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod archived;
 mod changes;
 mod checksums;
+mod credentials;
 mod disk;
 mod environment;
 mod keys;

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod audit;
+mod aws_sources;
 mod azurite;
 mod bad_checkpoints;
 mod bench_engine;

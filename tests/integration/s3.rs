@@ -180,12 +180,6 @@ fn credentials_that_are_refused_are_77() {
     assert_no_word(&ended, &[], wrong);
 }
 
-#[test]
-fn a_profile_that_is_not_read_is_77_with_the_command_that_helps() {
-    let job = Job::on("s3://test/images").env("AWS_PROFILE", "work");
-    job.run().fails(77, &["AWS_PROFILE", "export-credentials"]);
-}
-
 #[track_caller]
 fn assert_no_word(ended: &Ended, written: &[&Path], word: &str) {
     assert!(!ended.stdout.contains(word), "on standard output:\n{}", ended.stdout);

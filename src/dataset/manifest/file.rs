@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::{CarriedColumn, DatasetError};
 use crate::regular_file::{self, NotRegular};
-use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, Role, Window};
+use crate::store::{FetchError, Location, ParquetObject, ParquetReadError, Role, Settings, Window};
 
 use super::columns::{ColumnNames, Holds, listed, place_of};
 use super::inventory::{self, Description, Inventory};
@@ -46,21 +46,25 @@ impl Manifest {
     ///
     /// # Errors
     /// As [`Manifest::open_with`].
-    pub async fn open(address: &str) -> Result<Manifest, DatasetError> {
-        Manifest::open_with(address, ColumnNames::default()).await
+    pub async fn open(address: &str, settings: Settings) -> Result<Manifest, DatasetError> {
+        Manifest::open_with(address, ColumnNames::default(), settings).await
     }
 
     /// Opens a manifest and identifies it: on local disk by its bytes, on a store by size and tag.
     ///
     /// # Errors
     /// If it is not there, cannot be read, or has no header where it needs one.
-    pub async fn open_with(address: &str, names: ColumnNames) -> Result<Manifest, DatasetError> {
+    pub async fn open_with(
+        address: &str,
+        names: ColumnNames,
+        settings: Settings,
+    ) -> Result<Manifest, DatasetError> {
         let (folder, name) = match address.rsplit_once('/') {
             Some(("", name)) => ("/", name),
             Some(parts) => parts,
             None => (".", address),
         };
-        let location = Location::open(folder, Role::Input)?;
+        let location = Location::open_with(folder, Role::Input, settings)?;
         let uri = format!("{}/{name}", location.uri().trim_end_matches('/'));
         if let Some(folder) = location.local_path()
             && let Err(error) = regular_file::check(&folder.join(name))

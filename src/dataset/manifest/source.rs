@@ -82,7 +82,7 @@ mod tests {
 
     use crate::dataset::TargetNames;
     use crate::dataset::manifest::LaterTargets;
-    use crate::store::Role;
+    use crate::store::{Role, Settings};
 
     use super::*;
 
@@ -96,7 +96,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        let manifest = Manifest::open(path.to_str().unwrap()).await.map_err(|error| error.to_string())?;
+        let manifest = Manifest::open(path.to_str().unwrap(), Settings::default())
+            .await
+            .map_err(|error| error.to_string())?;
         let input = Location::open(folder.path().to_str().unwrap(), Role::Input).unwrap();
         let targets = Truth::Beside(TargetNames::new(7, None));
         let source = ManifestSource::new(manifest, &input, Some(targets), Vec::new()).with_rules(rules);
@@ -201,7 +203,7 @@ mod tests {
         std::fs::write(folder.path().join("data/1.csv.gz"), bytes).unwrap();
         let path = folder.path().join("2026-11-06T21-32Z/manifest.json");
         std::fs::write(&path, described.to_string()).unwrap();
-        let manifest = Manifest::open(path.to_str().unwrap()).await.unwrap();
+        let manifest = Manifest::open(path.to_str().unwrap(), Settings::default()).await.unwrap();
         let store = std::sync::Arc::new(object_store::memory::InMemory::new());
         let input = Location::over(store, "s3://b/in", Default::default()).unwrap();
         let source = ManifestSource::new(manifest.clone(), &input, None, Vec::new());

@@ -24,23 +24,24 @@ pub(in crate::store) struct ChecksumMode {
 }
 
 impl ChecksumMode {
-    fn new(asking: Arc<dyn ObjectStore>) -> Self {
+    /// Takes the client that [`ChecksumMode::client`] has built.
+    pub fn new(asking: Arc<dyn ObjectStore>) -> Self {
         ChecksumMode { asking, state: AtomicU8::new(UNKNOWN) }
     }
 
     /// Builds the client from the builder of `store`, whose credentials it shares. S3 refuses `x-amz-` headers that are
     /// not signed, and the client signs its default headers.
-    pub fn of_s3(
+    pub fn client(
         builder: AmazonS3Builder,
         store: &AmazonS3,
         options: ClientOptions,
-    ) -> object_store::Result<Self> {
+    ) -> object_store::Result<AmazonS3> {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
         let builder = builder
             .with_client_options(options.with_default_headers(headers))
             .with_credentials(store.credentials().clone());
-        Ok(Self::new(Arc::new(builder.build()?)))
+        builder.build()
     }
 
     /// Gets an object with the header, or without it by the client `plain` if the store refuses it.
@@ -83,7 +84,7 @@ impl ChecksumMode {
 /// which is about credentials; a gateway may still fail to compute the checksum of one object.
 fn may_be_the_header(error: &object_store::Error, accepted: bool) -> bool {
     Reply::beneath(error).is_some_and(|reply| match reply.status {
-        400 => reply.code.as_deref() != Some("RequestTimeout"),
+        400 => reply.code.as_deref() != Some("RequestTimeout") && !reply.is_about_expiry(),
         403 => !accepted,
         501 => true,
         _ => false,
@@ -149,7 +150,8 @@ mod tests {
                 .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
                 .with_http_connector(Scripted { script, seen: seen.clone() });
             let plain = builder.clone().build().unwrap();
-            let mode = ChecksumMode::of_s3(builder, &plain, ClientOptions::new()).unwrap();
+            let asking = ChecksumMode::client(builder, &plain, ClientOptions::new()).unwrap();
+            let mode = ChecksumMode::new(Arc::new(asking));
             Store { mode, plain, seen }
         }
 
@@ -200,8 +202,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_has_nothing_to_do_with_the_header_is_returned() {
-        let scripts: [Script; 4] = [
+        let scripts: [Script; 5] = [
             |_, _| (400, "RequestTimeout"),
+            |_, _| (400, "ExpiredToken"),
             |_, _| (404, "NoSuchKey"),
             |_, _| (412, "PreconditionFailed"),
             |_, _| (503, "SlowDown"),

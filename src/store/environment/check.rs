@@ -15,7 +15,11 @@ pub(super) const ENDPOINTS: [&str; 6] = [
 ];
 
 /// Where credentials come from; these may be plain `http` on the machine's own network.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 11] = [
+    "aws_endpoint_url_sts",
+    "aws_endpoint_url_sso",
+    "aws_endpoint_url_sso_oidc",
+    "aws_ec2_metadata_service_endpoint",
     "aws_metadata_endpoint",
     "aws_container_credentials_full_uri",
     "azure_msi_endpoint",
@@ -25,7 +29,8 @@ const SERVICES: [&str; 7] = [
     "azure_fabric_token_service_url",
 ];
 
-const FLAGS: [&str; 15] = [
+const FLAGS: [&str; 16] = [
+    "aws_ec2_metadata_disabled",
     "aws_imdsv1_fallback",
     "aws_virtual_hosted_style_request",
     "aws_s3_express",
@@ -76,7 +81,6 @@ pub(super) enum Wrong {
     Name,
     Flag,
     Scheme,
-    Https,
     Query,
     /// The variable that allows it.
     PlainHttp(String),
@@ -94,7 +98,6 @@ impl fmt::Display for Wrong {
             Wrong::Name => f.write_str("has other characters than letters, digits, - _ ."),
             Wrong::Flag => f.write_str("is neither true nor false"),
             Wrong::Scheme => f.write_str("is no address with http:// or https:// and a host"),
-            Wrong::Https => f.write_str("is no address with https:// and a host"),
             Wrong::Query => f.write_str("has a query or fragment (? or #), which an endpoint must not have"),
             Wrong::PlainHttp(allow) => write!(
                 f,
@@ -118,6 +121,16 @@ pub(super) fn is_plain_http(value: &str) -> bool {
     Url::parse(value).is_ok_and(|url| url.scheme() == "http")
 }
 
+/// True for an address on this machine.
+pub(super) fn is_loopback(value: &str) -> bool {
+    Url::parse(value).is_ok_and(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    })
+}
+
 /// Checks the trimmed value of the variable that the client calls `key`.
 pub(super) fn check(key: &str, value: &str) -> Result<(), Wrong> {
     if DOCUMENTS.contains(&key) {
@@ -128,10 +141,6 @@ pub(super) fn check(key: &str, value: &str) -> Result<(), Wrong> {
     }
     let is_word = value.bytes().all(|byte| byte.is_ascii_graphic());
     match key {
-        "aws_endpoint_url_sts" => address(value, &["https"]).map_err(|wrong| match wrong {
-            Wrong::Scheme => Wrong::Https,
-            other => other,
-        }),
         "aws_request_payer" if value.eq_ignore_ascii_case("requester") => Ok(()),
         "aws_request_payer" => flag(value).map(drop).ok_or(Wrong::Flag),
         _ if ENDPOINTS.contains(&key) => {

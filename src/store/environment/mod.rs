@@ -15,6 +15,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 
 use crate::telemetry::Redacted;
 
+use super::credentials::Variables;
 use super::{StoreError, Uri};
 use check::{Wrong, check, flag};
 
@@ -40,6 +41,10 @@ const READ_BY_THE_CLIENT: [(Vendor, &str); 5] = [
     (Vendor::Azure, "AZURITE_BLOB_STORAGE_URL"),
     (Vendor::Azure, "IDENTITY_HEADER"),
 ];
+
+/// Services that give credentials, at addresses of the user's. They may be plain `http` on loopback.
+const SERVICES_OF_AWS: [&str; 3] =
+    ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC"];
 
 impl Vendor {
     fn prefix(self) -> &'static str {
@@ -86,6 +91,8 @@ pub(super) struct Environment {
     uri: String,
     allows_http: bool,
     set: Vec<Variable>,
+    /// Of AWS: those of the sources of credentials.
+    of_credentials: Variables,
 }
 
 impl Environment {
@@ -114,9 +121,18 @@ impl Environment {
             uri: address.clone(),
             cause: Redacted::new(format!("the environment variable {name} {wrong}")),
         };
-        let mut environment = Environment { uri: address.clone(), allows_http: false, set: Vec::new() };
+        let (set, of_credentials) = (Vec::new(), Variables::default());
+        let mut environment = Environment { uri: address.clone(), allows_http: false, set, of_credentials };
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
+            if vendor == Vendor::Aws && Variables::takes(name) {
+                let value = value.to_str().ok_or_else(|| refuse(name, Wrong::Encoding))?.trim();
+                if value.is_empty() {
+                    continue;
+                }
+                check(&name.to_ascii_lowercase(), value).map_err(|wrong| refuse(name, wrong))?;
+                environment.of_credentials.set(name, value);
+            }
             if READ_BY_THE_CLIENT.contains(&(vendor, name)) {
                 check::as_it_is(value.to_str()).map_err(|wrong| refuse(name, wrong))?;
                 continue;
@@ -155,6 +171,15 @@ impl Environment {
         vendor: Vendor,
         refuse: impl Fn(&str, Wrong) -> StoreError,
     ) -> Result<(), StoreError> {
+        for name in SERVICES_OF_AWS {
+            let address = self.of_credentials.get(name);
+            if !self.allows_http
+                && address
+                    .is_some_and(|address| check::is_plain_http(address) && !check::is_loopback(address))
+            {
+                return Err(refuse(name, Wrong::PlainHttp(vendor.allow_http())));
+            }
+        }
         let is_emulated =
             self.last(&["azure_storage_use_emulator"]).is_some_and(|one| flag(&one.value) == Some(true));
         if self.allows_http || is_emulated {
@@ -173,6 +198,48 @@ impl Environment {
     /// The one of these that counts.
     fn last(&self, keys: &[&str]) -> Option<&Variable> {
         self.set.iter().rfind(|one| keys.contains(&one.key.as_str()))
+    }
+
+    /// The value of the variable that counts among these, by their names in lower case.
+    pub fn value(&self, keys: &[&str]) -> Option<&str> {
+        self.last(keys).map(|one| one.value.as_str())
+    }
+
+    /// S3's endpoint.
+    pub fn s3_endpoint(&self) -> Option<&str> {
+        self.value(&["aws_endpoint_url_s3"]).or_else(|| self.value(&check::ENDPOINTS))
+    }
+
+    /// True if a switch is on.
+    pub fn is_on(&self, key: &str) -> bool {
+        self.value(&[key]).is_some_and(|value| flag(value) == Some(true))
+    }
+
+    /// Of AWS: the variables of the sources of credentials.
+    pub fn of_credentials(&self) -> &Variables {
+        &self.of_credentials
+    }
+
+    /// Checks a value that a profile has in place of the variable `key`.
+    ///
+    /// # Errors
+    /// `Setup`, which names the profile's key.
+    pub fn check_of_profile(
+        &self,
+        profile: &str,
+        name: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<(), StoreError> {
+        let wrong = match check(key, value) {
+            Err(wrong) => wrong,
+            Ok(()) if check::ENDPOINTS.contains(&key) && !self.allows_http && check::is_plain_http(value) => {
+                Wrong::PlainHttp(Vendor::Aws.allow_http())
+            }
+            Ok(()) => return Ok(()),
+        };
+        let cause = Redacted::new(format!("`{name}` of the AWS profile `{profile}` {wrong}"));
+        Err(StoreError::Setup { uri: self.uri.clone(), cause })
     }
 
     /// True if requests without encryption are allowed.

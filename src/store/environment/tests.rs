@@ -90,6 +90,18 @@ fn an_http_endpoint_that_another_variable_overrides_needs_no_leave() {
 }
 
 #[test]
+fn a_service_that_gives_credentials_may_be_plain_http_on_this_machine_only() {
+    for name in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC"] {
+        for near in ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"] {
+            let environment = environment("s3", &[(name, near)]).unwrap();
+            assert_eq!(environment.of_credentials().get(name), Some(near));
+        }
+        assert!(refused("s3", name, "http://192.0.2.1").contains("AWS_ALLOW_HTTP=true"));
+        assert!(environment("s3", &[(name, "http://192.0.2.1"), ("AWS_ALLOW_HTTP", "true")]).is_ok());
+    }
+}
+
+#[test]
 fn variables_of_others_and_empty_ones_are_not_looked_at() {
     let set = [
         ("AWS_PAGER", "\n"),

@@ -75,7 +75,7 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
     });
     let input = found.take("input", Input::open(&spec, settings).await);
     let output = found.take("output", Location::open_with(&spec.output.uri, Role::Output, settings));
-    access(input.as_ref(), output.as_ref(), found);
+    access(input.as_ref(), output.as_ref(), found).await;
     let standing = match &output {
         Some(output) => found.take("output", Frozen::read(output).await),
         None => None,
@@ -151,12 +151,12 @@ async fn model(spec: &JobSpec, settings: Settings) -> Result<(String, LoadedMode
     Ok((text, model))
 }
 
-/// Says how stores are reached.
-fn access(input: Option<&Input>, output: Option<&Location>, found: &mut Findings<'_>) {
+/// Names how stores are reached, and which source gave the credentials.
+async fn access(input: Option<&Input>, output: Option<&Location>, found: &mut Findings<'_>) {
     let mut told = None;
     let roots = input.into_iter().flat_map(|input| input.roots.all()).map(|(_, store)| store);
     for location in input.map(|input| &input.location).into_iter().chain(roots).chain(output) {
-        let Some(access) = location.access() else { continue };
+        let Some(Some(access)) = found.take("access", location.access().await) else { continue };
         // mostly one store has both
         if told.as_ref() == Some(&access) {
             continue;

@@ -1,5 +1,6 @@
 //! What the subject modules share: where the Python environment, the reference data and the binary are.
 
+pub mod aws;
 pub mod azurite;
 pub mod frozen;
 pub mod job;

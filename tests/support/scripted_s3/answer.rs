@@ -151,6 +151,9 @@ fn carry_out(shared: &Shared, ask: &Ask, bytes: Bytes, plan: &Plan) -> Answer {
     {
         return Answer::error(403, "InvalidAccessKeyId", ask);
     }
+    if state.expired_tokens.contains(&ask.signed.token) {
+        return Answer::error(400, "ExpiredToken", ask);
+    }
     // as AWS has it: "There were headers present in the request which were not signed"
     if !ask.signed.access_key.is_empty() && !ask.signed.left_out.is_empty() {
         return Answer::error(403, "AccessDenied", ask);

@@ -67,6 +67,7 @@ struct State {
     page_size: usize,
     latency: Duration,
     access_key: Option<String>,
+    expired_tokens: Vec<String>,
     in_flight: usize,
     tags_made_up: u64,
     /// Whether it is GCS's dialect.
@@ -137,6 +138,7 @@ impl ScriptedS3 {
             page_size: 1000,
             latency: Duration::ZERO,
             access_key: None,
+            expired_tokens: Vec::new(),
             in_flight: 0,
             tags_made_up: 0,
             is_gcs,
@@ -291,6 +293,11 @@ impl ScriptedS3 {
     /// takes all, unsigned ones too. The signature itself is never verified.
     pub fn accept_only(&self, access_key: Option<&str>) {
         self.shared.state().access_key = access_key.map(str::to_owned);
+    }
+
+    /// Answers from now on with 400 `ExpiredToken` what carries this session token.
+    pub fn expire(&self, token: &str) {
+        self.shared.state().expired_tokens.push(token.to_owned());
     }
 
     /// Closes the listener and every connection: from now on connections are refused. What was to be applied

@@ -48,6 +48,12 @@ pub struct Seen {
     pub accepts_gzip: bool,
     /// Its `SignedHeaders`, as they came.
     pub signed_headers: String,
+    /// The access key id that it is signed with; empty for an unsigned one.
+    pub access_key: String,
+    /// Its session token; empty without one.
+    pub session_token: String,
+    /// Whether it agrees that the requester pays.
+    pub agrees_to_pay: bool,
     /// The status it was answered with; 0 while it was not, which can be for ever.
     pub status: u16,
     /// When it arrived.
@@ -119,6 +125,9 @@ impl Ask {
             accepts_gzip: text(headers, header::ACCEPT_ENCODING)
                 .is_some_and(|accepted| accepted.contains("gzip")),
             signed_headers: signed.headers.clone(),
+            access_key: signed.access_key.clone(),
+            session_token: signed.token.clone(),
+            agrees_to_pay: text(headers, HeaderName::from_static("x-amz-request-payer")).is_some(),
             status: 0,
             at: Instant::now(),
             in_flight: 0,
