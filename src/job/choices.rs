@@ -67,7 +67,7 @@ pub enum Precision {
     Int8,
 }
 
-/// Crop or squash.
+/// How the square is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +75,7 @@ pub enum Precision {
 pub enum Mode {
     Crop,
     Squash,
+    Border,
 }
 
 /// Resampling filter.
@@ -83,8 +84,26 @@ pub enum Mode {
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Interpolation {
+    Nearest,
+    Box,
     Bilinear,
+    Hamming,
     Bicubic,
+    Lanczos,
+}
+
+impl Interpolation {
+    /// The word that is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Interpolation::Nearest => "nearest",
+            Interpolation::Box => "box",
+            Interpolation::Bilinear => "bilinear",
+            Interpolation::Hamming => "hamming",
+            Interpolation::Bicubic => "bicubic",
+            Interpolation::Lanczos => "lanczos",
+        }
+    }
 }
 
 /// EXIF orientation.

@@ -15,6 +15,7 @@ mod input;
 mod keys;
 mod limits;
 mod load;
+mod mode;
 mod model;
 mod preprocess;
 mod resolve;

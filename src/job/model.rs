@@ -29,6 +29,10 @@ pub struct LoadedModel {
     pub assumes_preprocessing: bool,
     /// Its own class names, or ImageNet's where it has 1000 classes.
     pub labels: Option<Vec<String>>,
+    /// Whether version 0.1.0 did not read these names.
+    pub has_later_names: bool,
+    /// Why the image processor beside it is not followed, if it is not.
+    pub refused: Option<String>,
 }
 
 enum Content {
@@ -37,7 +41,7 @@ enum Content {
 }
 
 impl LoadedModel {
-    /// Reads a model file; `config` is timm's `config.json`, by default the one beside a checkpoint.
+    /// Reads a model file; `config` is timm's `config.json` or one of Hugging Face's, by default the one beside it.
     pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
         let read = Self::read_file(path, config);
         read.map_err(|failure| {
@@ -54,7 +58,7 @@ impl LoadedModel {
 
     fn read_file(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
         if path.extension().is_some_and(|extension| extension == "onnx") {
-            return Self::read_graph(path);
+            return Self::read_graph(path, config);
         }
         let checkpoint = load(path)?;
         let architecture = Architecture::infer(&checkpoint)?;
@@ -74,24 +78,38 @@ impl LoadedModel {
         let assumes_preprocessing = !config.preprocessing.is_complete();
         let preprocessing = config.preprocessing.or(Preprocessing::tresnet());
         let content = Content::Checkpoint { checkpoint: Box::new(checkpoint), architecture };
-        Ok(LoadedModel { content, preprocessing, assumes_preprocessing, labels })
+        Ok(LoadedModel {
+            content,
+            preprocessing,
+            assumes_preprocessing,
+            labels,
+            has_later_names: config.has_later_names,
+            refused: config.refused,
+        })
     }
 
-    fn read_graph(path: &Path) -> Result<LoadedModel, Failure> {
+    fn read_graph(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
         let bytes = regular_file::read(path)
             .map_err(|error| Failure::caused(Exit::Config, "cannot be read", error))?;
         let info = OnnxInfo::parse(&bytes)?;
         let model = info.image_model()?;
-        let (preprocessing, labels) = match &info.card {
-            Some(card) => (card.preprocessing.clone(), card.classes.clone()),
-            None => (Preprocessing { image_size: model.image_size, ..Preprocessing::default() }, None),
+        let (preprocessing, own, refused) = match &info.card {
+            Some(card) => (card.preprocessing.clone(), card.classes.clone(), None),
+            None => {
+                let config = beside_graph(path, config, model.classes)?;
+                let fixed = Preprocessing { image_size: model.image_size, ..Preprocessing::default() };
+                (fixed.or(config.preprocessing), config.classes, config.refused)
+            }
         };
-        let labels = labels.or_else(|| default_class_names(model.classes?));
+        let has_later_names = own.is_some() && info.card.is_none();
+        let labels = own.or_else(|| default_class_names(model.classes?));
         Ok(LoadedModel {
             content: Content::Graph { bytes, info: Box::new(info), model },
             preprocessing,
             assumes_preprocessing: false,
             labels,
+            has_later_names,
+            refused,
         })
     }
 
@@ -232,6 +250,29 @@ impl LoadedModel {
             }
         }
     }
+}
+
+/// What a configuration says of a graph that says nothing itself. A file beside it that was not typed may be of something
+/// else: one that cannot be read is a reason to ask for the keys.
+fn beside_graph(path: &Path, typed: Option<&Path>, classes: Option<usize>) -> Result<ModelConfig, Failure> {
+    let config = match typed {
+        Some(typed) => ModelConfig::read(typed)?,
+        None => ModelConfig::beside(path)
+            .unwrap_or_else(|error| {
+                Some(ModelConfig { refused: Some(error.to_string()), ..ModelConfig::default() })
+            })
+            .unwrap_or_default(),
+    };
+    let named = config.classes.as_ref().map(Vec::len);
+    if let (Some(named), Some(classes)) = (named, classes)
+        && named != classes
+    {
+        return Err(JobError::Mismatch(format!(
+            "the model's configuration names {named} classes, the graph has {classes}; let `model.config` name its own"
+        ))
+        .into());
+    }
+    Ok(config)
 }
 
 /// Class names as a person gives them: `imagenet-1k`, or a file with one name a line.

@@ -11,7 +11,7 @@ use crate::dataset::parquet::TableColumns;
 use crate::dataset::webdataset::ShardRules;
 use crate::engine::Provider;
 use crate::failure::Failure;
-use crate::model::Precision;
+use crate::model::{Precision, default_class_names};
 use crate::output::{self, Activation, Embedding};
 use crate::report::{Gate, GateError};
 use crate::store::Uri;
@@ -23,7 +23,7 @@ use super::frozen::{EarlierRun, Frozen, FrozenModel, SHARD_RULES};
 use super::input::InputFacts;
 use super::limits::{Limits, MAX_PART_BYTES};
 use super::model::{LoadedModel, read_labels};
-use super::preprocess::{self, ResolvedPreprocess};
+use super::preprocess;
 use super::resolved::ResolvedJob;
 use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
 
@@ -50,10 +50,11 @@ impl ResolvedJob {
         let classes = model.classes()?;
         let dim = model.dim()?;
         let precision = precision(spec, model, provider, &earlier)?;
-        let ResolvedPreprocess { image, preprocessing, is_assumed } =
-            preprocess::resolve(spec, model, &earlier)?;
+        let preprocess = preprocess::resolve(spec, model, &earlier)?;
+        let image = preprocess.image;
         let labels = match &spec.input.classes {
             Some(typed) => Some(read_labels(typed, classes)?),
+            None if model.has_later_names && earlier.is_of_first_version() => default_class_names(classes),
             None => model.labels.clone(),
         };
         let mut rows = row_options(spec, classes, dim, labels.clone(), &earlier)?;
@@ -156,8 +157,11 @@ impl ResolvedJob {
             },
             precision,
             image,
-            preprocessing,
-            assumes_preprocessing: is_assumed,
+            preprocessing: preprocess.preprocessing,
+            crop_pct: preprocess.crop_pct,
+            squash_is_timms: preprocess.squash_is_timms,
+            ignored_by_earlier: preprocess.ignored_by_earlier,
+            assumes_preprocessing: preprocess.is_assumed,
             engine,
             limits,
             output: spec.output.uri.clone(),

@@ -27,6 +27,12 @@ use look::{FEW, look};
 pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
     let model = LoadedModel::read(&path, None)?;
+    if let Some(reason) = model.refused.as_ref().filter(|_| model.assumes_preprocessing) {
+        let why = format!(
+            "the model's preprocessing is not known: {reason}; a job file of yours can give it in [preprocess]"
+        );
+        return Err(Failure::new(Exit::Config, why));
+    }
     let (input, below) = (expand_home(start.input), start.below.map(expand_home));
     let found = look(&input, below.as_deref()).await?;
     let output = match start.output {
