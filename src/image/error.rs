@@ -52,7 +52,9 @@ const RESIZED_SIDE: &str = "pixels of a resized side";
 fn too_much(what: &str, value: u64, limit: u64) -> String {
     let key = match what {
         RESIZED_SIDE => {
-            return format!("its longer side would be resized to {value} pixels; Pillow makes {limit} at most");
+            return format!(
+                "its longer side would be resized to {value} pixels; Pillow makes {limit} at most"
+            );
         }
         "pixels" => "max_pixels",
         "scans" => "max_scans",

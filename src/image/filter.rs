@@ -130,7 +130,8 @@ impl Axis {
         let mut sum = 0.0;
         real.clear();
         real.extend((lo..hi).map(|x| {
-            let weight = filter(self.interpolation, (f64::from(x) - centre + 0.5) * self.inverse_filter_scale);
+            let weight =
+                filter(self.interpolation, (f64::from(x) - centre + 0.5) * self.inverse_filter_scale);
             sum += weight;
             weight
         }));

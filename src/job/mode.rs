@@ -84,7 +84,9 @@ pub(super) fn name(mode: Mode) -> &'static str {
 fn of_job(name: &str) -> Result<Mode, JobError> {
     let modes = [Mode::Crop, Mode::Squash, Mode::Border];
     modes.into_iter().find(|mode| self::name(*mode) == name).ok_or_else(|| {
-        JobError::Mismatch(format!("the output was begun with `preprocess.mode` = `{name}`, which is not known"))
+        JobError::Mismatch(format!(
+            "the output was begun with `preprocess.mode` = `{name}`, which is not known"
+        ))
     })
 }
 

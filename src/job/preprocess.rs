@@ -5,8 +5,8 @@ use crate::model::Preprocessing;
 
 use super::error::JobError;
 use super::frozen::EarlierRun;
-use super::model::LoadedModel;
 use super::mode::{self, ChosenMode};
+use super::model::LoadedModel;
 use super::spec::{self, JobSpec};
 
 /// The component of a resized side that is stated in place of the crop share.

@@ -71,7 +71,14 @@ impl ModelConfig {
         let is_hugging_face = document.model_type.is_some();
         let top = match is_hugging_face {
             // such names are of other things there
-            true => Fields { crop_pct: None, crop_mode: None, interpolation: None, mean: None, std: None, ..document.top },
+            true => Fields {
+                crop_pct: None,
+                crop_mode: None,
+                interpolation: None,
+                mean: None,
+                std: None,
+                ..document.top
+            },
             false => document.top,
         };
         let inner = document.pretrained_cfg.unwrap_or_default();
@@ -83,19 +90,20 @@ impl ModelConfig {
         };
 
         let size_field = inner.input_size.or(top.input_size).filter(|value| !value.is_null());
-        let image_size = match size_field {
-            Some(value) => Some(square(&value).ok_or_else(|| {
-                wrong("input_size", value.to_string(), "`[3, n, n]`: three channels and a square")
-            })?),
-            None => match inner.image_size.or(top.image_size).filter(|value| !value.is_null()) {
-                // of a network whose input is not square, or not images at all
-                Some(value) if is_hugging_face => side(&value),
-                Some(value) => Some(side(&value).ok_or_else(|| {
-                    wrong("image_size", value.to_string(), "a number of pixels above 0")
+        let image_size =
+            match size_field {
+                Some(value) => Some(square(&value).ok_or_else(|| {
+                    wrong("input_size", value.to_string(), "`[3, n, n]`: three channels and a square")
                 })?),
-                None => None,
-            },
-        };
+                None => match inner.image_size.or(top.image_size).filter(|value| !value.is_null()) {
+                    // of a network whose input is not square, or not images at all
+                    Some(value) if is_hugging_face => side(&value),
+                    Some(value) => Some(side(&value).ok_or_else(|| {
+                        wrong("image_size", value.to_string(), "a number of pixels above 0")
+                    })?),
+                    None => None,
+                },
+            };
         let crop_pct = inner.crop_pct.or(top.crop_pct);
         if let Some(part) = crop_pct.filter(|part| !(*part > 0.0 && *part <= 1.0)) {
             return Err(wrong("crop_pct", part.to_string(), "a number above 0 and at most 1"));
@@ -122,9 +130,9 @@ impl ModelConfig {
             })?),
         };
         let later_names = match (&classes, document.id2label) {
-            (None, Some(labels)) => names_of(&labels).map_err(|expected| {
-                wrong("id2label", labels.to_string(), expected)
-            })?,
+            (None, Some(labels)) => {
+                names_of(&labels).map_err(|expected| wrong("id2label", labels.to_string(), expected))?
+            }
             _ => None,
         };
         let num_classes = later_names.as_ref().map(Vec::len).or(num_classes);
@@ -156,9 +164,8 @@ impl ModelConfig {
 fn names_of(labels: &Value) -> Result<Option<Vec<String>>, &'static str> {
     let expected = "a name for each class from 0 on";
     let labels = labels.as_object().ok_or(expected)?;
-    let names: Option<Vec<String>> = (0..labels.len())
-        .map(|index| labels.get(&index.to_string())?.as_str().map(str::to_owned))
-        .collect();
+    let names: Option<Vec<String>> =
+        (0..labels.len()).map(|index| labels.get(&index.to_string())?.as_str().map(str::to_owned)).collect();
     let names = names.ok_or(expected)?;
     let is_placeholder = |(index, name): (usize, &String)| *name == format!("LABEL_{index}");
     Ok(Some(names).filter(|names| !names.iter().enumerate().all(is_placeholder)))

@@ -135,7 +135,8 @@ mod tests {
     #[test]
     fn either_file_of_hugging_face_may_be_typed_as_the_configuration() {
         let folder = tempfile::tempdir().unwrap();
-        let (names, pixels) = (folder.path().join("config.json"), folder.path().join("preprocessor_config.json"));
+        let (names, pixels) =
+            (folder.path().join("config.json"), folder.path().join("preprocessor_config.json"));
         std::fs::write(&names, r#"{"model_type": "vit", "id2label": {"0": "cat"}}"#).unwrap();
         std::fs::write(&pixels, PROCESSOR).unwrap();
         let config = ModelConfig::read(&names).unwrap();

@@ -272,10 +272,18 @@ mod tests {
     fn the_square_is_that_of_each_kind_of_processor() {
         let crop = json!({ "height": 224, "width": 224 });
         let cases = [
-            (file("ViTImageProcessor", json!({ "size": { "height": 384, "width": 384 } })), (384, None), 1.0, true),
+            (
+                file("ViTImageProcessor", json!({ "size": { "height": 384, "width": 384 } })),
+                (384, None),
+                1.0,
+                true,
+            ),
             (file("ViTFeatureExtractor", json!({ "size": 224 })), (224, None), 1.0, true),
             (
-                file("DeiTImageProcessor", json!({ "size": { "height": 256, "width": 256 }, "crop_size": crop })),
+                file(
+                    "DeiTImageProcessor",
+                    json!({ "size": { "height": 256, "width": 256 }, "crop_size": crop }),
+                ),
                 (224, Some(256)),
                 0.875,
                 true,
@@ -287,18 +295,29 @@ mod tests {
                 false,
             ),
             (
-                file("CLIPFeatureExtractor", json!({ "size": 224, "crop_size": 224, "do_center_crop": true })),
+                file(
+                    "CLIPFeatureExtractor",
+                    json!({ "size": 224, "crop_size": 224, "do_center_crop": true }),
+                ),
                 (224, Some(224)),
                 1.0,
                 false,
             ),
             (
-                file("ConvNextImageProcessor", json!({ "size": { "shortest_edge": 224 }, "crop_pct": 0.875 })),
+                file(
+                    "ConvNextImageProcessor",
+                    json!({ "size": { "shortest_edge": 224 }, "crop_pct": 0.875 }),
+                ),
                 (224, Some(256)),
                 0.875,
                 false,
             ),
-            (file("ConvNextImageProcessor", json!({ "size": { "shortest_edge": 384 } })), (384, None), 1.0, true),
+            (
+                file("ConvNextImageProcessor", json!({ "size": { "shortest_edge": 384 } })),
+                (384, None),
+                1.0,
+                true,
+            ),
             (
                 file("LevitImageProcessor", json!({ "size": { "shortest_edge": 224 }, "crop_size": crop })),
                 (224, Some(256)),
@@ -306,7 +325,10 @@ mod tests {
                 false,
             ),
             (
-                file("PoolFormerImageProcessor", json!({ "size": { "shortest_edge": 224 }, "crop_size": crop })),
+                file(
+                    "PoolFormerImageProcessor",
+                    json!({ "size": { "shortest_edge": 224 }, "crop_size": crop }),
+                ),
                 (224, Some(248)),
                 224.0 / 248.0,
                 false,
@@ -341,7 +363,13 @@ mod tests {
             (file("ViTImageProcessor", json!({ "size": size, "do_resize": false })), "resize"),
             (file("ViTImageProcessor", json!({ "size": { "height": 224, "width": 192 } })), "192"),
             (file("ViTImageProcessor", json!({ "size": { "longest_edge": 224 } })), "longest_edge"),
-            (file("ViTImageProcessor", json!({ "size": { "height": 4294967296u64, "width": 4294967296u64 } })), "4294967296"),
+            (
+                file(
+                    "ViTImageProcessor",
+                    json!({ "size": { "height": 4294967296u64, "width": 4294967296u64 } }),
+                ),
+                "4294967296",
+            ),
             (file("ViTImageProcessor", json!({})), "`size`"),
             (file("ViTImageProcessor", json!({ "size": size, "resample": 9 })), "filter 9"),
             (file("ViTImageProcessor", json!({ "size": size, "image_std": [1, 0, 1] })), "image_std"),
@@ -349,7 +377,10 @@ mod tests {
             (file("ViTImageProcessor", json!({ "size": size, "rescale_factor": 0 })), "scales by 0"),
             (file("BeitImageProcessor", json!({ "size": size })), "do_center_crop"),
             (file("BitImageProcessor", json!({ "size": { "shortest_edge": 224 } })), "crop_size"),
-            (file("BitImageProcessor", json!({ "size": { "shortest_edge": 224 }, "crop_size": 256 })), "256 pixels of 224"),
+            (
+                file("BitImageProcessor", json!({ "size": { "shortest_edge": 224 }, "crop_size": 256 })),
+                "256 pixels of 224",
+            ),
             (file("CLIPImageProcessor", json!({ "size": 224, "do_center_crop": false })), "square"),
             (file("ConvNextImageProcessor", json!({ "size": 224, "crop_pct": 0 })), "crop share 0"),
             (json!({ "image_mean": [0, 0, 0], "size": 224 }), "image_processor_type"),

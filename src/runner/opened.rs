@@ -105,7 +105,8 @@ impl Opened {
             && self.finished_before().await?.is_none()
         {
             let output = &self.job.output;
-            let why = format!("the job on `{output}` is not continued: {ignored}, or take another `output.uri`");
+            let why =
+                format!("the job on `{output}` is not continued: {ignored}, or take another `output.uri`");
             return Err(JobError::Mismatch(why).into());
         }
         if self.frozen.is_none() {
