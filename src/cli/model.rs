@@ -163,7 +163,8 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
             };
             let size = image_size.or(model.preprocessing.image_size).unwrap_or(224);
             let precision = Precision::from(*precision);
-            let preprocessing = Preprocessing { image_size: Some(size), ..model.preprocessing.clone() };
+            let preprocessing = Preprocessing { image_size: Some(size), ..Preprocessing::default() }
+                .or(model.preprocessing.clone());
             let metadata = Metadata { preprocessing, classes: labels };
             let measured = match (calibrate, precision) {
                 (None, Precision::Fp16) => {
@@ -325,10 +326,16 @@ fn inspect_graph(path: &Path) -> Result<Summary, Failure> {
 }
 
 fn show_preprocessing(model: &LoadedModel) {
-    let Preprocessing { image_size, crop_pct, interpolation, mean, std } = &model.preprocessing;
+    let Preprocessing { image_size, crop_pct, crop_mode, resize_side, interpolation, mean, std } =
+        &model.preprocessing;
+    let cut = match (crop_mode.as_deref(), resize_side) {
+        (None | Some("center"), None) => "crop".to_owned(),
+        (mode, None) => format!("{}, crop", mode.unwrap_or("center")),
+        (mode, Some(side)) => format!("{} of {side} px, crop", mode.unwrap_or("center")),
+    };
     let text = |value: Option<String>| value.unwrap_or_else(|| "?".into());
     line(format!(
-        "pixels       {} px, crop {}, {}, mean {}, std {}",
+        "pixels       {} px, {cut} {}, {}, mean {}, std {}",
         text(image_size.map(|size| size.to_string())),
         text(crop_pct.map(|part| part.to_string())),
         text(interpolation.clone()),

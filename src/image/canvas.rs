@@ -94,7 +94,8 @@ impl<'a> Canvas<'a> {
         if pixels > limit {
             return Err(Error::limit("pixels", pixels, limit));
         }
-        Ok(())
+        // the same for an image that is turned
+        Geometry::new(self.options, width, height).check(self.options.rules)
     }
 
     /// The largest of 1, 2, 4 and 8 by which the decoder may divide the sides of an admitted image: 1 where decoding is

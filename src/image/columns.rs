@@ -1,7 +1,6 @@
 //! The horizontal pass: one row's needed pixels in, one row of the square out.
 
 use super::filter::{Axis, Window};
-use super::options::Interpolation;
 use super::simd::{self, MOST_PAIRED_TAPS, STEP, Simd};
 
 /// Above this many weights the pass makes them anew for each row instead of keeping them: such a table is only met in
@@ -12,7 +11,8 @@ const MAX_TABLE: u64 = 1 << 18;
 pub(super) struct Columns {
     simd: Simd,
     axis: Axis,
-    size: u32,
+    /// Whether all below is `axis`'s.
+    is_ready: bool,
     needed: Window,
     /// Inputs that each output is summed over: its window, and beside it inputs of weight 0, so that all are alike.
     taps: usize,
@@ -30,8 +30,8 @@ impl Columns {
     pub(super) fn new(simd: Simd) -> Columns {
         Columns {
             simd,
-            axis: Axis::new(Interpolation::Bilinear, 1, 1, 0),
-            size: 0,
+            axis: Axis::default(),
+            is_ready: false,
             needed: Window::default(),
             taps: 0,
             starts: Vec::new(),
@@ -47,14 +47,15 @@ impl Columns {
         self.needed
     }
 
-    /// Gets ready for `size` outputs of `axis`.
-    pub(super) fn begin(&mut self, axis: Axis, size: u32) {
-        if self.axis == axis && self.size == size {
+    /// Gets ready for the outputs of `axis`.
+    pub(super) fn begin(&mut self, axis: Axis) {
+        if self.is_ready && self.axis == axis {
             return;
         }
-        self.size = 0; // until all below is done
+        self.is_ready = false;
         self.axis = axis;
-        self.needed = Window { lo: axis.window(0).lo, hi: axis.window(size - 1).hi };
+        let (axis, size) = (&self.axis, self.axis.count());
+        self.needed = axis.needed();
         self.starts.clear();
         self.table.clear();
         self.pairs.clear();
@@ -80,7 +81,7 @@ impl Columns {
                 self.pairs.extend(steps.iter().map(simd::pair));
             }
         }
-        self.size = size;
+        self.is_ready = true;
     }
 
     /// Forgets the table, as if it were too large.
@@ -100,7 +101,7 @@ impl Columns {
         if !self.table.is_empty() {
             return simd.blend(pixels, &self.starts, self.taps, &self.table, line);
         }
-        for (output, pixel) in (0..self.size).zip(line.chunks_exact_mut(4)) {
+        for (output, pixel) in (0..self.axis.count()).zip(line.chunks_exact_mut(4)) {
             let window = self.axis.window(output);
             self.fixed.clear();
             self.axis.weights(output, &mut self.real, &mut self.fixed);

@@ -16,7 +16,7 @@ pub enum Error {
         image: Option<Source>,
     },
     /// More than the limits allow; nothing was decoded.
-    #[error("{value} {what} are more than `limits.{}` = {limit}", key(.what))]
+    #[error("{}", too_much(.what, *.value, *.limit))]
     Limit {
         /// The measured quantity.
         what: &'static str,
@@ -45,13 +45,22 @@ pub enum Error {
     },
 }
 
-/// The key of the job file that limits a quantity.
-fn key(what: &str) -> &'static str {
-    match what {
+/// A quantity that no key limits.
+const RESIZED_SIDE: &str = "pixels of a resized side";
+
+/// The message of a limit, with the key of the job file that sets it.
+fn too_much(what: &str, value: u64, limit: u64) -> String {
+    let key = match what {
+        RESIZED_SIDE => {
+            return format!(
+                "its longer side would be resized to {value} pixels; Pillow makes {limit} at most"
+            );
+        }
         "pixels" => "max_pixels",
         "scans" => "max_scans",
         _ => "max_encoded_bytes",
-    }
+    };
+    format!("{value} {what} are more than `limits.{key}` = {limit}")
 }
 
 impl Error {
@@ -81,6 +90,10 @@ impl Error {
 
     pub(super) fn limit(what: &'static str, value: u64, limit: u64) -> Error {
         Error::Limit { what, value, limit, image: None }
+    }
+
+    pub(super) fn resized_side(value: u64, limit: u64) -> Error {
+        Error::limit(RESIZED_SIDE, value, limit)
     }
 
     pub(super) fn truncated(detail: impl Into<String>) -> Error {

@@ -7,17 +7,57 @@ use serde::{Deserialize, Serialize};
 pub enum Mode {
     /// Shortest side to `floor(image_size / crop_pct)`, then the centre: timm's evaluation transform.
     Crop,
-    /// Both sides to `image_size`, whatever the aspect; `crop_pct` plays no part.
+    /// Both sides to `floor(image_size / crop_pct)`, whatever the aspect, then the centre.
     Squash,
+    /// Longest side to `floor(image_size / crop_pct)`, then the centre, with borders of the mean's colour where the image
+    /// is smaller than the square.
+    Border,
 }
 
-/// The resampling filter, antialiased as Pillow's.
+/// Pillow's resampling filters; all but the first are antialiased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Interpolation {
+    /// The one pixel at an output's centre.
+    Nearest,
+    /// The mean of the pixels under an output, support 0.5.
+    Box,
     /// Triangle, support 1.
     Bilinear,
+    /// Hamming's window over a sinc, support 1.
+    Hamming,
     /// Cubic with a = −0.5, support 2.
     Bicubic,
+    /// Lanczos' window over a sinc, support 3.
+    Lanczos,
+}
+
+impl Interpolation {
+    /// Every filter.
+    pub const ALL: [Interpolation; 6] = [
+        Interpolation::Nearest,
+        Interpolation::Box,
+        Interpolation::Bilinear,
+        Interpolation::Hamming,
+        Interpolation::Bicubic,
+        Interpolation::Lanczos,
+    ];
+
+    /// The filter by the name that Pillow, timm and the job file give it.
+    pub fn named(name: &str) -> Option<Interpolation> {
+        Interpolation::ALL.into_iter().find(|filter| filter.as_str() == name)
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Interpolation::Nearest => "nearest",
+            Interpolation::Box => "box",
+            Interpolation::Bilinear => "bilinear",
+            Interpolation::Hamming => "hamming",
+            Interpolation::Bicubic => "bicubic",
+            Interpolation::Lanczos => "lanczos",
+        }
+    }
 }
 
 /// What becomes of the EXIF orientation.
@@ -87,9 +127,12 @@ impl Default for Limits {
 pub struct Options {
     /// Side of the network's square, in pixels.
     pub image_size: u32,
-    /// Share of the resized shortest side that the crop keeps, above 0 and at most 1.
+    /// Share of the resized side that the crop keeps, above 0 and at most 1.
     pub crop_pct: f64,
-    /// Crop or squash.
+    /// The resized side in pixels as Hugging Face's image processors state it, in place of `crop_pct`. The crop's offset
+    /// is rounded down then; otherwise it is rounded half to even.
+    pub resize_side: Option<u32>,
+    /// Crop, squash or border.
     pub mode: Mode,
     /// The filter.
     pub interpolation: Interpolation,
@@ -116,6 +159,9 @@ pub enum OptionsError {
     /// The crop would be larger than what it is cut from, or what it is cut from too large.
     #[error("crop_pct `{0}` is not between image_size / {MAX_SIDE} and 1")]
     CropPct(f64),
+    /// The crop would be larger than what it is cut from, or what it is cut from too large.
+    #[error("a resized side of `{0}` pixels is not between image_size and {MAX_SIDE}")]
+    ResizeSide(u32),
     /// A channel's normalisation gives no finite number.
     #[error("mean `{mean}` and std `{std}` do not normalise a channel: both must be finite and std above 0")]
     Normalisation {
@@ -138,6 +184,7 @@ impl Options {
         Options {
             image_size,
             crop_pct: 0.875,
+            resize_side: None,
             mode: Mode::Crop,
             interpolation: Interpolation::Bilinear,
             exif: Exif::Ignore,
@@ -149,18 +196,32 @@ impl Options {
         }
     }
 
-    /// `floor(image_size / crop_pct)`, the shortest side before the crop.
-    pub(super) fn shortest_side(&self) -> u64 {
-        (f64::from(self.image_size) / self.crop_pct).floor() as u64
+    /// The side before the crop: the shortest, in [`Mode::Border`] the longest, in [`Mode::Squash`] both.
+    pub(super) fn resized_side(&self) -> u64 {
+        match self.resize_side {
+            Some(side) => u64::from(side),
+            None => (f64::from(self.image_size) / self.crop_pct).floor() as u64,
+        }
+    }
+
+    /// The colour of a border: what becomes 0 where it is normalised, as timm rounds it.
+    pub(super) fn fill(&self) -> [u8; 3] {
+        self.mean.map(|mean| (255.0 * mean).round_ties_even().clamp(0.0, 255.0) as u8)
     }
 
     pub(super) fn check(&self) -> Result<(), OptionsError> {
         if !(1..=MAX_SIDE).contains(&self.image_size) {
             return Err(OptionsError::ImageSize(self.image_size));
         }
-        let whole = self.crop_pct > 0.0 && self.crop_pct <= 1.0;
-        if !whole || self.shortest_side() > u64::from(MAX_SIDE) {
-            return Err(OptionsError::CropPct(self.crop_pct));
+        let is_share = self.crop_pct > 0.0 && self.crop_pct <= 1.0;
+        match self.resize_side {
+            Some(side) if !(self.image_size..=MAX_SIDE).contains(&side) => {
+                return Err(OptionsError::ResizeSide(side));
+            }
+            None if !is_share || self.resized_side() > u64::from(MAX_SIDE) => {
+                return Err(OptionsError::CropPct(self.crop_pct));
+            }
+            _ => {}
         }
         for (mean, std) in self.mean.into_iter().zip(self.std) {
             if !(mean.is_finite() && std.is_finite() && std > 0.0) {
@@ -185,6 +246,8 @@ mod tests {
             (Options { crop_pct: 1.01, ..good }, "crop_pct"),
             (Options { crop_pct: f64::NAN, ..good }, "crop_pct"),
             (Options { crop_pct: 1e-9, ..good }, "crop_pct"),
+            (Options { resize_side: Some(223), ..good }, "resized side"),
+            (Options { resize_side: Some(20_000), ..good }, "resized side"),
             (Options { std: [1.0, 0.0, 1.0], ..good }, "std"),
             (Options { mean: [0.0, f64::INFINITY, 0.0], ..good }, "mean"),
         ];

@@ -15,14 +15,19 @@ use std::collections::VecDeque;
 
 use super::columns::Columns;
 use super::filter::{Axis, Region, Window};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, Shown};
 use super::options::Interpolation;
 use super::simd::Simd;
 
 /// One square in the making, and its buffers, which are kept from image to image.
 pub(super) struct Resampler {
     simd: Simd,
+    /// Side of the square.
     size: u32,
+    /// Rows of the square that show the image.
+    count: u32,
+    /// Where the first of them begins in the square, and how long each is, in bytes.
+    at: (usize, usize),
     columns: Columns,
     rows: Axis,
     /// The source pixels that matter.
@@ -57,8 +62,10 @@ impl Resampler {
         Resampler {
             simd,
             size: 0,
+            count: 0,
+            at: (0, 0),
             columns: Columns::new(simd),
-            rows: Axis::new(Interpolation::Bilinear, 1, 1, 0),
+            rows: Axis::default(),
             needed: Region::default(),
             vertical_first: false,
             row: 0,
@@ -80,18 +87,25 @@ impl Resampler {
         divisor: u32,
         to: &Geometry,
     ) {
-        self.columns.begin(Axis::divided(interpolation, width, divisor, to.width, to.left), to.size);
-        self.rows = Axis::divided(interpolation, height, divisor, to.height, to.top);
-        let rows = Window { lo: self.rows.window(0).lo, hi: self.rows.window(to.size - 1).hi };
+        let Shown { count: across, border: left, .. } = to.across;
+        let Shown { count: down, border: top, .. } = to.down;
+        self.columns.begin(Axis::divided(interpolation, width, divisor, to.width, to.across));
+        self.rows = Axis::divided(interpolation, height, divisor, to.height, to.down);
+        let rows = self.rows.needed();
         self.needed = Region { columns: self.columns.needed(), rows };
         self.vertical_first = begins_vertically((width, height), (to.width, to.height));
-        self.size = to.size;
+        (self.size, self.count) = (to.size, down);
+        self.at = ((top as usize * to.size as usize + left as usize) * 4, across as usize * 4);
         self.row = rows.lo;
         self.done = 0;
         self.spare.extend(self.open.drain(..));
-        let between = if self.vertical_first { self.columns.needed().len() } else { to.size as usize };
+        let between = if self.vertical_first { self.columns.needed().len() } else { across as usize };
         self.line.resize(between * 4, 0);
         self.square.resize(to.size as usize * to.size as usize * 4, 0);
+        if (across, down) != (to.size, to.size) {
+            let [red, green, blue] = to.fill;
+            self.square.as_chunks_mut().0.fill([red, green, blue, 0]);
+        }
     }
 
     /// The pixels that the square depends on, once begun.
@@ -127,7 +141,7 @@ impl Resampler {
     fn open_outputs(&mut self, row: u32) {
         loop {
             let next = self.done + self.open.len() as u32;
-            if next == self.size {
+            if next == self.count {
                 return;
             }
             let window = self.rows.window(next);
@@ -146,8 +160,8 @@ impl Resampler {
     fn close_outputs(&mut self, row: u32) {
         while self.open.front().is_some_and(|output| output.window.hi == row + 1) {
             let Some(output) = self.open.pop_front() else { return };
-            let length = self.size as usize * 4;
-            let to = &mut self.square[self.done as usize * length..][..length];
+            let (first, length) = self.at;
+            let to = &mut self.square[first + self.done as usize * self.size as usize * 4..][..length];
             if self.vertical_first {
                 self.simd.round(&output.sums, &mut self.line);
                 self.columns.apply(&self.line, to);
@@ -161,7 +175,7 @@ impl Resampler {
 
     /// The square, four bytes a pixel, once every needed row has been pushed; else `None`.
     pub(super) fn finish(&self) -> Option<&[u8]> {
-        (self.done == self.size).then_some(self.square.as_slice())
+        (self.done == self.count).then_some(self.square.as_slice())
     }
 }
 
@@ -226,8 +240,8 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_image_stays_flat_under_both_filters() {
-        for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+    fn a_flat_image_stays_flat_under_every_filter() {
+        for interpolation in Interpolation::ALL {
             for (width, height) in [(1, 1), (3, 500), (500, 3), (301, 299)] {
                 let options = Options { interpolation, ..Options::new(32) };
                 let rows = vec![[9, 128, 255, 3].repeat(width as usize); height as usize];
@@ -260,6 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn a_border_has_its_colour_whatever_the_square_held_before() {
+        let bright = Options { mean: [1.0; 3], ..Options::new(16) };
+        let border = Options { mode: Mode::Border, crop_pct: 1.0, mean: [0.2, 0.4, 0.0], ..bright };
+        let mut resampler = Resampler::new();
+        run(&mut resampler, &bright, 30, 20, &ramp(30, 20));
+        let square = run(&mut resampler, &border, 32, 16, &vec![[9, 128, 255, 3].repeat(32); 16]);
+        for (row, pixels) in square.chunks(64).enumerate() {
+            let expected = if (4..12).contains(&row) { [9, 128, 255] } else { [51, 102, 0] };
+            assert!(pixels.chunks(4).all(|pixel| pixel[..3] == expected), "row {row}");
+        }
+    }
+
+    #[test]
     fn rows_below_the_last_window_are_not_waited_for() {
         let options = Options::new(24);
         let rows = ramp(30, 400);
@@ -275,10 +302,13 @@ mod tests {
     fn every_vector_width_gives_the_bytes_of_the_portable_loops() {
         let sizes =
             [(300, 200, 224), (64, 64, 64), (33, 1000, 17), (1000, 33, 17), (5, 7, 40), (2500, 31, 8)];
-        for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
-            for mode in [Mode::Crop, Mode::Squash] {
+        for interpolation in Interpolation::ALL {
+            for mode in [Mode::Crop, Mode::Squash, Mode::Border] {
                 for (width, height, size) in sizes {
                     let options = Options { interpolation, mode, ..Options::new(size) };
+                    if Geometry::new(&options, width, height).check(options.rules).is_err() {
+                        continue; // nothing would be left of it
+                    }
                     let rows = ramp(width, height);
                     let squares = [Simd::Portable, Simd::detect()]
                         .map(|simd| run(&mut Resampler::with(simd), &options, width, height, &rows));

@@ -97,7 +97,7 @@ impl From<WeightSet> for Weights {
     }
 }
 
-/// Crop or squash.
+/// How the square is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -105,6 +105,7 @@ impl From<WeightSet> for Weights {
 pub enum Mode {
     Crop,
     Squash,
+    Border,
 }
 
 /// Resampling filter.
@@ -113,8 +114,26 @@ pub enum Mode {
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Interpolation {
+    Nearest,
+    Box,
     Bilinear,
+    Hamming,
     Bicubic,
+    Lanczos,
+}
+
+impl Interpolation {
+    /// The word that is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Interpolation::Nearest => "nearest",
+            Interpolation::Box => "box",
+            Interpolation::Bilinear => "bilinear",
+            Interpolation::Hamming => "hamming",
+            Interpolation::Bicubic => "bicubic",
+            Interpolation::Lanczos => "lanczos",
+        }
+    }
 }
 
 /// EXIF orientation.

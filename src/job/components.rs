@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::image;
 
 use super::fingerprint::{Components, hex};
+use super::mode::{self, SQUASH_RULES};
 use super::model::LoadedModel;
+use super::preprocess::RESIZE_SIDE;
 use super::resolved::ResolvedJob;
 
 /// Version of the columns' meaning.
@@ -29,9 +31,9 @@ impl ResolvedJob {
             ("input.classes", json!(labels_hash(self.model.labels.as_deref()))),
             ("model.precision", json!(self.precision.as_str())),
             ("preprocess.image_size", json!(image.image_size)),
-            ("preprocess.crop_pct", json!(image.crop_pct)),
-            ("preprocess.mode", json!(mode_name(image.mode))),
-            ("preprocess.interpolation", json!(interpolation_name(image.interpolation))),
+            ("preprocess.crop_pct", json!(self.crop_pct)),
+            ("preprocess.mode", json!(mode::name(image.mode))),
+            ("preprocess.interpolation", json!(image.interpolation.as_str())),
             ("preprocess.mean", json!(image.mean)),
             ("preprocess.std", json!(image.std)),
             ("preprocess.exif", json!(if image.exif == image::Exif::Apply { "apply" } else { "ignore" })),
@@ -66,6 +68,13 @@ impl ResolvedJob {
         if image.rules == image::Rules::Current {
             components.insert("rules.formats".into(), json!("pillow"));
         }
+        if self.squash_is_timms {
+            components.insert(SQUASH_RULES.into(), json!("timm"));
+        }
+        if let Some(side) = image.resize_side {
+            components.insert(RESIZE_SIDE.into(), json!(side));
+            components.insert("preprocess.crop_offset".into(), json!("floor"));
+        }
         model.identity(&mut components);
         components
     }
@@ -73,14 +82,16 @@ impl ResolvedJob {
     /// The preprocessing on one line.
     pub fn preprocess_text(&self) -> String {
         let image = &self.image;
-        let crop = match image.mode {
-            image::Mode::Crop => format!("crop {} of", image.crop_pct),
-            image::Mode::Squash => "squash to".to_owned(),
+        let crop = match (image.mode, image.resize_side) {
+            (image::Mode::Squash, None) if image.crop_pct == 1.0 => "squash to".to_owned(),
+            (image::Mode::Crop, None) => format!("crop {} of", image.crop_pct),
+            (mode, None) => format!("{}, crop {} of", mode::name(mode), image.crop_pct),
+            (mode, Some(side)) => format!("{} of {side}px to", mode::name(mode)),
         };
         format!(
             "{crop} {}px, {}, mean {:?}, std {:?}, exif {}, decode {}",
             image.image_size,
-            interpolation_name(image.interpolation),
+            image.interpolation.as_str(),
             image.mean,
             image.std,
             if image.exif == image::Exif::Apply { "apply" } else { "ignore" },
@@ -121,19 +132,5 @@ fn decode_name(decode: image::Decode) -> &'static str {
     match decode {
         image::Decode::Exact => "exact",
         image::Decode::Fast => "fast",
-    }
-}
-
-fn mode_name(mode: image::Mode) -> &'static str {
-    match mode {
-        image::Mode::Crop => "crop",
-        image::Mode::Squash => "squash",
-    }
-}
-
-fn interpolation_name(interpolation: image::Interpolation) -> &'static str {
-    match interpolation {
-        image::Interpolation::Bilinear => "bilinear",
-        image::Interpolation::Bicubic => "bicubic",
     }
 }

@@ -168,10 +168,11 @@ fn preprocess(text: &mut String, assumed: &Preprocessing) {
         "No config.json is beside the weights: these are the values that TResNets are mostly trained with. Put in those of \
          your training.",
     );
-    let Preprocessing { image_size, crop_pct, interpolation, mean, std } = assumed;
+    let Preprocessing { image_size, crop_pct, resize_side, interpolation, mean, std, .. } = assumed;
     let keys = [
         image_size.map(|size| format!("image_size = {size}")),
-        crop_pct.map(|part| format!("crop_pct = {part:?}")),
+        // typed, it would take the place of the resized side
+        crop_pct.filter(|_| resize_side.is_none()).map(|part| format!("crop_pct = {part:?}")),
         interpolation.as_ref().map(|filter| format!("interpolation = {}", quoted(filter))),
         mean.map(|mean| format!("mean = {mean:?}")),
         std.map(|std| format!("std = {std:?}")),

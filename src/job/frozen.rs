@@ -180,6 +180,16 @@ impl EarlierRun<'_> {
         self.0.is_some_and(|frozen| !frozen.components.contains_key(component))
     }
 
+    /// True where version 0.1.0 began the job.
+    pub fn is_of_first_version(&self) -> bool {
+        self.is_without("rules.formats")
+    }
+
+    /// True where there is one, and it has this component.
+    pub fn has(&self, component: &str) -> bool {
+        self.0.is_some_and(|frozen| frozen.components.contains_key(component))
+    }
+
     pub fn value<T: DeserializeOwned>(&self, component: &str) -> Option<T> {
         serde_json::from_value(self.0?.components.get(component)?.clone()).ok()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::{FreeAxes, GraphNames, Widths};
 use crate::failure::{Exit, Failure};
 use crate::model::{
-    ElementType, Head, ImageModel, OnnxInfo, Precision, Preprocessing, Roles, WeightFile,
+    ElementType, Head, ImageModel, ModelConfig, OnnxInfo, Precision, Preprocessing, Roles, WeightFile,
     default_class_names, identity, read_weight_files,
 };
 use crate::regular_file;
@@ -31,6 +31,16 @@ pub(super) struct LoadedGraph {
     typed: Roles,
 }
 
+/// What is known of a graph's preprocessing and classes.
+pub(super) struct GraphWords {
+    pub preprocessing: Preprocessing,
+    pub labels: Option<Vec<String>>,
+    /// Whether version 0.1.0 did not read these names.
+    pub has_later_names: bool,
+    /// Why the image processor beside it is not followed, if it is not.
+    pub refused: Option<String>,
+}
+
 impl LoadedGraph {
     /// Reads a graph and the files of its weights.
     pub fn read(path: &Path, roles: &Roles) -> Result<LoadedGraph, Failure> {
@@ -50,13 +60,20 @@ impl LoadedGraph {
         Ok(LoadedGraph { bytes, info, model, files, typed })
     }
 
-    /// What it says of preprocessing and classes.
-    pub fn card(&self) -> (Preprocessing, Option<Vec<String>>) {
-        let (preprocessing, labels) = match &self.info.card {
-            Some(card) => (card.preprocessing.clone(), card.classes.clone()),
-            None => (Preprocessing { image_size: self.model.image_size, ..Preprocessing::default() }, None),
+    /// What it says of preprocessing and classes, or the configuration for it.
+    pub fn words(&self, path: &Path, config: Option<&Path>) -> Result<GraphWords, Failure> {
+        let classes = self.model.classes;
+        let (preprocessing, own, refused) = match &self.info.card {
+            Some(card) => (card.preprocessing.clone(), card.classes.clone(), None),
+            None => {
+                let config = beside_graph(path, config, classes)?;
+                let fixed = Preprocessing { image_size: self.model.image_size, ..Preprocessing::default() };
+                (fixed.or(config.preprocessing), config.classes, config.refused)
+            }
         };
-        (preprocessing, labels.or_else(|| default_class_names(self.model.classes?)))
+        let has_later_names = own.is_some() && self.info.card.is_none();
+        let labels = own.or_else(|| default_class_names(classes?));
+        Ok(GraphWords { preprocessing, labels, has_later_names, refused })
     }
 
     /// C, 0 without logits; `None` where a trial has to show it.
@@ -159,4 +176,27 @@ fn differing(typed: &Roles, plain: Option<ImageModel>) -> Roles {
         logits: other(&typed.logits, plain.logits),
         embedding: other(&typed.embedding, plain.embedding),
     }
+}
+
+/// What a configuration says of a graph that says nothing itself. A file beside it that was not typed may be of something
+/// else: one that cannot be read is a reason to ask for the keys.
+fn beside_graph(path: &Path, typed: Option<&Path>, classes: Option<usize>) -> Result<ModelConfig, Failure> {
+    let config = match typed {
+        Some(typed) => ModelConfig::read(typed)?,
+        None => ModelConfig::beside(path)
+            .unwrap_or_else(|error| {
+                Some(ModelConfig { refused: Some(error.to_string()), ..ModelConfig::default() })
+            })
+            .unwrap_or_default(),
+    };
+    let named = config.classes.as_ref().map(Vec::len);
+    if let (Some(named), Some(classes)) = (named, classes)
+        && named != classes
+    {
+        return Err(JobError::Mismatch(format!(
+            "the model's configuration names {named} classes, the graph has {classes}; let `model.config` name its own"
+        ))
+        .into());
+    }
+    Ok(config)
 }

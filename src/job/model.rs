@@ -14,7 +14,8 @@ use crate::model::{
 use super::error::JobError;
 use super::fingerprint::Components;
 use super::frozen::Frozen;
-use super::graph::LoadedGraph;
+use super::graph::{GraphWords, LoadedGraph};
+use super::model_request::ModelRequest;
 use super::origin::{HubOrigin, refuse_address};
 use super::spec;
 
@@ -35,29 +36,15 @@ pub struct LoadedModel {
     pub labels: Option<Vec<String>>,
     /// The commit of a hub that it is from, if it is of one.
     pub origin: Option<HubOrigin>,
+    /// Whether version 0.1.0 did not read these names.
+    pub has_later_names: bool,
+    /// Why the image processor beside it is not followed, if it is not.
+    pub refused: Option<String>,
 }
 
 enum Content {
     Checkpoint { checkpoint: Box<Checkpoint>, architecture: Architecture, taken: Option<TakenSet> },
     Graph(Box<LoadedGraph>),
-}
-
-/// What is asked of a model's file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ModelRequest {
-    /// Which weights of a training checkpoint; by default the averaged ones, if the file has them.
-    pub weights: Option<WeightSet>,
-    /// Names of a graph's tensors.
-    pub roles: Roles,
-}
-
-impl ModelRequest {
-    /// What a job asks.
-    pub fn of(spec: &spec::Model) -> ModelRequest {
-        let spec::Model { weights, input, logits, embedding, .. } = spec;
-        let roles = Roles { input: input.clone(), logits: logits.clone(), embedding: embedding.clone() };
-        ModelRequest { weights: weights.map(WeightSet::from), roles }
-    }
 }
 
 impl LoadedModel {
@@ -67,8 +54,8 @@ impl LoadedModel {
         Self::read_as(Path::new(&spec.path), config, &ModelRequest::of(spec))
     }
 
-    /// Reads a model file, or the published one in a folder; `config` is timm's `config.json`, by default the one
-    /// beside a checkpoint.
+    /// Reads a model file, or the published one in a folder; `config` is timm's `config.json` or one of Hugging Face's,
+    /// by default the one beside it.
     pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
         Self::read_as(path, config, &ModelRequest::default())
     }
@@ -96,7 +83,7 @@ impl LoadedModel {
                 let why = "`model.weights` chooses among those of a checkpoint, and the model is a graph; leave it out";
                 return Err(JobError::Mismatch(why.into()).into());
             }
-            return Self::read_graph(path, &asked.roles);
+            return Self::read_graph(path, config, &asked.roles);
         }
         if asked.roles != Roles::default() {
             return Err(JobError::Mismatch(
@@ -124,14 +111,30 @@ impl LoadedModel {
         let assumes_preprocessing = !config.preprocessing.is_complete();
         let preprocessing = config.preprocessing.or(Preprocessing::tresnet());
         let content = Content::Checkpoint { checkpoint: Box::new(checkpoint), architecture, taken };
-        Ok(LoadedModel { content, preprocessing, assumes_preprocessing, labels, origin: None })
+        Ok(LoadedModel {
+            content,
+            preprocessing,
+            assumes_preprocessing,
+            labels,
+            origin: None,
+            has_later_names: config.has_later_names,
+            refused: config.refused,
+        })
     }
 
-    fn read_graph(path: &Path, roles: &Roles) -> Result<LoadedModel, Failure> {
+    fn read_graph(path: &Path, config: Option<&Path>, roles: &Roles) -> Result<LoadedModel, Failure> {
         let graph = LoadedGraph::read(path, roles)?;
-        let (preprocessing, labels) = graph.card();
+        let GraphWords { preprocessing, labels, has_later_names, refused } = graph.words(path, config)?;
         let content = Content::Graph(Box::new(graph));
-        Ok(LoadedModel { content, preprocessing, assumes_preprocessing: false, labels, origin: None })
+        Ok(LoadedModel {
+            content,
+            preprocessing,
+            assumes_preprocessing: false,
+            labels,
+            origin: None,
+            has_later_names,
+            refused,
+        })
     }
 
     /// Name or description of the network.

@@ -5,8 +5,12 @@ use crate::model::Preprocessing;
 
 use super::error::JobError;
 use super::frozen::EarlierRun;
+use super::mode::{self, ChosenMode};
 use super::model::LoadedModel;
 use super::spec::{self, JobSpec};
+
+/// The component of a resized side that is stated in place of the crop share.
+pub(super) const RESIZE_SIDE: &str = "preprocess.resize_side";
 
 /// What becomes of an image before the network.
 pub(super) struct ResolvedPreprocess {
@@ -14,7 +18,13 @@ pub(super) struct ResolvedPreprocess {
     pub image: image::Options,
     /// The same in the words of the graph's metadata.
     pub preprocessing: Preprocessing,
-    /// True where nobody has said it all, and TResNet's usual values fill the gaps.
+    /// The crop share by name: typed, frozen or the model's, also where a square that is not cropped ignores it.
+    pub crop_pct: f64,
+    /// Whether both sides are resized by timm's rule and cropped, which version 0.1.0 did not do.
+    pub squash_is_timms: bool,
+    /// What version 0.1.0, which began the job, ignored of its preprocessing: a sentence for a run that would go on.
+    pub ignored_by_earlier: Option<String>,
+    /// True where neither the model nor the job says all of it, and TResNet's usual values were taken.
     pub is_assumed: bool,
 }
 
@@ -28,6 +38,8 @@ pub(super) fn resolve(
     let frozen = Preprocessing {
         image_size: earlier.value("preprocess.image_size"),
         crop_pct: earlier.value("preprocess.crop_pct"),
+        crop_mode: None,
+        resize_side: earlier.value(RESIZE_SIDE),
         interpolation: earlier.value("preprocess.interpolation"),
         mean: earlier.value("preprocess.mean"),
         std: earlier.value("preprocess.std"),
@@ -35,29 +47,22 @@ pub(super) fn resolve(
     let typed_values = Preprocessing {
         image_size: typed.image_size,
         crop_pct: typed.crop_pct,
-        interpolation: typed.interpolation.map(|filter| match filter {
-            spec::Interpolation::Bilinear => "bilinear".to_owned(),
-            spec::Interpolation::Bicubic => "bicubic".to_owned(),
-        }),
+        crop_mode: None,
+        resize_side: None,
+        interpolation: typed.interpolation.map(|filter| filter.as_str().to_owned()),
         mean: typed.mean,
         std: typed.std,
     };
     let said = typed_values.or(frozen);
     let is_assumed = model.assumes_preprocessing && !said.is_complete();
+    if is_assumed && model.refused.is_some() {
+        return Err(incomplete(model));
+    }
     let chosen = said.or(model.preprocessing.clone());
-    let Preprocessing {
-        image_size: Some(image_size),
-        crop_pct: Some(crop_pct),
-        interpolation: Some(interpolation),
-        mean: Some(mean),
-        std: Some(std),
-    } = chosen.clone()
+    let (Some(image_size), Some(crop_pct), Some(interpolation), Some(mean), Some(std)) =
+        (chosen.image_size, chosen.crop_pct, chosen.interpolation.clone(), chosen.mean, chosen.std)
     else {
-        return Err(JobError::Mismatch(
-            "the ONNX graph does not carry its preprocessing; give image_size, crop_pct, interpolation, mean and std \
-             in [preprocess]"
-                .into(),
-        ));
+        return Err(incomplete(model));
     };
     if let Some(fixed) = model.fixed_image_size().filter(|fixed| *fixed != image_size) {
         return Err(JobError::Mismatch(format!(
@@ -65,23 +70,16 @@ pub(super) fn resolve(
              `--image-size {image_size}`"
         )));
     }
-    let interpolation = match interpolation.as_str() {
-        "bilinear" => image::Interpolation::Bilinear,
-        "bicubic" => image::Interpolation::Bicubic,
-        other => {
-            return Err(JobError::Mismatch(format!(
-                "the model asks for the resampling filter `{other}`; only bilinear and bicubic are known: set \
-                 `preprocess.interpolation`"
-            )));
-        }
-    };
+    let interpolation = image::Interpolation::named(&interpolation).ok_or_else(|| {
+        let known = image::Interpolation::ALL.map(image::Interpolation::as_str).join(", ");
+        JobError::Mismatch(format!(
+            "the model asks for the resampling filter `{interpolation}`; the filters are {known}: set \
+             `preprocess.interpolation`"
+        ))
+    })?;
+    let ChosenMode { mode, squash_is_timms, ignored_by_earlier } =
+        mode::choose(typed, model.preprocessing.crop_mode.as_deref(), earlier)?;
     let frozen_text = |component: &str| earlier.value::<String>(component).unwrap_or_default();
-    let mode = match typed.mode {
-        Some(spec::Mode::Crop) => image::Mode::Crop,
-        Some(spec::Mode::Squash) => image::Mode::Squash,
-        None if frozen_text("preprocess.mode") == "squash" => image::Mode::Squash,
-        None => image::Mode::Crop,
-    };
     let exif = match typed.exif {
         Some(spec::Exif::Ignore) => image::Exif::Ignore,
         Some(spec::Exif::Apply) => image::Exif::Apply,
@@ -94,30 +92,58 @@ pub(super) fn resolve(
         None if frozen_text("preprocess.decode") == "fast" => image::Decode::Fast,
         None => image::Decode::Exact,
     };
-    let defaults = image::Limits::default();
+    // both sides to the square itself
+    let is_whole = mode == image::Mode::Squash && !squash_is_timms;
     let options = image::Options {
         image_size,
-        crop_pct,
+        crop_pct: if is_whole { 1.0 } else { crop_pct },
+        resize_side: chosen.resize_side.filter(|_| !is_whole),
         mode,
         interpolation,
         exif,
         decode,
-        rules: match earlier.is_without("rules.formats") {
+        rules: match earlier.is_of_first_version() {
             true => image::Rules::Earlier,
             false => image::Rules::Current,
         },
         mean,
         std,
-        limits: image::Limits {
-            max_encoded_bytes: spec.limits.max_encoded_bytes.map_or(defaults.max_encoded_bytes, |q| q.0),
-            max_pixels: spec.limits.max_pixels.map_or(defaults.max_pixels, |q| q.0),
-            max_scans: spec.limits.max_scans.unwrap_or(defaults.max_scans),
-            decoder_warnings: match spec.limits.decoder_warnings {
-                Some(spec::DecoderWarnings::Error) => image::DecoderWarnings::Error,
-                _ => image::DecoderWarnings::Accept,
-            },
-        },
+        limits: limits(spec),
     };
     image::Decoder::new(options)?;
-    Ok(ResolvedPreprocess { image: options, preprocessing: chosen, is_assumed })
+    let preprocessing = Preprocessing {
+        crop_pct: Some(options.crop_pct),
+        crop_mode: mode::name_of_timm(mode).map(str::to_owned),
+        resize_side: options.resize_side,
+        ..chosen
+    };
+    Ok(ResolvedPreprocess {
+        image: options,
+        preprocessing,
+        crop_pct,
+        squash_is_timms,
+        ignored_by_earlier,
+        is_assumed,
+    })
+}
+
+fn limits(spec: &JobSpec) -> image::Limits {
+    let defaults = image::Limits::default();
+    image::Limits {
+        max_encoded_bytes: spec.limits.max_encoded_bytes.map_or(defaults.max_encoded_bytes, |q| q.0),
+        max_pixels: spec.limits.max_pixels.map_or(defaults.max_pixels, |q| q.0),
+        max_scans: spec.limits.max_scans.unwrap_or(defaults.max_scans),
+        decoder_warnings: match spec.limits.decoder_warnings {
+            Some(spec::DecoderWarnings::Error) => image::DecoderWarnings::Error,
+            _ => image::DecoderWarnings::Accept,
+        },
+    }
+}
+
+fn incomplete(model: &LoadedModel) -> JobError {
+    let keys = "image_size, crop_pct, interpolation, mean and std in [preprocess]";
+    JobError::Mismatch(match &model.refused {
+        Some(reason) => format!("the model's preprocessing is not known: {reason}; give {keys}"),
+        None => format!("the ONNX graph does not carry its preprocessing; give {keys}"),
+    })
 }

@@ -11,7 +11,7 @@ use crate::dataset::parquet::TableColumns;
 use crate::dataset::webdataset::ShardRules;
 use crate::engine::Provider;
 use crate::failure::Failure;
-use crate::model::{Head, Precision};
+use crate::model::{Head, Precision, default_class_names};
 use crate::output::{self, Activation, Embedding};
 use crate::report::{Gate, GateError};
 use crate::store::Uri;
@@ -25,7 +25,7 @@ use super::graph::HEAD_RULE;
 use super::input::InputFacts;
 use super::limits::{Limits, MAX_PART_BYTES};
 use super::model::{LoadedModel, read_labels};
-use super::preprocess::{self, ResolvedPreprocess};
+use super::preprocess;
 use super::resolved::ResolvedJob;
 use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
 
@@ -52,16 +52,17 @@ impl ResolvedJob {
         let classes = model.classes()?;
         let dim = model.dim()?;
         let precision = precision(spec, model, provider, &earlier)?;
-        let ResolvedPreprocess { image, preprocessing, is_assumed } =
-            preprocess::resolve(spec, model, &earlier)?;
         let gates =
             spec.report.require.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>, GateError>>();
         let gates = gates.map_err(|error| JobError::Mismatch(format!("[report] require: {error}")))?;
         if classes == 0 {
             embedding_alone::check(spec, &gates)?;
         }
+        let preprocess = preprocess::resolve(spec, model, &earlier)?;
+        let image = preprocess.image;
         let labels = match &spec.input.classes {
             Some(typed) => Some(read_labels(typed, classes)?),
+            None if model.has_later_names && earlier.is_of_first_version() => default_class_names(classes),
             None => model.labels.clone(),
         };
         let head = model.head();
@@ -171,8 +172,11 @@ impl ResolvedJob {
             },
             precision,
             image,
-            preprocessing,
-            assumes_preprocessing: is_assumed,
+            preprocessing: preprocess.preprocessing,
+            crop_pct: preprocess.crop_pct,
+            squash_is_timms: preprocess.squash_is_timms,
+            ignored_by_earlier: preprocess.ignored_by_earlier,
+            assumes_preprocessing: preprocess.is_assumed,
             assumes_weights: spec.model.weights.is_none() && model.chosen().is_some(),
             engine,
             limits,

@@ -69,6 +69,12 @@ pub struct ResolvedJob {
     pub image: image::Options,
     /// The same for the graph's metadata.
     pub preprocessing: Preprocessing,
+    /// The crop share by name, also where a square that is not cropped ignores it.
+    pub crop_pct: f64,
+    /// Whether both sides are resized by timm's rule and cropped, which version 0.1.0 did not do.
+    pub squash_is_timms: bool,
+    /// What version 0.1.0, which began the job, ignored of its preprocessing; such a job is not continued.
+    pub ignored_by_earlier: Option<String>,
     /// True where neither the model nor the job says all of it, and TResNet's usual values were taken.
     pub assumes_preprocessing: bool,
     /// True where the model's file has several sets of weights, and the job does not choose.

@@ -118,7 +118,7 @@ pub struct Model {
     /// A checkpoint (.safetensors, .pth, .bin), an index of safetensors files, an .onnx file, the folder of one, or a
     /// model of a Hugging Face hub (hf://ORG/NAME).
     pub path: String,
-    /// timm's `config.json`; default: the one beside the checkpoint.
+    /// timm's `config.json`, or one of Hugging Face's two; default: the one beside the model.
     pub config: Option<String>,
     /// Arithmetic of the graph that is built from a checkpoint; default: fp32, on CUDA fp16.
     pub precision: Option<Precision>,
@@ -140,12 +140,11 @@ pub struct Preprocess {
     /// Side of the square input in pixels; default: the model's own.
     #[cfg_attr(test, schemars(range(min = 1)))]
     pub image_size: Option<u32>,
-    /// Side of the crop by the shorter side of the resized image; default: the model's own.
+    /// Side of the crop by the resized side; default: the model's own, but 1 where `mode = "squash"` is typed.
     pub crop_pct: Option<f64>,
-    /// `crop`, or `squash`: the whole image to a square.
-    #[cfg_attr(test, schemars(extend("default" = "crop")))]
+    /// `crop`: the shorter side is resized; `squash`: both sides; `border`: the longer one; default: the model's own.
     pub mode: Option<Mode>,
-    /// Resampling filter; default: the model's own.
+    /// Resampling filter, one of Pillow's; default: the model's own.
     pub interpolation: Option<Interpolation>,
     /// Means of red, green and blue that are subtracted, of values from 0 to 1; default: the model's own.
     pub mean: Option<[f64; 3]>,

@@ -9,7 +9,8 @@ use crate::model::companions;
 use crate::store::{Location, Role, Settings};
 
 use super::frozen::Frozen;
-use super::model::{LoadedModel, ModelRequest};
+use super::model::LoadedModel;
+use super::model_request::ModelRequest;
 use super::origin::{HubOrigin, is_of};
 use super::spec::{self, JobSpec};
 

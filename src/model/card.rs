@@ -8,6 +8,8 @@
 //! | `tresnet.input` | `nchw`: how a row of the input is laid out |
 //! | `tresnet.image_size` | pixels a side |
 //! | `tresnet.crop_pct`, `tresnet.interpolation` | a number, a name; absent when unknown |
+//! | `tresnet.crop_mode` | `squash` or `border`; absent for `center` |
+//! | `tresnet.resize_side` | pixels, where the resized side is stated in place of the crop share |
 //! | `tresnet.mean`, `tresnet.std` | JSON array of three numbers; absent when unknown |
 //! | `tresnet.classes` | JSON array of names; absent when unknown |
 //! | `tresnet.weights_sha256` | the checkpoint's file, 64 hexadecimal digits |
@@ -21,15 +23,17 @@ use super::architecture::Architecture;
 use super::build_options::BuildOptions;
 use super::calibration::Calibration;
 use super::checkpoint::Checkpoint;
-use super::config::Preprocessing;
 use super::error::ModelError;
 use super::interface::BUILDER_VERSION;
 use super::precision::Precision;
+use super::preprocessing::Preprocessing;
 use super::shorten::shorten;
 
 const FORMAT: u32 = 1;
 const NCHW: &str = "nchw";
 const PREFIX: &str = "tresnet.";
+/// The crop mode that goes without saying.
+const CENTER: &str = "center";
 
 /// What the builder cannot tell from weights and options, and writes down for the graph's readers.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -73,10 +77,8 @@ impl ModelCard {
         Ok(Self {
             arch: architecture.name(),
             precision: options.precision,
-            preprocessing: Preprocessing {
-                image_size: Some(options.image_size),
-                ..metadata.preprocessing.clone()
-            },
+            preprocessing: Preprocessing { image_size: Some(options.image_size), ..Preprocessing::default() }
+                .or(metadata.preprocessing.clone()),
             classes,
             weights_sha256: checkpoint.sha256.clone(),
             calibration: None,
@@ -86,7 +88,8 @@ impl ModelCard {
 
     /// Keys and values, in the order of the table above.
     pub fn to_properties(&self) -> Vec<(String, String)> {
-        let Preprocessing { image_size, crop_pct, interpolation, mean, std } = &self.preprocessing;
+        let Preprocessing { image_size, crop_pct, crop_mode, resize_side, interpolation, mean, std } =
+            &self.preprocessing;
         let triple = |numbers: &[f64; 3]| format!("[{:?},{:?},{:?}]", numbers[0], numbers[1], numbers[2]);
         let names = |names: &Vec<String>| serde_json::Value::from(names.clone()).to_string();
         let entries = [
@@ -96,6 +99,8 @@ impl ModelCard {
             ("input", Some(NCHW.to_owned())),
             ("image_size", image_size.map(|size| size.to_string())),
             ("crop_pct", crop_pct.map(|part| format!("{part:?}"))),
+            ("crop_mode", crop_mode.clone().filter(|mode| mode != CENTER)),
+            ("resize_side", resize_side.map(|side| side.to_string())),
             ("interpolation", interpolation.clone()),
             ("mean", mean.as_ref().map(triple)),
             ("std", std.as_ref().map(triple)),
@@ -134,6 +139,8 @@ impl ModelCard {
             preprocessing: Preprocessing {
                 image_size: Some(required(properties, "tresnet.image_size")?),
                 crop_pct: optional(properties, "tresnet.crop_pct", |text| text.parse().ok())?,
+                crop_mode: properties.get("tresnet.crop_mode").cloned(),
+                resize_side: optional(properties, "tresnet.resize_side", |text| text.parse().ok())?,
                 interpolation: properties.get("tresnet.interpolation").cloned(),
                 mean: optional(properties, "tresnet.mean", json)?,
                 std: optional(properties, "tresnet.std", json)?,
@@ -206,7 +213,15 @@ mod tests {
             preprocessing: Preprocessing { image_size: Some(224), ..Default::default() },
             ..card()
         };
-        for card in [card(), bare] {
+        let squashed = ModelCard {
+            preprocessing: Preprocessing {
+                crop_mode: Some("squash".to_owned()),
+                resize_side: Some(384),
+                ..card().preprocessing
+            },
+            ..card()
+        };
+        for card in [card(), bare, squashed] {
             let properties = card.to_properties().into_iter().collect();
             assert_eq!(ModelCard::from_properties(&properties).unwrap(), Some(card));
         }
@@ -221,6 +236,7 @@ mod tests {
             ("tresnet.precision", "int4"),
             ("tresnet.calibration", "{}"),
             ("tresnet.image_size", "-1"),
+            ("tresnet.resize_side", "half"),
             ("tresnet.mean", "[0, 1]"),
             ("tresnet.classes", "cat"),
             ("tresnet.builder", ""),

@@ -1,4 +1,4 @@
-//! What stands beside the weights: timm's `config.json`, read for preprocessing and class names.
+//! What a model's `config.json` says, timm's or Hugging Face's: preprocessing and class names.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,66 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::ModelError;
-use super::file::read_capped;
+use super::preprocessing::Preprocessing;
 use super::shorten::shorten;
+use super::values::{side, three};
 
-/// The names of 21,000 classes fit in it ten times.
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
-/// timm's name of the file.
-const FILE_NAME: &str = "config.json";
-
-/// How an image becomes the network's input, as far as a source says it. Sources are joined with
-/// [`or`](Self::or), the most particular one first.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub struct Preprocessing {
-    /// Side of the square input in pixels.
-    pub image_size: Option<u32>,
-    /// Part of the resized shortest side that the crop keeps, above 0 and at most 1.
-    pub crop_pct: Option<f64>,
-    /// Resampling filter by its lower-case name, such as `bilinear`; whether it is known is the image stage's to
-    /// say.
-    pub interpolation: Option<String>,
-    /// Subtracted from each of R, G and B, after they are scaled to 0..1.
-    pub mean: Option<[f64; 3]>,
-    /// What each is divided by then; not zero.
-    pub std: Option<[f64; 3]>,
-}
-
-impl Preprocessing {
-    /// What timm and the authors evaluate TResNet with when nothing else is said.
-    pub fn tresnet() -> Self {
-        Self {
-            image_size: Some(224),
-            crop_pct: Some(0.875),
-            interpolation: Some("bilinear".to_owned()),
-            mean: Some([0.0; 3]),
-            std: Some([1.0; 3]),
-        }
-    }
-
-    /// Takes from `other` what is not said here.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            image_size: self.image_size.or(other.image_size),
-            crop_pct: self.crop_pct.or(other.crop_pct),
-            interpolation: self.interpolation.or(other.interpolation),
-            mean: self.mean.or(other.mean),
-            std: self.std.or(other.std),
-        }
-    }
-
-    /// Whether everything is said, as a foreign graph needs.
-    pub fn is_complete(&self) -> bool {
-        self.image_size.is_some()
-            && self.crop_pct.is_some()
-            && self.interpolation.is_some()
-            && self.mean.is_some()
-            && self.std.is_some()
-    }
-}
-
-/// What a `config.json` says, in timm's nested form or a flat one. Unknown fields are passed over.
+/// What a `config.json` says, in timm's nested form, a flat one or Hugging Face's. Unknown fields are passed over.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct ModelConfig {
     /// timm's name of the network.
@@ -77,6 +22,10 @@ pub struct ModelConfig {
     pub preprocessing: Preprocessing,
     /// One name a class, in the order of the outputs.
     pub classes: Option<Vec<String>>,
+    /// Whether the names are Hugging Face's `id2label`, which version 0.1.0 did not read.
+    pub has_later_names: bool,
+    /// Why the image processor beside it is not followed, if it is not.
+    pub refused: Option<String>,
 }
 
 /// Fields that stand at the top or under `pretrained_cfg`.
@@ -85,9 +34,10 @@ pub struct ModelConfig {
 struct Fields {
     architecture: Option<String>,
     num_classes: Option<usize>,
-    image_size: Option<u32>,
+    image_size: Option<Value>,
     input_size: Option<Value>,
     crop_pct: Option<f64>,
+    crop_mode: Option<String>,
     interpolation: Option<String>,
     mean: Option<Value>,
     std: Option<Value>,
@@ -108,40 +58,30 @@ struct Document {
     #[serde(flatten)]
     top: Fields,
     pretrained_cfg: Option<Fields>,
+    /// Hugging Face's word for the network: its `config.json` has it, timm's has not.
+    model_type: Option<Value>,
+    id2label: Option<Value>,
 }
 
 impl ModelConfig {
-    /// Reads the `config.json` in the folder of the weights, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read), save that a missing file is `None`.
-    pub fn beside(weights: &Path) -> Result<Option<Self>, ModelError> {
-        match Self::read(&weights.with_file_name(FILE_NAME)) {
-            Ok(config) => Ok(Some(config)),
-            Err(ModelError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads a file of any name.
-    ///
-    /// # Errors
-    ///
-    /// Unreadable files, no JSON, and values that cannot be meant, each with the field's name.
-    pub fn read(path: &Path) -> Result<Self, ModelError> {
-        Self::parse(path, &read_capped(path, MAX_CONFIG_BYTES)?)
-    }
-
-    /// Reads a file's bytes; `path` is for messages.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read).
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
-        let document: Document = serde_json::from_slice(bytes)
+    /// Reads a `config.json`; `path` is for messages.
+    pub(super) fn of_document(path: &Path, document: Value) -> Result<Self, ModelError> {
+        let document: Document = serde_json::from_value(document)
             .map_err(|source| ModelError::ConfigSyntax { path: path.into(), source })?;
-        let (top, inner) = (document.top, document.pretrained_cfg.unwrap_or_default());
+        let is_hugging_face = document.model_type.is_some();
+        let top = match is_hugging_face {
+            // such names are of other things there
+            true => Fields {
+                crop_pct: None,
+                crop_mode: None,
+                interpolation: None,
+                mean: None,
+                std: None,
+                ..document.top
+            },
+            false => document.top,
+        };
+        let inner = document.pretrained_cfg.unwrap_or_default();
         let wrong = |field, value: String, expected| ModelError::ConfigValue {
             path: path.into(),
             field,
@@ -150,12 +90,20 @@ impl ModelConfig {
         };
 
         let size_field = inner.input_size.or(top.input_size).filter(|value| !value.is_null());
-        let image_size = match size_field {
-            Some(value) => Some(square(&value).ok_or_else(|| {
-                wrong("input_size", value.to_string(), "`[3, n, n]`: three channels and a square")
-            })?),
-            None => inner.image_size.or(top.image_size),
-        };
+        let image_size =
+            match size_field {
+                Some(value) => Some(square(&value).ok_or_else(|| {
+                    wrong("input_size", value.to_string(), "`[3, n, n]`: three channels and a square")
+                })?),
+                None => match inner.image_size.or(top.image_size).filter(|value| !value.is_null()) {
+                    // of a network whose input is not square, or not images at all
+                    Some(value) if is_hugging_face => side(&value),
+                    Some(value) => Some(side(&value).ok_or_else(|| {
+                        wrong("image_size", value.to_string(), "a number of pixels above 0")
+                    })?),
+                    None => None,
+                },
+            };
         let crop_pct = inner.crop_pct.or(top.crop_pct);
         if let Some(part) = crop_pct.filter(|part| !(*part > 0.0 && *part <= 1.0)) {
             return Err(wrong("crop_pct", part.to_string(), "a number above 0 and at most 1"));
@@ -181,6 +129,13 @@ impl ModelConfig {
                 wrong("label_names", "a map with gaps".to_owned(), "a name for each class from 0 on")
             })?),
         };
+        let later_names = match (&classes, document.id2label) {
+            (None, Some(labels)) => {
+                names_of(&labels).map_err(|expected| wrong("id2label", labels.to_string(), expected))?
+            }
+            _ => None,
+        };
+        let num_classes = later_names.as_ref().map(Vec::len).or(num_classes);
         if let (Some(number), Some(names)) = (num_classes, &classes)
             && number != names.len()
         {
@@ -192,13 +147,28 @@ impl ModelConfig {
             preprocessing: Preprocessing {
                 image_size,
                 crop_pct,
+                crop_mode: inner.crop_mode.or(top.crop_mode).map(|name| name.to_lowercase()),
+                resize_side: None,
                 interpolation: inner.interpolation.or(top.interpolation).map(|name| name.to_lowercase()),
                 mean,
                 std,
             },
-            classes,
+            has_later_names: later_names.is_some(),
+            classes: classes.or(later_names),
+            refused: None,
         })
     }
+}
+
+/// The names of Hugging Face's `id2label`; none where they are those that it gives classes without a name.
+fn names_of(labels: &Value) -> Result<Option<Vec<String>>, &'static str> {
+    let expected = "a name for each class from 0 on";
+    let labels = labels.as_object().ok_or(expected)?;
+    let names: Option<Vec<String>> =
+        (0..labels.len()).map(|index| labels.get(&index.to_string())?.as_str().map(str::to_owned)).collect();
+    let names = names.ok_or(expected)?;
+    let is_placeholder = |(index, name): (usize, &String)| *name == format!("LABEL_{index}");
+    Ok(Some(names).filter(|names| !names.iter().enumerate().all(is_placeholder)))
 }
 
 impl Labels {
@@ -221,21 +191,8 @@ impl Labels {
 
 fn square(value: &Value) -> Option<u32> {
     match value.as_array()?.as_slice() {
-        [channels, height, width] if channels.as_u64() == Some(3) && height == width => {
-            height.as_u64()?.try_into().ok().filter(|size| *size > 0)
-        }
+        [channels, height, width] if channels.as_u64() == Some(3) && height == width => side(height),
         _ => None,
-    }
-}
-
-fn three(value: &Value) -> Option<[f64; 3]> {
-    let one = |value: &Value| value.as_f64().filter(|number| number.is_finite());
-    match value {
-        Value::Array(numbers) => match numbers.as_slice() {
-            [r, g, b] => Some([one(r)?, one(g)?, one(b)?]),
-            _ => None,
-        },
-        number => one(number).map(|number| [number; 3]),
     }
 }
 
@@ -244,7 +201,10 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<ModelConfig, ModelError> {
-        ModelConfig::parse(Path::new("config.json"), text.as_bytes())
+        let path = Path::new("config.json");
+        let document = serde_json::from_str(text)
+            .map_err(|source| ModelError::ConfigSyntax { path: path.into(), source })?;
+        ModelConfig::of_document(path, document)
     }
 
     #[test]
@@ -293,11 +253,32 @@ mod tests {
     }
 
     #[test]
+    fn the_crop_mode_is_read_at_the_top_and_in_timms_form() {
+        for text in [r#"{"pretrained_cfg": {"crop_mode": "Squash"}}"#, r#"{"crop_mode": "squash"}"#] {
+            assert_eq!(parse(text).unwrap().preprocessing.crop_mode.as_deref(), Some("squash"), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_hugging_face_are_read_where_they_are_names() {
+        let text = r#"{"model_type": "vit", "image_size": [224, 192], "std": 0.02, "id2label": {"1": "dog", "0": "cat"}}"#;
+        let config = parse(text).unwrap();
+        assert_eq!(config.classes, Some(vec!["cat".to_owned(), "dog".to_owned()]));
+        assert_eq!((config.num_classes, config.has_later_names), (Some(2), true));
+        assert_eq!(config.preprocessing, Preprocessing::default());
+        let config = parse(r#"{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}"#).unwrap();
+        assert_eq!((config.classes, config.num_classes, config.has_later_names), (None, None, false));
+        let gap = parse(r#"{"id2label": {"0": "cat", "2": "dog"}}"#).unwrap_err().to_string();
+        assert!(gap.contains("id2label"), "{gap}");
+    }
+
+    #[test]
     fn values_that_cannot_be_meant_are_named() {
         for (text, part) in [
             (r#"{"input_size": [3, 224, 192]}"#, "`input_size` in `config.json` is `[3,224,192]`"),
             (r#"{"input_size": [1, 224, 224]}"#, "three channels"),
             (r#"{"input_size": [3, 0, 0]}"#, "input_size"),
+            (r#"{"image_size": [224, 192]}"#, "image_size"),
             (r#"{"crop_pct": 0}"#, "crop_pct"),
             (r#"{"crop_pct": 1.5}"#, "at most 1"),
             (r#"{"mean": [0, 0]}"#, "mean"),
@@ -309,15 +290,5 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn a_lacking_file_beside_the_weights_is_no_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let weights = folder.path().join("model.safetensors");
-        assert_eq!(ModelConfig::beside(&weights).unwrap(), None);
-        std::fs::write(folder.path().join("config.json"), r#"{"architecture": "tresnet_l"}"#).unwrap();
-        let config = ModelConfig::beside(&weights).unwrap().unwrap();
-        assert_eq!(config.architecture.as_deref(), Some("tresnet_l"));
     }
 }

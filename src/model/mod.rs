@@ -23,6 +23,7 @@ mod checkpoint;
 mod class_names;
 mod companions;
 mod config;
+mod config_files;
 mod design;
 mod error;
 mod external;
@@ -31,18 +32,21 @@ mod fold;
 #[cfg(test)]
 mod graph_tests;
 mod image_model;
+mod image_processor;
 mod info;
 mod interface;
 mod macs;
 mod network;
 pub mod onnx;
 mod precision;
+mod preprocessing;
 pub mod quantize;
 mod shorten;
 mod tensor_info;
 mod tensors;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use architecture::{Architecture, BlockKind, Stage};
 pub use build_options::BuildOptions;
@@ -54,7 +58,7 @@ pub use checkpoint::{
 };
 pub use class_names::{default_class_names, read_class_file};
 pub use companions::companions;
-pub use config::{ModelConfig, Preprocessing};
+pub use config::ModelConfig;
 pub use design::{Design, StemDesign};
 pub use error::{ModelError, TensorMismatch};
 pub use external::{WeightFile, identity, read_weight_files};
@@ -64,4 +68,5 @@ pub use interface::{BUILDER_VERSION, EMBEDDING, INPUT, LOGITS};
 pub use network::{MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, build_design, build_onnx};
 pub use onnx::{Blur, Form, Head, Mean, Pixels, Stem};
 pub use precision::Precision;
+pub use preprocessing::Preprocessing;
 pub use tensor_info::{Dim, ElementType, TensorInfo};

@@ -5,13 +5,13 @@ use super::blocks::{self, Block};
 use super::build_options::BuildOptions;
 use super::card::{Metadata, ModelCard};
 use super::checkpoint::Checkpoint;
-use super::config::Preprocessing;
 use super::design::{Design, StemDesign};
 use super::error::ModelError;
 use super::fold;
 use super::interface::{EMBEDDING, INPUT, LOGITS};
 use super::onnx::{Activation, Graph, Image, Kernel, Map, Norm};
 use super::precision::Precision;
+use super::preprocessing::Preprocessing;
 
 /// Slope of the stem's LeakyReLU: PyTorch's default, which timm and the authors left in place there.
 const STEM: Activation = Activation::LeakyRelu(1e-2);

@@ -106,8 +106,16 @@ impl Opened {
     /// without what excluded outputs have done.
     ///
     /// # Errors
-    /// Also where version 0.1.0 began the job and took hidden folders for classes.
+    /// Also where version 0.1.0 began the job and took hidden folders for classes, or ignored its preprocessing.
     pub async fn source(&self) -> Result<(Box<dyn PlanSource>, Option<FolderTargets>), Failure> {
+        if let Some(ignored) = &self.job.ignored_by_earlier
+            && self.finished_before().await?.is_none()
+        {
+            let output = &self.job.output;
+            let why =
+                format!("the job on `{output}` is not continued: {ignored}, or take another `output.uri`");
+            return Err(JobError::Mismatch(why).into());
+        }
         if self.frozen.is_none() {
             self.input.check(&self.job, self.input_uri()).await?;
         }

@@ -14,6 +14,7 @@ mod bench_job;
 mod checkpoints;
 mod cli_help;
 mod compare;
+mod crop_modes;
 mod cuda_path;
 mod datasets;
 mod doctor;

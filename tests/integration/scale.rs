@@ -110,6 +110,7 @@ async fn run(places: &Places, share: Share) -> Outcome {
     let image = image::Options {
         image_size: SIZE,
         crop_pct: 1.0,
+        resize_side: None,
         mode: image::Mode::Crop,
         interpolation: image::Interpolation::Bilinear,
         exif: image::Exif::Ignore,

@@ -5,7 +5,8 @@
     pillow_crops.py OUT photos FILE...    squares and cuts of files that exist
     pillow_crops.py OUT tiff FOLDER       squares of each photograph in FOLDER as TIFF in five compressions
 
-OUT/cases.tsv: file, image size, crop share, mode, filter, EXIF policy, file of the square (RGB bytes).
+OUT/cases.tsv: file, image size, crop share or resized side ("257px"), mode, filter, EXIF policy, file of the square (RGB
+bytes). transforms.py compares `square` with timm and transformers themselves.
 OUT/refused.tsv: files of modes that are not read.
 OUT/cuts.tsv: a file's name, how many of its bytes, "refused" or the file of the square of what Pillow still reads.
 """
@@ -25,23 +26,52 @@ VARIANTS = [
     (224, 1.0, "squash", "bicubic"),
     (96, 1.0, "squash", "bilinear"),
 ]
+# how the square is cut and every filter, on images of every shape
+SHAPE_VARIANTS = [
+    (size, share, mode, filter_name)
+    for size, share, mode in [
+        (224, 0.8, "crop"),
+        (96, 0.875, "squash"),
+        (96, 0.95, "border"),
+        (64, 1.0, "border"),
+        (96, "109px", "crop"),
+        (64, "71px", "squash"),
+    ]
+    for filter_name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+]
+SHAPES = ["420.jpg", "420_wide.jpg", "420_tall.jpg", "tall_enough.jpg", "portrait.jpg", "1x1.jpg", "7x3.jpg", "256x256.jpg"]
 # there are many of them, and what differs from mode to mode is not how they are resized
 TIFF_VARIANTS = [VARIANTS[1], VARIANTS[3]]
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+# what a border is made of; tests/integration/image.rs has it too
+MEAN = (0.485, 0.456, 0.1)
 
 
-def square(image, size, share, mode, filter_name):
-    """torchvision's Resize and CenterCrop on a PIL image, or a resize of both sides."""
+def square(image, size, share, mode, filter_name, mean=MEAN):
+    """What timm's evaluation transform makes of a PIL image, or, where `share` is a resized side, transformers' slow image
+    processors."""
     width, height = image.size
+    is_stated = isinstance(share, str)
+    side = int(share.removesuffix("px")) if is_stated else int(np.floor(size / share))
     if mode == "squash":
-        target = (size, size)
+        target = (side, side)
+    elif mode == "border":
+        ratio = max(width / side, height / side)
+        target = (round(width / ratio), round(height / ratio))
     else:
-        side = int(np.floor(size / share))
         target = (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
     if target != image.size:
-        image = image.resize(target, FILTERS[filter_name], reducing_gap=None)
-    left, top = int(round((target[0] - size) / 2.0)), int(round((target[1] - size) / 2.0))
-    return image.crop((left, top, left + size, top + size)).tobytes()
+        image = image.resize(target, Image.Resampling[filter_name.upper()], reducing_gap=None)
+    left, top = (offset((whole - size), is_stated) for whole in target)
+    padded = Image.new("RGB", (size, size), tuple(round(255 * value) for value in mean))
+    padded.paste(image, (-left, -top))
+    return padded.tobytes()
+
+
+def offset(rest, is_stated):
+    """Where the square begins in the resized image; negative where a border does."""
+    if rest < 0:
+        return -(-rest // 2)
+    return rest // 2 if is_stated else round(rest / 2.0)
 
 
 def to_rgb(data, exif="ignore"):
@@ -113,6 +143,8 @@ def main():
             for name, data in family():
                 (reference.out / name).write_bytes(data)
                 reference.case(name, data)
+                if name in SHAPES:
+                    reference.case(name, data, variants=SHAPE_VARIANTS)
                 if family is image_fixtures.jpegs:
                     for length in cut_lengths(data):
                         reference.cut(name, data, length)

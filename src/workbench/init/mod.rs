@@ -31,6 +31,12 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
     let located = LocatedModel::find(&path, None, PATIENCE).await?;
     let mut model = located.read(None, &ModelRequest::default())?;
+    if let Some(reason) = model.refused.as_ref().filter(|_| model.assumes_preprocessing) {
+        let why = format!(
+            "the model's preprocessing is not known: {reason}; a job file of yours can give it in [preprocess]"
+        );
+        return Err(Failure::new(Exit::Config, why));
+    }
     if let Some(side) = model.preprocessing.image_size.filter(|_| model.needs_widths()) {
         let widths = of_trial(&model, &Runtime::load(None)?, side)?;
         model.set_widths(widths);

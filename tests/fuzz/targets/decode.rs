@@ -61,8 +61,13 @@ impl Choice {
     fn new([switches, side, more]: [u8; 3]) -> Choice {
         let is = |bit: u8| switches & (1 << bit) != 0;
         let mut options = Options::new(32 + u32::from(side) % 193);
-        options.mode = if is(0) { Mode::Squash } else { Mode::Crop };
-        options.interpolation = if is(1) { Interpolation::Bicubic } else { Interpolation::Bilinear };
+        // the upper bits of `more` are of no other use
+        options.mode = match (is(0), more & 128 != 0) {
+            (true, _) => Mode::Squash,
+            (false, false) => Mode::Crop,
+            (false, true) => Mode::Border,
+        };
+        options.interpolation = Interpolation::ALL[usize::from(is(1)) + usize::from(more >> 5 & 3) % 3 * 2];
         options.exif = if is(2) { Exif::Apply } else { Exif::Ignore };
         options.crop_pct = if is(3) { 1.0 } else { 0.875 };
         options.mean = [0.485, 0.456, 0.406];

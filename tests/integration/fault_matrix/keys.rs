@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::job::{IMAGES, Job, ended, program, rows};
+use crate::support::job::{IMAGES, Job, ended, own_model, program, rows};
 use crate::support::root;
 use crate::support::s3::files;
 use crate::support::scripted_s3::{Fault, Kind, Paging, Rule, ScriptedS3};
@@ -217,6 +217,35 @@ fn row_38_a_job_that_version_0_1_0_began_is_78_where_a_key_to_plan_meant_another
     server.delete("images/b//2.png");
     server.put("images/b/", "");
     job.run().exits(0);
+}
+
+/// The job with a configuration beside its model that says `squash`, which version 0.1.0 did not read.
+fn with_crop_mode(job: Job, folder: &Path) -> Job {
+    let model = folder.join("model.safetensors");
+    std::fs::copy(own_model("v1_odd.safetensors"), &model).unwrap();
+    std::fs::write(folder.join("config.json"), r#"{"crop_mode": "squash"}"#).unwrap();
+    job.set(format!("model.path={}", model.display()))
+}
+
+#[test]
+fn row_38_a_job_that_version_0_1_0_began_is_78_where_it_ignored_the_crop_mode() {
+    let (server, job) = begun_by_earlier_version();
+    let folder = tempfile::tempdir_in(crate::support::scratch()).unwrap();
+    let job = with_crop_mode(job, folder.path());
+    job.run().fails(78, &["`squash`", "0.1.0", "preprocess.mode", "output.uri"]);
+    assert!(server.get("out/_SUCCESS").is_none());
+    job.set("preprocess.mode=crop").run().exits(0);
+}
+
+#[test]
+fn row_38_a_finished_output_of_version_0_1_0_stays_finished_whatever_the_crop_mode() {
+    let server = ScriptedS3::start();
+    put_folder(&server, &earlier().join("images"), "images");
+    put_folder(&server, &earlier().join("finished"), "out");
+    let folder = tempfile::tempdir_in(crate::support::scratch()).unwrap();
+    let job = with_crop_mode(earlier_job(&server), folder.path());
+    job.run().exits(0);
+    verify(&job).exits(0);
 }
 
 /// A bitmap of one pixel whose padding is one byte short: version 0.1.0 called it truncated.
