@@ -3,7 +3,6 @@
 use arrow::array::RecordBatch;
 
 use super::accuracy::{ClassCounts, MeanSum, mean};
-use super::bootstrap::mean_share_interval;
 use super::calibration::CalibrationSums;
 use super::classes::Classes;
 use super::confidence::ConfidenceSums;
@@ -13,6 +12,7 @@ use super::extras::Extras;
 use super::figures::Report;
 use super::inputs::InputSums;
 use super::judged::JudgedRow;
+use super::macro_interval::{MacroClasses, mean_share_interval};
 use super::provenance::Provenance;
 use super::rows::Columns;
 use super::shares::ShareSums;
@@ -156,6 +156,8 @@ impl Accumulator {
             macro_all_interval: mean_share_interval(
                 self.per_class.iter().map(|c| (c.correct, c.support + c.errors)),
             ),
+            macro_classes: MacroClasses::of(self.per_class.iter().map(|c| c.support)),
+            macro_all_classes: MacroClasses::of(self.per_class.iter().map(|c| c.support + c.errors)),
             f1_macro: mean(classes.iter().filter_map(|class| class.f1)),
             target_prob: self.target_prob.finish(),
             top1_prob: self.top1_prob.finish(),

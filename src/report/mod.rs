@@ -37,7 +37,6 @@
 
 mod accumulator;
 mod accuracy;
-mod bootstrap;
 mod calibration;
 mod classes;
 pub mod compare;
@@ -54,6 +53,7 @@ pub mod html;
 mod inputs;
 mod json;
 mod judged;
+mod macro_interval;
 mod markdown;
 mod masked;
 mod metric_info;
@@ -81,7 +81,6 @@ mod worst;
 mod worst_classes;
 
 pub use accumulator::Accumulator;
-pub use bootstrap::{Interval, mean_share_interval};
 pub use calibration::{Calibration, ReliabilityBin};
 pub use classes::Classes;
 pub use comparison::Comparison;
@@ -93,6 +92,7 @@ pub use figures::Report;
 pub use gate::{Gate, Verdict};
 pub use gate_error::GateError;
 pub use json::{SCHEMA, SCHEMA_VERSION};
+pub use macro_interval::{Interval, MacroClasses, mean_share_interval};
 pub use masked::{Masked, MaskedSums};
 pub use metric_info::MetricInfo;
 pub use metrics::{METRICS, Metrics};

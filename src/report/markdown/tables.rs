@@ -204,8 +204,18 @@ impl Markdown {
             self.row(&[what.to_owned(), value]);
         }
         self.line(
-            "\nIntervals are at 95 %: Wilson's for shares, of 1000 resamples within classes for macro accuracy. Accuracy is over scored rows, which are ok and have a target; \
-             with errors counted as wrong it is over all rows with a target.",
+            "\nIntervals are at 95 %: Wilson's for shares; for macro accuracy, Wilson's for the number of images that has its \
+             variance within classes.",
+        );
+        if report.macro_classes.single_image > 0 {
+            self.line(
+                "\nThe variance of classes with a single image is estimated from their differences: the interval of macro \
+                 accuracy is wider than 95 % needs.",
+            );
+        }
+        self.line(
+            "\nAccuracy is over scored rows, which are ok and have a target; with errors counted as wrong it is over all rows \
+             with a target.",
         );
     }
 }
