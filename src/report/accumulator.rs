@@ -8,6 +8,7 @@ use super::classes::Classes;
 use super::confidence::ConfidenceSums;
 use super::confusion::ConfusionSums;
 use super::error::ReportError;
+use super::examples::ExampleSums;
 use super::extras::Extras;
 use super::figures::Report;
 use super::inputs::InputSums;
@@ -43,6 +44,7 @@ pub struct Accumulator {
     slices: Vec<SliceSums>,
     inputs: InputSums,
     worst: WorstSums,
+    examples: ExampleSums,
 }
 
 impl Accumulator {
@@ -82,6 +84,7 @@ impl Accumulator {
             slices: extras.slices.iter().cloned().map(SliceSums::new).collect(),
             inputs: InputSums::default(),
             worst: WorstSums::default(),
+            examples: ExampleSums::default(),
             extras,
         }
     }
@@ -119,6 +122,7 @@ impl Accumulator {
         self.calibration.add(judged)?;
         self.confusion.add(judged);
         self.worst.add(judged);
+        self.examples.add(judged);
         if let Some((target, score)) = judged.scored() {
             self.per_class[target].support += 1;
             self.per_class[target].correct += u64::from(score.top1);
@@ -145,6 +149,8 @@ impl Accumulator {
             .map(|(index, class)| class.figures(index, names.next()))
             .collect();
         let shares = self.shares.finish();
+        let (confusion, worst) = (self.confusion.finish(&classes), self.worst.finish());
+        let examples = self.examples.finish(&worst, &confusion, &classes);
         Report {
             top1: shares.top1,
             top5: shares.top5,
@@ -163,7 +169,7 @@ impl Accumulator {
             top1_prob: self.top1_prob.finish(),
             calibration: self.calibration.finish(),
             confidence: self.confidence.finish(),
-            confusion: self.confusion.finish(&classes),
+            confusion,
             slices: self.slices.into_iter().map(SliceSums::finish).collect(),
             classes,
             inputs: self.inputs.finish(),
@@ -171,7 +177,8 @@ impl Accumulator {
             masked: None,
             target_sets: false,
             multi_label: None,
-            worst: self.worst.finish(),
+            worst,
+            examples,
             provenance,
             counts: shares.counts,
         }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::calibration::Calibration;
 use super::confidence::Confidence;
 use super::confusion::Confusion;
+use super::examples::ExampleRow;
 use super::macro_interval::{Interval, MacroClasses};
 use super::masked::Masked;
 use super::multilabel::MultiLabel;
@@ -81,4 +82,7 @@ pub struct Report {
     /// The rows that a person should look at.
     #[serde(skip)]
     pub worst: WorstRows,
+    /// Rows that show what classes and confusions look like.
+    #[serde(skip)]
+    pub examples: Vec<ExampleRow>,
 }

@@ -120,8 +120,8 @@ mod tests {
              slices[].values[].top1_all.low slices[].values[].top1_all.of \
              slices[].values[].top1_all.percent slices[].values[].top5.high slices[].values[].top5.hits \
              slices[].values[].top5.low slices[].values[].top5.of slices[].values[].top5.percent \
-             slices[].values[].value target_prob.mean target_prob.rows throughput.providers[].parts \
-             throughput.providers[].provider throughput.providers[].rows \
+             slices[].values[].value target_prob.mean target_prob.rows throughput.providers[].part_count \
+             throughput.providers[].parts throughput.providers[].provider throughput.providers[].rows \
              throughput.providers[].rows_per_second throughput.providers[].seconds throughput.rows \
              throughput.rows_per_second throughput.seconds throughput.untimed_parts top1.high top1.hits \
              top1.low top1.of top1.percent top1_all.high top1_all.hits top1_all.low top1_all.of \
