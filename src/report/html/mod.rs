@@ -12,7 +12,7 @@ mod map;
 pub(super) mod page;
 mod pictures;
 mod plots;
-mod svg;
+pub(super) mod svg;
 mod tables;
 #[cfg(test)]
 mod tests;

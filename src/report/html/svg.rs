@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 
 /// Where a text stands to its point.
 #[derive(Clone, Copy)]
-pub(super) enum Anchor {
+pub(in crate::report) enum Anchor {
     Start,
     Middle,
     End,
 }
 
 /// A drawing in the making.
-pub(super) struct Svg {
+pub(in crate::report) struct Svg {
     out: String,
 }
 
