@@ -177,7 +177,7 @@ mod tests {
         assert_eq!((view.series[0].name.as_str(), view.series[0].change.as_str()), ("daily · m", "+2.50"));
         assert_eq!((view.series[1].last.as_str(), view.series[1].change.as_str()), ("95.00", NONE));
         let page = index.to_html().unwrap();
-        assert!(page.contains("daily · m: 92.50 % (89.49 – 94.70)"), "{page}");
+        assert!(page.contains("daily · m: 92.50 % (89.50 – 94.70)"), "{page}");
     }
 
     #[test]
