@@ -35,8 +35,8 @@ pub(super) fn map(report: &Report, gallery: &Gallery) -> Option<MapView> {
     Some(MapView {
         drawing: Value::from_safe_string(drawing(report, map)),
         sample: match points == map.of {
-            true => format!("all {} images", count(points)),
-            false => format!("a sample of {} of {} images", count(points), count(map.of)),
+            true => format!("All {} images", count(points)),
+            false => format!("A sample of {} of {} images", count(points), count(map.of)),
         },
         dimension: count(map.dimension as u64),
         explained: map.explained.map(|percent| decimal(percent, 1)),
@@ -106,7 +106,7 @@ mod tests {
         let text = map.drawing.to_string();
         assert!(text.contains("class 0 taken for class 1: &lt;k&gt;"), "{text}");
         assert_eq!(text.matches("<circle").count(), 3);
-        assert_eq!(map.sample, "a sample of 3 of 9 images");
+        assert_eq!(map.sample, "A sample of 3 of 9 images");
         for value in text.split("cx=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
             let across: f64 = value.parse().unwrap();
             assert!((0.0..=WIDTH).contains(&across), "{across}");

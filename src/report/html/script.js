@@ -79,8 +79,10 @@ const open = (anchor, from = document.querySelector(`a[href="${anchor}"]`)) => {
   const words = pair ? `${row.cells[0].textContent} taken for ${row.cells[1].textContent}` : from.textContent;
   document.getElementById('opened-title').textContent = title ? title.textContent : words;
   const none = 'No picture of these images is on this page.';
-  const some = found.length === 1 ? 'One of these images.' : `${found.length} of these images.`;
-  document.getElementById('opened-note').textContent = found.length === 0 ? none : some;
+  const own = found.filter(({ dataset }) => dataset.t === target).length;
+  const counted = (count) => `${count} ${count === 1 ? 'picture' : 'pictures'}`;
+  const taken = own < found.length ? `, and ${counted(found.length - own)} of other classes that were taken for it` : '';
+  document.getElementById('opened-note').textContent = found.length === 0 ? none : `${counted(own)} of them${taken}.`;
   const is = `target = ${target}`;
   const { query } = dialog.dataset;
   document.getElementById('opened-query').textContent =
