@@ -124,7 +124,7 @@ async fn pictures(of: &ReportInput<'_>, report: &Report) -> Result<Gallery, Fail
         })
     };
     // an example without a picture shows nothing
-    let pictured = |number: &&u64| matches!(pictures.get(number), Some(Picture::Shown(..)));
+    let pictured = |number: &&u64| matches!(pictures.get(*number), Some(Picture::Shown(..)));
     Ok(Gallery {
         mistakes: mistakes.iter().filter_map(exhibit).collect(),
         failed: failed.iter().filter_map(exhibit).collect(),
