@@ -38,6 +38,12 @@ pub(super) const REPORT: &str = "Examples:
 
 `tresnet-batch help gates` lists what --require can name.";
 
+pub(super) const INDEX: &str = "Examples:
+  tresnet-batch index results/2026-11-28 results/2026-11-29 --html index.html
+  tresnet-batch index s3://results/monday s3://results/tuesday --json-file index.json
+
+It reads what finished outputs record, no rows: a page over hundreds of outputs takes seconds.";
+
 pub(super) const COMPARE: &str = "Examples:
   tresnet-batch compare out-fp32 out-int8
   tresnet-batch compare old.toml new.toml --require 'top1_drop_high <= 0.2'

@@ -17,6 +17,7 @@ mod flips;
 mod gates;
 mod global;
 mod help;
+mod index;
 mod init;
 mod install;
 mod job;
@@ -90,6 +91,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Report on the accuracy of an output, from its rows alone
     Report(report::ReportArgs),
+    /// Show the accuracy of several outputs over time, by job and model
+    Index(index::IndexArgs),
     /// Hold an output against a baseline: is the new model, precision or provider as good?
     Compare(compare::CompareArgs),
     /// Look for wrong labels and for images that are nearly the same in an output, from its rows alone
@@ -223,6 +226,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Run(arguments) => runtime.block_on(run::run(arguments, global)),
         Command::Plan(arguments) => runtime.block_on(plan::plan(arguments, global)),
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
+        Command::Index(arguments) => runtime.block_on(index::index(arguments)),
         Command::Compare(arguments) => runtime.block_on(compare::compare(arguments)),
         Command::Audit(arguments) => runtime.block_on(audit::audit(arguments, global.progress())),
         Command::Export(arguments) => runtime.block_on(export::export(arguments)),
@@ -277,6 +281,7 @@ impl Command {
             Command::Run(_) => "run",
             Command::Plan(_) => "plan",
             Command::Report(_) => "report",
+            Command::Index(_) => "index",
             Command::Compare(_) => "compare",
             Command::Audit(_) => "audit",
             Command::Export(_) => "export",

@@ -126,7 +126,15 @@ fn print_report(report: &Report, verdicts: &[Verdict], complete: bool) {
         }
     }
     if let (Some(percent), Some(interval)) = (report.macro_accuracy, report.macro_interval) {
-        line(format!("macro {percent:.2} % (95 % interval {:.2} to {:.2})", interval.low, interval.high));
+        let of = report.macro_classes;
+        let singles = match of.single_image {
+            0 => String::new(),
+            singles => format!("; {singles} of {} classes have a single image", of.classes),
+        };
+        line(format!(
+            "macro {percent:.2} % (95 % interval {:.2} to {:.2}){singles}",
+            interval.low, interval.high
+        ));
     }
     if let (Some(f1), Some(ece)) = (report.f1_macro, report.calibration.ece) {
         line(format!("macro F1 {f1:.2} %, ECE {ece:.4}"));

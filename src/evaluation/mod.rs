@@ -2,6 +2,7 @@
 //! pictures of the worst mistakes.
 
 pub(crate) mod compare;
+mod embeddings;
 pub(crate) mod gallery;
 mod image_row;
 mod multi_label;

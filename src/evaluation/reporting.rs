@@ -43,7 +43,7 @@ impl ReportInput<'_> {
             ReportFormat::Markdown => report.to_markdown(verdicts),
             ReportFormat::Csv => self.timm_row().to_csv(report),
             ReportFormat::Html => {
-                let gallery: Gallery = gallery(self, &report.worst).await?;
+                let gallery: Gallery = gallery(self, report).await?;
                 report.to_html(verdicts, &gallery)?
             }
         })

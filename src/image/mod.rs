@@ -35,6 +35,7 @@ mod webp;
 
 pub use error::Error;
 pub use format::{Format, Source, sniff};
+pub use jpeg::encode_jpeg;
 pub use options::{Decode, DecoderWarnings, Exif, Interpolation, Limits, Mode, Options, OptionsError, Rules};
 pub use pack::Packer;
 pub use unread::is_read_by_now;

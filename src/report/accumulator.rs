@@ -3,16 +3,17 @@
 use arrow::array::RecordBatch;
 
 use super::accuracy::{ClassCounts, MeanSum, mean};
-use super::bootstrap::mean_share_interval;
 use super::calibration::CalibrationSums;
 use super::classes::Classes;
 use super::confidence::ConfidenceSums;
 use super::confusion::ConfusionSums;
 use super::error::ReportError;
+use super::examples::ExampleSums;
 use super::extras::Extras;
 use super::figures::Report;
 use super::inputs::InputSums;
 use super::judged::JudgedRow;
+use super::macro_interval::{MacroClasses, mean_share_interval};
 use super::provenance::Provenance;
 use super::rows::Columns;
 use super::shares::ShareSums;
@@ -43,6 +44,7 @@ pub struct Accumulator {
     slices: Vec<SliceSums>,
     inputs: InputSums,
     worst: WorstSums,
+    examples: ExampleSums,
 }
 
 impl Accumulator {
@@ -82,6 +84,7 @@ impl Accumulator {
             slices: extras.slices.iter().cloned().map(SliceSums::new).collect(),
             inputs: InputSums::default(),
             worst: WorstSums::default(),
+            examples: ExampleSums::default(),
             extras,
         }
     }
@@ -119,6 +122,7 @@ impl Accumulator {
         self.calibration.add(judged)?;
         self.confusion.add(judged);
         self.worst.add(judged);
+        self.examples.add(judged);
         if let Some((target, score)) = judged.scored() {
             self.per_class[target].support += 1;
             self.per_class[target].correct += u64::from(score.top1);
@@ -145,6 +149,8 @@ impl Accumulator {
             .map(|(index, class)| class.figures(index, names.next()))
             .collect();
         let shares = self.shares.finish();
+        let (confusion, worst) = (self.confusion.finish(&classes), self.worst.finish());
+        let examples = self.examples.finish(&worst, &confusion, &classes);
         Report {
             top1: shares.top1,
             top5: shares.top5,
@@ -156,12 +162,14 @@ impl Accumulator {
             macro_all_interval: mean_share_interval(
                 self.per_class.iter().map(|c| (c.correct, c.support + c.errors)),
             ),
+            macro_classes: MacroClasses::of(self.per_class.iter().map(|c| c.support)),
+            macro_all_classes: MacroClasses::of(self.per_class.iter().map(|c| c.support + c.errors)),
             f1_macro: mean(classes.iter().filter_map(|class| class.f1)),
             target_prob: self.target_prob.finish(),
             top1_prob: self.top1_prob.finish(),
             calibration: self.calibration.finish(),
             confidence: self.confidence.finish(),
-            confusion: self.confusion.finish(&classes),
+            confusion,
             slices: self.slices.into_iter().map(SliceSums::finish).collect(),
             classes,
             inputs: self.inputs.finish(),
@@ -169,7 +177,8 @@ impl Accumulator {
             masked: None,
             target_sets: false,
             multi_label: None,
-            worst: self.worst.finish(),
+            worst,
+            examples,
             provenance,
             counts: shares.counts,
         }

@@ -5,10 +5,11 @@
 
 use serde::Serialize;
 
-use super::bootstrap::Interval;
 use super::calibration::Calibration;
 use super::confidence::Confidence;
 use super::confusion::Confusion;
+use super::examples::ExampleRow;
+use super::macro_interval::{Interval, MacroClasses};
 use super::masked::Masked;
 use super::multilabel::MultiLabel;
 use super::proportion::Proportion;
@@ -41,10 +42,14 @@ pub struct Report {
     /// failed is wrong.
     #[serde(rename = "macro_all")]
     pub macro_accuracy_all: Option<f64>,
-    /// The bootstrap interval of `macro`: 95 %, by 1000 resamples within classes.
+    /// The 95 % interval of `macro`, by the variance within classes.
     pub macro_interval: Option<Interval>,
-    /// The bootstrap interval of `macro_all`.
+    /// The 95 % interval of `macro_all`.
     pub macro_all_interval: Option<Interval>,
+    /// The classes that `macro` is the mean of.
+    pub macro_classes: MacroClasses,
+    /// The classes that `macro_all` is the mean of.
+    pub macro_all_classes: MacroClasses,
     /// Mean F1 of the classes that are the target or the prediction of a scored row, in percent.
     pub f1_macro: Option<f64>,
     /// Probability of the target, over the scored rows that have one.
@@ -77,4 +82,7 @@ pub struct Report {
     /// The rows that a person should look at.
     #[serde(skip)]
     pub worst: WorstRows,
+    /// Rows that show what classes and confusions look like.
+    #[serde(skip)]
+    pub examples: Vec<ExampleRow>,
 }

@@ -12,6 +12,7 @@
 //! | `top1`, `top5`, `top1_all`, `top5_all` | `{percent, low, high, hits, of}`, or null |
 //! | `macro`, `macro_all`, `f1_macro` | percent, or null |
 //! | `macro_interval`, `macro_all_interval` | `{low, high}` in percent, or null |
+//! | `macro_classes`, `macro_all_classes` | `{classes, single_image}`: how many classes have rows, and one row only |
 //! | `target_prob`, `top1_prob` | `{mean?, rows}` |
 //! | `calibration` | the fields of [`Calibration`](super::Calibration) |
 //! | `confidence` | the fields of [`Confidence`](super::Confidence) |
@@ -107,7 +108,8 @@ mod tests {
              f1_macro gates[].gate gates[].metric gates[].passed gates[].text gates[].value \
              inputs.formats inputs.height.max inputs.height.mean inputs.height.min inputs.height.rows \
              inputs.unknown_format inputs.width.max inputs.width.mean inputs.width.min inputs.width.rows \
-             macro macro_all macro_all_interval.high macro_all_interval.low macro_interval.high \
+             macro macro_all macro_all_classes.classes macro_all_classes.single_image macro_all_interval.high \
+             macro_all_interval.low macro_classes.classes macro_classes.single_image macro_interval.high \
              macro_interval.low provenance.complete provenance.created provenance.fingerprint \
              provenance.input_uri provenance.job provenance.model_arch provenance.model_sha256 provenance.output_uri \
              provenance.precision provenance.preprocess provenance.providers provenance.targets provenance.tool_version \
@@ -118,8 +120,8 @@ mod tests {
              slices[].values[].top1_all.low slices[].values[].top1_all.of \
              slices[].values[].top1_all.percent slices[].values[].top5.high slices[].values[].top5.hits \
              slices[].values[].top5.low slices[].values[].top5.of slices[].values[].top5.percent \
-             slices[].values[].value target_prob.mean target_prob.rows throughput.providers[].parts \
-             throughput.providers[].provider throughput.providers[].rows \
+             slices[].values[].value target_prob.mean target_prob.rows throughput.providers[].part_count \
+             throughput.providers[].parts throughput.providers[].provider throughput.providers[].rows \
              throughput.providers[].rows_per_second throughput.providers[].seconds throughput.rows \
              throughput.rows_per_second throughput.seconds throughput.untimed_parts top1.high top1.hits \
              top1.low top1.of top1.percent top1_all.high top1_all.hits top1_all.low top1_all.of \

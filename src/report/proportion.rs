@@ -37,17 +37,22 @@ impl Proportion {
         if of == 0 {
             return None;
         }
-        let n = of as f64;
-        let p = hits as f64 / n;
-        let z2 = Z * Z;
-        let centre = p + z2 / (2.0 * n);
-        let half = Z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-        let scale = 100.0 / (1.0 + z2 / n);
-        // At the two ends the formula is exactly 0 or 100, and its rounding is not.
-        let low = if hits == 0 { 0.0 } else { scale * (centre - half) };
-        let high = if hits == of { 100.0 } else { scale * (centre + half) };
+        let (low, high) = wilson(hits as f64 / of as f64, of as f64);
         Some(Self { percent: percent(hits, of), low, high, hits, of })
     }
+}
+
+/// Both ends of Wilson's interval in percent, for a share `p` from 0 to 1 of `n` draws; `n` is above 0 and need not be
+/// whole.
+pub(super) fn wilson(p: f64, n: f64) -> (f64, f64) {
+    let z2 = Z * Z;
+    let centre = p + z2 / (2.0 * n);
+    let half = Z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    let scale = 100.0 / (1.0 + z2 / n);
+    // At the two ends the formula is exactly 0 or 100, and its rounding is not.
+    let low = if p <= 0.0 { 0.0 } else { scale * (centre - half) };
+    let high = if p >= 1.0 { 100.0 } else { scale * (centre + half) };
+    (low, high)
 }
 
 /// `100 · part / whole`; the product is exact for all counts below 9·10¹³, so that only the division rounds.

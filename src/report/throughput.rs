@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::thousands::thousands;
 use crate::output::{CommittedPart, PartTime, Ranges};
 
 /// Images by the time in which any part was under way. Pauses between runs do not count, and several workers at the
@@ -29,12 +30,24 @@ pub struct ProviderShare {
     pub provider: String,
     /// Their ids, as ranges.
     pub parts: String,
+    /// How many they are.
+    pub part_count: u64,
     /// Rows of all of them.
     pub rows: u64,
     /// Seconds in which one of those that say so was under way.
     pub seconds: f64,
     /// Rows of those that say so by `seconds`; `None` where no time passed.
     pub rows_per_second: Option<f64>,
+}
+
+impl ProviderShare {
+    /// The parts in words, such as `1 part: number 0`.
+    pub fn parts_in_words(&self) -> String {
+        match self.part_count {
+            1 => format!("1 part: number {}", self.parts),
+            count => format!("{} parts: numbers {}", thousands(count), self.parts),
+        }
+    }
 }
 
 impl Throughput {
@@ -54,6 +67,7 @@ impl Throughput {
             ProviderShare {
                 provider: provider.to_owned(),
                 parts: ids.to_string(),
+                part_count: parts.len() as u64,
                 rows: parts.iter().map(|part| part.rows).sum(),
                 seconds,
                 rows_per_second: per_second(rows, seconds),
@@ -119,7 +133,15 @@ mod tests {
         assert_eq!(told.untimed_parts, 1);
         let cpu = &told.providers[0];
         assert_eq!((cpu.provider.as_str(), cpu.parts.as_str(), cpu.rows), ("cpu", "0, 2-3", 300));
+        assert_eq!(cpu.part_count, 3);
         assert_eq!((cpu.seconds, cpu.rows_per_second), (3.0, Some(200.0 / 3.0)));
+    }
+
+    #[test]
+    fn a_single_part_reads_as_one_and_not_as_none() {
+        let words = |parts: &[CommittedPart]| Throughput::of(parts).unwrap().providers[0].parts_in_words();
+        assert_eq!(words(&[part(0, "cpu", None)]), "1 part: number 0");
+        assert_eq!(words(&[part(0, "cpu", None), part(2, "cpu", None)]), "2 parts: numbers 0, 2");
     }
 
     #[test]

@@ -90,7 +90,8 @@ impl ObjectUri {
         }
     }
 
-    fn is_web(&self) -> bool {
+    /// True for an object of a web server.
+    pub fn is_web(&self) -> bool {
         matches!(&self.0, Uri::Remote { scheme: "http" | "https", .. })
     }
 

@@ -46,6 +46,7 @@ mod reading;
 mod report;
 mod report_figures;
 mod report_html;
+mod report_index;
 mod run;
 mod s3;
 mod scale;

@@ -10,7 +10,9 @@ use arrow::array::{
 };
 use serde_json::Value;
 use tresnet_batch::report::html::{Exhibit, Gallery, Picture};
-use tresnet_batch::report::{Accumulator, Classes, Extras, Gate, Provenance, Report, SliceBy};
+use tresnet_batch::report::{
+    Accumulator, Classes, EmbeddingMap, Extras, Gate, MapPoint, Provenance, Report, SliceBy,
+};
 
 use crate::support::job::{Job, ended, program};
 use crate::support::{ask_python, root};
@@ -95,27 +97,65 @@ fn picture(shade: u8) -> Picture {
     let mut encoder = png::Encoder::new(&mut out, 96, 96);
     encoder.set_color(png::ColorType::Rgb);
     encoder.write_header().unwrap().write_image_data(&[shade, 120, 200 - shade / 2].repeat(96 * 96)).unwrap();
-    Picture::Png(out.into())
+    Picture::Shown("png", out.into())
 }
 
 fn gallery(report: &Report) -> Gallery {
     let exhibit = |number: u64, picture| Exhibit {
         number,
         key: format!("{HOSTILE}/{number}.jpg"),
+        link: (number % 2 == 0).then(|| format!("https://outside.invalid/{number}.jpg")),
         message: Some(HOSTILE.to_owned()),
         picture,
     };
     let mistakes = report.worst.mistakes.iter().take(20);
     let failed = report.worst.failed.iter().take(4);
+    let examples = report.examples.iter().take(60);
+    let point = |i: usize| {
+        let (x, y) = ((i as f64).sin() * 9.0, (i as f64 * 1.7).cos());
+        MapPoint {
+            x,
+            y,
+            key: format!("{HOSTILE}{i}"),
+            target: (i % 3 > 0).then_some(i % 60),
+            predicted: i % 59,
+        }
+    };
+    let points = (0..200).map(point).collect();
     Gallery {
         mistakes: mistakes.map(|row| exhibit(row.number, picture((row.number % 200) as u8))).collect(),
         failed: failed.map(|row| exhibit(row.number, Picture::Missing("corrupt".to_owned()))).collect(),
         note: None,
+        examples: examples.map(|row| exhibit(row.number, picture((row.number % 90) as u8))).collect(),
+        query: Some("SELECT key FROM read_parquet('out/part-*.parquet') WHERE".to_owned()),
+        map: Some(EmbeddingMap { points, explained: [40.0, 20.0], dimension: 64, of: 1_754 }),
     }
 }
 
 fn numbers(values: &Value) -> Vec<f64> {
     values.as_array().unwrap().iter().map(|text| text.as_str().unwrap().parse().unwrap()).collect()
+}
+
+/// What opened is of the class, or of the pair, that the link names, and its query asks for the same.
+#[track_caller]
+fn assert_opens_its_pictures(opened: &Value) {
+    assert_eq!(opened["open"], true, "{opened}");
+    let href = opened["href"].as_str().unwrap();
+    let (target, predicted) = match href[2..].split_once('-') {
+        Some((target, predicted)) => (target, Some(predicted)),
+        None => (&href[2..], None),
+    };
+    let pairs = opened["pairs"].as_array().unwrap();
+    assert!(!pairs.is_empty(), "{opened}");
+    for pair in pairs {
+        let fits = match predicted {
+            Some(predicted) => pair[0] == target && pair[1] == predicted,
+            None => pair[0] == target || pair[1] == target,
+        };
+        assert!(fits, "{href}: {pair}");
+    }
+    let query = opened["query"].as_str().unwrap();
+    assert!(query.contains(&format!("WHERE target = {target}")), "{query}");
 }
 
 #[test]
@@ -135,10 +175,12 @@ fn a_browser_shows_the_page_sorts_and_searches_it_and_asks_nothing_of_a_network(
     assert_eq!(found["requests"].as_array().unwrap().len(), 1, "{}", found["requests"]);
     assert!(found["requests"][0].as_str().unwrap().starts_with("file://"), "{}", found["requests"]);
     assert_eq!(found["title"], "a page to look at: accuracy report");
-    assert_eq!(
-        (&found["scripts"], &found["pictures"], &found["broken_pictures"]),
-        (&1.into(), &20.into(), &0.into())
-    );
+    assert_eq!((&found["scripts"], &found["broken_pictures"]), (&1.into(), &0.into()));
+    // 20 mistakes and 60 examples, and the copies beside the mistakes
+    let beside = found["beside"].as_u64().unwrap();
+    assert!(beside >= 10, "{beside} right examples beside 20 mistakes");
+    assert_eq!(found["pictures"].as_u64(), Some(80 + beside));
+    assert_eq!(found["clipped"], serde_json::json!([]), "labels end outside of their drawing");
 
     for column in ["F1", "images"] {
         let (up, down) = (numbers(&found[column]["up"]), numbers(&found[column]["down"]));
@@ -157,6 +199,11 @@ fn a_browser_shows_the_page_sorts_and_searches_it_and_asks_nothing_of_a_network(
     assert!(place("class of number 2") < place("class of number 10"), "{names:?}");
     assert_eq!((&found["search_nothing"]["shown"], &found["search_ended"]["shown"]), (&0.into(), &60.into()));
     assert!(found["search"]["shown"].as_u64().unwrap() >= 1);
+
+    for place in ["cell", "class", "pair"] {
+        assert_opens_its_pictures(&found["opened"][place]);
+    }
+    assert!(found["map"].as_u64().is_some_and(|dots| (1..200).contains(&dots)), "{}", found["map"]);
 
     assert_eq!(found["phone_width"], 390, "the page scrolls sideways on a phone");
     for scheme in ["contrast_light", "contrast_dark"] {

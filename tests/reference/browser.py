@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SECONDS = 60
+SECONDS = 180
 
 
 class Browser:
@@ -112,8 +112,8 @@ def try_out(browser):
     found = {}
     for name in ("F1", "class", "images"):
         script = f"""(() => {{ const it = {column}({json.dumps(name)}); const before = it.values();
-            it.head.querySelector('button').click(); const up = it.values(); const upSort = it.head.ariaSort;
-            it.head.querySelector('button').click(); const down = it.values();
+            it.head.querySelector('[role=button]').click(); const up = it.values(); const upSort = it.head.ariaSort;
+            it.head.querySelector('[role=button]').click(); const down = it.values();
             return {{ before, up, down, upSort, downSort: it.head.ariaSort }}; }})()"""
         found[name] = browser.run(script)
     search = """(wanted) => { const field = document.getElementById('search'); field.value = wanted;
@@ -123,6 +123,45 @@ def try_out(browser):
     found["search"] = browser.run(f"({search})(document.querySelector('#class-table tbody th').textContent)")
     found["search_nothing"] = browser.run(f"({search})('no class is called like this')")
     found["search_ended"] = browser.run(f"({search})('')")
+    return found
+
+
+# texts of drawings that are not whole within their drawing
+CLIPPED = """
+[...document.querySelectorAll('svg text')].filter((text) => {
+  const [outer, inner] = [text.ownerSVGElement.getBoundingClientRect(), text.getBoundingClientRect()];
+  return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+}).map((text) => text.textContent)
+"""
+
+OPENED = """
+(link) => {
+  link.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }));
+  const dialog = document.getElementById('opened');
+  const found = { open: dialog.open, title: document.getElementById('opened-title').textContent,
+    note: document.getElementById('opened-note').textContent, query: document.getElementById('opened-query').textContent,
+    pairs: [...dialog.querySelectorAll('.shot')].map((shot) => [shot.dataset.t, shot.dataset.p]),
+    pictures: dialog.querySelectorAll('img').length };
+  return found;
+}
+"""
+
+
+def open_pictures(browser, folder):
+    """What a cell of the matrix, a class and a confused pair open."""
+    found = {}
+    places = {
+        "cell": "[...document.querySelectorAll('.heatmap a:not([tabindex])')].find((a) => a.querySelector('.wrong'))",
+        "class": "document.querySelector('#class-table th a')",
+        "pair": "document.querySelector('.pairs th a')",
+    }
+    for name, place in places.items():
+        if browser.run(f"{place} != null"):
+            found[name] = browser.run(f"({OPENED})({place})")
+            found[name]["href"] = browser.run(f"{place}.getAttribute('href')")
+            if name == "class":
+                browser.screenshot(folder / "opened.png", 900)
+            browser.run("document.getElementById('opened').close()")
     return found
 
 
@@ -170,8 +209,17 @@ def look(browser, page, folder):
     browser.size(1280, 900)
     if browser.run("document.getElementById('class-table') !== null"):
         found.update(try_out(browser))
+    found["clipped"] = browser.run(CLIPPED)
+    if browser.run("document.getElementById('opened') !== null"):
+        found["opened"] = open_pictures(browser, folder)
+    if browser.run("document.getElementById('map-search') !== null"):
+        search = "document.getElementById('map-search')"
+        browser.run(f"{search}.value = document.querySelector('#map title').textContent; {search}.dispatchEvent(new Event('input'))")
+        found["map"] = browser.run("document.querySelectorAll('#map circle:not(.faint)').length")
+        browser.run(f"{search}.value = ''; {search}.dispatchEvent(new Event('input'))")
     found["pictures"] = browser.run("document.images.length")
     found["broken_pictures"] = browser.run("[...document.images].filter((image) => image.naturalWidth === 0).length")
+    found["beside"] = browser.run("document.querySelectorAll('.beside img').length")
     found["scripts"] = browser.run("document.scripts.length")
     pdf = browser.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
     (folder / "print.pdf").write_bytes(base64.b64decode(pdf["data"]))

@@ -54,9 +54,16 @@ low, high = proportion_confint(right.sum(), ROWS, alpha=0.05, method="wilson")
 by_scipy = binomtest(int(right.sum()), ROWS).proportion_ci(0.95, method="wilson")
 assert abs(low - by_scipy.low) < 1e-12 and abs(high - by_scipy.high) < 1e-12
 
-# the bootstrap of the mean recall, row by row and within classes: what one binomial draw a class stands for
+# the bootstrap of the mean recall, row by row and within classes; resampling n rows spreads by (n - 1) / n too little
 shares = [right[target == c] for c in classes if (target == c).any()]
-resampled = np.mean([noise.choice(share, (20_000, len(share))).mean(axis=1) for share in shares], axis=0)
+resampled = np.mean(
+    [
+        share.mean()
+        + (noise.choice(share, (20_000, len(share))).mean(axis=1) - share.mean()) * np.sqrt(len(share) / (len(share) - 1))
+        for share in shares
+    ],
+    axis=0,
+)
 
 two_columns = np.stack([1 - of_target, of_target], axis=1)
 figures = {

@@ -8,6 +8,7 @@
 //! reach, and nothing below them is read: such a file cannot run out of bytes. Of all others every row is decoded, also
 //! those that nobody needs, because a cut would else go unseen.
 
+mod encode;
 mod entropy;
 mod huffman;
 mod part;
@@ -25,6 +26,7 @@ use crate::image::filter::Region;
 use crate::image::options::{DecoderWarnings, Limits};
 use huffman::Scan;
 
+pub use encode::encode_jpeg;
 pub(super) use part::{Colours, Part};
 
 /// The shim's context, known here by its address alone.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Pictures of a page, at most.
+use super::super::embedding_map::EmbeddingMap;
+
+/// Pictures of mistakes and of failed rows, at most.
 pub const PICTURES: usize = 64;
 /// Side of a picture in pixels.
-pub const SIDE: u32 = 96;
+pub const SIDE: u32 = 192;
 /// Failed rows that are shown where there are mistakes enough to fill the rest.
 const FAILED: usize = 16;
 
@@ -19,6 +21,12 @@ pub struct Gallery {
     pub mistakes: Vec<Exhibit>,
     /// One a failed row, as far as they go.
     pub failed: Vec<Exhibit>,
+    /// One for each of the report's examples, as far as they go.
+    pub examples: Vec<Exhibit>,
+    /// The start of a query that finds rows of the output: all before the conditions on `target` and `index`.
+    pub query: Option<String>,
+    /// The embeddings as points of a plane.
+    pub map: Option<EmbeddingMap>,
     /// Why there are none, or a note about them.
     pub note: Option<String>,
 }
@@ -30,6 +38,8 @@ pub struct Exhibit {
     pub number: u64,
     /// The image's key.
     pub key: String,
+    /// Where everyone can see the image, if it is on a web server.
+    pub link: Option<String>,
     /// Why its row failed, in the row's own words.
     pub message: Option<String>,
     /// The picture.
@@ -39,8 +49,8 @@ pub struct Exhibit {
 /// A picture, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Picture {
-    /// A PNG file.
-    Png(Arc<[u8]>),
+    /// An image file of a format that browsers show, such as `jpeg`.
+    Shown(&'static str, Arc<[u8]>),
     /// An error kind, such as `corrupt`.
     Missing(String),
 }
@@ -57,7 +67,9 @@ impl Picture {
     /// The picture as a `data:` address.
     pub(super) fn address(&self) -> Option<String> {
         match self {
-            Self::Png(bytes) => Some(format!("data:image/png;base64,{}", STANDARD.encode(bytes))),
+            Self::Shown(format, bytes) => {
+                Some(format!("data:image/{format};base64,{}", STANDARD.encode(bytes)))
+            }
             Self::Missing(_) => None,
         }
     }

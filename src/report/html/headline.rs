@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::super::bootstrap::Interval;
 use super::super::figures::Report;
+use super::super::macro_interval::{Interval, MacroClasses};
 use super::super::proportion::Proportion;
 use super::words::{NONE, count, decimal};
 
@@ -15,6 +15,8 @@ pub(super) struct Card {
     unit: &'static str,
     interval: String,
     over: String,
+    /// What to know of the interval.
+    note: Option<String>,
     /// The bar: up to the value, and the interval in it, in percent.
     bar: Option<[String; 3]>,
 }
@@ -59,12 +61,24 @@ fn share_card(title: &'static str, share: Option<Proportion>, among: &str) -> Op
         unit: "%",
         interval: format!("{} – {}", decimal(share.low, 2), decimal(share.high, 2)),
         over: format!("{} of {} images{among}", count(share.hits), count(share.of)),
+        note: None,
         bar: Some([share.percent, share.low, share.high - share.low].map(|percent| decimal(percent, 2))),
     })
 }
 
+/// Why the interval of a macro figure is wider than 95 % needs, if it is.
+fn single_images(of: MacroClasses) -> Option<String> {
+    (of.single_image > 0).then(|| {
+        format!(
+            "{} of {} classes have a single image. Their spread is estimated from their differences, so the interval \
+             is wider than 95 % needs: it holds the truth more often.",
+            count(of.single_image),
+            count(of.classes)
+        )
+    })
+}
+
 pub(super) fn cards(report: &Report) -> Vec<Card> {
-    let with_support = report.classes.iter().filter(|class| class.support > 0).count() as u64;
     let macro_card = report.macro_accuracy.map(|percent| {
         let ends = report.macro_interval.map_or((percent, percent), |interval| (interval.low, interval.high));
         Card {
@@ -72,7 +86,8 @@ pub(super) fn cards(report: &Report) -> Vec<Card> {
             value: decimal(percent, 2),
             unit: "%",
             interval: format!("{} – {}", decimal(ends.0, 2), decimal(ends.1, 2)),
-            over: format!("mean recall of {} classes", count(with_support)),
+            over: format!("mean recall of {} classes", count(report.macro_classes.classes)),
+            note: single_images(report.macro_classes),
             bar: Some([percent, ends.0, ends.1 - ends.0].map(|percent| decimal(percent, 2))),
         }
     });
@@ -85,6 +100,7 @@ pub(super) fn cards(report: &Report) -> Vec<Card> {
             unit: "%",
             interval: String::new(),
             over: format!("mean of {classes} classes, over {rows} images"),
+            note: None,
             bar: Some([decimal(map, 2), "0".to_owned(), "0".to_owned()]),
         })
     });

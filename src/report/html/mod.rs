@@ -8,10 +8,11 @@ mod gallery;
 pub(crate) mod gates;
 mod headline;
 mod heatmap;
+mod map;
 pub(crate) mod page;
 mod pictures;
 mod plots;
-mod svg;
+pub(super) mod svg;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ mod view;
 pub(crate) mod words;
 
 pub use gallery::{Exhibit, Gallery, PICTURES, Picture, SIDE};
+
+use std::borrow::Cow;
 
 use super::error::ReportError;
 use super::figures::Report;
@@ -29,29 +32,43 @@ use view::PageView;
 /// A page is never larger.
 pub const MOST_BYTES: usize = 5_000_000;
 
-const TEMPLATE: &str = include_str!("page.html");
+/// Sections that are files, at the comments that name them.
+const SECTIONS: [(&str, &str); 2] =
+    [("{# map.html #}", include_str!("map.html")), ("{# dialog.html #}", include_str!("dialog.html"))];
+
+fn template() -> String {
+    let page = include_str!("page.html").to_owned();
+    SECTIONS.iter().fold(page, |page, (name, section)| page.replace(name, section))
+}
 
 impl Report {
-    /// The report as one HTML file of at most 5 MB: where it would be larger, the table of classes is cut, worst
-    /// classes first, and says so; then pictures are left out.
+    /// The report as one HTML file of at most 5 MB. Where it would be larger, examples are left out, then the map of
+    /// embeddings; then the table of classes is cut, worst classes first, and says so; then all pictures are left out.
     ///
     /// # Errors
     /// None is known: the template is part of the program and its tests.
     pub fn to_html(&self, verdicts: &[Verdict], gallery: &Gallery) -> Result<String, ReportError> {
         let mut rows = self.classes.len();
+        let mut gallery = Cow::Borrowed(gallery);
         loop {
-            let page = self.page(verdicts, gallery, rows)?;
+            let page = self.page(verdicts, &gallery, rows)?;
             if page.len() <= MOST_BYTES {
                 return Ok(page);
             }
-            if rows == 0 {
+            let shown = gallery.examples.len();
+            if shown > 0 {
+                gallery.to_mut().examples.truncate(if shown < 8 { 0 } else { shown / 2 });
+            } else if gallery.map.is_some() {
+                gallery.to_mut().map = None;
+            } else if rows > 0 {
+                rows = if rows < 64 { 0 } else { rows / 4 * 3 };
+            } else {
                 let bare = Gallery {
                     note: Some("The pictures are left out: the page would be larger than 5 MB.".to_owned()),
                     ..Gallery::default()
                 };
                 return self.page(verdicts, &bare, 0);
             }
-            rows = if rows < 64 { 0 } else { rows / 4 * 3 };
         }
     }
 
@@ -61,6 +78,6 @@ impl Report {
         gallery: &Gallery,
         class_rows: usize,
     ) -> Result<String, ReportError> {
-        render(TEMPLATE, PageView::of(self, verdicts, gallery, class_rows))
+        render(&template(), PageView::of(self, verdicts, gallery, class_rows))
     }
 }

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 
 /// Where a text stands to its point.
 #[derive(Clone, Copy)]
-pub(super) enum Anchor {
+pub(in crate::report) enum Anchor {
     Start,
     Middle,
     End,
 }
 
 /// A drawing in the making.
-pub(super) struct Svg {
+pub(in crate::report) struct Svg {
     out: String,
 }
 
@@ -26,6 +26,31 @@ impl Svg {
                 "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">"
             ),
         }
+    }
+
+    /// As [`Svg::new`], of a drawing that has links: its parts are not one picture to those who do not see it.
+    pub fn interactive(class: &str, width: f64, height: f64, label: &str) -> Self {
+        let plain = Self::new(class, width, height, label);
+        Self { out: plain.out.replacen("role=\"img\"", "role=\"group\"", 1) }
+    }
+
+    /// Begins a link of the page; without `keys` it is for pointers alone.
+    pub fn open_link(&mut self, anchor: &str, keys: bool) {
+        let keys = if keys { "" } else { " tabindex=\"-1\"" };
+        let _ = write!(self.out, "<a href=\"{}\"{keys}>", escape(anchor));
+    }
+
+    /// Ends a link.
+    pub fn close_link(&mut self) {
+        self.out.push_str("</a>");
+    }
+
+    /// A dot of a map, by the class that it is of.
+    pub fn class_dot(&mut self, class: &str, (x, y): (f64, f64), target: Option<usize>, tip: &str) {
+        let [x, y] = [x, y].map(number);
+        let of = target.map_or_else(String::new, |target| format!(" data-c=\"{target}\""));
+        let _ = write!(self.out, "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"3\"{of}");
+        self.end_with_tip("circle", tip);
     }
 
     /// A rectangle; nothing where it has no area.

@@ -5,18 +5,19 @@ use serde::Serialize;
 use super::super::figures::Report;
 use super::super::slices::{Slice, Slices};
 use super::super::worst_classes::worst_classes_first;
+use super::heatmap::pair_anchor;
 use super::plots::{class_name, interval};
 use super::words::{NONE, count, decimal, name, percent};
 
 /// Confused pairs that are shown; the JSON has a hundred.
-const PAIRS: usize = 15;
+const PAIRS: usize = 30;
 /// Values of a slice that are shown; the JSON has all of them, up to 1,000.
 const VALUES: usize = 60;
 
 /// The table of classes, worst first.
 #[derive(Debug, Serialize)]
 pub(super) struct ClassTable {
-    /// Classes that have rows.
+    /// How many classes it is about, in words.
     pub all: String,
     /// Why not all of them are in the table.
     pub cut: Option<String>,
@@ -40,6 +41,8 @@ pub(super) struct ClassRow {
     ap: Option<String>,
     /// Width of the bar, in whole percent.
     bar: u32,
+    /// Whether it has images, so that it may open them.
+    opens: bool,
 }
 
 pub(super) fn classes(report: &Report, most: usize) -> ClassTable {
@@ -65,13 +68,27 @@ pub(super) fn classes(report: &Report, most: usize) -> ClassTable {
         ap: (report.multi_label.as_ref())
             .map(|multi| percent(multi.average_precision.get(class.index).copied().flatten())),
         bar: class.recall.unwrap_or_default().round() as u32,
+        opens: class.support > 0,
     });
-    ClassTable { all: count(all as u64), cut, with_ap: report.multi_label.is_some(), rows: rows.collect() }
+    let with_images = report.macro_all_classes.classes;
+    let all = match all as u64 - with_images {
+        0 => format!("{} classes with images", count(with_images)),
+        predicted => {
+            format!(
+                "{} classes with images and {} that are only predicted",
+                count(with_images),
+                count(predicted)
+            )
+        }
+    };
+    ClassTable { all, cut, with_ap: report.multi_label.is_some(), rows: rows.collect() }
 }
 
 /// One line of the confused pairs.
 #[derive(Debug, Serialize)]
 pub(super) struct PairRow {
+    /// Where its pictures open.
+    anchor: String,
     target: String,
     predicted: String,
     rows: String,
@@ -84,6 +101,7 @@ pub(super) fn pairs(report: &Report) -> Vec<PairRow> {
     let most = report.confusion.pairs.first().map_or(1, |pair| pair.rows);
     let pairs = report.confusion.pairs.iter().take(PAIRS);
     let row = |pair: &super::super::confusion::ConfusedPair| PairRow {
+        anchor: pair_anchor(pair.target, pair.predicted),
         target: name(&class_name(&report.classes, pair.target)),
         predicted: name(&class_name(&report.classes, pair.predicted)),
         rows: count(pair.rows),

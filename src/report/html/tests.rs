@@ -5,7 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::super::testing::{TestRow, batch};
-use super::super::{Accumulator, Classes, Extras, Gate, Masked, MultiLabel, Proportion, Provenance, SliceBy};
+use super::super::{
+    Accumulator, Classes, EmbeddingMap, Extras, Gate, MapPoint, Masked, MultiLabel, Proportion, Provenance,
+    SliceBy,
+};
 use super::*;
 
 fn made(names: Vec<String>, rows: &[TestRow]) -> Report {
@@ -17,6 +20,11 @@ fn made(names: Vec<String>, rows: &[TestRow]) -> Report {
 
 const HOSTILE: &str =
     "</title></style></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{ 7777*7 }}";
+
+fn map(key: &str) -> EmbeddingMap {
+    let point = |x| MapPoint { x, y: 0.0, key: key.to_owned(), target: Some(0), predicted: 1 };
+    EmbeddingMap { points: vec![point(0.0), point(1.0)], explained: [60.0, 20.0], dimension: 4, of: 2 }
+}
 
 #[test]
 fn a_text_from_outside_never_becomes_markup() {
@@ -31,11 +39,18 @@ fn a_text_from_outside_never_becomes_markup() {
     let exhibit = |number| Exhibit {
         number,
         key: HOSTILE.to_owned(),
+        link: Some(format!("https://host/{HOSTILE}")),
         message: Some(HOSTILE.to_owned()),
         picture: Picture::Missing(HOSTILE.to_owned()),
     };
-    let gallery =
-        Gallery { mistakes: vec![exhibit(0)], failed: vec![exhibit(1)], note: Some(HOSTILE.to_owned()) };
+    let gallery = Gallery {
+        mistakes: vec![exhibit(0)],
+        failed: vec![exhibit(1)],
+        note: Some(HOSTILE.to_owned()),
+        query: Some(HOSTILE.to_owned()),
+        map: Some(map(HOSTILE)),
+        ..Gallery::default()
+    };
     let verdicts = [Gate::parse("top1 > 1").unwrap().check(&report.metrics())];
     let page = report.to_html(&verdicts, &gallery).unwrap();
     // the page's own, and no other
@@ -73,8 +88,9 @@ fn a_page_of_21_thousand_classes_is_cut_to_5_mb_and_says_so() {
     let exhibit = |number: u64| Exhibit {
         number,
         key: format!("key {number}"),
+        link: None,
         message: None,
-        picture: Picture::Png(vec![7; 18_000].into()),
+        picture: Picture::Shown("jpeg", vec![7; 18_000].into()),
     };
     let report = made(names, &rows);
     let gallery = Gallery {
@@ -84,14 +100,14 @@ fn a_page_of_21_thousand_classes_is_cut_to_5_mb_and_says_so() {
     let page = report.to_html(&[], &gallery).unwrap();
     assert!(page.len() <= MOST_BYTES && page.len() > MOST_BYTES / 2, "{} bytes", page.len());
     assert!(page.contains("classes with the lowest recall of 21,841: a page holds 5 MB."));
-    assert_eq!(page.matches("data:image/png").count(), 64);
+    assert_eq!(page.matches("data:image/jpeg").count(), 64);
 }
 
 #[test]
 fn pictures_that_do_not_fit_are_left_out_and_said() {
     let report = made(vec!["a".to_owned(), "b".to_owned()], &[TestRow::ok(0, &[1]).probs(&[0.5])]);
-    let picture = Picture::Png(vec![7; MOST_BYTES].into());
-    let exhibit = Exhibit { number: 0, key: "k".to_owned(), message: None, picture };
+    let picture = Picture::Shown("jpeg", vec![7; MOST_BYTES].into());
+    let exhibit = Exhibit { number: 0, key: "k".to_owned(), link: None, message: None, picture };
     let page = report.to_html(&[], &Gallery { mistakes: vec![exhibit], ..Gallery::default() }).unwrap();
     assert!(page.contains("The pictures are left out: the page would be larger than 5 MB."));
 }

@@ -9,6 +9,7 @@ use super::super::values::{Counts, Range};
 use super::gallery::Gallery;
 use super::gates::{GateRow, gate_rows};
 use super::headline::{self, AccuracyRow, Card, Fact};
+use super::map::{self, MapView};
 use super::pictures::{self, PictureEntry};
 use super::tables::{self, ClassTable, PairRow, SliceTable};
 use super::words::{NONE, clip, count, decimal, name};
@@ -38,6 +39,7 @@ pub(super) struct PageView {
     confidence: Option<Value>,
     coverage: Option<Value>,
     distribution: Option<Value>,
+    distribution_note: String,
     heatmap: Option<Value>,
     matrix_note: String,
     ece: String,
@@ -48,6 +50,9 @@ pub(super) struct PageView {
     scored: bool,
     slices: Vec<SliceTable>,
     mistakes: Vec<PictureEntry>,
+    examples: Vec<PictureEntry>,
+    query: Option<String>,
+    map: Option<MapView>,
     failed: Vec<PictureEntry>,
     gallery_note: Option<String>,
     provenance: Vec<Fact>,
@@ -116,14 +121,16 @@ impl PageView {
             confidence: drawing(plots::confidence(report)),
             coverage: drawing(plots::coverage(report)),
             distribution: drawing(plots::classes(report)),
-            heatmap: drawing(heatmap::heatmap(report)),
+            distribution_note: distribution_note(report),
+            heatmap: drawing(heatmap::heatmap(report, &pictures::pictured(report, gallery))),
             matrix_note: if matrix.whole {
                 "All classes of the model.".to_owned()
             } else {
                 format!(
-                    "The {} classes with the lowest recall of {}; the last column is every class that is not in the picture.",
+                    "The {} classes with the lowest recall of the {} with images; the last column is every class that is \
+                     not in the picture.",
                     matrix.classes.len(),
-                    count(report.classes.len() as u64)
+                    count(report.macro_classes.classes)
                 )
             },
             ece: report.calibration.ece.map_or_else(|| NONE.to_owned(), |ece| decimal(ece, 4)),
@@ -139,6 +146,9 @@ impl PageView {
             scored: c.scored > 0,
             slices: report.slices.iter().map(tables::slices).collect(),
             mistakes: pictures::mistakes(report, gallery),
+            examples: pictures::examples(report, gallery),
+            query: gallery.query.as_deref().map(|query| clip(query, TEXT)),
+            map: map::map(report, gallery),
             failed: pictures::failed(report, gallery),
             gallery_note: gallery.note.as_deref().map(|note| clip(note, TEXT)),
             provenance: provenance(report),
@@ -162,6 +172,19 @@ fn summary(report: &Report) -> String {
         errors => format!("{} failed", count(errors)),
     };
     format!("{scored}; {errors}.")
+}
+
+fn distribution_note(report: &Report) -> String {
+    let recalls = || report.classes.iter().filter_map(|class| class.recall);
+    let all = recalls().count() as u64;
+    let whole = recalls().filter(|recall| *recall >= 100.0).count() as u64;
+    let less = recalls().filter(|recall| *recall < 50.0).count() as u64;
+    format!(
+        "Of {} classes, {} are right in every image and {} in fewer than half of them.",
+        count(all),
+        count(whole),
+        count(less)
+    )
 }
 
 fn counts(c: &Counts) -> Vec<Fact> {
@@ -246,7 +269,7 @@ fn providers(report: &Report) -> Vec<Provider> {
     let told = report.throughput.iter().flat_map(|told| &told.providers);
     told.map(|share| Provider {
         provider: name(&share.provider),
-        parts: share.parts.clone(),
+        parts: share.parts_in_words(),
         rows: count(share.rows),
         seconds: if share.seconds > 0.0 { decimal(share.seconds, 1) } else { NONE.to_owned() },
         rate: share.rows_per_second.map_or_else(|| NONE.to_owned(), |rate| decimal(rate, 1)),

@@ -1,7 +1,7 @@
 //! The figures at the head of the report, and what they mean.
 
-use super::super::bootstrap::Interval;
 use super::super::figures::Report;
+use super::super::macro_interval::{Interval, MacroClasses};
 use super::super::metrics::Metrics;
 use super::super::multilabel::MultiLabel;
 use super::super::proportion::Proportion;
@@ -56,22 +56,21 @@ impl Markdown {
         ] {
             figure(name, title, share.map(share_cells));
         }
-        let with_support = report.classes.iter().filter(|c| c.support > 0).count();
-        let with_rows = report.classes.iter().filter(|c| c.support + c.errors > 0).count();
-        let with_f1 = report.classes.iter().filter(|c| c.f1.is_some()).count();
+        let with_f1 = report.classes.iter().filter(|c| c.f1.is_some()).count() as u64;
+        let with_f1 = MacroClasses { classes: with_f1, single_image: 0 };
         for (name, title, value, interval, classes) in [
-            ("macro", "macro accuracy", report.macro_accuracy, report.macro_interval, with_support),
+            ("macro", "macro accuracy", report.macro_accuracy, report.macro_interval, report.macro_classes),
             (
                 "macro_all",
                 "macro accuracy, errors counted as wrong",
                 report.macro_accuracy_all,
                 report.macro_all_interval,
-                with_rows,
+                report.macro_all_classes,
             ),
             ("f1_macro", "macro F1", report.f1_macro, None, with_f1),
         ] {
             let ends = interval.map_or(NONE.to_owned(), |Interval { low, high }| ends(low, high));
-            let cells = value.map(|p| [format!("{p:.2} %"), ends, format!("{classes} classes")]);
+            let cells = value.map(|p| [format!("{p:.2} %"), ends, class_count(classes)]);
             figure(name, title, cells);
         }
         if let Some(masked) = &report.masked {
@@ -100,6 +99,15 @@ impl Markdown {
             }
             let cells = mean.map(|mean| [format!("{mean:.4}"), NONE.to_owned(), format!("{rows} rows")]);
             figure(name, title, cells);
+        }
+    }
+}
+
+fn class_count(of: MacroClasses) -> String {
+    match of {
+        MacroClasses { classes, single_image: 0 } => format!("{classes} classes"),
+        MacroClasses { classes, single_image } => {
+            format!("{classes} classes; {single_image} of {classes} classes have a single image")
         }
     }
 }

@@ -89,7 +89,7 @@ impl Markdown {
         let seconds = |seconds: f64| if seconds > 0.0 { format!("{seconds:.1}") } else { NONE.to_owned() };
         self.table(&["provider", "parts", ">rows", ">seconds of work", ">rows/s"]);
         for p in &told.providers {
-            let (provider, parts) = (short(&p.provider), short(&p.parts));
+            let (provider, parts) = (short(&p.provider), short(&p.parts_in_words()));
             self.row(&[provider, parts, p.rows.to_string(), seconds(p.seconds), rate(p.rows_per_second)]);
         }
         if told.providers.len() > 1 {
@@ -112,10 +112,16 @@ impl Markdown {
             return;
         }
         let (all, shown) = (seen.len(), seen.len().min(CLASSES_SHOWN));
+        let with_images = report.macro_all_classes.classes;
+        let only_predicted = match all as u64 - with_images {
+            0 => String::new(),
+            classes => format!(" and {classes} that are only predicted"),
+        };
+        let of = format!("{with_images} classes with images{only_predicted}");
         self.line(&if shown < all {
-            format!("\nThe {shown} worst of {all}, by recall. The JSON report has every class.")
+            format!("\nThe {shown} worst of {of}, by recall. The JSON report has every class.")
         } else {
-            "\nWorst first, by recall.".to_owned()
+            format!("\n{of}, worst first, by recall.")
         });
         let mut columns = vec![">index", "class", ">rows", ">right", ">predicted", ">errors"];
         columns.extend([">recall", ">precision", ">F1"]);
@@ -204,8 +210,18 @@ impl Markdown {
             self.row(&[what.to_owned(), value]);
         }
         self.line(
-            "\nIntervals are at 95 %: Wilson's for shares, of 1000 resamples within classes for macro accuracy. Accuracy is over scored rows, which are ok and have a target; \
-             with errors counted as wrong it is over all rows with a target.",
+            "\nIntervals are at 95 %: Wilson's for shares; for macro accuracy, Wilson's for the number of images that has its \
+             variance within classes.",
+        );
+        if report.macro_classes.single_image > 0 {
+            self.line(
+                "\nThe variance of classes with a single image is estimated from their differences: the interval of macro \
+                 accuracy is wider than 95 % needs.",
+            );
+        }
+        self.line(
+            "\nAccuracy is over scored rows, which are ok and have a target; with errors counted as wrong it is over all rows \
+             with a target.",
         );
     }
 }

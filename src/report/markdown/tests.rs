@@ -59,7 +59,7 @@ fn many_classes_are_cut_to_the_worst_and_say_so() {
     let names: Vec<String> = (0..60).map(|i| format!("class-{i}")).collect();
     let rows: Vec<TestRow> = (0..60).map(|i| TestRow::ok(i, &[if i < 7 { 59 } else { i }])).collect();
     let text = markdown(names.clone(), &rows, &[]);
-    assert!(text.contains("The 50 worst of 60, by recall."));
+    assert!(text.contains("The 50 worst of 60 classes with images, by recall."));
     let shown: Vec<&str> = classes_of(&text).lines().filter(|line| line.contains("| class-")).collect();
     assert_eq!(shown.len(), 50);
     assert!(shown[0].starts_with("| 0 | class-0 | 1 | 0 | 0 | 0 | 0.00 % | – | 0.00 % |"), "{}", shown[0]);
@@ -129,7 +129,7 @@ fn what_a_person_publishes_stands_in_it() {
         "| jpeg | 3 | 0 | 66.67 % |",
         "| *no value* | 1 | 1 | – |",
         "| cat\\| | dog | 1 | 50.00 % |",
-        "| cpu | 0 | 4 | – | – |",
+        "| cpu | 1 part: number 0 | 4 | – | – |",
         " | 25.00 % |",
     ] {
         assert!(text.contains(wanted), "no `{wanted}` in:\n{text}");

@@ -16,7 +16,7 @@ fn page(job: &Job) -> String {
 
 /// Pictures, and placeholders.
 fn pictures(page: &str) -> (usize, usize) {
-    (page.matches("src=\"data:image/png;base64,").count(), page.matches("class=\"missing\"").count())
+    (page.matches("src=\"data:image/jpeg;base64,").count(), page.matches("class=\"missing\"").count())
 }
 
 #[test]

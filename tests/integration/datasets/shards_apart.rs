@@ -157,6 +157,6 @@ fn the_report_shows_the_images_of_a_shard_that_is_read_twice() {
         carrying_shard_job(APART.join("texts_first").to_str().unwrap()).set("report.formats=[\"html\"]");
     job.run().exits(0);
     let page = std::fs::read_to_string(job.output().join("_report/report.html")).unwrap();
-    let pictures = page.matches("src=\"data:image/png;base64,").count();
+    let pictures = page.matches("src=\"data:image/jpeg;base64,").count();
     assert!(pictures >= 50, "{pictures}");
 }

@@ -188,7 +188,7 @@ fn the_report_shows_images_of_a_column_that_the_job_names_and_of_paths() {
         let job = job.set("report.formats=[\"html\"]");
         job.run().exits(0);
         let page = std::fs::read_to_string(job.output().join("_report/report.html")).unwrap();
-        let pictures = page.matches("src=\"data:image/png;base64,").count();
+        let pictures = page.matches("src=\"data:image/jpeg;base64,").count();
         assert!(pictures >= 40 && !page.contains("There are no pictures"), "{pictures}");
     }
 }
