@@ -21,7 +21,7 @@ use crate::store::Settings;
 use super::files::{self, Draft};
 use super::flips::unwritten;
 use super::gates::{check_gates, parse_gates};
-use super::global::ProgressStyle;
+use super::global::GlobalArgs;
 use super::print::{counted, line};
 use super::progress::Display;
 use super::summary::Summary;
@@ -67,7 +67,7 @@ pub(super) struct AuditArgs {
     partial: bool,
 }
 
-pub(super) async fn audit(arguments: &AuditArgs, style: ProgressStyle) -> Result<Summary, Failure> {
+pub(super) async fn audit(arguments: &AuditArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let gates = parse_gates(&METRICS, &arguments.require)?;
     let target = arguments.of.open()?;
     let storage = target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
@@ -88,7 +88,7 @@ pub(super) async fn audit(arguments: &AuditArgs, style: ProgressStyle) -> Result
     };
     let progress = Arc::new(Progress::default());
     progress.begin();
-    let display = Display::start(progress.clone(), style);
+    let display = Display::start(progress.clone(), global);
     let audited = signals::unless_interrupted(run_audit(input, other, &options, &progress)).await;
     drop(display);
     let (audit, findings) = audited?;

@@ -228,7 +228,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
         Command::Report(arguments) => runtime.block_on(report::report(arguments)),
         Command::Index(arguments) => runtime.block_on(index::index(arguments)),
         Command::Compare(arguments) => runtime.block_on(compare::compare(arguments)),
-        Command::Audit(arguments) => runtime.block_on(audit::audit(arguments, global.progress())),
+        Command::Audit(arguments) => runtime.block_on(audit::audit(arguments, global)),
         Command::Export(arguments) => runtime.block_on(export::export(arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments, global)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),

@@ -7,8 +7,8 @@ use crate::engine::{GraphNames, Widths};
 use crate::failure::{Exit, Failure};
 use crate::model::{
     Architecture, BUILDER_VERSION, BuildOptions, Checkpoint, ChosenCheckpoint, EMBEDDING, Form, Head, INPUT,
-    LOGITS, Metadata, ModelConfig, ModelError, Precision, Preprocessing, Roles, TakenSet, WeightSet,
-    build_onnx, default_class_names, load_set, published_in, read_class_file,
+    LOGITS, Metadata, ModelConfig, ModelError, Precision, Preprocessing, Roles, TakenSet, build_onnx,
+    default_class_names, load_set, published_in, read_class_file,
 };
 
 use super::error::JobError;
