@@ -66,7 +66,7 @@ fn many_classes_are_cut_to_the_worst_and_say_so() {
     assert!(shown[7].starts_with("| 7 | class-7 | 1 | 1 |"), "{}", shown[7]);
 
     let text = markdown(names, &rows[7..57], &[]);
-    assert!(text.contains("Worst first, by recall."), "{text}");
+    assert!(text.contains("50 classes with images, worst first, by recall."), "{text}");
     assert_eq!(classes_of(&text).lines().filter(|line| line.contains("| class-")).count(), 50);
 }
 
