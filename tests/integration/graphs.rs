@@ -39,7 +39,7 @@ fn check(job: &Job, kind: &str) -> Value {
     let (out, images) = (job.output(), IMAGES.folder.clone());
     let found =
         ask_python("foreign_graphs.py", &["check", out.to_str().unwrap(), images.to_str().unwrap(), kind]);
-    assert!(found["rows"].as_u64().unwrap() > 20, "{found}");
+    assert!(found["rows"].as_f64().unwrap() > 20.0, "{found}");
     found
 }
 
@@ -76,9 +76,9 @@ fn outputs_that_cannot_be_told_apart_are_listed_and_keys_choose_among_them() {
     let job = with_logits("two.onnx").set("model.logits=a").set("model.embedding=b");
     job.run().exits(0);
     let found = check(&job, "single");
-    below(&found, "logits", 1e-5);
-    below(&found, "embedding", 1e-5);
-    below(&found, "softmax", 1e-5);
+    below(&found, "logits", 1e-4);
+    below(&found, "embedding", 1e-4);
+    below(&found, "softmax", 1e-4);
     assert_eq!(found["order"], 0.0, "{found}");
     assert_eq!(
         (component(&job, "model.logits"), component(&job, "model.embedding")),
@@ -104,8 +104,8 @@ fn a_tensor_inside_of_the_graph_can_be_the_embedding() {
     let both = job.set("model.logits=score");
     both.run().exits(0);
     let found = check(&both, "single");
-    below(&found, "logits", 1e-5);
-    below(&found, "embedding", 1e-5);
+    below(&found, "logits", 1e-4);
+    below(&found, "embedding", 1e-4);
     // the only output is the logits without the key too
     assert_eq!(component(&both, "model.logits"), Value::Null);
     assert_eq!(component(&both, "model.embedding"), "mean");
@@ -116,7 +116,7 @@ fn an_embedding_alone_makes_rows_without_columns_of_classes() {
     let job = on("tower.onnx").set("report.formats=[\"json\", \"markdown\", \"html\", \"csv\"]");
     let summary = job.run().exits(0);
     assert_eq!(summary["complete"], true, "{summary}");
-    below(&check(&job, "single"), "embedding", 1e-5);
+    below(&check(&job, "single"), "embedding", 1e-4);
     let columns = columns(&job);
     for column in ["index", "prob", "label", "target_prob", "target_rank", "logits"] {
         assert!(!columns.iter().any(|name| name == column), "{columns:?}");
@@ -184,7 +184,7 @@ fn outputs_of_embeddings_alone_are_compared_by_their_cosine() {
 fn inputs_that_the_chosen_outputs_do_not_need_are_left_out() {
     let job = on("clip.onnx");
     job.run().exits(0);
-    below(&check(&job, "single"), "embedding", 1e-5);
+    below(&check(&job, "single"), "embedding", 1e-4);
     on("clip.onnx")
         .set("model.logits=text_embeds")
         .run()
@@ -196,8 +196,8 @@ fn two_images_show_how_wide_outputs_are_that_the_graph_leaves_free() {
     let job = with_logits("free.onnx");
     job.run().exits(0);
     let found = check(&job, "single");
-    below(&found, "logits", 1e-5);
-    below(&found, "embedding", 1e-5);
+    below(&found, "logits", 1e-4);
+    below(&found, "embedding", 1e-4);
     let model = frozen(&job.output())["model"].clone();
     assert_eq!((&model["classes"], &model["dim"]), (&json!(5), &json!(3)));
     // what is frozen is not tried again, and is the same job
@@ -215,7 +215,7 @@ fn two_images_show_how_wide_outputs_are_that_the_graph_leaves_free() {
 #[test]
 fn interleaved_pixels_and_types_of_half_the_width_give_the_same_rows() {
     for (graph, kind, limit) in
-        [("nhwc.onnx", "single", 1e-5), ("half.onnx", "half", 2e-2), ("bf16.onnx", "bf16", 3e-2)]
+        [("nhwc.onnx", "single", 1e-4), ("half.onnx", "half", 2e-2), ("bf16.onnx", "bf16", 3e-2)]
     {
         let job = with_logits(graph);
         job.run().exits(0);
@@ -236,7 +236,7 @@ fn weights_beside_the_graph_are_read_and_part_of_what_the_model_is() {
     let path = folder.path().join("model.onnx");
     let job = with_logits("plain.onnx").set(format!("model.path={}", path.display()));
     job.run().exits(0);
-    below(&check(&job, "single"), "logits", 1e-5);
+    below(&check(&job, "single"), "logits", 1e-4);
     let named = with_logits("plain.onnx");
     named.run().exits(0);
     let outputs = [&job, &named].map(|job| job.output().to_str().unwrap().to_owned());
@@ -251,10 +251,10 @@ fn weights_beside_the_graph_are_read_and_part_of_what_the_model_is() {
 #[test]
 fn what_both_exporters_of_pytorch_write_gives_the_rows_of_the_file_itself() {
     for (graph, batch, limit) in [
-        ("dynamo-fp32.onnx", 1, 1e-5),
-        ("script-fp32.onnx", 1, 1e-5),
-        ("dynamo-fp32-free.onnx", 4, 1e-5),
-        ("script-fp32-free.onnx", 4, 1e-5),
+        ("dynamo-fp32.onnx", 1, 1e-4),
+        ("script-fp32.onnx", 1, 1e-4),
+        ("dynamo-fp32-free.onnx", 4, 1e-4),
+        ("script-fp32-free.onnx", 4, 1e-4),
         ("dynamo-fp16.onnx", 1, 1e-2),
         ("script-fp16.onnx", 1, 1e-2),
     ] {
@@ -268,7 +268,7 @@ fn what_both_exporters_of_pytorch_write_gives_the_rows_of_the_file_itself() {
         job.run().exits(0);
         let asked = [job.output(), IMAGES.folder.clone(), path].map(|path| path.to_str().unwrap().to_owned());
         let found = ask_python("foreign_graphs.py", &["exported", &asked[0], &asked[1], &asked[2]]);
-        assert!(found["rows"].as_u64().unwrap() > 20, "{graph}: {found}");
+        assert!(found["rows"].as_f64().unwrap() > 20.0, "{graph}: {found}");
         below(&found, "logits", limit);
     }
 }
@@ -293,12 +293,12 @@ fn weights_out_of_the_folder_are_refused() {
 #[test]
 fn a_softmax_or_sigmoid_at_the_end_is_not_applied_twice() {
     for (graph, head, activation, limit) in [
-        ("softmax.onnx", json!("softmax"), "softmax", 1e-5),
-        ("softmax_cast.onnx", json!("softmax"), "softmax", 1e-5),
-        ("sigmoid.onnx", json!("sigmoid"), "sigmoid", 1e-5),
+        ("softmax.onnx", json!("softmax"), "softmax", 1e-4),
+        ("softmax_cast.onnx", json!("softmax"), "softmax", 1e-4),
+        ("sigmoid.onnx", json!("sigmoid"), "sigmoid", 1e-4),
         // softmax of a logarithm of probabilities gives these again
-        ("logsoftmax.onnx", Value::Null, "softmax", 1e-5),
-        ("plain.onnx", Value::Null, "softmax", 1e-5),
+        ("logsoftmax.onnx", Value::Null, "softmax", 1e-4),
+        ("plain.onnx", Value::Null, "softmax", 1e-4),
     ] {
         let job = with_logits(graph);
         job.run().exits(0);
@@ -306,14 +306,14 @@ fn a_softmax_or_sigmoid_at_the_end_is_not_applied_twice() {
         below(&found, activation, limit);
         assert_eq!(found["order"], 0.0, "{graph}: {found}");
         if graph != "logsoftmax.onnx" {
-            below(&found, "logits", 1e-5);
+            below(&found, "logits", 1e-4);
         }
         assert_eq!(component(&job, "rules.head"), head, "{graph}");
         assert_eq!(component(&job, "output.activation"), activation, "{graph}");
     }
     let typed = with_logits("sigmoid.onnx").set("output.activation=softmax");
     typed.run().exits(0);
-    below(&check(&typed, "single"), "softmax", 1e-5);
+    below(&check(&typed, "single"), "softmax", 1e-4);
 }
 
 #[test]
