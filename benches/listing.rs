@@ -1,4 +1,4 @@
-//! Listing an S3 bucket on loopback that adds so many milliseconds to each page: in pieces, against one piece, in turn.
+//! Listing an S3 bucket on loopback that adds a latency to each page: in pieces and in one piece, in turn.
 //! Prints one table; no test.
 //!
 //! `cargo bench --bench listing -- [--latency MS] [--runs N]`

@@ -1,5 +1,5 @@
-//! `status` over many parts of an S3 server on loopback that adds so many milliseconds to each request, against the
-//! same server that adds none. Prints one table; no test.
+//! `status` over many parts of an S3 server on loopback that adds a latency to each request, and of the same server
+//! that adds none. Prints one table; no test.
 //!
 //! `cargo bench --bench parts -- [--count N] [--latency MS] [--runs N]`
 //!
@@ -33,6 +33,7 @@ fn fill(server: &ScriptedS3, layout: &Layout, count: u32) {
         embedding: Embedding::None,
         normalize_embedding: false,
         logits: false,
+        content_hash: false,
         activation: Activation::Softmax,
         classes: 5,
         dim: 0,
@@ -47,7 +48,7 @@ fn fill(server: &ScriptedS3, layout: &Layout, count: u32) {
         let sample = Sample { row_id, key, etag: None, size: None, target: None, carried: Vec::new() };
         let logits = [0.0, 1.0, 2.0, 3.0, 4.0];
         let predictions = Predictions { logits: &logits, embedding: &[] };
-        let outcome = RowOutcome { sample, facts: None, error: None };
+        let outcome = RowOutcome { sample, facts: None, error: None, content_hash: None };
         let batch = rows.record_batch(vec![outcome], predictions).unwrap();
         let footer = PartFooter {
             id: PartId(id),
@@ -76,7 +77,7 @@ fn main() {
     let runtime = support::runtime();
     let look = |latency: Duration| {
         server.latency(latency);
-        // a location of its own: connections begin anew
+        // a new location: connections begin anew
         let output = Location::open_with("s3://test/out", Role::Output, Settings::default()).unwrap();
         let began = Instant::now();
         let status = runtime.block_on(Status::of(&output, FINGERPRINT)).unwrap();

@@ -19,10 +19,10 @@ pub fn raise_limit() {
     }
 }
 
-/// Checks that so many requests may be open at the same time.
+/// Checks that `requests` requests may be open at the same time.
 ///
 /// # Errors
-/// They may not: [`Exit::Config`] with the limit and what to set.
+/// If they may not: [`Exit::Config`] with the limit and what to set.
 pub fn check_requests(requests: usize) -> Result<(), Failure> {
     match getrlimit(Resource::Nofile).current {
         Some(limit) => check(requests as u64, limit),

@@ -162,6 +162,7 @@ pub async fn run_with_noise_observed(
         embedding: Embedding::F32,
         normalize_embedding: false,
         logits: false,
+        content_hash: false,
         activation: Activation::Softmax,
         classes: 1000,
         dim: knobs.dim,

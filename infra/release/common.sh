@@ -24,6 +24,7 @@ commit() {
 # build_wheel FOLDER: builds the program by zig, against glibc's old symbols, and writes the wheel to FOLDER.
 build_wheel() {
   mkdir -p "$root/infra/wheel/data"
+  cp "$root/LICENSE" "$root/infra/wheel/LICENSE"
   PATH=$root/.runtime/wheel/bin:$PATH TRESNET_BATCH_COMMIT=$(commit) \
     "$root/.runtime/wheel/bin/maturin" build --quiet --release --zig --target "$target" \
     --compatibility "manylinux_${glibc/./_}" --manifest-path "$root/infra/wheel/pyproject.toml" --out "$1"

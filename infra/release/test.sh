@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make test-release`: installs what `make release` wrote, each into an empty folder outside of the checkout, and runs it
-# there: wheel, archive and Debian package have the same files, each runs its demo, the module of the wheel reads the
-# rows, and a build by the machine's own compiler (PLAIN, if it is set) gives the same rows, bit for bit.
+# there: wheel, archive and Debian package each run their demo and give the same rows, which the module of the wheel
+# reads; a build by the machine's own compiler (PLAIN, if it is set) gives them bit for bit, too.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/../setup/common.sh"

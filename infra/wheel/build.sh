@@ -15,7 +15,6 @@ mkdir -p "$data"
 # the wheel's scheme calls the environment's own folder `data`
 cp -a "$prefix" "$data/data"
 rm -rf "$data/data/bin"
-cp "$root/LICENSE" "$root/infra/wheel/LICENSE"
 build_wheel "$dist"
 wheel=$(echo "$dist"/tresnet_batch-*.whl)
 "$root/.runtime/wheel/bin/auditwheel" show "$wheel" >"$dist/auditwheel.txt"

@@ -11,7 +11,7 @@ use super::label_figures::{ClassLabels, LabelFigures, LabelPair, mean_noise};
 
 /// A probability this far below a threshold still reaches it: the mean of equal numbers may round above them.
 const SLACK: f64 = 1e-6;
-/// Pairs of classes that are counted one by one; further ones are counted together.
+/// Pairs of classes that are counted; rows of further ones are in no pair.
 const MOST_PAIRS: usize = 1 << 20;
 /// Pairs of classes that a report names.
 const NAMED_PAIRS: usize = 100;
@@ -150,7 +150,8 @@ impl Thresholds {
             confident,
             agrees: listed().next().is_some_and(|(class, _)| class == given),
             margin: other - given_prob,
-            gap: self.gap(listed()),
+            // the listed classes may have no threshold; the label's has one
+            gap: self.gap(listed().chain([(given, given_prob)])),
         };
         // a listed class is more probable than all that are not listed
         if let Some((class, _)) = listed().find(|(class, p)| self.reaches(*class, *p)) {
@@ -180,7 +181,7 @@ pub(super) enum Counted {
     Suspect { class: usize, margin: f64 },
     /// No class reaches its threshold; the nearest known one misses `gap`.
     NoClass { gap: f64 },
-    /// Nothing speaks against its label, or it is not judged.
+    /// Its label is not contradicted, or it is not judged.
     Agrees,
 }
 
@@ -373,5 +374,9 @@ mod tests {
         let thresholds = sums.finish();
         let judged = thresholds.judge(0, Known::All(&[0.2, 0.8]));
         assert_eq!((judged.confident, judged.agrees), (Confident::Class(0), false));
+        // what is missing is finite also if the only class that is kept has no threshold
+        let judged = thresholds.judge(0, top(&[1], &[0.875], 0.125));
+        assert_eq!(judged.confident, Confident::Nothing);
+        assert!((judged.gap - 0.075).abs() < 1e-9, "{judged:?}");
     }
 }

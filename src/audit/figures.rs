@@ -69,12 +69,17 @@ impl Audit {
             Ok(exact) => lines.extend(exact_lines(exact)),
             Err(why) => lines.push(format!("duplicates: not audited: {why}")),
         }
-        if let Some(Ok(copies)) = self.copies.as_ref().map(Section::get) {
-            lines.push(format!(
+        match self.copies.as_ref().map(Section::get) {
+            Some(Ok(copies)) => lines.push(format!(
                 "other output: {} of {} images are in it to the byte",
                 thousands(copies.leaked),
                 thousands(copies.images)
-            ));
+            )),
+            // without hashes of this output, the reason is that of the duplicates
+            Some(Err(why)) if self.exact.get().is_ok() => {
+                lines.push(format!("other output: copies are not audited: {why}"));
+            }
+            Some(Err(_)) | None => {}
         }
         match self.near.get() {
             Ok(near) => lines.extend(near_lines(near)),
@@ -104,7 +109,11 @@ impl Audit {
     /// Whether there are figures of anything.
     pub fn has_figures(&self) -> bool {
         let has_leakage = self.leakage.as_ref().is_some_and(|leakage| leakage.get().is_ok());
-        self.labels.get().is_ok() || self.exact.get().is_ok() || self.near.get().is_ok() || has_leakage
+        let has_drift = self.drift.as_ref().and_then(|drift| drift.get().ok()).is_some_and(|drift| {
+            drift.classes.is_some() || drift.confidence.is_some() || drift.embeddings.get().is_ok()
+        });
+        let of_images = self.exact.get().is_ok() || self.near.get().is_ok() || self.outliers.get().is_ok();
+        self.labels.get().is_ok() || of_images || has_leakage || has_drift
     }
 }
 

@@ -49,6 +49,9 @@ impl Probabilities {
     /// # Errors
     /// Why the labels of the job cannot be judged.
     fn of(frozen: &Frozen) -> Result<Probabilities, String> {
+        if frozen.model.classes == 0 {
+            return Err("the model gives an embedding and no classes".into());
+        }
         let among = match scoring_of(frozen) {
             Scoring::Plain => None,
             Scoring::Sets => {

@@ -39,7 +39,11 @@ pub const METRICS: [MetricInfo; 26] = [
     metric("class_drift_p", "", "probability of such class shares by chance"),
     metric("confidence_change", "", "mean probability of the best class minus that of --against"),
     metric("confidence_drift_p", "", "probability of such confidences by chance"),
-    metric("embedding_accuracy", " %", "held-out images whose set a linear classifier knows; 50 by chance"),
+    metric(
+        "embedding_accuracy",
+        " %",
+        "held-out images that a linear classifier assigns to their output; 50 by chance",
+    ),
     metric("embedding_drift_p", "", "probability of such an accuracy by chance"),
     metric("slice_drift_p", "", "the lowest probability of a value of --by, corrected by Holm"),
 ];

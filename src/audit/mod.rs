@@ -92,7 +92,9 @@ pub(crate) async fn audit(
     let labels = labels::likely_wrong(input, options.in_sample, progress).await?;
     let exact = exact::exact_duplicates(input, other, progress).await?;
     let near = near::near_duplicates(input, other, &options.near, progress).await?;
-    let (outliers, isolated) = outliers::outliers(input, near.sketches.clone(), progress).await?;
+    let why = near.within.get().err().unwrap_or("there are no embeddings");
+    let sketches = near.sketches.clone().ok_or_else(|| why.to_owned());
+    let (outliers, isolated) = outliers::outliers(input, sketches, progress).await?;
     let drift = match other {
         None => None,
         Some(other) => {

@@ -30,12 +30,13 @@ pub(super) fn exact_tables(audit: &Audit, tables: &mut Vec<Table>) {
     }
     tables.push(Table { columns: vec!["", "Images"], rows, ..Table::new(TITLE, NOTE) });
     tables.push(images(audit, FindingKind::Duplicate, "Images with the bytes of another"));
-    if audit.copies.is_some() {
-        tables.push(images(
-            audit,
-            FindingKind::LeakedCopy,
-            "Images with the bytes of one of the other output",
-        ));
+    const COPIES: &str = "Images with the bytes of one of the other output";
+    match &audit.copies {
+        None => {}
+        Some(Section::Skipped { skipped }) => {
+            tables.push(Table::new(COPIES, format!("Not audited: {skipped}.")));
+        }
+        Some(Section::Done(_)) => tables.push(images(audit, FindingKind::LeakedCopy, COPIES)),
     }
 }
 
@@ -60,7 +61,7 @@ pub(super) fn outlier_tables(audit: &Audit, tables: &mut Vec<Table>) {
         }
     }
     if audit.labels.get().is_ok() {
-        tables.push(ranked(audit, FindingKind::NoClass, "Images that no class claims"));
+        tables.push(ranked(audit, FindingKind::NoClass, "Images that reach no class's threshold"));
     }
 }
 
@@ -150,6 +151,6 @@ fn images(audit: &Audit, kind: FindingKind, title: &str) -> Table {
         columns: vec!["Image", "Other image", "Label", "Cosine, or 1 for the same bytes"],
         cells: "t",
         rows: found.map(row).collect(),
-        ..Table::new(title, "The findings have all of them.")
+        ..Table::new(title, "The file of --parquet has up to a million of them.")
     }
 }

@@ -36,6 +36,9 @@ impl Audit {
         if !self.provenance.complete {
             notes.push("The output was not finished: these are the figures of a part of it.".to_owned());
         }
+        if self.against.as_ref().is_some_and(|against| !against.complete) {
+            notes.push("The other output was not finished: it is compared with a part of it.".to_owned());
+        }
         let mut sections = Vec::new();
         self.label_tables(&mut sections);
         exact_tables(self, &mut sections);

@@ -112,7 +112,7 @@ pub(super) async fn audit(arguments: &AuditArgs, global: &GlobalArgs) -> Result<
         written.push(path);
     }
     if findings.left_out > 0 {
-        line(format!("{} are in no file: there are too many", counted(findings.left_out, "more finding")));
+        line(format!("too many findings: {} left out of the files", counted(findings.left_out, "finding")));
     }
     written.iter().for_each(|path| line(path.display()));
     let mut summary = Summary::new(json!({
@@ -161,7 +161,7 @@ fn check_column(by: &str, sides: [ReportInput<'_>; 2]) -> Result<(), Failure> {
 
 fn cosine(typed: &str) -> Result<f64, String> {
     let value = typed.parse().ok().filter(|value: &f64| *value > 0.0 && *value < 1.0);
-    value.ok_or_else(|| "it is no number above 0 and below 1".to_owned())
+    value.ok_or_else(|| "it must be a number above 0 and below 1".to_owned())
 }
 
 /// Writes the findings as Parquet, also where there are none.

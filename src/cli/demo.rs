@@ -33,10 +33,7 @@ pub(super) async fn demo(arguments: &DemoArgs, global: &GlobalArgs) -> Result<Su
     let folder = &arguments.folder;
     let text = |path: PathBuf| {
         let no_text = |path: PathBuf| {
-            Failure::new(
-                Exit::Usage,
-                format!("the path `{}` is no UTF-8 text: choose another", path.display()),
-            )
+            Failure::new(Exit::Usage, format!("the path `{}` is not UTF-8: choose another", path.display()))
         };
         path.into_os_string().into_string().map_err(|path| no_text(path.into()))
     };
@@ -82,7 +79,7 @@ fn installed() -> Result<PathBuf, Failure> {
     })
 }
 
-/// Refuses a folder that has files of somebody else; one that a demo was copied to only in part is taken up.
+/// Refuses a folder that has other files; one with an incomplete copy of the demo is filled.
 fn check_is_new(folder: &Path) -> Result<(), Failure> {
     let items = match std::fs::read_dir(folder) {
         Ok(items) => items,
@@ -105,8 +102,11 @@ fn check_is_new(folder: &Path) -> Result<(), Failure> {
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(to).map_err(|error| refused(to, error))?;
-    for item in std::fs::read_dir(from).map_err(|error| refused(from, error))? {
-        let item = item.map_err(|error| refused(from, error))?;
+    let unreadable = |error: std::io::Error| {
+        Failure::caused(Exit::NoInput, format!("cannot read `{}`", from.display()), error)
+    };
+    for item in std::fs::read_dir(from).map_err(unreadable)? {
+        let item = item.map_err(unreadable)?;
         let (source, target) = (item.path(), to.join(item.file_name()));
         if source.is_dir() {
             copy(&source, &target)?;
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_with_files_of_somebody_else_is_refused_and_one_of_an_interrupted_copy_is_not() {
+    fn a_folder_with_other_files_is_refused_and_one_of_an_interrupted_copy_is_not() {
         let folder = tempfile::tempdir().unwrap();
         check_is_new(&folder.path().join("missing")).unwrap();
         check_is_new(folder.path()).unwrap();

@@ -42,7 +42,7 @@ pub(super) const INDEX: &str = "Examples:
   tresnet-batch index results/2026-11-28 results/2026-11-29 --html index.html
   tresnet-batch index s3://results/monday s3://results/tuesday --json-file index.json
 
-It reads what finished outputs record, no rows: a page over hundreds of outputs takes seconds.";
+It reads what finished outputs record of themselves, and no rows.";
 
 pub(super) const COMPARE: &str = "Examples:
   tresnet-batch compare out-fp32 out-int8

@@ -144,6 +144,12 @@ pub(super) async fn model(command: &ModelCommand, global: &GlobalArgs) -> Result
             if let Some(taken) = model.chosen().and_then(TakenSet::text) {
                 line(format!("{}: the graph has {taken}", weights.display()));
             }
+            if let Some(reason) = &model.refused {
+                let what = format!(
+                    "the model's preprocessing is not known: {reason}; name another file with --config"
+                );
+                return Err(Failure::new(Exit::Config, what));
+            }
             if model.assumes_preprocessing {
                 tracing::warn!(
                     "no whole config.json is beside `{}`: the graph carries TResNet's usual preprocessing",

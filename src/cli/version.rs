@@ -24,14 +24,16 @@ pub(super) fn show(is_short: bool) {
         }
         Err(why) => (why.to_string(), Value::Null),
     };
-    let commit = COMMIT.unwrap_or("unknown: no release");
+    // empty if it was built outside of a checkout
+    let released = COMMIT.filter(|commit| !commit.is_empty());
+    let commit = released.unwrap_or("unknown: no release");
     let shown = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
     print::document_of(
         json!({
             "command": "version",
             "exit": 0,
             "version": name,
-            "commit": COMMIT,
+            "commit": released,
             "target": TARGET,
             "features": features,
             "onnxruntime": library,

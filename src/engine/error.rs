@@ -4,8 +4,8 @@ use crate::failure::{Exit, Failure};
 
 /// The oldest ONNX Runtime whose interface is spoken here (the `ort` feature `api-24`).
 pub(super) const OLDEST_MINOR: u32 = 24;
-const FIX: &str = "install the program with its library (`pip install tresnet-batch`), run `make setup` in the project, or \
-                   give the library by `--onnxruntime PATH`";
+const FIX: &str = "run `make setup` in the project, install the wheel, the archive or the package, which have it, or give \
+                   the library by `--onnxruntime PATH`";
 
 /// Why there is no ONNX Runtime.
 #[derive(Debug, thiserror::Error)]

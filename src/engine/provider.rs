@@ -47,8 +47,7 @@ impl Provider {
         match self {
             Provider::Cpu => "run `make setup` in the project",
             Provider::Cuda => {
-                "run `pip install 'tresnet-batch[cuda]'` where pip installed the program, or `make setup-cuda` in \
-                 the project"
+                "install the wheel with its extra `cuda`, or run `make setup-cuda` in the project"
             }
         }
     }

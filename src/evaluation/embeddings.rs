@@ -10,10 +10,12 @@ use super::row_view::RowView;
 
 /// Row groups that are read: half a gigabyte where a group has 4096 embeddings of 2048 numbers.
 const GROUPS: usize = 16;
-/// A row group of more bytes is passed over: it is held in memory as a whole.
+/// A row group of more encoded bytes is passed over: they are held in memory as a whole.
 const GROUP_BYTES: u64 = 256 << 20;
+/// Rows of a group that are decoded at a time.
+const BATCH_ROWS: usize = 1024;
 
-/// Makes the map; `None` if the rows keep no embeddings. Memory holds the sample and one row group.
+/// Makes the map; `None` if the rows keep no embeddings or no classes. Memory holds the sample and one row group.
 ///
 /// # Errors
 /// The output cannot be read.
@@ -32,9 +34,9 @@ pub(super) async fn embedding_map(of: &ReportInput<'_>) -> Result<Option<Embeddi
     let mut sample = EmbeddingSample::default();
     let (mut seen, mut taken) = (0_u64, 0_u64);
     for (object, group) in &groups {
-        let batches =
-            object.read_group(of.output, *group, Some(&columns)).await.map_err(OutputError::from)?;
-        for batch in batches {
+        let batches = object.group_batches(of.output, *group, Some(&columns), BATCH_ROWS).await;
+        for batch in batches.map_err(OutputError::from)? {
+            let batch = batch.map_err(|why| OutputError::from(object.damaged(why)))?;
             let batch = view.apply(&batch)?;
             for row in 0..batch.num_rows() {
                 seen += 1;
@@ -73,9 +75,10 @@ async fn groups(of: &ReportInput<'_>) -> Result<Vec<(ParquetObject, usize)>, Fai
     Ok(found)
 }
 
-/// How many numbers an embedding of these rows has; `None` where they have none.
+/// Returns the numbers of an embedding; `None` if the rows keep none, or no classes by which a map could be read.
 fn dimension(object: &ParquetObject) -> Option<usize> {
     let schema = object.schema().ok()?;
+    schema.field_with_name("index").ok()?;
     let field = schema.field_with_name("embedding").ok()?;
     match field.data_type() {
         arrow::datatypes::DataType::FixedSizeList(_, width) => usize::try_from(*width).ok(),

@@ -37,11 +37,12 @@ impl HubAddress {
 
     fn of(rest: &str) -> Result<HubAddress, HubError> {
         let refuse = |why: &str| {
-            // what is before an `@` may be a secret that was pasted
-            let shown = if rest.split('/').next().is_some_and(|part| part.contains(['@', ':'])) {
-                "***"
-            } else {
-                rest
+            // what is before an `@` or in a query may be a secret that was pasted
+            let has_user = rest.split('/').next().is_some_and(|part| part.contains(['@', ':']));
+            let shown = match rest.split_once('?') {
+                _ if has_user => "***".to_owned(),
+                Some((before, _)) => format!("{before}?***"),
+                None => rest.to_owned(),
             };
             Err(HubError::Address {
                 address: format!("{SCHEME}{}", shown.escape_debug()),
@@ -170,7 +171,7 @@ mod tests {
             "hf://timm/x//y",
             "hf://user:hf_secret@timm/x",
             "hf://hf_secret@timm/x",
-            "hf://timm/x?token=1",
+            "hf://timm/x?token=hf_secret",
         ] {
             let error = HubAddress::parse(Path::new(text)).unwrap_err().to_string();
             assert!(!error.contains("hf_secret"), "{error}");

@@ -11,6 +11,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::HubError;
 use super::names::{is_commit, is_relative};
@@ -113,17 +114,21 @@ impl RepoCache {
         }
         // a link to another blob, or one that another process makes at this moment
         let draft = draft_beside(&path);
-        let linked = std::os::unix::fs::symlink(&target, &draft).and_then(|()| fs::rename(&draft, &path));
-        match linked {
-            Ok(()) => Ok(path),
+        let made = match std::os::unix::fs::symlink(&target, &draft) {
+            // a file system without links
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) =>
             {
-                // a file system without links
-                let copied = fs::copy(self.blob(promise), &path);
-                copied.map(|_| path.clone()).map_err(|error| written(&path, error))
+                fs::copy(self.blob(promise), &draft).map(|_| ())
             }
-            Err(error) => Err(written(&path, error)),
+            made => made,
+        };
+        match made.and_then(|()| fs::rename(&draft, &path)) {
+            Ok(()) => Ok(path),
+            Err(error) => {
+                drop(fs::remove_file(&draft));
+                Err(written(&path, error))
+            }
         }
     }
 
@@ -138,7 +143,10 @@ impl RepoCache {
                 let Ok(metadata) = path.metadata() else { continue };
                 let name = path.strip_prefix(&root).ok().and_then(Path::to_str);
                 match name {
-                    Some(_) if metadata.is_dir() && depth < DEEPEST => folders.push((path, depth + 1)),
+                    // a link to a folder could lead round in a circle
+                    Some(_) if metadata.is_dir() && depth < DEEPEST && !path.is_symlink() => {
+                        folders.push((path, depth + 1));
+                    }
                     Some(name) if metadata.is_file() && is_relative(name) && found.len() < MOST_FILES => {
                         found.push(name.to_owned());
                     }
@@ -168,10 +176,10 @@ impl RepoCache {
     }
 }
 
+/// A name that no other process uses. Processes of several containers may have the same number.
 fn draft_beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    path.with_file_name(format!(".{}-{:x}.tmp", std::process::id(), now.as_nanos()))
 }
 
 pub(super) fn written(path: &Path, source: io::Error) -> HubError {

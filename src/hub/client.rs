@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::store::Pauses;
 
-use super::environment::HubSettings;
+use super::environment::{HubSettings, is_loopback};
 use super::error::HubError;
 use super::promise::Promise;
 use super::trouble::{Asked, Trouble};
@@ -31,6 +31,8 @@ const LINKED_ETAG: &str = "x-linked-etag";
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
+    /// For a hub on this machine, whose requests carry the token in the clear: it asks no proxy.
+    near: reqwest::Client,
     pub settings: Arc<HubSettings>,
     /// How long a request is tried while nothing comes.
     patience: Duration,
@@ -48,19 +50,24 @@ pub(super) struct FileFacts {
 
 impl Client {
     pub fn new(settings: Arc<HubSettings>, repo: &str, patience: Duration) -> Result<Client, HubError> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE)
-            .build()
-            .map_err(|error| HubError::Answer {
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(SILENCE)
+        };
+        let built = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|error| HubError::Answer {
                 what: "the HTTP client".to_owned(),
                 why: format!("it cannot be made ({})", error.without_url()),
-            })?;
+            })
+        };
+        let http = built(builder())?;
+        let near = if is_loopback(&settings.endpoint) { built(builder().no_proxy())? } else { http.clone() };
         let page = format!("{}/{repo}", settings.endpoint.as_str().trim_end_matches('/'));
-        Ok(Client { http, settings, patience, page, repo: repo.to_owned() })
+        Ok(Client { http, near, settings, patience, page, repo: repo.to_owned() })
     }
 
     pub fn patience(&self) -> Duration {
@@ -167,8 +174,8 @@ impl Client {
             // a token is for the hub alone
             let is_hub = url.origin() == self.settings.endpoint.origin();
             let token = self.settings.token.as_ref().filter(|_| is_hub);
-            let mut request =
-                self.http.request(method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");
+            let http = if is_loopback(&url) { &self.near } else { &self.http };
+            let mut request = http.request(method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");
             if let Some(token) = token {
                 request = request.header(AUTHORIZATION, token);
             }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use reqwest::header::CONTENT_RANGE;
@@ -41,30 +42,30 @@ pub(super) async fn cached(cache: &RepoCache, wanted: Wanted<'_>) -> Result<Cach
     if !path.is_file() {
         return Ok(Cached::Absent);
     }
-    let promise = cache.promise_of(&path);
-    if let Some(promise) = &promise
-        && !holds(promise, &path).await?
-    {
-        tracing::warn!(
-            "{} in the cache has not the {} that its name promises: it is removed",
-            wanted.what,
-            promise.kind()
-        );
-        cache.remove(&path, Some(promise))?;
-        return Ok(Cached::Damaged(promise.clone()));
+    let Some(promise) = cache.promise_of(&path) else { return Ok(Cached::Unnamed(path)) };
+    if holds(&promise, &path).await? {
+        return Ok(Cached::Here(path));
     }
-    Ok(Cached::Here(path))
+    tracing::warn!(
+        "{} in the cache does not have the {} that its name promises: it is removed",
+        wanted.what,
+        promise.kind()
+    );
+    cache.remove(&path, Some(&promise))?;
+    Ok(Cached::Damaged(promise))
 }
 
 /// What the cache has of a file.
 pub(super) enum Cached {
     Here(PathBuf),
     Absent,
+    /// It is no link to a blob, so that only the hub knows its hash: a cache on a file system without links.
+    Unnamed(PathBuf),
     /// It had another hash, and was removed.
     Damaged(Promise),
 }
 
-/// Fetches a file, unless its blob is in the cache.
+/// Fetches a file, unless the cache has it with the hash that the hub promises.
 pub(super) async fn fetch(
     client: &Client,
     cache: &RepoCache,
@@ -75,6 +76,10 @@ pub(super) async fn fetch(
     if let Some(size) = facts.size.filter(|size| *size > limit) {
         let why = format!("it has {size} bytes, more than the {limit} that are read of such a file");
         return Err(HubError::Answer { what: what.to_owned(), why });
+    }
+    let unnamed = cache.path(commit, file);
+    if unnamed.is_file() && !unnamed.is_symlink() && holds(&facts.promise, &unnamed).await? {
+        return Ok(unnamed);
     }
     let blob = cache.blob(&facts.promise);
     cache.parent(&blob)?;
@@ -112,7 +117,10 @@ struct Download<'a> {
 impl Download<'_> {
     /// Reads to the end, and checks the hash. What an earlier process left may be wrong, so that a whole read follows it.
     async fn run(&self) -> Result<(), HubError> {
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.path);
+        // in a shared cache, a link could lead to a file of this user
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW);
+        let opened = options.open(self.path);
         let mut file = opened.map_err(|error| written(self.path, error))?;
         let transfer = Transfer::begin(self.what, self.facts.size);
         let was_there = self.length(&file)? > 0;
@@ -123,7 +131,7 @@ impl Download<'_> {
         }
         if was_there {
             tracing::warn!(
-                "{}: what was left of an earlier download does not fit, it is read anew",
+                "{}: what is left of an earlier download does not have the right hash; the file is read anew",
                 self.what
             );
             self.cut(&file, 0)?;
@@ -148,6 +156,8 @@ impl Download<'_> {
     /// Reads from the bytes that are there to the end, as often as the patience lasts without a new byte.
     async fn read_to_end(&self, file: &mut File, transfer: &Transfer) -> Result<(), HubError> {
         let mut waiting = Waiting::new(self.client.patience());
+        // a server without ranges begins again each time: only bytes beyond these are new
+        let mut furthest = 0;
         loop {
             let have = self.length(file)?;
             match self.facts.size {
@@ -162,18 +172,16 @@ impl Download<'_> {
                 Err(Trouble::Range) => self.cut(file, 0).map_err(Trouble::Lasting),
                 Err(trouble) => Err(trouble),
             };
-            match read {
-                Ok(()) if self.facts.size.is_none() && self.length(file)? > 0 => return Ok(()),
-                Ok(()) if self.facts.size == Some(self.length(file)?) => return Ok(()),
-                Ok(()) => {
-                    let why = format!("the answer ended after {} bytes", self.length(file)?);
-                    self.pause(&mut waiting, why, None, self.length(file)? > have).await?;
-                }
-                Err(Trouble::Passing { why, after }) => {
-                    self.pause(&mut waiting, why, after, self.length(file)? > have).await?;
-                }
+            let length = self.length(file)?;
+            let (why, after) = match read {
+                Ok(()) if self.facts.size.is_none() && length > 0 => return Ok(()),
+                Ok(()) if self.facts.size == Some(length) => return Ok(()),
+                Ok(()) => (format!("the answer ended after {length} bytes"), None),
+                Err(Trouble::Passing { why, after }) => (why, after),
                 Err(trouble) => return Err(settled(self.what, trouble)),
-            }
+            };
+            self.pause(&mut waiting, why, after, length > furthest).await?;
+            furthest = furthest.max(length);
         }
     }
 
@@ -224,7 +232,8 @@ impl Download<'_> {
             at += chunk.len() as u64;
             if at > most {
                 drop(fs::remove_file(self.path));
-                return Err(self.wrong(&format!("more than the {most} bytes are sent that the hub promises")));
+                let named = if self.facts.size.is_some() { "promises" } else { "may send without a size" };
+                return Err(self.wrong(&format!("more than the {most} bytes came that the hub {named}")));
             }
             file.write_all(&chunk).map_err(lasting)?;
             transfer.add(chunk.len() as u64);

@@ -15,11 +15,13 @@ use super::error::HubError;
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 /// Bytes of a token's file.
 const LARGEST_TOKEN: u64 = 4096;
+/// What is wrong with a text in place of a token.
+const NO_TOKEN: &str = "holds no token: it has characters that no token has";
 
 /// Which hub, whose token, which cache.
 #[derive(Debug, Clone)]
 pub(super) struct HubSettings {
-    /// Where the hub answers, without a slash at the end.
+    /// Where the hub answers.
     pub endpoint: Url,
     /// The header that carries the token; its debug output does not show it.
     pub token: Option<HeaderValue>,
@@ -152,13 +154,19 @@ fn token(lookup: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> Result<Optio
     }
     for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
         if let Some(token) = text(lookup, name)? {
-            return header(name, &token).map(Some);
+            return bearer(&token).map_or_else(|| refuse(name, NO_TOKEN), |header| Ok(Some(header)));
         }
     }
     let path = folder(lookup, "HF_TOKEN_PATH")?.unwrap_or_else(|| home.join("token"));
     match regular_file::read_given(&path, LARGEST_TOKEN) {
         Ok(token) if token.trim().is_empty() => Ok(None),
-        Ok(token) => header("HF_TOKEN_PATH", token.trim()).map(Some),
+        Ok(token) => match bearer(token.trim()) {
+            Some(header) => Ok(Some(header)),
+            None => {
+                let path = path.display();
+                refuse("HF_TOKEN_PATH", format!("or its default names `{path}`, which {NO_TOKEN}"))
+            }
+        },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         // most models need none
         Err(error) => {
@@ -168,14 +176,12 @@ fn token(lookup: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> Result<Optio
     }
 }
 
-fn header(name: &'static str, token: &str) -> Result<HeaderValue, HubError> {
+/// The header with a token; `None` if it has characters that no token has.
+fn bearer(token: &str) -> Option<HeaderValue> {
     let is_plain = token.bytes().all(|byte| byte.is_ascii_graphic());
-    let header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_plain);
-    let Some(mut header) = header else {
-        return refuse(name, "holds no token: it has characters that no token has");
-    };
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_plain)?;
     header.set_sensitive(true);
-    Ok(header)
+    Some(header)
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub enum HubError {
     },
     /// A file that is not what the hub promised.
     #[error(
-        "{what} has not the {kind} that the hub promises ({promised}); it was removed from the cache, and nothing of it is used: {then}"
+        "{what} does not have the {kind} that the hub promises ({promised}); it was removed from the cache, and nothing of it is used: {then}"
     )]
     Hash {
         /// The file.

@@ -2,12 +2,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Other users of a shared cache wait for it, too.
+const MODE: u32 = 0o664;
 
 /// Holds a lock until it is dropped.
 #[derive(Debug)]
@@ -20,16 +22,15 @@ pub(super) async fn take(path: &Path, waits: impl FnOnce()) -> io::Result<BlobLo
     }
     let mut waits = Some(waits);
     loop {
-        // other users of a shared cache wait for it, too
-        let file = OpenOptions::new().create(true).append(true).mode(0o664).open(path)?;
+        let file = OpenOptions::new().create(true).append(true).mode(MODE).open(path)?;
+        // whatever the umask says; only the owner can, and needs to
+        drop(file.set_permissions(fs::Permissions::from_mode(MODE)));
         match file.try_lock() {
             // its holder may have removed it before this lock was taken
             Ok(()) if is_at(&file, path) => return Ok(BlobLock(file)),
             Ok(()) => continue,
             // a file system without locks: a double download, and no damage
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                return Ok(BlobLock(file));
-            }
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(BlobLock(file)),
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) => {}
         }
@@ -38,6 +39,11 @@ pub(super) async fn take(path: &Path, waits: impl FnOnce()) -> io::Result<BlobLo
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// True for the answers of a file system without locks; NFS without its lock service says `ENOLCK`.
+fn has_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(libc::ENOLCK)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A file is used only if its bytes have the hash that the hub promises: SHA-256 for LFS files, git's blob SHA-1 for
-//! others. A cached file is hashed again before each use. The room knows names and bytes; it does not read a model.
+//! others. A cached file is hashed again before each use: the link to it names its hash. The room knows names and bytes;
+//! it does not read a model.
 
 mod address;
 mod cache;

@@ -169,6 +169,10 @@ impl Snapshot {
                 let what = format!("the weights of {what}");
                 Err(HubError::Offline { what, cache: self.cache.root.clone() })
             }
+            (_, []) if !self.is_whole => {
+                let why = "the hub does not answer, and they are not in the cache".to_owned();
+                Err(HubError::Unavailable { what: format!("the weights of {what}"), why })
+            }
             (_, []) => {
                 let why = format!("has no file of weights ({})", ENDINGS.join(", "));
                 Err(HubError::Choice { what, why })
@@ -186,7 +190,8 @@ impl Snapshot {
         }
     }
 
-    /// Returns a file in the cache, fetched if it was not there. It has the hash that the hub promises.
+    /// Returns a file in the cache, fetched if it was not there. It has the hash that the hub promises; offline, a file
+    /// that is no link to its blob is taken as it is.
     ///
     /// # Errors
     /// A name that is no path, a file that does not exist, has more than `limit` bytes or another hash, a hub that does
@@ -199,6 +204,7 @@ impl Snapshot {
         let wanted = Wanted { what: &what, commit: &self.commit, file: name, limit };
         let path = match download::cached(&self.cache, wanted).await? {
             Cached::Here(path) => path,
+            Cached::Unnamed(path) if self.settings.is_offline => path,
             Cached::Damaged(promise) if self.settings.is_offline => {
                 let (kind, promised) = (promise.kind(), promise.hex().to_owned());
                 return Err(HubError::Hash {
@@ -211,7 +217,9 @@ impl Snapshot {
             Cached::Absent if self.settings.is_offline => {
                 return Err(HubError::Offline { what, cache: self.cache.root.clone() });
             }
-            Cached::Absent | Cached::Damaged(_) => download::fetch(&self.client, &self.cache, wanted).await?,
+            Cached::Absent | Cached::Unnamed(_) | Cached::Damaged(_) => {
+                download::fetch(&self.client, &self.cache, wanted).await?
+            }
         };
         let bytes = path.metadata().map_err(|error| super::cache::read(&path, error))?.len();
         Ok(CachedFile { name: name.to_owned(), path, bytes })

@@ -60,7 +60,7 @@ impl LoadedGraph {
         Ok(LoadedGraph { bytes, info, model, files, typed })
     }
 
-    /// What it says of preprocessing and classes, or the configuration for it.
+    /// Its preprocessing and class names: those in the file, else those of its configuration.
     pub fn words(&self, path: &Path, config: Option<&Path>) -> Result<GraphWords, Failure> {
         let classes = self.model.classes;
         let (preprocessing, own, refused) = match &self.info.card {
@@ -157,7 +157,7 @@ impl LoadedGraph {
         self.files.iter().map(|file| (file.location.clone(), file.bytes.clone())).collect()
     }
 
-    /// Its own words for a role that has no width yet.
+    /// The error for a role whose width is not known.
     pub fn unknown_width(&self, role: &str) -> JobError {
         JobError::Mismatch(format!(
             "the ONNX graph does not say how wide its {role} are, and no trial was made"
@@ -178,8 +178,8 @@ fn differing(typed: &Roles, plain: Option<ImageModel>) -> Roles {
     }
 }
 
-/// What a configuration says of a graph that says nothing itself. A file beside it that was not typed may be of something
-/// else: one that cannot be read is a reason to ask for the keys.
+/// Reads the configuration of a graph that carries none. A file beside it that was not typed may be of something else: one
+/// that cannot be read is a reason to ask for the keys.
 fn beside_graph(path: &Path, typed: Option<&Path>, classes: Option<usize>) -> Result<ModelConfig, Failure> {
     let config = match typed {
         Some(typed) => ModelConfig::read(typed)?,

@@ -281,7 +281,7 @@ pub struct Storage {
     /// Read the input without credentials, as public buckets allow it; the output is written with them.
     #[serde(default)]
     pub anonymous_input: bool,
-    /// Agree to pay for requests to S3, as buckets of the kind "requester pays" want it.
+    /// Agree to pay for requests to S3, as buckets of the kind "requester pays" require it.
     #[serde(default)]
     pub requester_pays: bool,
     /// Seconds for which one operation is tried again.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::error::ModelError;
 use super::file::read_capped;
+use super::onnx::wire::fields;
 
 const INDEX: &str = ".index.json";
 /// An index of 100,000 tensors fits in it.
@@ -50,13 +51,11 @@ pub fn companions(path: &Path) -> Result<Vec<String>, ModelError> {
 /// The locations of a graph's external data.
 fn external(model: &[u8]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let graphs = Fields(model).filter(|field| field.0 == GRAPH);
-    let tensors = graphs.flat_map(|graph| Fields(graph.1)).filter(|field| field.0 == INITIALIZER);
-    let entries = tensors.flat_map(|tensor| Fields(tensor.1)).filter(|field| field.0 == EXTERNAL_DATA);
-    for (_, entry) in entries {
-        let field = |wanted: u64| Fields(entry).find(|field| field.0 == wanted).map(|field| field.1);
-        if field(KEY) == Some(b"location")
-            && let Some(location) = field(VALUE).and_then(|value| std::str::from_utf8(value).ok())
+    let tensors = bodies(model, GRAPH).flat_map(|graph| bodies(graph, INITIALIZER));
+    for entry in tensors.flat_map(|tensor| bodies(tensor, EXTERNAL_DATA)) {
+        let last = |number| bodies(entry, number).last();
+        if last(KEY) == Some(&b"location"[..])
+            && let Some(location) = last(VALUE).and_then(|value| std::str::from_utf8(value).ok())
             && names.len() < MOST
         {
             names.insert(location.to_owned());
@@ -65,53 +64,10 @@ fn external(model: &[u8]) -> BTreeSet<String> {
     names
 }
 
-/// The fields of a protobuf message that have a length: number and bytes. It ends at the first thing that is none.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u64, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.0.is_empty() {
-            let key = self.varint()?;
-            let fixed = match key & 7 {
-                0 => {
-                    self.varint()?;
-                    continue;
-                }
-                1 => 8,
-                5 => 4,
-                2 => {
-                    let length = usize::try_from(self.varint()?).ok()?;
-                    return Some((key >> 3, self.take(length)?));
-                }
-                _ => return None,
-            };
-            self.take(fixed)?;
-        }
-        None
-    }
-}
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
+/// The contents of a message's fields of one number, up to the first damage.
+fn bodies(message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
+    let whole = fields(message).map_while(Result::ok);
+    whole.filter(move |field| field.number == number).map(|field| field.body)
 }
 
 #[cfg(test)]

@@ -197,6 +197,12 @@ pub enum ModelError {
         /// What may stand there.
         expected: &'static str,
     },
+    /// Something else where an ONNX model should be.
+    #[error("it is no ONNX model (it looks like {what}): give the `.onnx` file that the exporter wrote")]
+    NotAGraph {
+        /// What it looks like.
+        what: &'static str,
+    },
     /// Bytes that are no ONNX model.
     #[error("not an ONNX model: the file may be cut short, or be something else")]
     OnnxSyntax(#[source] prost::DecodeError),

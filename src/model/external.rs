@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::error::ModelError;
 use super::file::sha256_hex;
-use super::onnx::proto;
 use super::onnx::view::{self, DEEPEST, damaged, tag, text_in};
 use super::onnx::wire::{Field, fields};
 use super::shorten::shorten;
@@ -105,8 +104,10 @@ fn needed(model: &[u8]) -> Result<Files<'_>, ModelError> {
         if function.number == tag::MODEL_FUNCTION {
             for field in fields(function.body) {
                 let field = field.map_err(damaged)?;
-                if field.number == tag::FUNCTION_NODE {
-                    refuse_in_node(field.body, 0)?;
+                match field.number {
+                    tag::FUNCTION_NODE => refuse_in_node(field.body, 0)?,
+                    tag::FUNCTION_ATTRIBUTE => refuse_in_attribute(field.body, 0)?,
+                    _ => {}
                 }
             }
         }
@@ -150,13 +151,13 @@ fn add<'a>(tensor: &'a [u8], files: &mut Files<'a>) -> Result<(), ModelError> {
     Ok(())
 }
 
+/// Whether a tensor may be in another file: of several locations, protobuf drops those that it does not know, and it reads
+/// the lower 32 bits alone.
 fn is_external(tensor: &[u8]) -> Result<bool, ModelError> {
     let mut is_external = false;
     for field in fields(tensor) {
         let Field { number, value, .. } = field.map_err(damaged)?;
-        if number == TENSOR_LOCATION {
-            is_external = value == proto::EXTERNAL as u64;
-        }
+        is_external |= number == TENSOR_LOCATION && value != 0;
     }
     Ok(is_external)
 }
@@ -167,24 +168,28 @@ fn refuse_in_node(node: &[u8], depth: usize) -> Result<(), ModelError> {
     }
     for attribute in fields(node) {
         let attribute = attribute.map_err(damaged)?;
-        if attribute.number != tag::NODE_ATTRIBUTE {
-            continue;
+        if attribute.number == tag::NODE_ATTRIBUTE {
+            refuse_in_attribute(attribute.body, depth)?;
         }
-        for field in fields(attribute.body) {
-            let field = field.map_err(damaged)?;
-            if tag::ATTRIBUTE_TENSORS.contains(&field.number) {
-                refuse(field.body)?;
-            } else if tag::ATTRIBUTE_SPARSE.contains(&field.number) {
-                refuse_in_sparse(field.body)?;
-            } else if tag::ATTRIBUTE_GRAPHS.contains(&field.number) {
-                for field in fields(field.body) {
-                    let field = field.map_err(damaged)?;
-                    match field.number {
-                        tag::GRAPH_INITIALIZER => refuse(field.body)?,
-                        tag::GRAPH_SPARSE => refuse_in_sparse(field.body)?,
-                        tag::GRAPH_NODE => refuse_in_node(field.body, depth + 1)?,
-                        _ => {}
-                    }
+    }
+    Ok(())
+}
+
+fn refuse_in_attribute(attribute: &[u8], depth: usize) -> Result<(), ModelError> {
+    for field in fields(attribute) {
+        let field = field.map_err(damaged)?;
+        if tag::ATTRIBUTE_TENSORS.contains(&field.number) {
+            refuse(field.body)?;
+        } else if tag::ATTRIBUTE_SPARSE.contains(&field.number) {
+            refuse_in_sparse(field.body)?;
+        } else if tag::ATTRIBUTE_GRAPHS.contains(&field.number) {
+            for field in fields(field.body) {
+                let field = field.map_err(damaged)?;
+                match field.number {
+                    tag::GRAPH_INITIALIZER => refuse(field.body)?,
+                    tag::GRAPH_SPARSE => refuse_in_sparse(field.body)?,
+                    tag::GRAPH_NODE => refuse_in_node(field.body, depth + 1)?,
+                    _ => {}
                 }
             }
         }
@@ -234,7 +239,7 @@ fn read(model: &Path, location: &str, left: u64) -> Result<Arc<[u8]>, String> {
 /// Where a location is, if that is in the model's folder.
 fn inside(model: &Path, location: &str) -> Result<PathBuf, String> {
     let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-    // ONNX Runtime gives names with a star a meaning of its own
+    // ONNX Runtime takes names with a star for addresses in memory
     let is_path = !location.is_empty() && !location.contains(['*', '\0', '\\']);
     if !is_path || !Path::new(location).components().all(plain) {
         return Err("its path leads out of the model's folder; move it beside the graph and save that with the file's \

@@ -83,7 +83,7 @@ fn a_graph_of_single_precision_whose_outputs_are_chosen_stays_as_it_is() {
     for (outputs, logits, embedding) in [
         (vec![vector("score", 5)], Some("score"), None),
         (vec![vector("logits", 5), vector("embedding", 3)], Some("logits"), Some("embedding")),
-        // a name of an embedding is none beside logits, as ever
+        // a name of an embedding is none beside logits, as in version 0.1.0
         (vec![vector("logits", 5), vector("pooler_output", 3)], Some("logits"), None),
         (vec![vector("pooler_output", 3)], None, Some("pooler_output")),
     ] {
@@ -171,6 +171,11 @@ fn a_change_of_type_after_a_head_does_not_hide_it_and_another_node_does() {
         let model = found(&file(vec![images()], vec![vector("out", 5)], vec![soft.clone(), last]));
         assert_eq!(model.head, head);
     }
+    // whole numbers are no longer the probabilities
+    let to = |element: i32| vec![integer("to", element.into())];
+    let whole = node("Cast", "whole", &["sure"], to(element::INT64));
+    let nodes = vec![soft, whole, node("Cast", "out", &["whole"], to(element::FLOAT))];
+    assert_eq!(found(&file(vec![images()], vec![vector("out", 5)], nodes)).head, None);
     let mut own = node("Softmax", "out", &["score"], vec![]);
     own.op_type = Some("Softmax2".to_owned());
     assert_eq!(found(&file(vec![images()], vec![vector("out", 5)], vec![own])).head, None);
@@ -293,23 +298,27 @@ fn changed_bytes_are_refused_or_understood_and_never_more() {
     assert!(understood > 100 && refused > 100, "{understood} understood, {refused} refused");
 }
 
-/// A graph with one tensor at a place in another file.
-fn beside(location: &str, offset: usize, length: usize) -> Vec<u8> {
-    let mut tensor = Vec::new();
-    push(&mut tensor, 8, b"matrix");
+/// A message of one field.
+fn message(number: u64, body: &[u8]) -> Vec<u8> {
+    let mut message = Vec::new();
+    push(&mut message, number, body);
+    message
+}
+
+/// A tensor at a place in another file.
+fn matrix(location: &str, offset: usize, length: usize) -> Vec<u8> {
+    let mut tensor = message(8, b"matrix");
     for (key, text) in
         [("location", location), ("offset", &offset.to_string()), ("length", &length.to_string())]
     {
-        let mut entry = Vec::new();
-        push(&mut entry, 1, key.as_bytes());
-        push(&mut entry, 2, text.as_bytes());
-        push(&mut tensor, 13, &entry);
+        push(&mut tensor, 13, &[message(1, key.as_bytes()), message(2, text.as_bytes())].concat());
     }
-    tensor.extend([14 << 3, 1]);
-    let (mut graph, mut model) = (Vec::new(), Vec::new());
-    push(&mut graph, 5, &tensor);
-    push(&mut model, 7, &graph);
-    model
+    [&tensor[..], &[14 << 3, 1]].concat()
+}
+
+/// A graph with such a tensor.
+fn beside(location: &str, offset: usize, length: usize) -> Vec<u8> {
+    message(7, &message(5, &matrix(location, offset, length)))
 }
 
 #[test]
@@ -355,6 +364,21 @@ fn weights_out_of_the_folder_are_not_opened() {
     ] {
         let error = read_weight_files(&path, &beside(location, 0, 10)).unwrap_err().to_string();
         assert!(error.contains("out of the model's folder"), "{location}: {error}");
+    }
+}
+
+#[test]
+fn weights_in_other_files_are_found_however_that_is_written() {
+    let refusal = |model: &[u8]| read_weight_files(Path::new("model.onnx"), model).unwrap_err().to_string();
+    // protobuf drops a value that it does not know, and the upper bits of one
+    for more in [&[14 << 3, 2][..], &[14 << 3, 0x81, 0x80, 0x80, 0x80, 0x10]] {
+        let tensor = [&matrix("nothing.bin", 0, 10)[..], more].concat();
+        let error = refusal(&message(7, &message(5, &tensor)));
+        assert!(error.contains("copy it beside the graph"), "{more:?}: {error}");
+        // the default of a function's attribute
+        let function = message(25, &message(11, &message(5, &tensor)));
+        let error = refusal(&[message(7, b""), function].concat());
+        assert!(error.contains("the weights of a node"), "{more:?}: {error}");
     }
 }
 

@@ -96,7 +96,7 @@ impl ImageModel {
         let outputs: Vec<TensorInfo> = chosen.logits.iter().chain(&chosen.embedding).cloned().collect();
         refuse_other_inputs(info, &view, input, &outputs)?;
         named.input = Some(input.name.clone());
-        // what is as ever stays as it is to the byte
+        // a graph that needs no change keeps its bytes
         let is_output = |output: &TensorInfo| info.output(&output.name).is_some();
         let is_as_earlier = named.logits.is_some() && named.logits.as_deref() == earlier_logits(info);
         let is_plain = info.inputs.len() == 1

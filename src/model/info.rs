@@ -6,6 +6,7 @@ use std::path::Path;
 use prost::Message;
 
 use super::card::ModelCard;
+use super::checkpoint::known_kind;
 use super::error::ModelError;
 use super::file::{read_capped, sha256_hex};
 use super::onnx::file::properties;
@@ -33,7 +34,7 @@ pub struct OnnxInfo {
     pub properties: BTreeMap<String, String>,
     /// What it says of itself, where it is ours.
     pub card: Option<ModelCard>,
-    /// Whether weights lie in other files, so that these bytes are not the whole model.
+    /// Whether weights are in other files, so that these bytes are not the whole model.
     pub external_data: bool,
     /// SHA-256 of the bytes: a foreign graph's identity, unless weights are in other files.
     pub sha256: String,
@@ -55,8 +56,11 @@ impl OnnxInfo {
     ///
     /// Bytes that are no ONNX model, one without a graph or of more parts than any network, and a spoilt card of ours.
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
-        // no message at all has an error of its own
-        <()>::decode(bytes).map_err(ModelError::OnnxSyntax)?;
+        // bytes that are no message at all get a separate error
+        <()>::decode(bytes).map_err(|source| match known_kind(bytes) {
+            Some(what) => ModelError::NotAGraph { what },
+            None => ModelError::OnnxSyntax(source),
+        })?;
         check(bytes)?;
         let model = ModelSkim::decode(bytes).map_err(ModelError::OnnxSyntax)?;
         let Some(graph) = model.graph else {

@@ -385,3 +385,9 @@ fn bytes_that_are_no_graph_are_refused() {
         assert!(OnnxInfo::parse(bytes).is_err(), "{bytes:?}");
     }
 }
+
+#[test]
+fn what_is_given_in_place_of_a_graph_is_named() {
+    let pointer = OnnxInfo::parse(b"version https://git-lfs.github.com/spec/v1\n").unwrap_err().to_string();
+    assert!(pointer.contains("no ONNX model (it looks like a Git LFS pointer"), "{pointer}");
+}

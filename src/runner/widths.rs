@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::job::{Frozen, JobError, JobSpec, LoadedModel};
 use crate::model::{Form, Metadata, Precision};
 
-/// Keeps the roles that an earlier run froze, and sets the widths of a graph that leaves them open: those that an earlier run of the same graph froze, or what a trial
-/// of two images shows. Blocks.
+/// Keeps the roles that an earlier run froze, and sets the widths of a graph that leaves them open: those that an earlier
+/// run of the same graph froze, or those that a trial of two images shows. Blocks.
 ///
 /// # Errors
 /// Where the side of the images is not known, and where the graph does not run.

@@ -16,7 +16,7 @@ use super::renewing::Renewing;
 use super::traffic::{Metered, Traffic};
 use super::{StoreError, Uri};
 
-/// The region of a client that is told no other.
+/// The region of a client for which nothing names another.
 const REGION: &str = "us-east-1";
 
 /// What is opened.
@@ -59,7 +59,7 @@ struct Named {
 /// Whose credentials sign requests.
 #[derive(Debug)]
 enum Signer {
-    Nobody,
+    Unsigned,
     Keys {
         has_token: bool,
     },
@@ -190,7 +190,7 @@ fn way(request: &S3Request<'_>, environment: &Environment) -> Result<S3Way, Stor
             };
             (signer, region)
         }
-        _ if is_anonymous => (Signer::Nobody, region),
+        _ if is_anonymous => (Signer::Unsigned, region),
         _ => (Signer::Keys { has_token: is_set("aws_session_token") || is_set("aws_token") }, region),
     };
     let default = || Named { value: REGION.to_owned(), by: None, is_default: true };
@@ -205,7 +205,7 @@ impl S3Way {
     /// If there are no credentials.
     pub async fn describe(&self) -> Result<(String, Option<&'static str>), CredentialError> {
         let signer = match &self.signer {
-            Signer::Nobody => "unsigned requests".to_owned(),
+            Signer::Unsigned => "unsigned requests".to_owned(),
             Signer::Keys { has_token: true } => "AWS_ACCESS_KEY_ID with a session token".to_owned(),
             Signer::Keys { has_token: false } => "AWS_ACCESS_KEY_ID".to_owned(),
             Signer::Machine => "the machine's role (instance metadata, also its first version)".to_owned(),
@@ -240,7 +240,8 @@ mod tests {
         );
         assert_eq!(doubt, None);
         let of = |value| Named::of("the profile `dev`".into(), value);
-        let (text, _) = way(Signer::Nobody, of("eu-west-1"), Some(of("https://h"))).describe().await.unwrap();
+        let (text, _) =
+            way(Signer::Unsigned, of("eu-west-1"), Some(of("https://h"))).describe().await.unwrap();
         assert_eq!(
             text,
             "unsigned requests, region eu-west-1 (of the profile `dev`), at https://h (of the profile `dev`)"
@@ -250,10 +251,10 @@ mod tests {
     #[tokio::test]
     async fn a_region_that_nothing_names_is_doubted_unless_an_endpoint_is() {
         let default = || Named { value: REGION.to_owned(), by: None, is_default: true };
-        let doubt = way(Signer::Nobody, default(), None).describe().await.unwrap().1;
+        let doubt = way(Signer::Unsigned, default(), None).describe().await.unwrap().1;
         assert!(doubt.unwrap().contains("us-east-1"));
         let at = Some(Named::variable("http://127.0.0.1:1"));
-        assert_eq!(way(Signer::Nobody, default(), at).describe().await.unwrap().1, None);
-        assert_eq!(way(Signer::Nobody, Named::variable("x"), None).describe().await.unwrap().1, None);
+        assert_eq!(way(Signer::Unsigned, default(), at).describe().await.unwrap().1, None);
+        assert_eq!(way(Signer::Unsigned, Named::variable("x"), None).describe().await.unwrap().1, None);
     }
 }

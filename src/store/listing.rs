@@ -72,11 +72,11 @@ impl Location {
         self.listed(after.map(|key| self.whole_key(key)))
     }
 
-    /// The listing of a store without pages; after an error that may pass, it goes on behind the greatest key seen.
+    /// The listing of a store without pages; after an error that may pass, it continues after the greatest key seen.
     fn resumable(&self, after: Option<String>) -> Entries<'_> {
         struct Walk<'a> {
             pages: Option<Objects<'a>>,
-            /// Where the store was told to begin.
+            /// Where the store was asked to begin.
             begins: Option<String>,
             greatest: Option<String>,
             budget: Option<RetryBudget>,
@@ -93,8 +93,8 @@ impl Location {
                     Some(Ok(object)) => {
                         let entry = self.entry(object);
                         walk.budget = None;
-                        // a store that does not begin where it is told, or sorts otherwise than by bytes: what it hides
-                        // cannot be known
+                        // a store that does not begin where it was asked to, or sorts otherwise than by bytes:
+                        // what it hides cannot be known
                         if walk.begins.as_ref().is_some_and(|begins| entry.key <= *begins) {
                             return Err(StoreError::Disorder { key: entry.key });
                         }
@@ -108,7 +108,7 @@ impl Location {
                     return Err(error);
                 }
                 self.traffic.retried();
-                tracing::warn!(%error, "storage: the listing goes on behind its last key");
+                tracing::warn!(%error, "storage: the listing continues after its last key");
                 walk.pages = None;
                 walk.begins = walk.greatest.clone();
             }

@@ -114,7 +114,7 @@ fn names_of(folder: &Path, most: usize) -> Result<Option<Names>, Failed> {
             names.unreadable.push(path.to_string_lossy().into_owned());
             continue;
         };
-        // a link's target decides; a link to nothing sorts as a file and is told as unreadable below
+        // a link's target decides; a link to nothing sorts as a file and is reported as unreadable below
         let is_folder = match item.file_type() {
             Ok(kind) if kind.is_symlink() => fs::metadata(&path).is_ok_and(|target| target.is_dir()),
             Ok(kind) => kind.is_dir(),
@@ -137,7 +137,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// False once nobody listens any more.
+    /// Returns false after an error, and once the receiver is gone.
     fn send(&mut self, item: Result<Found, StoreError>) -> bool {
         let failed = item.is_err();
         self.sender.blocking_send(item).is_ok() && !failed

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A store that does not list keys in byte order is listed whole and sorted. A plan that was begun so goes on only so:
-/// a listing from its last key on would hide what the store orders before that key. Clones of a location share this.
+/// A store that does not list keys in byte order is listed whole and sorted. A plan that was begun so is continued only
+/// so: a listing from its last key on would hide what the store orders before that key. Clones of a location share
+/// this.
 #[derive(Debug, Default)]
 pub struct ListingOrder(AtomicBool);
 

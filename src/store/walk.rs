@@ -56,7 +56,7 @@ impl PageSource for PagedLocation {
 }
 
 impl PagedLocation {
-    /// The next page; after an error that may pass, the listing goes on after its greatest key.
+    /// The next page; after an error that may pass, the listing continues after its greatest key.
     async fn page(self, mut walk: Walk) -> Result<PageOf<Walk>, StoreError> {
         let location = &self.location;
         let what = format!("listing `{}`", location.uri);
@@ -75,17 +75,22 @@ impl PagedLocation {
                 return Err(error);
             }
             location.traffic.retried();
-            tracing::warn!(%error, "storage: the listing goes on behind its last key");
+            tracing::warn!(%error, "storage: the listing continues after its last key");
             (walk.position, walk.begins) = (Position::default(), walk.greatest.clone());
         }
     }
 
     fn taken(&self, mut entries: Vec<Entry>, mut walk: Walk) -> PageOf<Walk> {
-        let is_early = |entry: &Entry| walk.begins.as_ref().is_some_and(|begins| entry.key <= *begins);
-        let began_early = entries.iter().any(is_early);
-        if began_early && self.may_begin_early() {
-            entries.retain(|entry| !is_early(entry));
-        }
+        let began_early = match (&walk.begins, self.may_begin_early()) {
+            (None, _) => false,
+            (Some(begins), false) => entries.iter().any(|entry| entry.key <= *begins),
+            (Some(begins), true) => {
+                // Azure begins with the key itself, which is no reason to list in one piece
+                let is_early = entries.iter().any(|entry| entry.key < *begins);
+                entries.retain(|entry| entry.key > *begins);
+                is_early
+            }
+        };
         if !entries.is_empty() {
             (walk.budget, walk.retry) = (None, self.location.settings.retry);
         }

@@ -1,6 +1,6 @@
 //! What the program tells of itself: logs on standard error, filtered by `TRESNET_BATCH_LOG`, as text or as a JSON
-//! object a line; the terminal that shows them ([`screen`]); timelines ([`trace`]); files that are fetched ([`transfer`]); the text format of metrics
-//! ([`prometheus`]).
+//! object a line; the terminal that shows them ([`screen`]); timelines ([`trace`]); files that are fetched
+//! ([`transfer`]); the text format of metrics ([`prometheus`]).
 //!
 //! Standard output belongs to results.
 
@@ -42,7 +42,8 @@ pub enum Format {
 static FORMAT: OnceLock<Format> = OnceLock::new();
 
 /// Starts logging for the life of the process; a second call does nothing. With `quiet`, only errors are logged. On a
-/// terminal, text is for a person ([`person`]) unless the variable is set; elsewhere each line is whole. A process that works for another one is given that one's run id.
+/// terminal, text is for a person ([`person`]) unless the variable is set; elsewhere each line is whole. A process that
+/// works for another one is given that one's run id.
 pub fn init(format: Format, quiet: bool, run_id: Option<&str>) {
     let format = *FORMAT.get_or_init(|| format);
     if let Some(id) = run_id {
@@ -74,16 +75,23 @@ pub fn init(format: Format, quiet: bool, run_id: Option<&str>) {
     });
 }
 
-/// The filter that a text means, or the default. What AWS's crates log is left out whatever it says: key ids, tokens and
-/// bodies of answers that give credentials are among it.
+/// Returns the filter that a text describes, or the default. What AWS's crates log is left out whatever the text is:
+/// key ids, tokens and bodies of answers that give credentials are among it.
 fn filter(typed: Option<&str>) -> EnvFilter {
     EnvFilter::try_new(without_aws(typed.unwrap_or(DEFAULT_FILTER)))
         .unwrap_or_else(|_| EnvFilter::new(without_aws(DEFAULT_FILTER)))
 }
 
 fn without_aws(typed: &str) -> String {
-    let typed = typed.split(',').filter(|directive| !directive.trim().starts_with("aws_"));
-    typed.chain(["aws_=off"]).collect::<Vec<_>>().join(",")
+    // a directive for spans (`[name]=trace`) would pass what is logged within AWS's spans
+    let is_allowed =
+        |directive: &&str| !directive.trim().starts_with("aws_") && !directive.contains(['[', ']', '{', '}']);
+    let mut kept: Vec<&str> = typed.split(',').filter(is_allowed).collect();
+    if kept.iter().all(|directive| directive.trim().is_empty()) {
+        kept = vec![DEFAULT_FILTER];
+    }
+    kept.push("aws_=off");
+    kept.join(",")
 }
 
 /// How standard error is written.
@@ -115,7 +123,10 @@ mod tests {
         for (typed, expected) in [
             ("trace", "trace,aws_=off"),
             ("info, aws_config::profile=trace,tresnet_batch=debug", "info,tresnet_batch=debug,aws_=off"),
-            ("aws_smithy_runtime=trace", "aws_=off"),
+            ("aws_smithy_runtime=trace", "warn,aws_=off"),
+            ("", "warn,aws_=off"),
+            ("[invoke]=trace,info", "info,aws_=off"),
+            ("warn,[{rpc.service=S3,rpc.method}]=trace", "warn,aws_=off"),
         ] {
             assert_eq!(without_aws(typed), expected);
             assert!(EnvFilter::try_new(without_aws(typed)).is_ok(), "{typed}");

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use crate::support::job::{Ended, IMAGES, Job, ended, program};
-use crate::support::{ask_python, scratch};
+use crate::support::{ask_python, run_python, scratch};
 
 /// A finished run with logits, every class a row, and embeddings in half precision.
 static DONE: LazyLock<Job> = LazyLock::new(|| done(Job::own()));
@@ -177,6 +177,16 @@ fn copies_are_found_within_an_output_and_in_another() {
 }
 
 #[test]
+fn an_output_is_compared_with_one_whose_embeddings_have_another_precision() {
+    let other = Job::own().set("output.embedding=f32");
+    other.run().exits(0);
+    for (of, against) in [(DONE.output(), other.output()), (other.output(), DONE.output())] {
+        let ours = figures(&of, &["--threshold", "0.99", "--against", against.to_str().unwrap()]);
+        assert_eq!(ours["leakage"]["leaked"], ours["leakage"]["images"], "{}", ours["leakage"]);
+    }
+}
+
+#[test]
 fn outputs_whose_embeddings_differ_in_meaning_are_not_compared_and_the_reason_is_named() {
     let other = done(Job::own().set("preprocess.image_size=96"));
     let ours = figures(&DONE.output(), &["--against", other.output().to_str().unwrap()]);
@@ -194,7 +204,28 @@ fn what_an_output_does_not_have_is_named_with_the_key_that_keeps_it() {
     let nothing = Job::own().set("output.embedding=none").set("input.targets=none");
     nothing.run().exits(0);
     audit(&nothing.output(), &[]).fails(78, &["input.targets", "output.embedding"]);
+    // predictions are enough for drift
+    let drift = figures(&nothing.output(), &["--against", nothing.output().to_str().unwrap()]);
+    assert_eq!(drift["drift"]["classes"]["psi"], json!(0.0));
     audit(&without.output(), &["--require", "near_duplicates == 0"]).fails(65, &["output.embedding"]);
+}
+
+#[test]
+fn an_output_of_embeddings_alone_is_audited_without_labels_and_classes() {
+    let graphs = folder();
+    run_python("foreign_graphs.py", &["make", graphs.to_str().unwrap()]);
+    let job = Job::new(IMAGES.folder.to_str().unwrap(), &graphs.join("tower.onnx"))
+        .set("preprocess.image_size=64")
+        .set("preprocess.crop_pct=0.875")
+        .set("preprocess.interpolation=bilinear")
+        .set("preprocess.mean=[0, 0, 0]")
+        .set("preprocess.std=[1, 1, 1]")
+        .set("limits.max_error_fraction=1.0");
+    job.run().exits(0);
+    let ours = figures(&job.output(), &["--against", job.output().to_str().unwrap()]);
+    assert!(ours["labels"]["skipped"].as_str().unwrap().contains("no classes"), "{}", ours["labels"]);
+    assert_eq!((&ours["drift"]["classes"], &ours["drift"]["rows"]), (&Value::Null, &json!([0, 0])));
+    assert_eq!(ours["leakage"]["leaked"], ours["near"]["images"]);
 }
 
 #[test]
@@ -357,6 +388,9 @@ fn an_output_has_not_drifted_from_itself_and_a_changed_one_has_the_figures_of_sc
     // confidences are in bins
     assert!((number(&drift["confidence"]["ks"]) - number(&reference["ks"])).abs() < 0.03);
     let slices = drift["slices"].as_array().unwrap();
-    assert!(slices.len() > 1 && slices.iter().all(|slice| slice["rows"].is_array()));
+    assert!(slices.len() > 1 && slices.iter().all(|slice| slice["p_holm"].is_number()), "{slices:?}");
+    let rows =
+        [0, 1].map(|side| slices.iter().map(|slice| slice["rows"][side].as_u64().unwrap()).sum::<u64>());
+    assert_eq!(json!(rows), drift["rows"]);
     audit(&output, &["--against", &paths[1], "--by", "camera"]).fails(64, &["--by `camera`", "format"]);
 }

@@ -149,6 +149,10 @@ fn an_image_processor_that_is_not_followed_is_78_until_its_keys_are_typed() {
     let pixels = processor("EfficientNetImageProcessor", "");
     let own = Beside::new(&[("preprocessor_config.json", &pixels)]);
     own.job(&[]).run().fails(78, &["preprocessor_config.json", "EfficientNetImageProcessor", "image_size"]);
+    let (weights, graph) =
+        (own.folder.path().join("model.safetensors"), own.folder.path().join("model.onnx"));
+    let import = ["model", "import", weights.to_str().unwrap(), "-o", graph.to_str().unwrap()];
+    ended(program().args(import)).fails(78, &["EfficientNetImageProcessor", "--config"]);
     let typed = [
         "preprocess.image_size=64",
         "preprocess.crop_pct=1.0",

@@ -164,6 +164,11 @@ fn model_pull_prints_the_commit_and_the_files_which_are_enough_offline() {
     assert_eq!(names, ["config.json", "model.safetensors"]);
     assert_eq!(std::fs::read(summary["path"].as_str().unwrap()).unwrap(), weights());
     desk.hub.forget();
+    // a hub on this machine is asked without a proxy, which would see the token
+    let nowhere = "http://127.0.0.1:9";
+    ended(desk.pull().env("http_proxy", nowhere).env("HTTP_PROXY", nowhere)).exits(0);
+    assert!(!desk.hub.seen().is_empty());
+    desk.hub.forget();
     let again = ended(desk.pull().env("HF_HUB_OFFLINE", "1"));
     assert_eq!(again.exits(0)["path"], summary["path"]);
     desk.job().env("HF_HUB_OFFLINE", "1").run().exits(0);

@@ -62,5 +62,6 @@ fn an_output_of_an_earlier_version_is_listed_too() {
 fn an_index_of_nothing_and_one_without_a_file_are_refused() {
     index(&[], &["--html", "index.html"]).exits(64);
     index(&[Path::new("somewhere")], &[]).exits(64);
-    index(&[Path::new("/no/such/output")], &["--json-file", "/dev/null"]).exits(66);
+    let file = tempfile::NamedTempFile::new_in(scratch()).unwrap();
+    index(&[Path::new("/no/such/output")], &["--json-file", file.path().to_str().unwrap()]).exits(66);
 }

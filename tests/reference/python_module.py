@@ -54,6 +54,8 @@ printing.write_text("""#!/bin/sh
 trap 'echo "{\\"exit\\": 75, \\"error\\": \\"interrupted\\"}"; exit 75' INT
 echo '{"message": "a warning", "fields": {"key": "a.jpg"}}' >&2
 echo 'no JSON' >&2
+echo '[1]' >&2
+printf '\\377\\n' >&2
 for images in 10 20; do
   echo "{\\"message\\": \\"\\", \\"fields\\": {\\"images\\": $images, \\"planned\\": 20, \\"plan_is_whole\\": true,
     \\"images_per_s\\": 5.5, \\"errors\\": 1, \\"seconds_left\\": null}}" | tr '\\n' ' ' >&2
@@ -68,6 +70,15 @@ seen = []
 tresnet_batch.run("job.toml", progress=seen.append)
 assert [one.images for one in seen] == [10, 20], seen
 assert seen[0] == tresnet_batch.Progress(10, 20, True, 5.5, 1, None), seen[0]
+
+# a program that is killed
+killed = folder / "killed"
+killed.write_text("#!/bin/sh\nkill -9 $$\n")
+killed.chmod(0o755)
+os.environ["TRESNET_BATCH"] = str(killed)
+ended = tresnet_batch.run("job.toml", check=False)
+assert ended.exit == -9 and "signal 9" in ended.fields["error"], ended
+os.environ["TRESNET_BATCH"] = str(printing)
 
 # a callback that raises ends the run, and its error is what the caller sees
 os.environ["HANGS"] = "1"

@@ -307,7 +307,7 @@ def compare(program, earlier):
                 error = float((computed(graph) - theirs).norm() / theirs.norm())
                 worst = max(worst, error)
                 now = f"{error:.1e}"
-                if error > 1e-6:
+                if not error <= 1e-6:
                     wrong.append((what, error))
             name = "timm" if timm_reads else "the dictionary"
             print(f"| {what} | {'—' if refused else name} | {before} | {now} |", flush=True)

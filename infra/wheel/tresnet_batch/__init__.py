@@ -6,7 +6,7 @@
     table = tresnet_batch.rows(summary.output).to_table(columns=["key", "label", "prob"])
     accuracy = tresnet_batch.report(summary.output)["metrics"]["top1"]
 
-`rows` needs pyarrow: ``pip install 'tresnet-batch[python]'``.
+`rows` needs pyarrow, which the extra ``[python]`` of the wheel installs.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def program() -> str:
     found = beside if os.path.isfile(beside) else shutil.which("tresnet-batch")
     if found is None:
         raise FileNotFoundError(
-            "the program tresnet-batch is not in this environment, and not on PATH: run `pip install tresnet-batch`, or "
-            "set the variable TRESNET_BATCH to its path"
+            "the program tresnet-batch is not in this environment, and not on PATH: install the wheel of tresnet-batch, "
+            "or set the variable TRESNET_BATCH to its path"
         )
     return found
 
@@ -124,7 +124,7 @@ def rows(output: Path | Summary) -> pyarrow.dataset.Dataset:
         import pyarrow.dataset as dataset
         import pyarrow.fs as fs
     except ImportError as error:
-        raise ImportError("rows are read by pyarrow: run `pip install 'tresnet-batch[python]'`") from error
+        raise ImportError("rows are read by pyarrow: run `pip install pyarrow`") from error
     place = _place(output)
     if "://" in place:
         files, folder = fs.FileSystem.from_uri(place.rstrip("/"))
@@ -164,6 +164,8 @@ def _call(command: list[str], progress: Callable[[Progress], None] | None) -> tu
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
+        # a library may write anything to standard error
+        errors="replace",
         # Ctrl-C is passed on once, by this process
         start_new_session=True,
     )
@@ -176,19 +178,34 @@ def _call(command: list[str], progress: Callable[[Progress], None] | None) -> tu
         printed = process.stdout.read()
         process.wait()
     except BaseException:
-        process.send_signal(signal.SIGINT)
-        process.wait()
+        _interrupt(process)
         raise
     finally:
         reader.join()
         process.stdout.close()
     if raised:
         raise raised[0]
+    said = last[-1] if last else ""
     try:
         fields = json.loads(printed)
     except ValueError:
-        fields = {"exit": process.returncode, "error": last[-1] if last else f"it printed {printed!r}"}
-    return fields, last[-1] if last else ""
+        fields = None
+    if not isinstance(fields, dict):
+        code = process.returncode
+        ended = f"the program was ended by signal {-code}" if code < 0 else f"the program printed no JSON object: {printed!r}"
+        fields = {"exit": code or 70, "error": f"{ended} {said}".rstrip()}
+    return fields, said
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """Passes Ctrl-C on and waits for the end; another Ctrl-C is passed on too, and ends the program at once."""
+    process.send_signal(signal.SIGINT)
+    while True:
+        try:
+            process.wait()
+            return
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
 
 
 def _read(
@@ -203,11 +220,13 @@ def _read(
             try:
                 said = json.loads(line)
             except ValueError:
+                said = None
+            if not isinstance(said, dict):
                 last[:] = [line.strip()]
                 continue
             last[:] = [str(said.get("message", line))]
-            figures = said.get("fields") or {}
-            if progress is None or raised or "plan_is_whole" not in figures:
+            figures = said.get("fields")
+            if progress is None or raised or not isinstance(figures, dict) or "plan_is_whole" not in figures:
                 continue
             try:
                 progress(Progress(**{name: figures.get(name) for name in Progress.__dataclass_fields__}))

@@ -28,7 +28,7 @@ pub struct ConfidenceDrift {
     pub other_mean: f64,
     /// Their difference.
     pub change: f64,
-    /// Lower end of its 95 % interval (Welch).
+    /// Lower end of its 95 % interval: each set has its variance (Welch), with the quantile of the normal distribution.
     pub change_low: f64,
     /// Upper end of its 95 % interval.
     pub change_high: f64,
@@ -58,10 +58,12 @@ impl Confidences {
         self.squares += probability * probability;
     }
 
+    /// The mean, and the variance of the mean, which one row does not show.
     fn mean_and_variance(&self) -> (f64, f64) {
         let rows = self.rows as f64;
         let mean = self.sum / rows;
-        (mean, (self.squares / rows - mean * mean).max(0.0) / rows)
+        let variance = (self.squares / rows - mean * mean).max(0.0) / (rows - 1.0);
+        (mean, if self.rows > 1 { variance } else { f64::INFINITY })
     }
 
     /// Compares two sets; `None` if one of them is empty. The p-value is that of M. A. Stephens, "Use of the
@@ -86,8 +88,8 @@ impl Confidences {
             mean,
             other_mean,
             change,
-            change_low: change - half,
-            change_high: change + half,
+            change_low: (change - half).max(-1.0),
+            change_high: (change + half).min(1.0),
             ks,
             p: kolmogorov_tail((root + 0.12 + 0.11 / root) * ks),
         })
@@ -115,6 +117,8 @@ mod tests {
         assert!((drift.change - 0.1).abs() < 1e-9 && drift.change_low > 0.0, "{drift:?}");
         assert!(a.drift(&a).unwrap().p > 0.99);
         assert_eq!(a.drift(&Confidences::default()), None);
+        let one = a.drift(&of([0.5].into_iter())).unwrap();
+        assert_eq!((one.change_low, one.change_high), (-1.0, 1.0));
     }
 
     #[test]

@@ -125,10 +125,12 @@ pub(super) async fn drift(
     if count != other.frozen.model.classes || input.frozen.model.labels != other.frozen.model.labels {
         return Ok(Section::skipped("the models of the two outputs have different classes"));
     }
-    let planned = [input, other].iter().flat_map(|side| side.parts).map(|part| part.rows).sum();
+    // rows of a model without classes have no columns of them
+    let sides = if count == 0 { Vec::new() } else { vec![input, other] };
+    let planned = sides.iter().flat_map(|side| side.parts).map(|part| part.rows).sum();
     progress.plan(planned, planned);
     let mut sums = Sums::default();
-    for (at, side) in [input, other].into_iter().enumerate() {
+    for (at, side) in sides.into_iter().enumerate() {
         let mut columns = vec!["index".to_owned(), "prob".to_owned()];
         columns.extend(by.map(str::to_owned));
         let mut cursor = Cursor::new(side.output, side.parts, columns, BATCH);

@@ -20,7 +20,7 @@ const SEED: u64 = 0x6472_6966_7421;
 pub struct ShareDrift {
     /// Population stability index, Σ (a − b)·ln(a / b) over shares, half a row being added to each class.
     pub psi: f64,
-    /// Lower end of its 95 % interval.
+    /// Lower end of its 95 % interval, the basic one of the bootstrap, from 0.
     pub psi_low: f64,
     /// Upper end of its 95 % interval.
     pub psi_high: f64,
@@ -59,10 +59,13 @@ pub fn share_drift(a: &[u64], b: &[u64]) -> Option<ShareDrift> {
         })
         .collect();
     resampled.sort_unstable_by(f64::total_cmp);
+    let psi = psi(pairs.iter().map(|(a, b)| (*a as f64, *b as f64)).collect());
+    // resampling adds to the index what chance has added already, so its quantiles are reflected at the index
+    let reflected = |at: usize| (2.0 * psi - resampled[at]).max(0.0);
     Some(ShareDrift {
-        psi: psi(pairs.iter().map(|(a, b)| (*a as f64, *b as f64)).collect()),
-        psi_low: resampled[RESAMPLES / 40],
-        psi_high: resampled[RESAMPLES - 1 - RESAMPLES / 40],
+        psi,
+        psi_low: reflected(RESAMPLES - 1 - RESAMPLES / 40),
+        psi_high: reflected(RESAMPLES / 40),
         chi_squared: statistic,
         degrees,
         p,
@@ -178,6 +181,14 @@ mod tests {
         // Σ (a − b)·ln(a / b) of (count + 0.5) / (rows + 2)
         assert!((found.psi - PSI).abs() < 1e-12, "{found:?}");
         assert!(found.psi_low < found.psi && found.psi < found.psi_high, "{found:?}");
+    }
+
+    #[test]
+    fn the_interval_of_sets_that_differ_by_chance_begins_at_zero() {
+        let mut random = Random::new(11);
+        let mut set = || -> Vec<u64> { (0..100).map(|_| random.poisson(20.0) as u64).collect() };
+        let found = share_drift(&set(), &set()).unwrap();
+        assert!(found.psi > 0.05 && found.psi_low == 0.0, "{found:?}");
     }
 
     #[test]

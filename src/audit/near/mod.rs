@@ -45,6 +45,8 @@ use search::{Search, Side};
 
 /// Images that are compared with each other; twice as many take four times as long.
 const MOST_IMAGES: u64 = 10_000_000;
+/// Components that decide what the embeddings of one model file mean, besides preprocessing.
+const MEANING: [&str; 3] = ["model.embedding", "model.input", "model.weights"];
 
 /// Near duplicates within one output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -125,15 +127,15 @@ pub(super) async fn near_duplicates(
     let other = match other {
         None => None,
         Some(other) => match comparable(input, other, column).await? {
-            Ok(()) => Some(other),
+            Ok(other_column) => Some((other, other_column)),
             Err(why) => {
                 near.between = Some(Section::skipped(why));
                 None
             }
         },
     };
-    let search = Search::open(input, other, column, options, progress)?;
-    let own = search.own().await?;
+    let search = Search::open(input, other.map(|(other, _)| other), options, progress)?;
+    let own = search.own(column).await?;
     near.sketches = Some(own.sketches.clone());
     near.within = within(&search, &own, &mut near.findings).await?;
     if let Some(other) = other {
@@ -237,26 +239,27 @@ async fn column_of(input: ReportInput<'_>) -> Result<Result<EmbeddingColumn, Str
     Ok(EmbeddingColumn::of(&schema))
 }
 
-/// Checks that the embeddings of two outputs have the same meaning.
+/// Checks that the embeddings of two outputs have the same meaning. Returns the column of the other output, which may have
+/// another precision, or why they are not compared.
 async fn comparable(
     input: ReportInput<'_>,
     other: ReportInput<'_>,
     column: EmbeddingColumn,
-) -> Result<Result<(), String>, Failure> {
-    let width = match column_of(other).await? {
-        Ok(column) => column.width,
+) -> Result<Result<EmbeddingColumn, String>, Failure> {
+    let other_column = match column_of(other).await? {
+        Ok(column) => column,
         Err(why) => return Ok(Err(format!("in `{}`, {why}", other.output.uri()))),
     };
     let (a, b) = (input.frozen, other.frozen);
-    if a.model.sha256 != b.model.sha256 || width != column.width {
+    if a.model.sha256 != b.model.sha256 || other_column.width != column.width {
         let what = "the two outputs are of different models, whose embeddings have nothing in common: run both with \
                     the same `model.path`";
         return Ok(Err(what.into()));
     }
-    let preprocessing = |name: &&String| name.starts_with("preprocess.");
-    let mut names = a.components.keys().chain(b.components.keys()).filter(preprocessing);
+    let decides = |name: &&String| name.starts_with("preprocess.") || MEANING.contains(&name.as_str());
+    let mut names = a.components.keys().chain(b.components.keys()).filter(decides);
     Ok(match names.find(|name| a.components.get(*name) != b.components.get(*name)) {
         Some(name) => Err(format!("the two outputs differ in `{name}`, which moves their embeddings apart")),
-        None => Ok(()),
+        None => Ok(other_column),
     })
 }

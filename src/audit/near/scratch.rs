@@ -60,7 +60,7 @@ impl Scratch {
     }
 
     /// Reads sketches and the mean that [`Scratch::store`] wrote; `None` if there are none, or others than of `width`
-    /// numbers and at most `rows` rows.
+    /// numbers and of rows below `rows` that ascend.
     pub fn load(&self, name: &str, (rows, width): (u64, usize)) -> io::Result<Option<(Sketches, Vec<f32>)>> {
         let file = match File::open(self.path(name)) {
             Ok(file) => file,
@@ -89,8 +89,14 @@ impl Scratch {
             *value = f32::from_le_bytes(word);
         }
         let mut sketches = Sketches::with_capacity(count as usize).map_err(io::Error::other)?;
+        let mut least = 0;
         for _ in 0..count {
             reader.read_exact(&mut word)?;
+            let row = u32::from_le_bytes(word);
+            if !(least..rows).contains(&u64::from(row)) {
+                return Ok(None);
+            }
+            least = u64::from(row) + 1;
             let mut bytes = [0; DIMS];
             reader.read_exact(&mut bytes)?;
             let mut signs = [0; WORDS];
@@ -99,7 +105,7 @@ impl Scratch {
                 reader.read_exact(&mut bytes)?;
                 *word = u64::from_le_bytes(bytes);
             }
-            sketches.push(u32::from_le_bytes(word), Sketch { values: bytes.map(|byte| byte as i8), signs });
+            sketches.push(row, Sketch { values: bytes.map(|byte| byte as i8), signs });
         }
         Ok(Some((sketches, mean)))
     }
@@ -259,6 +265,7 @@ mod tests {
         });
         assert_eq!(mean, [0.5, -1.0]);
         assert!(scratch.load("sketches", (1, 2)).unwrap().is_none(), "more sketches than rows");
+        assert!(scratch.load("sketches", (5, 2)).unwrap().is_none(), "a row beyond the last");
         assert!(scratch.load("sketches", (10, 3)).unwrap().is_none(), "another width");
     }
 

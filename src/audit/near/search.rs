@@ -26,7 +26,6 @@ const MOST_BYTES: usize = 256 << 20;
 /// What all steps share.
 pub(super) struct Search<'a> {
     input: ReportInput<'a>,
-    column: EmbeddingColumn,
     pub options: &'a NearOptions,
     progress: &'a Arc<Progress>,
     scratch: Option<Scratch>,
@@ -36,6 +35,7 @@ pub(super) struct Search<'a> {
 /// The sketches of one output.
 pub(super) struct Side<'a> {
     pub input: ReportInput<'a>,
+    column: EmbeddingColumn,
     pub sketches: Arc<Sketches>,
     mean: Arc<Vec<f32>>,
 }
@@ -79,7 +79,6 @@ impl<'a> Search<'a> {
     pub fn open(
         input: ReportInput<'a>,
         other: Option<ReportInput<'a>>,
-        column: EmbeddingColumn,
         options: &'a NearOptions,
         progress: &'a Arc<Progress>,
     ) -> Result<Search<'a>, Failure> {
@@ -95,42 +94,58 @@ impl<'a> Search<'a> {
         let planned = rows(input) + ok(input) + other.map_or(0, |other| rows(other) + ok(input));
         progress.plan(planned, planned);
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Ok(Search { input, column, options, progress, scratch, threads })
+        Ok(Search { input, options, progress, scratch, threads })
     }
 
     /// The sketches of the output itself.
-    pub async fn own(&self) -> Result<Side<'a>, Failure> {
-        let rows = self.input.parts.iter().map(|part| part.rows).sum::<u64>();
-        if let Some((sketches, mean)) = self.stored("sketches", rows)? {
+    pub async fn own(&self, column: EmbeddingColumn) -> Result<Side<'a>, Failure> {
+        let input = self.input;
+        let rows = input.parts.iter().map(|part| part.rows).sum::<u64>();
+        if let Some((sketches, mean)) = self.stored("sketches", (rows, column.width))? {
             self.progress.rows(rows, 0);
-            return Ok(Side { input: self.input, sketches: Arc::new(sketches), mean: Arc::new(mean) });
+            return Ok(Side { input, column, sketches: Arc::new(sketches), mean: Arc::new(mean) });
         }
-        let mean = mean(self.input, self.column).await?;
-        let sketches = self.sketch(self.input, "sketches", &mean).await?;
-        Ok(Side { input: self.input, sketches: Arc::new(sketches), mean: Arc::new(mean) })
+        let mean = mean(input, column).await?;
+        let sketches = self.sketch((input, column), "sketches", &mean).await?;
+        Ok(Side { input, column, sketches: Arc::new(sketches), mean: Arc::new(mean) })
     }
 
     /// The sketches of another output, around the mean of `own`.
-    pub async fn other(&self, other: ReportInput<'a>, own: &Side<'_>) -> Result<Side<'a>, Failure> {
+    pub async fn other(
+        &self,
+        (other, column): (ReportInput<'a>, EmbeddingColumn),
+        own: &Side<'_>,
+    ) -> Result<Side<'a>, Failure> {
         let rows = other.parts.iter().map(|part| part.rows).sum::<u64>();
-        let stored = self.stored("other-sketches", rows)?.filter(|(_, mean)| *mean == *own.mean);
+        let stored = self.stored("other-sketches", (rows, column.width))?;
+        let stored = stored.filter(|(_, mean)| *mean == *own.mean);
         let sketches = match stored {
             Some((sketches, _)) => {
                 self.progress.rows(rows, 0);
                 sketches
             }
-            None => self.sketch(other, "other-sketches", &own.mean).await?,
+            None => self.sketch((other, column), "other-sketches", &own.mean).await?,
         };
-        Ok(Side { input: other, sketches: Arc::new(sketches), mean: own.mean.clone() })
+        Ok(Side { input: other, column, sketches: Arc::new(sketches), mean: own.mean.clone() })
     }
 
-    fn stored(&self, name: &str, rows: u64) -> Result<Option<(Sketches, Vec<f32>)>, Failure> {
+    /// Loads the sketches of at most `rows` rows whose embeddings have `width` numbers.
+    fn stored(
+        &self,
+        name: &str,
+        (rows, width): (u64, usize),
+    ) -> Result<Option<(Sketches, Vec<f32>)>, Failure> {
         let Some(scratch) = &self.scratch else { return Ok(None) };
-        scratch.load(name, (rows, self.column.width)).map_err(|error| self.unusable(error))
+        scratch.load(name, (rows, width)).map_err(|error| self.unusable(error))
     }
 
-    async fn sketch(&self, of: ReportInput<'_>, name: &str, mean: &[f32]) -> Result<Sketches, Failure> {
-        let sketches = sketch(of, (self.column, mean), self.threads, self.progress).await?;
+    async fn sketch(
+        &self,
+        (of, column): (ReportInput<'_>, EmbeddingColumn),
+        name: &str,
+        mean: &[f32],
+    ) -> Result<Sketches, Failure> {
+        let sketches = sketch(of, (column, mean), self.threads, self.progress).await?;
         if let Some(scratch) = &self.scratch {
             scratch.store(name, &sketches, mean).map_err(|error| self.unusable(error))?;
         }
@@ -147,7 +162,7 @@ impl<'a> Search<'a> {
         let tiles = Between { queries: &own.sketches, targets: None }.tiles();
         let name = if others.is_some() { "other-pairs" } else { "pairs" };
         let journal = match &self.scratch {
-            Some(scratch) => scratch.journal(&format!("{name}-{threshold}"), tiles),
+            Some(scratch) => scratch.journal(&format!("{name}-{threshold:e}"), tiles),
             None => Ok(Journal::in_memory(tiles)),
         };
         let journal = journal.map_err(|error| self.unusable(error))?;
@@ -171,9 +186,10 @@ impl<'a> Search<'a> {
         let scanned =
             scanned.map_err(|error| Failure::caused(Exit::Bug, "the comparison of images failed", error))?;
         let Journal { mut pairs, left_out, .. } = scanned.map_err(|error| self.unusable(error))?;
-        // a journal of other sketches would name images that do not exist
+        // a journal of other sketches may name images that do not exist, or an image and itself
         let ends = (own.sketches.len(), others.map_or(own.sketches.len(), |others| others.sketches.len()));
-        pairs.retain(|(a, b)| (*a as usize) < ends.0 && (*b as usize) < ends.1);
+        pairs
+            .retain(|(a, b)| (*a as usize) < ends.0 && (*b as usize) < ends.1 && (others.is_some() || a < b));
         pairs.sort_unstable();
         Ok((pairs, left_out))
     }
@@ -200,18 +216,19 @@ impl<'a> Search<'a> {
             None => (rows(&mut pairs.iter().flat_map(|(a, b)| [*a, *b])), Vec::new()),
             Some(_) => (rows(&mut pairs.iter().map(|(a, _)| *a)), rows(&mut pairs.iter().map(|(_, b)| *b))),
         };
-        let bytes = (own_rows.len() + other_rows.len()) * self.column.width * self.column.element.bytes();
+        let size = |side: &Side<'_>| side.column.width * side.column.element.bytes();
+        let bytes = own_rows.len() * size(own) + other_rows.len() * size(second);
         let file = |rows: &[u32]| -> Result<Option<File>, Failure> {
             let is_large = bytes > MOST_BYTES && !rows.is_empty();
             is_large.then(|| unnamed_file(self.options.scratch.as_deref()).map_err(unstored)).transpose()
         };
         let own_file = file(&own_rows)?;
-        let (first, facts) = fetch(own.input, self.column, own_rows, own_file).await?;
+        let (first, facts) = fetch(own.input, own.column, own_rows, own_file).await?;
         let (second, other_facts) = match others {
             None => (None, Vec::new()),
             Some(others) => {
                 let other_file = file(&other_rows)?;
-                let (vectors, facts) = fetch(others.input, self.column, other_rows, other_file).await?;
+                let (vectors, facts) = fetch(others.input, others.column, other_rows, other_file).await?;
                 (Some(vectors), facts)
             }
         };

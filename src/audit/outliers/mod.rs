@@ -49,20 +49,18 @@ pub struct OutlierFigures {
     pub named: u64,
 }
 
-/// Ranks the images of an output by their distances.
+/// Ranks the images of an output by their distances; `sketches` are theirs, or why there are none.
 ///
 /// # Errors
 /// The rows cannot be read.
 pub(super) async fn outliers(
     input: ReportInput<'_>,
-    sketches: Option<Arc<Sketches>>,
+    sketches: Result<Arc<Sketches>, String>,
     progress: &Arc<Progress>,
 ) -> Result<(Section<OutlierFigures>, Vec<Ranking>), Failure> {
-    let Some(sketches) = sketches else {
-        return Ok((
-            Section::skipped("the rows have no embeddings: set `output.embedding = \"f16\"`"),
-            Vec::new(),
-        ));
+    let sketches = match sketches {
+        Ok(sketches) => sketches,
+        Err(why) => return Ok((Section::skipped(why), Vec::new())),
     };
     let images = sketches.len();
     if images < FEWEST {

@@ -243,8 +243,8 @@ impl<'a> Planner<'a> {
         self.options.sorted || self.source.order().is_some_and(ListingOrder::is_sorted)
     }
 
-    /// Fails where what stands was planned from a listing in another order than the one that would go on. A plan that
-    /// was begun from a sorted listing goes on so.
+    /// Fails if the existing segments were planned from a listing in another order than the one that would continue. A
+    /// plan that was begun from a sorted listing continues so.
     async fn may_go_on(&mut self) -> Result<(), DatasetError> {
         if let Some(key) = self.output.read(self.options.disorder).await? {
             return Err(StoreError::Disorder { key: String::from_utf8_lossy(&key).into_owned() }.into());

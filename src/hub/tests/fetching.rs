@@ -101,6 +101,45 @@ async fn what_an_earlier_process_left_is_read_on_unless_it_does_not_fit() {
 }
 
 #[tokio::test]
+async fn a_link_in_place_of_an_incomplete_file_is_not_followed() {
+    let desk = Desk::new();
+    let outside = desk.home.path().join("outside");
+    std::fs::write(&outside, "mine").unwrap();
+    std::fs::create_dir_all(desk.folder().join("blobs")).unwrap();
+    let incomplete = desk.folder().join("blobs").join(format!("{}.incomplete", sha256(&weights())));
+    std::os::unix::fs::symlink(&outside, incomplete).unwrap();
+    let error = desk.weights().await.unwrap_err();
+    assert!(matches!(error, HubError::Cache { .. }), "{error}");
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn a_cached_file_that_is_no_link_is_compared_with_the_hash_of_the_hub() {
+    let desk = Desk::new();
+    let fetched = desk.weights().await.unwrap();
+    for (bytes, is_kept) in [(weights(), true), (b"cut".to_vec(), false)] {
+        std::fs::remove_file(&fetched.path).unwrap();
+        std::fs::write(&fetched.path, bytes).unwrap();
+        assert_eq!(desk.weights().await.unwrap(), fetched);
+        assert_eq!(std::fs::read(&fetched.path).unwrap(), weights());
+        assert_eq!(fetched.path.is_symlink(), !is_kept);
+    }
+    assert_eq!(desk.hub.reads(), 1, "the blob is in the cache");
+}
+
+#[tokio::test]
+async fn a_store_without_ranges_that_always_breaks_off_is_not_read_for_ever() {
+    let mut desk = Desk::new();
+    desk.patience = Duration::from_millis(300);
+    for bytes in [100_000, 200_000].repeat(50) {
+        desk.when_read(Act::CutWithoutRanges(bytes), 1);
+    }
+    let error = desk.weights().await.unwrap_err();
+    assert!(matches!(error, HubError::Unavailable { .. }), "{error}");
+    assert!(desk.hub.reads() < 20, "{}", desk.hub.reads());
+}
+
+#[tokio::test]
 async fn a_store_without_ranges_is_read_from_the_beginning() {
     let desk = Desk::new();
     desk.when_read(Act::Cut(100_000), 1);

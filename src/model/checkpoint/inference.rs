@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::family::nearest;
-use super::prefixes::wrapper;
+use super::prefixes::wrapper_of_network;
 use super::weights::Checkpoint;
 use crate::model::architecture::{Architecture, BlockKind, Stage};
 use crate::model::error::{ModelError, TensorMismatch};
@@ -107,7 +107,7 @@ pub(super) fn compare(architecture: &Architecture, checkpoint: &Checkpoint) -> T
 
 fn hint(checkpoint: &Checkpoint) -> Option<String> {
     let names = || checkpoint.tensors.keys().map(String::as_str);
-    if let Some(prefix) = names().find_map(wrapper) {
+    if let Some(prefix) = names().find_map(wrapper_of_network) {
         let why = format!(
             "some names have the prefix `{prefix}` of a training's wrapper, and others do not: save the state of one \
              network alone"

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::inference::{closest, compare};
-use super::safetensors::MAX_HEADER_BYTES;
-use super::sniff::known_kind;
+use super::sniff::refuse_others;
 use super::weights::{Checkpoint, Contents, TakenSet, Tensor, WeightSet};
 use super::{family, layout, prefixes, safetensors, sharded, torch};
 use crate::model::error::ModelError;
@@ -121,7 +120,7 @@ fn finish(
     Ok(ChosenCheckpoint { checkpoint: Checkpoint { tensors, sha256 }, taken })
 }
 
-/// No weight is NaN or infinite, and no variance negative: said when the file is read, before anybody plans with it.
+/// No weight is NaN or infinite, and no variance negative: checked when the file is read, before a job is planned with it.
 fn check_values(tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
     for (name, tensor) in tensors {
         if !tensor.values.iter().all(|value| value.is_finite()) {
@@ -134,33 +133,6 @@ fn check_values(tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
         }
     }
     Ok(())
-}
-
-/// What is no safetensors file by its first bytes, which are a length and the brace of its header, may be something that
-/// has a name.
-fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    let length = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
-    let (has_brace, has_length) =
-        (bytes.get(8) == Some(&b'{'), length.is_none_or(|length| length <= MAX_HEADER_BYTES));
-    if has_brace && has_length {
-        return Ok(());
-    }
-    if let Some(what) = known_kind(bytes) {
-        return Err(ModelError::NotACheckpoint { path: path.into(), what });
-    }
-    if has_brace {
-        return Ok(());
-    }
-    if let Some(what) = torch::legacy_format(bytes) {
-        return Err(ModelError::OldTorch { path: path.into(), what });
-    }
-    let what = match path.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
-        "onnx" => "an ONNX graph",
-        "pth" | "pt" | "bin" | "tar" => "neither PyTorch's archive nor safetensors",
-        _ if !has_length => "neither safetensors nor PyTorch's archive",
-        _ => return Ok(()),
-    };
-    Err(ModelError::NotACheckpoint { path: path.into(), what })
 }
 
 #[cfg(test)]

@@ -20,4 +20,5 @@ pub(super) mod torch;
 mod weights;
 
 pub use load::{ChosenCheckpoint, MAX_CHECKPOINT_BYTES, PUBLISHED_NAMES, load, load_set, published_in};
+pub(super) use sniff::known_kind;
 pub use weights::{Checkpoint, TakenSet, Tensor, WeightSet};

@@ -40,8 +40,13 @@ fn common_length(tensors: &BTreeMap<String, Tensor>) -> usize {
 }
 
 /// The wrapper's prefix that a name begins with.
-pub(super) fn wrapper(name: &str) -> Option<&'static str> {
+fn wrapper(name: &str) -> Option<&'static str> {
     WRAPPERS.into_iter().find(|prefix| name.starts_with(prefix))
+}
+
+/// The wrapper's prefix that the name of a TResNet's tensor begins with. Other networks have such parts themselves.
+pub(super) fn wrapper_of_network(name: &str) -> Option<&'static str> {
+    wrapper(name).filter(|_| without_any_prefix(name) != name)
 }
 
 /// Two names that end in the same tensor of a network are of two networks.
@@ -111,6 +116,13 @@ mod tests {
                 assert!(refused.contains(&name), "{refused}");
             }
         }
+    }
+
+    #[test]
+    fn a_wrapper_is_named_where_it_is_one_of_our_network() {
+        assert_eq!(wrapper_of_network("module.model.head.fc.bias"), Some("module."));
+        assert_eq!(wrapper_of_network("head.fc.bias"), None);
+        assert_eq!(wrapper_of_network("model.layers.0.mlp.weight"), None);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::safetensors;
+use super::sniff::refuse_others;
 use super::weights::{Contents, is_counter};
+use super::{safetensors, torch};
 use crate::model::error::ModelError;
 use crate::model::file::{read_capped, sha256_hex};
 use crate::model::shorten::shorten;
@@ -48,6 +49,14 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<(Contents, String), ModelE
             other => other,
         })?;
         left -= bytes.len() as u64;
+        if torch::is_zip(&bytes) || torch::is_chain(&bytes) {
+            return Err(refused(format!(
+                "its file `{}` is a PyTorch file, and the files of an index have to be safetensors files: save the model \
+                 with `safe_serialization=True`, or in one `.pth`",
+                shorten(name)
+            )));
+        }
+        refuse_others(&file, &bytes)?;
         let shard = safetensors::read(&file, &bytes)?;
         for (tensor, values) in shard.tensors {
             if index.weight_map.get(&tensor).map(String::as_str) != Some(name) {
@@ -167,6 +176,15 @@ mod tests {
             let error = read(&index(&folder, &map), 1 << 20).unwrap_err().to_string();
             assert!(error.contains(words), "{map:?}: {error}");
         }
+        for (bytes, words) in [
+            (&b"PK\x03\x04"[..], "`3.safetensors` is a PyTorch file"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "looks like a Git LFS pointer"),
+        ] {
+            std::fs::write(folder.path().join("3.safetensors"), bytes).unwrap();
+            let error = read(&index(&folder, &[("a", "3.safetensors")]), 1 << 20).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        std::fs::remove_file(folder.path().join("3.safetensors")).unwrap();
         let gone = read(&index(&folder, &[("a", "3.safetensors")]), 1 << 20).unwrap_err();
         assert!(matches!(gone, ModelError::Read { .. }), "{gone}");
         let large = read(&index(&folder, &WHOLE), 200).unwrap_err();

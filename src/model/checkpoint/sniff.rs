@@ -1,5 +1,11 @@
 //! What a file is that is no checkpoint, by its first bytes.
 
+use std::path::Path;
+
+use super::safetensors::MAX_HEADER_BYTES;
+use super::torch;
+use crate::model::error::ModelError;
+
 /// First bytes, and what begins with them.
 const KINDS: &[(&[u8], &str)] = &[
     (b"\x89PNG\r\n", "a PNG image"),
@@ -37,8 +43,38 @@ const TEXTS: &[(&str, &str)] = &[
 /// Bytes that decide whether a file is a text, and of which kind.
 const HEAD: usize = 4096;
 
+/// Refuses what is no safetensors file by its first bytes, which are a length and the brace of its header, if it is of a
+/// kind that has a name.
+///
+/// # Errors
+/// [`ModelError::NotACheckpoint`] and [`ModelError::OldTorch`].
+pub(super) fn refuse_others(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    let length = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
+    let (has_brace, has_length) =
+        (bytes.get(8) == Some(&b'{'), length.is_none_or(|length| length <= MAX_HEADER_BYTES));
+    if has_brace && has_length {
+        return Ok(());
+    }
+    if let Some(what) = known_kind(bytes) {
+        return Err(ModelError::NotACheckpoint { path: path.into(), what });
+    }
+    if has_brace {
+        return Ok(());
+    }
+    if let Some(what) = torch::legacy_format(bytes) {
+        return Err(ModelError::OldTorch { path: path.into(), what });
+    }
+    let what = match path.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
+        "onnx" => "an ONNX graph",
+        "pth" | "pt" | "bin" | "tar" => "neither PyTorch's archive nor safetensors",
+        _ if !has_length => "neither safetensors nor PyTorch's archive",
+        _ => return Ok(()),
+    };
+    Err(ModelError::NotACheckpoint { path: path.into(), what })
+}
+
 /// The kind of a file that can be no checkpoint; `None` if its first bytes are no kind that is known here.
-pub(super) fn known_kind(bytes: &[u8]) -> Option<&'static str> {
+pub(in crate::model) fn known_kind(bytes: &[u8]) -> Option<&'static str> {
     let begins = |first: &[u8]| bytes.starts_with(first);
     let kind = KINDS.iter().find(|(first, _)| begins(first)).map(|(_, kind)| *kind);
     kind.or_else(|| text_kind(bytes))

@@ -6,6 +6,8 @@ use crate::model::tensor_info::TensorInfo;
 
 /// The version of ONNX's operators from which a softmax goes over the last axis where nothing else is written.
 const LAST_AXIS: i64 = 13;
+/// Types between which a cast keeps a probability: single, half and double precision, and bfloat16.
+const FLOATS: [i64; 4] = [1, 10, 11, 16];
 /// Nodes between the probabilities and the output that change no number, at most.
 const MOST_HOPS: usize = 4;
 
@@ -39,7 +41,8 @@ pub(in crate::model) fn head_of<'a>(
         let Some(node) = view.maker(tensor).map(|index| &view.nodes[index]) else { return Ok(None) };
         let Some(&before) = node.inputs.first().filter(|_| node.is_standard) else { return Ok(None) };
         match node.operator {
-            "Identity" | "Cast" => tensor = before,
+            "Identity" => tensor = before,
+            "Cast" if node.integer("to")?.is_none_or(|to| FLOATS.contains(&to)) => tensor = before,
             "Sigmoid" => return Ok(Some((Head::Sigmoid, before))),
             "Softmax" => {
                 let axis = node.integer("axis")?.unwrap_or(if opset < LAST_AXIS { 1 } else { -1 });

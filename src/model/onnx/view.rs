@@ -13,6 +13,7 @@ pub(in crate::model) mod tag {
     pub const MODEL_GRAPH: u64 = 7;
     pub const MODEL_FUNCTION: u64 = 25;
     pub const FUNCTION_NODE: u64 = 7;
+    pub const FUNCTION_ATTRIBUTE: u64 = 11;
     pub const GRAPH_NODE: u64 = 1;
     pub const GRAPH_INITIALIZER: u64 = 5;
     pub const GRAPH_INPUT: u64 = 11;

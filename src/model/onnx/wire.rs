@@ -98,9 +98,9 @@ mod tests {
         let mut message = vec![0x08, 0xac, 0x02, 0x15, 1, 2, 3, 4, 0x19, 1, 2, 3, 4, 5, 6, 7, 8];
         push(&mut message, 300, b"text");
         let found: Vec<Field<'_>> = fields(&message).map(Result::unwrap).collect();
-        let told: Vec<_> = found.iter().map(|field| (field.number, field.value, field.body)).collect();
+        let parts: Vec<_> = found.iter().map(|field| (field.number, field.value, field.body)).collect();
         let none: &[u8] = b"";
-        assert_eq!(told, [(1, 300, none), (2, 0, none), (3, 0, none), (300, 0, b"text")]);
+        assert_eq!(parts, [(1, 300, none), (2, 0, none), (3, 0, none), (300, 0, b"text")]);
         assert_eq!(found.iter().flat_map(|field| field.whole).copied().collect::<Vec<u8>>(), message);
     }
 

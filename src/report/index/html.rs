@@ -186,6 +186,9 @@ mod tests {
         assert_eq!((top1.hits, top1.of, top1.percent), (375, 400, 93.75));
         let without = IndexEntry { metrics: BTreeMap::new(), ..entry(1, "m", 90.0) }.with_shares();
         assert_eq!(without.top1, None);
+        let metrics = [("top1".to_owned(), 50.0), ("scored".to_owned(), -1.0)].into();
+        let hostile = IndexEntry { metrics, ..IndexEntry::default() }.with_shares();
+        assert_eq!(hostile.top1, None);
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl IndexEntry {
     /// Sets the shares that the metrics and the count of scored rows give.
     pub fn with_shares(mut self) -> Self {
         let share = |name: &str| {
-            let (percent, scored) = (self.metrics.get(name)?, *self.metrics.get("scored")?);
+            let percent = self.metrics.get(name)?;
+            // the file may be from elsewhere, and a negative count would panic below
+            let scored = self.metrics.get("scored").copied().filter(|scored| *scored >= 0.0)?;
             // counts are whole numbers, and a share is at most all of them
             let hits = (percent / 100.0 * scored).round().clamp(0.0, scored);
             Proportion::new(hits as u64, scored as u64)

@@ -1,5 +1,5 @@
-//! Credentials in hand: asked for once at a time, renewed before they expire, and at once if a store says that they
-//! have expired.
+//! The credentials of a store: asked for once at a time, renewed before they expire, and at once if a store says that
+//! they have expired.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::error::CredentialError;
 
-/// Renewed so long before they expire.
+/// How long before they expire credentials are renewed.
 const EARLY: Duration = Duration::from_secs(5 * 60);
-/// Not tried more often than this, while those in hand are valid.
+/// Not tried more often than this, while the present ones are valid.
 const PAUSE: Duration = Duration::from_secs(30);
 
 /// Something that gives credentials.
@@ -59,7 +59,7 @@ struct State {
     at: Option<Instant>,
 }
 
-/// What is in hand.
+/// The credentials that are held.
 enum Held {
     Fresh(Answer),
     /// Valid, and to be renewed.
@@ -89,7 +89,7 @@ impl Credentials {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The number of the credentials in hand.
+    /// The number of the credentials that are held.
     pub fn generation(&self) -> u64 {
         self.look(|state| state.generation)
     }
@@ -97,7 +97,7 @@ impl Credentials {
     /// Returns valid credentials.
     ///
     /// # Errors
-    /// If there are none in hand and the source gives none.
+    /// If none are held and the source gives none.
     pub async fn get(&self) -> Result<Answer, CredentialError> {
         let (held, asked) = self.look(|state| (state.held(), state.asked));
         match held {
@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// A key that expires after so many seconds from now, or none.
+    /// A key and the seconds after which it expires, or none.
     type Given = Option<(&'static str, i64)>;
 
     #[derive(Debug, Default)]
@@ -259,6 +259,19 @@ mod tests {
         assert_eq!(key(&credentials).await.as_deref(), Some("a"));
         assert_eq!(key(&credentials).await, None);
         assert_eq!(source.asked(), 2);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_cancelled_while_it_asks_leaves_that_to_the_next() {
+        let source = Scripted::new(&[Some(("a", 3600)), Some(("b", 3600))]);
+        let credentials = Credentials::new(source.clone());
+        let mut second = Box::pin(key(&credentials));
+        {
+            let mut first = std::pin::pin!(credentials.get());
+            assert!(futures::poll!(first.as_mut()).is_pending());
+            assert!(futures::poll!(second.as_mut()).is_pending());
+        }
+        assert_eq!((second.await.as_deref(), source.asked()), (Some("b"), 2));
     }
 
     #[tokio::test]

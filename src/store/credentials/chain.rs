@@ -32,6 +32,9 @@ const INSTANCE_LIMIT: Duration = Duration::from_secs(10);
 /// Where the instance metadata service is, unless it is named.
 const INSTANCE: &str = "http://169.254.169.254";
 
+/// Codes of services that are asked too often, or that wait for another one. STS gives them under the status 400.
+const PASSING: [&str; 4] = ["IDPCommunicationError", "RequestLimitExceeded", "Throttl", "TooManyRequests"];
+
 /// A source of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Link {
@@ -195,7 +198,7 @@ impl Chain {
             CredentialsError::InvalidConfiguration(_) => {
                 Err(CredentialError::Setup(format!("{}: {link}: {why}", link.advice())))
             }
-            _ if self.http.may_pass() => {
+            _ if self.http.may_pass() || PASSING.iter().any(|code| why.contains(code)) => {
                 Err(CredentialError::Unanswered { source_name: link.to_string(), why })
             }
             _ => Err(self.refused(link, why)),

@@ -26,11 +26,11 @@ pub(super) fn of_instance(variables: &Variables) -> Option<String> {
         let region = tokio::time::timeout(LIMIT, provider.region()).await.ok()??;
         Some(region.as_ref().to_owned())
     };
-    let is_plain = |region: &String| region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    apart(asked)?.filter(is_plain)
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    apart(asked)?.filter(|region| !region.is_empty() && region.bytes().all(is_letter))
 }
 
-/// Runs a future to its end on a thread of its own: stores are opened by code that is not async, on a runtime's thread.
+/// Runs a future to its end on a separate thread: stores are opened by code that is not async, on a runtime's thread.
 fn apart<T: Send>(future: impl Future<Output = T> + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {

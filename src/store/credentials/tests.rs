@@ -75,6 +75,16 @@ fn sts(_: &str, body: &str) -> (u16, String) {
             ),
         );
     }
+    if role.ends_with("/throttled") {
+        let error =
+            "<Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error>";
+        return (
+            400,
+            format!(
+                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">{error}</ErrorResponse>"
+            ),
+        );
+    }
     let name = role.rsplit('/').next().unwrap();
     (
         200,
@@ -163,7 +173,8 @@ async fn a_role_is_assumed_at_the_endpoint_of_the_token_service_and_not_at_that_
     let text = "[profile base]\naws_access_key_id = k\naws_secret_access_key = s\n\
                 [profile first]\nrole_arn = arn:aws:iam::1:role/first\nsource_profile = base\nexternal_id = x\n\
                 [profile second]\nrole_arn = arn:aws:iam::1:role/second\nsource_profile = first\n\
-                [profile denied]\nrole_arn = arn:aws:iam::1:role/denied\nsource_profile = base\n";
+                [profile denied]\nrole_arn = arn:aws:iam::1:role/denied\nsource_profile = base\n\
+                [profile throttled]\nrole_arn = arn:aws:iam::1:role/throttled\nsource_profile = base\n";
     let at = |profile: &str| {
         machine(&[("AWS_PROFILE", profile), ("AWS_ENDPOINT_URL_STS", &sts)], &[(CONFIG, text)])
     };
@@ -175,6 +186,8 @@ async fn a_role_is_assumed_at_the_endpoint_of_the_token_service_and_not_at_that_
     let error = at("denied").ask().await.err().unwrap();
     assert!(matches!(error, CredentialError::Refused { .. }), "{error:?}");
     assert!(error.to_string().contains("AccessDenied"), "{error}");
+    let error = at("throttled").ask().await.err().unwrap();
+    assert!(error.is_transient(), "{error:?}");
 }
 
 #[tokio::test]
@@ -242,7 +255,7 @@ async fn a_container_and_a_web_identity_give_their_roles() {
 }
 
 #[tokio::test]
-async fn instance_metadata_gives_the_machines_role_and_its_silence_is_told() {
+async fn instance_metadata_gives_the_machines_role_and_its_silence_is_reported() {
     let (metadata, asked) = server(|line, _| match line.rsplit('/').next() {
         _ if line.starts_with("PUT") => (200, "token".to_owned()),
         Some("") => (200, "role".to_owned()),

@@ -8,8 +8,9 @@ use crate::telemetry::redact;
 const LONGEST: usize = 400;
 /// What such a text begins with, and what says nothing.
 const EMPTY: &str = "an error occurred while loading credentials: ";
-/// After these, a text quotes what a program wrote to standard error, or a whole answer: both may have a secret.
-const QUOTED: [&str; 3] = [". Stderr:", " Response {", "SdkBody {"];
+/// After these, a text quotes what a program wrote to standard error, a whole answer, or the request that was signed,
+/// with its session token.
+const QUOTED: [&str; 4] = [". Stderr:", " Response {", "SdkBody {", "The Canonical String"];
 
 /// The text of an error and its causes, without what it quotes of others.
 pub(super) fn text_of(error: &(dyn Error + 'static)) -> String {
@@ -43,6 +44,7 @@ mod tests {
             ("an error occurred while loading credentials", Some("no entry"), "no entry"),
             ("code 3. Stderr: canary", None, "code 3"),
             ("from IMDS (code: 500). Response { body: canary }", None, "from IMDS (code: 500)."),
+            ("no match. The Canonical String is 'x-amz-security-token:canary'", None, "no match. "),
             ("a\nb", Some("a\nb"), "a b"),
         ] {
             let error = Link { text, source: cause.map(std::io::Error::other) };

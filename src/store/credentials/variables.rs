@@ -85,9 +85,10 @@ impl Variables {
         self.get("AWS_PROFILE")
     }
 
-    /// True if a switch is on.
+    /// True if a switch is on, as all switches of stores are spelled.
     pub fn is_on(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
+        let value = self.get(name).map(str::to_ascii_lowercase);
+        matches!(value.as_deref(), Some("1" | "true" | "on" | "yes" | "y"))
     }
 
     /// Where the instance metadata service is, if a variable or a profile says so. `AWS_METADATA_ENDPOINT` is
@@ -177,6 +178,17 @@ mod tests {
         assert!(!has(&alone, "AWS_CONTAINER_CREDENTIALS_FULL_URI"));
         let named = variables().of_profile("dev", Some(Group::Container));
         assert!(has(&named, "AWS_CONTAINER_CREDENTIALS_FULL_URI") && !has(&named, "AWS_ROLE_ARN"));
+    }
+
+    #[test]
+    fn a_switch_is_on_in_every_spelling_that_the_check_allows() {
+        let is_on = |value: &str| {
+            let mut variables = Variables::default();
+            variables.set("AWS_EC2_METADATA_DISABLED", value);
+            variables.is_on("AWS_EC2_METADATA_DISABLED")
+        };
+        assert!(["1", "True", "yes", "on"].into_iter().all(is_on));
+        assert!(!["0", "false", "no"].into_iter().any(is_on) && !Variables::default().is_on("AWS_X"));
     }
 
     #[test]

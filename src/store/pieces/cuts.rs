@@ -17,8 +17,8 @@ pub(super) fn parent_of(folder: &str) -> Option<&str> {
     Some(folder_of(folder.strip_suffix('/')?))
 }
 
-/// How fast keys go on: a key is read as a number whose digits are the characters that keys have, and a page takes so
-/// much of it.
+/// The density of keys: a key is read as a number whose digits are the characters that keys have, and `page` is what
+/// one page of keys adds to that number.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Density {
     /// What all keys begin with that the numbers are good for.
@@ -59,7 +59,7 @@ impl Density {
         Some(number)
     }
 
-    /// The key that is probably so many pages after the last one.
+    /// Returns a guess of the key that is `pages` pages after the last one; `None` beyond the keys that can be named.
     pub fn ahead(&self, pages: f64) -> Option<String> {
         let mut number = self.position + self.page * pages;
         if !(0.0..1.0).contains(&number) {

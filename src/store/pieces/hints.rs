@@ -17,7 +17,7 @@ pub(super) struct Hints {
 }
 
 impl Hints {
-    /// The level whose folders after `last` should be asked for next, from that of its own folder up; `None` if a folder
+    /// The level whose folders after `last` should be asked for next, from that of its folder up; `None` if a folder
     /// before `until` is known, or nothing more can be.
     pub fn missing(&self, last: &str, until: Option<&str>) -> Option<String> {
         let folder = folder_of(last);

@@ -21,7 +21,7 @@ use super::spent::Spent;
 /// at the cut meanwhile are the other reason why their keys may differ.
 const MOST_TRIES: u32 = 2;
 
-/// Pieces that may fail before nothing is cut any more: the store may not take the cuts.
+/// Pieces that may fail before cutting stops: the store may not take the cuts.
 const MOST_FAILURES: u32 = 16;
 
 /// What was asked for, and came.
@@ -117,7 +117,7 @@ impl<S: PageSource> Merge<S> {
                 }
                 _ if self.pieces[1].tries < MOST_TRIES => self.ask_again(),
                 (beyond, first) => {
-                    tracing::debug!(?beyond, ?first, "the listing goes on in one piece");
+                    tracing::debug!(?beyond, ?first, "the listing continues in one piece");
                     self.join_all(0);
                 }
             }
@@ -144,7 +144,7 @@ impl<S: PageSource> Merge<S> {
         self.pieces[at] = again;
     }
 
-    /// Joins every piece after this one into it: its own listing goes on to the end, and nothing is cut any more.
+    /// Joins every piece after this one into it: its own listing continues to the end, and nothing is cut after that.
     fn join_all(&mut self, at: usize) {
         self.cuts = false;
         while at + 1 < self.pieces.len() {
@@ -152,7 +152,7 @@ impl<S: PageSource> Merge<S> {
         }
     }
 
-    /// Gives up the piece after this one; this one goes on to its end.
+    /// Gives up the piece after this one; this one continues to its end.
     fn join(&mut self, at: usize) {
         if let Some(given_up) = self.pieces.remove(at + 1) {
             let keys: usize = given_up.pages.iter().map(Vec::len).sum();

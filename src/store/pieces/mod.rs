@@ -4,7 +4,7 @@
 //! guess that costs requests if it is wrong and never decides a key: a piece reads beyond its end, to the first key
 //! that is not its own, and that must be the first key of its neighbour. So the pieces together are what one listing
 //! would have given, in whatever order the store lists. If the two keys differ, both pieces are asked for again; if
-//! they still differ, all pieces from there on become one, which goes on where it was.
+//! they still differ, all pieces from there on become one, which continues where it was.
 
 mod cuts;
 mod hints;

@@ -46,11 +46,11 @@ pub(super) struct Piece<W> {
     pub state: State<W>,
     /// How often it was asked for again because its first key was not that of the piece before.
     pub tries: u32,
-    /// True if its beginning is a guess by how fast keys go on, until it has a key.
+    /// True if its beginning is a guess by the density of keys, until it has a key.
     pub is_guessed: bool,
     /// Pages in a row that hold keys of the folder of `last` and of no other.
     pub pages_of_folder: usize,
-    /// How fast keys went on in the last page, and since the first key of the folder.
+    /// The density of keys in the last page, and since the first key of the folder.
     pub density: [Option<Density>; 2],
     /// The first key of the folder that is read, or of the piece if its folders are small, and keys read since.
     since: Option<(String, usize)>,
@@ -188,7 +188,7 @@ impl<W> Piece<W> {
         Brought { keys, folder_changes }
     }
 
-    /// Goes on to a later end: the piece after it is given up. What was read beyond the end is its own now.
+    /// Continues to a later end: the piece after it is given up. What was read beyond the end is its own now.
     pub fn extend(&mut self, until: Option<String>) -> Brought {
         self.until = until;
         match std::mem::replace(&mut self.state, State::Asked) {

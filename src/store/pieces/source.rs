@@ -8,7 +8,7 @@ use super::super::{Entry, StoreError};
 pub(in crate::store) struct PageOf<W> {
     /// Its keys, as the store ordered them.
     pub entries: Vec<Entry>,
-    /// How the listing goes on; `None` after its last page.
+    /// Where the listing continues; `None` after its last page.
     pub walk: Option<W>,
     /// True if the store began before the key after which it was asked to begin.
     pub began_early: bool,
@@ -28,7 +28,7 @@ pub(in crate::store) trait PageSource: Send + Sync + 'static {
     /// Where one listing is.
     type Walk: Send + 'static;
 
-    /// A listing that begins after a key. After a cut, it is not tried for long: the piece before can go on instead.
+    /// A listing that begins after a key. After a cut, it is not tried for long: the piece before can continue instead.
     fn begin(&self, after: Option<&str>, is_cut: bool) -> Self::Walk;
 
     /// The next page of a listing, after as many tries as it takes.

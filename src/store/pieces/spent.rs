@@ -22,7 +22,7 @@ pub(super) struct Spent {
     page: usize,
     /// Guessed pieces that had keys since the last that had none.
     pub guesses: usize,
-    /// True if one had none lately: keys have gaps, and how fast they go on shows in the long run only.
+    /// True if one had none lately: keys have gaps, and their density shows over many pages only.
     pub has_gaps: bool,
 }
 

@@ -96,7 +96,7 @@ impl<S: PageSource> Merge<S> {
         Cuts { keys: cuts.take(free).cloned().collect(), are_guessed: false }
     }
 
-    /// Cuts inside a folder, by how fast its keys go on. Few at first: the folder may end before any of them.
+    /// Cuts inside a folder, by the density of its keys. Few at first: the folder may end before any of them.
     fn guesses(&self, at: usize, free: usize, until: Option<String>) -> Cuts {
         let piece = &self.pieces[at];
         let Some(density) = &piece.density[usize::from(self.spent.has_gaps)] else { return Cuts::default() };

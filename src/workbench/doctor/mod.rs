@@ -125,7 +125,7 @@ fn read(invocation: &Invocation<'_>) -> Result<(JobSpec, Settings), Failure> {
 }
 
 async fn model(spec: &JobSpec, settings: Settings) -> Result<(String, LoadedModel), Failure> {
-    // an output that cannot be read is a finding of its own
+    // an output that cannot be read is a separate finding
     let begun = LocatedModel::begun(spec, settings).await.ok().flatten();
     let located = LocatedModel::find(Path::new(&spec.model.path), begun.as_ref(), settings.retry).await?;
     let model = located.read_for(&spec.model)?;

@@ -133,7 +133,7 @@ impl Service {
         })
     }
 
-    /// What a container is told, the session token `token-0`, then `token-1` and so on, until a time.
+    /// The service of a container: it gives the session token `token-0`, then `token-1` and so on, until a time.
     pub fn container(until: &'static str) -> Service {
         Service::start(move |asked| (200, document("of-container", asked.before, until)))
     }

@@ -50,6 +50,8 @@ pub enum Act {
     Corrupt,
     /// The whole file, whatever range is asked for.
     WithoutRanges,
+    /// The first bytes of the whole file, by their number, whatever range is asked for.
+    CutWithoutRanges(usize),
     /// Another value for a header of the right answer; an empty one removes it.
     Header(&'static str, String),
     /// Bytes that follow the right ones, by their number, without a length.
@@ -155,7 +157,7 @@ impl ScriptedHub {
         commit
     }
 
-    /// Lets nobody read a repository without this token.
+    /// Lets a repository be read with this token only.
     pub fn gate(&self, repo: &str, token: &str) {
         self.state().repos.get_mut(repo).unwrap().token = Some(token.to_owned());
     }

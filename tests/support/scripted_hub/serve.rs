@@ -24,7 +24,8 @@ pub fn serve(hub: &ScriptedHub, host: Host, stream: TcpStream) -> Result<()> {
     }
     let act = note(hub, &seen);
     let right = hub.right(host, path, seen.authorization.as_deref());
-    let range = seen.range.as_deref().filter(|_| !matches!(act, Some(Act::WithoutRanges)));
+    let is_whole = matches!(act, Some(Act::WithoutRanges | Act::CutWithoutRanges(_)));
+    let range = seen.range.as_deref().filter(|_| !is_whole);
     let right = cut_out(right, range);
     let length = right.body.len();
     let (answer, sent) = match act {
@@ -39,7 +40,7 @@ pub fn serve(hub: &ScriptedHub, host: Host, stream: TcpStream) -> Result<()> {
             let length = body.len();
             (Answer { body, ..Answer::of(200) }, length)
         }
-        Some(Act::Cut(sent)) => (right, sent.min(length)),
+        Some(Act::Cut(sent) | Act::CutWithoutRanges(sent)) => (right, sent.min(length)),
         Some(Act::Corrupt) => {
             let body = right.body.iter().map(|byte| byte ^ 1).collect();
             (Answer { body, ..right }, length)

@@ -13,7 +13,7 @@ pub enum TorchError {
         /// The contradiction.
         reason: String,
     },
-    /// An entry that somebody packed again.
+    /// An entry that was packed again.
     #[error(
         "its entry `{entry}` is {how}, where PyTorch stores entries as they are: save it again with torch.save"
     )]
@@ -68,7 +68,7 @@ pub enum TorchError {
     Opcode {
         /// The instruction.
         opcode: u8,
-        /// Where it stands.
+        /// Its position in bytes.
         at: usize,
     },
     /// The pickle ends inside an instruction, or without its last one.
@@ -77,7 +77,7 @@ pub enum TorchError {
     /// Instructions that make no sense in this order.
     #[error("its pickle is damaged at byte {at}: {reason}")]
     Pickle {
-        /// Where the instruction stands.
+        /// Position of the instruction in bytes.
         at: usize,
         /// What is wrong with it.
         reason: &'static str,
@@ -101,7 +101,7 @@ pub enum TorchError {
     NoTensor {
         /// The first key that holds something else.
         entry: String,
-        /// The keys under which weights may lie.
+        /// The keys under which weights are looked for.
         wrappers: Vec<String>,
     },
     /// The pickle holds no dictionary.

@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Heap<'a> {
     values: Vec<Value<'a>>,
-    /// The value that the pickle stands for.
+    /// The value that the pickle describes.
     pub root: Id,
 }
 
