@@ -217,7 +217,7 @@ def look(browser, page, folder):
         browser.run(f"{search}.value = document.querySelector('#map title').textContent; {search}.dispatchEvent(new Event('input'))")
         found["map"] = browser.run("document.querySelectorAll('#map circle:not(.faint)').length")
         browser.run(f"{search}.value = ''; {search}.dispatchEvent(new Event('input'))")
-    found["pictures"] = browser.run("document.images.length")
+    found["pictures"] = browser.run("[...document.images].filter((image) => !image.closest('dialog')).length")
     found["broken_pictures"] = browser.run("[...document.images].filter((image) => image.naturalWidth === 0).length")
     found["beside"] = browser.run("document.querySelectorAll('.beside img').length")
     found["scripts"] = browser.run("document.scripts.length")

@@ -51,7 +51,7 @@ else:
 # what the program prints while it runs, from a program that only prints
 printing = folder / "printing"
 printing.write_text("""#!/bin/sh
-trap 'echo "{\\"exit\\": 75, \\"error\\": \\"interrupted\\"}"; exit 75' INT
+trap 'echo "{\\"exit\\": 75, \\"error\\": \\"interrupted\\"}"; exit 75' TERM
 echo '{"message": "a warning", "fields": {"key": "a.jpg"}}' >&2
 echo 'no JSON' >&2
 echo '[1]' >&2

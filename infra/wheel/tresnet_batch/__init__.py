@@ -198,14 +198,18 @@ def _call(command: list[str], progress: Callable[[Progress], None] | None) -> tu
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:
-    """Passes Ctrl-C on and waits for the end; another Ctrl-C is passed on too, and ends the program at once."""
-    process.send_signal(signal.SIGINT)
+    """Passes Ctrl-C on and waits for the end; another Ctrl-C is passed on too, and ends the program at once.
+
+    It is passed on as SIGTERM, which means the same to the program: a process in the background may have been started
+    with SIGINT ignored, and its children inherit that.
+    """
+    process.send_signal(signal.SIGTERM)
     while True:
         try:
             process.wait()
             return
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
 
 
 def _read(
@@ -232,7 +236,7 @@ def _read(
                 progress(Progress(**{name: figures.get(name) for name in Progress.__dataclass_fields__}))
             except BaseException as error:  # it belongs to the caller, who waits in another thread
                 raised.append(error)
-                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGTERM)
 
 
 def _judged(fields: dict[str, Any], said: str, check: bool) -> Summary:
