@@ -42,7 +42,7 @@ pub const METRICS: [MetricInfo; 26] = [
     metric(
         "embedding_accuracy",
         " %",
-        "held-out images that a linear classifier assigns to their output; 50 by chance",
+        "held-out images that a classifier assigns to their output; 50 by chance",
     ),
     metric("embedding_drift_p", "", "probability of such an accuracy by chance"),
     metric("slice_drift_p", "", "the lowest probability of a value of --by, corrected by Holm"),
