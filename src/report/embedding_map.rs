@@ -209,18 +209,20 @@ fn jacobi(mut matrix: Vec<Vec<f64>>) -> (Vec<f64>, Vec<Vec<f64>>) {
                     let (a, b) = (row[p], row[q]);
                     (row[p], row[q]) = (c * a - s * b, s * a + c * b);
                 }
-                for k in 0..n {
-                    let (a, b) = (matrix[p][k], matrix[q][k]);
-                    (matrix[p][k], matrix[q][k]) = (c * a - s * b, s * a + c * b);
-                }
-                for k in 0..n {
-                    let (a, b) = (vectors[p][k], vectors[q][k]);
-                    (vectors[p][k], vectors[q][k]) = (c * a - s * b, s * a + c * b);
-                }
+                rotate(&mut matrix, (p, q), (c, s));
+                rotate(&mut vectors, (p, q), (c, s));
             }
         }
     }
     ((0..n).map(|i| matrix[i][i]).collect(), vectors)
+}
+
+/// Turns two rows in their plane; `p` is above `q`.
+fn rotate(rows: &mut [Vec<f64>], (p, q): (usize, usize), (c, s): (f64, f64)) {
+    let (above, below) = rows.split_at_mut(q);
+    for (a, b) in above[p].iter_mut().zip(&mut below[0]) {
+        (*a, *b) = (c * *a - s * *b, s * *a + c * *b);
+    }
 }
 
 /// Gram and Schmidt, twice for its rounding; a vector that depends on those before it becomes 0.
@@ -331,7 +333,7 @@ mod tests {
 
     /// Rows of a Hadamard matrix are orthogonal, and all but the first have the mean 0.
     fn hadamard(i: u32, k: u32) -> f32 {
-        if (i & k).count_ones() % 2 == 0 { 1.0 } else { -1.0 }
+        if (i & k).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
     }
 
     #[test]

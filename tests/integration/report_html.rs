@@ -104,7 +104,7 @@ fn gallery(report: &Report) -> Gallery {
     let exhibit = |number: u64, picture| Exhibit {
         number,
         key: format!("{HOSTILE}/{number}.jpg"),
-        link: (number % 2 == 0).then(|| format!("https://outside.invalid/{number}.jpg")),
+        link: number.is_multiple_of(2).then(|| format!("https://outside.invalid/{number}.jpg")),
         message: Some(HOSTILE.to_owned()),
         picture,
     };
@@ -117,7 +117,7 @@ fn gallery(report: &Report) -> Gallery {
             x,
             y,
             key: format!("{HOSTILE}{i}"),
-            target: (i % 3 > 0).then_some(i % 60),
+            target: (!i.is_multiple_of(3)).then_some(i % 60),
             predicted: i % 59,
         }
     };

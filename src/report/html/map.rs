@@ -17,6 +17,8 @@ const MARGIN: f64 = 26.0;
 /// Characters of a key.
 const KEY: usize = 60;
 
+type Condition = fn(&MapPoint) -> bool;
+
 /// The map with its words.
 #[derive(Debug, Serialize)]
 pub(super) struct MapView {
@@ -62,7 +64,7 @@ fn drawing(report: &Report, map: &EmbeddingMap) -> String {
         (across, up)
     };
     // the wrong ones are few: they are drawn last
-    let kinds: [(&str, fn(&MapPoint) -> bool); 3] = [
+    let kinds: [(&str, Condition); 3] = [
         ("plain", |point| point.target.is_none()),
         ("right", |point| point.target == Some(point.predicted)),
         ("wrong", |point| point.target.is_some_and(|target| target != point.predicted)),
