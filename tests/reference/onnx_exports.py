@@ -177,7 +177,9 @@ def judge(case, expected, logits, embedding, prob=None):
         lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(embedding, axis=1)
         cosine = ((expected.astype(np.float64) * embedding).sum(1) / lengths).min()
         return f"cosine {cosine:.6f}", cosine > (0.999 if case["dtype"] == "fp16" else 0.99999)
-    same = int((expected.argmax(1) == logits.argmax(1)).sum())
+    # in half precision sigmoids of several classes are equal: each of them is the best
+    chosen = np.take_along_axis(expected, logits.argmax(1)[:, None], 1)[:, 0]
+    same = int((chosen == expected.max(1)).sum())
     text = f"top-1 {same}/{len(expected)}"
     fine = same >= len(expected) - (HALF_MISSES if case["dtype"] == "fp16" else 0)
     if case["kind"] != "logits" and prob is not None:
@@ -185,6 +187,20 @@ def judge(case, expected, logits, embedding, prob=None):
         text += f", probabilities {apart:.1e} apart"
         fine &= apart < (5e-3 if case["dtype"] == "fp16" else 1e-4)
     return text, fine
+
+
+def takes_two(graph, dtype):
+    """Whether ONNX Runtime alone runs the file with two images: an exporter may write one into a shape within."""
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as refusals
+
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    pixels = np.zeros((2, 3, SIDE, SIDE), np.float16 if dtype == "fp16" else np.float32)
+    try:
+        session.run(None, {session.get_inputs()[0].name: pixels})
+    except (refusals.Fail, refusals.RuntimeException):
+        return False
+    return True
 
 
 def run(work, images, program):
@@ -214,7 +230,10 @@ def run(work, images, program):
             f'crop_pct = {SHARE}\ninterpolation = "bilinear"\nmean = {MEAN}\nstd = {STD}\n'
             f'[engine]\ndevice = "cpu"\n[output]\nuri = "{out}"\n{output}'
         )
-        ended = subprocess.run([program, "run", job], capture_output=True, text=True)
+        batch = []
+        if case["free"] and not takes_two(folder / "model.onnx", case["dtype"]):
+            batch = ["--set", "engine.batch_size=1"]
+        ended = subprocess.run([program, "run", job, *batch], capture_output=True, text=True)
         if ended.returncode:
             wrong += 1
             print("| " + " | ".join([*head, f"**{ended.returncode}**: {ended.stderr.strip().splitlines()[-1]}"]) + " |")
@@ -226,6 +245,8 @@ def run(work, images, program):
         prob = None if column == "embedding" else np.array([row[0] for row in table["prob"].to_pylist()])
         text, fine = judge(case, np.load(folder / "expected.npy"), values, values, prob)
         wrong += not fine
+        if batch:
+            text += "; the file takes one image at a time"
         print("| " + " | ".join([*head, text if fine else f"**{text}**"]) + " |", flush=True)
     sys.exit(f"{wrong} of the graphs are wrong" if wrong else 0)
 
