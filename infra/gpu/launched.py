@@ -4,8 +4,8 @@
     launched.py --program target/release/tresnet-batch [--trace .runtime/cuda-trace]
 
 Runs the program over the recording libraries of tests/support/cuda_trace (`make test-cuda` builds them; no GPU is needed)
-with every network, size, precision, layout and form, and notes which fat binary each kernel comes from. Needs about five
-minutes and 16 GB of memory.
+with every network, size, precision, layout and form, and notes which fat binary each kernel comes from. Takes about ten
+minutes.
 """
 
 import argparse
@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PROVIDER = "libonnxruntime_providers_cuda.so"
 KERNEL = re.compile(r" kernel .*binary=0x([0-9a-f]+) name=(\S+)")
 NETWORKS = ("tresnet_m", "tresnet_l", "tresnet_xl", "tresnet_v2_l")
+# what the check runs besides
+FILES = ("tests/data/model/v1_odd.safetensors", "tests/data/model/v2.safetensors", "models/demo/model.safetensors")
 
 
 def runs():
@@ -30,6 +32,10 @@ def runs():
         for size in (224, 368, 448):
             for precision in ("fp16", "fp32"):
                 yield [network, size, 16, precision]
+    for file in FILES:
+        for size in (64, 92):
+            for precision in ("fp16", "fp32"):
+                yield [ROOT / file, size, 4, precision]
     for size in (64, 100, 224):
         for batch in (1, 3, 256):
             yield ["tresnet_m", size, batch, "fp16"]
@@ -50,7 +56,8 @@ def runs():
 def kernels_of(program, trace, run):
     """Addresses of fat binaries and names of kernels that one run launches."""
     network, size, batch, precision, *options = run
-    command = [program, "--json", "--onnxruntime", trace, "bench", "engine", "--device", "cuda", "--arch", network]
+    command = [program, "--json", "--onnxruntime", trace, "bench", "engine", "--device", "cuda"]
+    command += [network] if isinstance(network, Path) else ["--arch", network]
     command += ["--image-size", size, "--batch-size", batch, "--precision", precision, "--rounds", 1, "--seconds", 0.001]
     with tempfile.NamedTemporaryFile() as record:
         environment = dict(os.environ, LD_LIBRARY_PATH=str(trace), CUDA_TRACE_FILE=record.name)

@@ -6,21 +6,28 @@ from pathlib import Path
 
 import numpy as np
 
-from program import CommandFailed, run
+from program import Clock, CommandFailed, run
 
 SCRIPT = Path(__file__).parent / "peer.py"
+
+
+def objects(said):
+    """Those lines that are JSON objects: libraries may print, too."""
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
 
 class Peer:
     def __init__(self, program, clock):
         self.program, self.clock = program, clock
-        (facts,) = self.call("facts")
+        (facts,) = self.facts()
         self.name, self.device, self.has_gpu, self.ways = (facts[key] for key in ("name", "device", "has_gpu", "ways"))
 
+    def facts(self):
+        """Known also in a call that has no time for anything else."""
+        return objects(run([sys.executable, SCRIPT, "facts"], Clock()))
+
     def call(self, *arguments, most=None):
-        said = run([sys.executable, SCRIPT, *arguments], self.clock, most)
-        # libraries may print, too
-        return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        return objects(run([sys.executable, SCRIPT, *arguments], self.clock, most))
 
     def request(self, weights, size, **more):
         found = self.program.call("model", "inspect", weights)

@@ -10,6 +10,7 @@ def names(sizes):
 def end_to_end(check):
     arguments = check.arguments
     with check.lines.attempt(*names(arguments.sizes)):
+        check.clock.limit()
         folder = check.work / "photographs"
         mean = pictures.photographs(folder, arguments.images)
         weights = check.weights(arguments.networks[0])

@@ -62,8 +62,8 @@ impl Bench<'_> {
                 pairs.push((self.round(&mut running, subject)?, ours));
             }
             rates.extend(pairs.iter().map(|(_, control)| *control));
-            let mut row = subject
-                .measured(median(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>()), running.start);
+            let mut row =
+                subject.measured(median(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>()), running.start);
             let ratios: Vec<f64> = pairs.iter().map(|(rate, control)| rate / control).collect();
             row.ratio = Some(rounded(median(&ratios), 1e4));
             row.ratio_range = Some(range(&ratios).map(|ratio| rounded(ratio, 1e4)));
