@@ -30,8 +30,9 @@ DEPTHS = re.compile(r"tresnet(_v2)?\[(\d+),(\d+),(\d+),(\d+)\]x(\d+)")
 WAYS = {
     "eager": None,
     "torch.compile": ("default", False),
-    "torch.compile max-autotune": ("max-autotune-no-cudagraphs", False),
     "torch.compile freezing": ("default", True),
+    # compiles longest
+    "torch.compile max-autotune": ("max-autotune-no-cudagraphs", False),
 }
 
 

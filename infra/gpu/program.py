@@ -98,7 +98,7 @@ class Program:
         assert set(table["status"]) == {"ok"}, table["error_message"]
         return {name: np.array(table[name], dtype=np.float32) for name in OUTPUTS}
 
-    def bench(self, model, precision, size, batches, seconds, *options, rounds=5, environment=None, most=None):
+    def bench(self, model, precision, size, batches, seconds, *options, rounds=5, environment=None, most=150):
         """Rows of the engine alone, one for each batch size."""
         sizes = ",".join(map(str, batches))
         arguments = ["bench", "engine", model, "--device", self.device, "--precision", precision, "--image-size", size]

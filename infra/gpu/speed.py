@@ -9,6 +9,10 @@ from program import CommandFailed, NoTime, blocking
 from sampling import Sampler
 
 NO_GPU = "needs a GPU"
+# of both sides; the median counts
+ROUNDS = 3
+# seconds for one of PyTorch's ways, compiling included
+LONGEST = 220
 
 
 def names(pairs):
@@ -19,16 +23,13 @@ def names(pairs):
 
 
 def speed(check):
-    pairs = check.pairs()
-    for number, (network, size) in enumerate(pairs):
+    for network, size in check.pairs():
         of = f"{Path(network).stem} {size}"
         with check.lines.attempt(f"speed {of}", f"load {of}"):
-            # each network has the same share of what is left
-            share = check.clock.left() / (len(pairs) - number)
-            one(check, network, size, of, share)
+            one(check, network, size, of)
 
 
-def one(check, network, size, of, share):
+def one(check, network, size, of):
     arguments, lines = check.arguments, check.lines
     weights = check.weights(network)
     ours = our_rates(check, weights, size)
@@ -40,8 +41,10 @@ def one(check, network, size, of, share):
     fused = None
     if check.program.device == "cuda":
         with_bias = ["--set", "fuse_conv_bias=true"]
-        fused = check.program.engine(weights, check.precision, size, batch, arguments.seconds, *with_bias)
-    theirs, absent = their_rates(check, weights, size, share)
+        fused = check.program.engine(
+            weights, check.precision, size, batch, arguments.seconds, *with_bias, rounds=ROUNDS
+        )
+    theirs, absent = their_rates(check, weights, size)
     best_of_theirs = max(theirs, key=lambda way: theirs[way][0])
     rate, fastest = ours[batch]["images_per_s"], max(ours[batch]["images_per_s"], fused or 0)
     lines.record(f"speed {of}", ours=ours, fused=fused, theirs=theirs, absent=absent)
@@ -60,7 +63,7 @@ def our_rates(check, weights, size):
     for batch in check.arguments.batches:
         try:
             seconds = check.arguments.seconds
-            (rows[batch],) = check.program.bench(weights, check.precision, size, [batch], seconds)
+            (rows[batch],) = check.program.bench(weights, check.precision, size, [batch], seconds, rounds=ROUNDS)
         except CommandFailed:
             if not rows:
                 raise
@@ -68,14 +71,14 @@ def our_rates(check, weights, size):
     return rows
 
 
-def their_rates(check, weights, size, share):
+def their_rates(check, weights, size):
     """The best rate of each way with its batch size, and why a way has none. The first way, which compiles nothing, finds
     the batch sizes for the others: its two best for the next one, and that one's best for the rest."""
     arguments, found, absent = check.arguments, {}, {}
     batches = arguments.batches
     for number, way in enumerate(check.peer.ways):
         try:
-            rows = check.peer.speeds(weights, size, way, batches, arguments.seconds, 5, most=share / 2)
+            rows = check.peer.speeds(weights, size, way, batches, arguments.seconds, ROUNDS, most=LONGEST)
         except (CommandFailed, NoTime) as why:
             if number == 0:
                 raise
@@ -116,7 +119,7 @@ def tables(check):
         with check.lines.attempt(f"table {table}"):
             command = ["bench", "engine", "--device", check.program.device, "--arch", arch, "--table", table]
             command += ["--image-size", size, "--batch-size", check.arguments.batch, "--precision", check.precision]
-            command += ["--rounds", 3, "--seconds", check.arguments.seconds / 4]
+            command += ["--rounds", ROUNDS, "--seconds", check.arguments.seconds / 4]
             rows = check.program.call(*command)["rows"]
             check.lines.record(f"table {table}", rows=rows)
             ratios = [f"{row['name'].split(': ')[-1]} {row['ratio']:.3f}" for row in rows if row["ratio"]]

@@ -105,7 +105,7 @@ fn a_command_that_fails_is_a_line_and_the_rest_is_measured() {
 
 #[test]
 fn a_call_without_time_says_so_at_each_line() {
-    let out = check("gpu_budget", &["--dry-run", "--call", "5", "--budget", "1"]);
+    let out = check("gpu_budget", &["--dry-run", "--call", "3", "--budget", "1"]);
     let said = text(&out.stdout);
     for name in ["device", "end_to_end 64", "end_to_end 92"] {
         let found = said.lines().find(|line| line.starts_with(&format!("{name} ")));
@@ -116,16 +116,20 @@ fn a_call_without_time_says_so_at_each_line() {
 }
 
 #[test]
-fn each_line_of_the_check_is_in_one_call() {
+fn each_section_is_in_a_call_and_each_network_and_size_in_one() {
     let script = "import check\n\
-                  print(*sorted(s for call, _ in check.CALLS.values() for s in call))\n\
-                  print(*sorted(set(check.SECTIONS) - {'device'}))";
+                  calls = check.CALLS.values()\n\
+                  print(*sorted({s for sections, *_ in calls for s in sections} | {'device'}))\n\
+                  print(*sorted(check.SECTIONS))\n\
+                  print(*sorted(f'{n} {s}' for sections, n, s in calls if 'speed' in sections), sep=', ')";
     let out = python_in_gpu(script, &[]);
     let said = text(&out.stdout);
-    let (calls, sections) =
-        said.trim_end().split_once('\n').unwrap_or_else(|| panic!("{}", text(&out.stderr)));
-    // the speed at 224 and 448 are two calls
-    assert_eq!(calls.replacen("speed speed", "speed", 1), sections);
+    let [calls, sections, speeds] = said.lines().collect::<Vec<_>>()[..] else {
+        panic!("{}", text(&out.stderr));
+    };
+    assert_eq!(calls, sections);
+    let all = ["tresnet_l", "tresnet_m", "tresnet_xl"].map(|name| format!("{name} 224, {name} 448"));
+    assert_eq!(speeds, all.join(", "));
 }
 
 #[test]
