@@ -150,6 +150,9 @@ class Torch:
     def speeds(self, request):
         """One way in half precision, channels last; on a GPU with cuDNN's search for algorithms and without."""
         kind = torch.float16 if self.has_gpu else torch.float32
+        import torch._dynamo
+        import torch._inductor.config
+
         model = self.network(request).to(kind).to(memory_format=torch.channels_last)
         torch._dynamo.reset()
         way, compiled = WAYS[request["way"]], model

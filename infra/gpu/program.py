@@ -54,8 +54,8 @@ def run(command, clock, most=None, environment=None):
 
 
 class Program:
-    """`library` is the folder or file of ONNX Runtime, named in every call: beside a program that lies where anyone may
-    write, none is looked for."""
+    """`library` is the folder or file of ONNX Runtime, named in every call: in folders that anyone may write the program
+    looks for none."""
 
     def __init__(self, binary, device, work, library, clock):
         self.binary, self.device, self.work, self.library, self.clock = str(binary), device, work, library, clock
