@@ -114,7 +114,10 @@ def sustained(check):
 
 def tables(check):
     """Ways to draw the network and options of the session, each in turn with the first."""
-    arch, size = (("tresnet[1,1,1,1]x12", 64) if check.is_dry else (check.arguments.networks[0], check.arguments.sizes[0]))
+    arch, size = check.arguments.networks[0], check.arguments.sizes[0]
+    if Path(arch).exists():
+        # random weights of the same shapes
+        arch = check.program.call("model", "inspect", arch)["arch"]
     for table in ("forms", "optimisations"):
         with check.lines.attempt(f"table {table}"):
             command = ["bench", "engine", "--device", check.program.device, "--arch", arch, "--table", table]

@@ -4,6 +4,7 @@
 //!
 //! `make test-cuda` fetches and builds what they need and names its folder in [`FOLDER`].
 
+mod check;
 mod child;
 mod program;
 mod trace;
