@@ -31,7 +31,7 @@ def properties(check):
         if not check.peer.has_gpu:
             return check.lines.not_measured("properties", NO_GPU)
         out = check.folder / "cudnn_device.json"
-        library = Path(check.program.library) / "libcudnn.so.9"
+        library = Path(check.program.library or ".") / "libcudnn.so.9"
         named = ["--library", library] if library.exists() else []
         said = run([sys.executable, Path(__file__).parent / "properties.py", out, *named], check.clock, 60)
         return check.lines.say("properties", said.strip())

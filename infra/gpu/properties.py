@@ -42,7 +42,7 @@ class Cudnn:
         self.check("cudnnBackendFinalize", self.library.cudnnBackendFinalize(at))
         get = self.library.cudnnBackendGetAttribute
         self.check("cudnnBackendGetAttribute", get(at, JSON, CHAR, ctypes.c_int64(0), ctypes.byref(count), None))
-        text = ctypes.create_string_buffer(count.value)
+        text = ctypes.create_string_buffer(count.value + 8)
         self.check("cudnnBackendGetAttribute", get(at, JSON, CHAR, count, ctypes.byref(count), text))
         self.library.cudnnBackendDestroyDescriptor(at)
         return text.raw[: count.value].rstrip(b"\0").decode()
