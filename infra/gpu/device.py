@@ -79,5 +79,6 @@ def sanitizer(check):
         command = ["compute-sanitizer", "--tool", "memcheck", "--error-exitcode", 9, *check.program.command(*bench)]
         said = run(command, check.clock, 150)
         check.lines.append("sanitizer.txt", said)
-        last = [line for line in said.splitlines() if "ERROR SUMMARY" in line]
-        return check.lines.say("sanitizer", last[-1] if last else "no summary", bool(last) and " 0 errors" in last[-1])
+        _, found, after = said.rpartition("ERROR SUMMARY")
+        text = (found + after).splitlines()[0] if found else "no summary"
+        return check.lines.say("sanitizer", text, text.endswith(" 0 errors"))

@@ -65,7 +65,7 @@ fn every_line_of_the_check_for_a_gpu_comes() {
         "{all}"
     );
     for words in [
-        "sanitizer                          ========= ERROR SUMMARY: 0 errors",
+        "sanitizer                          ERROR SUMMARY: 0 errors",
         "torch.compile max-autotune not measured (it does not compile)",
         "clocks.sm 1980/1980/1980",
         "fp32 without TF32 ",
