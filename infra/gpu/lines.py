@@ -1,14 +1,38 @@
 """The lines of the check: each must be printed, measured and right, or the check fails."""
 
+import json
 import sys
+import time
+import traceback
+from contextlib import contextmanager
+
+
+class NoTime(Exception):
+    """The call has no time left for it."""
 
 
 class Lines:
-    """`wanted` are the names of the lines that must come."""
+    """`wanted` are the names of the lines that must come; `folder` gets them as they are printed."""
 
-    def __init__(self, wanted, is_dry):
-        self.wanted, self.is_dry = list(wanted), is_dry
-        self.printed, self.absent, self.failed = set(), {}, []
+    def __init__(self, wanted, is_dry, folder=None):
+        self.wanted, self.is_dry, self.folder = list(wanted), is_dry, folder
+        self.printed, self.absent, self.failed, self.broken = set(), {}, [], []
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def print(self, text):
+        print(text, flush=True)
+        self.append("lines.txt", text)
+
+    def append(self, name, text):
+        """Adds to a file at once: a call that is ended at its limit keeps what was written."""
+        if self.folder:
+            with open(self.folder / name, "a") as file:
+                file.write(f"{text}\n")
+
+    def record(self, name, **values):
+        """What was measured, as one JSON object a line."""
+        self.append("results.jsonl", json.dumps({"name": name, "time": round(time.time(), 1), **values}))
 
     def say(self, name, text, holds=True):
         """A line with what was measured."""
@@ -16,23 +40,44 @@ class Lines:
         self.printed.add(name)
         if not holds:
             self.failed.append(name)
-        print(f"{name:34} {'' if holds else 'DOES NOT HOLD '}{text}", flush=True)
+        self.print(f"{name:34} {'' if holds else 'DOES NOT HOLD '}{text}")
 
     def not_measured(self, name, why):
-        """A line that only a GPU can fill."""
+        """A line that only a GPU can fill, or for which the call has no time left."""
         assert name in self.wanted, f"`{name}` is no line of this check"
         self.absent[name] = why
-        print(f"{name:34} not measured: {why}", flush=True)
+        self.print(f"{name:34} not measured: {why}")
+
+    @contextmanager
+    def attempt(self, *names):
+        """Goes on after a failure: those of these lines that are not there yet say it."""
+        try:
+            yield
+        except NoTime as why:
+            for name in self.open(names):
+                self.not_measured(name, str(why))
+        except Exception as error:
+            self.append("errors.txt", f"{', '.join(names)}\n{traceback.format_exc()}")
+            for name in self.open(names):
+                self.broken.append(name)
+                self.print(f"{name:34} FAILED {' '.join(str(error).split())[:600] or type(error).__name__}")
+
+    def open(self, names):
+        done = {*self.printed, *self.absent, *self.broken}
+        return [name for name in names if name not in done]
 
     def end(self):
         """Exits with 1 unless every line is there and holds."""
-        missing = [name for name in self.wanted if name not in self.printed and name not in self.absent]
         wrong = []
-        if missing:
-            wrong.append(f"missing: {', '.join(missing)}")
-        if self.absent and not self.is_dry:
-            wrong.append(f"not measured: {', '.join(self.absent)}")
-        if self.failed:
-            wrong.append(f"does not hold: {', '.join(self.failed)}")
-        print(f"{len(self.printed)} of {len(self.wanted)} lines measured", flush=True)
+        for what, names in (
+            ("missing", self.open(self.wanted)),
+            ("failed", self.broken),
+            ("not measured", [] if self.is_dry else list(self.absent)),
+            ("does not hold", self.failed),
+        ):
+            if names:
+                wrong.append(f"{what}: {', '.join(names)}")
+        self.print(f"{len(self.printed)} of {len(self.wanted)} lines measured")
+        for text in wrong:
+            self.append("lines.txt", text)
         sys.exit("; ".join(wrong) or 0)

@@ -1,7 +1,20 @@
-"""What the program is held against: PyTorch where it is, else Python's ONNX Runtime on the CPU."""
+#!/usr/bin/env python3
+"""What the program is compared with: PyTorch where it is installed, else Python's ONNX Runtime on the CPU.
 
+    peer.py facts                         name, device, whether there is a GPU
+    peer.py outputs REQUEST PIXELS OUT    logits and embeddings in double, single and half precision, as .npz
+    peer.py speeds REQUEST                images a second of one way at several batch sizes
+    peer.py copies BYTES                  bytes a second between host and device, by CUDA events
+    peer.py profile REQUEST PREFIX        a profile of ONNX Runtime's, and the seconds of a batch (without PyTorch)
+
+REQUEST is a JSON object (`Peer` in peers.py writes it). Results are JSON objects, one a line. Each call is a process: a
+compiler's caches and a device's memory go with it, and one that takes too long can be ended.
+"""
+
+import json
 import re
 import statistics
+import sys
 import time
 
 import numpy as np
@@ -11,63 +24,85 @@ try:
 except ImportError:
     torch = None
 
-WARM_UPS, REPLAYS = 3, 50
+WARM_UPS = 3
 DEPTHS = re.compile(r"tresnet(_v2)?\[(\d+),(\d+),(\d+),(\d+)\]x(\d+)")
+# a way of PyTorch's, the mode of torch.compile, and whether weights are constants for it
+WAYS = {
+    "eager": None,
+    "torch.compile": ("default", False),
+    "torch.compile freezing": ("default", True),
+    # compiles longest
+    "torch.compile max-autotune": ("max-autotune-no-cudagraphs", False),
+}
+
+
+def say(**values):
+    print(json.dumps(values), flush=True)
+
+
+def rounds_of(once, request):
+    """Images a second: the median of rounds that last at least `seconds` each; `once` runs n batches and times them."""
+    single = max(once(WARM_UPS) / WARM_UPS, 1e-6)
+    count = max(1, int(np.ceil(request["seconds"] / single)))
+    rates = [count * request["batch"] / max(once(count), 1e-9) for _ in range(request["rounds"])]
+    return statistics.median(rates)
+
+
+def by_clock(step):
+    def once(count):
+        began = time.perf_counter()
+        for _ in range(count):
+            step()
+        return time.perf_counter() - began
+
+    return once
 
 
 class OnnxRuntime:
     """Without PyTorch: only shows that the check works."""
 
-    name = "Python's ONNX Runtime"
-    device = "cpu"
-    has_gpu = False
+    name, device, has_gpu, ways = "Python's ONNX Runtime", "cpu", False, ("ONNX Runtime",)
 
-    def __init__(self, program):
-        self.program = program
-
-    def session(self, weights, size):
+    def session(self, request):
         import onnxruntime
 
-        path = self.program.work / "imported.onnx"
-        self.program.call("model", "import", weights, "-o", path, "--image-size", size)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.enable_profiling = True
-        options.profile_file_prefix = str(self.program.work / "profile")
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(request["graph"], options, providers=["CPUExecutionProvider"])
 
-    def outputs(self, weights, size, pixels):
-        session = self.session(weights, size)
+    def outputs(self, request, pixels):
+        session = self.session(request)
         images = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
         found = dict(zip((output.name for output in session.get_outputs()), session.run(None, {"images": images})))
         return {kind: found for kind in ("float64", "float32", "float16")}
 
-    def speeds(self, weights, size, batch):
-        session = self.session(weights, size)
-        images = np.random.default_rng(1).random((batch, 3, size, size), dtype=np.float32)
-        times = []
-        for _ in range(WARM_UPS + 5):
-            began = time.perf_counter()
-            session.run(None, {"images": images})
-            times.append(time.perf_counter() - began)
-        return {"ONNX Runtime": batch / statistics.median(times[WARM_UPS:])}
+    def speeds(self, request):
+        session = self.session(request)
+        for batch in request["batches"]:
+            shape = (batch, 3, request["size"], request["size"])
+            images = np.random.default_rng(1).random(shape, dtype=np.float32)
+            once = by_clock(lambda: session.run(None, {"images": images}))
+            say(way=request["way"], batch=batch, images_per_s=rounds_of(once, {**request, "batch": batch}))
 
-    def profile(self, weights, size, batch):
-        """A profile of ONNX Runtime's own making, the batches in it, and the seconds that they took."""
-        session = self.session(weights, size)
-        images = np.random.default_rng(1).random((batch, 3, size, size), dtype=np.float32)
-        began = time.perf_counter()
-        for _ in range(10):
-            session.run(None, {"images": images})
-        seconds = (time.perf_counter() - began) / 10
-        return session.end_profiling(), seconds
+    def profile(self, request, prefix):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.enable_profiling, options.profile_file_prefix = True, prefix
+        session = onnxruntime.InferenceSession(request["graph"], options, providers=["CPUExecutionProvider"])
+        shape = (request["batch"], 3, request["size"], request["size"])
+        images = np.random.default_rng(1).random(shape, dtype=np.float32)
+        seconds = by_clock(lambda: session.run(None, {"images": images}))(10) / 10
+        say(file=session.end_profiling(), seconds=seconds)
 
 
 class Torch:
     """On the GPU where there is one."""
 
-    def __init__(self, program):
-        self.program = program
+    ways = tuple(WAYS)
+
+    def __init__(self):
         self.has_gpu = torch.cuda.is_available()
         self.device = "cuda" if self.has_gpu else "cpu"
         gpu = f" on {torch.cuda.get_device_name()}" if self.has_gpu else ""
@@ -76,28 +111,28 @@ class Torch:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
 
-    def network(self, weights):
+    def network(self, request):
         import timm
         from safetensors.torch import load_file
         from timm.models.tresnet import TResNet
 
-        found = self.program.call("model", "inspect", weights)
-        small = DEPTHS.fullmatch(found["arch"])
+        arch, classes = request["arch"], request["classes"]
+        small = DEPTHS.fullmatch(arch)
         if small:
             layers = [int(number) for number in small.groups()[1:5]]
             width = int(small[6]) / 64
-            model = TResNet(layers, num_classes=found["classes"], width_factor=width, v2=small[1] is not None)
+            model = TResNet(layers, num_classes=classes, width_factor=width, v2=small[1] is not None)
         else:
-            model = timm.create_model(found["arch"], pretrained=False, num_classes=found["classes"])
-        state = {name: value.float() for name, value in load_file(weights).items() if value.is_floating_point()}
+            model = timm.create_model(arch, pretrained=False, num_classes=classes)
+        state = {name: value.float() for name, value in load_file(request["weights"]).items() if value.is_floating_point()}
         absent = model.load_state_dict(state, strict=False)
         lacking = [name for name in absent.missing_keys if not name.endswith("num_batches_tracked")]
         assert not lacking and not absent.unexpected_keys, f"timm has another network: {lacking} {absent.unexpected_keys}"
         return model.eval().to(self.device)
 
-    def outputs(self, weights, size, pixels):
+    def outputs(self, request, pixels):
         """Logits and embeddings in double, single and half precision."""
-        model, found = self.network(weights), {}
+        model, found = self.network(request), {}
         for kind in (torch.float64, torch.float32, torch.float16):
             model = model.to(kind)
             rows = {"logits": [], "embedding": []}
@@ -109,31 +144,39 @@ class Torch:
                     rows["logits"].append(model.forward_head(features).double().cpu())
             found[str(kind).removeprefix("torch.")] = {name: torch.cat(parts).numpy() for name, parts in rows.items()}
             # halves are made of what was stored
-            model = self.network(weights) if kind is torch.float64 else model
+            model = self.network(request) if kind is torch.float64 else model
         return found
 
-    def speeds(self, weights, size, batch):
-        """Eager and compiled, channels last, with and without cuDNN's search for algorithms."""
+    def speeds(self, request):
+        """One way in half precision, channels last; on a GPU with cuDNN's search for algorithms and without."""
         kind = torch.float16 if self.has_gpu else torch.float32
-        model = self.network(weights).to(kind).to(memory_format=torch.channels_last)
-        images = torch.rand(batch, 3, size, size, device=self.device).to(kind).contiguous(memory_format=torch.channels_last)
-        ways = {"eager": model}
-        if self.has_gpu:
-            ways["torch.compile"] = torch.compile(model, dynamic=False)
-        rates = {}
+        import torch._dynamo
+        import torch._inductor.config
+
+        model = self.network(request).to(kind).to(memory_format=torch.channels_last)
+        torch._dynamo.reset()
+        way, compiled = WAYS[request["way"]], model
         with torch.no_grad():
-            for way, run in ways.items():
+            if way:
+                mode, freezes = way
+                torch._inductor.config.freezing = freezes
+                compiled = torch.compile(model, dynamic=False, mode=mode)
+            for batch in request["batches"]:
+                shape = (batch, 3, request["size"], request["size"])
+                images = torch.rand(shape, device=self.device).to(kind).contiguous(memory_format=torch.channels_last)
+                began = time.perf_counter()
+                compiled(images)
+                seconds = time.perf_counter() - began
                 for search in (False, True) if self.has_gpu else (False,):
                     torch.backends.cudnn.benchmark = search
-                    name = f"{way}, benchmark {'on' if search else 'off'}" if self.has_gpu else way
-                    rates[name] = batch / self.seconds(run, images)
-        return rates
+                    once = self.replays(compiled, images) if self.has_gpu else by_clock(lambda: compiled(images))
+                    rate = rounds_of(once, {**request, "batch": batch})
+                    say(way=request["way"], batch=batch, images_per_s=rate, cudnn_benchmark=search, first_s=seconds)
 
-    def seconds(self, run, images):
-        """Median of many runs; on a GPU each is a replay of a captured graph between two events."""
-        if not self.has_gpu:
-            return self.seconds_by_clock(run, images)
+    def replays(self, run, images):
+        """Replays of one captured graph, between two events."""
         stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
                 run(images)
@@ -141,41 +184,53 @@ class Torch:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream):
             run(images)
-        times = []
-        for number in range(WARM_UPS + REPLAYS):
+
+        def once(count):
             before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
             before.record()
-            graph.replay()
+            for _ in range(count):
+                graph.replay()
             after.record()
             torch.cuda.synchronize()
-            if number >= WARM_UPS:
-                times.append(before.elapsed_time(after) / 1e3)
-        return statistics.median(times)
+            return before.elapsed_time(after) / 1e3
 
-    def seconds_by_clock(self, run, images):
-        times = []
-        for _ in range(WARM_UPS + 5):
-            began = time.perf_counter()
-            run(images)
-            times.append(time.perf_counter() - began)
-        return statistics.median(times[WARM_UPS:])
+        return once
 
-    def copy_rates(self, size):
-        """Bytes a second to the device out of pinned and out of pageable memory."""
-        rates = []
-        target = torch.empty(size, dtype=torch.uint8, device=self.device)
+    def copies(self, size):
+        """Medians of ten copies of `size` bytes each, to the device and back."""
+        device = torch.empty(size, dtype=torch.uint8, device=self.device)
         for pinned in (True, False):
-            source = torch.ones(size, dtype=torch.uint8, pin_memory=pinned)
-            times = []
-            for _ in range(WARM_UPS + 10):
-                torch.cuda.synchronize()
-                began = time.perf_counter()
-                target.copy_(source, non_blocking=True)
-                torch.cuda.synchronize()
-                times.append(time.perf_counter() - began)
-            rates.append(size / statistics.median(times[WARM_UPS:]))
-        return rates
+            host = torch.ones(size, dtype=torch.uint8, pin_memory=pinned)
+            for direction, target, source in (("in", device, host), ("out", host, device)):
+                times = []
+                for _ in range(WARM_UPS + 10):
+                    before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+                    before.record()
+                    target.copy_(source, non_blocking=True)
+                    after.record()
+                    torch.cuda.synchronize()
+                    times.append(before.elapsed_time(after) / 1e3)
+                say(pinned=pinned, direction=direction, bytes_per_s=size / statistics.median(times[WARM_UPS:]))
 
 
-def find(program):
-    return Torch(program) if torch else OnnxRuntime(program)
+def main():
+    command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else sys.exit(__doc__)
+    peer = Torch() if torch else OnnxRuntime()
+    if command == "facts":
+        say(name=peer.name, device=peer.device, has_gpu=peer.has_gpu, ways=peer.ways)
+    elif command == "outputs":
+        request, pixels, out = arguments
+        found = peer.outputs(json.loads(request), np.load(pixels))
+        np.savez(out, **{f"{kind}.{name}": values for kind, rows in found.items() for name, values in rows.items()})
+    elif command == "speeds":
+        peer.speeds(json.loads(arguments[0]))
+    elif command == "profile":
+        peer.profile(json.loads(arguments[0]), arguments[1])
+    elif command == "copies":
+        peer.copies(int(arguments[0]))
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()

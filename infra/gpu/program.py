@@ -1,28 +1,72 @@
 """The program under check, run as a person runs it."""
 
 import json
+import os
 import shutil
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from lines import NoTime
+
 OUTPUTS = ("logits", "embedding")
+# seconds that a measurement needs at least, to be begun at all
+LEAST = 5.0
+
+
+class CommandFailed(Exception):
+    pass
+
+
+class Clock:
+    """What is left of a call; none: no limit."""
+
+    def __init__(self, budget=None):
+        self.end = None if budget is None else time.monotonic() + budget
+
+    def left(self):
+        return float("inf") if self.end is None else self.end - time.monotonic()
+
+    def limit(self, most=None, least=LEAST):
+        """A time limit for one command, or `NoTime`."""
+        left = self.left()
+        if left < least:
+            raise NoTime(f"{max(left, 0):.0f} s of the call are left")
+        limit = min(left, most or left)
+        return None if limit == float("inf") else limit
+
+
+def run(command, clock, most=None, environment=None):
+    """Standard output of a command that must succeed in time."""
+    command = [str(word) for word in command]
+    try:
+        ended = subprocess.run(
+            command, text=True, capture_output=True, env=environment, timeout=clock.limit(most), stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as late:
+        raise CommandFailed(f"`{' '.join(command)}` was ended after {late.timeout:.0f} s") from late
+    if ended.returncode != 0:
+        said = f"{ended.stderr[-2000:]}{ended.stdout[-2000:]}"
+        raise CommandFailed(f"`{' '.join(command)}` ended with {ended.returncode}: {said}")
+    return ended.stdout
 
 
 class Program:
-    def __init__(self, binary, device, work):
-        self.binary, self.device, self.work = str(binary), device, work
+    """`library` is the folder or file of ONNX Runtime, named in every call: in folders that anyone may write the program
+    looks for none."""
 
-    def call(self, *arguments, environment=None):
+    def __init__(self, binary, device, work, library, clock):
+        self.binary, self.device, self.work, self.library, self.clock = str(binary), device, work, library, clock
+
+    def command(self, *arguments):
+        named = ["--onnxruntime", self.library] if self.library else []
+        return [self.binary, "--json", "--progress", "none", *named, *map(str, arguments)]
+
+    def call(self, *arguments, environment=None, most=None):
         """The result of a command that must succeed."""
-        command = [self.binary, "--json", "--progress", "none", *map(str, arguments)]
-        run = subprocess.run(command, text=True, capture_output=True, env=environment)
-        if run.returncode != 0:
-            sys.exit(f"`{' '.join(command)}` ended with {run.returncode}:\n{run.stderr}{run.stdout}")
-        return json.loads(run.stdout)
+        return json.loads(run(self.command(*arguments), self.clock, most, environment))
 
     def new(self, arch, path):
         """Random weights of the true shapes."""
@@ -42,25 +86,28 @@ class Program:
         )
         return file, rows
 
-    def outputs(self, folder, model, precision, size, batch):
+    def outputs(self, folder, model, precision, size, batch, engine=""):
         """Logits and embeddings in the order of the names; a size is that of squares, which are taken as they are."""
-        # in single precision the device is to compute in single precision
-        engine = "tf32 = false\n" if precision == "fp32" and self.device == "cuda" else ""
         preprocess = f"image_size = {size}\ncrop_pct = 1.0\n" if size else ""
         output = 'logits = true\nembedding = "f32"\n'
         file, rows = self.job(folder, model, precision, batch, engine, output, preprocess)
         self.call("run", file)
         table = pq.read_table(sorted(rows.glob("part-*.parquet"))).to_pydict()
         keys = sorted(str(path.relative_to(folder)).encode() for path in folder.rglob("*") if path.is_file())
-        assert [key.encode() for key in table["key"]] == keys
+        assert [key.encode() for key in table["key"]] == keys, "the rows are not those of the folder"
         assert set(table["status"]) == {"ok"}, table["error_message"]
         return {name: np.array(table[name], dtype=np.float32) for name in OUTPUTS}
 
-    def engine(self, model, precision, size, batch, seconds, *options, environment=None):
+    def bench(self, model, precision, size, batches, seconds, *options, rounds=5, environment=None, most=150):
+        """Rows of the engine alone, one for each batch size."""
+        sizes = ",".join(map(str, batches))
+        arguments = ["bench", "engine", model, "--device", self.device, "--precision", precision, "--image-size", size]
+        arguments += ["--batch-size", sizes, "--seconds", seconds, "--rounds", rounds, *options]
+        return self.call(*arguments, environment=environment, most=most)["rows"]
+
+    def engine(self, model, precision, size, batch, seconds, *options, **more):
         """Images a second of the engine alone."""
-        arguments = ["bench", "engine", model, "--device", self.device, "--precision", precision]
-        arguments += ["--image-size", size, "--batch-size", batch, "--seconds", seconds, "--rounds", 5, *options]
-        return self.call(*arguments, environment=environment)["rows"][0]["images_per_s"]
+        return self.bench(model, precision, size, [batch], seconds, *options, **more)[0]["images_per_s"]
 
     def end_to_end(self, folder, model, precision, size, batch, seconds):
         """What the stages do alone, and what a run does with all of them."""
@@ -71,3 +118,8 @@ class Program:
         seconds = time.perf_counter() - began
         shutil.rmtree(rows)
         return stages, run, seconds
+
+
+def blocking():
+    """An environment in which each launch waits for its kernel."""
+    return dict(os.environ, CUDA_LAUNCH_BLOCKING="1")

@@ -138,6 +138,10 @@ fn resolve(arguments: &EngineArgs, global: &GlobalArgs) -> Result<EngineBenchOpt
     for typed in &arguments.set {
         set(&mut options, typed).map_err(usage)?;
     }
+    if !arguments.set.iter().any(|typed| typed.starts_with("conv_search=")) {
+        let is_single = options.precision == Some(Precision::Fp32);
+        options.cuda.conv_search = ConvSearch::untyped(options.cuda.tf32, is_single);
+    }
     Ok(options)
 }
 
@@ -167,7 +171,8 @@ fn set(options: &mut EngineBenchOptions, typed: &str) -> Result<(), String> {
             cuda.conv_search = match value {
                 "exhaustive" => ConvSearch::Exhaustive,
                 "heuristic" => ConvSearch::Heuristic,
-                _ => return Err("conv_search is exhaustive or heuristic".into()),
+                "default" => ConvSearch::Default,
+                _ => return Err("conv_search is exhaustive, heuristic or default".into()),
             };
             return Ok(());
         }

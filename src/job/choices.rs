@@ -156,7 +156,7 @@ pub enum Decode {
     Fast,
 }
 
-/// How convolution algorithms are chosen.
+/// Which of cuDNN's heuristics choose the plans of convolutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -164,6 +164,7 @@ pub enum Decode {
 pub enum ConvSearch {
     Exhaustive,
     Heuristic,
+    Default,
 }
 
 /// Device.

@@ -25,8 +25,12 @@ impl JobSpec {
     }
 }
 
-/// The options of `[engine]`, which must fit the model.
-pub(super) fn resolve(spec: &JobSpec, model: &LoadedModel) -> Result<Options, JobError> {
+/// The options of `[engine]`, which must fit the model and its precision.
+pub(super) fn resolve(
+    spec: &JobSpec,
+    model: &LoadedModel,
+    precision: Precision,
+) -> Result<Options, JobError> {
     let typed = &spec.engine;
     let defaults = CudaOptions::default();
     let memory_limit = typed.memory_limit.map(|limit| limit.0);
@@ -37,15 +41,12 @@ pub(super) fn resolve(spec: &JobSpec, model: &LoadedModel) -> Result<Options, Jo
             SMALLEST_ARENA
         )));
     }
+    let tf32 = typed.tf32.unwrap_or(defaults.tf32);
     let cuda = CudaOptions {
         memory_limit: memory_limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         prefer_nhwc: typed.nhwc.unwrap_or(defaults.prefer_nhwc),
-        tf32: typed.tf32.unwrap_or(defaults.tf32),
-        conv_search: match typed.conv_search {
-            None => defaults.conv_search,
-            Some(spec::ConvSearch::Exhaustive) => ConvSearch::Exhaustive,
-            Some(spec::ConvSearch::Heuristic) => ConvSearch::Heuristic,
-        },
+        tf32,
+        conv_search: conv_search(typed.conv_search, tf32, precision)?,
         cuda_graph: typed.cuda_graph.unwrap_or(defaults.cuda_graph),
         fuse_conv_bias: typed.fuse_conv_bias.unwrap_or(defaults.fuse_conv_bias),
         ..defaults
@@ -64,6 +65,26 @@ pub(super) fn resolve(spec: &JobSpec, model: &LoadedModel) -> Result<Options, Jo
     };
     let device_ids = device_ids(typed.device_ids.as_deref())?;
     Ok(Options { device: spec.device(), device_ids, batch: batch(spec, model)?, cpu, cuda })
+}
+
+/// The typed search, or the one that computes what `engine.tf32` promises.
+fn conv_search(
+    typed: Option<spec::ConvSearch>,
+    tf32: bool,
+    precision: Precision,
+) -> Result<ConvSearch, JobError> {
+    let untyped = ConvSearch::untyped(tf32, precision == Precision::Fp32);
+    match typed {
+        None => Ok(untyped),
+        Some(spec::ConvSearch::Default) => Ok(ConvSearch::Default),
+        Some(_) if untyped == ConvSearch::Default => Err(JobError::Mismatch(
+            "`engine.tf32` is false, but with this `engine.conv_search` ONNX Runtime takes TF32 where cuDNN has no \
+             other plan, and does not report it; leave `engine.conv_search` out"
+                .into(),
+        )),
+        Some(spec::ConvSearch::Exhaustive) => Ok(ConvSearch::Exhaustive),
+        Some(spec::ConvSearch::Heuristic) => Ok(ConvSearch::Heuristic),
+    }
 }
 
 fn device_ids(typed: Option<&[u32]>) -> Result<Vec<u32>, JobError> {

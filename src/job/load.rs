@@ -249,7 +249,7 @@ mod tests {
                 "[engine]\ndevice = \"tpu\"\n",
                 "job.toml:8: `engine.device` does not fit: unknown variant `tpu`, expected one of `auto`, `cpu`, `cuda`",
             ),
-            ("[engine]\nconv_search = \"default\"\n", "expected `exhaustive` or `heuristic`"),
+            ("[engine]\nconv_search = \"slow\"\n", "expected one of `exhaustive`, `heuristic`, `default`"),
             (
                 "[report]\nformats = [\"pdf\"]\n",
                 "job.toml:8: `report.formats[0]` does not fit: unknown variant `pdf`",

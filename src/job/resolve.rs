@@ -115,7 +115,7 @@ impl ResolvedJob {
             .into());
         }
         let is_remote = matches!(input, Uri::Remote { .. });
-        let engine = super::engine::resolve(spec, model)?;
+        let engine = super::engine::resolve(spec, model, precision)?;
         let limits = Limits::resolve(spec, &image, engine.batch.size_before_tuning())?;
         let targets = spec.input.targets;
         let folder_targets = targets == TargetsSpec::Folder

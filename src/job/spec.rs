@@ -182,7 +182,8 @@ pub struct Engine {
     /// CUDA: keep maps interleaved, as tensor cores read them.
     #[cfg_attr(test, schemars(extend("default" = true)))]
     pub nhwc: Option<bool>,
-    /// CUDA: `exhaustive` tries every algorithm of each convolution in the warm-up; `heuristic` asks cuDNN.
+    /// CUDA: cuDNN's heuristics for the plans of convolutions: `exhaustive` asks mode B, `heuristic` mode A, `default`
+    /// FALLBACK; with `tf32 = false` the default for fp32 is `default`.
     #[cfg_attr(test, schemars(extend("default" = "exhaustive")))]
     pub conv_search: Option<ConvSearch>,
     /// CUDA: launch a batch as one captured graph.
@@ -191,7 +192,7 @@ pub struct Engine {
     /// CUDA: add biases inside convolutions; only with `nhwc`.
     #[cfg_attr(test, schemars(extend("default" = false)))]
     pub fuse_conv_bias: Option<bool>,
-    /// CUDA: multiply on tensor cores.
+    /// CUDA: let fp32 multiply on tensor cores in TF32; `false` takes them from fp16 too.
     #[cfg_attr(test, schemars(extend("default" = true)))]
     pub tf32: Option<bool>,
 }

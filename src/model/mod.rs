@@ -66,7 +66,7 @@ pub use image_model::{ImageModel, Roles};
 pub use info::OnnxInfo;
 pub use interface::{BUILDER_VERSION, EMBEDDING, INPUT, LOGITS};
 pub use network::{MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, build_design, build_onnx};
-pub use onnx::{Blur, Form, Head, Mean, Pixels, Stem};
+pub use onnx::{Blur, Classifier, Form, Head, Mean, Pixels, Stem};
 pub use precision::Precision;
 pub use preprocessing::Preprocessing;
 pub use tensor_info::{Dim, ElementType, TensorInfo};

@@ -61,7 +61,7 @@ fn the_papers_networks_stand_beside_its_figures() {
 
 #[test]
 fn every_form_refinement_and_optimisation_has_a_row() {
-    for (table, rows) in [("forms", 12), ("ablation", 9), ("optimisations", 7)] {
+    for (table, rows) in [("forms", 15), ("ablation", 9), ("optimisations", 7)] {
         let ended = bench(&["--table", table, "--image-size", "64", "--arch", "tresnet[1,1,1,1]x12"]);
         let summary = ended.exits(0);
         assert_eq!(names(&summary).len(), rows, "{summary}");
@@ -89,7 +89,7 @@ fn a_graph_of_another_exporter_can_be_the_control() {
         &graph,
     ])
     .exits(0);
-    assert_eq!((names(&summary)[0], names(&summary).len()), (graph.as_str(), 13));
+    assert_eq!((names(&summary)[0], names(&summary).len()), (graph.as_str(), 16));
     hold(&summary, 1);
 }
 

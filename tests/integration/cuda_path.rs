@@ -4,6 +4,7 @@
 //!
 //! `make test-cuda` fetches and builds what they need and names its folder in [`FOLDER`].
 
+mod check;
 mod child;
 mod program;
 mod trace;
@@ -220,8 +221,12 @@ fn the_graphs_work_on_the_memory_that_is_copied_to_and_from() {
     let starts = load.iter().enumerate().filter(|(_, call)| call.name == "cudaStreamBeginCapture");
     let graphs: Vec<(&str, &str)> = starts
         .map(|(start, _)| {
-            let first = |name: &str| load[start..].iter().find(|call| call.name == name).unwrap();
-            (first("cudnnWorksOn").fact("memory"), first("cublasSgemm").fact("to"))
+            let capture = load[start..].iter().take_while(|call| call.name != "cudaStreamEndCapture");
+            let named = |name: &'static str| capture.clone().filter(move |call| call.name == name);
+            let products: Vec<&Call> = named("cublasSgemm").collect();
+            // the classifier of halves is drawn as two products
+            assert_eq!(products.len(), 2);
+            (named("cudnnWorksOn").next().unwrap().fact("memory"), products[1].fact("to"))
         })
         .collect();
     for ((calls, _), (first_convolution, classifier)) in
@@ -271,6 +276,36 @@ fn every_node_of_tresnet_m_runs_on_cuda() {
         let rearranged = nodes.keys().filter(|(_, operator)| operator.contains("SpaceToDepth")).count();
         assert_eq!(rearranged, usize::from(planar));
         assert_eq!(batches(trace.phase("work")).len(), 2);
+    }
+}
+
+#[test]
+fn pools_and_means_are_cudnns_on_even_maps() {
+    let Some(folder) = folder() else { return };
+    let told =
+        json!({"architecture": "tresnet_m", "size": 224, "batch": 2, "batches": [2], "cuda_graph": false});
+    let Ran { trace, .. } = run(&folder, &told, "");
+    let work = trace.phase("work");
+    let count = |name: &str| work.iter().filter(|call| call.name == name).count();
+    // three blurs of two pools and three halved shortcuts; 18 gates and the embedding
+    assert_eq!((count("cudnnPoolingForward"), count("cudnnReduceTensor")), (9, 19), "{:#?}", story(work));
+    let kernels: Vec<&str> =
+        work.iter().filter(|call| call.name == "kernel").map(|call| call.fact("name")).collect();
+    assert!(!kernels.iter().any(|name| name.contains("Pool")), "{kernels:#?}");
+}
+
+#[test]
+fn the_search_decides_which_heuristics_are_asked() {
+    let Some(folder) = folder() else { return };
+    for (search, mode) in [("exhaustive", "1"), ("heuristic", "3"), ("default", "2")] {
+        for precision in ["fp32", "fp16"] {
+            let told = json!({"conv_search": search, "precision": precision, "tf32": false});
+            let Ran { trace, .. } = run(&folder, &told, "");
+            let asked = trace.0.iter().filter(|call| call.name == "cudnnHeuristics");
+            let mut modes: Vec<&str> = asked.map(|call| call.fact("mode")).collect();
+            modes.dedup();
+            assert_eq!(modes, [mode], "{search} {precision}");
+        }
     }
 }
 

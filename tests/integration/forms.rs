@@ -1,8 +1,8 @@
 //! Every way of drawing a network gives what timm computes.
 
 use tresnet_batch::model::{
-    Architecture, Blur, BuildOptions, Checkpoint, Form, Mean, Metadata, Pixels, Precision, Preprocessing,
-    Stem, build_onnx, load,
+    Architecture, Blur, BuildOptions, Checkpoint, Classifier, Form, Mean, Metadata, Pixels, Precision,
+    Preprocessing, Stem, build_onnx, load,
 };
 
 use super::model::{Runs, assert_close, own, own_inputs, top1};
@@ -26,12 +26,14 @@ fn forms() -> Vec<Form> {
         Form { pixels: Pixels::Bytes, ..packed },
         Form { blur: Blur::PaddedAround, ..plain },
         Form { blur: Blur::Pools, ..plain },
+        Form { blur: Blur::PoolsPaddedAround, ..plain },
         Form { mean: Mean::Reduce, ..plain },
         Form { mean: Mean::Window, ..plain },
         // no channel count of these networks divides by it
         Form { channel_multiple: 48, ..plain },
         Form { stem: Stem::Strided, channel_multiple: 16, ..plain },
         Form { blur: Blur::Pools, mean: Mean::Reduce, channel_multiple: 16, ..packed },
+        Form::FOR_CUDA,
     ]
 }
 
@@ -89,5 +91,36 @@ fn a_graph_of_bytes_normalises_as_a_worker_would() {
             let (ours, by_hand) = (&outputs[name].tensors[output], &outputs["by_hand"].tensors[output]);
             assert_close(&format!("{name} {output}"), ours, by_hand, 1e-6);
         }
+    }
+}
+
+#[test]
+fn a_classifier_of_halves_in_two_products_has_the_accuracy_of_single_precision() {
+    let checkpoint = load(&own("v2.safetensors")).unwrap();
+    let architecture = Architecture::infer(&checkpoint).unwrap();
+    let mut runs = Runs::new();
+    for classifier in [Classifier::Whole, Classifier::Split] {
+        let form = Form { classifier, ..Form::PLAIN };
+        let options = BuildOptions { precision: Precision::Fp16, image_size: 64, form };
+        let graph = build_onnx(&checkpoint, &architecture, &options, &Metadata::default()).unwrap();
+        runs.add(&format!("{classifier:?}"), &graph, own_inputs(64));
+    }
+    let outputs = runs.run();
+    let (weight, bias) = (&checkpoint.tensors["head.fc.weight"], &checkpoint.tensors["head.fc.bias"]);
+    let [classes, width] = weight.shape[..] else { panic!("{:?}", weight.shape) };
+    for (name, found) in &outputs {
+        let (mut logits, embedding) = (found.tensors["logits"].clone(), &found.tensors["embedding"]);
+        // what TF32 multiplies exactly
+        assert!(embedding.values.iter().all(|value| half::f16::from_f32(*value).to_f32() == *value));
+        let ours = logits.clone();
+        let rows = logits.values.chunks_mut(classes).zip(embedding.values.chunks(width));
+        for (row, features) in rows {
+            for (class, logit) in row.iter_mut().enumerate() {
+                let weights = &weight.values[class * width..][..width];
+                let products = features.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b));
+                *logit = (products.sum::<f64>() + f64::from(bias.values[class])) as f32;
+            }
+        }
+        assert_close(&format!("logits of {name}"), &ours, &logits, 1e-6);
     }
 }

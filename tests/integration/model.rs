@@ -278,7 +278,7 @@ fn a_blur_reflects_each_edge_by_its_own_parity() {
     let map = |height: usize, width: usize| -> Vec<f32> {
         (0..height * width).map(|i| ((i * i * 7919 + i * 31) % 101) as f32 / 50.0 - 1.0).collect()
     };
-    let forms = [Blur::Convolution, Blur::PaddedAround, Blur::Pools];
+    let forms = [Blur::Convolution, Blur::PaddedAround, Blur::Pools, Blur::PoolsPaddedAround];
     let cases = || forms.into_iter().flat_map(|blur| shapes.map(|shape| (blur, shape)));
     let mut runs = Runs::new();
     for (blur, (height, width)) in cases() {

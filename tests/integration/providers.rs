@@ -143,6 +143,7 @@ fn nothing_of_engine_decides_rows() {
         "memory_limit=4GiB",
         "nhwc=false",
         "conv_search=heuristic",
+        "conv_search=default",
         "cuda_graph=false",
         "fuse_conv_bias=true",
         "tf32=false",
@@ -161,6 +162,10 @@ fn settings_that_cannot_be_are_told_before_anything_is_loaded() {
         (&["engine.batch_size=automatic"], "give a number or \"auto\""),
         (&["engine.memory_limit=1MiB"], "`engine.memory_limit`"),
         (&["engine.fuse_conv_bias=true", "engine.nhwc=false"], "`engine.fuse_conv_bias`"),
+        (
+            &["engine.tf32=false", "engine.conv_search=exhaustive", "model.precision=fp32"],
+            "leave `engine.conv_search` out",
+        ),
     ] {
         let job = assignments.iter().fold(Job::own(), |job, assignment| job.set(*assignment));
         plan(&job).fails(78, &[words]);

@@ -329,6 +329,7 @@ fn build(
     let search = match options.conv_search {
         ConvSearch::Exhaustive => ep::cuda::ConvAlgorithmSearch::Exhaustive,
         ConvSearch::Heuristic => ep::cuda::ConvAlgorithmSearch::Heuristic,
+        ConvSearch::Default => ep::cuda::ConvAlgorithmSearch::Default,
     };
     let mut cuda = ep::CUDA::default()
         .with_device_id(options.device_id)

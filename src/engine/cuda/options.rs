@@ -6,15 +6,26 @@ use ort::operator::OperatorDomain;
 
 use super::EngineError;
 
-/// How cuDNN's algorithm for a convolution is chosen. ONNX Runtime's third way, `DEFAULT`, takes a slow one unseen
-/// and is not offered.
+/// Which of cuDNN's heuristics are asked for the plan of a convolution. ONNX Runtime 1.31 takes the first plan that
+/// builds and times none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConvSearch {
-    /// Every algorithm is tried at the first run.
+    /// Mode B.
     #[default]
     Exhaustive,
-    /// cuDNN's own guess.
+    /// Mode A.
     Heuristic,
+    /// Mode FALLBACK: slow engines that are sure to exist. On sm_90 the only ones that compute fp32 without tensor
+    /// cores.
+    Default,
+}
+
+impl ConvSearch {
+    /// The search where none is typed. Without TF32, fp32 needs [`ConvSearch::Default`]: modes A and B have no such plan
+    /// on sm_90, and ONNX Runtime then takes one with TF32 and reports nothing. For fp16 FALLBACK is only slow.
+    pub fn untyped(tf32: bool, is_single: bool) -> ConvSearch {
+        if is_single && !tf32 { ConvSearch::Default } else { ConvSearch::Exhaustive }
+    }
 }
 
 /// Makes a domain of operators of our own. Called once a session, on the thread that owns it, before the graph is read;
@@ -42,7 +53,7 @@ pub struct CudaOptions {
     /// Let tensor cores multiply, in single precision by TF32; ONNX Runtime takes a no for half precision too. Default
     /// true.
     pub tf32: bool,
-    /// How convolution algorithms are chosen; default: by trying.
+    /// Which heuristics choose the plan of a convolution; default: mode B.
     pub conv_search: ConvSearch,
     /// Add a convolution's bias inside it. Only together with `prefer_nhwc`: in the other layout the second and later
     /// runs add what the output held before. Default false.
@@ -102,6 +113,14 @@ impl CudaOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_fp32_without_tf32_takes_the_fallback_engines() {
+        assert_eq!(ConvSearch::untyped(false, true), ConvSearch::Default);
+        for (tf32, is_single) in [(true, true), (true, false), (false, false)] {
+            assert_eq!(ConvSearch::untyped(tf32, is_single), CudaOptions::default().conv_search);
+        }
+    }
 
     #[test]
     fn the_defaults_hold_and_what_would_go_wrong_is_refused() {

@@ -12,6 +12,8 @@ pub struct Form {
     pub blur: Blur,
     /// How a mean over space is drawn.
     pub mean: Mean,
+    /// How the classifier of a network in half precision is drawn.
+    pub classifier: Classifier,
     /// Channels are filled up with zeros to a multiple of this; 1 leaves them.
     pub channel_multiple: usize,
 }
@@ -45,19 +47,33 @@ pub enum Blur {
     /// `Pad` on all four edges, then the convolution: a control.
     PaddedAround,
     /// Two average pools of 2×2, of stride 1 and then 2. The second counts no padding, and that is the reflection: the
-    /// mean of the first two pixels is what the reflected filter makes of them.
+    /// mean of the first two pixels is what the reflected filter makes of them. It pads those edges only that a window
+    /// reads beyond.
     Pools,
+    /// The same pools with the same windows, but padding is written on all four edges: cuDNN's pooling takes no other,
+    /// and without it ONNX Runtime takes a generic kernel on maps with even sides.
+    PoolsPaddedAround,
 }
 
 /// A mean over all of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mean {
-    /// `GlobalAveragePool`.
+    /// `GlobalAveragePool`; on CUDA a pooling of cuDNN's, with a window as large as the map.
     GlobalPool,
-    /// `ReduceMean`.
+    /// `ReduceMean`; on CUDA a reduction of cuDNN's.
     Reduce,
     /// `AveragePool` with a window as large as the map: the paper's slow way, a control.
     Window,
+}
+
+/// The classifier of a network in half precision. Features, bias and logits are f32 in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Classifier {
+    /// One `Gemm`. Where a session lets tensor cores multiply f32, they round its weights to 11 significant bits (TF32).
+    Whole,
+    /// Two `Gemm`s, whose weights add up to the layer's and have 11 significant bits each. Features that come from
+    /// halves have no more either, so TF32 rounds nothing and the logits have the accuracy of f32.
+    Split,
 }
 
 impl Form {
@@ -67,6 +83,7 @@ impl Form {
         pixels: Pixels::Normalised,
         blur: Blur::Convolution,
         mean: Mean::GlobalPool,
+        classifier: Classifier::Whole,
         channel_multiple: 1,
     };
 
@@ -76,9 +93,17 @@ impl Form {
 
     /// For ONNX Runtime's CUDA provider: rows come packed as its interleaved maps are laid out, so that only a
     /// transposition in name is left; channels fill tensor cores, which take eight at a time; pools instead of a
-    /// depthwise convolution, which cuDNN is said to be slow at in half precision. Reasoned, not measured on a GPU.
-    pub const FOR_CUDA: Form =
-        Form { stem: Stem::Packed, blur: Blur::Pools, channel_multiple: 8, ..Form::PLAIN };
+    /// depthwise convolution, which cuDNN is said to be slow at in half precision; a reduction for means, because a
+    /// pooling over a whole map has too few outputs to fill a GPU. Reasoned, not measured on a GPU
+    /// (docs/decisions/0051-forms-on-cuda.md).
+    pub const FOR_CUDA: Form = Form {
+        stem: Stem::Packed,
+        blur: Blur::PoolsPaddedAround,
+        mean: Mean::Reduce,
+        classifier: Classifier::Split,
+        channel_multiple: 8,
+        ..Form::PLAIN
+    };
 }
 
 impl Default for Form {

@@ -20,7 +20,7 @@ mod stem;
 pub(super) mod view;
 pub(super) mod wire;
 
-pub use form::{Blur, Form, Mean, Pixels, Stem};
+pub use form::{Blur, Classifier, Form, Mean, Pixels, Stem};
 pub use graph::{Features, Graph, Map};
 pub use head::Head;
 pub(super) use head::head_of;

@@ -1,6 +1,6 @@
 //! The operators of the network, each drawn in one place. `scope` names what an operator gives; it must be new.
 
-use super::form::{Blur, Mean};
+use super::form::{Blur, Classifier, Mean};
 use super::graph::{Features, Graph, Map};
 use super::layer::{Activation, Kernel, Norm};
 use super::nodes::{float, integer, integer_list, text};
@@ -107,7 +107,9 @@ impl Graph {
         match self.form.blur {
             Blur::Convolution => {}
             Blur::PaddedAround => (bottom, right) = (1, 1),
-            Blur::Pools => return Ok(self.blur_pools(scope, map)),
+            Blur::Pools => return Ok(self.blur_pools(scope, map, [bottom as i64, right as i64])),
+            // where a side is even, the last window ends before the padding
+            Blur::PoolsPaddedAround => return Ok(self.blur_pools(scope, map, [1, 1])),
         }
         let pads = self
             .integers(format!("blur.pads.{bottom}{right}"), &[0, 0, 1, 1, 0, 0, bottom as i64, right as i64]);
@@ -128,10 +130,9 @@ impl Graph {
         Ok(halved(name, map))
     }
 
-    fn blur_pools(&mut self, scope: &str, map: &Map) -> Map {
+    fn blur_pools(&mut self, scope: &str, map: &Map, [bottom, right]: [i64; 2]) -> Map {
         let attributes = vec![integer_list("kernel_shape", &[2, 2])];
         let pairs = self.node("AveragePool", format!("{scope}.pairs"), &[&map.name], attributes);
-        let (bottom, right) = ((map.height % 2) as i64, (map.width % 2) as i64);
         let attributes = vec![
             integer_list("kernel_shape", &[2, 2]),
             integer_list("strides", &[2, 2]),
@@ -232,6 +233,9 @@ impl Graph {
         kernel: &Kernel,
     ) -> Result<Features, ModelError> {
         debug_assert_eq!(kernel.inputs, features.len, "features into {name}");
+        if self.form.classifier == Classifier::Split && self.precision == Precision::Fp16 {
+            return self.split_linear(name, features, kernel);
+        }
         let axes = [kernel.outputs, kernel.inputs];
         let weight = self.weights(format!("{name}.weight"), &axes, Precision::Fp32, &kernel.weight)?;
         let bias = self.weights(format!("{name}.bias"), &axes[..1], Precision::Fp32, &kernel.bias)?;
@@ -239,8 +243,67 @@ impl Graph {
         self.node("Gemm", name.to_owned(), &inputs, vec![integer("transB", 1)]);
         Ok(Features { name: name.to_owned(), len: kernel.outputs })
     }
+
+    /// The layer as two, whose weights add up to its own: the product with the low bits is what the one with the high
+    /// bits is added to.
+    fn split_linear(
+        &mut self,
+        name: &str,
+        features: &Features,
+        kernel: &Kernel,
+    ) -> Result<Features, ModelError> {
+        let axes = [kernel.outputs, kernel.inputs];
+        let high: Vec<f64> = kernel.weight.iter().copied().map(eleven_bits).collect();
+        let low: Vec<f64> =
+            kernel.weight.iter().zip(&high).map(|(weight, high)| eleven_bits(weight - high)).collect();
+        let mut sum = self.weights(format!("{name}.bias"), &axes[..1], Precision::Fp32, &kernel.bias)?;
+        for (part, output, values) in [("low", format!("{name}.low"), low), ("high", name.to_owned(), high)] {
+            let weight = self.weights(format!("{name}.weight.{part}"), &axes, Precision::Fp32, &values)?;
+            let inputs = [features.name.as_str(), &weight, &sum];
+            sum = self.node("Gemm", output, &inputs, vec![integer("transB", 1)]);
+        }
+        Ok(Features { name: name.to_owned(), len: kernel.outputs })
+    }
+}
+
+/// The nearest number of 11 significant bits, as a half and TF32 have them; ties to even.
+fn eleven_bits(value: f64) -> f64 {
+    const DROPPED: u32 = f64::MANTISSA_DIGITS - 11;
+    let bits = value.to_bits();
+    let half = (1 << (DROPPED - 1)) - 1 + ((bits >> DROPPED) & 1);
+    f64::from_bits((bits + half) >> DROPPED << DROPPED)
 }
 
 fn halved(name: String, map: &Map) -> Map {
     Map { name, channels: map.channels, height: map.height.div_ceil(2), width: map.width.div_ceil(2) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_pieces_of_eleven_bits_hold_a_single_but_for_its_last_bit() {
+        let ulp = f64::from(f32::EPSILON);
+        for (value, high) in [
+            (1.0 + 2.0f64.powi(-11), 1.0),
+            (1.0 + 3.0 * 2.0f64.powi(-11), 1.0 + 2.0 * 2.0f64.powi(-10)),
+            (-1.0 - 2.0f64.powi(-10), -1.0 - 2.0f64.powi(-10)),
+            (2.0 - ulp, 2.0),
+            (0.0, 0.0),
+        ] {
+            assert_eq!(eleven_bits(value), high, "{value:e}");
+        }
+        for step in 0..2000u32 {
+            #[allow(clippy::cast_possible_truncation)]
+            let value = f64::from((f64::from(step).mul_add(0.7311, 0.37).sin() / 37.0) as f32);
+            let high = eleven_bits(value);
+            let left = value - high - eleven_bits(value - high);
+            assert!(left.abs() <= value.abs() * ulp, "{value:e} leaves {left:e}");
+            for piece in [high, value - high] {
+                let significand = eleven_bits(piece).to_bits() & ((1 << 52) - 1);
+                assert_eq!(significand.trailing_zeros().min(42), 42, "{piece:e}");
+            }
+        }
+    }
 }

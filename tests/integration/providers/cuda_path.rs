@@ -41,6 +41,17 @@ fn auto_takes_cuda_with_half_precision_and_says_what_it_took() {
 }
 
 #[test]
+fn single_precision_without_tf32_takes_the_fallback_engines() {
+    for (precision, search) in [("fp32", "conv_search=default"), ("fp16", "conv_search=exhaustive")] {
+        let Some(job) = recorded(1) else { return };
+        let job = job.set("engine.tf32=false").set(format!("model.precision={precision}"));
+        let engine = job.run().exits(0)["engine"].clone();
+        let options = engine["options"].as_str().unwrap();
+        assert!(options.split(' ').any(|told| told == search), "no {search} in {options}");
+    }
+}
+
+#[test]
 fn the_cpu_by_name_leaves_cuda_alone() {
     let Some(job) = recorded(1) else { return };
     let summary = job.set("engine.device=cpu").run().exits(0);

@@ -6,7 +6,7 @@ typedef struct { int kind; } Backend;
 
 /* of cudnnBackendAttributeType_t and cudnnBackendAttributeName_t, what the answers below depend on */
 enum { TYPE_INT64 = 3, TYPE_NUMERICAL_NOTE = 11, TYPE_DESCRIPTOR = 15, TYPE_BEHAVIOR_NOTE = 19 };
-enum { ENGINE_KNOBS = 302, PACKED_POINTERS = 1001 };
+enum { HEURISTIC_MODE = 200, ENGINE_KNOBS = 302, PACKED_POINTERS = 1001 };
 
 EXPORT size_t cudnnGetVersion(void) { return 91500; }
 EXPORT size_t cudnnGetCudartVersion(void) { return 13000; }
@@ -31,7 +31,8 @@ EXPORT int cudnnBackendCreateDescriptor(int kind, Handle *made) {
   return status;
 }
 EXPORT int cudnnBackendDestroyDescriptor(Handle descriptor) { free(descriptor); return 0; }
-/* Of all that is set, the memory that a plan is about to work on. */
+/* Of all that is set, the memory that a plan is about to work on, and which heuristics are asked for plans: 1 is mode B,
+ * 2 is FALLBACK, 3 is mode A. */
 EXPORT int cudnnBackendSetAttribute(Handle descriptor, int name, int type, int64_t count, const void *values) {
   if (name == PACKED_POINTERS) {
     char text[512] = "";
@@ -39,6 +40,7 @@ EXPORT int cudnnBackendSetAttribute(Handle descriptor, int name, int type, int64
       snprintf(text + strlen(text), sizeof text - strlen(text), "%s%p", i ? "," : "", ((void *const *)values)[i]);
     RECORD("cudnnWorksOn", "memory=%s", text);
   }
+  if (name == HEURISTIC_MODE) RECORD("cudnnHeuristics", "mode=%d", *(const int *)values);
   return 0;
 }
 EXPORT int cudnnBackendFinalize(Handle descriptor) { return 0; }

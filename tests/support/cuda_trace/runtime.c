@@ -1,8 +1,11 @@
 /* libcudart.so.13: the runtime, through which ONNX Runtime allocates, launches and captures. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+
 #include "record.h"
 #include <cuda_runtime_api.h>
 
-enum { MOST_KERNELS = 60000 };
+enum { MOST_KERNELS = 60000, MOST_BINARIES = 4096 };
 
 static uintptr_t next_handle = 0x10000000;
 static uintptr_t handle(void) { return __atomic_add_fetch(&next_handle, 16, __ATOMIC_SEQ_CST); }
@@ -192,9 +195,21 @@ EXPORT cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
 }
 
 /* kernels: nvcc registers each by name when the provider is loaded, and its launches push and pop a configuration */
-static struct { const void *address; const char *name; } kernels[MOST_KERNELS];
+static struct { const void *address; const char *name; uintptr_t binary; } kernels[MOST_KERNELS];
 static int kernel_count;
-EXPORT void **__cudaRegisterFatBinary(void *binary) { static void *binaries[16]; return binaries; }
+/* Machine code of one source file; `data` is what the library holds of it. */
+struct fat_binary { int magic, version; const void *data, *file; };
+/* Gives the code's distance from the start of its library, by which it is found in the file (infra/gpu/launched.py). */
+EXPORT void **__cudaRegisterFatBinary(void *binary) {
+  static void *binaries[MOST_BINARIES];
+  static int count;
+  const void *data = ((struct fat_binary *)binary)->data;
+  Dl_info library;
+  int at = __atomic_fetch_add(&count, 1, __ATOMIC_SEQ_CST);
+  if (at >= MOST_BINARIES) abort();
+  binaries[at] = dladdr(data, &library) ? (void *)((uintptr_t)data - (uintptr_t)library.dli_fbase) : NULL;
+  return &binaries[at];
+}
 EXPORT void __cudaRegisterFatBinaryEnd(void **binaries) {}
 EXPORT void __cudaUnregisterFatBinary(void **binaries) {}
 EXPORT void __cudaRegisterVar(void **a, char *b, char *c, const char *d, int e, size_t f, int g, int h) {}
@@ -202,12 +217,8 @@ EXPORT void __cudaRegisterFunction(void **binaries, const char *host, char *devi
                                    void *b, void *c, void *d, int *e) {
   if (kernel_count == MOST_KERNELS) abort();
   kernels[kernel_count].address = host;
+  kernels[kernel_count].binary = (uintptr_t)*binaries;
   kernels[kernel_count++].name = name;
-}
-static const char *kernel_name(const void *address) {
-  for (int i = 0; i < kernel_count; i++)
-    if (kernels[i].address == address) return kernels[i].name;
-  return "unknown";
 }
 static __thread struct { dim3 grid, block; size_t shared; cudaStream_t stream; } pushed[8];
 static __thread int pushes;
@@ -230,7 +241,11 @@ EXPORT cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *s
 }
 /* The first argument tells, where it is a pointer, what the kernel works on. */
 static cudaError_t launch(const void *kernel, void **arguments, cudaStream_t stream) {
-  RECORD("kernel", "stream=%p first=%p name=%.200s", (void *)stream, *(void **)arguments[0], kernel_name(kernel));
+  int at = 0;
+  while (at < kernel_count && kernels[at].address != kernel) at++;
+  int is_known = at < kernel_count;
+  RECORD("kernel", "stream=%p first=%p binary=0x%lx name=%.200s", (void *)stream, *(void **)arguments[0],
+         is_known ? (unsigned long)kernels[at].binary : 0, is_known ? kernels[at].name : "unknown");
   return 0;
 }
 EXPORT cudaError_t cudaLaunchKernel(const void *kernel, dim3 grid, dim3 block, void **arguments, size_t shared,

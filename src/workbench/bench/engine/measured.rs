@@ -21,6 +21,10 @@ pub struct Measured {
     pub ms_per_batch: f64,
     /// 10⁹ floating-point operations a second, where the network's are known.
     pub gflops: Option<f64>,
+    /// Seconds to draw the graph and to load it; on a CUDA device this includes the first run of each lane.
+    pub load_seconds: f64,
+    /// Seconds of the batches after it that are not measured.
+    pub warm_up_seconds: f64,
     /// Bytes of host memory that came on top while it was loaded and ran its first batches, at the most. On a CUDA
     /// device weights and maps lie elsewhere.
     pub peak_bytes: Option<u64>,

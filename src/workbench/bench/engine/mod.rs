@@ -3,6 +3,7 @@
 //! The first row of a table is its control. Every other row is measured in turn with it, so that its ratio holds on a
 //! machine that is busy with something else, too.
 
+mod forms;
 mod measured;
 mod options;
 mod peak;

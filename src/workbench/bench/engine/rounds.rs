@@ -1,5 +1,7 @@
 //! Rounds of a subject in turn with its control.
 
+use std::time::{Duration, Instant};
+
 use crate::engine::{Engine, EngineError, GraphFiles, Provider, Repeated, Runtime, device_memory_in_use};
 use crate::failure::{Exit, Failure};
 use crate::runner::session::{Network, Settings, load};
@@ -27,14 +29,16 @@ struct Running {
     batches: Repeated,
     /// Batches of a round.
     count: usize,
-    memory: Memory,
+    start: Start,
 }
 
-/// What a subject takes, in bytes.
+/// What a subject takes before it is measured: bytes of memory and seconds.
 #[derive(Clone, Copy)]
-struct Memory {
+struct Start {
     peak: Option<u64>,
     device: Option<u64>,
+    load: Duration,
+    warm_up: Duration,
 }
 
 impl Bench<'_> {
@@ -58,8 +62,8 @@ impl Bench<'_> {
                 pairs.push((self.round(&mut running, subject)?, ours));
             }
             rates.extend(pairs.iter().map(|(_, control)| *control));
-            let mut row = subject
-                .measured(median(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>()), running.memory);
+            let mut row =
+                subject.measured(median(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>()), running.start);
             let ratios: Vec<f64> = pairs.iter().map(|(rate, control)| rate / control).collect();
             row.ratio = Some(rounded(median(&ratios), 1e4));
             row.ratio_range = Some(range(&ratios).map(|ratio| rounded(ratio, 1e4)));
@@ -69,7 +73,7 @@ impl Bench<'_> {
             tell(&first.name);
             rates.push(self.round(&mut control, first)?);
         }
-        rows.insert(0, first.measured(median(&rates), control.memory));
+        rows.insert(0, first.measured(median(&rates), control.start));
         Ok(rows)
     }
 
@@ -87,7 +91,7 @@ impl Bench<'_> {
     }
 
     fn start(&self, subject: &Subject<'_>) -> Result<Running, Failure> {
-        let peak = Peak::begin();
+        let (peak, began) = (Peak::begin(), Instant::now());
         let device_before = self.device_memory();
         let graph = subject.graph()?;
         let size = subject.batch_size;
@@ -102,8 +106,9 @@ impl Bench<'_> {
         let settings = Settings { batch_size: size, cpu: subject.cpu, cuda: &subject.cuda };
         let mut engine = load(&self.runtime, self.provider, network, settings).map_err(within)?;
         drop(graph);
+        let loaded = began.elapsed();
         let mut batches = Repeated::new(engine.as_mut(), size).map_err(within)?;
-        batches.run(engine.as_mut(), WARM_UP).map_err(within)?;
+        let warm_up = batches.run(engine.as_mut(), WARM_UP).map_err(within)?;
         if !batches.is_finite() {
             return Err(Failure::new(
                 Exit::Config,
@@ -112,11 +117,13 @@ impl Bench<'_> {
         }
         let once = batches.run(engine.as_mut(), WARM_UP).map_err(within)?.as_secs_f64() / WARM_UP as f64;
         let count = (self.options.time.as_secs_f64() / once.max(1e-6)).ceil().clamp(1.0, 1e6) as usize;
-        let memory = Memory {
+        let start = Start {
             peak: peak.and_then(|peak| peak.grown()),
             device: device_before.and_then(|before| Some(self.device_memory()?.saturating_sub(before))),
+            load: loaded,
+            warm_up,
         };
-        Ok(Running { engine, batches, count, memory })
+        Ok(Running { engine, batches, count, start })
     }
 
     fn device_memory(&self) -> Option<u64> {
@@ -135,7 +142,7 @@ impl Bench<'_> {
 }
 
 impl Subject<'_> {
-    fn measured(&self, images_per_s: f64, memory: Memory) -> Measured {
+    fn measured(&self, images_per_s: f64, start: Start) -> Measured {
         Measured {
             name: self.name.clone(),
             precision: self.precision.to_string(),
@@ -144,8 +151,10 @@ impl Subject<'_> {
             images_per_s: rounded(images_per_s, 1e3),
             ms_per_batch: rounded(1e3 * self.batch_size as f64 / images_per_s, 1e3),
             gflops: self.operations().map(|operations| rounded(operations * images_per_s / 1e9, 10.0)),
-            peak_bytes: memory.peak,
-            device_bytes: memory.device,
+            load_seconds: rounded(start.load.as_secs_f64(), 1e3),
+            warm_up_seconds: rounded(start.warm_up.as_secs_f64(), 1e3),
+            peak_bytes: start.peak,
+            device_bytes: start.device,
             ratio: None,
             ratio_range: None,
             paper_images_per_s: self.paper,

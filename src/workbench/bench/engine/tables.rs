@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use crate::engine::{ConvSearch, CudaOptions, OrtOptions, Provider};
 use crate::failure::{Exit, Failure};
 use crate::job::LoadedModel;
-use crate::model::{
-    Architecture, BlockKind, Blur, Checkpoint, Design, Form, Mean, Pixels, Precision, Stem, StemDesign,
-};
+use crate::model::{Architecture, BlockKind, Checkpoint, Design, Form, Mean, Precision, StemDesign};
 
 use crate::runner::session::form_for;
 
+use super::forms::named_forms;
 use super::measured::Measured;
 use super::options::Table;
 use super::rounds::Bench;
@@ -171,27 +170,11 @@ impl Bench<'_> {
     }
 
     fn forms(&self, tell: &mut dyn FnMut(&str)) -> Result<Vec<Measured>, Failure> {
-        let ours = form_for(self.provider);
-        self.variants(tell, &|_| {
-            let plain = Form::PLAIN;
-            let packed = Form { stem: Stem::Packed, ..plain };
-            [
-                ("plain operators", plain),
-                ("stem as one 12×12 convolution", Form { stem: Stem::Strided, ..plain }),
-                ("rows packed space-to-depth", packed),
-                ("bytes in, scaled in the graph", Form { pixels: Pixels::Bytes, ..plain }),
-                ("packed bytes in", Form { pixels: Pixels::Bytes, ..packed }),
-                ("blur padded on all edges", Form { blur: Blur::PaddedAround, ..plain }),
-                ("blur as two pools", Form { blur: Blur::Pools, ..plain }),
-                ("mean by ReduceMean", Form { mean: Mean::Reduce, ..plain }),
-                ("mean by a windowed AveragePool", Form { mean: Mean::Window, ..plain }),
-                ("channels filled to 8", Form { channel_multiple: 8, ..plain }),
-                ("channels filled to 16", Form { channel_multiple: 16, ..plain }),
-                ("as this provider gets it", ours),
-            ]
+        let variants: Vec<Variant> = named_forms(form_for(self.provider))
+            .into_iter()
             .map(|(name, form)| Variant { form: Some(form), ..Variant::named(name) })
-            .to_vec()
-        })
+            .collect();
+        self.variants(tell, &|_| variants.clone())
     }
 
     fn optimisations(&self, tell: &mut dyn FnMut(&str)) -> Result<Vec<Measured>, Failure> {
@@ -246,7 +229,18 @@ impl Bench<'_> {
                         },
                         CudaOptions { fuse_conv_bias: !plain.fuse_conv_bias, ..plain.clone() },
                     ),
-                    Variant { precision: Some(Precision::Fp32), ..Variant::named("fp32") },
+                    Variant {
+                        precision: Some(Precision::Fp32),
+                        note: Some("multiplies in TF32"),
+                        ..Variant::named("fp32")
+                    },
+                    Variant {
+                        precision: Some(Precision::Fp32),
+                        ..cuda(
+                            "fp32 without TF32",
+                            CudaOptions { tf32: false, conv_search: ConvSearch::Default, ..plain.clone() },
+                        )
+                    },
                 ]
             }),
         }
