@@ -211,7 +211,7 @@ impl Location {
             prefix => listed.key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')),
         };
         let key = key.unwrap_or(&listed.key).to_owned();
-        Entry { key, size: listed.size, etag: strong(listed.etag) }
+        Entry { key, size: listed.size, etag: strong(listed.etag), obstacle: None }
     }
 
     /// Names of the immediate subfolders, sorted; those that are no name (`.`, an empty one) are left out.
