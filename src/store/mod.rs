@@ -22,6 +22,7 @@ mod entry;
 mod environment;
 mod error;
 mod fetch_error;
+mod identity;
 mod key;
 mod links;
 mod listing;
