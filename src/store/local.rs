@@ -14,7 +14,7 @@ use super::buffers::Buffers;
 use super::links::BrokenLink;
 use super::{FetchError, StoreError};
 
-/// Names of the folders directly below `root`, sorted; names that are not UTF-8 are left to the walk to tell.
+/// Names of the folders directly below `root`, sorted, without those that are not UTF-8: what is in them is listed.
 pub(super) async fn folders(root: PathBuf) -> Result<Vec<String>, StoreError> {
     let what = format!("reading `{}`", root.display());
     let list = move || -> io::Result<Vec<String>> {
