@@ -2,22 +2,19 @@
 # Runs the steps of a Containerfile where there is no container engine: each stage in a Debian root of its own, entered
 # by chroot, in the order and with the user, the folder and the environment that the file says.
 #   rehearse.sh [FILE]                     infra/container/Containerfile.cpu if none is named
-#   PROGRAM=target/release/tresnet-batch rehearse.sh [FILE]
-#                                          nothing is compiled: PROGRAM stands for what `cargo build` would make
-# Needs root on Debian, mmdebstrap and, for a `rust` image, a Rust of the same version on PATH. What it cannot show is
-# what the base images themselves hold: a root of the same release of Debian stands in for them, out of the package
-# sources of this machine, and this machine's Rust for that of the image.
+# Needs root on Debian, mmdebstrap, and a release in target/dist. What it cannot show is what the base images themselves
+# hold: a root of the same release of Debian is used in their place, out of the package sources of this machine.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/../setup/common.sh"
 
 file=${1:-$root/infra/container/Containerfile.cpu}
 work=$root/.runtime/rehearsal
-registry=${CARGO_HOME:-$HOME/.cargo}/registry
 
 [ "$(id -u)" -eq 0 ] || die "entering a root by chroot needs root"
 command -v mmdebstrap >/dev/null || die "mmdebstrap is not installed" "run: apt-get install -y --no-install-recommends mmdebstrap"
 [ -r "$file" ] || die "no such file: $file"
+[ -e "$root/target/dist/SHA256SUMS" ] || die "there is no release in target/dist" "run: make release"
 
 # Prints the instructions, one a line: without comments, and with continued lines joined.
 instructions() {
@@ -43,25 +40,25 @@ base_root() {
 
 # Runs a command of the stage in $stage as $user in $folder with $variables; mounts are gone when it ends.
 enter() {
-  local mounts=("$@") ca=/run/ca-certificates.crt
+  local ca=/run/ca-certificates.crt
   # what this machine needs to reach its package index is no part of the image
-  local passed=("SSL_CERT_FILE=$ca" "PIP_CERT=$ca" "CARGO_HTTP_CAINFO=$ca")
+  local passed=("SSL_CERT_FILE=$ca" "PIP_CERT=$ca")
   local name
   for name in http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_DEFAULT_TIMEOUT; do
     if [ -n "${!name:-}" ]; then passed+=("$name=${!name}"); fi
   done
   # shellcheck disable=SC2016 # it is the inner shell that expands
   </dev/null unshare --mount --propagation private bash -euc '
-    stage=$1 user=$2 folder=$3 command=$4 mounts=$5
-    shift 5
-    for each in $mounts; do
-      mkdir -p "$stage${each#*=}"
-      mount --rbind "${each%%=*}" "$stage${each#*=}"
+    stage=$1 user=$2 folder=$3 command=$4
+    shift 4
+    for each in /proc /dev; do
+      mkdir -p "$stage$each"
+      mount --rbind "$each" "$stage$each"
     done
     cp /etc/resolv.conf /etc/hosts "$stage/etc/"
     cp /etc/ssl/certs/ca-certificates.crt "$stage/run/"
     exec chroot --userspec="$user" "$stage" /usr/bin/env -i "$@" sh -c "cd $folder && $command"
-  ' enter "$stage" "$user" "$folder" "$command" "/proc=/proc /dev=/dev ${mounts[*]}" "${passed[@]}" "${variables[@]}"
+  ' enter "$stage" "$user" "$folder" "$command" "${passed[@]}" "${variables[@]}"
 }
 
 begin() { # image [AS name]
@@ -74,50 +71,15 @@ begin() { # image [AS name]
   local base
   base=$(base_root "$release")
   cp -a --reflink=auto "$base" "$stage"
-  user=0:0 folder=/ toolchain=""
+  user=0:0 folder=/
   variables=("HOME=/root" "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-  case $image in
-    rust:*)
-      local wanted found
-      wanted=${image#rust:}
-      wanted=${wanted%%-*}
-      found=$(rustc --version | cut -d' ' -f2)
-      [ "$wanted" = "$found" ] || die "$image has Rust $wanted, this machine Rust $found" "name the same version in $file and in rust-toolchain.toml"
-      toolchain=$(rustc --print sysroot)=/usr/local/toolchain
-      variables=("HOME=/root" "CARGO_HOME=/usr/local/cargo" "PATH=/usr/local/toolchain/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-      # what the slim image of Rust has beside it
-      command="apt-get update -q && apt-get install -qy --no-install-recommends ca-certificates gcc libc6-dev"
-      enter >/dev/null
-      ;;
-    debian:*) ;;
-    *) die "nothing here can stand in for $image" ;;
-  esac
+  [[ $image == debian:* ]] || die "nothing here can be used in place of $image"
 }
 
 run() {
-  local mounts=() target source
   command=$*
-  while [[ $command == --mount=type=cache,target=* ]]; do
-    target=${command#--mount=type=cache,target=}
-    target=${target%% *}
-    command=${command#* }
-    case $target in
-      */cargo/registry) source=$registry ;;
-      *) source=$work/cache${target} ;;
-    esac
-    mkdir -p "$source"
-    mounts+=("$source=$target")
-  done
-  if [[ -n ${PROGRAM:-} && $command == "cargo build"* ]]; then
-    say "left out: ${command%% &&*}; $PROGRAM is taken instead"
-    mkdir -p "$stage$folder/target/release"
-    cp "$PROGRAM" "$stage$folder/target/release/"
-    command=${command#*&& }
-    mounts=()
-  fi
   [[ $command != --* ]] || die "an option of RUN that is not known here: $command"
-  if [ -n "$toolchain" ]; then mounts+=("$toolchain"); fi
-  enter "${mounts[@]}"
+  enter
 }
 
 copy() {
@@ -129,10 +91,15 @@ copy() {
       ;;
     --*) die "an option of COPY that is not known here: $1" ;;
   esac
-  local target=${*: -1} each
+  local target=${*: -1} each found named=()
   [[ $target == /* ]] || target=${folder%/}/$target
   for each in "${@:1:$#-1}"; do
-    [ -e "$from/$each" ] || die "COPY: there is no $each"
+    # a pattern means what is there
+    mapfile -t found < <(cd "$from" && compgen -G "${each#/}")
+    [ ${#found[@]} -gt 0 ] || die "COPY: there is no $each"
+    named+=("${found[@]}")
+  done
+  for each in "${named[@]}"; do
     [ "$from" != "$root" ] || is_sent "$each" || die "COPY: .dockerignore keeps $each from the engine"
     if [ -d "$from/$each" ]; then
       mkdir -p "$stage$target"
@@ -151,7 +118,8 @@ copy() {
 is_sent() {
   local kept
   while read -r kept; do
-    if [[ $1/ == "${kept#!}"/* ]]; then return 0; fi
+    # shellcheck disable=SC2053 # the right side is a pattern
+    if [[ $1 == ${kept#!} || $1/ == "${kept#!}"/* ]]; then return 0; fi
   done < <(grep '^!' "$root/.dockerignore")
   return 1
 }
@@ -159,7 +127,7 @@ is_sent() {
 # The words of a JSON list of plain words.
 words() { tr -d '[]",' <<<"$1"; }
 
-entrypoint="" command="" stage="" default="" toolchain=""
+entrypoint="" command="" stage="" default=""
 variables=()
 while read -r instruction rest; do
   say "$instruction $rest"

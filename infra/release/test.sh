@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make test-release`: installs what `make release` wrote, each into an empty folder outside of the checkout, and runs it
-# there: wheel, archive and Debian package each run their demo and give the same rows, which the module of the wheel
-# reads; a build by the machine's own compiler (PLAIN, if it is set) gives them bit for bit, too.
+# there: wheel, archive and Debian package have the same program, run their demo and give the same rows, which the module
+# of the wheel reads; a build by the machine's own compiler (PLAIN, if it is set) gives them bit for bit, too.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/../setup/common.sh"
@@ -34,6 +34,10 @@ mkdir archive package
 tar -xzf "$dist"/tresnet-batch-*-linux.tar.gz -C archive --strip-components 1
 run archive/bin/tresnet-batch demo archive-demo >archive.txt || die "the archive's demo failed" "$(cat archive.txt)"
 dpkg-deb -x "$dist"/tresnet-batch_*.deb package
+# the wheel is built by a second call of maturin, which must not have linked another program
+for other in archive/bin package/usr/bin; do
+  cmp venv/bin/tresnet-batch "$other/tresnet-batch" || die "the program of the wheel is not that of $other"
+done
 run package/usr/bin/tresnet-batch demo package-demo >package.txt || die "the package's demo failed" "$(cat package.txt)"
 run archive/bin/tresnet-batch --json --version >archive.json
 head -n 1 wheel-demo/job.toml | grep -q '^#:schema file://.*/share/tresnet-batch/job.schema.json$' \

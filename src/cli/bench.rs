@@ -51,7 +51,7 @@ pub(super) async fn bench(arguments: &BenchArgs, global: &GlobalArgs) -> Result<
     let time = time.ok_or_else(|| Failure::new(Exit::Usage, "--seconds is a number above 0"))?;
     let options =
         BenchOptions { images: arguments.images, time, rounds: arguments.rounds as usize, commit: true };
-    let fetching = Fetching::show(global.progress());
+    let fetching = Fetching::show(global);
     let report = bench_job(&invocation, options, &mut global.notes()).await?;
     drop(fetching);
     show(&report);
@@ -73,9 +73,16 @@ fn show(report: &BenchReport) {
         report.bytes_per_image / 1e3,
         report.rounds
     ));
-    let row = |stage: &str, rate: f64, more: String| match rate > 0.0 {
-        true => line(format!("{stage:<10} {rate:>10.1} images/s  {more}")),
-        false => line(format!("{stage:<10} not measured: no image was done in the time (raise --seconds)")),
+    let row = |stage: &str, rate: f64, more: String| match (rate > 0.0, stage) {
+        (true, _) => line(format!("{stage:<10} {rate:>10.1} images/s  {more}")),
+        // images that fail are not counted
+        (false, "decode") => line(
+            "decode     not measured: no image was decoded in the time (`tresnet-batch doctor JOB` shows whether the first \
+             ones can be; or raise --seconds)",
+        ),
+        (false, _) => {
+            line(format!("{stage:<10} not measured: no image was done in the time (raise --seconds)"))
+        }
     };
     row(
         "fetch",
@@ -113,14 +120,20 @@ fn show(report: &BenchReport) {
     row(
         "together",
         together.images_per_s,
-        format!(
-            "{:.1} % of the {:.1} to be expected, {}",
-            100.0 * report.share,
-            expected.images_per_s,
-            expected.formula
-        ),
+        match expected.images_per_s > 0.0 {
+            true => format!(
+                "{:.1} % of the {:.1} to be expected, {}",
+                100.0 * report.share,
+                expected.images_per_s,
+                expected.formula
+            ),
+            false => format!("what is to be expected is not known, {}", expected.formula),
+        },
     );
     line("together:");
     utilisation::show_stages(&together.utilisation);
-    line(format!("bottleneck: {}; {}", report.bottleneck.as_str(), report.advice));
+    match report.bottleneck {
+        Some(bottleneck) => line(format!("bottleneck: {}; {}", bottleneck.as_str(), bottleneck.advice())),
+        None => line("bottleneck: not known, since a stage was not measured"),
+    }
 }

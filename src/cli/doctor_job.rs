@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::pipeline::utilisation::Bottleneck;
 use crate::workbench::doctor::{Check, Estimate, Exactness, State, examine};
 
 use super::fetching::Fetching;
@@ -14,7 +15,7 @@ use super::summary::Summary;
 pub(super) async fn doctor(job: &JobArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = job.overrides();
     let invocation = job.invocation(&overrides, global)?;
-    let fetching = Fetching::show(global.progress());
+    let fetching = Fetching::show(global);
     let examined = examine(&invocation, &mut show).await;
     drop(fetching);
     if let Some(estimate) = &examined.estimate {
@@ -73,8 +74,6 @@ fn show_estimate(estimate: &Estimate, file: std::path::Display<'_>) {
         Some(cost) => line(format!("  cost     {known}{cost:.2}, at `job.price_per_hour`")),
         None => line("  cost     unknown: `job.price_per_hour` is not set"),
     }
-    line(format!(
-        "  slowest  {}; `tresnet-batch bench job {file}` measures longer",
-        estimate.bottleneck.as_str()
-    ));
+    let slowest = estimate.bottleneck.map_or("unknown", Bottleneck::as_str);
+    line(format!("  slowest  {slowest}; `tresnet-batch bench job {file}` measures longer"));
 }

@@ -10,12 +10,11 @@ use tokio::task::JoinHandle;
 use crate::telemetry::transfer::{self, TransferState};
 use crate::telemetry::{Format, format, screen};
 
-use super::global::ProgressStyle;
+use super::global::{GlobalArgs, ProgressStyle};
 use super::margin::WithMargin;
 use super::print::{duration, tell};
 
 const BAR_EVERY: Duration = Duration::from_millis(200);
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Shows what is fetched until it is dropped. A run's own display shows it while that one is there.
 pub(super) struct Fetching {
@@ -24,13 +23,13 @@ pub(super) struct Fetching {
 }
 
 impl Fetching {
-    pub fn show(style: ProgressStyle) -> Fetching {
-        match style {
+    pub fn show(global: &GlobalArgs) -> Fetching {
+        match global.progress() {
             ProgressStyle::None => Fetching { task: None, is_bar: false },
             ProgressStyle::Auto if std::io::stderr().is_terminal() && format() == Format::Text => {
                 Fetching { task: Some(tokio::spawn(bars())), is_bar: true }
             }
-            _ => Fetching { task: Some(tokio::spawn(lines())), is_bar: false },
+            _ => Fetching { task: Some(tokio::spawn(lines(global.progress_every()))), is_bar: false },
         }
     }
 }
@@ -74,9 +73,9 @@ fn new_bar() -> ProgressBar {
     bar
 }
 
-async fn lines() {
+async fn lines(every: Duration) {
     loop {
-        tokio::time::sleep(LINE_EVERY).await;
+        tokio::time::sleep(every).await;
         if let Some(now) = transfer::current() {
             tell("INFO", message(&now), figures(&now));
         }

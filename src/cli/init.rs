@@ -43,7 +43,7 @@ pub(super) struct InitArgs {
 
 pub(super) async fn init(arguments: &InitArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let file = &arguments.file;
-    let fetching = Fetching::show(global.progress());
+    let fetching = Fetching::show(global);
     let draft = write_job_file(&InitOptions {
         input: &arguments.input,
         below: arguments.images.as_deref(),

@@ -70,7 +70,7 @@ pub(super) async fn job_file(
         line(format!("job file {}, which exists", file.display()));
         return Ok(file);
     }
-    let fetching = Fetching::show(global.progress());
+    let fetching = Fetching::show(global);
     let draft = write_job_file(&options).await?;
     drop(fetching);
     show(&draft);

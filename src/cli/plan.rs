@@ -35,7 +35,7 @@ pub(super) struct PlanArgs {
 
 pub(super) async fn plan(arguments: &PlanArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = arguments.job.overrides();
-    let fetching = Fetching::show(global.progress());
+    let fetching = Fetching::show(global);
     let mut opened = open_job(&arguments.job.invocation(&overrides, global)?).await?;
     drop(fetching);
     if arguments.write {

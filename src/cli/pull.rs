@@ -57,6 +57,6 @@ pub(super) async fn pull(arguments: &PullArgs, global: &GlobalArgs) -> Result<Su
 
 /// Finds a model that a command line names; one of a hub is fetched, and shown while it comes.
 pub(super) async fn find(typed: &Path, global: &GlobalArgs) -> Result<LocatedModel, Failure> {
-    let _shown = Fetching::show(global.progress());
+    let _shown = Fetching::show(global);
     LocatedModel::find(typed, None, PATIENCE).await
 }

@@ -2,7 +2,7 @@
 
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use crate::store::{ListingOrder, Location};
+use crate::store::{ListingOrder, Location, Unreadable, escaped};
 
 use super::hidden::{is_hidden, is_hidden_name};
 use super::plan::{LeftOut, LeftOutCounter, PlanPosition, PlanRow, PlanShape, PlanSource, extension_of};
@@ -17,6 +17,7 @@ pub struct FolderSource {
     any_extension: bool,
     names: ImageNames,
     takes_hidden: bool,
+    leaves_out_obstacles: bool,
     targets: Option<NameTruth>,
     /// Which keys are meant, where not all are; and what stands in front of ours in it.
     glob: Option<(Glob, String)>,
@@ -28,7 +29,16 @@ impl FolderSource {
     pub fn new(input: Location, any_extension: bool, targets: Option<NameTruth>) -> Self {
         let left_out = LeftOutCounter::default();
         let names = ImageNames::default();
-        FolderSource { input, any_extension, names, takes_hidden: false, targets, glob: None, left_out }
+        FolderSource {
+            input,
+            any_extension,
+            names,
+            takes_hidden: false,
+            leaves_out_obstacles: false,
+            targets,
+            glob: None,
+            left_out,
+        }
     }
 
     /// Takes files for images by other rules.
@@ -39,6 +49,11 @@ impl FolderSource {
     /// Takes hidden files as well, as version 0.1.0 did.
     pub fn with_hidden(self, takes_hidden: bool) -> Self {
         FolderSource { takes_hidden, ..self }
+    }
+
+    /// Leaves out, and counts, what a local disk lists and cannot give, as version 0.1.0 did.
+    pub fn without_obstacles(self, leaves_out_obstacles: bool) -> Self {
+        FolderSource { leaves_out_obstacles, ..self }
     }
 
     /// Only the images that a pattern means.
@@ -128,14 +143,15 @@ impl PlanSource for FolderSource {
     }
 
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
-        let tell = |file: crate::store::Unreadable| {
-            tracing::warn!(path = file.path, why = file.why, "a file cannot become a row");
-            self.left_out.count(|left_out| left_out.unreadable += 1);
-        };
+        let tell = |file: Unreadable| self.left_out.refuse(&file.path, file.why);
         // the listing borrows the closure for as long as it runs
-        let tell: Box<dyn Fn(crate::store::Unreadable) + Send + Sync + '_> = Box::new(tell);
+        let tell: Box<dyn Fn(Unreadable) + Send + Sync + '_> = Box::new(tell);
         let rows = self.input.entries(after.map(|row| row.key.as_str()), tell).map_err(DatasetError::from);
         rows.try_filter_map(move |entry| {
+            if let Some(obstacle) = entry.obstacle.filter(|_| self.leaves_out_obstacles) {
+                self.left_out.refuse(&escaped(&entry.key), obstacle.why());
+                return futures::future::ready(Ok(None));
+            }
             if !self.matches(&entry.key) {
                 return futures::future::ready(Ok(None));
             }
@@ -159,13 +175,7 @@ impl PlanSource for FolderSource {
             if self.targets.is_some() && target.is_none() {
                 self.left_out.count(|left_out| left_out.without_target += 1);
             }
-            futures::future::ready(Ok(Some(PlanRow {
-                size: Some(entry.size),
-                etag: entry.etag,
-                target,
-                key: entry.key,
-                ..PlanRow::default()
-            })))
+            futures::future::ready(Ok(Some(PlanRow { target, ..PlanRow::listed(entry) })))
         })
         .boxed()
     }

@@ -4,7 +4,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::DatasetError;
 use crate::dataset::plan::{LeftOut, LeftOutCounter, PlanRow, extension_of};
-use crate::store::{ListingOrder, Location, StoreError, Unreadable};
+use crate::store::{ListingOrder, Location, StoreError, Unreadable, escaped};
 
 use super::braces::expand;
 use super::glob::{self, Glob};
@@ -23,6 +23,7 @@ pub(super) struct Objects {
     /// Which of the folder are meant, where the job gives a pattern with stars.
     glob: Option<Glob>,
     takes_hidden: bool,
+    leaves_out_obstacles: bool,
     left_out: LeftOutCounter,
 }
 
@@ -111,12 +112,18 @@ impl Objects {
             input.check_key(name)?;
         }
         let left_out = LeftOutCounter::default();
-        Ok(Objects { input, endings: endings(extension), names, glob, takes_hidden: false, left_out })
+        let (endings, takes_hidden, leaves_out_obstacles) = (endings(extension), false, false);
+        Ok(Objects { input, endings, names, glob, takes_hidden, leaves_out_obstacles, left_out })
     }
 
     /// Takes hidden files as well, as version 0.1.0 did. Those that are named without a star are always taken.
     pub fn with_hidden(self, takes_hidden: bool) -> Self {
         Objects { takes_hidden, ..self }
+    }
+
+    /// Leaves out, and counts, what a local disk lists and cannot give, as version 0.1.0 did.
+    pub fn without_obstacles(self, leaves_out_obstacles: bool) -> Self {
+        Objects { leaves_out_obstacles, ..self }
     }
 
     /// True if a key is hidden and no pattern names it.
@@ -193,14 +200,16 @@ impl Objects {
         if let Some(names) = &self.names {
             return self.named(names, after);
         }
-        let tell: Box<dyn Fn(Unreadable) + Send + Sync + '_> = Box::new(|file: Unreadable| {
-            tracing::warn!(path = file.path, why = file.why, "a file cannot be read");
-            self.left_out.count(|left_out| left_out.unreadable += 1);
-        });
+        let tell: Box<dyn Fn(Unreadable) + Send + Sync + '_> =
+            Box::new(|file: Unreadable| self.left_out.refuse(&file.path, file.why));
         let entries = self.input.entries(after, tell);
         entries
             .map_err(DatasetError::from)
             .try_filter_map(|entry| {
+                if let Some(obstacle) = entry.obstacle.filter(|_| self.leaves_out_obstacles) {
+                    self.left_out.refuse(&escaped(&entry.key), obstacle.why());
+                    return futures::future::ready(Ok(None));
+                }
                 if entry.is_marker() {
                     self.left_out.count(|left_out| left_out.markers += 1);
                     return futures::future::ready(Ok(None));
@@ -219,13 +228,7 @@ impl Objects {
                         self.left_out.name(extension.as_deref(), &entry.key);
                     }
                 }
-                let row = wanted.then(|| PlanRow {
-                    key: entry.key,
-                    size: Some(entry.size),
-                    etag: entry.etag,
-                    ..PlanRow::default()
-                });
-                futures::future::ready(Ok(row))
+                futures::future::ready(Ok(wanted.then(|| PlanRow::listed(entry))))
             })
             .boxed()
     }

@@ -31,6 +31,8 @@ use super::spec::{self, Format, JobSpec, ReportFormat, TargetsSpec};
 
 /// The component of jobs whose manifest has targets under names that version 0.1.0 did not read.
 const LATER_TARGETS: &str = "rules.manifest_targets";
+/// The component of jobs that list a local disk, if another version than 0.1.0 began them.
+const NAMES: &str = "rules.names";
 /// The component of jobs whose images are in Parquet files, if another version than 0.1.0 began them.
 const TABLES: &str = "rules.tables";
 /// The components of the columns of such files.
@@ -115,6 +117,7 @@ impl ResolvedJob {
             .into());
         }
         let is_remote = matches!(input, Uri::Remote { .. });
+        let is_listed_disk = !is_remote && spec.input.is_listed();
         let engine = super::engine::resolve(spec, model, precision)?;
         let limits = Limits::resolve(spec, &image, engine.batch.size_before_tuning())?;
         let targets = spec.input.targets;
@@ -139,6 +142,7 @@ impl ResolvedJob {
             has_earlier_keys: is_remote && earlier.is_without("rules.keys"),
             has_earlier_head,
             has_earlier_folders: spec.input.is_listed() && earlier.is_without("rules.folders"),
+            has_earlier_names: is_listed_disk && earlier.is_without(NAMES),
             shard_rules: match earlier.is_without(SHARD_RULES) {
                 true => ShardRules::SameAsEarlier,
                 false => ShardRules::Current,
@@ -199,6 +203,9 @@ impl ResolvedJob {
         }
         if spec.input.is_listed() && !job.has_earlier_folders {
             job.components.insert("rules.folders".into(), json!("visible"));
+        }
+        if is_listed_disk && !job.has_earlier_names {
+            job.components.insert(NAMES.into(), json!("rows"));
         }
         if let Some(head) = head.filter(|_| !has_earlier_head) {
             job.components.insert(HEAD_RULE.into(), json!(head.as_str()));

@@ -40,6 +40,9 @@ pub struct ResolvedJob {
     /// True where version 0.1.0 began the job and listed its input: it took hidden files for images, and hidden folders
     /// for classes.
     pub has_earlier_folders: bool,
+    /// True where version 0.1.0 began the job and listed a local disk: it left out, and counted, links to nothing and
+    /// files whose names are no text.
+    pub has_earlier_names: bool,
     /// How the members of a shard become rows.
     pub shard_rules: ShardRules,
     /// How rows of a manifest are read.

@@ -13,7 +13,7 @@ use crate::dataset::{
 };
 use crate::failure::{Exit, Failure};
 use crate::job::{Format, InputFacts, JobSpec, ResolvedJob, TargetsSpec, TruthFile};
-use crate::store::{Location, Role, Settings};
+use crate::store::{Location, Role, Settings, escaped};
 
 /// Shards that are asked whether the input can still be read.
 const WITNESSES: usize = 16;
@@ -109,6 +109,7 @@ impl Input {
     fn folder(&self, job: &ResolvedJob, truth: Option<NameTruth>) -> Result<FolderSource, DatasetError> {
         FolderSource::new(self.location.clone(), job.any_extension, truth)
             .with_hidden(job.has_earlier_folders)
+            .without_obstacles(job.has_earlier_names)
             .with_names(job.image_names())
             .matching(self.pattern.as_deref())
     }
@@ -135,7 +136,7 @@ impl Input {
             Some(row) if first.iter().all(|row| row.target.is_none()) => Err(DatasetError::NoTargets {
                 uri: uri.to_owned(),
                 looked: first.len(),
-                key: row.key.clone(),
+                key: escaped(&row.key),
                 expected: truth.expected(),
             }
             .into()),
@@ -145,7 +146,7 @@ impl Input {
 
     fn shards(&self, job: &ResolvedJob) -> Result<ShardSource, DatasetError> {
         let shards = ShardSource::new(self.location.clone(), self.pattern.as_deref())?;
-        Ok(shards.with_hidden(job.has_earlier_folders))
+        Ok(shards.with_hidden(job.has_earlier_folders).without_obstacles(job.has_earlier_names))
     }
 
     fn files(&self, job: &ResolvedJob) -> Result<ParquetSource, DatasetError> {
@@ -154,7 +155,7 @@ impl Input {
         let files = ParquetSource::new(location, pattern)?;
         let (columns, truth) = (job.table.clone(), self.truth(job, None));
         let files = files.with_columns(columns, truth, carried, job.most_rows());
-        Ok(files.with_hidden(job.has_earlier_folders))
+        Ok(files.with_hidden(job.has_earlier_folders).without_obstacles(job.has_earlier_names))
     }
 
     /// The planning side, with the folder targets that were frozen or seen.

@@ -6,7 +6,8 @@
 use object_store::GetOptions;
 use object_store::path::{Path, PathPart};
 
-use super::key::RawKey;
+use super::entry::NOT_UTF8;
+use super::key::{RawKey, has_bytes};
 use super::traffic::FailingObject;
 use super::{FetchError, Location, Uri};
 
@@ -16,6 +17,9 @@ impl Location {
         let is_local = matches!(self.uri, Uri::Local(_));
         if key.split('/').any(|part| matches!(part, "." | "..")) {
             return Some("a folder or a name in it is `.` or `..`");
+        }
+        if is_local && has_bytes(key) {
+            return Some(NOT_UTF8);
         }
         if key.bytes().any(|byte| byte.is_ascii_control()) {
             return Some("a control character is in it");
@@ -101,6 +105,7 @@ mod tests {
             ("/data", "a//b.jpg"),
             ("/data", "a/"),
             ("/data", "../b.jpg"),
+            ("/data", "\0ff.jpg"),
         ] {
             let location =
                 if uri.starts_with('/') { Location::open(uri, Role::Input).unwrap() } else { open(uri) };

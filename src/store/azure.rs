@@ -37,6 +37,11 @@ pub(super) enum AzureError {
     Malformed(&'static str),
     #[error("{variable} is of the account `{ours}`, but the address names `{named}`; unset {variable}")]
     Other { variable: &'static str, ours: String, named: String },
+    #[error(
+        "no storage account is named: set AZURE_STORAGE_ACCOUNT_NAME, or write the address as \
+         https://ACCOUNT.blob.core.windows.net/CONTAINER"
+    )]
+    NoAccount,
 }
 
 /// What is set on the client, beyond what it reads itself.

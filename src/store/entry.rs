@@ -1,21 +1,50 @@
 //! One object as a listing shows it, and what its entity tag is worth.
 
 /// One object of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// Key below the location, as the store writes it.
+    /// Key below the location, as the store writes it; see [`name_in_key`](super::key::name_in_key) for local disk.
     pub key: String,
-    /// Bytes.
+    /// Bytes; of a link that leads to no file, 0.
     pub size: u64,
     /// Strong entity tag, if the store gave one.
     pub etag: Option<String>,
+    /// Why it cannot be read, if that shows in a listing of a local disk.
+    pub obstacle: Option<Obstacle>,
 }
+
+/// Why a file of a local disk is listed and cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Its name, or that of a folder above it, is not UTF-8.
+    Name,
+    /// It is a link that leads to no file; why.
+    Link(&'static str),
+}
+
+impl Obstacle {
+    /// The reason, as a row gives it.
+    pub fn why(self) -> &'static str {
+        match self {
+            Obstacle::Name => NOT_UTF8,
+            Obstacle::Link(why) => why,
+        }
+    }
+}
+
+/// Why a file whose key has bytes that are no text is not read.
+pub(super) const NOT_UTF8: &str = "its name, or that of a folder above it, is not UTF-8";
 
 impl Entry {
     /// True for the empty object that consoles put where a person makes a folder: its key ends in a slash, or is the
     /// folder's own that is listed.
     pub fn is_marker(&self) -> bool {
         self.size == 0 && (self.key.is_empty() || self.key.ends_with('/'))
+    }
+
+    /// The size, if the object has one.
+    pub fn known_size(&self) -> Option<u64> {
+        (!matches!(self.obstacle, Some(Obstacle::Link(_)))).then_some(self.size)
     }
 }
 

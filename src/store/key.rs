@@ -1,5 +1,9 @@
 //! Keys as the store writes them.
 
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+
 use object_store::path::Path;
 
 /// Goes with a request to the connector, which sends nothing that asks for another object.
@@ -26,13 +30,43 @@ pub fn is_plain(key: &str) -> bool {
     Path::parse(key).is_ok_and(|path| path.as_ref() == key)
 }
 
-/// A key fit for a row and a line of a log: control characters are written as escapes.
+/// The name of a local file as a part of its key. A byte that is no UTF-8 becomes NUL, which no name has, and its two
+/// hexadecimal digits, so that different names are different keys.
+pub(super) fn name_in_key(name: &OsStr) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // writing to a `String` cannot fail
+            let _ = write!(text, "{NO_TEXT}{byte:02x}");
+        }
+    }
+    text
+}
+
+/// What is before the digits of a byte that is no text.
+const NO_TEXT: char = '\0';
+
+/// True for a key with bytes that are no text.
+pub(super) fn has_bytes(key: &str) -> bool {
+    key.contains(NO_TEXT)
+}
+
+/// A key fit for a row and a line of a log: control characters, and bytes that are no text, are written as escapes.
 pub fn escaped(key: &str) -> String {
     let mut text = String::with_capacity(key.len());
-    for letter in key.chars() {
-        match letter.is_ascii_control() {
-            true => text.extend(letter.escape_default()),
-            false => text.push(letter),
+    let mut letters = key.chars();
+    while let Some(letter) = letters.next() {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let digits = letters.as_str().get(..2).filter(|digits| digits.bytes().all(is_digit));
+        match digits {
+            Some(digits) if letter == NO_TEXT => {
+                text.push_str("\\x");
+                text.push_str(digits);
+                letters.nth(1);
+            }
+            _ if letter.is_ascii_control() => text.extend(letter.escape_default()),
+            _ => text.push(letter),
         }
     }
     text
@@ -72,5 +106,25 @@ mod tests {
             assert_eq!(is_plain(key), expected, "{key:?}");
         }
         assert_eq!(escaped("a\u{1}\n\\ü.jpg"), "a\\u{1}\\n\\ü.jpg");
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_a_key_that_no_other_name_has() {
+        for (name, key, shown) in [
+            (&b"a.jpg"[..], "a.jpg", "a.jpg"),
+            (b"\xff.jpg", "\0ff.jpg", "\\xff.jpg"),
+            (b"\\xff.jpg", "\\xff.jpg", "\\xff.jpg"),
+            (b"caf\xe9\xe8", "caf\0e9\0e8", "caf\\xe9\\xe8"),
+            // an escape of four bytes that is cut short
+            (b"\xf0\x9f\x98!", "\0f0\09f\098!", "\\xf0\\x9f\\x98!"),
+            ("é\u{1}".as_bytes(), "é\u{1}", "é\\u{1}"),
+        ] {
+            let found = name_in_key(OsStr::from_bytes(name));
+            assert_eq!(found, key);
+            assert_eq!(escaped(&found), shown);
+            assert_eq!(has_bytes(&found), std::str::from_utf8(name).is_err());
+        }
+        // of a store that has such a key: nothing but the escape of NUL
+        assert_eq!(escaped("\0.jpg"), "\\u{0}.jpg");
     }
 }

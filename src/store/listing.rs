@@ -155,7 +155,8 @@ mod tests {
     use crate::store::Settings;
 
     fn listing(keys: &[(&str, u64)]) -> Entries<'static> {
-        let entry = |(key, size): &(&str, u64)| Entry { key: (*key).to_owned(), size: *size, etag: None };
+        let entry =
+            |(key, size): &(&str, u64)| Entry { key: (*key).to_owned(), size: *size, ..Entry::default() };
         let entries: Vec<Result<Entry, StoreError>> = keys.iter().map(entry).map(Ok).collect();
         futures::stream::iter(entries).boxed()
     }

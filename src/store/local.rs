@@ -11,9 +11,10 @@ use bytes::Bytes;
 use crate::regular_file::{self, NotRegular};
 
 use super::buffers::Buffers;
+use super::links::BrokenLink;
 use super::{FetchError, StoreError};
 
-/// Names of the folders directly below `root`, sorted; names that are not UTF-8 are left to the walk to tell.
+/// Names of the folders directly below `root`, sorted, without those that are not UTF-8: what is in them is listed.
 pub(super) async fn folders(root: PathBuf) -> Result<Vec<String>, StoreError> {
     let what = format!("reading `{}`", root.display());
     let list = move || -> io::Result<Vec<String>> {
@@ -53,12 +54,15 @@ pub(super) fn classify(error: io::Error, path: &Path) -> FetchError {
     }
 }
 
-/// Opens a file that was planned, with or without its tag. What is no regular file was never planned with a tag.
+/// Opens a file that was planned, with or without its tag. What is no regular file was never planned with a tag, except
+/// a link that leads to no file, whose tag is its own.
 pub(super) fn open(path: &Path, planned: Option<&str>) -> Result<fs::File, FetchError> {
-    regular_file::open(path).map_err(|error| match planned {
-        _ if !NotRegular::is_cause_of(&error) => classify(error, path),
-        Some(_) => FetchError::Changed,
-        None => FetchError::NotFound,
+    regular_file::open(path).map_err(|error| match (planned, BrokenLink::at(path, &error)) {
+        (Some(planned), Some(link)) if etag(&link.facts) == planned => FetchError::Unaddressable(link.why),
+        (_, Some(_)) => FetchError::NotFound,
+        (_, None) if !NotRegular::is_cause_of(&error) => classify(error, path),
+        (Some(_), None) => FetchError::Changed,
+        (None, None) => FetchError::NotFound,
     })
 }
 
@@ -107,5 +111,19 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         assert!(matches!(read(Some(&tag), 100), Err(FetchError::Changed)));
         assert!(matches!(read(None, 100), Err(FetchError::NotFound)));
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_unaddressable_only_where_it_was_planned_so() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a.jpg");
+        for target in ["nowhere", "a.jpg"] {
+            std::os::unix::fs::symlink(target, &path).unwrap();
+            let tag = etag(&fs::symlink_metadata(&path).unwrap());
+            assert!(matches!(open(&path, Some(&tag)), Err(FetchError::Unaddressable(_))));
+            assert!(matches!(open(&path, Some("other")), Err(FetchError::NotFound)));
+            assert!(matches!(open(&path, None), Err(FetchError::NotFound)));
+            fs::remove_file(&path).unwrap();
+        }
     }
 }

@@ -12,10 +12,12 @@ use futures::stream::{BoxStream, StreamExt};
 
 use super::StoreError;
 use super::ahead::{Ahead, Helpers};
-use super::entry::Entry;
+use super::entry::{Entry, Obstacle};
+use super::key::{has_bytes, name_in_key};
+use super::links::BrokenLink;
 use super::local::etag;
 
-/// A file that cannot become a row: it is counted and named, never dropped in silence.
+/// What is no file, and no link that should lead to one: it is counted and named, never dropped in silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     /// The path, as far as it can be shown.
@@ -35,7 +37,8 @@ const PIECES_AHEAD: usize = 8;
 const FOLDERS_AHEAD: usize = 8;
 const NAMES_AHEAD: usize = 20_000;
 
-/// Every regular file below `root` in byte order of its key, directories compared as `name/`.
+/// Every regular file below `root` in byte order of its key, directories compared as `name/`. Files that cannot be read
+/// for their names, and links that lead to no file, are entries with an obstacle.
 pub(super) fn walk<'a>(
     root: PathBuf,
     after: Option<String>,
@@ -91,30 +94,22 @@ impl Item {
 }
 
 /// The names of a folder, sorted.
-#[derive(Default)]
-struct Names {
-    items: Vec<Item>,
-    /// Paths whose names are not UTF-8.
-    unreadable: Vec<String>,
-}
+type Names = Vec<Item>;
 
 /// An error, and what was read.
 type Failed = (io::Error, PathBuf);
 
 /// The names of a folder, or `None` if there are more than `most`.
 fn names_of(folder: &Path, most: usize) -> Result<Option<Names>, Failed> {
-    let mut names = Names::default();
+    let mut names = Names::new();
     for item in fs::read_dir(folder).map_err(|error| (error, folder.to_owned()))? {
         let item = item.map_err(|error| (error, folder.to_owned()))?;
-        if names.items.len() >= most {
+        if names.len() >= most {
             return Ok(None);
         }
         let path = item.path();
-        let Ok(mut name) = item.file_name().into_string() else {
-            names.unreadable.push(path.to_string_lossy().into_owned());
-            continue;
-        };
-        // a link's target decides; a link to nothing sorts as a file and is reported as unreadable below
+        let mut name = name_in_key(&item.file_name());
+        // a link's target decides; a link to nothing sorts as a file
         let is_folder = match item.file_type() {
             Ok(kind) if kind.is_symlink() => fs::metadata(&path).is_ok_and(|target| target.is_dir()),
             Ok(kind) => kind.is_dir(),
@@ -123,9 +118,9 @@ fn names_of(folder: &Path, most: usize) -> Result<Option<Names>, Failed> {
         if is_folder {
             name.push('/');
         }
-        names.items.push(Item { name, path });
+        names.push(Item { name, path });
     }
-    names.items.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    names.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     Ok(Some(names))
 }
 
@@ -159,14 +154,10 @@ impl Walk {
     }
 
     fn folder(&mut self, names: Result<Option<Names>, Failed>, prefix: &str) -> bool {
-        let names = match names {
+        let mut items = match names {
             Ok(names) => names.unwrap_or_default(),
             Err((error, path)) => return self.fail(error, &path),
         };
-        if !names.unreadable.into_iter().all(|path| self.tell(path, "its name is not UTF-8")) {
-            return false;
-        }
-        let mut items = names.items;
         items.retain(|item| self.is_wanted(&format!("{prefix}{}", item.name)));
         let mut ahead = ItemsAhead::default();
         for at in 0..items.len() {
@@ -189,13 +180,16 @@ impl Walk {
         let shown = || path.to_string_lossy().into_owned();
         let found = match found {
             Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return self.tell(shown(), "a link to nothing");
-            }
-            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-                return self.tell(shown(), "a link to itself");
-            }
-            Err(error) => return self.fail(error, path),
+            Err(error) => match BrokenLink::at(path, &error) {
+                Some(link) => {
+                    let (etag, obstacle) = (Some(etag(&link.facts)), Some(Obstacle::Link(link.why)));
+                    return self.send(Ok(Found::File(Entry { key, size: 0, etag, obstacle })));
+                }
+                None if error.kind() == io::ErrorKind::NotFound => {
+                    return self.tell(shown(), "it was deleted while its folder was listed");
+                }
+                None => return self.fail(error, path),
+            },
         };
         if found.is_dir() {
             let id = (found.dev(), found.ino());
@@ -215,7 +209,8 @@ impl Walk {
         if !found.is_file() {
             return self.tell(shown(), "neither a file nor a folder");
         }
-        let entry = Entry { key, size: found.len(), etag: Some(etag(&found)) };
+        let obstacle = has_bytes(&key).then_some(Obstacle::Name);
+        let entry = Entry { key, size: found.len(), etag: Some(etag(&found)), obstacle };
         self.send(Ok(Found::File(entry)))
     }
 }
@@ -305,16 +300,52 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn links_in_circles_and_names_that_are_no_text_are_told() {
-        use std::os::unix::ffi::OsStrExt;
+    async fn a_link_to_a_folder_above_it_is_told() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("a")).unwrap();
         std::os::unix::fs::symlink(root.path(), root.path().join("a/loop")).unwrap();
-        std::os::unix::fs::symlink("nowhere", root.path().join("dangling.jpg")).unwrap();
-        fs::write(root.path().join(std::ffi::OsStr::from_bytes(b"\xff.jpg")), b"x").unwrap();
         let (keys, told) = keys(root.path(), None).await;
         assert!(keys.is_empty());
-        assert_eq!(told.len(), 3, "{told:?}");
+        assert_eq!(told, ["a link to a folder above it"]);
+    }
+
+    #[tokio::test]
+    async fn links_to_nothing_and_names_that_are_no_text_are_entries_with_an_obstacle() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let odd = root.path().join(OsStr::from_bytes(b"caf\xe9"));
+        fs::create_dir(&odd).unwrap();
+        for name in [&b"1.jpg"[..], b"\xfe.jpg", b"\xff.jpg"] {
+            fs::write(odd.join(OsStr::from_bytes(name)), b"x").unwrap();
+        }
+        fs::write(root.path().join("b.jpg"), b"x").unwrap();
+        symlink("nowhere", root.path().join("d.jpg")).unwrap();
+        symlink("b.jpg/x", root.path().join("e.jpg")).unwrap();
+        symlink("f.jpg", root.path().join("f.jpg")).unwrap();
+        fs::write(root.path().join("z.jpg"), b"x").unwrap();
+        let entries: Vec<Entry> =
+            walk(root.path().into(), None, Box::new(|_| {})).try_collect().await.unwrap();
+        let found: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.obstacle)).collect();
+        let (name, nothing) = (Some(Obstacle::Name), Some(Obstacle::Link("it is a link to nothing")));
+        let expected = [
+            ("b.jpg", None),
+            ("caf\0e9/\0fe.jpg", name),
+            ("caf\0e9/\0ff.jpg", name),
+            ("caf\0e9/1.jpg", name),
+            ("d.jpg", nothing),
+            ("e.jpg", nothing),
+            ("f.jpg", Some(Obstacle::Link("it is a link to itself"))),
+            ("z.jpg", None),
+        ];
+        assert_eq!(found, expected);
+        // from any of them on
+        for at in 0..expected.len() {
+            let (rest, _) = keys(root.path(), Some(expected[at].0)).await;
+            let wanted: Vec<&str> = expected[at + 1..].iter().map(|(key, _)| *key).collect();
+            assert_eq!(rest, wanted);
+        }
     }
 
     #[tokio::test]

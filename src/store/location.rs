@@ -11,7 +11,7 @@ use object_store::{ClientOptions, ObjectStore};
 use crate::telemetry::Redacted;
 
 use super::amazon::{self, S3Request, S3Way};
-use super::azure::AzureAccess;
+use super::azure::{AzureAccess, AzureError};
 use super::checksum::Checksums;
 use super::client::{CONNECT_TIMEOUT, IDLE_TIMEOUT, inner_retries};
 use super::entry::{Entry, strong};
@@ -125,7 +125,15 @@ impl Location {
                             .with_client_options(options(allows_http))
                             .with_retry(inner_retries());
                         let builder = if is_anonymous { builder.with_skip_signature(true) } else { builder };
-                        remote(environment.build(|| builder.build())?)
+                        let built = environment.build(|| builder.build());
+                        remote(match access.account {
+                            Some(_) => built?,
+                            // what else an address without an account lacks is said once it has one
+                            None => built.map_err(|_| StoreError::Setup {
+                                uri: uri.to_string(),
+                                cause: Redacted::new(AzureError::NoAccount),
+                            })?,
+                        })
                     }
                 };
                 (store, prefix.clone())
@@ -211,7 +219,7 @@ impl Location {
             prefix => listed.key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')),
         };
         let key = key.unwrap_or(&listed.key).to_owned();
-        Entry { key, size: listed.size, etag: strong(listed.etag) }
+        Entry { key, size: listed.size, etag: strong(listed.etag), obstacle: None }
     }
 
     /// Names of the immediate subfolders, sorted; those that are no name (`.`, an empty one) are left out.

@@ -21,6 +21,7 @@ use tokio::time::{Duration, Instant};
 use crate::failpoints;
 
 use super::checksum::Announced;
+use super::identity::{IdentityService, MachineIdentity};
 use super::key::RawKey;
 use super::page::{self, Page};
 use super::region::Signed;
@@ -173,19 +174,20 @@ impl HttpConnector for Metered {
         // other request too, unsigned, and S3 refuses those
         let options = options.clone().with_default_headers(HeaderMap::new());
         let inner = ReqwestConnector::default().connect(&options)?;
-        Ok(HttpClient::new(MeteredClient { inner, traffic: self.0.clone() }))
+        Ok(metered(inner, self.0.clone()))
     }
 }
 
 /// A client whose answers are counted and looked at.
 pub(super) fn metered(inner: HttpClient, traffic: Arc<Traffic>) -> HttpClient {
-    HttpClient::new(MeteredClient { inner, traffic })
+    HttpClient::new(MeteredClient { inner, traffic, identity: MachineIdentity::default() })
 }
 
 #[derive(Debug)]
 struct MeteredClient {
     inner: HttpClient,
     traffic: Arc<Traffic>,
+    identity: MachineIdentity,
 }
 
 #[async_trait]
@@ -195,6 +197,9 @@ impl HttpService for MeteredClient {
             && !raw.is_at(request.uri().path())
         {
             return Err(HttpError::new(HttpErrorKind::Request, OtherObject(raw.key.clone())));
+        }
+        if let Some(asked) = IdentityService::asked_by(&request) {
+            return self.identity.judge(asked, self.inner.execute(request).await);
         }
         self.traffic.sent(request.method().as_str());
         let is_listing = request.method() == "GET" && request.uri().query().is_some_and(asks_for_a_listing);

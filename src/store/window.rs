@@ -93,7 +93,10 @@ impl Location {
     /// Size and tag of one object, or `None` where there is none.
     pub async fn stat(&self, key: &str) -> Result<Option<Entry>, StoreError> {
         match self.window(key, 0..1, None).await {
-            Ok(window) => Ok(Some(Entry { key: key.to_owned(), size: window.size, etag: window.etag })),
+            Ok(window) => {
+                let Window { size, etag, .. } = window;
+                Ok(Some(Entry { key: key.to_owned(), size, etag, obstacle: None }))
+            }
             Err(FetchError::NotFound) => Ok(None),
             Err(FetchError::Store(error)) => Err(error),
             Err(error) => Err(StoreError::Denied {

@@ -155,6 +155,27 @@ fn an_output_that_cannot_be_written_is_told_and_the_rest_is_measured() {
 }
 
 #[test]
+fn images_that_cannot_be_decoded_have_no_rate_of_decoding() {
+    let job = Job::own();
+    let pages = job.output().with_file_name("pages");
+    std::fs::create_dir(&pages).unwrap();
+    for number in 0..8 {
+        std::fs::write(pages.join(format!("{number}.jpg")), "<!DOCTYPE html>").unwrap();
+    }
+    let job = job.set(format!("input.uri={}", pages.display())).set("input.targets=none");
+    let ended = bench(&job, &["--images", "8", "--rounds", "1"]);
+    let summary = ended.exits(0);
+    assert!(ended.stderr.contains("decode     not measured: no image was decoded"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("bottleneck: not known"), "{}", ended.stderr);
+    for keys in
+        [["decode", "images_per_s"], ["decode", "images_per_s_per_worker"], ["expected", "images_per_s"]]
+    {
+        assert!(summary[keys[0]][keys[1]].is_null(), "{keys:?} of {summary}");
+    }
+    assert!(summary["share"].is_null() && summary["bottleneck"].is_null(), "{summary}");
+}
+
+#[test]
 fn an_input_without_images_fails_as_a_run_does() {
     let job = Job::own();
     let empty = job.output().with_file_name("empty");

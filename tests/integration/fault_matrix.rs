@@ -10,6 +10,7 @@ mod environment;
 mod keys;
 pub mod kills;
 mod listings;
+mod names;
 mod pieces;
 mod processes;
 mod repair;

@@ -1,5 +1,6 @@
 //! Models of a hub (`hf://`), end to end: the program against a small hub on loopback.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -249,6 +250,33 @@ fn row_69_a_download_that_was_killed_is_resumed_from_its_last_byte() {
     let ranges: Vec<Option<String>> =
         desk.hub.seen().into_iter().filter(|seen| seen.host == Host::Store).map(|seen| seen.range).collect();
     assert_eq!(ranges, [Some("bytes=20000-".to_owned())]);
+}
+
+#[test]
+fn lines_of_a_download_come_as_often_as_is_asked_for() {
+    let images = IMAGES.folder.to_str().unwrap();
+    for command in [&["model", "pull", ADDRESS][..], &["init", images, "--model", ADDRESS, "--output", "out"]]
+    {
+        let desk = Desk::new();
+        desk.hub.rule(Host::Store, "GET", "/blobs/", Act::Hold, 1);
+        let mut child = program()
+            .current_dir(desk.home.path())
+            .args(command)
+            .args(["--progress", "plain", "--progress-every", "1"])
+            .envs(desk.variables())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let mut fetching = lines.filter(|line| line.contains("fetching ") && line.contains(" MB/s"));
+        assert!(fetching.next().is_some());
+        let since = Instant::now();
+        assert!(fetching.nth(1).is_some());
+        // without the option, two more lines take twenty seconds
+        assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
+        send(child.id(), "KILL");
+        wait(child);
+        desk.hub.release();
+    }
 }
 
 #[test]

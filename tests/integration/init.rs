@@ -129,6 +129,24 @@ fn shards_become_a_job_over_shards_with_the_classes_in_them() {
 }
 
 #[test]
+fn a_small_job_of_every_kind_has_small_parts_and_bears_a_broken_image() {
+    let images = ["--images", INPUTS.folders.to_str().unwrap()];
+    for (input, more, rows_per_part) in [
+        (INPUTS.folders.clone(), &[][..], Some(32)),
+        (INPUTS.packs.join("list.csv"), &images, Some(32)),
+        // a shard and a row group are a part each
+        (INPUTS.packs.join("shards"), &[], None),
+        (INPUTS.packs.join("parquet"), &[], None),
+    ] {
+        let desk = Desk::new();
+        desk.init(input.to_str().unwrap(), &[&["--output", "rows"], more].concat()).exits(0);
+        let spec = desk.spec();
+        assert_eq!(spec.output.rows_per_part, rows_per_part, "{}", input.display());
+        assert_eq!(spec.limits.max_error_fraction, Some(0.1), "{}", input.display());
+    }
+}
+
+#[test]
 fn a_pattern_of_shards_stays_a_pattern() {
     let desk = Desk::new();
     let pattern = format!("{}/shards/train-{{000..001}}.tar", INPUTS.packs.display());

@@ -129,6 +129,9 @@ impl ParquetDataset {
         group: RowGroup,
     ) -> Result<Group<'_>, Fault> {
         let (key, since) = (&file.key, Instant::now());
+        if let Some(error) = refusal(input, file).await {
+            return Err(self.fault(key, ParquetReadError::Refused { name: key.clone(), error }, since).await);
+        }
         let size = file.size.unwrap_or_default();
         let opened = ParquetObject::open_tagged(input, key, size, file.etag.as_deref()).await;
         let object = match opened {
@@ -311,6 +314,15 @@ impl ParquetDataset {
             Ok(PartEnd { rows, damaged, further, ..PartEnd::default() })
         })
     }
+}
+
+/// Why a file that was planned without a look into it cannot be asked for.
+async fn refusal(input: &Location, file: &PlanRow) -> Option<FetchError> {
+    if file.size.is_some() && input.unaddressable(&file.key).is_none() {
+        return None;
+    }
+    let asked = input.window(&file.key, 0..1, file.etag.as_deref()).await;
+    Some(asked.err().unwrap_or(FetchError::Changed))
 }
 
 impl Dataset for ParquetDataset {

@@ -1,5 +1,8 @@
 //! The plan of Parquet files: their row groups, by their footers.
 
+use std::future::ready;
+use std::pin::pin;
+
 use arrow::datatypes::SchemaRef;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
@@ -57,6 +60,11 @@ impl ParquetSource {
         ParquetSource { files: self.files.with_hidden(takes_hidden), ..self }
     }
 
+    /// Leaves out what a local disk lists and cannot give, as version 0.1.0 did.
+    pub fn without_obstacles(self, leaves_out: bool) -> Self {
+        ParquetSource { files: self.files.without_obstacles(leaves_out), ..self }
+    }
+
     /// The names of some files, for whoever asks whether the input is still there.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.files.some_keys(count).await
@@ -99,9 +107,16 @@ impl ParquetSource {
         Ok(TableFacts { carried, columns })
     }
 
-    /// Key and columns of the first file.
+    /// True for a file that is listed and that no request can ask for. One that is listed without a size is a link that
+    /// leads to no file; one that is not listed has no tag either.
+    fn is_unaddressable(&self, file: &PlanRow) -> bool {
+        self.files.input().unaddressable(&file.key).is_some() || file.size.is_none() && file.etag.is_some()
+    }
+
+    /// Key and columns of the first file that can be asked for.
     async fn first(&self) -> Result<(String, SchemaRef), DatasetError> {
-        let first = self.files.rows(None).try_next().await?;
+        let files = self.files.rows(None).try_filter(|file| ready(!self.is_unaddressable(file)));
+        let first = pin!(files).try_next().await?;
         let first = first.ok_or_else(|| self.files.empty_error())?;
         drop(self.files.take_left_out());
         let file = self.open(&first).await?;
@@ -120,6 +135,11 @@ impl ParquetSource {
 
     /// The row groups of a file behind group `after`.
     async fn groups(&self, file: PlanRow, after: Option<u32>) -> Result<Vec<PlanRow>, DatasetError> {
+        if self.is_unaddressable(&file) {
+            // its reading will say why
+            let group = Some(RowGroup { index: 0, rows: 1, first: 0 });
+            return Ok(if after.is_none() { vec![PlanRow { group, ..file }] } else { Vec::new() });
+        }
         let object = self.open(&file).await?;
         let wrong = |why: String| self.wrong(&file.key, why);
         let schema = object.schema().map_err(|error| self.unreadable(&file.key, error))?;
@@ -183,10 +203,12 @@ impl PlanSource for ParquetSource {
         let begun = position.clone();
         // the file whose groups are planned in part; its own listing does not give it again
         let rest = futures::stream::iter(begun).then(move |begun| async move {
-            let Some(found) = self.files.input().stat(&begun.key).await? else {
-                return Err(DatasetError::Missing {
-                    uri: format!("{}/{}", self.files.input().uri(), begun.key),
-                });
+            let input = self.files.input();
+            if input.unaddressable(&begun.key).is_some() || input.is_broken_link(&begun.key).await {
+                return Ok(Vec::new());
+            }
+            let Some(found) = input.stat(&begun.key).await? else {
+                return Err(DatasetError::Missing { uri: format!("{}/{}", input.uri(), begun.key) });
             };
             let file =
                 PlanRow { key: begun.key, size: Some(found.size), etag: found.etag, ..PlanRow::default() };

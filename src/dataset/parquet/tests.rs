@@ -8,15 +8,16 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields};
+use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-use crate::dataset::{TargetNames, Truth};
+use crate::dataset::{PlanPosition, PlanRow, PlanSource, TargetNames, Truth};
 use crate::sample::{ErrorKind, Target};
-use crate::store::Location;
+use crate::store::{Location, Role};
 
-use super::{ImageBytes, ParquetImage, ParquetOptions, TableColumns, scan};
+use super::{ImageBytes, ParquetImage, ParquetOptions, ParquetSource, TableColumns, scan};
 
 /// Larger than what a view has inside it.
 fn image(number: usize) -> Vec<u8> {
@@ -212,5 +213,34 @@ async fn a_page_that_announces_two_gibibytes_is_damage_in_memory_and_in_windows(
         let options = ParquetOptions { most_held, ..ParquetOptions::new(1000) };
         let why = read(file.clone(), &options).await.unwrap_err();
         assert!(why.contains("at most 1073741824"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_asked_for_is_planned_as_one_row_and_a_plan_resumes_after_it() {
+    use std::os::unix::{ffi::OsStrExt, fs::symlink};
+
+    let folder = tempfile::tempdir().unwrap();
+    let pictures: ArrayRef =
+        Arc::new(BinaryArray::from(images(3).iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    let good = file(&[("image", pictures)], WriterProperties::builder());
+    symlink("nowhere", folder.path().join("a.parquet")).unwrap();
+    std::fs::write(folder.path().join("b.parquet"), &good).unwrap();
+    std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"c\xff.parquet")), &good).unwrap();
+    std::fs::write(folder.path().join("d\n.parquet"), &good).unwrap();
+    let input = Location::open(folder.path().to_str().unwrap(), Role::Input).unwrap();
+    let source = ParquetSource::new(input, None).unwrap();
+    let rows: Vec<PlanRow> = source.rows(None).try_collect().await.unwrap();
+    let found: Vec<(&str, u32)> =
+        rows.iter().map(|row| (row.key.as_str(), row.group.unwrap().rows)).collect();
+    assert_eq!(found, [("a.parquet", 1), ("b.parquet", 3), ("c\0ff.parquet", 1), ("d\n.parquet", 1)]);
+    assert_eq!((rows[0].size, rows[1].size), (None, Some(good.len() as u64)));
+    // what the columns are is seen in the first file that can be read
+    let facts = source.look(&TableColumns::default(), &[]).await.unwrap();
+    assert_eq!(facts.columns.image.as_deref(), Some("image"));
+    for (at, row) in rows.iter().enumerate() {
+        let position = PlanPosition { key: row.key.clone(), group: row.group.map(|group| group.index) };
+        let rest: Vec<PlanRow> = source.rows(Some(&position)).try_collect().await.unwrap();
+        assert_eq!(rest, rows[at + 1..], "after {}", row.key);
     }
 }

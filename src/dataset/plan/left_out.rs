@@ -21,7 +21,8 @@ pub struct LeftOut {
     /// The first of these that a pattern finds, by their extension.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found_by_pattern: BTreeMap<String, String>,
-    /// Files that cannot become a key: links in circles, names that are no text.
+    /// What is no file: links to a folder above them, FIFOs, sockets and devices. In jobs that version 0.1.0 began, also
+    /// links to nothing and names that are no text.
     pub unreadable: u64,
     /// Empty objects that a console put where a person made a folder.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -107,7 +108,7 @@ impl fmt::Display for LeftOut {
             parts.push(format!("the pattern also finds {}", named.join(", ")));
         }
         if self.unreadable > 0 {
-            parts.push(format!("{} cannot be read as a key", self.unreadable));
+            parts.push(format!("{} cannot become a row", self.unreadable));
         }
         if self.markers > 0 {
             parts.push(format!("{} folder markers (empty objects)", self.markers));
@@ -169,6 +170,12 @@ impl LeftOutCounter {
         self.count(|left_out| left_out.name(&shown(extension), &escaped(key)));
     }
 
+    /// Counts and names what a local disk lists and cannot become a row.
+    pub fn refuse(&self, path: &str, why: &str) {
+        tracing::warn!(path, why, "a file cannot become a row");
+        self.count(|left_out| left_out.unreadable += 1);
+    }
+
     /// Returns what was left out since the last call.
     pub fn take(&self) -> LeftOut {
         self.0.lock().map(|mut left_out| std::mem::take(&mut *left_out)).unwrap_or_default()
@@ -178,7 +185,7 @@ impl LeftOutCounter {
 /// How an extension without its dot is counted.
 fn shown(extension: Option<&str>) -> String {
     let extension = extension.filter(|extension| extension.len() <= LONGEST_EXTENSION);
-    extension.map_or("(no extension)".into(), |extension| format!(".{extension}"))
+    extension.map_or("(no extension)".into(), |extension| format!(".{}", escaped(extension)))
 }
 
 /// Returns the extension of a key's name in lower case, without the dot; slashes at a key's end are no part of it.

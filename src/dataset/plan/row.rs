@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::PartId;
 use crate::sample::{Target, Value};
+use crate::store::Entry;
 
 /// What a row of the plan stands for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,11 @@ pub struct PlanRow {
 }
 
 impl PlanRow {
+    /// The row of an object that is listed, without a target.
+    pub(in crate::dataset) fn listed(entry: Entry) -> PlanRow {
+        PlanRow { size: entry.known_size(), key: entry.key, etag: entry.etag, ..PlanRow::default() }
+    }
+
     pub(super) fn position(&self) -> PlanPosition {
         PlanPosition { key: self.key.clone(), group: self.group.map(|group| group.index) }
     }

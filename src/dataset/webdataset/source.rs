@@ -24,6 +24,11 @@ impl ShardSource {
         ShardSource(self.0.with_hidden(takes_hidden))
     }
 
+    /// Leaves out what a local disk lists and cannot give, as version 0.1.0 did.
+    pub fn without_obstacles(self, leaves_out: bool) -> Self {
+        ShardSource(self.0.without_obstacles(leaves_out))
+    }
+
     /// The names of some shards, for whoever asks whether the input is still there.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.0.some_keys(count).await

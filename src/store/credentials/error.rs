@@ -12,6 +12,14 @@ pub(in crate::store) enum CredentialError {
         /// The sources and what each said, in order.
         asked: String,
     },
+    /// No variable has any, and the machine has no identity on GCS or Azure.
+    #[error("{advice} (asked: the machine's metadata service, {why})")]
+    NoIdentity {
+        /// What to set.
+        advice: &'static str,
+        /// What the service did.
+        why: String,
+    },
     /// A source has some, and does not give them.
     #[error("{advice}: {source_name} gives no credentials: {why}")]
     Refused {

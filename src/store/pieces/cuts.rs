@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn page(keys: impl IntoIterator<Item = String>) -> Vec<Entry> {
-        keys.into_iter().map(|key| Entry { key, size: 1, etag: None }).collect()
+        keys.into_iter().map(|key| Entry { key, size: 1, ..Entry::default() }).collect()
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl World {
             }
         };
         let has_more = keys.len() > self.page;
-        let entry = |key: String| Entry { key, size: 1, etag: None };
+        let entry = |key: String| Entry { key, size: 1, ..Entry::default() };
         let mut entries: Vec<Entry> = keys.into_iter().take(self.page).map(entry).collect();
         walk.after = entries.last().map(|entry| entry.key.clone()).or(walk.after);
         let is_early = |entry: &Entry| walk.begins.as_ref().is_some_and(|begins| entry.key <= *begins);

@@ -1,6 +1,6 @@
 //! What was measured, as medians of the rounds, and what it means.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::engine::Engine;
 use crate::pipeline::progress::Snapshot;
@@ -71,17 +71,24 @@ pub struct BenchReport {
     /// What the stages alone promise of the whole.
     pub expected: Expected,
     /// The whole by what was expected of it.
+    #[serde(serialize_with = "if_measured")]
     pub share: f64,
-    /// The stage that promises the least; `together.utilisation` has the one that was busy.
-    pub bottleneck: Bottleneck,
+    /// The stage that promises the least, if each was measured; `together.utilisation` has the one that was busy.
+    pub bottleneck: Option<Bottleneck>,
     /// What would raise the rate.
-    pub advice: &'static str,
+    pub advice: Option<&'static str>,
+}
+
+/// Writes a rate, and null for a stage by which no image went in the time.
+fn if_measured<S: Serializer>(rate: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(*rate).filter(|rate| *rate > 0.0).serialize(serializer)
 }
 
 /// Reading alone.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
 pub struct FetchRate {
+    #[serde(serialize_with = "if_measured")]
     pub images_per_s: f64,
     pub bytes_per_s: f64,
     /// Images on their way, on average.
@@ -93,9 +100,11 @@ pub struct FetchRate {
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
 pub struct DecodeRate {
+    #[serde(serialize_with = "if_measured")]
     pub images_per_s: f64,
     pub workers: usize,
     /// By the time in which the workers were busy.
+    #[serde(serialize_with = "if_measured")]
     pub images_per_s_per_worker: f64,
     pub runs: Vec<f64>,
 }
@@ -104,6 +113,7 @@ pub struct DecodeRate {
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
 pub struct EngineRate {
+    #[serde(serialize_with = "if_measured")]
     pub images_per_s: f64,
     pub provider: String,
     pub batch_size: usize,
@@ -135,6 +145,7 @@ pub enum CommitRate {
 #[allow(missing_docs)]
 pub struct Together {
     /// From the first request to the last rows, the canary's images among them.
+    #[serde(serialize_with = "if_measured")]
     pub images_per_s: f64,
     pub runs: Vec<f64>,
     /// Of the round with that rate.
@@ -145,6 +156,7 @@ pub struct Together {
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
 pub struct Expected {
+    #[serde(serialize_with = "if_measured")]
     pub images_per_s: f64,
     /// With E of the network, D of decoding and F of reading.
     pub formula: &'static str,
@@ -182,12 +194,14 @@ fn rate(run: &Snapshot) -> f64 {
     ratio(run.stages.batch_rows as f64, run.until_last_rows.as_secs_f64())
 }
 
-/// The stage that promises the least. Where network and decoders share cores, it is the one that takes more.
-fn slowest(engine: f64, decode: f64, expected: &Expected) -> Bottleneck {
+/// The stage that promises the least; `None` if one was not measured. Where network and decoders share cores, it is the
+/// one that takes more.
+fn slowest(engine: f64, decode: f64, expected: &Expected) -> Option<Bottleneck> {
     match expected.formula {
-        "F" => Bottleneck::Fetch,
-        _ if engine <= decode => Bottleneck::Engine,
-        _ => Bottleneck::Decode,
+        _ if expected.images_per_s <= 0.0 => None,
+        "F" => Some(Bottleneck::Fetch),
+        _ if engine <= decode => Some(Bottleneck::Engine),
+        _ => Some(Bottleneck::Decode),
     }
 }
 
@@ -244,7 +258,7 @@ impl Runs {
             share: rounded(ratio(whole, expected.images_per_s)),
             expected,
             bottleneck,
-            advice: bottleneck.advice(),
+            advice: bottleneck.map(Bottleneck::advice),
         }
     }
 }
@@ -263,10 +277,11 @@ fn written(runs: Vec<Result<Committed, String>>) -> CommitRate {
     }
 }
 
-/// Network and decoders share the cores of a CPU, so their times add up; reading goes on beside them.
+/// Network and decoders share the cores of a CPU, so their times add up; reading goes on beside them. Nothing can be
+/// expected if one of them was not measured, whose rate is 0.
 fn expected(engine: f64, decode: f64, fetch: f64, shares_cores: bool) -> Expected {
     let (both, formula) = if shares_cores {
-        (ratio(1.0, ratio(1.0, engine) + ratio(1.0, decode)), "1 / (1/E + 1/D)")
+        (ratio(engine * decode, engine + decode), "1 / (1/E + 1/D)")
     } else {
         (engine.min(decode), "min(E, D)")
     };
@@ -288,6 +303,20 @@ mod tests {
         assert_eq!((apart.images_per_s, apart.formula), (20.0, "min(E, D)"));
         let reading = expected(20.0, 30.0, 5.0, false);
         assert_eq!((reading.images_per_s, reading.formula), (5.0, "F"));
+    }
+
+    #[test]
+    fn nothing_is_expected_of_stages_of_which_one_was_not_measured() {
+        for (engine, decode, fetch) in [(4000.0, 0.0, 9000.0), (0.0, 30.0, 9000.0), (20.0, 30.0, 0.0)] {
+            for shares_cores in [true, false] {
+                let expected = expected(engine, decode, fetch, shares_cores);
+                assert_eq!(expected.images_per_s, 0.0);
+                assert!(slowest(engine, decode, &expected).is_none());
+                assert!(serde_json::to_value(expected).unwrap()["images_per_s"].is_null());
+            }
+        }
+        let expected = expected(20.0, 30.0, 9000.0, false);
+        assert!(matches!(slowest(20.0, 30.0, &expected), Some(Bottleneck::Engine)));
     }
 
     #[test]

@@ -121,7 +121,7 @@ pub struct Estimate {
     /// Images that were measured with.
     pub measured_on: u64,
     /// The stage that promises the least.
-    pub bottleneck: Bottleneck,
+    pub bottleneck: Option<Bottleneck>,
     /// Time at that rate.
     pub seconds: f64,
     /// Part files.

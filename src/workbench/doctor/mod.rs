@@ -19,7 +19,7 @@ use crate::engine::{Choice, EngineError};
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, JobSpec, LoadedModel, LocatedModel, ResolvedJob, load};
 use crate::model::TakenSet;
-use crate::store::{Location, Role, Settings};
+use crate::store::{Location, Role, Settings, escaped};
 
 use crate::runner::inputs::Input;
 use crate::runner::opened::{Invocation, Opened};
@@ -212,7 +212,7 @@ async fn reachable(input: &Location, found: &mut Findings<'_>) {
     let first = input.entries(None, Box::new(|_| {})).try_next().await;
     match first {
         Ok(Some(entry)) => {
-            found.ok("input", format!("`{}` can be listed; `{}` lies there", input.uri(), entry.key))
+            found.ok("input", format!("`{}` can be listed; `{}` is there", input.uri(), escaped(&entry.key)))
         }
         Ok(None) => {
             let why = format!("`{}` is empty", input.uri());

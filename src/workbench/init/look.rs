@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::dataset::{IMAGE_EXTENSIONS, is_hidden, is_shard, split_address};
 use crate::failure::{Exit, Failure};
 use crate::job::Format;
-use crate::store::{Entry, Location, Role};
+use crate::store::{Entry, Location, Role, escaped};
 
 use super::checked::impatient;
 
@@ -163,9 +163,11 @@ impl Seen {
                 self.images += 1;
                 if let Some((first, _)) = entry.key.split_once('/') {
                     self.in_folders += 1;
-                    self.folders.insert(first.to_owned());
+                    self.folders.insert(escaped(first));
                 }
-                self.example.get_or_insert(entry.key);
+                if entry.obstacle.is_none() {
+                    self.example.get_or_insert(entry.key);
+                }
             }
             _ if is_shard(&entry.key) => self.shards += 1,
             "parquet" => self.parquet += 1,

@@ -82,6 +82,33 @@ fn row_73_without_credentials_the_error_leads_with_what_to_set_and_comes_at_once
 }
 
 #[test]
+fn row_73_without_credentials_for_gcs_or_azure_it_is_the_same() {
+    // nothing answers at the discard port
+    let google = [("GCE_METADATA_HOST", "127.0.0.1:9"), ("GCE_METADATA_IP", "127.0.0.1:9")];
+    let azure = [
+        ("AZURE_STORAGE_ACCOUNT_NAME", "acme"),
+        ("AZURE_MSI_ENDPOINT", "http://127.0.0.1:9/metadata/identity/oauth2/token"),
+        ("AZURE_ALLOW_HTTP", "true"),
+    ];
+    for (address, variables, begins) in [
+        ("gs://test/images", &google[..], "no Google credentials: set GOOGLE_APPLICATION_CREDENTIALS"),
+        ("az://test/images", &azure[..], "no Azure credentials: set AZURE_STORAGE_CONNECTION_STRING"),
+    ] {
+        let home = Home::new("");
+        let job = Job::on(address).env("HOME", home.path().as_os_str());
+        let job = variables.iter().fold(job, |job, (name, value)| job.env(name, value));
+        let since = Instant::now();
+        let summary = job.run().fails(77, &["storage.anonymous_input", "does not answer"]);
+        assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+        let error = summary["error"].as_str().unwrap();
+        assert!(error.starts_with(begins), "{error}");
+    }
+    Job::on("az://test/images")
+        .run()
+        .fails(78, &["no storage account is named: set AZURE_STORAGE_ACCOUNT_NAME"]);
+}
+
+#[test]
 fn row_73_a_source_that_refuses_is_77_with_what_to_do() {
     let server = server();
     let home = Home::new(
