@@ -131,8 +131,11 @@ pub(super) async fn fetch(
     if vectors.is_whole() {
         Ok((vectors, facts))
     } else {
-        let what = format!("the output `{}` holds fewer rows than it counts", input.output.uri());
-        Err(Failure::new(Exit::CannotCreate, what))
+        let uri = input.output.uri();
+        let what = format!(
+            "the output `{uri}` holds fewer rows than it counts; `tresnet-batch verify {uri}` names the damaged parts"
+        );
+        Err(Failure::new(Exit::Rejected, what))
     }
 }
 
