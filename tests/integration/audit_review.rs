@@ -301,7 +301,8 @@ fn what_cannot_be_reviewed_is_refused_with_what_to_give() {
 #[test]
 fn a_damaged_part_ends_an_audit_as_it_ends_a_report() {
     let output = copy_of(&DONE.output());
-    let mut parts: Vec<PathBuf> = std::fs::read_dir(&output).unwrap().map(|item| item.unwrap().path()).collect();
+    let mut parts: Vec<PathBuf> =
+        std::fs::read_dir(&output).unwrap().map(|item| item.unwrap().path()).collect();
     parts.retain(|path| path.extension().is_some_and(|ending| ending == "parquet"));
     parts.sort();
     let part = &parts[3];

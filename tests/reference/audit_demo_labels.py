@@ -52,7 +52,7 @@ def main():
     subprocess.run([*make, "--per-class", str(arguments.per_class)], check=True, stdout=subprocess.DEVNULL)
     planted = plant(images, arguments.noise, arguments.seed)
     job.write_text(
-        f'[input]\nuri = "{images.resolve()}"\n\n[model]\npath = "{ROOT / "models/demo"}"\n\n'
+        f'[input]\nuri = "{images.resolve()}"\ntargets = "folder"\n\n[model]\npath = "{ROOT / "models/demo"}"\n\n'
         f'[output]\nuri = "{output.resolve()}"\nlogits = true\n'
     )
     quiet = {"check": True, "stdout": subprocess.DEVNULL}
