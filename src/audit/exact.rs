@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_pass_that_is_nearly_full_of_different_images_is_uneven() {
-        let mut own = distinct(20_000_000, 3);
+        let mut own = distinct(200_000, 3);
         let first = own.most as u32 - own.most as u32 / 32;
         for row in 0..first {
             let mut one = image(0, 10, row, 3);

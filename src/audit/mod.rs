@@ -14,6 +14,7 @@
 
 mod computing;
 mod confident;
+mod damaged;
 mod drift;
 mod drift_page;
 mod element;

@@ -5,8 +5,8 @@ use arrow::datatypes::Int64Type;
 
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::Failure;
-use crate::output::OutputError;
 
+use super::damaged::damaged;
 use super::needed::read_needed;
 
 /// Bytes of keys that are held.
@@ -64,8 +64,7 @@ impl RowKeys {
             let ids = ids.and_then(|column| column.as_primitive_opt::<Int64Type>());
             let texts = needed.batch.column_by_name("key").and_then(|column| column.as_string_opt::<i32>());
             let (Some(ids), Some(texts)) = (ids, texts) else {
-                let why = "has no columns `row_id` and `key`".into();
-                return Err(OutputError::Damaged { name: of.output.uri(), why }.into());
+                return Err(damaged(of, "has no columns `row_id` and `key`"));
             };
             let text = texts.value(needed.row);
             all += text.len() as u64;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::failure::Failure;
 use crate::output::Layout;
 use crate::report::html::AttachedAudit;
+use crate::store::StoreError;
 
 use super::page_link::relative;
 use super::report_input::ReportInput;
@@ -49,14 +49,17 @@ struct Origin {
     output_uri: String,
 }
 
-/// Finds the audit of an output. `None` if there is none; one that cannot be used has a note.
-///
-/// # Errors
-/// The output cannot be read.
-pub(super) async fn attached_audit(
-    of: &ReportInput<'_>,
-    place: PagePlace<'_>,
-) -> Result<Option<AttachedAudit>, Failure> {
+/// Finds the audit of an output. `None` if there is none, or if its store does not answer; one that cannot be used has a
+/// note.
+pub(super) async fn attached_audit(of: &ReportInput<'_>, place: PagePlace<'_>) -> Option<AttachedAudit> {
+    let found = find(of, place).await;
+    found.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the report has no link to an audit: it cannot be looked for");
+        None
+    })
+}
+
+async fn find(of: &ReportInput<'_>, place: PagePlace<'_>) -> Result<Option<AttachedAudit>, StoreError> {
     let name = Layout::audit("json");
     let Some(size) = of.output.size(&name).await? else { return Ok(None) };
     let unusable = |why: &str| {

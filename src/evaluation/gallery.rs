@@ -53,7 +53,7 @@ pub(crate) async fn gallery(
     let query = plain
         .then(|| format!("SELECT key FROM read_parquet('{}/part-*.parquet') WHERE", of.output.uri()))
         .filter(|query| query.matches('\'').count() == 2);
-    let (map, audit) = (embedding_map(of).await?, attached_audit(of, place).await?);
+    let (map, audit) = (embedding_map(of).await?, attached_audit(of, place).await);
     Ok(Gallery { query, map, audit, ..gallery })
 }
 

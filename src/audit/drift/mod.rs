@@ -18,6 +18,7 @@ use crate::output::Cursor;
 use crate::pipeline::progress::Progress;
 
 use super::computing::{Stop, Stopped, computing};
+use super::damaged::damaged;
 use super::near::Sketches;
 use super::section::Section;
 
@@ -139,13 +140,7 @@ pub(super) async fn drift(
         while cursor.fill().await? {
             let Some(batch) = cursor.take(BATCH) else { break };
             let values = by.map(|name| values(&batch, name)).transpose()?;
-            add(&batch, (at, count), values.as_ref(), &mut sums).map_err(|why| {
-                let uri = side.output.uri();
-                let what = format!(
-                    "the output `{uri}` {why}; `tresnet-batch verify {uri}` names the parts that are damaged"
-                );
-                Failure::new(Exit::Rejected, what)
-            })?;
+            add(&batch, (at, count), values.as_ref(), &mut sums).map_err(|why| damaged(side, &why))?;
             progress.rows(batch.num_rows() as u64, 0);
         }
     }

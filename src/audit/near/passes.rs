@@ -10,6 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{CommittedPart, Cursor};
 use crate::pipeline::progress::Progress;
 
+use super::super::damaged::damaged;
 use super::super::embeddings::{EmbeddingColumn, Embeddings};
 use super::super::needed::read_needed;
 use super::projection::{Projection, Sketch};
@@ -131,11 +132,7 @@ pub(super) async fn fetch(
     if vectors.is_whole() {
         Ok((vectors, facts))
     } else {
-        let uri = input.output.uri();
-        let what = format!(
-            "the output `{uri}` holds fewer rows than it counts; `tresnet-batch verify {uri}` names the damaged parts"
-        );
-        Err(Failure::new(Exit::Rejected, what))
+        Err(damaged(input, "holds fewer rows than it counts"))
     }
 }
 
