@@ -35,7 +35,8 @@ pub(crate) enum PagePlace<'a> {
 struct AuditFile {
     schema: String,
     schema_version: u32,
-    metrics: BTreeMap<String, f64>,
+    /// A value that JSON cannot express is null.
+    metrics: BTreeMap<String, Option<f64>>,
     provenance: Origin,
     #[serde(default)]
     against: Option<Origin>,
@@ -89,8 +90,9 @@ async fn find(of: &ReportInput<'_>, place: PagePlace<'_>) -> Result<Option<Attac
     Ok(Some(AttachedAudit {
         made: audit.provenance.created,
         against: audit.against.map(|other| other.output_uri),
-        metrics: audit.metrics,
+        metrics: audit.metrics.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         page: link.filter(|_| is_there),
+        address: is_there.then(|| format!("{}/{page}", of.output.uri())),
         note: None,
     }))
 }

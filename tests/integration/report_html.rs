@@ -135,6 +135,7 @@ fn gallery(report: &Report) -> Gallery {
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
             page: Some("audit.html".to_owned()),
+            address: None,
             note: None,
         }),
         map: Some(EmbeddingMap { points, explained: [40.0, 20.0], dimension: 64, of: 1_754 }),

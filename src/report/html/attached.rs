@@ -36,6 +36,8 @@ pub struct AttachedAudit {
     pub metrics: BTreeMap<String, f64>,
     /// A link to its page, if it has one that the report can reach.
     pub page: Option<String>,
+    /// The address of its page, if it has one.
+    pub address: Option<String>,
     /// Why it is not shown.
     pub note: Option<String>,
 }
@@ -47,6 +49,7 @@ pub(super) struct AuditSection {
     against: Option<String>,
     facts: Vec<Fact>,
     page: Option<String>,
+    address: Option<String>,
     note: Option<String>,
 }
 
@@ -65,6 +68,7 @@ impl AuditSection {
             against: audit.against.as_deref().map(|uri| clip(uri, TEXT)),
             facts: SHOWN.iter().filter_map(fact).collect(),
             page: audit.page.clone(),
+            address: audit.address.as_deref().map(|uri| clip(uri, TEXT)),
             note: audit.note.as_deref().map(|note| clip(note, TEXT)),
         }
     }

@@ -70,6 +70,7 @@ impl Report {
             } else {
                 let bare = Gallery {
                     note: Some("The pictures are left out: the page would be larger than 5 MB.".to_owned()),
+                    audit: gallery.audit.clone(),
                     ..Gallery::default()
                 };
                 return self.page(verdicts, &bare, 0);
