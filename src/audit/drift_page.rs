@@ -5,7 +5,8 @@ use crate::report::html::words::{NONE, clip, count, decimal};
 use super::drift::{ConfidenceDrift, DriftFigures, MovedClass, ShareDrift, SliceDrift};
 use super::figures::Audit;
 use super::section::Section;
-use super::table::{KEY, SHOWN, Table, called};
+use super::table::{SHOWN, Table};
+use super::texts::{KEY, called};
 
 pub(super) fn drift_tables(audit: &Audit, tables: &mut Vec<Table>) {
     const TITLE: &str = "Drift against the other output";

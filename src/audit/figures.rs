@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::evaluation::attached_audit::{SCHEMA, SCHEMA_VERSION};
 use crate::report::{Provenance, ReportError, Verdict, thousands, to_json};
 
 use super::drift::DriftFigures;
@@ -11,12 +12,6 @@ use super::label_figures::LabelFigures;
 use super::near::{Calibration, LeakFigures, NearFigures};
 use super::outliers::OutlierFigures;
 use super::section::Section;
-
-/// What the JSON object is.
-pub const SCHEMA: &str = "tresnet-batch/audit";
-
-/// Raised when a field changes its meaning or goes away.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// What an audit found.
 #[derive(Debug, Clone, PartialEq, Serialize)]

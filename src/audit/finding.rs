@@ -26,6 +26,23 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// Every kind, in the order of the findings.
+    pub const ALL: [FindingKind; 8] = [
+        FindingKind::Label,
+        FindingKind::NoClass,
+        FindingKind::Duplicate,
+        FindingKind::LeakedCopy,
+        FindingKind::NearDuplicate,
+        FindingKind::Leak,
+        FindingKind::Isolated,
+        FindingKind::FarFromClass,
+    ];
+
+    /// The kind that the column `kind` spells so.
+    pub fn parse(text: &str) -> Option<FindingKind> {
+        FindingKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     /// As the column `kind` spells it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,8 +57,13 @@ impl FindingKind {
         }
     }
 
+    /// Whether two images are concerned.
+    pub(crate) fn is_of_two(self) -> bool {
+        matches!(self, FindingKind::Duplicate | FindingKind::NearDuplicate) || self.is_between()
+    }
+
     /// Whether the other row is one of the other output.
-    pub(super) fn is_between(self) -> bool {
+    pub(crate) fn is_between(self) -> bool {
         matches!(self, FindingKind::Leak | FindingKind::LeakedCopy)
     }
 }

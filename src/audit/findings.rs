@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 
 use super::finding::{Example, Finding, FindingKind};
 use super::ranking::Ranking;
-use super::row_keys::RowKeys;
+use super::row_keys::{KeyLengths, MOST_BYTES, ReadKeys, RowKeys};
 
 /// Findings of each kind that a report shows.
 const EXAMPLES: usize = 100;
@@ -36,32 +36,46 @@ impl Findings {
         self.kinds.push((ranking.kind, ranking.finish()));
     }
 
-    /// Reads the keys of the rows concerned. Findings whose keys do not fit in memory are left out and counted.
+    /// Reads the keys of the rows concerned. If they do not fit in memory, the least suspicious findings of each kind are
+    /// left out and counted.
     pub(super) async fn read_keys(
         &mut self,
         own: ReportInput<'_>,
         other: Option<ReportInput<'_>>,
     ) -> Result<(), Failure> {
-        let (mut rows, mut other_rows) = (Vec::new(), Vec::new());
+        loop {
+            let [rows, other_rows] = self.rows();
+            let keys = RowKeys::read(own, rows).await?;
+            let other_keys = match other {
+                Some(other) => RowKeys::read(other, other_rows).await?,
+                None => ReadKeys::All(RowKeys::default()),
+            };
+            let lengths = match (keys, other_keys) {
+                (ReadKeys::All(keys), ReadKeys::All(other_keys)) => {
+                    (self.keys, self.other_keys) = (keys, other_keys);
+                    return Ok(());
+                }
+                (keys, other_keys) => [keys, other_keys].map(|read| match read {
+                    ReadKeys::All(_) => None,
+                    ReadKeys::TooLong(lengths) => Some(lengths),
+                }),
+            };
+            let fitting = fitting(&self.kinds, lengths, MOST_BYTES);
+            for (_, findings) in &mut self.kinds {
+                self.left_out += findings.len().saturating_sub(fitting) as u64;
+                findings.truncate(fitting);
+            }
+        }
+    }
+
+    /// The rows whose keys are needed, of this output and of the other one.
+    fn rows(&self) -> [Vec<u64>; 2] {
+        let mut rows = [Vec::new(), Vec::new()];
         for (kind, findings) in &self.kinds {
-            rows.extend(findings.iter().map(|finding| finding.row));
-            let others = findings.iter().filter_map(|finding| finding.other);
-            if kind.is_between() { other_rows.extend(others) } else { rows.extend(others) }
+            rows[0].extend(findings.iter().map(|finding| finding.row));
+            rows[usize::from(kind.is_between())].extend(findings.iter().filter_map(|finding| finding.other));
         }
-        self.keys = RowKeys::read(own.output, own.parts, sorted(rows)).await?;
-        if let Some(other) = other {
-            self.other_keys = RowKeys::read(other.output, other.parts, sorted(other_rows)).await?;
-        }
-        for (kind, findings) in &mut self.kinds {
-            let before = findings.len();
-            let others = if kind.is_between() { &self.other_keys } else { &self.keys };
-            findings.retain(|finding| {
-                let has_other = finding.other.is_none_or(|row| others.get(row).is_some());
-                has_other && self.keys.get(finding.row).is_some()
-            });
-            self.left_out += (before - findings.len()) as u64;
-        }
-        Ok(())
+        rows.map(sorted)
     }
 
     /// The row id and the key of the other row of a finding.
@@ -75,7 +89,8 @@ impl Findings {
         self.kinds.iter().map(|(_, findings)| findings.len()).sum()
     }
 
-    fn ranked(&self) -> impl Iterator<Item = (FindingKind, u64, &Finding)> {
+    /// All of them with their kind and their rank, from 1.
+    pub(super) fn ranked(&self) -> impl Iterator<Item = (FindingKind, u64, &Finding)> {
         self.kinds
             .iter()
             .flat_map(|(kind, found)| found.iter().zip(1..).map(|(finding, rank)| (*kind, rank, finding)))
@@ -181,8 +196,59 @@ impl Findings {
     }
 }
 
+/// How many findings of each kind, the most suspicious first, have keys of at most `most` bytes. `lengths` are those of
+/// the keys of this output and of the other one, if there are too many.
+fn fitting(kinds: &[(FindingKind, Vec<Finding>)], mut lengths: [Option<KeyLengths>; 2], most: u64) -> usize {
+    let longest = kinds.iter().map(|(_, findings)| findings.len()).max().unwrap_or_default();
+    let mut bytes = [0, 0];
+    let mut take = |side: usize, row: u64| {
+        bytes[side] += lengths[side].as_mut().map_or(0, |lengths| lengths.take(row));
+        bytes[side] <= most
+    };
+    for rank in 0..longest {
+        for (kind, findings) in kinds {
+            let Some(finding) = findings.get(rank) else { continue };
+            let fits = take(0, finding.row);
+            let other_fits = finding.other.is_none_or(|row| take(usize::from(kind.is_between()), row));
+            if !(fits && other_fits) {
+                return rank;
+            }
+        }
+    }
+    longest
+}
+
 fn sorted(mut rows: Vec<u64>) -> Vec<u64> {
     rows.sort_unstable();
     rows.dedup();
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(row: u64, other: Option<u64>) -> Finding {
+        Finding { row, other, ..Finding::default() }
+    }
+
+    #[test]
+    fn the_least_suspicious_findings_of_each_kind_are_left_out_where_keys_do_not_fit() {
+        let kinds = [
+            (FindingKind::Label, vec![finding(9, None), finding(0, None), finding(1, None)]),
+            (FindingKind::NearDuplicate, vec![finding(8, Some(9)), finding(2, Some(9))]),
+        ];
+        let lengths = || [Some(KeyLengths { rows: vec![0, 1, 2, 8, 9], bytes: vec![10; 5] }), None];
+        // rows 9 and 8, then rows 0 and 2, then row 1; row 9 counts once
+        let kept = [19, 20, 39, 40, 49, 50].map(|most| fitting(&kinds, lengths(), most));
+        assert_eq!(kept, [0, 1, 1, 2, 2, 3]);
+    }
+
+    #[test]
+    fn keys_of_the_other_output_count_apart() {
+        let kinds = [(FindingKind::Leak, vec![finding(0, Some(0)), finding(1, Some(1))])];
+        let lengths = || KeyLengths { rows: vec![0, 1], bytes: vec![10; 2] };
+        assert_eq!(fitting(&kinds, [None, Some(lengths())], 10), 1);
+        assert_eq!(fitting(&kinds, [Some(lengths()), Some(lengths())], 20), 2);
+    }
 }

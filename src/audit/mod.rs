@@ -12,7 +12,9 @@
 //! Only rows are read, never a model. Memory is bounded: a kind of finding keeps its [`MOST_FINDINGS`] most suspicious
 //! rows by number, and their keys are read at the end. `docs/audit.md` has the formula and the source of every figure.
 
+mod computing;
 mod confident;
+mod damaged;
 mod drift;
 mod drift_page;
 mod element;
@@ -21,6 +23,7 @@ mod exact;
 mod figures;
 mod finding;
 mod findings;
+mod gallery;
 mod label_figures;
 mod label_rows;
 mod labels;
@@ -32,22 +35,28 @@ mod outliers;
 mod page;
 mod random;
 mod ranking;
+pub(crate) mod review;
 mod row_keys;
 mod section;
+mod shots;
 mod statistics;
+pub(crate) mod stored;
 mod table;
+mod texts;
 
 use std::sync::Arc;
 
+pub use crate::evaluation::attached_audit::{SCHEMA, SCHEMA_VERSION};
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::{Exit, Failure};
 use crate::pipeline::progress::Progress;
 
 pub use drift::{ConfidenceDrift, DriftFigures, EmbeddingDrift, MovedClass, ShareDrift, SliceDrift};
 pub use exact::{CopyFigures, ExactFigures};
-pub use figures::{Audit, SCHEMA, SCHEMA_VERSION};
+pub use figures::Audit;
 pub use finding::{Example, Finding, FindingKind};
 pub use findings::Findings;
+pub use gallery::AuditGallery;
 pub use label_figures::{ClassLabels, Estimate, LabelFigures, LabelPair};
 pub use metrics::METRICS;
 pub use near::{Calibration, LeakFigures, NearFigures, NearOptions};
@@ -98,7 +107,7 @@ pub(crate) async fn audit(
     let drift = match other {
         None => None,
         Some(other) => {
-            let sketches = (near.sketches.as_deref(), near.others.as_deref());
+            let sketches = (near.sketches.clone(), near.others.clone());
             Some(drift::drift(input, other, options.by.as_deref(), sketches, progress).await?)
         }
     };

@@ -6,7 +6,8 @@ use super::figures::Audit;
 use super::finding::{Example, FindingKind};
 use super::near::Calibration;
 use super::section::Section;
-use super::table::{KEY, SHOWN, Table, called};
+use super::table::{SHOWN, Table};
+use super::texts::{KEY, called};
 
 pub(super) fn exact_tables(audit: &Audit, tables: &mut Vec<Table>) {
     const TITLE: &str = "Duplicates";
@@ -79,7 +80,7 @@ fn ranked(audit: &Audit, kind: FindingKind, title: &str) -> Table {
         columns: vec!["Image", "Label", "Score"],
         cells: "t",
         rows: found.map(row).collect(),
-        ..Table::new(title, note)
+        ..Table::of_kind(kind, title, note)
     }
 }
 
@@ -151,6 +152,6 @@ fn images(audit: &Audit, kind: FindingKind, title: &str) -> Table {
         columns: vec!["Image", "Other image", "Label", "Cosine, or 1 for the same bytes"],
         cells: "t",
         rows: found.map(row).collect(),
-        ..Table::new(title, "The file of --parquet has up to a million of them.")
+        ..Table::of_kind(kind, title, "The file of --parquet has up to a million of them.")
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn read_needed(
         }
         let object =
             ParquetObject::open_sized(output, &part.name, part.size).await.map_err(OutputError::from)?;
-        let damaged = |why: String| OutputError::Inconsistent { name: part.name.clone(), why };
+        let damaged = |why: String| OutputError::Damaged { name: part.name.clone(), why };
         if object.rows() != part.rows {
             let why = format!("holds {} rows where {} are counted", object.rows(), part.rows);
             return Err(damaged(why).into());
@@ -49,7 +49,7 @@ pub(super) async fn read_needed(
             }
             let batches = object.group_batches(output, group, Some(columns), batch_rows).await;
             for batch in batches.map_err(OutputError::from)? {
-                let batch = batch.map_err(|why| damaged(format!("is damaged: {why}")))?;
+                let batch = batch.map_err(damaged)?;
                 let end = first + batch.num_rows() as u64;
                 for position in among(rows, first..end) {
                     let row = (rows[position] - first) as usize;
@@ -60,9 +60,7 @@ pub(super) async fn read_needed(
                 first = end;
             }
             if first != next {
-                return Err(
-                    damaged("is damaged: a group has another number of rows than it counts".into()).into()
-                );
+                return Err(damaged("a group has another number of rows than it counts".into()).into());
             }
         }
     }

@@ -65,6 +65,20 @@ impl Ranking {
         }
     }
 
+    /// Numbers the groups of the kept findings from 0, in the order of their other rows; a group has one such row.
+    pub fn number_groups(&mut self) {
+        let kept = std::mem::take(&mut self.kept).into_vec();
+        let mut others: Vec<u64> = kept.iter().filter_map(|Reverse(Ranked(finding))| finding.other).collect();
+        others.sort_unstable();
+        others.dedup();
+        let numbered = kept.into_iter().map(|Reverse(Ranked(mut finding))| {
+            let place = finding.other.and_then(|other| others.binary_search(&other).ok());
+            finding.group = place.map(|place| place as u64);
+            Reverse(Ranked(finding))
+        });
+        self.kept = numbered.collect();
+    }
+
     /// Findings that are not kept.
     pub fn left_out(&self) -> u64 {
         self.found - self.kept.len() as u64
@@ -79,6 +93,17 @@ impl Ranking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn findings_with_the_same_other_row_are_one_group() {
+        let mut ranking = Ranking::of_most(FindingKind::Duplicate, 9);
+        for (row, other) in [(5, 4), (7, 2), (9, 4)] {
+            ranking.add(Finding { row, other: Some(other), score: 1.0, ..Finding::default() });
+        }
+        ranking.number_groups();
+        let groups: Vec<_> = ranking.finish().iter().map(|finding| (finding.row, finding.group)).collect();
+        assert_eq!(groups, [(5, Some(1)), (7, Some(0)), (9, Some(1))]);
+    }
 
     #[test]
     fn the_highest_scores_are_kept_in_their_order_and_the_others_are_counted() {

@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 
-use crate::report::html::words::{NONE, name};
+use super::finding::FindingKind;
+use super::shots::Shot;
 
 /// Classes, pairs and images that are shown of each list; the JSON and the findings have more.
 pub(super) const SHOWN: usize = 50;
-/// Characters of a key that are shown.
-pub(super) const KEY: usize = 160;
 
 /// A table; its first column is text.
 #[derive(Serialize)]
@@ -18,20 +17,32 @@ pub(super) struct Table {
     /// The class of its cells: numbers, or words that may break anywhere.
     pub cells: &'static str,
     pub rows: Vec<Vec<String>>,
+    /// The kind of findings that it lists.
+    #[serde(skip)]
+    pub kind: Option<FindingKind>,
+    /// Whether its pictures come in pairs.
+    pub paired: bool,
+    /// Some of its findings with their pictures.
+    pub shots: Vec<Shot>,
 }
 
 impl Table {
     pub fn new(title: &str, note: impl Into<String>) -> Table {
         let title = title.to_owned();
-        Table { title, note: note.into(), columns: Vec::new(), cells: "n", rows: Vec::new() }
+        Table {
+            title,
+            note: note.into(),
+            columns: Vec::new(),
+            cells: "n",
+            rows: Vec::new(),
+            kind: None,
+            paired: false,
+            shots: Vec::new(),
+        }
     }
-}
 
-/// A class by its name, or else its index.
-pub(super) fn called(text: &Option<String>, class: Option<u32>) -> String {
-    match (text, class) {
-        (Some(text), _) => name(text),
-        (None, Some(class)) => format!("class {class}"),
-        (None, None) => NONE.to_owned(),
+    /// A table of findings of a kind.
+    pub fn of_kind(kind: FindingKind, title: &str, note: impl Into<String>) -> Table {
+        Table { kind: Some(kind), paired: kind.is_of_two(), ..Table::new(title, note) }
     }
 }

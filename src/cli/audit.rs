@@ -7,13 +7,16 @@ use clap::Args;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
+use crate::audit::stored::{AGAINST, FINGERPRINT};
 use crate::audit::{AuditOptions, Findings, METRICS, NearOptions, audit as run_audit};
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::{Exit, Failure};
 use crate::job::JobSpec;
+use crate::output::Layout;
 use crate::pipeline::progress::Progress;
 use crate::runner::finish::failed_gates;
 use crate::store::Settings;
@@ -59,9 +62,13 @@ pub(super) struct AuditArgs {
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json_file: Option<PathBuf>,
-    /// Write the figures as a page that needs no network
+    /// Write the figures as a page that needs no network, with pictures of the most suspicious findings
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write the JSON and the page below the output too (`_report/audit.json`, `_report/audit.html`): the page of
+    /// `report` then has their figures and a link
+    #[arg(long)]
+    attach: bool,
     /// Audit the parts that are committed, although the output is not finished
     #[arg(long)]
     partial: bool,
@@ -100,21 +107,33 @@ pub(super) async fn audit(arguments: &AuditArgs, global: &GlobalArgs) -> Result<
     verdicts.iter().for_each(line);
     let mut written = Vec::new();
     if let Some(path) = &arguments.parquet {
-        write_findings(path, &findings, of.frozen.model.labels.as_deref())?;
-        written.push(path);
+        write_findings(path, &findings, &of, against.as_ref())?;
+        written.push(path.display().to_string());
     }
     if let Some(path) = &arguments.json_file {
         files::write(path, audit.to_json(&verdicts)?.as_bytes())?;
-        written.push(path);
+        written.push(path.display().to_string());
     }
-    if let Some(path) = &arguments.html {
-        files::write(path, audit.to_html(&verdicts)?.as_bytes())?;
-        written.push(path);
+    if arguments.html.is_some() || arguments.attach {
+        let gallery = signals::unless_interrupted(findings.gallery(input, other)).await?;
+        let page = audit.to_html(&verdicts, &gallery)?;
+        if let Some(path) = &arguments.html {
+            files::write(path, page.as_bytes())?;
+            written.push(path.display().to_string());
+        }
+        if arguments.attach {
+            // the JSON last: a report looks for it
+            for (form, text) in [("html", page), ("json", audit.to_json(&verdicts)?)] {
+                let name = Layout::audit(form);
+                of.output.overwrite(&name, text.into()).await?;
+                written.push(format!("{}/{name}", of.output.uri()));
+            }
+        }
     }
     if findings.left_out > 0 {
         line(format!("too many findings: {} left out of the files", counted(findings.left_out, "finding")));
     }
-    written.iter().for_each(|path| line(path.display()));
+    written.iter().for_each(line);
     let mut summary = Summary::new(json!({
         "output": of.output.uri(),
         "against": against.as_ref().map(|other| other.output.uri()),
@@ -164,11 +183,23 @@ fn cosine(typed: &str) -> Result<f64, String> {
     value.ok_or_else(|| "it must be a number above 0 and below 1".to_owned())
 }
 
-/// Writes the findings as Parquet, also where there are none.
-fn write_findings(path: &Path, findings: &Findings, names: Option<&[String]>) -> Result<(), Failure> {
+/// Writes the findings of an output, and of what it has in common with another one, as Parquet, also where there are none.
+fn write_findings(
+    path: &Path,
+    findings: &Findings,
+    of: &CommittedOutput,
+    against: Option<&CommittedOutput>,
+) -> Result<(), Failure> {
+    let names = of.frozen.model.labels.as_deref();
+    let value = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+    let mut origin = vec![value(FINGERPRINT, of.frozen.fingerprint.clone())];
+    origin.extend(against.map(|other| value(AGAINST, other.output.uri())));
     let unwritten = |error: ParquetError| unwritten(path, error);
     let level = ZstdLevel::try_new(3).map_err(unwritten)?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_key_value_metadata(Some(origin))
+        .build();
     let writer = ArrowWriter::try_new(Draft::create(path)?, Findings::schema(), Some(properties));
     let mut writer = writer.map_err(unwritten)?;
     for batch in findings.batches(names) {

@@ -54,6 +54,7 @@ pub(super) const COMPARE: &str = "Examples:
 pub(super) const AUDIT: &str = "Examples:
   tresnet-batch audit job.toml
   tresnet-batch audit out --parquet findings.parquet --html audit.html
+  tresnet-batch audit out --attach
   tresnet-batch audit out --in-sample --require 'label_noise_high <= 2'
   tresnet-batch audit out-val --against out-train --scratch scratch --require 'leaked == 0'
 
@@ -62,7 +63,9 @@ pub(super) const AUDIT: &str = "Examples:
 pub(super) const EXPORT: &str = "Examples:
   tresnet-batch export job.toml --format timm-csv --to exported
   tresnet-batch export out --format clip-retrieval --to s3://bucket/embeddings/ --float32
-  tresnet-batch export out --format parquet --float32 --to for-spark";
+  tresnet-batch export out --format parquet --float32 --to for-spark
+  tresnet-batch export out --format label-studio --findings findings.parquet --to review
+  tresnet-batch export out --format fiftyone --findings findings.parquet --most 200 --to review";
 
 pub(super) const VERIFY: &str = "Examples:
   tresnet-batch verify job.toml

@@ -1,17 +1,19 @@
 //! `export OUTPUT`: the rows in the forms of other tools.
 
-use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::audit::review::ReviewTool;
 use crate::failure::{Exit, Failure};
 use crate::output::export::table::Table;
 use crate::output::export::timm::{self, Timm, TimmForm};
 use crate::output::export::{Element, ExportError, clip};
 use crate::output::{Cursor, OutputError, schema_of};
-use crate::store::{Created, Location, Role, Uri};
+use crate::store::{Location, Role, Uri};
 
 use super::examples;
+use super::export_findings::{FindingsArgs, export_findings};
+use super::export_writer::Writer;
 use super::print::{count, line};
 use super::summary::Summary;
 use super::target::{CommittedOutput, TargetArgs};
@@ -44,6 +46,8 @@ pub(super) struct ExportArgs {
     /// clip-retrieval: leave embeddings as long as they are, instead of scaling them to length 1
     #[arg(long)]
     keep_length: bool,
+    #[command(flatten)]
+    findings: FindingsArgs,
     /// Write over files that an earlier export left
     #[arg(long)]
     overwrite: bool,
@@ -62,6 +66,21 @@ enum FormatArg {
     ClipRetrieval,
     /// rows.parquet: all columns, in plain Parquet; with --float32 for readers that do not know half precision
     Parquet,
+    /// data.json and labels.json: the findings of --findings, as a FiftyOneImageClassificationDataset
+    Fiftyone,
+    /// images.json and pairs.json: the findings of --findings as tasks, with the configuration of each project
+    LabelStudio,
+}
+
+impl FormatArg {
+    /// The tool, if the format is one of findings.
+    fn review_tool(self) -> Option<ReviewTool> {
+        match self {
+            FormatArg::Fiftyone => Some(ReviewTool::FiftyOne),
+            FormatArg::LabelStudio => Some(ReviewTool::LabelStudio),
+            _ => None,
+        }
+    }
 }
 
 impl From<ExportError> for Failure {
@@ -83,10 +102,16 @@ pub(super) async fn export(arguments: &ExportArgs) -> Result<Summary, Failure> {
         ));
     }
     let to = Location::open(&arguments.to, Role::Output)?;
+    let tool = arguments.format.review_tool();
+    arguments.findings.check(tool.is_some())?;
+    if let Some(tool) = tool {
+        let writer = Writer { to, overwrite: arguments.overwrite, files: 1, written: Vec::new() };
+        return export_findings(&arguments.findings, (tool, arguments.of.date()), &of, writer).await;
+    }
     let (rows, ok) = of.parts.iter().fold((0, 0), |(rows, ok), part| (rows + part.rows, ok + part.ok));
     let per_file = u64::from(arguments.rows_per_file.unwrap_or(match arguments.format {
         FormatArg::ClipRetrieval | FormatArg::Parquet => 65_536,
-        FormatArg::TimmCsv | FormatArg::TimmJson => 500_000,
+        _ => 500_000,
     }));
     let exported = if arguments.format == FormatArg::ClipRetrieval { ok } else { rows };
     let files = exported.div_ceil(per_file).max(1);
@@ -97,7 +122,7 @@ pub(super) async fn export(arguments: &ExportArgs) -> Result<Summary, Failure> {
             tables(arguments, &of, per_file, &mut writer).await?;
             0
         }
-        FormatArg::TimmCsv | FormatArg::TimmJson => {
+        _ => {
             predictions(arguments, &of, per_file, &mut writer).await?;
             0
         }
@@ -245,67 +270,4 @@ async fn tables(
         writer.write(name, file.finish()?).await?;
     }
     Ok(())
-}
-
-struct Writer {
-    to: Location,
-    overwrite: bool,
-    /// Files of each kind.
-    files: u64,
-    written: Vec<String>,
-}
-
-impl Writer {
-    /// The number in a file's name: as many digits as there are in how many files there are.
-    fn number(&self, number: u64) -> String {
-        format!("{number:0width$}", width = self.files.to_string().len())
-    }
-
-    /// Refuses to mix these files with those of an earlier export.
-    async fn refuse_other_files(&self, kinds: &[(&str, &str, &str)]) -> Result<(), Failure> {
-        for &(folder, stem, ending) in kinds {
-            let ours = |name: &str| match name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)) {
-                Some(".") => self.files == 1,
-                Some(rest) => {
-                    let number = rest.trim_start_matches('_').trim_end_matches('.');
-                    number.parse().is_ok_and(|at| at < self.files && self.number(at) == number)
-                }
-                None => false,
-            };
-            let mut entries = self.to.files(folder).await?;
-            entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            for entry in entries {
-                let name = entry.key.rsplit('/').next().unwrap_or_default();
-                let alike = name.starts_with(stem) && name.ends_with(&format!(".{ending}"));
-                if !alike || self.overwrite && ours(name) {
-                    continue;
-                }
-                let advice = if self.overwrite {
-                    "this export would not write over it, and readers would mix the two: delete it first"
-                } else {
-                    "take another folder, or give --overwrite"
-                };
-                return Err(Failure::new(
-                    Exit::CannotCreate,
-                    format!("`{}/{}` stands already: {advice}", self.to.uri(), entry.key),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    async fn write(&mut self, name: String, bytes: Vec<u8>) -> Result<(), Failure> {
-        let bytes = Bytes::from(bytes);
-        if self.overwrite {
-            self.to.overwrite(&name, bytes).await?;
-        } else if self.to.create_once(&name, bytes.clone()).await? == Created::Before
-            // ours, with the reply lost; or that of another export of the same rows
-            && self.to.read(&name).await? != Some(bytes)
-        {
-            let what = format!("`{}/{name}` was written by somebody else meanwhile", self.to.uri());
-            return Err(Failure::new(Exit::CannotCreate, what));
-        }
-        self.written.push(name);
-        Ok(())
-    }
 }

@@ -11,6 +11,8 @@ mod doctor;
 mod doctor_job;
 mod examples;
 mod export;
+mod export_findings;
+mod export_writer;
 mod fetching;
 mod files;
 mod flips;
@@ -97,7 +99,7 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Look for wrong labels and for images that are nearly the same in an output, from its rows alone
     Audit(audit::AuditArgs),
-    /// Write the rows in the form of another tool: timm's CSV or JSON, clip-retrieval's folders
+    /// Write the rows in the form of another tool (timm's CSV or JSON, clip-retrieval's folders), or findings for a review
     Export(export::ExportArgs),
     /// Check that every row of the plan stands exactly once, from the files alone
     Verify(verify::VerifyArgs),

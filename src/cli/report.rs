@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::evaluation::attached_audit::PagePlace;
 use crate::evaluation::report_input::ReportInput;
 use crate::evaluation::target_override::TargetOverride;
 use crate::failure::{Exit, Failure};
@@ -101,7 +102,7 @@ pub(super) async fn report(arguments: &ReportArgs) -> Result<Summary, Failure> {
     let verdicts = check_gates(&gates, &metrics);
     let mut files = Vec::new();
     for (format, file) in arguments.files() {
-        let text = input.render(&report, &verdicts, format).await?;
+        let text = input.render(&report, &verdicts, format, PagePlace::File(file)).await?;
         std::fs::write(file, text).map_err(|error| {
             Failure::caused(Exit::CannotCreate, format!("cannot write `{}`", file.display()), error)
         })?;

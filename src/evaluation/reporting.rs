@@ -6,6 +6,7 @@ use crate::output::{Activation, Layout, read_rows};
 use crate::report::html::Gallery;
 use crate::report::{Accumulator, Extras, Report, SliceBy, Throughput, TimmRow, Verdict};
 
+use super::attached_audit::PagePlace;
 use super::gallery::gallery;
 use super::multi_label::multi_label;
 use super::report_input::ReportInput;
@@ -31,19 +32,21 @@ impl ReportInput<'_> {
         Ok(view.finish(report))
     }
 
-    /// Returns the text of one file of the report. A page reads pictures from the input; where it cannot, it has a note.
+    /// Returns the text of one file of the report, which will be at `place`. A page reads pictures from the input; where it
+    /// cannot, it has a note.
     pub async fn render(
         &self,
         report: &Report,
         verdicts: &[Verdict],
         format: ReportFormat,
+        place: PagePlace<'_>,
     ) -> Result<String, Failure> {
         Ok(match format {
             ReportFormat::Json => report.to_json(verdicts)?,
             ReportFormat::Markdown => report.to_markdown(verdicts),
             ReportFormat::Csv => self.timm_row().to_csv(report),
             ReportFormat::Html => {
-                let gallery: Gallery = gallery(self, report).await?;
+                let gallery: Gallery = gallery(self, report, place).await?;
                 report.to_html(verdicts, &gallery)?
             }
         })
@@ -68,7 +71,7 @@ impl ReportInput<'_> {
     ) -> Result<Vec<String>, Failure> {
         let mut names = Vec::new();
         for format in formats {
-            let text = self.render(report, verdicts, *format).await?;
+            let text = self.render(report, verdicts, *format, PagePlace::Output).await?;
             let name = Layout::report(format.extension());
             self.output.overwrite(&name, text.into()).await?;
             names.push(name);

@@ -72,7 +72,7 @@ impl<'a> Cursor<'a> {
                     let object = ParquetObject::open_sized(self.output, &part.name, part.size).await?;
                     if object.rows() != part.rows {
                         let why = format!("holds {} rows where {} are counted", object.rows(), part.rows);
-                        return Err(OutputError::Inconsistent { name: part.name.clone(), why });
+                        return Err(object.damaged(why).into());
                     }
                     (self.object, self.group) = (Some(object), 0);
                     self.begun += 1;
@@ -105,7 +105,7 @@ impl<'a> Cursor<'a> {
 
     fn damaged(&self, why: &str) -> OutputError {
         let name = self.object.as_ref().map_or_else(String::new, |object| object.name().to_owned());
-        OutputError::Inconsistent { name, why: format!("is damaged: {why}") }
+        OutputError::Damaged { name, why: why.to_owned() }
     }
 }
 

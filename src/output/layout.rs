@@ -62,7 +62,9 @@ impl Layout {
         [Self::JOB, Self::DISORDER, Self::SUCCESS, Self::REPAIR].contains(&name)
             || self.part_id(name).is_some()
             || Self::segment_index(name).is_some()
-            || name.strip_prefix(Self::REPORT).is_some_and(|rest| rest.starts_with("/report."))
+            || name
+                .strip_prefix(Self::REPORT)
+                .is_some_and(|rest| ["/report.", "/audit."].iter().any(|stem| rest.starts_with(stem)))
             || name.strip_prefix("_tresnet/").is_some_and(|rest| {
                 rest.starts_with("bench-") || rest.starts_with("doctor-") || rest.ends_with(".lock")
             })
@@ -102,6 +104,11 @@ impl Layout {
     /// A file of the report.
     pub fn report(extension: &str) -> String {
         format!("{}/report.{extension}", Self::REPORT)
+    }
+
+    /// A file of the audit. Versions before it leave such files alone.
+    pub fn audit(extension: &str) -> String {
+        format!("{}/audit.{extension}", Self::REPORT)
     }
 }
 
@@ -145,7 +152,13 @@ mod tests {
         {
             assert!(!layout.is_garbage(name, 24 * hour, true), "{name}");
         }
-        for name in [Layout::SUCCESS, Layout::JOB, "_tresnet/plan/000000", "_report/report.html"] {
+        for name in [
+            Layout::SUCCESS,
+            Layout::JOB,
+            "_tresnet/plan/000000",
+            "_report/report.html",
+            "_report/audit.json",
+        ] {
             assert!(layout.is_garbage(name, hour, false), "{name}");
             // another process that finishes the job may be at work on it
             assert!(!layout.is_garbage(name, Duration::ZERO, true), "{name}");

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod audit;
+mod audit_review;
 mod aws_sources;
 mod azurite;
 mod bad_checkpoints;

@@ -9,7 +9,7 @@ use arrow::array::{
     ArrayRef, Float32Array, Float32Builder, Int32Array, Int32Builder, ListBuilder, RecordBatch, StringArray,
 };
 use serde_json::Value;
-use tresnet_batch::report::html::{Exhibit, Gallery, Picture};
+use tresnet_batch::report::html::{AttachedAudit, Exhibit, Gallery, Picture};
 use tresnet_batch::report::{
     Accumulator, Classes, EmbeddingMap, Extras, Gate, MapPoint, Provenance, Report, SliceBy,
 };
@@ -128,6 +128,16 @@ fn gallery(report: &Report) -> Gallery {
         note: None,
         examples: examples.map(|row| exhibit(row.number, picture((row.number % 90) as u8))).collect(),
         query: Some("SELECT key FROM read_parquet('out/part-*.parquet') WHERE".to_owned()),
+        audit: Some(AttachedAudit {
+            made: "2026-01-02T03:04:05Z".to_owned(),
+            against: Some(HOSTILE.to_owned()),
+            metrics: [("wrong_labels", 1234.0), ("label_noise", 2.5), ("leaked", 3.0)]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+            page: Some("audit.html".to_owned()),
+            address: None,
+            note: None,
+        }),
         map: Some(EmbeddingMap { points, explained: [40.0, 20.0], dimension: 64, of: 1_754 }),
     }
 }
@@ -211,6 +221,30 @@ fn a_browser_shows_the_page_sorts_and_searches_it_and_asks_nothing_of_a_network(
     }
     for shot in ["light.png", "dark.png", "phone.png", "print.pdf"] {
         assert!(std::fs::metadata(folder.join(shot)).unwrap().len() > 10_000, "{shot}");
+    }
+}
+
+#[test]
+fn a_browser_shows_the_page_of_an_audit_with_pairs_of_pictures_and_asks_nothing_of_a_network() {
+    let Some(browser) = browser() else { return };
+    let folder: PathBuf = root().join("target/audit-screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    let job = Job::own().set("output.embedding=f16");
+    job.run().exits(0);
+    let page = folder.join("audit.html");
+    let mut audit = program();
+    audit.arg("audit").arg(job.output()).arg("--against").arg(job.output()).arg("--html").arg(&page);
+    ended(audit.args(["--progress", "none"])).exits(0);
+    let arguments = [page.to_str().unwrap(), folder.to_str().unwrap(), "--browser", &browser];
+    let found = ask_python("browser.py", &arguments);
+    assert_eq!(found["errors"], serde_json::json!([]), "the console has errors");
+    assert_eq!(found["requests"].as_array().unwrap().len(), 1, "{}", found["requests"]);
+    assert!(found["requests"][0].as_str().unwrap().starts_with("file://"), "{}", found["requests"]);
+    assert!(found["pictures"].as_u64().unwrap() >= 24, "{}", found["pictures"]);
+    assert_eq!((&found["scripts"], &found["broken_pictures"]), (&0.into(), &0.into()));
+    assert_eq!(found["phone_width"], 390, "the page scrolls sideways on a phone");
+    for scheme in ["contrast_light", "contrast_dark"] {
+        assert!(found[scheme]["ratio"].as_f64().unwrap() >= 4.5, "{scheme}: {}", found[scheme]);
     }
 }
 

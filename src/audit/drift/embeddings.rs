@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::computing::{Stop, Stopped};
 use super::super::near::{DIMS, Sketches};
 use super::super::outliers::{Scatter, Shrunk};
 use super::super::statistics::fair_coin_tail;
@@ -33,25 +34,42 @@ struct Moments {
 }
 
 /// Compares two sets; `None` if one has too few images.
-pub fn embedding_drift(own: &Sketches, other: &Sketches) -> Option<EmbeddingDrift> {
+///
+/// # Errors
+/// [`Stopped`] once `stop` asks for it.
+pub fn embedding_drift(
+    own: &Sketches,
+    other: &Sketches,
+    stop: &Stop,
+) -> Result<Option<EmbeddingDrift>, Stopped> {
     let count = own.len().min(other.len()).min(SAMPLE);
     if count < FEWEST {
-        return None;
+        return Ok(None);
     }
     let (a, b) = (sample(own, count), sample(other, count));
     let halves = |vectors: &[Vec<f64>]| -> [Vec<Vec<f64>>; 2] {
         [0, 1].map(|first| vectors.iter().skip(first).step_by(2).cloned().collect())
     };
     let ([train_a, test_a], [train_b, test_b]) = (halves(&a), halves(&b));
-    let (hits, of) = classify((&train_a, &train_b), (&test_a, &test_b))?;
-    let distance = |x: &[Vec<f64>], y: &[Vec<f64>]| Some(frechet(&moments(x)?, &moments(y)?));
-    Some(EmbeddingDrift {
+    stop.check()?;
+    let Some((hits, of)) = classify((&train_a, &train_b), (&test_a, &test_b)) else { return Ok(None) };
+    let distance = |x: &[Vec<f64>], y: &[Vec<f64>]| -> Result<Option<f64>, Stopped> {
+        stop.check()?;
+        let Some(x) = moments(x) else { return Ok(None) };
+        stop.check()?;
+        let Some(y) = moments(y) else { return Ok(None) };
+        stop.check()?;
+        Ok(Some(frechet(&x, &y)))
+    };
+    let Some(found) = distance(&a, &b)? else { return Ok(None) };
+    let floor = distance(&[train_a, train_b].concat(), &[test_a, test_b].concat())?;
+    Ok(floor.map(|floor| EmbeddingDrift {
         sample: count as u64,
         accuracy: 100.0 * hits as f64 / of as f64,
         p: fair_coin_tail(hits, of),
-        frechet: distance(&a, &b)?,
-        frechet_floor: distance(&[train_a, train_b].concat(), &[test_a, test_b].concat())?,
-    })
+        frechet: found,
+        frechet_floor: floor,
+    }))
 }
 
 fn sample(sketches: &Sketches, count: usize) -> Vec<Vec<f64>> {
@@ -121,6 +139,10 @@ mod tests {
     use super::super::super::near::Sketch;
     use super::super::super::random::Random;
     use super::*;
+
+    fn embedding_drift(own: &Sketches, other: &Sketches) -> Option<EmbeddingDrift> {
+        super::embedding_drift(own, other, &Stop::default()).unwrap()
+    }
 
     fn set(seed: u64, shift: f64) -> Sketches {
         let mut random = Random::new(seed);

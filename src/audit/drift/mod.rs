@@ -5,8 +5,9 @@ mod embeddings;
 mod shares;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Int32Type};
 use serde::Serialize;
@@ -16,6 +17,8 @@ use crate::failure::{Exit, Failure};
 use crate::output::Cursor;
 use crate::pipeline::progress::Progress;
 
+use super::computing::{Stop, Stopped, computing};
+use super::damaged::damaged;
 use super::near::Sketches;
 use super::section::Section;
 
@@ -118,7 +121,7 @@ pub(super) async fn drift(
     input: ReportInput<'_>,
     other: ReportInput<'_>,
     by: Option<&str>,
-    sketches: (Option<&Sketches>, Option<&Sketches>),
+    sketches: (Option<Arc<Sketches>>, Option<Arc<Sketches>>),
     progress: &Progress,
 ) -> Result<Section<DriftFigures>, Failure> {
     let count = input.frozen.model.classes;
@@ -136,34 +139,45 @@ pub(super) async fn drift(
         let mut cursor = Cursor::new(side.output, side.parts, columns, BATCH);
         while cursor.fill().await? {
             let Some(batch) = cursor.take(BATCH) else { break };
-            add(&batch, (at, count), by, &mut sums).map_err(|why| {
-                Failure::new(Exit::Config, format!("the output `{}` {why}", side.output.uri()))
-            })?;
+            let values = by.map(|name| values(&batch, name)).transpose()?;
+            add(&batch, (at, count), values.as_ref(), &mut sums).map_err(|why| damaged(side, &why))?;
             progress.rows(batch.num_rows() as u64, 0);
         }
     }
-    let [own, others] = &sums.all;
-    let embeddings = match sketches {
-        (Some(own), Some(others)) => embedding_drift(own, others)
-            .map_or_else(|| Section::skipped("an output has fewer than 200 embeddings"), Section::Done),
-        _ => Section::skipped("the embeddings of the two outputs cannot be compared"),
-    };
-    Ok(Section::Done(DriftFigures {
-        rows: [own.rows(), others.rows()],
-        classes: share_drift(&own.classes, &others.classes),
-        confidence: own.confidences.drift(&others.confidences),
-        embeddings,
-        moved: moved(own, others, input.frozen.model.labels.as_deref()),
-        slices: slices(&sums.slices),
-        other_values: sums.other_values,
-    }))
+    let labels = input.frozen.model.labels.clone();
+    let figures = computing("the comparison of the outputs", move |stop| {
+        let [own, others] = &sums.all;
+        let embeddings = match sketches {
+            (Some(own), Some(others)) => embedding_drift(&own, &others, stop)?
+                .map_or_else(|| Section::skipped("an output has fewer than 200 embeddings"), Section::Done),
+            _ => Section::skipped("the embeddings of the two outputs cannot be compared"),
+        };
+        Ok(DriftFigures {
+            rows: [own.rows(), others.rows()],
+            classes: share_drift(&own.classes, &others.classes, stop)?,
+            confidence: own.confidences.drift(&others.confidences),
+            embeddings,
+            moved: moved(own, others, labels.as_deref()),
+            slices: slices(&sums.slices, stop)?,
+            other_values: sums.other_values,
+        })
+    });
+    figures.await.map(Section::Done)
+}
+
+/// The values of a column as texts.
+fn values(batch: &RecordBatch, name: &str) -> Result<ArrayRef, Failure> {
+    let column = batch.column_by_name(name);
+    let values = column.and_then(|column| cast(column, &DataType::Utf8).ok());
+    let what = || format!("--by `{name}`: the rows have no column of plain values with this name");
+    values.ok_or_else(|| Failure::new(Exit::Usage, what()))
 }
 
 /// Adds the rows of a batch that have a prediction.
 fn add(
     batch: &RecordBatch,
     (at, count): (usize, usize),
-    by: Option<&str>,
+    values: Option<&ArrayRef>,
     sums: &mut Sums,
 ) -> Result<(), String> {
     let list = |name: &str| batch.column_by_name(name).and_then(|column| column.as_list_opt::<i32>());
@@ -174,17 +188,7 @@ fn add(
         index.values().as_primitive_opt::<Int32Type>().ok_or("has an `index` that is no list of int32")?;
     let probs =
         prob.values().as_primitive_opt::<Float32Type>().ok_or("has a `prob` that is no list of float32")?;
-    let values = match by {
-        None => None,
-        Some(name) => {
-            let column = batch.column_by_name(name).ok_or_else(|| format!("has no column `{name}`"))?;
-            Some(
-                cast(column, &DataType::Utf8)
-                    .map_err(|_| format!("has a column `{name}` that is no plain value"))?,
-            )
-        }
-    };
-    let values = values.as_ref().and_then(|values| values.as_string_opt::<i32>());
+    let values = values.and_then(|values| values.as_string_opt::<i32>());
     for row in 0..batch.num_rows() {
         if index.is_null(row)
             || prob.is_null(row)
@@ -227,15 +231,17 @@ fn moved(own: &Side, others: &Side, names: Option<&[String]>) -> Vec<MovedClass>
     moved
 }
 
-fn slices(slices: &BTreeMap<Option<String>, [Side; 2]>) -> Vec<SliceDrift> {
-    let one = |(value, [own, others]): (&Option<String>, &[Side; 2])| SliceDrift {
-        value: value.clone(),
-        rows: [own.rows(), others.rows()],
-        classes: share_drift(&own.classes, &others.classes),
-        confidence: own.confidences.drift(&others.confidences),
-        p_holm: None,
+fn slices(slices: &BTreeMap<Option<String>, [Side; 2]>, stop: &Stop) -> Result<Vec<SliceDrift>, Stopped> {
+    let one = |(value, [own, others]): (&Option<String>, &[Side; 2])| {
+        Ok(SliceDrift {
+            value: value.clone(),
+            rows: [own.rows(), others.rows()],
+            classes: share_drift(&own.classes, &others.classes, stop)?,
+            confidence: own.confidences.drift(&others.confidences),
+            p_holm: None,
+        })
     };
-    let mut slices: Vec<SliceDrift> = slices.iter().map(one).collect();
+    let mut slices = slices.iter().map(one).collect::<Result<Vec<SliceDrift>, Stopped>>()?;
     let tests: Vec<(usize, f64)> = slices
         .iter()
         .enumerate()
@@ -249,7 +255,7 @@ fn slices(slices: &BTreeMap<Option<String>, [Side; 2]>) -> Vec<SliceDrift> {
         let slice = &mut slices[*at];
         slice.p_holm = Some(slice.p_holm.map_or(p, |other| other.min(p)));
     }
-    slices
+    Ok(slices)
 }
 
 /// Corrects p-values for their number: the k-th lowest of m is multiplied by m − k + 1, and none is lower than one before it.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::computing::{Stop, Stopped};
 use super::super::random::Random;
 use super::super::statistics::{chi_squared_tail, ln_gamma};
 
@@ -35,12 +36,15 @@ pub struct ShareDrift {
 }
 
 /// Compares the counts of classes in two sets; `None` if one of them is empty.
-pub fn share_drift(a: &[u64], b: &[u64]) -> Option<ShareDrift> {
+///
+/// # Errors
+/// [`Stopped`] once `stop` asks for it.
+pub fn share_drift(a: &[u64], b: &[u64], stop: &Stop) -> Result<Option<ShareDrift>, Stopped> {
     let pairs: Vec<(u64, u64)> =
         a.iter().copied().zip(b.iter().copied()).filter(|(a, b)| a + b > 0).collect();
     let (of_a, of_b) = (pairs.iter().map(|(a, _)| a).sum::<u64>(), pairs.iter().map(|(_, b)| b).sum::<u64>());
     if of_a == 0 || of_b == 0 {
-        return None;
+        return Ok(None);
     }
     let statistic = chi_squared(pairs.iter().copied(), (of_a, of_b));
     let degrees = pairs.len() as u64 - 1;
@@ -49,20 +53,21 @@ pub fn share_drift(a: &[u64], b: &[u64]) -> Option<ShareDrift> {
         pairs.iter().map(|(a, b)| a + b).min().unwrap_or_default() as f64 * of_a.min(of_b) as f64 / rows;
     let permuted = least < LEAST_EXPECTED && degrees > 0;
     let p = match permuted {
-        true => permutation(&pairs, (of_a, of_b), statistic),
+        true => permutation(&pairs, (of_a, of_b), statistic, stop)?,
         false => chi_squared_tail(statistic, degrees as f64),
     };
     let mut random = Random::new(SEED);
-    let mut resampled: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            psi(pairs.iter().map(|(a, b)| (random.poisson(*a as f64), random.poisson(*b as f64))).collect())
-        })
-        .collect();
+    let mut resample = || {
+        stop.check()?;
+        let drawn = pairs.iter().map(|(a, b)| (random.poisson(*a as f64), random.poisson(*b as f64)));
+        Ok(psi(drawn.collect()))
+    };
+    let mut resampled = (0..RESAMPLES).map(|_| resample()).collect::<Result<Vec<f64>, Stopped>>()?;
     resampled.sort_unstable_by(f64::total_cmp);
     let psi = psi(pairs.iter().map(|(a, b)| (*a as f64, *b as f64)).collect());
     // resampling adds to the index what chance has added already, so its quantiles are reflected at the index
     let reflected = |at: usize| (2.0 * psi - resampled[at]).max(0.0);
-    Some(ShareDrift {
+    Ok(Some(ShareDrift {
         psi,
         psi_low: reflected(RESAMPLES - 1 - RESAMPLES / 40),
         psi_high: reflected(RESAMPLES / 40),
@@ -70,7 +75,7 @@ pub fn share_drift(a: &[u64], b: &[u64]) -> Option<ShareDrift> {
         degrees,
         p,
         permuted,
-    })
+    }))
 }
 
 fn psi(mut pairs: Vec<(f64, f64)>) -> f64 {
@@ -90,11 +95,17 @@ fn chi_squared(pairs: impl Iterator<Item = (u64, u64)>, (of_a, of_b): (u64, u64)
 
 /// The share of random divisions of all rows into two sets of the same sizes whose statistic is as large, this one
 /// included.
-fn permutation(pairs: &[(u64, u64)], (of_a, of_b): (u64, u64), statistic: f64) -> f64 {
+fn permutation(
+    pairs: &[(u64, u64)],
+    (of_a, of_b): (u64, u64),
+    statistic: f64,
+    stop: &Stop,
+) -> Result<f64, Stopped> {
     let mut random = Random::new(SEED);
     let factorials = LogFactorials::up_to(of_a + of_b);
     let mut as_large = 1;
     for _ in 0..PERMUTATIONS {
+        stop.check()?;
         let (mut rows, mut rest) = (of_a + of_b, of_a);
         let drawn = pairs.iter().map(|(a, b)| {
             let class = a + b;
@@ -105,7 +116,7 @@ fn permutation(pairs: &[(u64, u64)], (of_a, of_b): (u64, u64), statistic: f64) -
         let drawn = chi_squared(drawn, (of_a, of_b));
         as_large += u32::from(drawn >= statistic * (1.0 - 1e-12));
     }
-    f64::from(as_large) / f64::from(PERMUTATIONS + 1)
+    Ok(f64::from(as_large) / f64::from(PERMUTATIONS + 1))
 }
 
 /// Logarithms of factorials, of which the first ones are held.
@@ -171,6 +182,10 @@ fn hypergeometric(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn share_drift(a: &[u64], b: &[u64]) -> Option<ShareDrift> {
+        super::share_drift(a, b, &Stop::default()).unwrap()
+    }
 
     #[test]
     fn the_test_of_homogeneity_is_that_of_scipy() {

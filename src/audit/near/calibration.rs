@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::computing::{Stop, Stopped};
 use super::super::random::Random;
 use super::super::statistics::normal_quantile;
 use super::sketches::Sketches;
@@ -16,6 +17,8 @@ const EXPECTED: f64 = 0.01;
 /// Predicted pairs an image from which a search is refused.
 const MOST_PREDICTED: f64 = 10.0;
 const BINS: usize = 4000;
+/// Pairs between two looks at whether the work is to end.
+const STEP: u64 = 1 << 16;
 const SEED: u64 = 0x7061_6972_7321;
 
 /// The cosines of random pairs, and the threshold that follows.
@@ -49,7 +52,10 @@ pub struct RandomPairs {
 
 impl RandomPairs {
     /// Pairs of images within `images`, or between `images` and `others`.
-    pub fn draw(images: &Sketches, others: Option<&Sketches>) -> RandomPairs {
+    ///
+    /// # Errors
+    /// [`Stopped`] once `stop` asks for it.
+    pub fn draw(images: &Sketches, others: Option<&Sketches>, stop: &Stop) -> Result<RandomPairs, Stopped> {
         let (rows, targets) = (images.len() as u64, others.unwrap_or(images).len() as u64);
         let possible = match others {
             Some(_) => rows.saturating_mul(targets),
@@ -62,19 +68,23 @@ impl RandomPairs {
         let mut add = |a: usize, b: usize| drawn.add(f64::from(images.cosine(a, of, b)));
         if all {
             for a in 0..rows as usize {
+                stop.check()?;
                 let first = if others.is_some() { 0 } else { a + 1 };
                 (first..targets as usize).for_each(|b| add(a, b));
             }
         } else {
             let mut random = Random::new(SEED);
-            for _ in 0..PAIRS {
+            for pair in 0..PAIRS {
+                if pair % STEP == 0 {
+                    stop.check()?;
+                }
                 let a = random.below(rows);
                 let mut b = random.below(if others.is_some() { targets } else { targets - 1 });
                 b += u64::from(others.is_none() && b >= a);
                 add(a as usize, b as usize);
             }
         }
-        drawn
+        Ok(drawn)
     }
 
     fn add(&mut self, cosine: f64) {

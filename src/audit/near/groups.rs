@@ -1,5 +1,10 @@
 //! Groups of near duplicates around a representative.
 
+use super::super::computing::{Stop, Stopped};
+
+/// Images between two looks at whether the work is to end.
+const STEP: usize = 1 << 16;
+
 /// Two images and their cosine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Edge {
@@ -23,21 +28,29 @@ pub struct Member {
 /// member is a near duplicate of its representative itself, and none is one through a chain of others.
 ///
 /// Returns the members by image.
-pub fn group(edges: &[Edge], pixels: impl Fn(u32) -> u64) -> Vec<Member> {
+///
+/// # Errors
+/// [`Stopped`] once `stop` asks for it.
+pub fn group(edges: &[Edge], pixels: impl Fn(u32) -> u64, stop: &Stop) -> Result<Vec<Member>, Stopped> {
     let mut both: Vec<(u32, u32, f32)> = edges
         .iter()
         .flat_map(|edge| [(edge.a, edge.b, edge.cosine), (edge.b, edge.a, edge.cosine)])
         .collect();
     both.sort_unstable_by_key(|(a, b, _)| (*a, *b));
+    stop.check()?;
     let mut images: Vec<u32> = both.iter().map(|(image, ..)| *image).collect();
     images.dedup();
     let at = |image: u32| images.partition_point(|other| *other < image);
     let mut order = images.clone();
-    order.sort_by_key(|image| (std::cmp::Reverse(pixels(*image)), *image));
+    order.sort_by_cached_key(|image| (std::cmp::Reverse(pixels(*image)), *image));
+    stop.check()?;
     let mut taken = vec![false; images.len()];
     let mut members = Vec::new();
     let mut groups = 0;
-    for representative in order {
+    for (place, representative) in order.into_iter().enumerate() {
+        if place % STEP == 0 {
+            stop.check()?;
+        }
         if taken[at(representative)] {
             continue;
         }
@@ -53,7 +66,7 @@ pub fn group(edges: &[Edge], pixels: impl Fn(u32) -> u64) -> Vec<Member> {
         groups += u32::from(members.len() > before);
     }
     members.sort_unstable_by_key(|member| member.image);
-    members
+    Ok(members)
 }
 
 #[cfg(test)]
@@ -65,7 +78,8 @@ mod tests {
     }
 
     fn groups(edges: &[Edge], pixels: fn(u32) -> u64) -> Vec<(u32, u32, u32)> {
-        group(edges, pixels)
+        group(edges, pixels, &Stop::default())
+            .unwrap()
             .iter()
             .map(|member| (member.image, member.representative, member.group))
             .collect()

@@ -16,6 +16,7 @@ mod scan;
 mod scratch;
 mod search;
 mod sketches;
+mod summed;
 mod vectors;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::failure::Failure;
 use crate::output::schema_of;
 use crate::pipeline::progress::Progress;
 
+use super::computing::computing;
 use super::embeddings::EmbeddingColumn;
 use super::finding::{Finding, FindingKind};
 use super::ranking::Ranking;
@@ -151,14 +153,18 @@ async fn within(
     own: &Side<'_>,
     findings: &mut Vec<Ranking>,
 ) -> Result<Section<NearFigures>, Failure> {
-    let pairs = RandomPairs::draw(&own.sketches, None);
+    let pairs = random_pairs(own, None).await?;
     let calibration = match pairs.calibrate(search.options.threshold) {
         Ok(calibration) => calibration,
         Err(why) => return Ok(Section::skipped(why)),
     };
     let (candidates, left_out) = search.candidates(own, None, calibration.threshold).await?;
     let found = search.exact(candidates, (own, None), calibration.threshold).await?;
-    let members = group(&found.edges, |row| found.facts(row).pixels);
+    let grouping = computing("the grouping of images", move |stop| {
+        let members = group(&found.edges, |row| found.facts(row).pixels, stop)?;
+        Ok((found, members))
+    });
+    let (found, members) = grouping.await?;
     let mut ranking = Ranking::new(FindingKind::NearDuplicate);
     let mut label_conflicts = 0;
     for member in &members {
@@ -187,13 +193,19 @@ async fn within(
     }))
 }
 
+/// Random pairs of images of `own`, or of `own` and `others`.
+async fn random_pairs(own: &Side<'_>, others: Option<&Side<'_>>) -> Result<RandomPairs, Failure> {
+    let (own, others) = (own.sketches.clone(), others.map(|others| others.sketches.clone()));
+    computing("the drawing of pairs", move |stop| RandomPairs::draw(&own, others.as_deref(), stop)).await
+}
+
 async fn between(
     search: &Search<'_>,
     own: &Side<'_>,
     others: &Side<'_>,
     findings: &mut Vec<Ranking>,
 ) -> Result<Section<LeakFigures>, Failure> {
-    let pairs = RandomPairs::draw(&own.sketches, Some(&others.sketches));
+    let pairs = random_pairs(own, Some(others)).await?;
     let calibration = match pairs.calibrate(search.options.threshold) {
         Ok(calibration) => calibration,
         Err(why) => return Ok(Section::skipped(why)),

@@ -10,6 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{CommittedPart, Cursor};
 use crate::pipeline::progress::Progress;
 
+use super::super::damaged::damaged;
 use super::super::embeddings::{EmbeddingColumn, Embeddings};
 use super::super::needed::read_needed;
 use super::projection::{Projection, Sketch};
@@ -131,8 +132,7 @@ pub(super) async fn fetch(
     if vectors.is_whole() {
         Ok((vectors, facts))
     } else {
-        let what = format!("the output `{}` holds fewer rows than it counts", input.output.uri());
-        Err(Failure::new(Exit::CannotCreate, what))
+        Err(damaged(input, "holds fewer rows than it counts"))
     }
 }
 

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use super::projection::{DIMS, Sketch, WORDS};
 use super::scan::{MOST_CANDIDATES, TILE, Tile};
 use super::sketches::Sketches;
+use super::summed::{SUM_BYTES, Summed};
 
-const MAGIC: &[u8; 24] = b"tresnet-batch sketches 1";
+const MAGIC: &[u8; 24] = b"tresnet-batch sketches 2";
 /// Bytes of a record of a tile before its pairs, and of its checksum after them.
 const HEAD: usize = 16;
 const SUM: usize = 8;
@@ -60,7 +61,7 @@ impl Scratch {
     }
 
     /// Reads sketches and the mean that [`Scratch::store`] wrote; `None` if there are none, or others than of `width`
-    /// numbers and of rows below `rows` that ascend.
+    /// numbers and of rows below `rows` that ascend, or if the file is damaged.
     pub fn load(&self, name: &str, (rows, width): (u64, usize)) -> io::Result<Option<(Sketches, Vec<f32>)>> {
         let file = match File::open(self.path(name)) {
             Ok(file) => file,
@@ -68,7 +69,7 @@ impl Scratch {
             Err(error) => return Err(error),
         };
         let size = file.metadata()?.len();
-        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let mut reader = Summed::new(BufReader::with_capacity(1 << 20, file));
         let mut head = [0; MAGIC.len() + 16];
         if size < head.len() as u64 {
             return Ok(None);
@@ -78,7 +79,8 @@ impl Scratch {
             |at: usize| head[at..at + 8].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         let (count, stored) = (number(MAGIC.len()), number(MAGIC.len() + 8));
         let record = (4 + DIMS + 8 * WORDS) as u64;
-        let expected = head.len() as u64 + 4 * width as u64 + count.saturating_mul(record);
+        let around = (head.len() + 4 * width + SUM_BYTES) as u64;
+        let expected = count.saturating_mul(record).saturating_add(around);
         if !head.starts_with(MAGIC) || stored != width as u64 || count > rows || size != expected {
             return Ok(None);
         }
@@ -107,13 +109,17 @@ impl Scratch {
             }
             sketches.push(row, Sketch { values: bytes.map(|byte| byte as i8), signs });
         }
-        Ok(Some((sketches, mean)))
+        let (mut reader, sum) = reader.finish();
+        let mut stored = [0; SUM_BYTES];
+        reader.read_exact(&mut stored)?;
+        Ok((sum == stored).then_some((sketches, mean)))
     }
 
     /// Stores sketches, whole or not at all.
     pub fn store(&self, name: &str, sketches: &Sketches, mean: &[f32]) -> io::Result<()> {
         let draft = self.path(&format!("{name}.part"));
-        let mut writer = BufWriter::with_capacity(1 << 20, File::create(&draft)?);
+        let file = BufWriter::with_capacity(1 << 20, File::create(&draft)?);
+        let mut writer = Summed::new(file);
         writer.write_all(MAGIC)?;
         writer.write_all(&(sketches.len() as u64).to_le_bytes())?;
         writer.write_all(&(mean.len() as u64).to_le_bytes())?;
@@ -123,8 +129,10 @@ impl Scratch {
             writer.write_all(&values.map(|value| value as u8))?;
             signs.iter().try_for_each(|word| writer.write_all(&word.to_le_bytes()))?;
         }
-        writer.flush()?;
-        writer.get_ref().sync_all()?;
+        let (mut file, sum) = writer.finish();
+        file.write_all(&sum)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
         std::fs::rename(draft, self.path(name))
     }
 
@@ -267,6 +275,22 @@ mod tests {
         assert!(scratch.load("sketches", (1, 2)).unwrap().is_none(), "more sketches than rows");
         assert!(scratch.load("sketches", (5, 2)).unwrap().is_none(), "a row beyond the last");
         assert!(scratch.load("sketches", (10, 3)).unwrap().is_none(), "another width");
+    }
+
+    #[test]
+    fn sketches_are_made_again_where_a_bit_of_their_file_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::open(folder.path(), "a").unwrap();
+        scratch.store("sketches", &sketches(), &[0.5, -1.0]).unwrap();
+        let path = scratch.path("sketches");
+        let whole = std::fs::read(&path).unwrap();
+        // the mean, a value of the last sketch, the sum
+        for at in [MAGIC.len() + 17, whole.len() - SUM_BYTES - 30, whole.len() - 1] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            assert!(scratch.load("sketches", (10, 2)).unwrap().is_none(), "byte {at}");
+        }
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::io;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::{Exit, Failure};
 use crate::pipeline::progress::Progress;
 
+use super::super::computing::{Stop, Stopped, computing};
 use super::super::embeddings::EmbeddingColumn;
 use super::groups::Edge;
 use super::options::NearOptions;
@@ -20,6 +20,8 @@ use super::scratch::{Journal, Scratch, unnamed_file};
 use super::sketches::Sketches;
 use super::vectors::{Vectors, centre, cosine};
 
+/// What fails if it panics.
+const COMPARISON: &str = "the comparison of images";
 /// Bytes of embeddings that are held in memory; more are in a file.
 const MOST_BYTES: usize = 256 << 20;
 
@@ -63,15 +65,6 @@ impl Found {
 
 fn look_up((rows, facts): &(Vec<u32>, Vec<Facts>), row: u32) -> Facts {
     rows.binary_search(&row).ok().and_then(|at| facts.get(at).copied()).unwrap_or_default()
-}
-
-/// Ends the threads of a scan with the future that waits for it.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 impl<'a> Search<'a> {
@@ -166,25 +159,23 @@ impl<'a> Search<'a> {
             None => Ok(Journal::in_memory(tiles)),
         };
         let journal = journal.map_err(|error| self.unusable(error))?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let _guard = StopOnDrop(stop.clone());
         let (queries, targets) = (own.sketches.clone(), others.map(|others| others.sketches.clone()));
         let (progress, threads) = (self.progress.clone(), self.threads);
-        let scanning = tokio::task::spawn_blocking(move || -> io::Result<Journal> {
+        let scanning = computing(COMPARISON, move |stop| {
             let mut journal = journal;
             let between = Between { queries: &queries, targets: targets.as_deref() };
             let open = journal.open_tiles();
             let images = |tile: usize| (queries.len() - tile * TILE).min(TILE) as u64;
             progress.rows(queries.len() as u64 - open.iter().map(|tile| images(*tile)).sum::<u64>(), 0);
-            scan(between, Limits::of(threshold), (&open, threads), &stop, |tile, found| {
-                progress.rows(images(tile), 0);
-                journal.add(tile, found)
-            })?;
-            Ok(journal)
+            let scanned =
+                scan(between, Limits::of(threshold), (&open, threads), stop.flag(), |tile, found| {
+                    progress.rows(images(tile), 0);
+                    journal.add(tile, found)
+                });
+            stop.check()?;
+            Ok(scanned.map(|()| journal))
         });
-        let scanned = scanning.await;
-        let scanned =
-            scanned.map_err(|error| Failure::caused(Exit::Bug, "the comparison of images failed", error))?;
+        let scanned: io::Result<Journal> = scanning.await?;
         let Journal { mut pairs, left_out, .. } = scanned.map_err(|error| self.unusable(error))?;
         // a journal of other sketches may name images that do not exist, or an image and itself
         let ends = (own.sketches.len(), others.map_or(own.sketches.len(), |others| others.sketches.len()));
@@ -233,15 +224,13 @@ impl<'a> Search<'a> {
             }
         };
         let mean = own.mean.clone();
-        let computing = tokio::task::spawn_blocking(move || {
-            let edges = edges(&pairs, (&first, second.as_ref().unwrap_or(&first)), &mean, threshold);
-            let other = second.map(|vectors| vectors.rows().to_vec()).unwrap_or_default();
-            edges.map(|edges| (edges, first.rows().to_vec(), other))
+        let computed = computing(COMPARISON, move |stop| {
+            let all = (&first, second.as_ref().unwrap_or(&first));
+            let edges = edges(&pairs, all, (&mean, threshold), stop)?;
+            let other = second.as_ref().map(|vectors| vectors.rows().to_vec()).unwrap_or_default();
+            Ok(edges.map(|edges| (edges, first.rows().to_vec(), other)))
         });
-        let computed = computing.await;
-        let computed =
-            computed.map_err(|error| Failure::caused(Exit::Bug, "the comparison of images failed", error))?;
-        let (edges, rows, other) = computed.map_err(unstored)?;
+        let (edges, rows, other) = computed.await?.map_err(unstored)?;
         Ok(Found { edges, facts: (rows, facts), other: (other, other_facts) })
     }
 
@@ -250,30 +239,47 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The exact cosines of pairs, which are sorted, that reach the threshold.
+/// The exact cosines of pairs, which are sorted, that reach the threshold; or the file of embeddings cannot be read.
+///
+/// # Errors
+/// [`Stopped`] once `stop` asks for it.
 fn edges(
     pairs: &[(u32, u32)],
-    (first, second): (&Vectors, &Vectors),
-    mean: &[f32],
-    threshold: f64,
-) -> io::Result<Vec<Edge>> {
-    let (mut left, mut right, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+    vectors: (&Vectors, &Vectors),
+    limits: (&[f32], f64),
+    stop: &Stop,
+) -> Result<io::Result<Vec<Edge>>, Stopped> {
     let mut edges = Vec::new();
     for pairs in pairs.chunk_by(|x, y| x.0 == y.0) {
-        for (at, &(a, b)) in pairs.iter().enumerate() {
-            if at == 0 {
-                first.read(a, &mut left, &mut bytes)?;
-                centre(&mut left, mean);
-            }
-            second.read(b, &mut right, &mut bytes)?;
-            centre(&mut right, mean);
-            let cosine = cosine(&left, &right);
-            if cosine >= threshold {
-                edges.push(Edge { a, b, cosine: cosine as f32 });
-            }
+        stop.check()?;
+        if let Err(error) = edges_of_one(pairs, vectors, limits, &mut edges) {
+            return Ok(Err(error));
         }
     }
-    Ok(edges)
+    Ok(Ok(edges))
+}
+
+/// Adds the pairs of one image, which all begin with it.
+fn edges_of_one(
+    pairs: &[(u32, u32)],
+    (first, second): (&Vectors, &Vectors),
+    (mean, threshold): (&[f32], f64),
+    edges: &mut Vec<Edge>,
+) -> io::Result<()> {
+    let (mut left, mut right, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, &(a, b)) in pairs.iter().enumerate() {
+        if at == 0 {
+            first.read(a, &mut left, &mut bytes)?;
+            centre(&mut left, mean);
+        }
+        second.read(b, &mut right, &mut bytes)?;
+        centre(&mut right, mean);
+        let cosine = cosine(&left, &right);
+        if cosine >= threshold {
+            edges.push(Edge { a, b, cosine: cosine as f32 });
+        }
+    }
+    Ok(())
 }
 
 /// All that the files of a scratch folder depend on.

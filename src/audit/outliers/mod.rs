@@ -5,17 +5,17 @@ mod distances;
 
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use serde::Serialize;
 
 use crate::evaluation::report_input::ReportInput;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::output::Cursor;
 use crate::pipeline::progress::Progress;
 
+use super::computing::{Stopped, computing};
 use super::finding::{Finding, FindingKind};
 use super::near::Sketches;
 use super::ranking::Ranking;
@@ -72,17 +72,12 @@ pub(super) async fn outliers(
     let count = input.frozen.model.classes;
     let classes = classes(input, (&sketches, count), progress).await?;
     let with_class = classes.iter().flatten().count() as u64;
-    let stop = Arc::new(AtomicBool::new(false));
-    let guard = StopOnDrop(stop.clone());
     let all = sketches.clone();
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let computing =
-        tokio::task::spawn_blocking(move || distances(&all, &classes, count, threads, &stop)).await;
-    drop(guard);
-    let failed = |error| Failure::caused(Exit::Bug, "the distances of images failed", error);
-    let Some(found) = computing.map_err(failed)? else {
-        return Err(Failure::new(Exit::TryAgain, "the audit was interrupted"));
-    };
+    let found = computing("the comparison of distances", move |stop| {
+        distances(&all, &classes, count, threads, stop.flag()).ok_or(Stopped)
+    });
+    let found = found.await?;
     progress.rows(images as u64, 0);
     let named = images.div_ceil(100).min(MOST_OUTLIERS);
     let ranking = |kind: FindingKind, values: &[f32]| {
@@ -106,15 +101,6 @@ pub(super) async fn outliers(
         named: named as u64,
     };
     Ok((Section::Done(figures), rankings))
-}
-
-/// Ends the threads with the future that waits for them.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// The class of each sketched image: its label, or else its prediction.

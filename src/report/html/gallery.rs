@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::embedding_map::EmbeddingMap;
+use super::attached::AttachedAudit;
 
 /// Pictures of mistakes and of failed rows, at most.
 pub const PICTURES: usize = 64;
@@ -14,7 +15,8 @@ pub const SIDE: u32 = 192;
 /// Failed rows that are shown where there are mistakes enough to fill the rest.
 const FAILED: usize = 16;
 
-/// The pictures that go with a report, in the order of its [`WorstRows`](super::super::WorstRows).
+/// What goes with a report beside its figures: pictures, in the order of its [`WorstRows`](super::super::WorstRows), and
+/// the audit of the output.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Gallery {
     /// One a mistake, as far as they go.
@@ -27,6 +29,8 @@ pub struct Gallery {
     pub query: Option<String>,
     /// The embeddings as points of a plane.
     pub map: Option<EmbeddingMap>,
+    /// The audit of the output.
+    pub audit: Option<AttachedAudit>,
     /// Why there are none, or a note about them.
     pub note: Option<String>,
 }
@@ -65,7 +69,7 @@ impl Gallery {
 
 impl Picture {
     /// The picture as a `data:` address.
-    pub(super) fn address(&self) -> Option<String> {
+    pub(crate) fn address(&self) -> Option<String> {
         match self {
             Self::Shown(format, bytes) => {
                 Some(format!("data:image/{format};base64,{}", STANDARD.encode(bytes)))

@@ -4,6 +4,7 @@
 //! all of it, the drawings escape their own, and a Content-Security-Policy forbids every script but the page's own, by
 //! its hash: a text that came through nevertheless would not run.
 
+mod attached;
 mod gallery;
 pub(crate) mod gates;
 mod headline;
@@ -19,6 +20,7 @@ mod tests;
 mod view;
 pub(crate) mod words;
 
+pub use attached::AttachedAudit;
 pub use gallery::{Exhibit, Gallery, PICTURES, Picture, SIDE};
 
 use std::borrow::Cow;
@@ -33,8 +35,11 @@ use view::PageView;
 pub const MOST_BYTES: usize = 5_000_000;
 
 /// Sections that are files, at the comments that name them.
-const SECTIONS: [(&str, &str); 2] =
-    [("{# map.html #}", include_str!("map.html")), ("{# dialog.html #}", include_str!("dialog.html"))];
+const SECTIONS: [(&str, &str); 3] = [
+    ("{# map.html #}", include_str!("map.html")),
+    ("{# audit.html #}", include_str!("audit.html")),
+    ("{# dialog.html #}", include_str!("dialog.html")),
+];
 
 fn template() -> String {
     let page = include_str!("page.html").to_owned();
@@ -65,6 +70,7 @@ impl Report {
             } else {
                 let bare = Gallery {
                     note: Some("The pictures are left out: the page would be larger than 5 MB.".to_owned()),
+                    audit: gallery.audit.clone(),
                     ..Gallery::default()
                 };
                 return self.page(verdicts, &bare, 0);

@@ -113,6 +113,27 @@ fn pictures_that_do_not_fit_are_left_out_and_said() {
 }
 
 #[test]
+fn the_audit_of_the_output_is_a_section_with_a_link_or_says_why_it_is_not_shown() {
+    let report = made(vec!["a".to_owned()], &[TestRow::ok(0, &[0])]);
+    let page = |audit| report.to_html(&[], &Gallery { audit, ..Gallery::default() }).unwrap();
+    assert!(!page(None).contains("id=\"audit\""));
+    let audit = AttachedAudit {
+        made: "2026-01-02T03:04:05Z".to_owned(),
+        against: Some("<script>alert(1)</script>".to_owned()),
+        metrics: [("wrong_labels".to_owned(), 1234.0), ("unknown".to_owned(), 1.0)].into(),
+        page: Some("audit.html".to_owned()),
+        ..AttachedAudit::default()
+    };
+    let shown = page(Some(audit.clone()));
+    assert!(shown.contains("<dd>1,234</dd>") && shown.contains("href=\"audit.html\""), "{shown}");
+    assert!(!shown.contains("<script>alert"));
+    let elsewhere = AttachedAudit { page: None, address: Some("s3 address".to_owned()), ..audit };
+    assert!(page(Some(elsewhere)).contains("Its page is s3 address."));
+    let other = AttachedAudit { note: Some("It is one of other rows.".to_owned()), ..AttachedAudit::default() };
+    assert!(page(Some(other)).contains("It is one of other rows."));
+}
+
+#[test]
 fn an_output_without_rows_or_targets_is_a_page_too() {
     for rows in [vec![], vec![TestRow::ok(None, &[0]).probs(&[0.5])], vec![TestRow::error("limit").target(0)]]
     {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::super::figures::Report;
 use super::super::gate::Verdict;
 use super::super::values::{Counts, Range};
+use super::attached::AuditSection;
 use super::gallery::Gallery;
 use super::gates::{GateRow, gate_rows};
 use super::headline::{self, AccuracyRow, Card, Fact};
@@ -55,6 +56,7 @@ pub(super) struct PageView {
     map: Option<MapView>,
     failed: Vec<PictureEntry>,
     gallery_note: Option<String>,
+    audit: Option<AuditSection>,
     provenance: Vec<Fact>,
     providers: Vec<Provider>,
 }
@@ -151,6 +153,7 @@ impl PageView {
             map: map::map(report, gallery),
             failed: pictures::failed(report, gallery),
             gallery_note: gallery.note.as_deref().map(|note| clip(note, TEXT)),
+            audit: gallery.audit.as_ref().map(AuditSection::of),
             provenance: provenance(report),
             providers: providers(report),
         }
