@@ -193,6 +193,7 @@ impl Input {
         let (input, output) = (self.location.clone(), output.clone());
         let max_encoded_bytes = job.image.limits.max_encoded_bytes;
         let most = usize::try_from(job.limits.max_unreadable).unwrap_or(usize::MAX);
+        let window_bytes = job.limits.in_flight_bytes / 2;
         Ok(match self.format {
             Format::Webdataset => {
                 let options = ShardOptions {
@@ -204,7 +205,8 @@ impl Input {
                     rules: job.shard_rules,
                 };
                 let others = self.shards(job)?.some_keys(WITNESSES).await?;
-                Arc::new(ShardDataset::new(input, output, options, others).with_most_unreadable(most))
+                let shards = ShardDataset::new(input, output, options, others).with_most_unreadable(most);
+                Arc::new(shards.with_window_bytes(window_bytes))
             }
             Format::Parquet => {
                 let options = ParquetOptions {
