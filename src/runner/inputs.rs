@@ -217,7 +217,8 @@ impl Input {
                     ..ParquetOptions::new(max_encoded_bytes)
                 };
                 let others = self.files(job)?.some_keys(WITNESSES).await?;
-                Arc::new(ParquetDataset::new(input, output, options, others).with_most_unreadable(most))
+                let files = ParquetDataset::new(input, output, options, others).with_most_unreadable(most);
+                Arc::new(files.with_window_bytes(window_bytes))
             }
             Format::Folder | Format::Manifest => {
                 let images = FolderDataset::new(input, output, max_encoded_bytes);

@@ -38,13 +38,14 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Turn<K,
         known.await
     }
 
-    /// Cuts the part into windows, unless that was done ahead.
-    pub fn cut(&self, windows: impl FnOnce() -> Windows<T>) {
-        let Some(number) = self.number else { return };
+    /// Cuts the part into windows, unless that was done ahead; true if it did.
+    pub fn cut(&self, windows: impl FnOnce() -> Windows<T>) -> bool {
+        let Some(number) = self.number else { return false };
         let is_cut = self.shared.order().is_cut(self.part, number);
         if !is_cut {
             self.shared.cut(self.part, number, windows());
         }
+        !is_cut
     }
 
     fn window(&self, index: u64) -> Option<WindowId> {

@@ -5,9 +5,12 @@
 
 mod columns;
 mod dataset;
+mod footers;
+mod group_source;
 mod image_column;
 mod images;
 mod labels;
+mod opened;
 mod options;
 mod paths;
 mod reading;
