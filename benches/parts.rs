@@ -39,6 +39,7 @@ fn fill(server: &ScriptedS3, layout: &Layout, count: u32) {
         labels: None,
         sets: false,
         carried: Vec::new(),
+        content_hash: false,
     };
     let pairs = vec![("tresnet.fingerprint".to_owned(), FINGERPRINT.to_owned())];
     let context = PartContext { schema: rows.schema(), pairs, compress: true };
@@ -47,7 +48,7 @@ fn fill(server: &ScriptedS3, layout: &Layout, count: u32) {
         let sample = Sample { row_id, key, etag: None, size: None, target: None, carried: Vec::new() };
         let logits = [0.0, 1.0, 2.0, 3.0, 4.0];
         let predictions = Predictions { logits: &logits, embedding: &[] };
-        let outcome = RowOutcome { sample, facts: None, error: None };
+        let outcome = RowOutcome { sample, facts: None, error: None, content_hash: None };
         let batch = rows.record_batch(vec![outcome], predictions).unwrap();
         let footer = PartFooter {
             id: PartId(id),

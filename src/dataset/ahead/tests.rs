@@ -1,5 +1,6 @@
 //! Windows of parts that are read ahead from a store that the test holds.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use tokio::sync::{Semaphore, watch};

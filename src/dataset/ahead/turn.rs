@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::ids::PartId;
 
 use super::order::{Cuts, WindowId};
-use super::{Ahead, Windows};
+use super::requests::{Ahead, Windows};
 
 /// The reading of a part in its turn. Dropped, however the reading ended, it drops the windows of the part.
 pub(in crate::dataset) struct Turn<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> {
