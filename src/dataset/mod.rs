@@ -13,6 +13,8 @@ mod glob;
 mod hidden;
 mod images;
 mod intake;
+#[cfg(test)]
+mod kept;
 pub mod manifest;
 mod named;
 mod objects;

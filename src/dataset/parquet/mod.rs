@@ -14,6 +14,8 @@ mod opened;
 mod options;
 mod paths;
 mod reading;
+#[cfg(test)]
+mod reading_tests;
 mod scan;
 mod source;
 #[cfg(test)]
