@@ -58,9 +58,16 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> ReadAhe
         let (number, dropped) = order.open(part, source);
         let shared = self.shared.clone();
         let opening = Task::start(async move {
-            let (known, windows) = open.await?;
-            shared.cut(part, number, windows);
-            Some(known)
+            match open.await {
+                Some((known, windows)) => {
+                    shared.cut(part, number, windows);
+                    Some(known)
+                }
+                None => {
+                    shared.leave(part, number);
+                    None
+                }
+            }
         });
         if let Some(source) = order.source(part, number) {
             source.known = Some(opening.boxed().shared());

@@ -45,6 +45,7 @@ pub(super) struct WindowId {
 
 /// The windows that were asked for ahead of their turn. `S` is what a part is read from, `H` one request for a window.
 pub(super) struct Order<S, H> {
+    room: u64,
     free: u64,
     opened: u64,
     parts: BTreeMap<PartId, Entry<S, H>>,
@@ -53,12 +54,22 @@ pub(super) struct Order<S, H> {
 struct Entry<S, H> {
     number: u64,
     source: S,
-    cuts: Option<Cuts>,
+    windows: Windows,
     /// The first window that was not asked for.
     next: u64,
     /// A request failed: no other is sent ahead before one succeeds.
     has_failed: bool,
     asked: BTreeMap<u64, Asked<H>>,
+}
+
+/// What is known of a part's windows.
+enum Windows {
+    /// Nothing yet, but soon.
+    Opening,
+    /// Nothing: the part is left to its reading.
+    Unknown,
+    /// Their cuts, or that of the first one alone.
+    Known { cuts: Cuts, are_all: bool },
 }
 
 struct Asked<H> {
@@ -69,7 +80,7 @@ struct Asked<H> {
 impl<S, H> Order<S, H> {
     /// Room for `bytes` of windows.
     pub fn new(bytes: u64) -> Self {
-        Order { free: bytes, opened: 0, parts: BTreeMap::new() }
+        Order { room: bytes, free: bytes, opened: 0, parts: BTreeMap::new() }
     }
 
     /// Opens a part whose windows are not known yet. Returns its number, and the requests of an earlier opening.
@@ -77,7 +88,8 @@ impl<S, H> Order<S, H> {
         let dropped = self.number(part).map_or_else(Vec::new, |number| self.close(part, number));
         self.opened += 1;
         let number = self.opened;
-        let entry = Entry { number, source, cuts: None, next: 0, has_failed: false, asked: BTreeMap::new() };
+        let (windows, asked) = (Windows::Opening, BTreeMap::new());
+        let entry = Entry { number, source, windows, next: 0, has_failed: false, asked };
         self.parts.insert(part, entry);
         (number, dropped)
     }
@@ -98,13 +110,22 @@ impl<S, H> Order<S, H> {
 
     /// True if the windows of the part are known, or if it is not open.
     pub fn is_cut(&self, part: PartId, number: u64) -> bool {
-        self.parts.get(&part).is_none_or(|entry| entry.number != number || entry.cuts.is_some())
+        self.parts
+            .get(&part)
+            .is_none_or(|entry| entry.number != number || matches!(entry.windows, Windows::Known { .. }))
     }
 
-    /// The windows of a part are known, or known better than before.
-    pub fn cut(&mut self, part: PartId, number: u64, cuts: Cuts) {
+    /// The windows of a part are known: all of them, or the first one alone.
+    pub fn cut(&mut self, part: PartId, number: u64, cuts: Cuts, are_all: bool) {
         if let Some(entry) = self.entry(part, number) {
-            entry.cuts = Some(cuts);
+            entry.windows = Windows::Known { cuts, are_all };
+        }
+    }
+
+    /// Nothing can be known of the windows of a part ahead of its turn.
+    pub fn leave(&mut self, part: PartId, number: u64) {
+        if let Some(entry) = self.entry(part, number) {
+            entry.windows = Windows::Unknown;
         }
     }
 
@@ -118,7 +139,7 @@ impl<S, H> Order<S, H> {
     /// The part is read again, in other windows. Returns the requests that are no longer needed.
     pub fn restart(&mut self, part: PartId, number: u64, cuts: Cuts) -> Vec<H> {
         let Some(entry) = self.entry(part, number) else { return Vec::new() };
-        (entry.cuts, entry.next) = (Some(cuts), 0);
+        (entry.windows, entry.next) = (Windows::Known { cuts, are_all: true }, 0);
         let asked = std::mem::take(&mut entry.asked);
         self.release(asked)
     }
@@ -183,19 +204,31 @@ impl<S, H> Order<S, H> {
     }
 
     /// Asks for windows while there is room. The first that has none ends it: a later window that would fit must not
-    /// take the room that an earlier one waits for.
+    /// take the room that an earlier one waits for. Nor do windows after a part that is just being opened, and those
+    /// after a part of which more will be asked for leave half of the room to it: what they take comes free only after
+    /// that part.
     pub fn ask(&mut self, mut ask: impl FnMut(&S, WindowId, Range<u64>) -> H) {
+        let mut kept = 0;
         for (part, entry) in &mut self.parts {
-            let Some(cuts) = entry.cuts.as_ref().filter(|_| !entry.has_failed) else { continue };
-            while let Some(range) = cuts.get(entry.next) {
+            let (cuts, are_all) = match &entry.windows {
+                Windows::Opening => return,
+                Windows::Unknown => continue,
+                Windows::Known { cuts, are_all } => (cuts, *are_all),
+            };
+            while !entry.has_failed
+                && let Some(range) = cuts.get(entry.next)
+            {
                 let bytes = range.end - range.start;
-                if bytes > self.free {
+                if bytes + kept > self.free {
                     return;
                 }
                 self.free -= bytes;
                 let window = WindowId { part: *part, number: entry.number, index: entry.next };
                 entry.asked.insert(entry.next, Asked { bytes, request: ask(&entry.source, window, range) });
                 entry.next += 1;
+            }
+            if !are_all || entry.has_failed {
+                kept = self.room / 2;
             }
         }
     }
@@ -205,14 +238,14 @@ impl<S, H> Order<S, H> {
 mod tests {
     use super::*;
 
-    type Windows = Order<(), (u32, u64)>;
+    type Parts = Order<(), (u32, u64)>;
 
     fn even(until: u64) -> Cuts {
         Cuts::Even { from: 0, until, window: 10 }
     }
 
     /// The windows that are asked for now, as (part, index).
-    fn asked(windows: &mut Windows) -> Vec<(u32, u64)> {
+    fn asked(windows: &mut Parts) -> Vec<(u32, u64)> {
         let mut asked = Vec::new();
         windows.ask(|(), window, _| {
             asked.push((window.part.0, window.index));
@@ -221,10 +254,10 @@ mod tests {
         asked
     }
 
-    fn opened(windows: &mut Windows, part: u32, until: u64) -> u64 {
+    fn opened(windows: &mut Parts, part: u32, until: u64) -> u64 {
         let (number, dropped) = windows.open(PartId(part), ());
         assert!(dropped.is_empty());
-        windows.cut(PartId(part), number, even(until));
+        windows.cut(PartId(part), number, even(until), true);
         number
     }
 
@@ -234,7 +267,7 @@ mod tests {
 
     #[test]
     fn windows_are_asked_for_in_the_order_of_parts_however_they_were_opened() {
-        let mut windows = Windows::new(50);
+        let mut windows = Parts::new(50);
         opened(&mut windows, 2, 100);
         let first = opened(&mut windows, 1, 25);
         assert_eq!(asked(&mut windows), [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]);
@@ -244,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_small_window_of_a_later_part_does_not_take_the_room_that_an_earlier_one_waits_for() {
-        let mut windows = Windows::new(14);
+        let mut windows = Parts::new(14);
         let first = opened(&mut windows, 1, 100);
         let second = opened(&mut windows, 2, 3);
         assert_eq!(asked(&mut windows), [(1, 0)]);
@@ -256,33 +289,63 @@ mod tests {
 
     #[test]
     fn a_window_that_failed_is_left_to_its_turn_and_no_other_of_its_part_is_asked_for_until_one_comes() {
-        let mut windows = Windows::new(30);
+        let mut windows = Parts::new(30);
         let first = opened(&mut windows, 1, 100);
         assert_eq!(asked(&mut windows).len(), 3);
         assert_eq!(windows.failed(&id(1, first, 1)), Some((1, 1)));
-        let second = opened(&mut windows, 2, 100);
-        assert_eq!(asked(&mut windows), [(2, 0)]);
+        assert_eq!(asked(&mut windows), []);
         assert!(windows.take(&id(1, first, 0)).is_some());
         assert_eq!(windows.take(&id(1, first, 1)), None);
+        let second = opened(&mut windows, 2, 100);
+        // half of the room is left to the part that failed
+        assert_eq!(asked(&mut windows), []);
         windows.came(PartId(1), first);
-        assert_eq!(asked(&mut windows), [(1, 3)]);
+        assert_eq!(asked(&mut windows), [(1, 3), (1, 4)]);
         windows.close(PartId(1), first);
         windows.close(PartId(2), second);
         assert_eq!(windows.free, 30);
     }
 
     #[test]
+    fn nothing_is_asked_for_after_a_part_that_is_being_opened_until_it_is_known_or_left() {
+        let mut windows = Parts::new(30);
+        let (first, _) = windows.open(PartId(1), ());
+        opened(&mut windows, 2, 100);
+        assert_eq!(asked(&mut windows), []);
+        windows.cut(PartId(1), first, even(10), true);
+        assert_eq!(asked(&mut windows), [(1, 0), (2, 0), (2, 1)]);
+        let (third, _) = windows.open(PartId(0), ());
+        windows.leave(PartId(0), third);
+        windows.take(&id(1, first, 0));
+        assert_eq!(asked(&mut windows), [(2, 2)]);
+    }
+
+    #[test]
+    fn parts_of_which_the_first_window_alone_is_known_leave_half_of_the_room_to_the_first_of_them() {
+        let mut windows = Parts::new(80);
+        let first = windows.open(PartId(0), ()).0;
+        windows.cut(PartId(0), first, even(10), false);
+        for part in 1..9 {
+            let number = windows.open(PartId(part), ()).0;
+            windows.cut(PartId(part), number, even(10), false);
+        }
+        assert_eq!(asked(&mut windows), [(0, 0), (1, 0), (2, 0), (3, 0)]);
+        windows.cut(PartId(0), first, even(50), true);
+        assert_eq!(asked(&mut windows), [(0, 1), (0, 2), (0, 3), (0, 4)]);
+    }
+
+    #[test]
     fn a_window_that_its_turn_comes_to_first_is_not_asked_for_a_second_time() {
-        let mut windows = Windows::new(30);
+        let mut windows = Parts::new(30);
         let (number, _) = windows.open(PartId(1), ());
         assert_eq!(windows.take(&id(1, number, 0)), None);
-        windows.cut(PartId(1), number, even(30));
+        windows.cut(PartId(1), number, even(30), true);
         assert_eq!(asked(&mut windows), [(1, 1), (1, 2)]);
     }
 
     #[test]
     fn a_trial_leaves_its_windows_to_the_reading_that_follows() {
-        let mut windows = Windows::new(20);
+        let mut windows = Parts::new(20);
         let number = opened(&mut windows, 1, 100);
         asked(&mut windows);
         for index in 0..5 {
@@ -297,13 +360,13 @@ mod tests {
 
     #[test]
     fn what_is_opened_again_has_nothing_to_do_with_the_earlier_opening() {
-        let mut windows = Windows::new(20);
+        let mut windows = Parts::new(20);
         let earlier = opened(&mut windows, 1, 100);
         asked(&mut windows);
         let (number, dropped) = windows.open(PartId(1), ());
         assert_eq!(dropped.len(), 2);
         assert!(windows.close(PartId(1), earlier).is_empty());
-        windows.cut(PartId(1), earlier, even(10));
+        windows.cut(PartId(1), earlier, even(10), true);
         assert!(!windows.is_cut(PartId(1), number));
         assert_eq!(windows.free, 20);
     }
@@ -319,7 +382,7 @@ mod tests {
                 (dice >> 33) % sides
             };
             let room = roll(80);
-            let mut windows = Windows::new(room);
+            let mut windows = Parts::new(room);
             let numbers: Vec<u64> = (0..4).map(|part| windows.open(PartId(part), ()).0).collect();
             for (part, number) in (0..4).zip(numbers) {
                 let length = 10 * roll(9) + 1;
@@ -327,8 +390,9 @@ mod tests {
                     for _ in 0..roll(5) {
                         let other = roll(4) as u32;
                         let window = id(other, windows.number(PartId(other)).unwrap_or(0), roll(9));
-                        match roll(4) {
-                            0 => windows.cut(PartId(other), window.number, even(length)),
+                        match roll(5) {
+                            0 => windows.cut(PartId(other), window.number, even(length), roll(2) == 0),
+                            4 => windows.leave(PartId(other), window.number),
                             1 => drop(windows.failed(&window)),
                             2 => windows.came(PartId(other), window.number),
                             _ => drop(asked(&mut windows)),

@@ -85,6 +85,10 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K
         self.change(|order| cut(order, part, number, windows));
     }
 
+    pub fn leave(self: &Arc<Self>, part: PartId, number: u64) {
+        self.change(|order| order.leave(part, number));
+    }
+
     pub fn close(self: &Arc<Self>, part: PartId, number: u64) {
         drop(self.change(|order| order.close(part, number)));
     }
@@ -106,7 +110,8 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K
 
 fn cut<K, T>(order: &mut Order<Source<K, T>, Request<T>>, part: PartId, number: u64, windows: Windows<T>) {
     if let Some(source) = order.source(part, number) {
+        let are_all = windows.then.is_none();
         (source.ask, source.then) = (Some(windows.ask), windows.then);
-        order.cut(part, number, windows.cuts);
+        order.cut(part, number, windows.cuts, are_all);
     }
 }
