@@ -5,6 +5,7 @@
 //! that fails ahead of its turn is forgotten, and the part's reading asks again with all the patience that it has.
 
 mod order;
+mod pace;
 mod requests;
 mod sizes;
 mod turn;

@@ -203,11 +203,12 @@ impl<S, H> Order<S, H> {
         }
     }
 
-    /// Asks for windows while there is room. The first that has none ends it: a later window that would fit must not
+    /// Asks for windows, `most` of them, while there is room. The first that has none ends it: a later window that would fit must not
     /// take the room that an earlier one waits for. Nor do windows after a part that is just being opened, and those
     /// after a part of which more will be asked for leave half of the room to it: what they take comes free only after
     /// that part.
-    pub fn ask(&mut self, mut ask: impl FnMut(&S, WindowId, Range<u64>) -> H) {
+    pub fn ask(&mut self, most: usize, mut ask: impl FnMut(&S, WindowId, Range<u64>) -> H) {
+        let mut left = most;
         let mut kept = 0;
         for (part, entry) in &mut self.parts {
             let (cuts, are_all) = match &entry.windows {
@@ -219,9 +220,10 @@ impl<S, H> Order<S, H> {
                 && let Some(range) = cuts.get(entry.next)
             {
                 let bytes = range.end - range.start;
-                if bytes + kept > self.free {
+                if left == 0 || bytes + kept > self.free {
                     return;
                 }
+                left -= 1;
                 self.free -= bytes;
                 let window = WindowId { part: *part, number: entry.number, index: entry.next };
                 entry.asked.insert(entry.next, Asked { bytes, request: ask(&entry.source, window, range) });
@@ -247,7 +249,7 @@ mod tests {
     /// The windows that are asked for now, as (part, index).
     fn asked(windows: &mut Parts) -> Vec<(u32, u64)> {
         let mut asked = Vec::new();
-        windows.ask(|(), window, _| {
+        windows.ask(usize::MAX, |(), window, _| {
             asked.push((window.part.0, window.index));
             (window.part.0, window.index)
         });

@@ -10,6 +10,7 @@ use crate::ids::PartId;
 use crate::tasks::{Task, has_threads};
 
 use super::order::{Cuts, Order, WindowId};
+use super::pace::Pace;
 
 /// Sends one request for a window, and does not try again. `None` if that failed, for whatever reason.
 pub(in crate::dataset) type Ask<T> = Arc<dyn Fn(Range<u64>) -> BoxFuture<'static, Option<T>> + Send + Sync>;
@@ -26,7 +27,10 @@ pub(in crate::dataset) struct Windows<T> {
 }
 
 /// The windows of all parts, and the requests for them.
-pub(super) struct Ahead<K, T>(Mutex<Order<Source<K, T>, Request<T>>>);
+pub(super) struct Ahead<K, T> {
+    order: Mutex<Order<Source<K, T>, Request<T>>>,
+    pace: Arc<Pace>,
+}
 
 /// A request, or another reading, whose result several may wait for.
 pub(super) type Request<T> = Shared<BoxFuture<'static, Option<T>>>;
@@ -46,11 +50,11 @@ impl<K, T> Default for Source<K, T> {
 
 impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K, T> {
     pub fn new(bytes: u64) -> Self {
-        Ahead(Mutex::new(Order::new(bytes)))
+        Ahead { order: Mutex::new(Order::new(bytes)), pace: Arc::default() }
     }
 
     pub fn order(&self) -> MutexGuard<'_, Order<Source<K, T>, Request<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends the requests that there is room for.
@@ -59,13 +63,15 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K
         if !has_threads() {
             return;
         }
-        order.ask(|source, window, range| {
+        order.ask(self.pace.more(), |source, window, range| {
             let (shared, asked) = (self.clone(), source.ask.as_ref().map(|ask| ask(range)));
+            let on_its_way = self.pace.begin();
             let request = Task::start(async move {
                 let got = match asked {
                     Some(asked) => asked.await,
                     None => None,
                 };
+                on_its_way.end(got.is_some());
                 shared.came(&window, got.as_ref());
                 got
             });
