@@ -174,6 +174,7 @@ impl GroupSource {
             Ok(footer) => footer,
             Err(error) => return Err(self.fault(&file.key, error, since).await),
         };
+        self.patience.probe.record_read(&file.key, 1);
         match Opened::new(file.clone(), group, footer, (&self.options, self.ahead.sizes())) {
             Ok(opened) => Ok(Arc::new(opened)),
             Err(NotOpened::Damaged(why)) => Err(corrupt(why)),
@@ -188,7 +189,6 @@ impl GroupSource {
         opened: Arc<Opened>,
     ) -> Result<Group<'_>, Fault> {
         let (key, object, since) = (&asking.file.key, &opened.footer.object, Instant::now());
-        self.patience.probe.record_read(key, 1);
         let images = Images::of(object, &self.options).map_err(corrupt)?;
         let read = opened.read.clone();
         let batches = if opened.is_held {
@@ -216,13 +216,17 @@ impl GroupSource {
         asking: Asking<'_>,
         (opened, index): (&Opened, usize),
     ) -> Result<Bytes, ParquetReadError> {
-        if let Some(bytes) = asking.turn.take(index as u64).await {
-            return Ok(bytes);
-        }
-        let permit = input.permit().await;
-        let bytes = opened.footer.object.piece(input, opened.cells[index].clone()).await?;
-        drop(permit);
-        asking.turn.came(index as u64, &bytes);
+        let bytes = match asking.turn.take(index as u64).await {
+            Some(bytes) => bytes,
+            None => {
+                let permit = input.permit().await;
+                let bytes = opened.footer.object.piece(input, opened.cells[index].clone()).await?;
+                drop(permit);
+                asking.turn.came(index as u64, &bytes);
+                bytes
+            }
+        };
+        self.patience.probe.record_read(&asking.file.key, bytes.len());
         Ok(bytes)
     }
 
