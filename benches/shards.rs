@@ -31,7 +31,7 @@ use tresnet_batch::store::{Location, Role, Settings};
 use support::{Arguments, Knobs, cores, decode_alone, mean_kilobytes, median, photographs, rate};
 
 /// Different shards and files; the server shows each many times.
-const DIFFERENT: usize = 4;
+const DIFFERENT: usize = 2;
 /// The largest image.
 const LARGEST: u64 = 64 << 20;
 
