@@ -26,9 +26,12 @@ pub(in crate::dataset) struct Windows<T> {
     pub then: Option<Then<T>>,
 }
 
+/// All parts, in order.
+type Parts<K, T> = Order<Source<K, T>, Request<T>>;
+
 /// The windows of all parts, and the requests for them.
 pub(super) struct Ahead<K, T> {
-    order: Mutex<Order<Source<K, T>, Request<T>>>,
+    order: Mutex<Parts<K, T>>,
     pace: Arc<Pace>,
 }
 
@@ -53,12 +56,12 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K
         Ahead { order: Mutex::new(Order::new(bytes)), pace: Arc::default() }
     }
 
-    pub fn order(&self) -> MutexGuard<'_, Order<Source<K, T>, Request<T>>> {
+    pub fn order(&self) -> MutexGuard<'_, Parts<K, T>> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends the requests that there is room for.
-    fn go_on(self: &Arc<Self>, order: &mut Order<Source<K, T>, Request<T>>) {
+    fn go_on(self: &Arc<Self>, order: &mut Parts<K, T>) {
         // what is dropped while the process ends may have no runtime around it
         if !has_threads() {
             return;
@@ -80,7 +83,7 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K
     }
 
     /// Changes the order, and sends what there is room for then. What is no longer needed is dropped without the lock.
-    pub fn change<R>(self: &Arc<Self>, change: impl FnOnce(&mut Order<Source<K, T>, Request<T>>) -> R) -> R {
+    pub fn change<R>(self: &Arc<Self>, change: impl FnOnce(&mut Parts<K, T>) -> R) -> R {
         let mut order = self.order();
         let changed = change(&mut order);
         self.go_on(&mut order);
@@ -114,7 +117,7 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K
     }
 }
 
-fn cut<K, T>(order: &mut Order<Source<K, T>, Request<T>>, part: PartId, number: u64, windows: Windows<T>) {
+fn cut<K, T>(order: &mut Parts<K, T>, part: PartId, number: u64, windows: Windows<T>) {
     if let Some(source) = order.source(part, number) {
         let are_all = windows.then.is_none();
         (source.ask, source.then) = (Some(windows.ask), windows.then);
