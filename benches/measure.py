@@ -33,6 +33,7 @@ MEASURES = {
     "decode": ["taskset -c 1 PYTHON benches/peers/decode.py PHOTOGRAPHS ROUNDS"],
     "do_nothing": [f"{BENCH} do_nothing -- --images PHOTOGRAPHS"],
     "fetch": [f"{BENCH} fetch -- --images PHOTOGRAPHS --runs ROUNDS"],
+    "shards": [f"{BENCH} shards -- --images PHOTOGRAPHS --runs ROUNDS"],
     "pipeline": [f"{BENCH} pipeline -- --images PHOTOGRAPHS --copies 8 --runs ROUNDS"],
     "job": [f"{BENCH_JOB} JOB"],
     "job_int8": [f"{BENCH_JOB} JOB --set model.path=INT8"],

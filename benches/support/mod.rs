@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tresnet_batch::dataset::{FolderDataset, FolderSource, Planner, PlannerOptions, Planning};
+use tresnet_batch::dataset::{
+    Dataset, FolderDataset, FolderSource, PlanSource, Planner, PlannerOptions, Planning,
+};
 use tresnet_batch::engine::{EngineSpec, NoiseEngine, share_heaps};
 use tresnet_batch::image::{Decoder, Options};
 use tresnet_batch::job::Limits;
@@ -149,6 +151,18 @@ pub async fn run_with_noise_observed(
     progress: Arc<Progress>,
 ) -> Snapshot {
     let source = FolderSource::new(input.clone(), false, None);
+    let dataset = Arc::new(FolderDataset::new(input.clone(), output.clone(), 64 << 20));
+    run_dataset_with_noise(&source, dataset, output, knobs, progress).await
+}
+
+/// The same over any dataset; `output` holds its plan.
+pub async fn run_dataset_with_noise(
+    source: &dyn PlanSource,
+    dataset: Arc<dyn Dataset>,
+    output: &Location,
+    knobs: Knobs,
+    progress: Arc<Progress>,
+) -> Snapshot {
     let options = PlannerOptions {
         fingerprint: "bench".into(),
         rows_per_part: knobs.rows_per_part,
@@ -169,6 +183,7 @@ pub async fn run_with_noise_observed(
         labels: None,
         carried: Vec::new(),
         sets: false,
+        content_hash: false,
     };
     let spec = EngineSpec {
         dtype: Dtype::F32,
@@ -193,8 +208,8 @@ pub async fn run_with_noise_observed(
     };
     let layout = Names::new("bench");
     let stages = Stages {
-        dataset: Arc::new(FolderDataset::new(input.clone(), output.clone(), 64 << 20)),
-        planner: Planner::new(&source, output, Names::segment, options),
+        dataset,
+        planner: Planner::new(source, output, Names::segment, options),
         share: Share::WHOLE,
         engines: vec![Box::new(NoiseEngine::new(spec, 1))],
         image: Options::new(knobs.size),

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use crate::sample::{RowError, Sample};
 use crate::store::Reason;
 
+use super::ahead::Warm;
 use super::error::ReadError;
 use super::plan::Part;
 
@@ -30,6 +31,11 @@ pub trait Intake: Send + Sync {
 
     /// Counts an object that the store does not give, once for each object of a run.
     fn unreadable(&self, _reason: Reason) {}
+
+    /// True if the part is read once more afterwards, from its beginning.
+    fn is_trial(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Intake + ?Sized> Intake for &T {
@@ -39,6 +45,10 @@ impl<T: Intake + ?Sized> Intake for &T {
 
     fn unreadable(&self, reason: Reason) {
         (**self).unreadable(reason);
+    }
+
+    fn is_trial(&self) -> bool {
+        (**self).is_trial()
     }
 }
 
@@ -76,8 +86,28 @@ pub enum Pass {
     Again,
 }
 
+/// What a dataset holds of parts before their rows are admitted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadAheadLimits {
+    /// Parts that it reads ahead, at most.
+    pub parts: usize,
+    /// Bytes of `limits.in_flight_bytes` that its windows take.
+    pub bytes: u64,
+}
+
 /// A set of images whose plan is frozen.
 pub trait Dataset: Send + Sync {
+    /// What it holds of parts before their rows are admitted: nothing, unless it says so.
+    fn read_ahead(&self) -> ReadAheadLimits {
+        ReadAheadLimits::default()
+    }
+
+    /// Begins to read a part before its turn to admit rows. Call it in plan order, and drop the result with the task of
+    /// the part: that ends what is still on its way. Never waits.
+    fn warm(&self, _part: &Part) -> Warm {
+        Warm::default()
+    }
+
     /// Reads one part in order, a row of the intake for each of its samples. In [`Pass::Again`], objects that were given
     /// up before may become rows.
     ///

@@ -3,6 +3,7 @@
 //! A dataset owns reading: it asks the [`Intake`] for a row before it asks the store for bytes, in plan order.
 //! It never decodes, and it never decides what a failed image means beyond [`crate::sample::RowError`].
 
+mod ahead;
 mod braces;
 mod carried;
 mod error;
@@ -12,6 +13,8 @@ mod glob;
 mod hidden;
 mod images;
 mod intake;
+#[cfg(test)]
+mod kept;
 pub mod manifest;
 mod named;
 mod objects;
@@ -26,6 +29,7 @@ mod unreadable;
 mod validation;
 pub mod webdataset;
 
+pub use ahead::Warm;
 pub use carried::CarriedColumn;
 pub use error::{DatasetError, ReadError};
 pub use extensions::{IMAGE_EXTENSIONS, ImageNames};
@@ -33,7 +37,7 @@ pub use folder::FolderSource;
 pub use glob::Glob;
 pub use hidden::is_hidden;
 pub use images::FolderDataset;
-pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, Stop, Ticket};
+pub use intake::{Arrival, Dataset, Intake, PartEnd, Pass, ReadAheadLimits, Stop, Ticket};
 pub use named::{NameTruth, Truth};
 pub use objects::{is_shard, shard_of, split_address};
 pub use plan::{

@@ -21,6 +21,7 @@ pub(super) const IMAGES: u32 = 16;
 pub(crate) struct FirstImages<I> {
     inner: I,
     most: u32,
+    is_trial: bool,
     admitted: AtomicU32,
     open: Arc<Undelivered>,
 }
@@ -34,7 +35,12 @@ struct Undelivered {
 impl<I: Intake> FirstImages<I> {
     /// The first `most` images.
     pub fn of(inner: I, most: u32) -> Self {
-        FirstImages { inner, most, admitted: AtomicU32::new(0), open: Arc::default() }
+        FirstImages { inner, most, is_trial: false, admitted: AtomicU32::new(0), open: Arc::default() }
+    }
+
+    /// The first `most` images of a part that is read once more afterwards.
+    pub fn trial(inner: I, most: u32) -> Self {
+        FirstImages { is_trial: true, ..Self::of(inner, most) }
     }
 
     /// How the reading ended: well where the first images came, or all there are; how many, then.
@@ -69,6 +75,10 @@ impl<I: Intake> Intake for FirstImages<I> {
 
     fn unreadable(&self, reason: Reason) {
         self.inner.unreadable(reason);
+    }
+
+    fn is_trial(&self) -> bool {
+        self.is_trial || self.inner.is_trial()
     }
 }
 

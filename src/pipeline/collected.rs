@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
-use crate::dataset::{Part, Pass};
+use crate::dataset::{Part, Pass, Warm};
 use crate::failure::{Exit, Failure};
 use crate::ids::PartId;
 use crate::output::PartFile;
@@ -85,7 +85,7 @@ pub(super) async fn run_again(
         };
         let (id, task) = (part.id, shared.clone());
         let handle = tasks.spawn(async move {
-            let ended = run_part(&task, part, Pass::Again).await;
+            let ended = run_part(&task, part, Pass::Again, Warm::default()).await;
             drop(permit);
             ended
         });

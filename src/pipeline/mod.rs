@@ -1,6 +1,6 @@
 //! The data path of a run: reading, decoding, inference, rows, parts. Data flows one way, ownership with it.
 //!
-//! Resources are taken in one order — part permit, slot row, bytes, request — and released without taking
+//! Resources are taken in one order — part permit, turn, slot row, bytes, request — and released without taking
 //! another, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
 
 pub(crate) mod aside;
@@ -27,6 +27,7 @@ pub mod run;
 pub mod share;
 pub(crate) mod shared;
 pub mod shutdown;
+mod upcoming;
 pub(crate) mod utilisation;
 pub(crate) mod work_queue;
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::dataset::{Intake, Part, PartEnd, Pass, ReadError};
+use crate::dataset::{Intake, Part, PartEnd, Pass, ReadError, Warm};
 use crate::failure::{Exit, Failure};
 use crate::ids::{AttemptId, PartId};
 use crate::output::{self, PartFile, PartFooter, PartTime};
@@ -23,12 +23,19 @@ pub(super) enum PartRun {
     GivenUp(Part),
 }
 
-/// One part from its plan to its receipt.
-pub(super) async fn run_part(shared: &Shared, part: Part, pass: Pass) -> Result<PartRun, Failure> {
+/// One part from its plan to its receipt. `warm` keeps what was read of it ahead, until it is read.
+pub(super) async fn run_part(
+    shared: &Shared,
+    part: Part,
+    pass: Pass,
+    warm: Warm,
+) -> Result<PartRun, Failure> {
     let started = PartTime::now();
     let (began, lane) = (Instant::now(), shared.progress.trace.lane("part"));
     let facts = [("part", Fact::Number(i64::from(part.id.0)))];
-    let Attempt { open, end } = match read_part(shared, &part, pass).await? {
+    let read = read_part(shared, &part, pass).await?;
+    drop(warm);
+    let Attempt { open, end } = match read {
         ReadPart::Whole(attempt) => attempt,
         ReadPart::Damaged(damaged) => damaged_part(shared, part.id, damaged).await?,
         ReadPart::GivenUp => return Ok(PartRun::GivenUp(part)),

@@ -32,6 +32,7 @@ use super::progress::Progress;
 use super::share::Share;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
+use super::upcoming::Upcoming;
 use super::work_queue::WorkQueue;
 
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
@@ -157,10 +158,12 @@ pub async fn execute(
             return Err(failure);
         }
     };
+    let window_bytes = dataset.read_ahead().bytes;
     let shared = Arc::new(Shared {
         dataset,
         pool: pool.clone(),
-        budget: ByteBudget::new(limits.in_flight_bytes),
+        // the windows of a dataset have a share that images never wait for
+        budget: ByteBudget::new(limits.in_flight_bytes.saturating_sub(window_bytes)),
         admitting: Arc::new(Semaphore::new(1)),
         queue: queue.clone(),
         parts,
@@ -244,7 +247,7 @@ async fn plan(mut planner: Planner<'_>, share: Share, segments: mpsc::Sender<Arc
 
 /// Opens parts in plan order while permits last, and collects receipts.
 async fn work(
-    mut segments: mpsc::Receiver<Arc<Segment>>,
+    segments: mpsc::Receiver<Arc<Segment>>,
     mut opening: Opening,
     most_open: usize,
     shared: &Arc<Shared>,
@@ -254,53 +257,57 @@ async fn work(
     let mut tasks: Tasks = JoinSet::new();
     let mut handles = BTreeMap::new();
     let mut first = true;
-    'segments: while let Some(segment) = segments.recv().await {
-        let (missing, done) = opening.segment(&segment);
-        shared.progress.resume(done.iter().map(|part| part.rows.map_or(0, u64::from)).sum());
-        shared.progress.resume_parts(done.len() as u64);
-        for part in missing {
-            let permit = tokio::select! {
-                biased;
-                () = shared.shutdown.draining() => break 'segments,
-                permit = permits.clone().acquire_owned() => permit,
-            };
-            let Ok(permit) = permit else { break 'segments };
-            let missing = tokio::select! {
-                biased;
-                () = shared.shutdown.draining() => break 'segments,
-                missing = opening.is_missing(part.id) => missing,
-            };
-            match missing {
-                Ok(true) => {}
-                Ok(false) => {
-                    shared.progress.resume(part.rows.map_or(0, u64::from));
-                    shared.progress.resume_parts(1);
-                    continue;
-                }
-                Err(failure) => {
-                    shared.shutdown.fail(failure);
-                    break 'segments;
-                }
+    let mut upcoming = Upcoming::new(segments, shared);
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = shared.shutdown.draining() => break,
+            next = upcoming.next(&mut opening, shared) => next,
+        };
+        let Some((part, warm)) = next else { break };
+        let permit = tokio::select! {
+            biased;
+            () = shared.shutdown.draining() => break,
+            permit = permits.clone().acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { break };
+        let missing = tokio::select! {
+            biased;
+            () = shared.shutdown.draining() => break,
+            missing = opening.is_missing(part.id) => missing,
+        };
+        match missing {
+            Ok(true) => {}
+            Ok(false) => {
+                shared.progress.resume(part.rows.map_or(0, u64::from));
+                shared.progress.resume_parts(1);
+                continue;
             }
-            if std::mem::take(&mut first)
-                && part.rows.is_none_or(|rows| rows >= canary::IMAGES)
-                && let Err(failure) = try_first_images(shared, &part).await
-            {
+            Err(failure) => {
                 shared.shutdown.fail(failure);
-                break 'segments;
-            }
-            let (id, task) = (part.id, shared.clone());
-            let handle = tasks.spawn(async move {
-                let ended = run_part(&task, part, Pass::First).await;
-                drop(permit);
-                ended
-            });
-            handles.insert(id, handle);
-            while let Some(ended) = tasks.try_join_next() {
-                collected.receive(ended, shared);
+                break;
             }
         }
+        if std::mem::take(&mut first)
+            && part.rows.is_none_or(|rows| rows >= canary::IMAGES)
+            && let Err(failure) = try_first_images(shared, &part).await
+        {
+            shared.shutdown.fail(failure);
+            break;
+        }
+        let (id, task) = (part.id, shared.clone());
+        let handle = tasks.spawn(async move {
+            let ended = run_part(&task, part, Pass::First, warm).await;
+            drop(permit);
+            ended
+        });
+        handles.insert(id, handle);
+        while let Some(ended) = tasks.try_join_next() {
+            collected.receive(ended, shared);
+        }
     }
+    // nothing is read ahead for parts that are not opened any more
+    drop(upcoming);
     drain(tasks, &handles, &mut collected, shared).await;
     run_again(&mut opening, &permits, &mut collected, shared).await;
     Executed { plan: opening.plan, committed: collected.committed }
@@ -309,7 +316,7 @@ async fn work(
 /// Sends the first images of a part the whole way, before the long loop; see [`canary`].
 async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
     let (open, intake) = attempt(shared, None, None).await?;
-    let intake = FirstImages::of(intake, canary::IMAGES);
+    let intake = FirstImages::trial(intake, canary::IMAGES);
     let read = tokio::select! {
         biased;
         // what stopped it is known where it happened

@@ -194,6 +194,7 @@ impl Input {
         let (input, output) = (self.location.clone(), output.clone());
         let max_encoded_bytes = job.image.limits.max_encoded_bytes;
         let most = usize::try_from(job.limits.max_unreadable).unwrap_or(usize::MAX);
+        let window_bytes = job.limits.in_flight_bytes / 2;
         Ok(match self.format {
             Format::Webdataset => {
                 let options = ShardOptions {
@@ -205,7 +206,8 @@ impl Input {
                     rules: job.shard_rules,
                 };
                 let others = self.shards(job)?.some_keys(WITNESSES).await?;
-                Arc::new(ShardDataset::new(input, output, options, others).with_most_unreadable(most))
+                let shards = ShardDataset::new(input, output, options, others).with_most_unreadable(most);
+                Arc::new(shards.with_window_bytes(window_bytes))
             }
             Format::Parquet => {
                 let options = ParquetOptions {
@@ -216,7 +218,8 @@ impl Input {
                     ..ParquetOptions::new(max_encoded_bytes)
                 };
                 let others = self.files(job)?.some_keys(WITNESSES).await?;
-                Arc::new(ParquetDataset::new(input, output, options, others).with_most_unreadable(most))
+                let files = ParquetDataset::new(input, output, options, others).with_most_unreadable(most);
+                Arc::new(files.with_window_bytes(window_bytes))
             }
             Format::Folder | Format::Manifest => {
                 let images = FolderDataset::new(input, output, max_encoded_bytes);

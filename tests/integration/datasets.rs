@@ -13,6 +13,7 @@ mod mutants;
 mod packages;
 mod pages;
 mod photographs;
+mod read_ahead;
 mod roots;
 mod shards_apart;
 mod shards_earlier;

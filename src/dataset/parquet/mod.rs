@@ -5,12 +5,17 @@
 
 mod columns;
 mod dataset;
+mod footers;
+mod group_source;
 mod image_column;
 mod images;
 mod labels;
+mod opened;
 mod options;
 mod paths;
 mod reading;
+#[cfg(test)]
+mod reading_tests;
 mod scan;
 mod source;
 #[cfg(test)]

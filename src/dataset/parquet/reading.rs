@@ -1,13 +1,19 @@
 //! One row group that is being read: its rows so far, and the objects of paths that are on their way.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use crate::dataset::ReadError;
+use crate::dataset::ahead::Turn;
 use crate::dataset::intake::{Arrival, Intake, Pass, Ticket};
 use crate::dataset::plan::{Part, PlanRow, RowGroup};
 use crate::sample::{ErrorKind, RowError, Sample};
 use crate::store::escaped;
+
+use super::opened::Opened;
 
 /// One row group that is being read.
 pub(super) struct Reading<'a> {
@@ -16,6 +22,7 @@ pub(super) struct Reading<'a> {
     pub group: RowGroup,
     pub intake: &'a dyn Intake,
     pub pass: Pass,
+    pub turn: &'a Turn<Arc<Opened>, Bytes>,
     pub rows: u32,
     /// Images that were not read, since a row has a list of them.
     pub further: u32,
@@ -31,6 +38,7 @@ pub(super) struct Asking<'a> {
     pub file: &'a PlanRow,
     pub pass: Pass,
     pub intake: &'a dyn Intake,
+    pub turn: &'a Turn<Arc<Opened>, Bytes>,
 }
 
 /// Why a group was not read to its end: its own fault, or not.
@@ -51,7 +59,7 @@ pub(super) fn corrupt(why: impl std::fmt::Display) -> Fault {
 
 impl<'a> Reading<'a> {
     pub fn asking(&self) -> Asking<'a> {
-        Asking { file: self.file, pass: self.pass, intake: self.intake }
+        Asking { file: self.file, pass: self.pass, intake: self.intake, turn: self.turn }
     }
 
     pub fn is_complete(&self) -> bool {

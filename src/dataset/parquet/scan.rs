@@ -1,5 +1,6 @@
 //! All images of one file, without a job.
 
+use crate::dataset::ahead::Sizes;
 use crate::store::{Location, ParquetObject, ParquetReadError, WindowedGroup};
 
 use super::images::{Images, ParquetImage};
@@ -38,7 +39,7 @@ pub async fn scan(
             }
             continue;
         }
-        let WindowedGroup { mut batches, mut requests } = object.windowed(read);
+        let WindowedGroup { mut batches, mut requests } = object.windowed(read, Sizes::default().window());
         loop {
             tokio::select! {
                 Some(request) = requests.recv() => {

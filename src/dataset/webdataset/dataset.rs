@@ -1,15 +1,15 @@
 //! Shards read in order, window by window; an image is admitted when its sample is whole.
 
-use std::ops::Range;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use futures::future::{BoxFuture, try_join};
 
+use crate::dataset::ahead::{ReadAhead, Sizes, Warm};
 use crate::dataset::error::ARCHIVED;
-use crate::dataset::intake::{Arrival, Intake, Pass};
-use crate::dataset::plan::Part;
+use crate::dataset::intake::{Arrival, Intake, Pass, ReadAheadLimits};
+use crate::dataset::plan::{Part, PlanRow};
 use crate::dataset::unreadable::{Patience, Verdict};
 use crate::dataset::{Dataset, PartEnd, ReadError};
 use crate::sample::{ErrorKind, RowError, Sample};
@@ -22,9 +22,7 @@ use super::reading::Reading;
 use super::rules::{ShardLimits, ShardRules};
 use super::samples::{Samples, ShardImage};
 use super::unpack::Unpacked;
-
-/// Bytes of one ranged read. Two are held: one becomes rows while the next is fetched. One shard is read at a time.
-const WINDOW: u64 = 32 << 20;
+use super::windows::windows;
 
 /// The reading side of shards whose plan stands.
 pub struct ShardDataset {
@@ -33,42 +31,67 @@ pub struct ShardDataset {
     options: ShardOptions,
     /// Some shards that are asked when the first ones are refused.
     others: Vec<String>,
-    patience: Patience,
+    patience: Arc<Patience>,
+    ahead: ReadAhead<PlanRow, Window>,
 }
 
 impl ShardDataset {
     /// `output` holds the plan; `others` are shards that tell whether the input as a whole can be read.
     pub fn new(input: Location, output: Location, options: ShardOptions, others: Vec<String>) -> Self {
-        let patience = Patience::new(&input, others.clone());
-        ShardDataset { input, output, options, others, patience }
+        let patience = Arc::new(Patience::new(&input, others.clone()));
+        ShardDataset { input, output, options, others, patience, ahead: ReadAhead::new(Sizes::default()) }
     }
 
     /// With another number of shards that may be given up in this process.
     pub fn with_most_unreadable(self, most: usize) -> Self {
-        ShardDataset { patience: self.patience.with_most(most), ..self }
+        let patience = Patience::new(&self.input, self.others.clone()).with_most(most);
+        ShardDataset { patience: Arc::new(patience), ..self }
     }
 
-    /// The next window, or what its absence means: damage of this shard, or of everything.
-    async fn window(&self, reading: &Reading<'_>, range: Range<u64>) -> Result<Window, ReadError> {
+    /// With windows of `bytes` together, most of them read ahead of their turn.
+    pub fn with_window_bytes(self, bytes: u64) -> Self {
+        ShardDataset { ahead: ReadAhead::new(Sizes::of(bytes)), ..self }
+    }
+
+    /// The window that begins at a byte, or what its absence means: damage of this shard, or of everything.
+    async fn window(&self, reading: &Reading<'_>, at: u64) -> Result<Window, ReadError> {
         let key = &reading.shard.key;
         if self.patience.skips(key, reading.pass) {
             return Err(ReadError::GivenUp);
         }
+        let index = reading.index(at);
+        if let Some(window) = reading.turn.take(index).await {
+            self.is_read(reading, &window);
+            return Ok(window);
+        }
+        let window = self.window_in_turn(reading, at).await?;
+        self.is_read(reading, &window);
+        reading.turn.came(index, &window);
+        Ok(window)
+    }
+
+    fn is_read(&self, reading: &Reading<'_>, window: &Window) {
+        self.patience.probe.record_read(&reading.shard.key, window.bytes.len());
+        if let Some(etag) = &window.etag {
+            reading.etag.get_or_init(|| etag.clone());
+        }
+    }
+
+    /// Asks for a window that was not asked for ahead of its turn, or not with success.
+    async fn window_in_turn(&self, reading: &Reading<'_>, at: u64) -> Result<Window, ReadError> {
+        let (key, range) = (&reading.shard.key, at..at + reading.window);
         let mut waiting = None;
         let (error, refused) = loop {
             let refused = Instant::now();
             let input = self.patience.input(waiting.as_ref());
-            let error = match input.window(key, range.clone(), reading.etag.get().map(String::as_str)).await {
+            let permit = input.permit().await;
+            let window = input.window(key, range.clone(), reading.etag.get().map(String::as_str)).await;
+            drop(permit);
+            let error = match window {
                 Ok(window) if reading.shard.size.is_some_and(|planned| planned != window.size) => {
                     break (FetchError::Changed, refused);
                 }
-                Ok(window) => {
-                    self.patience.probe.record_read(key, window.bytes.len());
-                    if let Some(etag) = &window.etag {
-                        reading.etag.get_or_init(|| etag.clone());
-                    }
-                    return Ok(window);
-                }
+                Ok(window) => return Ok(window),
                 Err(FetchError::Store(error)) => error,
                 Err(error) => break (error, refused),
             };
@@ -107,18 +130,19 @@ impl ShardDataset {
         let limits = ShardLimits::new(self.options.max_encoded_bytes);
         let samples = Samples::new(limits, self.options.asked(), self.options.rules)
             .with_image_names(self.options.image_names);
-        let mut window = self.window(reading, 0..WINDOW).await?;
+        let mut window = self.window(reading, 0).await?;
+        let size = window.size;
         let mut unpacked = self.unpacked(reading, &window.bytes)?;
         let mut found = self.to_its_end(reading, samples, &mut unpacked, (0, window)).await?;
         if let Some(again) = found.again.take() {
             let mut at = again.begins_at();
+            let from = if unpacked.is_packed() { 0 } else { at };
+            reading.restart(from, size);
+            window = self.window(reading, from).await?;
             if unpacked.is_packed() {
-                window = self.window(reading, 0..WINDOW).await?;
                 unpacked = self.unpacked(reading, &window.bytes)?;
                 unpacked.skip(at);
                 at = 0;
-            } else {
-                window = self.window(reading, at..at + WINDOW).await?;
             }
             found = self.to_its_end(reading, *again, &mut unpacked, (at, window)).await?;
         }
@@ -173,7 +197,7 @@ impl ShardDataset {
             let goes_on = at < window.size && !window.bytes.is_empty();
             let next = async {
                 match goes_on {
-                    true => self.window(reading, at..at + WINDOW).await.map(Some),
+                    true => self.window(reading, at).await.map(Some),
                     false => Ok(None),
                 }
             };
@@ -262,13 +286,46 @@ impl ShardDataset {
     }
 
     async fn read_part(&self, part: &Part, intake: &dyn Intake, pass: Pass) -> Result<PartEnd, ReadError> {
-        let shard = part.plan_row(&self.output).await?;
-        let etag = shard.etag.clone().map_or_else(OnceLock::new, OnceLock::from);
-        self.shard(&Reading { part, shard: &shard, etag, intake, pass, rows: AtomicU32::new(0) }).await
+        let turn = self.ahead.turn(part.id, intake.is_trial());
+        let shard = match turn.known().await {
+            Some(shard) => shard,
+            None => part.plan_row(&self.output).await?,
+        };
+        let window = self.ahead.sizes().window();
+        if !self.patience.skips(&shard.key, pass) {
+            turn.cut(|| windows(self.patience.input(None), &shard, window));
+        }
+        let reading = Reading {
+            part,
+            etag: shard.etag.clone().map_or_else(OnceLock::new, OnceLock::from),
+            shard: &shard,
+            intake,
+            pass,
+            rows: AtomicU32::new(0),
+            turn,
+            begin: AtomicU64::new(0),
+            window,
+        };
+        self.shard(&reading).await
     }
 }
 
 impl Dataset for ShardDataset {
+    fn read_ahead(&self) -> ReadAheadLimits {
+        let sizes = self.ahead.sizes();
+        ReadAheadLimits { parts: sizes.parts(), bytes: sizes.total() }
+    }
+
+    fn warm(&self, part: &Part) -> Warm {
+        let (part, output, patience) = (part.clone(), self.output.clone(), self.patience.clone());
+        let window = self.ahead.sizes().window();
+        self.ahead.warm(part.id, async move {
+            let shard = part.plan_row(&output).await.ok()?;
+            let windows = windows(patience.input(None), &shard, window);
+            (!patience.skips(&shard.key, Pass::First)).then_some((shard, windows))
+        })
+    }
+
     fn read<'a>(
         &'a self,
         part: &'a Part,

@@ -20,6 +20,7 @@ mod source;
 mod tar;
 mod texts;
 mod unpack;
+mod windows;
 
 pub use dataset::ShardDataset;
 pub use error::TarError;

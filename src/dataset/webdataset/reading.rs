@@ -1,13 +1,14 @@
 //! One shard that is being read.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::dataset::ahead::{Cuts, Turn};
 use crate::dataset::intake::{Intake, Pass};
 use crate::dataset::plan::{Part, PlanRow};
 use crate::dataset::{DatasetError, ReadError};
 use crate::sample::{ErrorKind, RowError, Sample};
-use crate::store::escaped;
+use crate::store::{Window, escaped};
 
 use super::error::TarError;
 
@@ -20,9 +21,25 @@ pub(super) struct Reading<'a> {
     pub intake: &'a dyn Intake,
     pub pass: Pass,
     pub rows: AtomicU32,
+    pub turn: Turn<PlanRow, Window>,
+    /// Where the first window of this reading begins.
+    pub begin: AtomicU64,
+    /// Bytes of a window.
+    pub window: u64,
 }
 
 impl Reading<'_> {
+    /// The number of the window that begins at a byte.
+    pub fn index(&self, at: u64) -> u64 {
+        (at - self.begin.load(Ordering::Relaxed)) / self.window
+    }
+
+    /// Begins to read the shard once more, from a byte of it on.
+    pub fn restart(&self, from: u64, size: u64) {
+        self.begin.store(from, Ordering::Relaxed);
+        self.turn.restart(Cuts::Even { from, until: size, window: self.window });
+    }
+
     pub fn rows(&self) -> u32 {
         self.rows.load(Ordering::Relaxed)
     }

@@ -2,48 +2,15 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-
-use futures::future::BoxFuture;
 
 use super::{ShardDataset, ShardOptions, ShardRules, ShardSource};
+use crate::dataset::kept::{Kept, Rows};
 use crate::dataset::{
-    Arrival, Dataset, DatasetError, Intake, Part, PartEnd, Pass, Planner, PlannerOptions, Planning,
-    ReadError, Stop, TargetNames, Ticket, Truth,
+    Dataset, DatasetError, ImageNames, Part, PartEnd, Pass, Planner, PlannerOptions, Planning, ReadError,
+    TargetNames, Truth, Warm,
 };
-use crate::sample::{RowError, Sample, Target};
+use crate::sample::Target;
 use crate::store::{Location, Role};
-
-type Rows = Arc<Mutex<Vec<(Sample, Option<Result<Vec<u8>, RowError>>)>>>;
-
-/// Keeps what it is given.
-#[derive(Default)]
-struct Kept(Rows);
-
-struct KeptTicket(Rows, usize);
-
-impl Intake for Kept {
-    fn admit(&self, sample: Sample, _: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
-        let mut rows = self.0.lock().unwrap();
-        rows.push((sample, None));
-        let ticket: Box<dyn Ticket> = Box::new(KeptTicket(self.0.clone(), rows.len() - 1));
-        Box::pin(std::future::ready(Ok(ticket)))
-    }
-}
-
-impl Ticket for KeptTicket {
-    fn fit(&mut self, _: u64) -> bool {
-        true
-    }
-
-    fn refit(&mut self, _: u64) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::ready(()))
-    }
-
-    fn deliver(self: Box<Self>, image: Result<Arrival, RowError>) {
-        self.0.lock().unwrap()[self.1].1 = Some(image.map(|arrival| arrival.bytes.to_vec()));
-    }
-}
 
 fn member(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut header = [0; 512];
@@ -74,7 +41,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-async fn first_part(source: &ShardSource, output: &Location) -> Part {
+async fn parts(source: &ShardSource, output: &Location) -> Vec<Part> {
     let options = PlannerOptions {
         fingerprint: "f".into(),
         rows_per_part: 8,
@@ -84,7 +51,7 @@ async fn first_part(source: &ShardSource, output: &Location) -> Part {
         disorder: "disorder",
     };
     let mut planner = Planner::new(source, output, |index| format!("plan-{index}.parquet"), options);
-    planner.next_segment().await.unwrap().unwrap().parts().remove(0)
+    planner.next_segment().await.unwrap().unwrap().parts()
 }
 
 fn open(folder: &Path, role: Role) -> Location {
@@ -97,18 +64,22 @@ async fn read(bytes: &[u8], rules: ShardRules, most_rows: u32) -> (Rows, Result<
     std::fs::write(input.path().join("a.tar"), bytes).unwrap();
     let (input, output) = (open(input.path(), Role::Input), open(output.path(), Role::Output));
     let source = ShardSource::new(input.clone(), None).unwrap();
-    let part = first_part(&source, &output).await;
-    let options = ShardOptions {
+    let part = parts(&source, &output).await.remove(0);
+    let kept = Kept::default();
+    let dataset = ShardDataset::new(input, output, options(rules, most_rows), Vec::new());
+    let end = dataset.read(&part, &kept, Pass::First).await;
+    (kept.rows, end)
+}
+
+fn options(rules: ShardRules, most_rows: u32) -> ShardOptions {
+    ShardOptions {
         max_encoded_bytes: 1 << 20,
         targets: Some(Truth::Beside(TargetNames::new(10, None))),
         carried: Vec::new(),
         most_rows,
-        image_names: crate::dataset::ImageNames::default(),
+        image_names: ImageNames::default(),
         rules,
-    };
-    let kept = Kept::default();
-    let end = ShardDataset::new(input, output, options, Vec::new()).read(&part, &kept, Pass::First).await;
-    (kept.0, end)
+    }
 }
 
 #[tokio::test]
@@ -150,4 +121,97 @@ async fn a_shard_that_version_0_1_0_read_otherwise_ends_its_job() {
     let (rows, end) = read(&shard(), ShardRules::Earlier, 10).await;
     assert_eq!(end.unwrap().rows, 10);
     assert_eq!(rows.lock().unwrap()[9].0.key, "a.tar!9.jpg");
+}
+
+/// Thirty images of 100 kB, without or with their classes behind them: twelve windows of 256 KiB.
+fn large_shard(has_classes: bool) -> Vec<u8> {
+    let image = |n: usize| {
+        let bytes: Vec<u8> = (0..100_000_usize).map(|byte| (byte * (n + 1) / 7) as u8).collect();
+        member(&format!("{n:02}.jpg"), &bytes)
+    };
+    let class = |n: usize| member(&format!("{n:02}.cls"), (n % 10).to_string().as_bytes());
+    let mut members: Vec<Vec<u8>> = (0..30).map(image).collect();
+    if has_classes {
+        members.extend((0..30).map(class));
+    }
+    [members.concat(), vec![0; 1024]].concat()
+}
+
+/// What a reading of one shard came to.
+fn outcome(kept: &Kept, end: Result<PartEnd, ReadError>) -> String {
+    let mut text = String::new();
+    for (sample, image) in kept.rows.lock().unwrap().iter() {
+        let image = match image {
+            Some(Ok(bytes)) => {
+                format!("{} bytes, the sum {}", bytes.len(), bytes.iter().map(|b| u64::from(*b)).sum::<u64>())
+            }
+            other => format!("{other:?}"),
+        };
+        text += &format!("{} {} {:?} {:?} {image}\n", sample.row_id, sample.key, sample.target, sample.size);
+    }
+    match end {
+        Ok(end) => text + &format!("{end:?}"),
+        Err(ReadError::Damaged { row, error }) => text + &format!("damaged: {} {error:?}", row.key),
+        Err(error) => text + &error.to_string(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_that_are_read_ahead_have_the_rows_of_shards_that_are_not() {
+    let (input, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (plain, apart) = (large_shard(false), large_shard(true));
+    let mut broken = plain.clone();
+    // the header of an image in the seventh window
+    let at = 17 * (512 + 100_352);
+    broken[at..at + 512].fill(b'x');
+    let shards = [
+        ("0.tar", plain.clone()),
+        ("1.tar.gz", gzip(&apart)),
+        ("2.tar", apart),
+        ("3.tar", broken),
+        ("4.tar", plain[..plain.len() / 2].to_vec()),
+        ("5.tar", Vec::new()),
+        ("6.tar", shard()),
+    ];
+    for (name, bytes) in &shards {
+        std::fs::write(input.path().join(name), bytes).unwrap();
+    }
+    let (input, output) = (open(input.path(), Role::Input), open(output.path(), Role::Output));
+    let source = ShardSource::new(input.clone(), None).unwrap();
+    let parts = parts(&source, &output).await;
+    assert_eq!(parts.len(), shards.len());
+    let dataset = || {
+        let options = options(ShardRules::Current, 100);
+        ShardDataset::new(input.clone(), output.clone(), options, Vec::new())
+    };
+    let (alone, ahead) = (dataset(), dataset().with_window_bytes(1 << 20));
+    assert_eq!((alone.read_ahead().parts, ahead.read_ahead().parts), (0, 2));
+    let mut warm: Vec<Option<Warm>> = parts.iter().map(|part| Some(ahead.warm(part))).collect();
+    for (part, warm) in parts.iter().zip(&mut warm) {
+        let trial = Kept::trial(2);
+        drop(ahead.read(part, &trial, Pass::First).await);
+        let (one, other) = (Kept::default(), Kept::default());
+        let expected = alone.read(part, &one, Pass::First).await;
+        let found = ahead.read(part, &other, Pass::First).await;
+        assert_eq!(outcome(&other, found), outcome(&one, expected), "{}", part.id);
+        drop(warm.take());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_is_another_one_since_it_was_read_ahead_is_one_row() {
+    let (input, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = input.path().join("0.tar");
+    std::fs::write(&path, large_shard(false)).unwrap();
+    let (input, output) = (open(input.path(), Role::Input), open(output.path(), Role::Output));
+    let source = ShardSource::new(input.clone(), None).unwrap();
+    let parts = parts(&source, &output).await;
+    let dataset = ShardDataset::new(input, output, options(ShardRules::Current, 100), Vec::new());
+    let dataset = dataset.with_window_bytes(1 << 20);
+    let _warm = dataset.warm(&parts[0]);
+    // two windows of twelve are read ahead, of whichever version
+    std::fs::write(&path, large_shard(true)).unwrap();
+    let kept = Kept::default();
+    let end = dataset.read(&parts[0], &kept, Pass::First).await;
+    assert!(matches!(end, Err(ReadError::Damaged { .. })), "{end:?}");
 }

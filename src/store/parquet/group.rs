@@ -49,7 +49,12 @@ pub struct GroupRead {
 impl GroupRead {
     /// Encoded bytes that are held if the group is read into memory.
     pub fn bytes(&self) -> u64 {
-        coalesce(self.chunks.clone()).iter().map(|range| range.end - range.start).sum()
+        self.pieces().iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// The ranges that are held then, ascending and apart from each other.
+    pub fn pieces(&self) -> Vec<Range<u64>> {
+        coalesce(self.chunks.clone())
     }
 
     /// Decodes the columns to these types instead of those that the file has.
@@ -197,10 +202,19 @@ impl ParquetObject {
         read: GroupRead,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + Send + use<>, ParquetReadError> {
         let mut pieces = Vec::new();
-        for range in coalesce(read.chunks.clone()) {
+        for range in read.pieces() {
             let start = range.start;
             pieces.push((start, self.piece(location, range).await?));
         }
+        self.batches_of(read, pieces)
+    }
+
+    /// As [`ParquetObject::batches`], from [`GroupRead::pieces`] that were read before: where each begins, and its bytes.
+    pub fn batches_of(
+        &self,
+        read: GroupRead,
+        pieces: Vec<(u64, Bytes)>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + Send + use<>, ParquetReadError> {
         read.batches(self, Pieces { size: self.size(), pieces }).map_err(|why| self.damaged(why))
     }
 }

@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::page::GroupBytes;
 use super::{GroupRead, ParquetObject};
 
-/// Bytes of all columns together that are read before the library asks for them.
-const AHEAD: u64 = 64 << 20;
+/// Bytes of the smallest cell.
+const SMALLEST: u64 = 4 << 10;
 
-/// Bytes of the object that the library asks for. Dropped without bytes, it ends the reading.
+/// Bytes of the object that the library asks for: whole cells of a column, see [`GroupRead::cells`]. Dropped without bytes, it ends the reading.
 #[derive(Debug)]
 pub struct PieceRequest {
     /// Which.
@@ -41,13 +41,14 @@ pub struct WindowedGroup {
 }
 
 impl ParquetObject {
-    /// Begins to decode a group on another thread, which ends when the group is dropped.
-    pub fn windowed(&self, read: GroupRead) -> WindowedGroup {
+    /// Begins to decode a group on another thread, which ends when the group is dropped. About `most` bytes of all columns
+    /// together are held there.
+    pub fn windowed(&self, read: GroupRead, most: u64) -> WindowedGroup {
         let (send_batch, batches) = mpsc::channel(1);
         let (ask, requests) = mpsc::channel(1);
         let object = self.clone();
         tokio::task::spawn_blocking(move || {
-            let windows = Windows::new(&object, &read.chunks, ask);
+            let windows = Windows::new(&object, &read, most, ask);
             let found = match read.batches(&object, windows) {
                 Ok(found) => found,
                 Err(why) => return drop(send_batch.blocking_send(Err(why))),
@@ -65,20 +66,42 @@ impl ParquetObject {
 /// Where some bytes of a column begin, and these bytes.
 type Window = (u64, Bytes);
 
+impl GroupRead {
+    /// Bytes of a cell, if the cells of all columns have `most`.
+    fn cell(&self, most: u64) -> u64 {
+        (most / self.chunks.len().max(1) as u64).max(SMALLEST)
+    }
+
+    /// The cells that [`ParquetObject::windowed`] asks for, in the order in which it needs them: each column is cut from
+    /// its beginning on, and those are first of which a smaller share of the column comes before.
+    pub fn cells(&self, most: u64) -> Vec<Range<u64>> {
+        let cell = self.cell(most);
+        let mut cells: Vec<(f64, Range<u64>)> = Vec::new();
+        for chunk in &self.chunks {
+            let length = chunk.end - chunk.start;
+            cells.extend((0..length.div_ceil(cell)).map(|index| {
+                let start = chunk.start + index * cell;
+                (index as f64 * cell as f64 / length as f64, start..(start + cell).min(chunk.end))
+            }));
+        }
+        cells.sort_by(|(one, a), (other, b)| one.total_cmp(other).then(a.start.cmp(&b.start)));
+        cells.into_iter().map(|(_, cell)| cell).collect()
+    }
+}
+
 /// The columns of a group, of each of which one window is here.
 struct Windows {
     size: u64,
-    /// Bytes of a window.
-    window: u64,
+    /// Bytes of a cell. A window ends where a cell does.
+    cell: u64,
     columns: Vec<(Range<u64>, Mutex<Window>)>,
     ask: mpsc::Sender<PieceRequest>,
 }
 
 impl Windows {
-    fn new(object: &ParquetObject, chunks: &[Range<u64>], ask: mpsc::Sender<PieceRequest>) -> Self {
-        let columns: Vec<_> = chunks.iter().map(|chunk| (chunk.clone(), Mutex::default())).collect();
-        let window = (AHEAD / columns.len().max(1) as u64).max(1);
-        Windows { size: object.size(), window, columns, ask }
+    fn new(object: &ParquetObject, read: &GroupRead, most: u64, ask: mpsc::Sender<PieceRequest>) -> Self {
+        let columns: Vec<_> = read.chunks.iter().map(|chunk| (chunk.clone(), Mutex::default())).collect();
+        Windows { size: object.size(), cell: read.cell(most), columns, ask }
     }
 
     fn get(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
@@ -93,26 +116,35 @@ impl Windows {
         }
     }
 
-    /// At least `least` bytes from `start` on, if the column has them; a window if they are fewer than that.
+    /// At least `least` bytes from `start` on, if the column has them.
     fn window(&self, start: u64, least: u64) -> Result<Bytes, ParquetError> {
         let column = self.columns.iter().find(|(chunk, _)| chunk.contains(&start));
         let (chunk, window) = column
             .ok_or_else(|| ParquetError::General(format!("byte {start} lies outside the column chunks")))?;
         let least = least.min(chunk.end - start);
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, bytes) = &*window;
-        if let Some(offset) = start.checked_sub(*at).filter(|offset| *offset < bytes.len() as u64)
-            && bytes.len() as u64 - offset >= least
-        {
-            return Ok(bytes.slice(offset as usize..));
+        let (at, bytes) = std::mem::take(&mut *window);
+        let end = at + bytes.len() as u64;
+        let here =
+            if (at..end).contains(&start) { bytes.slice((start - at) as usize..) } else { Bytes::new() };
+        drop(bytes);
+        if here.len() as u64 >= least {
+            *window = (start, here.clone());
+            return Ok(here);
         }
-        // its memory goes before that of the next one comes
-        *window = (start, Bytes::new());
-        let bytes = self.get(start..start + least.max(self.window).min(chunk.end - start))?;
+        let border = |byte: u64| chunk.start + (byte - chunk.start) / self.cell * self.cell;
+        let from = if here.is_empty() { border(start) } else { end };
+        let until = (border(start + least - 1) + self.cell).min(chunk.end);
+        let more = self.get(from..until)?;
+        let bytes = match here.is_empty() {
+            true => more.slice((start - from) as usize..),
+            false => [&here[..], &more[..]].concat().into(),
+        };
         // a page that is larger is not kept
-        if least <= self.window {
-            *window = (start, bytes.clone());
-        }
+        *window = match least <= self.cell {
+            true => (start, bytes.clone()),
+            false => (start + least, Bytes::copy_from_slice(&bytes[least as usize..])),
+        };
         Ok(bytes)
     }
 }

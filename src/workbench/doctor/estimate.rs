@@ -18,7 +18,7 @@ const LISTING: Duration = Duration::from_secs(3);
 /// Keys of a page of a listing, on every store.
 const PAGE: u64 = 1000;
 /// Bytes of a shard that are read at once.
-const WINDOW: u64 = 32 << 20;
+const WINDOW: u64 = 8 << 20;
 
 /// What a listing shows.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use futures::future::BoxFuture;
 
-use crate::dataset::{Dataset, Intake, Part, PartEnd, Pass, ReadError};
+use crate::dataset::{Dataset, Intake, Part, PartEnd, Pass, ReadAheadLimits, ReadError, Warm};
 
 use crate::pipeline::canary::FirstImages;
 
@@ -28,6 +28,15 @@ impl SomeImages {
 }
 
 impl Dataset for SomeImages {
+    fn read_ahead(&self) -> ReadAheadLimits {
+        self.dataset.read_ahead()
+    }
+
+    fn warm(&self, part: &Part) -> Warm {
+        // of shards no more is read than a few images need
+        if part.rows.is_some() { self.dataset.warm(part) } else { Warm::default() }
+    }
+
     fn read<'a>(
         &'a self,
         part: &'a Part,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -264,4 +265,19 @@ async fn reads_are_quick() {
     println!("2000 GETs of 100 kB, 16 at once: {:?}", started.elapsed());
     assert!(sizes.iter().all(|size| *size == 100_000));
     assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_takes_as_long_as_the_bandwidth_of_its_connection_says() {
+    let server = ScriptedS3::start();
+    server.put("a", vec![7; 1 << 20]);
+    server.bandwidth(Some(4 << 20));
+    let (store, key, began) = (client(&server), Path::from("a"), Instant::now());
+    let reads = (0..4).map(|_| async { store.get(&key).await.unwrap().bytes().await.unwrap().len() });
+    assert_eq!(futures::future::join_all(reads).await, [1 << 20; 4]);
+    let took = began.elapsed();
+    // one after another would take a second
+    assert!(took >= Duration::from_millis(250), "{took:?}");
+    server.bandwidth(None);
+    assert_eq!(store.get(&key).await.unwrap().bytes().await.unwrap().len(), 1 << 20);
 }

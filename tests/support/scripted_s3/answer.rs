@@ -130,7 +130,8 @@ pub(super) async fn answer(
     let head = parts.method == Method::HEAD;
     let (length, has_no_length) = (answer.body.len(), answer.has_no_length);
     let (bytes, way) = if head { (Bytes::new(), None) } else { (answer.body, way) };
-    let scripted = scripted(bytes, way, reset, in_flight);
+    let bandwidth = shared.state().bandwidth;
+    let scripted = scripted(bytes, way, reset, (in_flight, bandwidth));
     let mut response = Response::builder().status(answer.status).header("x-amz-request-id", number);
     for (name, value) in answer.headers {
         response = response.header(name, value);

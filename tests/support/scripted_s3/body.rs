@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::InFlight;
 use super::faults::Break;
 
 /// Time for what was written before a break to reach the client.
 const FLUSH: Duration = Duration::from_millis(30);
+
+/// Bytes that go out at once, where a bandwidth is set.
+const FRAME: usize = 64 << 10;
 
 /// How many bodies had noise.
 static NOISE: AtomicU64 = AtomicU64::new(0);
@@ -35,15 +38,35 @@ impl std::error::Error for HangUp {}
 
 enum Step {
     Data(Bytes),
+    /// Data whose time has come.
+    Late(Bytes),
     Wait(Duration),
     HangUp,
     Reset,
+}
+
+/// How fast a body goes out.
+struct Pace {
+    bandwidth: u64,
+    began: Option<Instant>,
+    sent: u64,
+}
+
+impl Pace {
+    /// Sends some of these bytes; returns the rest, and when it may follow.
+    fn send(&mut self, bytes: &mut Bytes) -> (Bytes, Instant) {
+        let began = *self.began.get_or_insert_with(Instant::now);
+        let rest = bytes.split_off(bytes.len().min(FRAME));
+        self.sent += bytes.len() as u64;
+        (rest, began + Duration::from_secs_f64(self.sent as f64 / self.bandwidth as f64))
+    }
 }
 
 /// A body in steps.
 pub(super) struct Script {
     steps: VecDeque<Step>,
     waiting: Option<Pin<Box<Sleep>>>,
+    pace: Option<Pace>,
     reset: Arc<AtomicBool>,
     _in_flight: InFlight,
 }
@@ -59,7 +82,7 @@ pub(super) fn scripted(
     bytes: Bytes,
     way: Option<Break>,
     reset: Arc<AtomicBool>,
-    in_flight: InFlight,
+    (in_flight, bandwidth): (InFlight, Option<u64>),
 ) -> Scripted {
     let whole = bytes.len();
     let part = |at: f64| bytes.slice(..((whole as f64 * at) as usize).min(whole));
@@ -91,7 +114,8 @@ pub(super) fn scripted(
     };
     let data = |step: &Step| !matches!(step, Step::Data(bytes) if bytes.is_empty());
     let steps = steps.into_iter().filter(data).collect();
-    Scripted { body: Script { steps, waiting: None, reset, _in_flight: in_flight }, length }
+    let pace = bandwidth.map(|bandwidth| Pace { bandwidth, began: None, sent: 0 });
+    Scripted { body: Script { steps, waiting: None, pace, reset, _in_flight: in_flight }, length }
 }
 
 /// The bytes, with others from a share of them on.
@@ -115,7 +139,20 @@ impl Body for Script {
             }
             match self.steps.pop_front() {
                 None => return Poll::Ready(None),
-                Some(Step::Data(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Step::Data(mut bytes)) => {
+                    if let Some(pace) = &mut self.pace {
+                        let (rest, at) = pace.send(&mut bytes);
+                        // the last byte, too, comes as late as the bandwidth has it
+                        if !rest.is_empty() {
+                            self.steps.push_front(Step::Data(rest));
+                        }
+                        self.steps.push_front(Step::Late(bytes));
+                        self.waiting = Some(Box::pin(tokio::time::sleep_until(at)));
+                        continue;
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                Some(Step::Late(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Some(Step::Wait(time)) => self.waiting = Some(Box::pin(tokio::time::sleep(time))),
                 Some(Step::HangUp) => return Poll::Ready(Some(Err(HangUp))),
                 Some(Step::Reset) => {

@@ -66,6 +66,8 @@ struct State {
     log: Log,
     page_size: usize,
     latency: Duration,
+    /// Bytes a second of one connection, if they are limited.
+    bandwidth: Option<u64>,
     access_key: Option<String>,
     expired_tokens: Vec<String>,
     in_flight: usize,
@@ -137,6 +139,7 @@ impl ScriptedS3 {
             log: Log { first: 0, seen: Vec::new(), kept: true },
             page_size: 1000,
             latency: Duration::ZERO,
+            bandwidth: None,
             access_key: None,
             expired_tokens: Vec::new(),
             in_flight: 0,
@@ -281,6 +284,13 @@ impl ScriptedS3 {
     /// Time that every request waits before it is looked at.
     pub fn latency(&self, latency: Duration) {
         self.shared.state().latency = latency;
+    }
+
+    /// Bytes a second in which the body of an answer goes out, on each connection for itself; `None` (from the start) is
+    /// as fast as it can.
+    pub fn bandwidth(&self, bytes: Option<u64>) {
+        assert!(bytes != Some(0), "nothing would ever go out");
+        self.shared.state().bandwidth = bytes;
     }
 
     /// The most keys of a listing page; 1000 from the start.
