@@ -40,7 +40,6 @@ fn fill(server: &ScriptedS3, layout: &Layout, count: u32) {
         labels: None,
         sets: false,
         carried: Vec::new(),
-        content_hash: false,
     };
     let pairs = vec![("tresnet.fingerprint".to_owned(), FINGERPRINT.to_owned())];
     let context = PartContext { schema: rows.schema(), pairs, compress: true };

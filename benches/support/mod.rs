@@ -183,7 +183,6 @@ pub async fn run_dataset_with_noise(
         labels: None,
         carried: Vec::new(),
         sets: false,
-        content_hash: false,
     };
     let spec = EngineSpec {
         dtype: Dtype::F32,
