@@ -27,7 +27,7 @@ build_wheel() {
   cp "$root/LICENSE" "$root/infra/wheel/LICENSE"
   # maturin takes the pyproject.toml of the folder that it runs in
   (
-    cd "$root/infra/wheel"
+    cd "$root/infra/wheel" || exit
     PATH=$root/.runtime/wheel/bin:$PATH TRESNET_BATCH_COMMIT=$(commit) \
       maturin build --quiet --release --zig --target "$target" --compatibility "manylinux_${glibc/./_}" --out "$1"
   )
