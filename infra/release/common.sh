@@ -25,9 +25,12 @@ commit() {
 build_wheel() {
   mkdir -p "$root/infra/wheel/data"
   cp "$root/LICENSE" "$root/infra/wheel/LICENSE"
-  PATH=$root/.runtime/wheel/bin:$PATH TRESNET_BATCH_COMMIT=$(commit) \
-    "$root/.runtime/wheel/bin/maturin" build --quiet --release --zig --target "$target" \
-    --compatibility "manylinux_${glibc/./_}" --manifest-path "$root/infra/wheel/pyproject.toml" --out "$1"
+  # maturin takes the pyproject.toml of the folder that it runs in
+  (
+    cd "$root/infra/wheel" || exit
+    PATH=$root/.runtime/wheel/bin:$PATH TRESNET_BATCH_COMMIT=$(commit) \
+      maturin build --quiet --release --zig --target "$target" --compatibility "manylinux_${glibc/./_}" --out "$1"
+  )
 }
 
 # share PROGRAM FOLDER: man pages, completions and the schema, as the program prints them.

@@ -1,8 +1,8 @@
 """Runs every fenced block of a page on an output: `reading.py PAGE OUT` prints what was run as JSON.
 
-Blocks are run one by one, each in an interpreter of its own, in a folder with a copy of the output named `out` and a
+Blocks are run one by one, each in a new interpreter, in a folder with a copy of the output named `out` and a
 table `pictures.csv` of its keys. The last expression of a Python block, or what an SQL block selects, must hold rows:
-as many as `rows=` behind the language says (`all`, `ok`, `errors` or a number), else at least one. `f16=refused` marks a
+as many as `rows=` after the language says (`all`, `ok`, `errors` or a number), else at least one. `f16=refused` marks a
 block that must fail where embeddings have half precision.
 """
 

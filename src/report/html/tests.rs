@@ -129,7 +129,8 @@ fn the_audit_of_the_output_is_a_section_with_a_link_or_says_why_it_is_not_shown(
     assert!(!shown.contains("<script>alert"));
     let elsewhere = AttachedAudit { page: None, address: Some("s3 address".to_owned()), ..audit };
     assert!(page(Some(elsewhere)).contains("Its page is s3 address."));
-    let other = AttachedAudit { note: Some("It is one of other rows.".to_owned()), ..AttachedAudit::default() };
+    let other =
+        AttachedAudit { note: Some("It is one of other rows.".to_owned()), ..AttachedAudit::default() };
     assert!(page(Some(other)).contains("It is one of other rows."));
 }
 
