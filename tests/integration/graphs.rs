@@ -99,6 +99,17 @@ fn a_name_that_no_tensor_has_is_refused_with_the_outputs() {
 }
 
 #[test]
+fn a_graph_with_one_image_fixed_inside_names_the_batch_size_that_it_takes() {
+    let words = ["runs on one image and not on a batch of", "`engine.batch_size = 1`"];
+    for size in ["2", "\"auto\""] {
+        on("baked.onnx").set(format!("engine.batch_size={size}")).run().fails(78, &words);
+    }
+    let job = with_logits("baked.onnx").set("engine.batch_size=1");
+    job.run().exits(0);
+    below(&check(&job, "single"), "logits", 1e-4);
+}
+
+#[test]
 fn a_tensor_inside_of_the_graph_can_be_the_embedding() {
     let job = with_logits("plain.onnx").set("model.embedding=mean");
     let both = job.set("model.logits=score");

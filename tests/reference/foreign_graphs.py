@@ -19,6 +19,7 @@ matrix ("score", 5 numbers). `score` is the logits, `mean` the embedding.
 - half.onnx, bf16.onnx   inputs and outputs in that type
 - softmax.onnx, sigmoid.onnx, logsoftmax.onnx, softmax_cast.onnx   the score through that, the last with a change of type after
 - softmax_batch.onnx     softmax over the batch, which is no head
+- baked.onnx        plain.onnx with a Reshape to [1, 3] inside, so that it takes one image although its batch axis is free
 - external/model.onnx    weights in external/weights.bin
 - climbing.onnx, absolute.onnx, linked.onnx, cut.onnx, address.onnx, inside.onnx   weights where they may not be
 """
@@ -100,6 +101,8 @@ def make(folder):
     write("bf16.onnx", brief, [vector("logits", 5, TensorProto.BFLOAT16)],
           [info("images", TensorProto.BFLOAT16, ["batch", 3, SIDE, SIDE])])
     write("plain.onnx", score(), [vector("score", 5)])
+    baked = [score()[0], helper.make_node("Reshape", ["pooled", "one"], ["mean"]), score()[2]]
+    write("baked.onnx", baked, [vector("score", 5)], stored={"one": np.array([1, 3], np.int64)})
     for operator in ["Softmax", "Sigmoid", "LogSoftmax"]:
         write(f"{operator.lower()}.onnx", [*score(), helper.make_node(operator, ["score"], ["out"])], [vector("out", 5)])
     cast = [*score(), helper.make_node("Softmax", ["score"], ["sure"], axis=-1),
