@@ -182,6 +182,37 @@ fn a_change_of_type_after_a_head_does_not_hide_it_and_another_node_does() {
 }
 
 #[test]
+fn a_quantization_after_a_head_does_not_hide_it() {
+    let pair = |scale: &str, quantize: &str| {
+        vec![
+            node(quantize, "whole", &["sure", "scale", "zero"], vec![]),
+            node("DequantizeLinear", "wide", &["whole", scale, "zero"], vec![]),
+            node("Cast", "out", &["wide"], vec![integer("to", element::FLOAT.into())]),
+        ]
+    };
+    let head = |operator: &str, pair: &[Node]| {
+        let nodes = [&[node(operator, "sure", &["score"], vec![])][..], pair].concat();
+        found(&file(vec![images()], vec![vector("out", 5)], nodes))
+    };
+    for (operator, expected) in
+        [("Softmax", Some(Head::Softmax)), ("Sigmoid", Some(Head::Sigmoid)), ("Log", None)]
+    {
+        let model = head(operator, &pair("scale", "QuantizeLinear"));
+        assert_eq!((model.head, model.classes), (expected, Some(5)), "{operator}");
+        assert_eq!(model.logits.as_deref(), Some(if expected.is_some() { "score_f32" } else { "out" }));
+        if let Some(file) = model.rewritten {
+            assert_eq!(inside(&file).0, ["GlobalAveragePool", "Flatten", "MatMul", "Cast"]);
+        }
+    }
+    // not what was quantized
+    assert_eq!(head("Softmax", &pair("other", "QuantizeLinear")).head, None);
+    assert_eq!(head("Softmax", &pair("scale", "QLinearSoftmax")).head, None);
+    let mut by_axis = pair("scale", "QuantizeLinear");
+    by_axis[0].attribute.push(integer("axis", 0));
+    assert_eq!(head("Softmax", &by_axis).head, None);
+}
+
+#[test]
 fn half_precision_becomes_single_at_the_ends_of_the_graph() {
     let ends = |element| {
         let input = value("images", element, &[0, 3, 8, 8]);

@@ -33,6 +33,8 @@ mod fold;
 mod graph_tests;
 mod image_model;
 mod image_processor;
+#[cfg(test)]
+mod image_processor_tests;
 mod info;
 mod interface;
 mod macs;

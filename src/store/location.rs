@@ -114,9 +114,13 @@ impl Location {
                     }
                     _ => {
                         let environment = Environment::of(Vendor::Azure, &uri)?;
-                        let access = AzureAccess::from_env(account.as_deref()).map_err(|error| {
-                            StoreError::Setup { uri: uri.to_string(), cause: Redacted::new(error) }
-                        })?;
+                        let is_emulated = environment.is_on("azure_storage_use_emulator");
+                        let access = AzureAccess::from_env(account.as_deref())
+                            .and_then(|access| access.with_account(is_emulated))
+                            .map_err(|error| StoreError::Setup {
+                                uri: uri.to_string(),
+                                cause: Redacted::new(error),
+                            })?;
                         let allows_http = access.allows_http || environment.allows_http();
                         let builder = access
                             .configure(environment.azure())

@@ -10,6 +10,7 @@ mod ahead;
 mod amazon;
 mod azure;
 mod azure_address;
+mod azure_connection;
 mod buffers;
 mod causes;
 mod checked;
@@ -30,6 +31,8 @@ mod location;
 mod object_uri;
 mod order;
 mod page;
+#[cfg(test)]
+mod page_tests;
 mod paged_store;
 mod pages;
 mod parquet;
@@ -43,6 +46,7 @@ mod readers;
 mod readers_model;
 #[cfg(test)]
 mod readers_tests;
+mod redirect;
 mod region;
 mod remove;
 mod renewing;

@@ -110,6 +110,11 @@ fn a_graph_with_one_image_fixed_inside_names_the_batch_size_that_it_takes() {
 }
 
 #[test]
+fn a_graph_that_gives_other_rows_than_images_is_refused() {
+    on("doubled.onnx").run().fails(78, &["gives `twice` as [8, 5] for 4 images, and not as [4, 5]"]);
+}
+
+#[test]
 fn a_tensor_inside_of_the_graph_can_be_the_embedding() {
     let job = with_logits("plain.onnx").set("model.embedding=mean");
     let both = job.set("model.logits=score");
@@ -306,6 +311,7 @@ fn a_softmax_or_sigmoid_at_the_end_is_not_applied_twice() {
     for (graph, head, activation, limit) in [
         ("softmax.onnx", json!("softmax"), "softmax", 1e-4),
         ("softmax_cast.onnx", json!("softmax"), "softmax", 1e-4),
+        ("softmax_qdq.onnx", json!("softmax"), "softmax", 1e-4),
         ("sigmoid.onnx", json!("sigmoid"), "sigmoid", 1e-4),
         // softmax of a logarithm of probabilities gives these again
         ("logsoftmax.onnx", Value::Null, "softmax", 1e-4),
