@@ -27,6 +27,8 @@ mod config_files;
 mod design;
 mod error;
 mod external;
+#[cfg(test)]
+mod external_tests;
 mod file;
 mod fold;
 #[cfg(test)]

@@ -10,7 +10,7 @@
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 
 use super::azure_connection::{ConnectionString, host_account};
-use super::environment::checked;
+use super::environment::check::checked;
 
 const CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
 const NAME: &str = "AZURE_STORAGE_ACCOUNT_NAME";

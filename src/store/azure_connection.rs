@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::azure_address::{account_of, is_account_name};
-use super::environment::checked;
+use super::environment::check::checked;
 
 /// The parts of a connection string that are used.
 #[derive(Default)]

@@ -124,6 +124,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, PageError> {
     let mut reader = Reader::from_reader(body);
     let (mut fields, mut open, mut has_ended) = (Fields::default(), Vec::<Vec<u8>>::new(), false);
     loop {
+        let begins = usize::try_from(reader.buffer_position()).unwrap_or_default();
         let event = match reader.read_event() {
             Ok(event) => event,
             Err(_) if open.is_empty() && !has_ended => return Err(foreign("not XML", body)),
@@ -133,8 +134,10 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, PageError> {
             Event::Start(tag) => {
                 let name = tag.local_name().as_ref().to_vec();
                 // an error can come when the page has been begun
-                let is_error = open.len() == 1 && name == b"Error";
-                if is_error || open.is_empty() && (has_ended || !ROOTS.contains(&&*name)) {
+                if open.len() == 1 && name == b"Error" {
+                    return Err(foreign("Error", body.get(begins..).unwrap_or_default()));
+                }
+                if open.is_empty() && (has_ended || !ROOTS.contains(&&*name)) {
                     return Err(foreign(&String::from_utf8_lossy(&name), body));
                 }
                 fields.is_encoded = tag

@@ -265,3 +265,11 @@ fn address(value: &str, schemes: &[&str]) -> Result<(), Wrong> {
         _ => Err(Wrong::Scheme),
     }
 }
+
+/// Checks a value that comes from elsewhere as that of the variable `key`, by its name in lower case.
+///
+/// # Errors
+/// What is wrong: words that follow a name.
+pub(in crate::store) fn checked(key: &str, value: &str) -> Result<(), String> {
+    check(key, value).map_err(|wrong| wrong.to_string())
+}

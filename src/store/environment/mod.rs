@@ -3,7 +3,7 @@
 //!
 //! Each value is trimmed and checked before a client gets it. An error names the variable and never shows its value.
 
-mod check;
+pub(super) mod check;
 mod files;
 
 use std::ffi::OsString;
@@ -313,14 +313,6 @@ impl Environment {
         let names: Vec<&str> = self.set.iter().map(|one| one.name.as_str()).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
-}
-
-/// Checks a value that comes from elsewhere as that of the variable `key`, by its name in lower case.
-///
-/// # Errors
-/// What is wrong: words that follow a name.
-pub(super) fn checked(key: &str, value: &str) -> Result<(), String> {
-    check(key, value).map_err(|wrong| wrong.to_string())
 }
 
 /// A client that could not be made.

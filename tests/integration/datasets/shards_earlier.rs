@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tresnet_batch::job::{Frozen, fingerprint};
 
 use super::{PACKED, shard_job};
-use crate::support::job::{Job, ended, parts};
+use crate::support::job::{IMAGES, Job, ended, parts};
 use crate::support::{run_python, scratch};
 
 /// A folder with two of the packed shards.
@@ -135,7 +135,7 @@ fn exclude_done_tries_compressed_shards_of_a_finished_output_of_0_1_0_again_and_
 fn a_whole_float_beside_an_image_is_an_index_unless_0_1_0_began_the_job() {
     let (parts, folder) =
         (tempfile::tempdir_in(scratch()).unwrap(), tempfile::tempdir_in(scratch()).unwrap());
-    let image = std::fs::read(PACKED.join("images/beet/00.jpg")).unwrap();
+    let image = std::fs::read(IMAGES.folder.join("beet-leaf.jpg")).unwrap();
     for (name, text, content) in [("one", "json", "{\"label\": 3.0}"), ("two", "cls", "3.0")] {
         std::fs::write(parts.path().join(format!("{name}.jpg")), &image).unwrap();
         std::fs::write(parts.path().join(format!("{name}.{text}")), content).unwrap();

@@ -16,6 +16,9 @@ use super::{UNDISTURBED, download, job, later, parts, serve, server, verify};
 /// An image of the last folder, far from the first images of a run.
 const POISON: &str = "yam/00.jpg";
 
+/// An image that is not in the input.
+const ELSEWHERE: &str = "elsewhere/00.jpg";
+
 fn poisoned(server: &ScriptedS3, fault: Fault) {
     server.rule(Rule::on(Kind::Get, fault).prefix(&format!("images/{POISON}")));
 }
@@ -66,6 +69,7 @@ fn one_row_is_unreadable(server: &ScriptedS3, job: &Job, words: &str) {
 fn each_is_one_row(faults: Vec<(Fault, &'static str, &'static str)>, again: usize) {
     let one = |(fault, reason, words): (Fault, &str, &str)| {
         let server = server();
+        server.put(ELSEWHERE, std::fs::read(IMAGES.folder.join("beet-leaf.jpg")).unwrap());
         poisoned(&server, fault);
         let job = hurried(&server).set("limits.max_unreadable=1");
         let summary = job.run().exits(0);
@@ -101,8 +105,8 @@ fn row_54_an_object_that_is_answered_with_never_is_one_row_and_its_part_is_not_r
             refused(501, "NotImplemented", "status 501"),
             refused(301, "PermanentRedirect", "status 301"),
             // to another image, whose bytes would be taken, and to nothing
-            (redirected("/test/images/beet/00.jpg"), "refused", "status 301"),
-            (redirected("/test/images/nothing.jpg"), "refused", "status 301"),
+            (redirected("/test/elsewhere/00.jpg"), "refused", "status 301"),
+            (redirected("/test/elsewhere/nothing.jpg"), "refused", "status 301"),
         ],
         0,
     );
