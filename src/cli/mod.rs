@@ -143,7 +143,7 @@ pub fn main() -> ExitCode {
     let name = cli.command.name();
     if let Some((field, Ok(text))) = cli.command.text() {
         print::document(name, field, text);
-        return ExitCode::SUCCESS;
+        return ExitCode::from(print::end(Exit::Complete.code(), false, ""));
     }
     let format = match cli.global.log_format {
         LogFormat::Text => telemetry::Format::Text,
@@ -172,8 +172,10 @@ pub fn main() -> ExitCode {
         print::error(&failure.explain(), exit);
         result.insert("error".into(), json!(failure.explain()));
     }
+    let stays = cli.command.stays(&fields);
     result.append(&mut fields);
     print::result(Value::Object(result));
+    let exit = print::end(exit, failure.is_some(), stays);
     if is_abandoned() {
         exit_at_once(exit);
     }
@@ -191,13 +193,13 @@ fn not_parsed(mut error: clap::Error) -> ExitCode {
             _ => print::error_text(error.render()),
         }
         print::result(json!({ "exit": Exit::Usage.code(), "error": usage(&error) }));
-        return ExitCode::from(Exit::Usage.code());
+        return ExitCode::from(print::end(Exit::Usage.code(), true, ""));
     }
     match error.kind() {
         ErrorKind::DisplayVersion => version::show(!typed().any(|word| word == "--version")),
         _ => print::document("help", "text", error.render()),
     }
-    ExitCode::SUCCESS
+    ExitCode::from(print::end(Exit::Complete.code(), false, ""))
 }
 
 /// What is wrong with a command line, on one line.
@@ -260,6 +262,17 @@ impl Command {
         match self {
             Command::DecodeProcess { run_id } => run_id.as_deref(),
             _ => None,
+        }
+    }
+
+    /// What stands although the result of a command that succeeded could not be printed, as the end of an error.
+    fn stays(&self, fields: &Map<String, Value>) -> &'static str {
+        match (self, fields.get("complete")) {
+            (Command::Run(_) | Command::Demo(_), Some(Value::Bool(true))) => {
+                "; every row is committed and the output is whole"
+            }
+            (Command::Run(_) | Command::Demo(_), _) => "; every row of this share is committed",
+            _ => "",
         }
     }
 

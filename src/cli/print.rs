@@ -1,14 +1,16 @@
-//! Standard output and standard error. A reader that has gone away is no failure of ours.
+//! Standard output and standard error. A reader that has gone away is no failure of ours; any other error of standard
+//! output is kept for the exit code.
 //!
 //! Results for a person are lines on standard output. With `--json`, standard output has one JSON object and nothing
 //! else, and the lines for a person are on standard error. With `--quiet`, only errors are printed.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
+use crate::failure::Exit;
 use crate::output::Ranges;
 pub(super) use crate::report::thousands as count;
 use crate::telemetry::{self, Format, screen};
@@ -26,6 +28,9 @@ static PRINTING: OnceLock<Printing> = OnceLock::new();
 
 /// The exit code of the one thread that ends the process, once there is one.
 static ENDING: OnceLock<u8> = OnceLock::new();
+
+/// The first error of standard output, if there was one.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 
 /// Chooses what is printed for the life of the process; a second call does nothing.
 pub(super) fn choose(printing: Printing) {
@@ -92,8 +97,26 @@ pub(super) fn document_of(fields: Value, content: impl Display) {
 fn text(text: impl Display) {
     screen::above(|| {
         let mut out = std::io::stdout().lock();
-        drop(write!(out, "{text}").and_then(|()| out.flush()));
+        if let Err(error) = write!(out, "{text}").and_then(|()| out.flush())
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            // a later error says no more than the first
+            drop(UNWRITTEN.set(error));
+        }
     });
+}
+
+/// Says that standard output could not be written, where that is so, and gives the code to end with: 74 for a command
+/// that succeeded (`stays` says what it leaves all the same), its own for one that failed.
+pub(super) fn end(exit: u8, has_failed: bool, stays: &str) -> u8 {
+    let Some(cause) = UNWRITTEN.get() else { return exit };
+    let why = format!("cannot write standard output: {cause}");
+    if has_failed {
+        tell("WARN", why, Map::new());
+        return exit;
+    }
+    error(&format!("{why}{stays}"), Exit::Io.code());
+    Exit::Io.code()
 }
 
 /// One line on standard error.

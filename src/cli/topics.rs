@@ -42,7 +42,10 @@ fn meaning(exit: Exit) -> (&'static str, &'static str) {
         Exit::Unavailable => ("storage or the GPU does not answer", "retry later"),
         Exit::Bug => ("a bug, or a batch that fails twice in the same way", "fail, report it"),
         Exit::CannotCreate => ("the output cannot be written safely", "fail"),
-        Exit::Io => ("disk or store full, or an I/O error", "make room, retry"),
+        Exit::Io => (
+            "disk or store full, an I/O error, or standard output that cannot be written",
+            "make room, retry",
+        ),
         Exit::TryAgain => ("interrupted, or parts are left to do", "retry"),
         Exit::Denied => ("access denied, or a clock that is wrong", "fail"),
         Exit::Config => ("job file, environment, model or provider, or an output of another job", "fail"),

@@ -155,7 +155,7 @@ fn show(verified: &Verified) {
 /// What keeps an output without defects from being finished.
 fn unfinished(verified: &Verified) -> String {
     let missing = match verified.missing.count() {
-        0 => "no planned part is missing".to_owned(),
+        0 => "no part is missing".to_owned(),
         1 => format!(
             "1 of {} is missing: {}",
             counted(verified.planned_parts, "part"),

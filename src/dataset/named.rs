@@ -67,6 +67,14 @@ impl Truth {
         }
     }
 
+    /// The same where a float without a fraction beside an image is an index, unless a class is called so.
+    pub fn with_whole_floats(self) -> Truth {
+        match self {
+            Truth::Beside(names) => Truth::Beside(names.with_whole_floats()),
+            other => other,
+        }
+    }
+
     /// The target by an image's name, where that tells it.
     pub fn named(&self, name: &str) -> Option<Target> {
         match self {

@@ -1,5 +1,5 @@
-//! Spellings of a key under which an object is not found although it is there: backslashes, and the other of
-//! Unicode's two normal forms.
+//! Spellings of a key under which an object is not found although it is there: backslashes, spaces at the ends of names,
+//! and the other of Unicode's two normal forms.
 
 /// Letters beyond the Latin ones that have a decomposed form and are common in file names.
 const COMPOSED: &str = "ЙйЁёЇїЎўЃѓЌќ\
@@ -24,6 +24,8 @@ pub(super) fn hint(key: &str) -> Option<&'static str> {
             "the key has composed letters (Unicode form NFC), and the object's name may have separate combining marks \
              (NFD): write the name as the input's listing has it",
         )
+    } else if key.split('/').any(|part| part != part.trim()) {
+        Some("a name in the key begins or ends with a space: remove it, unless the object's name has it")
     } else {
         None
     }
@@ -64,6 +66,8 @@ mod tests {
             ("한.jpg", Some("(Unicode form NFC)")),
             ("Straße/日本.jpg", None),
             ("a b.jpg", None),
+            (" a.jpg ", Some("ends with a space")),
+            ("a /b.jpg", Some("ends with a space")),
         ] {
             match (hint(key), words) {
                 (Some(found), Some(words)) => assert!(found.contains(words), "{key}: {found}"),

@@ -142,8 +142,9 @@ impl OrtCpu {
         for (name, width, target) in logits.into_iter().chain(embedding) {
             let (shape, values) = results[name.as_str()].try_extract_tensor::<f32>().map_err(failed)?;
             if shape[..] != [rows as i64, width as i64] {
-                return Err(EngineError::Run(format!(
-                    "`{name}` came as {shape:?} for {rows} rows of {width}"
+                return Err(EngineError::Model(format!(
+                    "gives `{name}` as {shape:?} for {rows} images, and not as [{rows}, {width}]; export it for any batch, \
+                     or name another tensor by `model.logits` or `model.embedding`"
                 )));
             }
             target[..values.len()].copy_from_slice(values);

@@ -57,10 +57,28 @@ pub fn best_size(trials: &[Trial]) -> Option<usize> {
 /// Runs one full batch.
 ///
 /// # Errors
-/// [`EngineError::OutOfMemory`] where it does not fit, else what the engine says.
+/// [`EngineError::OutOfMemory`] where it does not fit, [`EngineError::Model`] for a network that takes one image and not
+/// several, else what the engine says.
 pub fn warm_up(engine: &mut dyn Engine, batch_size: usize) -> Result<(), EngineError> {
+    run_one(engine, batch_size).map_err(|error| one_image_only(engine, batch_size, error))
+}
+
+fn run_one(engine: &mut dyn Engine, batch_size: usize) -> Result<(), EngineError> {
     let mut free = batches(engine, batch_size, 1)?;
     run(engine, &mut free, batch_size, 1)
+}
+
+/// An exporter that saw one image can write that number into a shape although the batch axis is free. No run would help
+/// there, so this is no passing fault.
+fn one_image_only(engine: &mut dyn Engine, batch_size: usize, error: EngineError) -> EngineError {
+    while engine.finish().is_some() {}
+    match error {
+        EngineError::Run(why) if batch_size > 1 && run_one(engine, 1).is_ok() => EngineError::Model(format!(
+            "runs on one image and not on a batch of {batch_size}, so one image was fixed somewhere in it when it was \
+             exported; set `engine.batch_size = 1`, or export it with an example of two images: {why}"
+        )),
+        other => other,
+    }
 }
 
 /// Measures a batch size: batches that are not counted, then as many as fit into a second.
@@ -72,7 +90,7 @@ pub fn try_size(engine: &mut dyn Engine, batch_size: usize) -> Result<Trial, Eng
     let before = super::resident_memory().unwrap_or(0);
     let depth = engine.spec().depth.max(1);
     let mut free = batches(engine, batch_size, depth)?;
-    run(engine, &mut free, batch_size, depth)?;
+    run(engine, &mut free, batch_size, depth).map_err(|error| one_image_only(engine, batch_size, error))?;
     // the first batches also take memory and choose algorithms, so another round tells the time of one
     let first = Instant::now();
     run(engine, &mut free, batch_size, depth)?;

@@ -36,7 +36,7 @@ pub(super) struct Wanted<'a> {
 /// Returns a cached file if its bytes have the hash that its blob is named after. One with another hash is removed.
 ///
 /// # Errors
-/// The cache cannot be read.
+/// The cache cannot be read, or not be written where a file has to be removed.
 pub(super) async fn cached(cache: &RepoCache, wanted: Wanted<'_>) -> Result<Cached, HubError> {
     let path = cache.path(wanted.commit, wanted.file);
     if !path.is_file() {
@@ -44,6 +44,12 @@ pub(super) async fn cached(cache: &RepoCache, wanted: Wanted<'_>) -> Result<Cach
     }
     let Some(promise) = cache.promise_of(&path) else { return Ok(Cached::Unnamed(path)) };
     if holds(&promise, &path).await? {
+        return Ok(Cached::Here(path));
+    }
+    let lock = cache.lock(&promise);
+    let _lock = lock::take(&lock, || {}).await.map_err(|error| written(&lock, error))?;
+    // another process may have fetched it again meanwhile
+    if path.is_file() && holds(&promise, &path).await? {
         return Ok(Cached::Here(path));
     }
     tracing::warn!(

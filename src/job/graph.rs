@@ -160,7 +160,7 @@ impl LoadedGraph {
     /// The error for a role whose width is not known.
     pub fn unknown_width(&self, role: &str) -> JobError {
         JobError::Mismatch(format!(
-            "the ONNX graph does not say how wide its {role} are, and no trial was made"
+            "the ONNX graph does not say how wide its {role} are, and no trial was made; export it with fixed widths"
         ))
     }
 }

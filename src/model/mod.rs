@@ -27,12 +27,16 @@ mod config_files;
 mod design;
 mod error;
 mod external;
+#[cfg(test)]
+mod external_tests;
 mod file;
 mod fold;
 #[cfg(test)]
 mod graph_tests;
 mod image_model;
 mod image_processor;
+#[cfg(test)]
+mod image_processor_tests;
 mod info;
 mod interface;
 mod macs;

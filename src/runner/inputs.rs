@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::dataset::manifest::{Manifest, ManifestSource};
 use crate::dataset::parquet::{ParquetDataset, ParquetOptions, ParquetSource, TableColumns};
-use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardSource};
+use crate::dataset::webdataset::{ShardDataset, ShardOptions, ShardRules, ShardSource};
 use crate::dataset::{
     CarriedColumn, Dataset, DatasetError, FolderDataset, FolderSource, FolderTargets, NameTruth, PlanRow,
     PlanSource, Roots, Truth, ValidationTruth,
@@ -197,9 +197,13 @@ impl Input {
         let window_bytes = job.limits.in_flight_bytes / 2;
         Ok(match self.format {
             Format::Webdataset => {
+                let truth = self.truth(job, None);
                 let options = ShardOptions {
                     max_encoded_bytes,
-                    targets: self.truth(job, None),
+                    targets: match job.shard_rules {
+                        ShardRules::Current => truth.map(Truth::with_whole_floats),
+                        ShardRules::Earlier | ShardRules::SameAsEarlier => truth,
+                    },
                     carried: job.rows.carried.clone(),
                     most_rows: job.most_rows(),
                     image_names: job.image_names(),

@@ -28,12 +28,7 @@ pub(crate) fn settle(
     }
     let typed = spec.preprocess.image_size;
     let Some(side) = typed.or(model.preprocessing.image_size) else {
-        return Err(JobError::Mismatch(
-            "the ONNX graph takes images of any size and does not say how wide its outputs are; set \
-             `preprocess.image_size`, so that a trial shows them"
-                .into(),
-        )
-        .into());
+        return Err(JobError::Mismatch(without_side(model.refused.as_deref())).into());
     };
     let runtime = match choice {
         Ok(choice) => Runtime::for_choice(choice)?,
@@ -49,10 +44,33 @@ pub(crate) fn settle(
     Ok(())
 }
 
+/// What is missing where no side is known, with the reason why the file beside the graph does not say it.
+fn without_side(refused: Option<&str>) -> String {
+    let why = refused.map(|reason| format!("; the model's preprocessing is not known: {reason}"));
+    format!(
+        "the ONNX graph takes images of any size and does not say how wide its outputs are{}; set \
+         `preprocess.image_size`, so that a trial shows them",
+        why.unwrap_or_default()
+    )
+}
+
 /// Runs two images of this side through a graph.
 pub(crate) fn of_trial(model: &LoadedModel, runtime: &Runtime, side: u32) -> Result<Widths, Failure> {
     let graph = model.graph(Precision::Fp32, side, Form::FOR_CPU, &Metadata::default())?;
     let weights = model.weights();
     let files = GraphFiles { graph: &graph, weights: &weights };
     Ok(find_widths(runtime, files, &model.names().at(side))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_that_is_not_known_is_asked_for_with_the_reason() {
+        let reason = "`m/preprocessor_config.json` does not resize images";
+        let refused = without_side(Some(reason));
+        assert!(refused.contains(reason) && refused.contains("`preprocess.image_size`"), "{refused}");
+        assert!(!without_side(None).contains("preprocessing"));
+    }
 }

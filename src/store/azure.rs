@@ -7,14 +7,14 @@
 //! `AZURE_STORAGE_ACCOUNT` and `AZURE_STORAGE_KEY`, as in the CLI. It is a key of one account: if
 //! `AZURE_STORAGE_ACCOUNT_NAME` is another, the string is not used, and another account in the address is an error.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use url::Url;
 
-use super::azure_address::{account_of, is_account};
+use super::azure_connection::{ConnectionString, host_account};
+use super::environment::check::checked;
 
 const CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
+const NAME: &str = "AZURE_STORAGE_ACCOUNT_NAME";
+const ACCOUNT: &str = "AZURE_STORAGE_ACCOUNT";
 const KEY: &str = "AZURE_STORAGE_KEY";
 const ENDPOINTS: [&str; 2] = ["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"];
 /// Variables of `object_store` that say by themselves what a request is signed with.
@@ -37,9 +37,11 @@ pub(super) enum AzureError {
     Malformed(&'static str),
     #[error("{variable} is of the account `{ours}`, but the address names `{named}`; unset {variable}")]
     Other { variable: &'static str, ours: String, named: String },
+    #[error("the environment variable {variable} {why}")]
+    Value { variable: &'static str, why: String },
     #[error(
-        "no storage account is named: set AZURE_STORAGE_ACCOUNT_NAME, or write the address as \
-         https://ACCOUNT.blob.core.windows.net/CONTAINER"
+        "no storage account is named; set {ACCOUNT} or {CONNECTION_STRING}, or take an address such as \
+         abfss://container@account.dfs.core.windows.net/folder"
     )]
     NoAccount,
 }
@@ -78,9 +80,17 @@ impl AzureAccess {
         let set = |name: &str| {
             variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
         };
-        let string = set(CONNECTION_STRING).map(|text| ConnectionString::parse(&text)).transpose()?;
-        let mut string = string.unwrap_or_default();
-        let name = set("AZURE_STORAGE_ACCOUNT_NAME");
+        // as the client's variable of the same meaning is checked
+        let fits = |variable: &'static str, like: &str| match set(variable) {
+            Some(value) => match checked(like, &value) {
+                Ok(()) => Ok(Some(value)),
+                Err(why) => Err(AzureError::Value { variable, why }),
+            },
+            None => Ok(None),
+        };
+        let string = set(CONNECTION_STRING).map(|text| ConnectionString::parse(&text)).transpose();
+        let mut string = string.map_err(AzureError::Malformed)?.unwrap_or_default();
+        let name = fits(NAME, "azure_storage_account_name")?;
         let is_of_another = |named: &str| string.account.as_ref().is_some_and(|ours| ours != named);
         match (named, &name) {
             (Some(named), _) if is_of_another(named) => {
@@ -96,12 +106,12 @@ impl AzureAccess {
         {
             return Err(AzureError::Other { variable, ours, named: named.to_owned() });
         }
+        let account = match named.map(str::to_owned).or(name).or(string.account) {
+            Some(account) => Some(account),
+            None => fits(ACCOUNT, "azure_storage_account_name")?,
+        };
         let mut access = AzureAccess {
-            account: named
-                .map(str::to_owned)
-                .or(name)
-                .or(string.account)
-                .or_else(|| set("AZURE_STORAGE_ACCOUNT")),
+            account,
             is_emulator: string.is_emulator,
             allows_http: string.is_emulator,
             ..AzureAccess::default()
@@ -114,7 +124,7 @@ impl AzureAccess {
             (access.key, access.signature) = (string.key, string.signature);
             let is_set = access.key.is_some() || access.signature.is_some() || access.is_emulator;
             access.by = is_set.then_some(CONNECTION_STRING);
-            if !is_set && let Some(key) = set(KEY) {
+            if !is_set && let Some(key) = fits(KEY, "azure_storage_account_key")? {
                 (access.key, access.by) = (Some(key), Some(KEY));
             }
         }
@@ -123,6 +133,14 @@ impl AzureAccess {
             access.kind = Some("sas_token");
         }
         Ok(access)
+    }
+
+    /// Refuses to open a store without an account; the emulator has one of its own.
+    pub fn with_account(self, is_emulated: bool) -> Result<AzureAccess, AzureError> {
+        match self.account.is_some() || self.is_emulator || is_emulated {
+            true => Ok(self),
+            false => Err(AzureError::NoAccount),
+        }
     }
 
     /// Sets it on a client that has read its own variables.
@@ -140,94 +158,6 @@ impl AzureAccess {
         .into_iter()
         .filter_map(|(key, value)| Some((key, value?)))
         .fold(builder, |builder, (key, value)| builder.with_config(key, value))
-    }
-}
-
-/// The account of an endpoint at Azure.
-fn host_account(url: &str) -> Option<String> {
-    account_of(Url::parse(url).ok()?.host_str()?)
-}
-
-/// The parts of a connection string.
-#[derive(Default)]
-struct ConnectionString {
-    account: Option<String>,
-    key: Option<String>,
-    signature: Option<String>,
-    endpoint: Option<String>,
-    is_emulator: bool,
-}
-
-impl ConnectionString {
-    fn parse(text: &str) -> Result<ConnectionString, AzureError> {
-        let malformed = |why| Err(AzureError::Malformed(why));
-        let mut parts = ConnectionString::default();
-        let (mut protocol, mut suffix) = (None, None);
-        for pair in text.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
-            let Some((name, value)) = pair.split_once('=') else {
-                return malformed("a part of it is not `Name=value`");
-            };
-            let field = match name.trim().to_ascii_lowercase().as_str() {
-                "accountname" => &mut parts.account,
-                "accountkey" => &mut parts.key,
-                "sharedaccesssignature" => &mut parts.signature,
-                "blobendpoint" => &mut parts.endpoint,
-                "defaultendpointsprotocol" => &mut protocol,
-                "endpointsuffix" => &mut suffix,
-                "usedevelopmentstorage" => {
-                    parts.is_emulator = value.trim().eq_ignore_ascii_case("true");
-                    continue;
-                }
-                // endpoints of queues, tables and files
-                _ => continue,
-            };
-            if value.trim().is_empty() {
-                return malformed("one of its values is empty");
-            }
-            if field.replace(value.trim().to_owned()).is_some() {
-                return malformed("a name is in it twice");
-            }
-        }
-        if parts.is_emulator {
-            parts.account.get_or_insert("devstoreaccount1".to_owned());
-            return Ok(parts);
-        }
-        if !protocol.as_deref().is_none_or(|protocol| matches!(protocol, "http" | "https")) {
-            return malformed("DefaultEndpointsProtocol is neither http nor https");
-        }
-        if parts.key.as_ref().is_some_and(|key| BASE64_STANDARD.decode(key).is_err()) {
-            return malformed("AccountKey is no base64");
-        }
-        if let Some(endpoint) = &mut parts.endpoint {
-            if !Url::parse(endpoint)
-                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            {
-                return malformed("BlobEndpoint is no http or https URL");
-            }
-            endpoint.truncate(endpoint.trim_end_matches('/').len());
-            if parts.account.is_none() {
-                parts.account = host_account(endpoint);
-            }
-        }
-        let Some(account) = &parts.account else {
-            return malformed("it names no account: AccountName is missing");
-        };
-        if !is_account(account) {
-            return malformed("AccountName is no name of an account");
-        }
-        if parts.key.is_none() && parts.signature.is_none() {
-            return malformed("AccountKey and SharedAccessSignature are missing");
-        }
-        if parts.endpoint.is_none() && (protocol.is_some() || suffix.is_some()) {
-            let (protocol, suffix) =
-                (protocol.as_deref().unwrap_or("https"), suffix.as_deref().unwrap_or("core.windows.net"));
-            let endpoint = format!("{protocol}://{account}.blob.{suffix}");
-            if Url::parse(&endpoint).is_err() {
-                return malformed("EndpointSuffix is no name of a host");
-            }
-            parts.endpoint = Some(endpoint);
-        }
-        Ok(parts)
     }
 }
 
@@ -295,12 +225,44 @@ mod tests {
             "AccountName=c4n4ry/x;AccountKey=YQ==",
             "AccountName=acme1;AccountKey=YQ==;DefaultEndpointsProtocol=c4n4ry",
             "AccountName=acme1;AccountKey=YQ==;BlobEndpoint=c4n4ry",
+            "AccountName=acme1;AccountKey=YQ==;BlobEndpoint=https://c4n4ry/?sig=c4n4ry",
+            "AccountName=acme1;AccountKey=YQ==;BlobEndpoint=https://c4n\n4ry",
             "AccountName=acme1;AccountKey=YQ==;EndpointSuffix=c4n4ry ^",
+            "AccountName=acme1;AccountKey=YQ==;EndpointSuffix=c4n4ry/x",
+            "AccountName=acme1;AccountKey=YQ==;EndpointSuffix=c4n4ry@evil.host",
+            "AccountName=acme1;SharedAccessSignature=c4n\n4ry",
+            "UseDevelopmentStorage=true;AccountName=c4n4ry/",
         ] {
             let error = resolve(&[(CONNECTION_STRING, text)], None).err().unwrap_or_else(|| panic!("{text}"));
             let error = error.to_string();
             assert!(error.contains(CONNECTION_STRING) && !error.contains("c4n4ry"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_name_and_the_key_of_an_account_are_checked_whatever_variable_has_them() {
+        let long = "c4n4ry".repeat(11);
+        for name in [NAME, ACCOUNT] {
+            for value in ["c4n4ry\nx", "c4n4ry x", "c4n4ry\"", "c4n4ry\u{e9}", "c4n4ry.host/", &long[..]] {
+                let error = resolve(&[(name, value)], None).err().unwrap_or_else(|| panic!("{value}"));
+                let error = error.to_string();
+                assert!(error.contains(&format!("{name} ")) && !error.contains("c4n4ry"), "{error}");
+            }
+            assert!(resolve(&[(name, "acc2-west")], None).is_ok());
+        }
+        for key in ["c4n4ry!", "YQ\n=="] {
+            let error = resolve(&[(KEY, key)], Some("acme1")).err().unwrap().to_string();
+            assert!(error.contains(KEY) && !error.contains("c4n4ry"), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_an_account_the_error_says_what_to_set() {
+        let error = resolve(&[], None).unwrap().with_account(false).err().unwrap().to_string();
+        assert!(error.contains(ACCOUNT) && error.contains(CONNECTION_STRING), "{error}");
+        assert!(error.contains("abfss://container@account"), "{error}");
+        assert!(resolve(&[], None).unwrap().with_account(true).is_ok());
+        assert!(resolve(&[], Some("acme1")).unwrap().with_account(false).is_ok());
     }
 
     #[test]
@@ -310,10 +272,10 @@ mod tests {
         assert_eq!((access.key, access.by), (None, None));
         let access = resolve(&[string, ("AZURE_STORAGE_ENDPOINT", "https://e")], None).unwrap();
         assert_eq!(access.endpoint, None);
-        let access = resolve(&[string, ("AZURE_STORAGE_ACCOUNT", "other"), (KEY, "x")], None).unwrap();
+        let access = resolve(&[string, ("AZURE_STORAGE_ACCOUNT", "other"), (KEY, "YQ==")], None).unwrap();
         assert_eq!(access.account.as_deref(), Some("acme1"));
         assert_eq!(access.by, Some(CONNECTION_STRING));
-        let access = resolve(&[("AZURE_STORAGE_ACCOUNT", "acme2\n"), (KEY, "x")], None).unwrap();
+        let access = resolve(&[("AZURE_STORAGE_ACCOUNT", "acme2\n"), (KEY, "YQ==")], None).unwrap();
         assert_eq!((access.account.as_deref(), access.by), (Some("acme2"), Some(KEY)));
         let name = ("AZURE_STORAGE_ACCOUNT_NAME", "acme3");
         assert_eq!(resolve(&[name], None).unwrap().account.as_deref(), Some("acme3"));

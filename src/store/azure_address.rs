@@ -21,8 +21,14 @@ pub(super) fn account_of(host: &str) -> Option<String> {
     is_account(account).then(|| account.to_owned())
 }
 
+/// True for what may name an account: emulators take others than Azure, and no other character may get into a host's
+/// name or a signature.
+pub(super) fn is_account_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// True for what Azure allows as the name of an account.
-pub(super) fn is_account(name: &str) -> bool {
+fn is_account(name: &str) -> bool {
     (3..=24).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

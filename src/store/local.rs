@@ -49,6 +49,8 @@ pub(super) fn classify(error: io::Error, path: &Path) -> FetchError {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
             FetchError::NotFound
         }
+        // a link that leads back to itself, and a name longer than the file system has any
+        _ if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENAMETOOLONG)) => FetchError::NotFound,
         io::ErrorKind::PermissionDenied => FetchError::Denied,
         _ => FetchError::Store(StoreError::from_io(error, format!("reading `{}`", path.display()), false)),
     }
@@ -94,6 +96,17 @@ pub(super) fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_to_itself_and_a_name_that_no_file_can_have_are_not_there() {
+        let root = tempfile::tempdir().unwrap();
+        let looping = root.path().join("a.jpg");
+        std::os::unix::fs::symlink("a.jpg", &looping).unwrap();
+        let long = root.path().join("n".repeat(300));
+        for path in [looping.clone(), looping.join("b.jpg"), long, root.path().join("d/".repeat(3000))] {
+            assert!(matches!(open(&path, None), Err(FetchError::NotFound)), "{}", path.display());
+        }
+    }
 
     #[test]
     fn a_file_rewritten_since_the_plan_is_changed() {

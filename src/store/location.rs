@@ -11,7 +11,7 @@ use object_store::{ClientOptions, ObjectStore};
 use crate::telemetry::Redacted;
 
 use super::amazon::{self, S3Request, S3Way};
-use super::azure::{AzureAccess, AzureError};
+use super::azure::AzureAccess;
 use super::checksum::Checksums;
 use super::client::{CONNECT_TIMEOUT, IDLE_TIMEOUT, inner_retries};
 use super::entry::{Entry, strong};
@@ -114,9 +114,13 @@ impl Location {
                     }
                     _ => {
                         let environment = Environment::of(Vendor::Azure, &uri)?;
-                        let access = AzureAccess::from_env(account.as_deref()).map_err(|error| {
-                            StoreError::Setup { uri: uri.to_string(), cause: Redacted::new(error) }
-                        })?;
+                        let is_emulated = environment.is_on("azure_storage_use_emulator");
+                        let access = AzureAccess::from_env(account.as_deref())
+                            .and_then(|access| access.with_account(is_emulated))
+                            .map_err(|error| StoreError::Setup {
+                                uri: uri.to_string(),
+                                cause: Redacted::new(error),
+                            })?;
                         let allows_http = access.allows_http || environment.allows_http();
                         let builder = access
                             .configure(environment.azure())
@@ -125,15 +129,7 @@ impl Location {
                             .with_client_options(options(allows_http))
                             .with_retry(inner_retries());
                         let builder = if is_anonymous { builder.with_skip_signature(true) } else { builder };
-                        let built = environment.build(|| builder.build());
-                        remote(match access.account {
-                            Some(_) => built?,
-                            // what else an address without an account lacks is said once it has one
-                            None => built.map_err(|_| StoreError::Setup {
-                                uri: uri.to_string(),
-                                cause: Redacted::new(AzureError::NoAccount),
-                            })?,
-                        })
+                        remote(environment.build(|| builder.build())?)
                     }
                 };
                 (store, prefix.clone())

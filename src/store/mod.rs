@@ -10,6 +10,7 @@ mod ahead;
 mod amazon;
 mod azure;
 mod azure_address;
+mod azure_connection;
 mod buffers;
 mod causes;
 mod checked;
@@ -32,6 +33,8 @@ mod location;
 mod object_uri;
 mod order;
 mod page;
+#[cfg(test)]
+mod page_tests;
 mod paged_store;
 mod pages;
 mod parquet;
@@ -45,6 +48,7 @@ mod readers;
 mod readers_model;
 #[cfg(test)]
 mod readers_tests;
+mod redirect;
 mod region;
 mod remove;
 mod renewing;

@@ -72,8 +72,15 @@ const CREDENTIALS: [&str; 5] = [
 /// Codes of credentials that were good and have expired.
 const EXPIRIES: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
 
-/// Codes of an object or a bucket that does not exist.
-const ABSENCES: [&str; 4] = ["BlobNotFound", "ContainerNotFound", "NoSuchBucket", "NoSuchKey"];
+/// Codes of an object or a bucket that does not exist, or cannot by its name.
+const ABSENCES: [&str; 6] = [
+    "BlobNotFound",
+    "ContainerNotFound",
+    "InvalidBucketName",
+    "InvalidResourceName",
+    "NoSuchBucket",
+    "NoSuchKey",
+];
 
 /// Codes of an object in an archive tier, or on its way out of one: S3's and Azure's.
 const ARCHIVED: [&str; 3] = ["BlobArchived", "BlobBeingRehydrated", "InvalidObjectState"];

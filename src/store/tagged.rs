@@ -109,7 +109,7 @@ mod tests {
         async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
             if request.uri().query().is_some_and(|query| query.contains("prefix=a")) {
                 let page = format!(
-                    "<ListBucketResult><Contents><Key>a</Key><Size>4</Size><LastModified>2026-01-01T00:00:00Z\
+                    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key><Size>4</Size><LastModified>2026-01-01T00:00:00Z\
                      </LastModified><ETag>{}</ETag></Contents></ListBucketResult>",
                     self.listed
                 );

@@ -24,6 +24,7 @@ use super::checksum::Announced;
 use super::identity::{IdentityService, MachineIdentity};
 use super::key::RawKey;
 use super::page::{self, Page};
+use super::redirect::Asked;
 use super::region::Signed;
 use super::transcoded::{Transcoded, asked_range};
 
@@ -204,11 +205,11 @@ impl HttpService for MeteredClient {
         self.traffic.sent(request.method().as_str());
         let is_listing = request.method() == "GET" && request.uri().query().is_some_and(asks_for_a_listing);
         let is_head = request.method() == "HEAD";
-        let signed = Signed::of(&request);
+        let (asked, signed) = (Asked::of(&request), Signed::of(&request));
         let slows = request.extensions().get::<FailingObject>().is_none();
         let is_whole = request.method() == "GET" && !request.headers().contains_key("range");
         let range = asked_range(request.headers());
-        let answer = self.inner.execute(request).await;
+        let answer = self.inner.execute(request).await.map(|answer| asked.unfollowed(answer));
         if let Ok(response) = &answer {
             self.traffic.answered(response.status().as_u16(), slows);
         }

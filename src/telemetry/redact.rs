@@ -40,10 +40,11 @@ pub fn redact(text: &str) -> String {
         if starts_word {
             for parameter in SECRET_PARAMETERS {
                 if rest.get(..parameter.len()).is_some_and(|head| head.eq_ignore_ascii_case(parameter)) {
-                    result.push_str(&rest[..parameter.len()]);
-                    result.push_str("***");
-                    let end = rest[parameter.len()..].find(is_end_of_value);
-                    rest = end.map_or("", |end| &rest[parameter.len() + end..]);
+                    let (name, after) = rest.split_at(parameter.len());
+                    let (value, end) = after.split_at(after.find(is_end_of_value).unwrap_or(after.len()));
+                    result.push_str(name);
+                    result.push_str(if is_switch(value) { value } else { "***" });
+                    rest = end;
                     continue 'scan;
                 }
             }
@@ -119,6 +120,12 @@ fn text_of(error: &dyn Error) -> String {
     redact(&error.to_string())
 }
 
+/// True for the value of a setting such as `AWS_SKIP_SIGNATURE`, which is no secret.
+fn is_switch(value: &str) -> bool {
+    let value = value.trim_end_matches(['`', ',', '.', ';', ':']);
+    value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
+}
+
 fn is_end_of_value(c: char) -> bool {
     matches!(c, '&' | ' ' | '"' | '\'' | ')' | '>' | '\n')
 }
@@ -175,6 +182,9 @@ mod tests {
             ("s3://user:pass@bucket/key", "s3://***@bucket/key"),
             ("s3://bucket/mail@example.jpg", "s3://bucket/mail@example.jpg"),
             ("a design=good thing", "a design=good thing"),
+            ("set AWS_SKIP_SIGNATURE=true (asked: x)", "set AWS_SKIP_SIGNATURE=true (asked: x)"),
+            ("`AWS_SKIP_SIGNATURE=False`, or", "`AWS_SKIP_SIGNATURE=False`, or"),
+            ("?signature=trueAbc&x", "?signature=***&x"),
             (
                 "<Code>X</Code><AWSAccessKeyId>AKIA</AWSAccessKeyId>",
                 "<Code>X</Code><AWSAccessKeyId>***</AWSAccessKeyId>",

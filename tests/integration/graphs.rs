@@ -99,6 +99,22 @@ fn a_name_that_no_tensor_has_is_refused_with_the_outputs() {
 }
 
 #[test]
+fn a_graph_with_one_image_fixed_inside_names_the_batch_size_that_it_takes() {
+    let words = ["runs on one image and not on a batch of", "`engine.batch_size = 1`"];
+    for size in ["2", "\"auto\""] {
+        on("baked.onnx").set(format!("engine.batch_size={size}")).run().fails(78, &words);
+    }
+    let job = with_logits("baked.onnx").set("engine.batch_size=1");
+    job.run().exits(0);
+    below(&check(&job, "single"), "logits", 1e-4);
+}
+
+#[test]
+fn a_graph_that_gives_other_rows_than_images_is_refused() {
+    on("doubled.onnx").run().fails(78, &["gives `twice` as [8, 5] for 4 images, and not as [4, 5]"]);
+}
+
+#[test]
 fn a_tensor_inside_of_the_graph_can_be_the_embedding() {
     let job = with_logits("plain.onnx").set("model.embedding=mean");
     let both = job.set("model.logits=score");
@@ -295,6 +311,7 @@ fn a_softmax_or_sigmoid_at_the_end_is_not_applied_twice() {
     for (graph, head, activation, limit) in [
         ("softmax.onnx", json!("softmax"), "softmax", 1e-4),
         ("softmax_cast.onnx", json!("softmax"), "softmax", 1e-4),
+        ("softmax_qdq.onnx", json!("softmax"), "softmax", 1e-4),
         ("sigmoid.onnx", json!("sigmoid"), "sigmoid", 1e-4),
         // softmax of a logarithm of probabilities gives these again
         ("logsoftmax.onnx", Value::Null, "softmax", 1e-4),

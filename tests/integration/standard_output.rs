@@ -1,5 +1,6 @@
 //! What each command prints on standard output, with `--json` and without it.
 
+use std::fs::OpenOptions;
 use std::process::Command;
 
 use serde_json::Value;
@@ -187,4 +188,76 @@ fn the_option_may_come_first_last_or_twice() {
         assert!(object["schema"]["properties"].is_object(), "{words:?}");
     }
     assert!(ended(program().arg("--version")).exits(0)["version"].is_string());
+}
+
+/// As [`ended`], with a standard output on a full disk.
+fn ended_on_a_full_disk(command: &mut Command) -> Ended {
+    ended(command.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap()))
+}
+
+/// Holds the exit code for a full disk, and the one error that tells it.
+#[track_caller]
+fn tells_the_full_disk(ended: &Ended, more: &str) {
+    assert_eq!((ended.code, ended.signal), (Some(74), None), "{}", ended.stderr);
+    let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{}", ended.stderr);
+    for words in ["cannot write standard output", "No space left", more] {
+        assert!(errors[0].contains(words), "no `{words}` in: {}", errors[0]);
+    }
+}
+
+#[test]
+fn a_result_that_a_full_disk_does_not_take_is_a_failure() {
+    let job = finished();
+    let output = job.output().display().to_string();
+    let images = IMAGES.folder.join("yam").display().to_string();
+    for line in [
+        &["status", &output][..],
+        &["verify", &output],
+        &["report", &output],
+        &["compare", &output, &output],
+        &["doctor", "decode", &images],
+        &["schema"],
+        &["help", "gates"],
+        &["run", "--help"],
+        &["--version"],
+    ] {
+        tells_the_full_disk(&ended_on_a_full_disk(by_hand().args(line)), "");
+        tells_the_full_disk(&ended_on_a_full_disk(by_hand().args(line).arg("--json")), "");
+    }
+    // nothing is printed, so nothing is lost
+    let quiet = ended_on_a_full_disk(by_hand().args(["verify", &output, "--quiet"]));
+    assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_run_whose_result_a_full_disk_does_not_take_says_that_its_output_is_whole() {
+    let job = Job::own();
+    let whole = "every row is committed and the output is whole";
+    tells_the_full_disk(&ended_on_a_full_disk(&mut job.command("run")), whole);
+    assert_eq!(job.rows().len(), 90);
+    let again = ended_on_a_full_disk(job.command("run").args(["--already-done-exit", "99"]));
+    tells_the_full_disk(&again, whole);
+    assert_eq!(job.run().exits(0)["already_complete"], true);
+}
+
+#[test]
+fn a_failure_keeps_its_code_on_a_full_disk() {
+    for line in [&["rum"][..], &["run", "no-such-job.toml"], &["status", "/no/such/output"]] {
+        let known = ended(program().args(line));
+        let full = ended_on_a_full_disk(program().args(line));
+        assert_eq!(full.code, known.code, "{line:?}: {}", full.stderr);
+        assert_ne!(full.code, Some(74), "{line:?}");
+        assert!(full.stderr.contains("cannot write standard output"), "{line:?}: {}", full.stderr);
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    for line in [&["schema"][..], &["schema", "--json"], &["help", "gates"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = ended(by_hand().args(line).stdout(writer));
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{line:?}");
+    }
 }

@@ -244,10 +244,11 @@ def tables(folder, rows, label, out):
     shutil.copytree(folder, out / "paths/photographs")
 
 
-def floats(out):
+def floats(out, compression="snappy"):
     """A list of images as pandas writes one in which a class is missing."""
     targets = pa.array([0.0, 3.0, float("nan")], pa.float64())
-    pq.write_table(pa.table({"file_name": ["yam/01.jpg", "Kale/00.jpg", "yam/03.jpeg"], "label": targets}), out)
+    pq.write_table(pa.table({"file_name": ["yam/01.jpg", "Kale/00.jpg", "yam/03.jpeg"], "label": targets}), out,
+                   compression=str(compression))
 
 
 def shards(output):

@@ -18,7 +18,10 @@ matrix ("score", 5 numbers). `score` is the logits, `mean` the embedding.
 - nhwc.onnx         [batch, 64, 64, 3]
 - half.onnx, bf16.onnx   inputs and outputs in that type
 - softmax.onnx, sigmoid.onnx, logsoftmax.onnx, softmax_cast.onnx   the score through that, the last with a change of type after
+- softmax_qdq.onnx       softmax, quantized to 8 bits and made floats again, as ONNX Runtime's quantize_static writes it
 - softmax_batch.onnx     softmax over the batch, which is no head
+- baked.onnx        plain.onnx with a Reshape to [1, 3] inside, so that it takes one image although its batch axis is free
+- doubled.onnx      plain.onnx that gives two rows for each image
 - external/model.onnx    weights in external/weights.bin
 - climbing.onnx, absolute.onnx, linked.onnx, cut.onnx, address.onnx, inside.onnx   weights where they may not be
 """
@@ -100,11 +103,20 @@ def make(folder):
     write("bf16.onnx", brief, [vector("logits", 5, TensorProto.BFLOAT16)],
           [info("images", TensorProto.BFLOAT16, ["batch", 3, SIDE, SIDE])])
     write("plain.onnx", score(), [vector("score", 5)])
+    baked = [score()[0], helper.make_node("Reshape", ["pooled", "one"], ["mean"]), score()[2]]
+    twice = [*score(), helper.make_node("Concat", ["score", "score"], ["twice"], axis=0)]
+    write("doubled.onnx", twice, [vector("twice", 5)])
+    write("baked.onnx", baked, [vector("score", 5)], stored={"one": np.array([1, 3], np.int64)})
     for operator in ["Softmax", "Sigmoid", "LogSoftmax"]:
         write(f"{operator.lower()}.onnx", [*score(), helper.make_node(operator, ["score"], ["out"])], [vector("out", 5)])
     cast = [*score(), helper.make_node("Softmax", ["score"], ["sure"], axis=-1),
             helper.make_node("Cast", ["sure"], ["out"], to=TensorProto.FLOAT16)]
     write("softmax_cast.onnx", cast, [vector("out", 5, TensorProto.FLOAT16)])
+    rounded = [*score(), helper.make_node("Softmax", ["score"], ["sure"], axis=-1),
+               helper.make_node("QuantizeLinear", ["sure", "scale", "zero"], ["whole"]),
+               helper.make_node("DequantizeLinear", ["whole", "scale", "zero"], ["out"])]
+    steps = {"scale": np.array(1 / 256, np.float32), "zero": np.array(0, np.uint8)}
+    write("softmax_qdq.onnx", rounded, [vector("out", 5)], stored=steps)
     write("softmax_batch.onnx", [*score(), helper.make_node("Softmax", ["score"], ["out"], axis=0)], [vector("out", 5)])
 
     def beside(location, length=60):

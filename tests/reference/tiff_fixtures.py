@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from image_fixtures import picture, rgb, save
-from PIL import Image
+from PIL import Image, ImageDraw
 
 FILES = Path(__file__).resolve().parent.parent / "data" / "tiff"
 WIDTH, HEIGHT = 61, 47
@@ -290,10 +290,23 @@ def by_pillow():
             yield f"pillow_{name}_{kind}", save(picture_of_mode, "TIFF", compression=kind)
     # lines of all kinds: noise, letters, stripes, long runs of one colour
     yield from faxes()
+    yield from drawings()
     yield "pillow_strips", save(image, "TIFF", compression="tiff_lzw", tiffinfo={278: 7})
     yield "pillow_predicted", save(image, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
     yield "pillow_big", save(image, "TIFF", big_tiff=True)
     yield "pillow_pages", save(image, "TIFF", save_all=True, append_images=[rgb(99, 88, 38)])
+
+
+def drawings():
+    """Large areas of one colour: strings of LZW that are longer than a row."""
+    for name, size in {"icon": (28, 28), "narrow": (8, 64), "page": (1240, 300)}.items():
+        blank = Image.new("L", size, 255)
+        drawn = blank.copy()
+        ImageDraw.Draw(drawn).ellipse((size[0] // 4, 6, size[0] // 2, 20), outline=0)
+        for kind in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd"):
+            for mode in ("1", "L", "P", "RGB"):
+                yield f"{name}_{mode}_{kind}".lower(), save(drawn.convert(mode), "TIFF", compression=kind)
+            yield f"{name}_blank_{kind}", save(blank.convert("1"), "TIFF", compression=kind)
 
 
 def faxes():

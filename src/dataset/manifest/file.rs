@@ -284,6 +284,9 @@ impl Manifest {
         group: usize,
         columns: &[&str],
     ) -> Result<Vec<arrow::array::RecordBatch>, DatasetError> {
+        if let Some(why) = object.unread_compression(group, |leaf| columns.contains(&leaf.column)) {
+            return Err(self.wrong(why));
+        }
         let batches = object.read_group(&self.location, group, Some(columns)).await;
         batches.map_err(|error| self.unreadable(error))
     }

@@ -23,10 +23,7 @@ impl ManifestSource {
         targets: Option<Truth>,
         carried: Vec<CarriedColumn>,
     ) -> Self {
-        let targets = match targets {
-            Some(Truth::Beside(names)) => Some(Truth::Beside(names.with_whole_floats())),
-            other => other,
-        };
+        let targets = targets.map(Truth::with_whole_floats);
         let keys = Keys::new(input.uri());
         let left_out = LeftOutCounter::default();
         ManifestSource(Reading { manifest, keys, targets, carried, rules: None, left_out })

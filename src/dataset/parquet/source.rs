@@ -161,11 +161,8 @@ impl ParquetSource {
                 ))
             })?;
             let wanted = |leaf: Leaf<'_>| columns.wants(leaf, &self.carried);
-            if let Some(compression) = object.unread_compression(group, wanted) {
-                return Err(wrong(format!(
-                    "row group {group} is compressed with {compression}, which is not read; write the file with Snappy, with \
-                     Zstandard, or uncompressed"
-                )));
+            if let Some(why) = object.unread_compression(group, wanted) {
+                return Err(wrong(why));
             }
             let index = u32::try_from(group).map_err(|error| wrong(error.to_string()))?;
             if count > 0 && after.is_none_or(|after| index > after) {

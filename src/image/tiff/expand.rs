@@ -116,12 +116,15 @@ impl Read for Lzw<'_> {
         if buffer.is_empty() {
             return Ok(0);
         }
+        // the decoder reports no progress once where it holds the last codes, or a string that is longer than the buffer
+        let mut has_stalled = false;
         loop {
             let done = self.decoder.decode_bytes(&self.data[self.at..], buffer);
             self.at += done.consumed_in;
             match done.status {
                 Ok(_) if done.consumed_out > 0 => return Ok(done.consumed_out),
-                Ok(LzwStatus::Ok) => {}
+                Ok(LzwStatus::Ok) => has_stalled = false,
+                Ok(LzwStatus::NoProgress) if !has_stalled => has_stalled = true,
                 Ok(LzwStatus::NoProgress | LzwStatus::Done) => return Ok(0),
                 Err(error) => return Err(io::Error::new(ErrorKind::InvalidData, error)),
             }
@@ -196,6 +199,26 @@ mod tests {
         }
         assert_eq!(found, [0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x22]);
         assert_eq!(reader.read(&mut [0]).unwrap(), 0, "the end");
+    }
+
+    #[test]
+    fn strings_longer_than_a_read_are_expanded_to_the_last_byte() {
+        let drawing: Vec<u8> =
+            (0..4000_usize).map(|at| if at / 97 % 5 == 4 { (at % 3) as u8 } else { 0xff }).collect();
+        let expected = Expected { width: 1, reversed: false, window: 10 };
+        for pixels in [vec![7; 512], vec![0xff; 97_125], drawing] {
+            let mut encoder = weezl::encode::Encoder::with_tiff_size_switch(BitOrder::Msb, 8);
+            let packed = encoder.encode(&pixels).unwrap();
+            for length in [1, 2, 3, 4, 7, 8, 28, 125, 4096] {
+                let mut reader = open(Compression::Lzw, &packed, &expected).unwrap();
+                let mut found = vec![0; pixels.len()];
+                for row in found.chunks_mut(length) {
+                    reader.read_exact(row).unwrap();
+                }
+                assert!(found == pixels, "rows of {length} bytes");
+                assert_eq!(reader.read(&mut [0]).unwrap(), 0, "the end");
+            }
+        }
     }
 
     #[test]

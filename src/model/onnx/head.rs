@@ -1,6 +1,6 @@
 //! A last node that makes probabilities of logits.
 
-use super::view::View;
+use super::view::{Node, View};
 use crate::model::error::ModelError;
 use crate::model::tensor_info::TensorInfo;
 
@@ -8,7 +8,7 @@ use crate::model::tensor_info::TensorInfo;
 const LAST_AXIS: i64 = 13;
 /// Types between which a cast keeps a probability: single, half and double precision, and bfloat16.
 const FLOATS: [i64; 4] = [1, 10, 11, 16];
-/// Nodes between the probabilities and the output that change no number, at most.
+/// Changes of type and pairs of quantization between the probabilities and the output, at most.
 const MOST_HOPS: usize = 4;
 
 /// What makes probabilities of logits.
@@ -30,7 +30,7 @@ impl Head {
     }
 }
 
-/// The head that an output comes directly from, but for a change of its type, and the tensor before it.
+/// The head that an output comes from, but for changes of type and quantization, and the tensor before it.
 pub(in crate::model) fn head_of<'a>(
     view: &View<'a>,
     output: &TensorInfo,
@@ -43,6 +43,10 @@ pub(in crate::model) fn head_of<'a>(
         match node.operator {
             "Identity" => tensor = before,
             "Cast" if node.integer("to")?.is_none_or(|to| FLOATS.contains(&to)) => tensor = before,
+            "DequantizeLinear" => match quantized(view, node)? {
+                Some(before) => tensor = before,
+                None => return Ok(None),
+            },
             "Sigmoid" => return Ok(Some((Head::Sigmoid, before))),
             "Softmax" => {
                 let axis = node.integer("axis")?.unwrap_or(if opset < LAST_AXIS { 1 } else { -1 });
@@ -54,4 +58,17 @@ pub(in crate::model) fn head_of<'a>(
         }
     }
     Ok(None)
+}
+
+/// What was quantized and is made floats again by this node, by the same scale and zero point.
+fn quantized<'a>(view: &View<'a>, node: &Node<'a>) -> Result<Option<&'a str>, ModelError> {
+    let maker = node.inputs.first().and_then(|tensor| view.maker(tensor)).map(|index| &view.nodes[index]);
+    let Some(pair) = maker.filter(|maker| maker.is_standard && maker.operator == "QuantizeLinear") else {
+        return Ok(None);
+    };
+    let mut is_same = pair.inputs.get(1..) == node.inputs.get(1..);
+    for name in ["axis", "block_size"] {
+        is_same = is_same && pair.integer(name)? == node.integer(name)?;
+    }
+    Ok(pair.inputs.first().copied().filter(|_| is_same))
 }

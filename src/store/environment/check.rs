@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use url::Url;
+
+use crate::store::azure_address::is_account_name;
 
 /// Where a store is; the later one counts.
 pub(super) const ENDPOINTS: [&str; 6] = [
@@ -49,7 +53,34 @@ const FLAGS: [&str; 16] = [
 ];
 
 /// Parts of a host's name.
-const NAMES: [&str; 3] = ["aws_region", "aws_default_region", "azure_storage_account_name"];
+const NAMES: [&str; 2] = ["aws_region", "aws_default_region"];
+
+/// Keys of an Azure account.
+const KEYS: [&str; 3] = ["azure_storage_account_key", "azure_storage_access_key", "azure_storage_master_key"];
+
+/// One of a few words. The client would quote another.
+const CHOICES: [(&str, &[&str]); 5] = [
+    ("aws_checksum_algorithm", &["sha256", "crc64nvme"]),
+    ("aws_conditional_put", &["etag", "disabled"]),
+    (
+        "aws_copy_if_not_exists",
+        &["multipart", "header: NAME: VALUE", "header-with-status: NAME: VALUE: STATUS"],
+    ),
+    ("aws_server_side_encryption", &["AES256", "aws:kms", "aws:kms:dsse", "sse-c"]),
+    (
+        "azure_credential_type",
+        &[
+            "auto",
+            "bearer_token",
+            "access_key",
+            "client_secret",
+            "workload_identity",
+            "sas_token",
+            "azure_cli",
+            "managed_identity",
+        ],
+    ),
+];
 
 /// These go into a header or a URL as they are.
 const WORDS: [&str; 13] = [
@@ -82,8 +113,18 @@ pub(super) enum Wrong {
     Flag,
     Scheme,
     Query,
+    Account,
+    Base64,
+    /// What it may be.
+    Choice(&'static [&'static str]),
     /// The variable that allows it.
     PlainHttp(String),
+    /// What the file is that it names.
+    File(String),
+    /// What is wrong with the address in the document of a service account.
+    BaseUrl(Box<Wrong>),
+    /// The variable that belongs to it and is not set.
+    Alone(&'static str),
 }
 
 impl fmt::Display for Wrong {
@@ -99,6 +140,16 @@ impl fmt::Display for Wrong {
             Wrong::Flag => f.write_str("is neither true nor false"),
             Wrong::Scheme => f.write_str("is no address with http:// or https:// and a host"),
             Wrong::Query => f.write_str("has a query or fragment (? or #), which an endpoint must not have"),
+            Wrong::Account => {
+                f.write_str("is no name of an account: letters, digits and -, 64 of them at most")
+            }
+            Wrong::Base64 => f.write_str("is no base64; copy it again from the access keys of the account"),
+            Wrong::Choice(words) => write!(f, "is none of {}", words.join(", ")),
+            Wrong::File(what) => {
+                write!(f, "names a path that is not read: {what}; name a small regular file")
+            }
+            Wrong::BaseUrl(wrong) => write!(f, "leads to a service account whose `gcs_base_url` {wrong}"),
+            Wrong::Alone(other) => write!(f, "is set without {other}; set both or neither"),
             Wrong::PlainHttp(allow) => write!(
                 f,
                 "is an http address, and requests without encryption are off; set {allow}=true or take an https address"
@@ -152,8 +203,32 @@ pub(super) fn check(key: &str, value: &str) -> Result<(), Wrong> {
         _ if SERVICES.contains(&key) => address(value, &["http", "https"]),
         _ if FLAGS.contains(&key) => flag(value).map(drop).ok_or(Wrong::Flag),
         _ if NAMES.contains(&key) && !is_name(value) => Err(Wrong::Name),
+        "azure_storage_account_name" if !is_account_name(value) => Err(Wrong::Account),
+        _ if KEYS.contains(&key) && BASE64_STANDARD.decode(value).is_err() => Err(Wrong::Base64),
         _ if WORDS.contains(&key) && !is_word => Err(Wrong::Space),
-        _ => Ok(()),
+        _ => match CHOICES.iter().find(|(name, _)| *name == key) {
+            Some((_, words)) if !is_choice(key, words, value) => Err(Wrong::Choice(words)),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// As the client reads it.
+fn is_choice(key: &str, words: &[&str], value: &str) -> bool {
+    let value = value.trim();
+    match key {
+        "aws_checksum_algorithm" => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
+        "aws_copy_if_not_exists" => {
+            let parts: Vec<&str> = value.split(':').map(str::trim).collect();
+            match parts[..] {
+                ["multipart"] | ["header", _, _, ..] => true,
+                ["header-with-status", _, _, status] => {
+                    status.len() == 3 && status.parse::<u16>().is_ok_and(|status| status >= 100)
+                }
+                _ => false,
+            }
+        }
+        _ => words.contains(&value),
     }
 }
 
@@ -189,4 +264,12 @@ fn address(value: &str, schemes: &[&str]) -> Result<(), Wrong> {
         Ok(url) if has_scheme && url.has_host() => Ok(()),
         _ => Err(Wrong::Scheme),
     }
+}
+
+/// Checks a value that comes from elsewhere as that of the variable `key`, by its name in lower case.
+///
+/// # Errors
+/// What is wrong: words that follow a name.
+pub(in crate::store) fn checked(key: &str, value: &str) -> Result<(), String> {
+    check(key, value).map_err(|wrong| wrong.to_string())
 }

@@ -3,7 +3,8 @@
 //!
 //! Each value is trimmed and checked before a client gets it. An error names the variable and never shows its value.
 
-mod check;
+pub(super) mod check;
+mod files;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +19,7 @@ use crate::telemetry::Redacted;
 use super::credentials::Variables;
 use super::{StoreError, Uri};
 use check::{Wrong, check, flag};
+use files::{SERVICE_ACCOUNTS, check_base_url, check_file};
 
 /// Whose variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +123,7 @@ impl Environment {
             uri: address.clone(),
             cause: Redacted::new(format!("the environment variable {name} {wrong}")),
         };
+        let fits = |key: &str, value: &str| check(key, value).and_then(|()| check_file(key, value));
         let (set, of_credentials) = (Vec::new(), Variables::default());
         let mut environment = Environment { uri: address.clone(), allows_http: false, set, of_credentials };
         for (name, value) in variables {
@@ -130,7 +133,7 @@ impl Environment {
                 if value.is_empty() {
                     continue;
                 }
-                check(&name.to_ascii_lowercase(), value).map_err(|wrong| refuse(name, wrong))?;
+                fits(&name.to_ascii_lowercase(), value).map_err(|wrong| refuse(name, wrong))?;
                 environment.of_credentials.set(name, value);
             }
             if READ_BY_THE_CLIENT.contains(&(vendor, name)) {
@@ -155,14 +158,38 @@ impl Environment {
                 environment.allows_http = flag(value).ok_or_else(|| refuse(name, Wrong::Flag))?;
                 continue;
             }
-            check(&key, value).map_err(|wrong| refuse(name, wrong))?;
+            fits(&key, value).map_err(|wrong| refuse(name, wrong))?;
             environment.set.push(Variable { key, name: name.to_owned(), value: value.to_owned() });
         }
         // of two names for one setting the later one counts, whatever the order of the environment; those of another
         // prefix give way
         environment.set.sort_by_key(|one| (one.name.starts_with(vendor.prefix()), one.key.clone()));
+        environment.refuse_half_a_key(refuse)?;
         environment.refuse_plain_http(vendor, refuse)?;
+        environment.refuse_base_url(vendor, refuse)?;
         Ok(environment)
+    }
+
+    /// The client would not name the variable that is missing.
+    fn refuse_half_a_key(&self, refuse: impl Fn(&str, Wrong) -> StoreError) -> Result<(), StoreError> {
+        let (id, secret) = (self.last(&["aws_access_key_id"]), self.last(&["aws_secret_access_key"]));
+        match (id, secret) {
+            (Some(id), None) => Err(refuse(&id.name, Wrong::Alone("AWS_SECRET_ACCESS_KEY"))),
+            (None, Some(secret)) => Err(refuse(&secret.name, Wrong::Alone("AWS_ACCESS_KEY_ID"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The document of a service account may name the store's address, as `GOOGLE_BASE_URL` does.
+    fn refuse_base_url(
+        &self,
+        vendor: Vendor,
+        refuse: impl Fn(&str, Wrong) -> StoreError,
+    ) -> Result<(), StoreError> {
+        let is_named = self.last(&["google_base_url"]).is_some();
+        let Some(one) = self.last(&SERVICE_ACCOUNTS).filter(|_| !is_named) else { return Ok(()) };
+        let allow = (!self.allows_http).then(|| vendor.allow_http());
+        check_base_url(&one.key, &one.value, allow).map_err(|wrong| refuse(&one.name, wrong))
     }
 
     /// The client would try for minutes, and then say no more than that it cannot build a request.

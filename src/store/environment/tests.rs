@@ -54,6 +54,13 @@ fn a_value_that_the_client_would_panic_over_is_refused_by_its_name_and_not_shown
         ("gs", "GCE_METADATA_HOST", "canary\n"),
         ("az", "AZURE_STORAGE_ENDPOINT", "canary"),
         ("az", "AZURE_STORAGE_ACCOUNT_NAME", "canary\nx"),
+        ("az", "AZURE_STORAGE_ACCOUNT_NAME", "canary.host/"),
+        ("az", "AZURE_STORAGE_ACCOUNT_KEY", "canary!"),
+        ("az", "AZURE_CREDENTIAL_TYPE", "canary"),
+        ("s3", "AWS_CONDITIONAL_PUT", "foo:canary"),
+        ("s3", "AWS_CHECKSUM_ALGORITHM", "canary"),
+        ("s3", "AWS_SERVER_SIDE_ENCRYPTION", "canary"),
+        ("s3", "AWS_COPY_IF_NOT_EXISTS", "header-with-status: canary: x: 1"),
         ("az", "AZURE_STORAGE_TOKEN", "canary x"),
         ("az", "IDENTITY_HEADER", "canary\n"),
         ("az", "IDENTITY_ENDPOINT", "canary"),
@@ -123,12 +130,71 @@ fn a_bucket_with_a_space_is_no_address() {
 
 #[test]
 fn what_the_client_refuses_or_panics_over_names_the_variables_that_are_set() {
-    let environment = environment("s3", &[("AWS_CHECKSUM_ALGORITHM", "canary")]).unwrap();
+    let environment = environment("s3", &[("AWS_S3_EXPRESS", "true")]).unwrap();
     let build = environment.s3().with_bucket_name("bucket");
     let refused = environment.build(|| build.build()).unwrap_err();
     let panics = || -> object_store::Result<object_store::aws::AmazonS3> { panic!("canary") };
     for error in [refused, environment.build(panics).unwrap_err()] {
         assert_eq!(error.exit(), crate::failure::Exit::Config);
-        assert!(error.to_string().contains("AWS_CHECKSUM_ALGORITHM"), "{error}");
+        assert!(error.to_string().contains("AWS_S3_EXPRESS"), "{error}");
     }
+}
+
+#[test]
+fn words_that_the_client_knows_are_taken() {
+    for (name, value) in [
+        ("AWS_CONDITIONAL_PUT", "etag"),
+        ("AWS_CHECKSUM_ALGORITHM", "SHA256"),
+        ("AWS_SERVER_SIDE_ENCRYPTION", "aws:kms"),
+        ("AWS_COPY_IF_NOT_EXISTS", "header: cf-copy-destination-if-none-match: *"),
+        ("AWS_COPY_IF_NOT_EXISTS", "header-with-status: a: b: 412"),
+    ] {
+        assert!(environment("s3", &[(name, value)]).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn one_half_of_a_key_names_the_other() {
+    assert!(refused("s3", "AWS_ACCESS_KEY_ID", "canary").contains("without AWS_SECRET_ACCESS_KEY"));
+    assert!(refused("s3", "AWS_SECRET_ACCESS_KEY", "canary").contains("without AWS_ACCESS_KEY_ID"));
+}
+
+#[test]
+fn what_a_variable_names_must_be_a_regular_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, large) = (folder.path().join("fifo"), folder.path().join("large"));
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    std::fs::File::create(&large).unwrap().set_len(1 << 30).unwrap();
+    for (scheme, name) in [
+        ("s3", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ("s3", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        ("s3", "AWS_CONFIG_FILE"),
+        ("gs", "GOOGLE_SERVICE_ACCOUNT"),
+        ("gs", "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("gs", "SERVICE_ACCOUNT"),
+        ("az", "AZURE_FEDERATED_TOKEN_FILE"),
+    ] {
+        assert!(refused(scheme, name, fifo.to_str().unwrap()).contains("a FIFO"));
+        assert!(refused(scheme, name, "/dev/zero").contains("a device"));
+        assert!(refused(scheme, name, large.to_str().unwrap()).contains("larger than"));
+        assert!(environment(scheme, &[(name, "/not/there")]).is_ok());
+    }
+    assert!(environment("s3", &[("AWS_CONFIG_FILE", "/dev/null")]).is_ok());
+}
+
+#[test]
+fn an_http_address_in_a_service_account_needs_leave_unless_a_variable_overrides_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("account.json");
+    let document = r#"{"gcs_base_url": "http://127.0.0.1:1", "disable_oauth": true}"#;
+    std::fs::write(&file, document).unwrap();
+    for (name, value) in
+        [("GOOGLE_SERVICE_ACCOUNT", file.to_str().unwrap()), ("GOOGLE_SERVICE_ACCOUNT_KEY", document)]
+    {
+        assert!(refused("gs", name, value).contains("set GOOGLE_ALLOW_HTTP=true"));
+        assert!(environment("gs", &[(name, value), ("GOOGLE_ALLOW_HTTP", "true")]).is_ok());
+        assert!(environment("gs", &[(name, value), ("GOOGLE_BASE_URL", "https://store.example")]).is_ok());
+    }
+    assert!(refused("gs", "GOOGLE_SERVICE_ACCOUNT_KEY", r#"{"gcs_base_url": "canary"}"#).contains("host"));
+    assert!(environment("gs", &[("GOOGLE_SERVICE_ACCOUNT_KEY", r#"{"private_key": "x"}"#)]).is_ok());
 }

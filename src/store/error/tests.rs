@@ -81,6 +81,8 @@ async fn each_code_decides_the_class_of_a_status_that_means_nothing() {
         ("InvalidAuthenticationInfo", Exit::Denied),
         ("NoSuchKey", Exit::NoInput),
         ("ContainerNotFound", Exit::NoInput),
+        ("InvalidBucketName", Exit::NoInput),
+        ("InvalidResourceName", Exit::NoInput),
         ("SlowDown", Exit::Unavailable),
         ("InvalidTokenOfAnotherKind", Exit::Unavailable),
     ] {

@@ -15,7 +15,10 @@ const DEEPEST: usize = 64;
 /// A schema of more levels than [`DEEPEST`], of more children than elements, or that does not come first.
 pub(super) fn check_depth(tail: &[u8]) -> Result<(), String> {
     let Some((before, ends)) = tail.split_last_chunk::<8>() else { return Ok(()) };
-    let [a, b, c, d, ..] = *ends;
+    let [a, b, c, d, magic @ ..] = *ends;
+    if magic == *b"PARE" {
+        return Err("it is encrypted, which is not read".to_owned());
+    }
     let length = u32::from_le_bytes([a, b, c, d]) as usize;
     match before.len().checked_sub(length) {
         // the library asks for the rest first
@@ -138,5 +141,7 @@ mod tests {
         whole[8] = 0x1f;
         assert_eq!(check_depth(&whole), Err(format!("its footer {MALFORMED}")));
         assert_eq!(check_depth(&chain(3, 1)[4..]), Ok(()));
+        let encrypted = check_depth(&[&[0; 40][..], b"PARE"].concat()).unwrap_err();
+        assert!(encrypted.contains("encrypted"), "{encrypted}");
     }
 }

@@ -153,7 +153,7 @@ impl ParquetObject {
         self.group(group, wanted, (if takes_delta { 1 } else { rows }, rules))
     }
 
-    /// The compression of a wanted leaf of a group that is not read, if there is one.
+    /// What is wrong with the compression of a wanted leaf of a group, if it is none that is read.
     pub fn unread_compression(&self, group: usize, wanted: impl Fn(Leaf<'_>) -> bool) -> Option<String> {
         let chunks = self.metadata().row_group(group).columns().iter();
         let mut compressions =
@@ -161,8 +161,12 @@ impl ParquetObject {
         let unread = compressions.find(|compression| {
             !matches!(compression, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
         })?;
-        // without the level
-        Some(unread.to_string().split('(').next()?.to_owned())
+        let with_level = unread.to_string();
+        let compression = with_level.split('(').next()?;
+        Some(format!(
+            "row group {group} is compressed with {compression}, which is not read; write the file with Snappy, with \
+             Zstandard, or uncompressed"
+        ))
     }
 
     fn group(

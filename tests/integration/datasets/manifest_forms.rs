@@ -57,6 +57,14 @@ fn a_float_column_of_parquet_gives_indices_and_a_missing_number_is_no_target() {
 }
 
 #[test]
+fn a_parquet_manifest_in_another_compression_says_which_are_read() {
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
+    let path = folder.path().join("a.parquet");
+    run_python("datasets.py", &["floats", path.to_str().unwrap(), "gzip"]);
+    over(&path).run().fails(78, &["a.parquet", "compressed with GZIP", "Snappy"]);
+}
+
+#[test]
 fn columns_of_any_name_are_read_where_the_job_names_them() {
     let (_folder, job) = written("a.csv", "path,photo,kind,label\nx,yam/01.jpg,0,5\ny,Kale/00.jpg,3,5\n");
     let job = job.set("input.path_column=photo").set("input.target_column=kind");

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tresnet_batch::job::{Frozen, fingerprint};
 
 use super::{PACKED, shard_job};
-use crate::support::job::{Job, ended, parts};
+use crate::support::job::{IMAGES, Job, ended, parts};
 use crate::support::{run_python, scratch};
 
 /// A folder with two of the packed shards.
@@ -129,4 +129,36 @@ fn exclude_done_tries_compressed_shards_of_a_finished_output_of_0_1_0_again_and_
     let summary = again.run().exits(0);
     assert_eq!(summary["left_out"]["already_done"], 2, "{summary}");
     assert_eq!(again.rows()[0]["key"], json!("train-002.tar"));
+}
+
+#[test]
+fn a_whole_float_beside_an_image_is_an_index_unless_0_1_0_began_the_job() {
+    let (parts, folder) =
+        (tempfile::tempdir_in(scratch()).unwrap(), tempfile::tempdir_in(scratch()).unwrap());
+    let image = std::fs::read(IMAGES.folder.join("beet-leaf.jpg")).unwrap();
+    for (name, text, content) in [("one", "json", "{\"label\": 3.0}"), ("two", "cls", "3.0")] {
+        std::fs::write(parts.path().join(format!("{name}.jpg")), &image).unwrap();
+        std::fs::write(parts.path().join(format!("{name}.{text}")), content).unwrap();
+    }
+    let mut tar = Command::new("tar");
+    tar.arg("-cf")
+        .arg(folder.path().join("floats.tar"))
+        .arg("-C")
+        .arg(parts.path())
+        .arg("--sort=name")
+        .arg(".");
+    assert!(tar.status().unwrap().success());
+    let job = over(folder.path());
+    job.run().exits(0);
+    assert_eq!(job.rows().iter().map(|row| &row["target"]).collect::<Vec<_>>(), [&json!(3), &json!(3)]);
+    // its other rows may be written already
+    let begun = begun_by_earlier_version(folder.path()).set("limits.max_error_fraction=1");
+    begun.run().exits(0);
+    for row in begun.rows() {
+        assert_eq!(
+            (&row["target"], &row["error_kind"]),
+            (&serde_json::Value::Null, &json!("corrupt")),
+            "{row}"
+        );
+    }
 }

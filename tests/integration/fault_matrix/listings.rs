@@ -128,6 +128,12 @@ fn row_32_another_document_in_place_of_a_page_is_69_and_named() {
         ("<!-- proxy --><Error><Code>Busy</Code></Error>", "`Busy`"),
         ("", "empty document"),
         ("<ListBucketResult><IsTruncated>false</IsTruncated>", "cut off"),
+        ("<ListBucketResult><Name>test</Name></ListBucketResult>", "neither true nor false"),
+        ("<ListBucketResult><IsTruncated>1</IsTruncated></ListBucketResult>", "NextContinuationToken"),
+        (
+            "<ListBucketResult><IsTruncated>false</IsTruncated><Error><Code>Busy</Code></Error></ListBucketResult>",
+            "`Busy`",
+        ),
     ] {
         let server = ScriptedS3::start();
         let job = hurried(many(&server));

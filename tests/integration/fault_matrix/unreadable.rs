@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 
 use crate::support::job::{Ended, IMAGES, Job, ended, reaches, rows, wait};
 use crate::support::s3::files;
-use crate::support::scripted_s3::{Break, Fault, Kind, Reply, Rule, ScriptedS3, Seen};
+use crate::support::scripted_s3::{Break, Fault, Kind, Refusal, Reply, Rule, ScriptedS3, Seen};
 use crate::support::{run_python, scratch};
 
 use super::{UNDISTURBED, download, job, later, parts, serve, server, verify};
 
 /// An image of the last folder, far from the first images of a run.
 const POISON: &str = "yam/00.jpg";
+
+/// An image that is not in the input.
+const ELSEWHERE: &str = "elsewhere/00.jpg";
 
 fn poisoned(server: &ScriptedS3, fault: Fault) {
     server.rule(Rule::on(Kind::Get, fault).prefix(&format!("images/{POISON}")));
@@ -66,6 +69,7 @@ fn one_row_is_unreadable(server: &ScriptedS3, job: &Job, words: &str) {
 fn each_is_one_row(faults: Vec<(Fault, &'static str, &'static str)>, again: usize) {
     let one = |(fault, reason, words): (Fault, &str, &str)| {
         let server = server();
+        server.put(ELSEWHERE, std::fs::read(IMAGES.folder.join("beet-leaf.jpg")).unwrap());
         poisoned(&server, fault);
         let job = hurried(&server).set("limits.max_unreadable=1");
         let summary = job.run().exits(0);
@@ -85,6 +89,10 @@ fn each_is_one_row(faults: Vec<(Fault, &'static str, &'static str)>, again: usiz
     });
 }
 
+fn redirected(location: &'static str) -> Fault {
+    Fault::Instead(Reply::Refusal(Refusal::new(307, "TemporaryRedirect").leading_to(location)))
+}
+
 #[test]
 fn row_54_an_object_that_is_answered_with_never_is_one_row_and_its_part_is_not_repeated() {
     let refused = |status, code, words| (Fault::error(status, code), "refused", words);
@@ -96,6 +104,9 @@ fn row_54_an_object_that_is_answered_with_never_is_one_row_and_its_part_is_not_r
             refused(451, "UnavailableForLegalReasons", "status 451"),
             refused(501, "NotImplemented", "status 501"),
             refused(301, "PermanentRedirect", "status 301"),
+            // to another image, whose bytes would be taken, and to nothing
+            (redirected("/test/elsewhere/00.jpg"), "refused", "status 301"),
+            (redirected("/test/elsewhere/nothing.jpg"), "refused", "status 301"),
         ],
         0,
     );

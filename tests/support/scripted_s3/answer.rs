@@ -56,6 +56,10 @@ impl Answer {
             Some(region) => answer.with(HeaderName::from_static("x-amz-bucket-region"), region.to_owned()),
             None => answer,
         };
+        let answer = match refusal.location {
+            Some(location) => answer.with(header::LOCATION, location.to_owned()),
+            None => answer,
+        };
         match refusal.retry_after {
             Some(seconds) => answer.with(header::RETRY_AFTER, seconds.to_string()),
             None => answer,

@@ -83,6 +83,8 @@ pub struct Refusal {
     pub leaks: bool,
     /// The region that header and document name, if any.
     pub region: Option<&'static str>,
+    /// Where a `Location` leads, if there is one.
+    pub location: Option<&'static str>,
 }
 
 /// How an answer's body breaks. `at` is the share of the body that comes, 0.0 to 1.0.
@@ -148,7 +150,14 @@ impl Refusal {
     /// If the status is none.
     pub fn new(status: u16, code: &str) -> Refusal {
         let status = StatusCode::from_u16(status).expect("an HTTP status");
-        Refusal { status, code: code.to_owned(), retry_after: None, leaks: false, region: None }
+        Refusal {
+            status,
+            code: code.to_owned(),
+            retry_after: None,
+            leaks: false,
+            region: None,
+            location: None,
+        }
     }
 
     /// With a `Retry-After`.
@@ -159,6 +168,11 @@ impl Refusal {
     /// With a document that quotes what the request was signed with.
     pub fn leaking(self) -> Refusal {
         Refusal { leaks: true, ..self }
+    }
+
+    /// With a `Location`.
+    pub fn leading_to(self, location: &'static str) -> Refusal {
+        Refusal { location: Some(location), ..self }
     }
 
     /// As that of a bucket in this region.

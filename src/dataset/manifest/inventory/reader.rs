@@ -116,6 +116,9 @@ impl Open {
                 if *group == object.groups() {
                     return Ok(None);
                 }
+                if let Some(why) = object.unread_compression(*group, |leaf| COLUMNS.contains(&leaf.column)) {
+                    return Err(inventory.wrong_file(number, &why));
+                }
                 let batches = object.read_group(file.location(), *group, Some(&COLUMNS)).await;
                 let mut found = Vec::new();
                 for batch in batches.map_err(|error| refused(inventory, number, error))? {
