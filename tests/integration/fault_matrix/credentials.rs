@@ -105,7 +105,7 @@ fn row_73_without_credentials_for_gcs_or_azure_it_is_the_same() {
     }
     Job::on("az://test/images")
         .run()
-        .fails(78, &["no storage account is named: set AZURE_STORAGE_ACCOUNT_NAME"]);
+        .fails(78, &["no storage account is named; set AZURE_STORAGE_ACCOUNT"]);
 }
 
 #[test]
