@@ -1,7 +1,7 @@
-//! The pipeline with the do-nothing engine from tar shards and Parquet files of an S3 server on loopback that adds so many
-//! milliseconds to each request and sends so many megabytes a second on each connection, against decoding alone. The
-//! control reads one window of a shard while the one before becomes rows, and nothing ahead of that. Prints one table; no
-//! test.
+//! The pipeline with the do-nothing engine from tar shards and Parquet files, compared with decoding alone. The S3 server
+//! on loopback adds `--latency` milliseconds to each request and sends `--bandwidth` megabytes a second on each
+//! connection. The control reads one window of a shard while the one before becomes rows, and nothing ahead of that.
+//! Prints one table; no test.
 //!
 //! `cargo bench --bench shards -- [--images FOLDER] [--count N] [--runs N] [--latency MS] [--bandwidth MB] [--shard N]
 //! [--group N] [--batch N] [--bytes MIB]`
@@ -82,7 +82,7 @@ fn main() {
     let run = |input: &str, window_bytes: u64, slow: bool| {
         server.latency(if slow { latency } else { Duration::ZERO });
         server.bandwidth(slow.then_some(bandwidth));
-        // a location of its own: connections and counters begin anew
+        // a new location: no connection or count of the run before
         let settings = Settings { requests: knobs.requests, ..Settings::default() };
         let address = format!("s3://test/{input}/");
         let input = Location::open_with(&address, Role::Input, settings).unwrap();

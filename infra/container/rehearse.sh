@@ -21,7 +21,7 @@ instructions() {
   sed -e '/^[[:space:]]*#/d' -e '/^[[:space:]]*$/d' "$1" | sed -e ':more' -e '/\\$/{N;s/\\\n[[:space:]]*//;bmore' -e '}'
 }
 
-# Makes the root that stands in for a base image, once; it is kept.
+# Makes the root that is used in place of a base image, once; it is kept.
 base_root() {
   local release=$1 base=$work/base-$1
   if [ ! -e "$base/.complete" ]; then
@@ -94,7 +94,7 @@ copy() {
   local target=${*: -1} each found named=()
   [[ $target == /* ]] || target=${folder%/}/$target
   for each in "${@:1:$#-1}"; do
-    # a pattern means what is there
+    # a pattern names the files that exist
     mapfile -t found < <(cd "$from" && compgen -G "${each#/}")
     [ ${#found[@]} -gt 0 ] || die "COPY: there is no $each"
     named+=("${found[@]}")

@@ -8,7 +8,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 pack=${1:?usage: call.sh PACK N}
 number=${2:?usage: call.sh PACK N}
 shift 2
-place=${PLACE:-$HOME/tresnet-batch-gpu}
+# a machine that is reached by a tool may have no HOME
+place=${PLACE:-${HOME:-/root}/tresnet-batch-gpu}
 python3 "$here/unpack.py" "$pack" "$place"
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 exec python3 "$here/check.py" --program "$place/tresnet-batch" --onnxruntime "$place/.runtime/cuda" --work "$place/work" \

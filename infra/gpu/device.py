@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from program import run
+from program import CommandFailed, run
 from speed import NO_GPU
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -72,13 +72,18 @@ def sanitizer(check):
     with check.lines.attempt("sanitizer"):
         if not check.peer.has_gpu:
             return check.lines.not_measured("sanitizer", NO_GPU)
-        if not shutil.which("compute-sanitizer"):
+        found = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
+        if not found:
             return check.lines.not_measured("sanitizer", "compute-sanitizer is not installed")
         bench = ["bench", "engine", SMALL, "--device", "cuda", "--precision", "fp16", "--image-size", 64]
         bench += ["--batch-size", 4, "--rounds", 1, "--seconds", 0.001]
-        command = ["compute-sanitizer", "--tool", "memcheck", "--error-exitcode", 9, *check.program.command(*bench)]
-        said = run(command, check.clock, 150)
+        command = [found, "--tool", "memcheck", "--error-exitcode", 9, *check.program.command(*bench)]
+        try:
+            said = run(command, check.clock, 150)
+        except CommandFailed as why:
+            check.lines.append("sanitizer.txt", why.said)
+            raise
         check.lines.append("sanitizer.txt", said)
-        _, found, after = said.rpartition("ERROR SUMMARY")
-        text = (found + after).splitlines()[0] if found else "no summary"
+        _, summary, after = said.rpartition("ERROR SUMMARY")
+        text = (summary + after).splitlines()[0] if summary else "no summary"
         return check.lines.say("sanitizer", text, text.endswith(" 0 errors"))

@@ -50,12 +50,18 @@ class Peer:
         return found
 
     def speeds(self, weights, size, way, batches, seconds, rounds, most=None):
-        """What one way reaches, an object a batch size and setting."""
-        request = self.request(weights, size, way=way, batches=list(batches), seconds=seconds, rounds=rounds)
-        found = self.call("speeds", request, most=most)
+        """What one way reaches, an object a batch size and setting, and why it ended before all of them, or `None`."""
+        request, ended = self.request(weights, size, way=way, batches=list(batches), seconds=seconds, rounds=rounds), None
+        try:
+            found = self.call("speeds", request, most=most)
+        except CommandFailed as why:
+            # the last line may be cut off
+            found, ended = objects(why.said.rpartition("\n")[0]), str(why)
+            if not found:
+                raise
         if not found:
             raise CommandFailed(f"{way} measured nothing")
-        return found
+        return found, ended
 
     def profile(self, weights, size, batch):
         """A file of ONNX Runtime's on the CPU and the seconds of a batch; `None` with PyTorch, which is not it."""

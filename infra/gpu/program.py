@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -17,7 +18,11 @@ LEAST = 5.0
 
 
 class CommandFailed(Exception):
-    pass
+    """`said` is what the command wrote to standard output until then."""
+
+    def __init__(self, why, said=""):
+        super().__init__(why)
+        self.said = said
 
 
 class Clock:
@@ -40,17 +45,29 @@ class Clock:
 
 def run(command, clock, most=None, environment=None):
     """Standard output of a command that must succeed in time."""
-    command = [str(word) for word in command]
+    command, limit = [str(word) for word in command], clock.limit(most)
+    streams = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # in a group of processes, so that what the command started ends with it and leaves the GPU
+    process = subprocess.Popen(command, text=True, env=environment, process_group=0, **streams)
     try:
-        ended = subprocess.run(
-            command, text=True, capture_output=True, env=environment, timeout=clock.limit(most), stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired as late:
-        raise CommandFailed(f"`{' '.join(command)}` was ended after {late.timeout:.0f} s") from late
-    if ended.returncode != 0:
-        said = f"{ended.stderr[-2000:]}{ended.stdout[-2000:]}"
-        raise CommandFailed(f"`{' '.join(command)}` ended with {ended.returncode}: {said}")
-    return ended.stdout
+        said, told = process.communicate(timeout=limit)
+    except BaseException as why:
+        os.killpg(process.pid, signal.SIGKILL)
+        if not isinstance(why, subprocess.TimeoutExpired):
+            raise
+        raise CommandFailed(f"`{' '.join(command)}` was ended after {limit:.0f} s", rest(process)) from why
+    if process.returncode != 0:
+        words = f"{told[-2000:]}{said[-2000:]}"
+        raise CommandFailed(f"`{' '.join(command)}` ended with {process.returncode}: {words}", said)
+    return said
+
+
+def rest(process):
+    """Standard output of a process that was ended; a process outside its group may hold the pipe open."""
+    try:
+        return process.communicate(timeout=10)[0]
+    except subprocess.TimeoutExpired:
+        return ""
 
 
 class Program:

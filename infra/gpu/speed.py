@@ -13,6 +13,8 @@ NO_GPU = "needs a GPU"
 ROUNDS = 3
 # seconds for one of PyTorch's ways, compiling included
 LONGEST = 220
+# seconds for the first of them, which compiles nothing: the others need the call's time
+LONGEST_FIRST = 100
 
 
 def names(pairs):
@@ -38,23 +40,30 @@ def one(check, network, size, of):
     start = ours[batch]
     loads = f"{start['load_seconds']:.1f} s to load, {start['warm_up_seconds']:.2f} s to warm up with batches of {batch}"
     lines.say(f"load {of}", loads)
-    fused = None
-    if check.program.device == "cuda":
-        with_bias = ["--set", "fuse_conv_bias=true"]
-        fused = check.program.engine(
-            weights, check.precision, size, batch, arguments.seconds, *with_bias, rounds=ROUNDS
-        )
-    theirs, absent = their_rates(check, weights, size)
+    fused = with_fused_bias(check, weights, size, batch) if check.program.device == "cuda" else None
+    # before theirs, which may take all of the call's time
+    lines.record(f"speed {of}, ours", ours=ours, fused=fused)
+    theirs, absent = their_rates(check, weights, size, batch)
     best_of_theirs = max(theirs, key=lambda way: theirs[way][0])
     rate, fastest = ours[batch]["images_per_s"], max(ours[batch]["images_per_s"], fused or 0)
     lines.record(f"speed {of}", ours=ours, fused=fused, theirs=theirs, absent=absent)
     parts = [f"{rate:.0f} images/s in {check.precision} at {batch}"]
     parts += [f"{fused:.0f} with fuse_conv_bias"] if fused else []
     parts += [f"{way} {found[0]:.0f} at {found[1]}" for way, found in theirs.items()]
-    parts += [f"{way} not measured ({why})" for way, why in absent.items()]
+    parts += [f"{way} not measured{' in full' if way in theirs else ''} ({why})" for way, why in absent.items()]
     parts += [f"{fastest / theirs[best_of_theirs][0]:.2f} of the best of them"]
     holds = arguments.goal is None or (not absent and fastest >= arguments.goal * theirs[best_of_theirs][0])
     lines.say(f"speed {of}", "; ".join(parts), holds)
+
+
+def with_fused_bias(check, weights, size, batch):
+    """Images a second with `fuse_conv_bias`, or `None`: without it the rest is still worth a line."""
+    option, seconds = ["--set", "fuse_conv_bias=true"], check.arguments.seconds
+    try:
+        return check.program.engine(weights, check.precision, size, batch, seconds, *option, rounds=ROUNDS)
+    except CommandFailed as why:
+        check.lines.append("errors.txt", f"fuse_conv_bias: {why}")
+        return None
 
 
 def our_rates(check, weights, size):
@@ -71,19 +80,23 @@ def our_rates(check, weights, size):
     return rows
 
 
-def their_rates(check, weights, size):
-    """The best rate of each way with its batch size, and why a way has none. The first way, which compiles nothing, finds
-    the batch sizes for the others: its two best for the next one, and that one's best for the rest."""
+def their_rates(check, weights, size, our_batch):
+    """The best rate of each way with its batch size, and why a way has none or not all. The first way, which compiles
+    nothing, finds the batch sizes for the others: its two best for the next one, and that one's best for the rest. If it
+    fails, they get ours."""
     arguments, found, absent = check.arguments, {}, {}
     batches = arguments.batches
     for number, way in enumerate(check.peer.ways):
+        most = LONGEST if number else LONGEST_FIRST
         try:
-            rows = check.peer.speeds(weights, size, way, batches, arguments.seconds, ROUNDS, most=LONGEST)
-        except (CommandFailed, NoTime) as why:
-            if number == 0:
-                raise
-            absent[way] = " ".join(str(why).split())[-200:]
+            rows, why = check.peer.speeds(weights, size, way, batches, arguments.seconds, ROUNDS, most=most)
+        except (CommandFailed, NoTime) as failure:
+            rows, why = [], str(failure)
+        if why:
+            absent[way] = " ".join(why.split())[-200:]
             check.lines.append("errors.txt", f"{way}: {why}")
+        if not rows:
+            batches = batches if number else [our_batch]
             continue
         check.lines.record(f"{way} {size}", rows=rows)
         rates = {}
@@ -92,6 +105,8 @@ def their_rates(check, weights, size):
         order = sorted(rates, key=rates.get, reverse=True)
         found[way] = (rates[order[0]], order[0])
         batches = sorted(order[:2]) if number == 0 else order[:1]
+    if not found:
+        raise CommandFailed("; ".join(f"{way}: {why}" for way, why in absent.items()))
     return found, absent
 
 

@@ -10,22 +10,25 @@ compile (libjpeg-turbo, Zstandard) are in the CPU time, but have no line, so eve
 """
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 
 def crates(folder):
-    """Name and seconds of each crate that was compiled."""
+    """Seconds by crate: of all its versions, of its library and of its programs."""
+    found = Counter()
     for unit in (folder / ".fingerprint").iterdir():
         begun = unit / "invoked.timestamp"
         if not begun.exists():
             continue
         began = begun.stat().st_mtime
         ended = max(file.stat().st_mtime for file in unit.iterdir())
-        yield unit.name.rsplit("-", 1)[0], ended - began
+        found[unit.name.rsplit("-", 1)[0]] += ended - began
+    return found
 
 
 def main(folder, cpu, least=30.0):
-    found = sorted(crates(Path(folder)), key=lambda crate: -crate[1])
+    found = crates(Path(folder)).most_common()
     if not found:
         sys.exit(f"{folder} has no build")
     scale = cpu / sum(seconds for _, seconds in found)
@@ -39,4 +42,6 @@ def main(folder, cpu, least=30.0):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     main(sys.argv[1], *map(float, sys.argv[2:]))

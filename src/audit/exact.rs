@@ -21,7 +21,7 @@ const BATCH: usize = 8192;
 const MOST_ROWS: u64 = 8_000_000;
 /// Why the images of an output are not compared, although it has hashes.
 const UNEVEN: &str =
-    "the hashes of different images are too much alike, as no XXH3-128 makes them: run the job again";
+    "the hashes are not spread as those of XXH3-128 are, so no run made them: run the job again";
 
 /// Images of an output that are the same to the byte.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -9,8 +9,9 @@
 //!                                                                    └─► Findings ─► keys of their rows ─► Parquet
 //! ```
 //!
-//! Only rows are read, never a model. Memory is bounded: a kind of finding keeps its [`MOST_FINDINGS`] most suspicious
-//! rows by number, and their keys are read at the end. `docs/audit.md` has the formula and the source of every figure.
+//! Rows are read, and images for the pictures of the page; never a model. Memory is bounded: a kind of finding keeps its
+//! [`MOST_FINDINGS`] most suspicious rows by number, and their keys are read at the end. `docs/audit.md` has the formula
+//! and the source of every figure.
 
 mod computing;
 mod confident;

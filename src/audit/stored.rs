@@ -12,10 +12,12 @@ use super::finding::FindingKind;
 pub(crate) const FINGERPRINT: &str = "tresnet.audit.fingerprint";
 /// The key of the file's footer with the address of the other output.
 pub(crate) const AGAINST: &str = "tresnet.audit.against";
+/// The key of the file's footer with the fingerprint of the other output's job.
+pub(crate) const AGAINST_FINGERPRINT: &str = "tresnet.audit.against_fingerprint";
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
-/// Bytes of keys that are held.
+/// Bytes of findings that are held, their keys included.
 const MOST_BYTES: usize = 256 << 20;
 const COLUMNS: [&str; 12] = [
     "kind",
@@ -39,6 +41,8 @@ pub(crate) struct StoredFindings {
     pub fingerprint: Option<String>,
     /// The address of the other output, if there was one.
     pub against: Option<String>,
+    /// The fingerprint of its job.
+    pub against_fingerprint: Option<String>,
     /// By kind, the most suspicious first.
     pub findings: Vec<StoredFinding>,
     /// Findings of other kinds, or beyond the most suspicious ones.
@@ -87,6 +91,7 @@ pub(crate) async fn read_findings(
     let mut found = StoredFindings {
         fingerprint: file.value(FINGERPRINT).map(str::to_owned),
         against: file.value(AGAINST).map(str::to_owned),
+        against_fingerprint: file.value(AGAINST_FINGERPRINT).map(str::to_owned),
         ..StoredFindings::default()
     };
     let mut bytes = 0;
@@ -104,11 +109,11 @@ pub(crate) async fn read_findings(
                     found.left_out += 1;
                     continue;
                 }
-                bytes += finding.image.key.len() + finding.other.as_ref().map_or(0, |other| other.key.len());
+                let other = finding.other.as_ref().map_or(0, |other| other.key.len());
+                bytes += size_of::<StoredFinding>() + finding.image.key.len() + other;
                 if bytes > MOST_BYTES {
-                    let what = format!(
-                        "the keys in `{address}` are too long to be held together; give a lower --most"
-                    );
+                    let what =
+                        format!("the findings in `{address}` do not fit in memory; give a lower --most");
                     return Err(Failure::new(Exit::Config, what));
                 }
                 found.findings.push(finding);

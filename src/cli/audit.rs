@@ -11,7 +11,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
-use crate::audit::stored::{AGAINST, FINGERPRINT};
+use crate::audit::stored::{AGAINST, AGAINST_FINGERPRINT, FINGERPRINT};
 use crate::audit::{AuditOptions, Findings, METRICS, NearOptions, audit as run_audit};
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::{Exit, Failure};
@@ -77,14 +77,17 @@ pub(super) struct AuditArgs {
 pub(super) async fn audit(arguments: &AuditArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let gates = parse_gates(&METRICS, &arguments.require)?;
     let target = arguments.of.open()?;
-    let storage = target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default();
+    let storage = storage(&target)?;
     let of = target.read(arguments.partial).await?;
-    let against = match &arguments.against {
-        Some(other) => Some(open_other(arguments, other).await?),
-        None => None,
+    let (against, other_storage) = match &arguments.against {
+        Some(other) => {
+            let (other, storage) = open_other(arguments, other).await?;
+            (Some(other), storage)
+        }
+        None => (None, Settings::default()),
     };
     let input = report_input(&of, storage);
-    let other = against.as_ref().map(|other| report_input(other, Settings::default()));
+    let other = against.as_ref().map(|other| report_input(other, other_storage));
     if let (Some(by), Some(other)) = (&arguments.by, other) {
         check_column(by, [input, other])?;
     }
@@ -153,10 +156,17 @@ pub(super) async fn audit(arguments: &AuditArgs, global: &GlobalArgs) -> Result<
     Ok(summary)
 }
 
-async fn open_other(arguments: &AuditArgs, other: &str) -> Result<CommittedOutput, Failure> {
+async fn open_other(arguments: &AuditArgs, other: &str) -> Result<(CommittedOutput, Settings), Failure> {
     let target = Target::open(other, &[], arguments.of.date());
     let target = target.map_err(|failure| failure.within("--against"))?;
-    target.read(arguments.partial).await.map_err(|failure| failure.within("--against"))
+    let storage = storage(&target).map_err(|failure| failure.within("--against"))?;
+    let read = target.read(arguments.partial).await.map_err(|failure| failure.within("--against"))?;
+    Ok((read, storage))
+}
+
+/// How the stores of a job are used; the pictures of a page are read so too.
+fn storage(target: &Target) -> Result<Settings, Failure> {
+    Ok(target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default())
 }
 
 fn report_input(of: &CommittedOutput, storage: Settings) -> ReportInput<'_> {
@@ -193,7 +203,10 @@ fn write_findings(
     let names = of.frozen.model.labels.as_deref();
     let value = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let mut origin = vec![value(FINGERPRINT, of.frozen.fingerprint.clone())];
-    origin.extend(against.map(|other| value(AGAINST, other.output.uri())));
+    if let Some(other) = against {
+        origin.push(value(AGAINST, other.output.uri()));
+        origin.push(value(AGAINST_FINGERPRINT, other.frozen.fingerprint.clone()));
+    }
     let unwritten = |error: ParquetError| unwritten(path, error);
     let level = ZstdLevel::try_new(3).map_err(unwritten)?;
     let properties = WriterProperties::builder()

@@ -51,7 +51,7 @@ pub(super) struct ExportArgs {
     /// Write over files that an earlier export left
     #[arg(long)]
     overwrite: bool,
-    /// Export the parts that stand, although the output is not finished
+    /// Export the parts that are committed, although the output is not finished
     #[arg(long)]
     partial: bool,
 }
@@ -98,7 +98,10 @@ pub(super) async fn export(arguments: &ExportArgs) -> Result<Summary, Failure> {
     if Uri::parse(&arguments.to)?.is_within(&Uri::parse(&of.output.uri())?) {
         return Err(Failure::new(
             Exit::CannotCreate,
-            format!("`{}` lies in the output, whose readers would take the files for rows", arguments.to),
+            format!(
+                "`{}` is in the output, whose readers would take the files for rows; take a folder outside of it",
+                arguments.to
+            ),
         ));
     }
     let to = Location::open(&arguments.to, Role::Output)?;

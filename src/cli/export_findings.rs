@@ -118,11 +118,19 @@ async fn other(
     if !stored.findings.iter().any(|finding| finding.kind.is_between()) {
         return Ok(None);
     }
+    let was = stored.against.as_deref().map(|uri| format!(" (it was `{uri}`)")).unwrap_or_default();
     let Some(against) = &arguments.against else {
-        let was = stored.against.as_deref().map(|uri| format!(" (it was `{uri}`)")).unwrap_or_default();
         let what = format!("the findings name images of another output: give it as --against{was}");
         return Err(Failure::new(Exit::Usage, what));
     };
     let target = Target::open(against, &[], date).map_err(|failure| failure.within("--against"))?;
-    target.begun().await.map(Some).map_err(|failure| failure.within("--against"))
+    let frozen = target.begun().await.map_err(|failure| failure.within("--against"))?;
+    if stored.against_fingerprint.as_ref().is_some_and(|fingerprint| *fingerprint != frozen.fingerprint) {
+        let what = format!(
+            "--against: the findings name images of another job than that of `{}`{was}",
+            target.output.uri()
+        );
+        return Err(Failure::new(Exit::Config, what));
+    }
+    Ok(Some(frozen))
 }

@@ -47,7 +47,7 @@ impl Writer {
                 };
                 return Err(Failure::new(
                     Exit::CannotCreate,
-                    format!("`{}/{}` stands already: {advice}", self.to.uri(), entry.key),
+                    format!("`{}/{}` already exists: {advice}", self.to.uri(), entry.key),
                 ));
             }
         }
@@ -62,7 +62,7 @@ impl Writer {
             // ours, with the reply lost; or that of another export of the same rows
             && self.to.read(&name).await? != Some(bytes)
         {
-            let what = format!("`{}/{name}` was written by somebody else meanwhile", self.to.uri());
+            let what = format!("another process wrote `{}/{name}` meanwhile", self.to.uri());
             return Err(Failure::new(Exit::CannotCreate, what));
         }
         self.written.push(name);

@@ -10,6 +10,7 @@ use crate::job::{Format, FrozenTruth, ResolvedJob, Sets};
 use crate::model::TakenSet;
 use crate::runner::opened::{Opened, open_job};
 use crate::runner::plan::write_plan;
+use crate::store::escaped;
 
 use super::device;
 use super::examples;
@@ -113,7 +114,7 @@ pub(super) async fn plan(arguments: &PlanArgs, global: &GlobalArgs) -> Result<Su
     line("  target       bytes  key");
     for row in &rows {
         let target = row.target.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        line(format!("  {target:>6}  {:>10}  {}", row.size.unwrap_or_default(), row.key));
+        line(format!("  {target:>6}  {:>10}  {}", row.size.unwrap_or_default(), escaped(&row.key)));
     }
     Ok(Summary::new(json!({
         "output": opened.output.uri(),
@@ -132,7 +133,7 @@ fn show_folders(targets: &FolderTargets, job: &ResolvedJob) {
     for (folder, class) in targets.folders.iter().take(FOLDERS_SHOWN) {
         let labels = job.model.labels.as_deref().unwrap_or_default();
         let name = labels.get(*class as usize).map_or_else(String::new, |name| format!(" {name}"));
-        line(format!("  {folder} is class {class}{name}"));
+        line(format!("  {} is class {class}{name}", escaped(folder)));
     }
     if targets.folders.len() > FOLDERS_SHOWN {
         line(format!("  and {} more", targets.folders.len() - FOLDERS_SHOWN));

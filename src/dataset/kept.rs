@@ -19,7 +19,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Admits so many rows of a part that is read once more afterwards.
+    /// Admits `most` rows of a part that is read once more afterwards.
     pub fn trial(most: usize) -> Self {
         Kept { trial: Some(most), ..Kept::default() }
     }

@@ -1,5 +1,7 @@
 //! Objects that hold many images each: those of a folder that end as they should, or those that a pattern names.
 
+use std::future::ready;
+
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::DatasetError;
@@ -142,12 +144,19 @@ impl Objects {
         &self.input
     }
 
-    /// The names of some of them, for whoever asks whether the input is still there.
+    /// True for an object that is listed and that no request can ask for. One that is listed without a size is a link that
+    /// leads to no file; one that is not listed has no tag either.
+    pub fn is_unaddressable(&self, object: &PlanRow) -> bool {
+        self.input.unaddressable(&object.key).is_some() || object.size.is_none() && object.etag.is_some()
+    }
+
+    /// The names of some of them that can be asked for, to learn whether the input is still there.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         match &self.names {
             Some(names) => Ok(names.iter().step_by(names.len().div_ceil(count).max(1)).cloned().collect()),
             None => {
-                let rows = self.rows(None).take(count).map_ok(|row| row.key).try_collect().await;
+                let rows = self.rows(None).try_filter(|row| ready(!self.is_unaddressable(row)));
+                let rows = rows.take(count).map_ok(|row| row.key).try_collect().await;
                 drop(self.take_left_out());
                 rows
             }

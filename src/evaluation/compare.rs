@@ -4,11 +4,12 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 
 use crate::failure::{Exit, Failure};
-use crate::output::{CommittedPart, Cursor, schema_of};
+use crate::output::{CommittedPart, Cursor, read_rows, schema_of};
 use crate::report::compare::{
     CompareError, CompareOptions, ComparisonReport, Flip, JoinMethod, KeyTable, PairSums,
 };
 use crate::report::{ReportError, SliceBy};
+use crate::sample::ErrorKind;
 
 use super::report_input::ReportInput;
 use super::row_view::RowView;
@@ -31,7 +32,7 @@ impl From<CompareError> for Failure {
 /// Compares B with A. With [`CompareOptions::changes`], changed rows go to `on_changes` as they are found.
 /// `by` is a name that [`SliceBy::parse`] knows.
 ///
-/// Memory does not grow with the number of rows, but where the outputs are in different orders and neither is in
+/// Memory does not grow with the number of rows, unless the outputs are in different orders and one of them is not in
 /// the order of its keys: then it is 64 bytes for each row of A.
 pub async fn compare_outputs<'a>(
     a: ReportInput<'a>,
@@ -127,7 +128,7 @@ async fn method(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<JoinMethod, Fa
     let ordered = |side: ReportInput<'_>| {
         side.frozen.components.get("input.format").is_none_or(|format| format == "folder")
     };
-    if ordered(a) && ordered(b) {
+    if ordered(a) && ordered(b) && keys_increase(a).await? && keys_increase(b).await? {
         return Ok(JoinMethod::KeyOrder);
     }
     let rows = |side: ReportInput<'_>| side.parts.iter().map(|part| part.rows).sum::<u64>();
@@ -135,6 +136,34 @@ async fn method(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<JoinMethod, Fa
         return Ok(JoinMethod::SameKeys);
     }
     Ok(JoinMethod::KeyTable)
+}
+
+/// False if escapes put keys of rows into another order than that of their plan. Only keys that cannot be asked for have
+/// escapes; without a row of that kind the keys are not read.
+async fn keys_increase(side: ReportInput<'_>) -> Result<bool, Failure> {
+    let with_errors: Vec<CommittedPart> =
+        side.parts.iter().filter(|part| part.ok < part.rows).cloned().collect();
+    let (mut has_escapes, mut increase, mut last) = (false, true, None::<String>);
+    read_rows(side.output, &with_errors, &["error_kind"], |batch| {
+        let kinds = batch.column_by_name("error_kind").and_then(|column| column.as_string_opt::<i32>());
+        let mut kinds = kinds.iter().flat_map(|kinds| kinds.iter().flatten());
+        has_escapes |= kinds.any(|kind| kind == ErrorKind::Unaddressable.as_str());
+        Ok(())
+    })
+    .await?;
+    if !has_escapes {
+        return Ok(true);
+    }
+    read_rows(side.output, side.parts, &["key"], |batch| {
+        let keys = keys(side, batch)?;
+        for key in (0..keys.len()).map(|row| keys.value(row)) {
+            increase &= last.as_deref().is_none_or(|last| last < key);
+            last = Some(key.to_owned());
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(increase)
 }
 
 /// Reads the keys of both, and nothing else.

@@ -54,7 +54,7 @@ pub(super) async fn image_rows(
                         let row = row.ok_or_else(|| OutputError::Inconsistent {
                             name: part.name.clone(),
                             why:
-                                "lacks one of the columns row_id, key, etag, size, error_kind, error_message"
+                                "is missing one of the columns row_id, key, etag, size, error_kind, error_message"
                                     .into(),
                         });
                         found.insert(number, row?);

@@ -78,7 +78,7 @@ impl Pictures {
             return Ok(none(format!("There are no pictures: no image could be read from `{uri}` ({why}).")));
         }
         let note = (!in_time).then(|| {
-            format!("Some pictures are missing: `{uri}` gave no more within {} s.", TIME_LIMIT.as_secs())
+            format!("Some pictures are missing: `{uri}` sent no more within {} s.", TIME_LIMIT.as_secs())
         });
         Ok(Pictures { rows, roots: of.frozen.roots(), pictures, note })
     }

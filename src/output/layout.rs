@@ -16,7 +16,7 @@ pub struct Layout {
 impl Layout {
     /// The resolved job, control data.
     pub const JOB: &'static str = "_tresnet/job.json";
-    /// There where the input's listing turned out to be out of order behind the plan's beginning.
+    /// Exists if the input's listing turned out to be out of order after the plan's beginning.
     pub const DISORDER: &'static str = "_tresnet/disorder";
     /// Last of all: totals and every part.
     pub const SUCCESS: &'static str = "_SUCCESS";
@@ -51,7 +51,7 @@ impl Layout {
         format!("part-{id:06}-{}.parquet", self.short_fingerprint)
     }
 
-    /// The part that a file name stands for; `None` where it is none of this job's.
+    /// The part that a file name is of; `None` if it is none of this job's.
     pub fn part_id(&self, name: &str) -> Option<PartId> {
         let id = name.strip_prefix("part-")?.split('-').next()?.parse().ok().map(PartId)?;
         (self.part(id) == name).then_some(id)
@@ -106,7 +106,7 @@ impl Layout {
         format!("{}/report.{extension}", Self::REPORT)
     }
 
-    /// A file of the audit. Versions before it leave such files alone.
+    /// A file of the audit. Version 0.1.0 leaves it alone.
     pub fn audit(extension: &str) -> String {
         format!("{}/audit.{extension}", Self::REPORT)
     }

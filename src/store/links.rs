@@ -4,8 +4,6 @@ use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::{Location, Uri};
-
 /// A link that leads to no file.
 #[derive(Debug)]
 pub(super) struct BrokenLink {
@@ -27,19 +25,6 @@ impl BrokenLink {
         };
         let facts = fs::symlink_metadata(path).ok()?;
         facts.is_symlink().then_some(BrokenLink { facts, why })
-    }
-}
-
-impl Location {
-    /// True for a link on a local disk that leads to no file.
-    pub async fn is_broken_link(&self, key: &str) -> bool {
-        let (Uri::Local(root), None) = (&self.uri, self.unaddressable(key)) else { return false };
-        let path = root.join(key);
-        let look = move || {
-            let error = fs::metadata(&path).err()?;
-            BrokenLink::at(&path, &error)
-        };
-        tokio::task::spawn_blocking(look).await.is_ok_and(|found| found.is_some())
     }
 }
 

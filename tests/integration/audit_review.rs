@@ -252,7 +252,7 @@ fn the_most_suspicious_findings_of_some_kinds_are_exported_alone() {
     let read = ask_python("reviews.py", &["label-studio", to, &file]);
     assert_eq!(kinds(&read), BTreeMap::from([("duplicate".to_owned(), 1), ("isolated".to_owned(), 1)]));
     // nothing is written over without a word
-    export(&output, &arguments).fails(73, &["images.xml", "stands already", "--overwrite"]);
+    export(&output, &arguments).fails(73, &["images.xml", "already exists", "--overwrite"]);
     export(&output, &[&arguments[..], &["--overwrite"]].concat()).exits(0);
     export(&output, &[&arguments[..], &["--kind", "cats"]].concat()).fails(64, &["far_from_class"]);
 }
@@ -296,6 +296,9 @@ fn what_cannot_be_reviewed_is_refused_with_what_to_give() {
     other.run().exits(0);
     let arguments = ["--format", "fiftyone", "--to", to, "--findings", &file, "--against", own];
     export(&other.output(), &arguments).fails(78, &["another job"]);
+    let against = other.output();
+    of(&["--findings", &file, "--against", against.to_str().unwrap()])
+        .fails(78, &["--against", "another job", own]);
 }
 
 #[test]

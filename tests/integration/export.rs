@@ -101,7 +101,7 @@ fn nothing_is_written_over_and_no_two_exports_are_mixed() {
     let first = names(&to.join("img_emb"));
     assert_eq!(first, ["img_emb_0.npy", "img_emb_1.npy", "img_emb_2.npy"]);
     export(&out, "clip-retrieval", &to, &[])
-        .fails(73, &["img_emb/img_emb_0.npy", "stands already", "--overwrite"]);
+        .fails(73, &["img_emb/img_emb_0.npy", "already exists", "--overwrite"]);
     export(&out, "clip-retrieval", &to, &["--overwrite", "--rows-per-file", "30"]).exits(0);
     // fewer files than before: the others would be taken for embeddings of this export
     export(&out, "clip-retrieval", &to, &["--overwrite"]).fails(73, &["img_emb_1.npy", "delete it first"]);
@@ -109,7 +109,7 @@ fn nothing_is_written_over_and_no_two_exports_are_mixed() {
     read("clip", &to, &["float16", "unit"]);
 
     export(&out, "timm-csv", &to, &[]).exits(0);
-    export(&out, "timm-csv", &to, &["--rows-per-file", "50"]).fails(73, &["results.csv", "stands already"]);
+    export(&out, "timm-csv", &to, &["--rows-per-file", "50"]).fails(73, &["results.csv", "already exists"]);
     export(&out, "timm-csv", &to, &["--rows-per-file", "50", "--overwrite"])
         .fails(73, &["results.csv", "delete it first"]);
     export(&out, "timm-csv", &to, &["--overwrite"]).exits(0);
@@ -118,7 +118,7 @@ fn nothing_is_written_over_and_no_two_exports_are_mixed() {
 #[test]
 fn what_cannot_be_exported_is_refused() {
     let out = DONE.output();
-    export(&out, "timm-csv", &out.join("inside"), &[]).fails(73, &["lies in the output"]);
+    export(&out, "timm-csv", &out.join("inside"), &[]).fails(73, &["is in the output"]);
     export(&scratch().join("nothing"), "timm-csv", &folder(), &[]).fails(66, &["no job has begun"]);
     let plain = Job::own().set("output.embedding=none");
     plain.run().exits(0);

@@ -8,7 +8,7 @@ Fréchet distance, which has no p-value, if it is above what chance gives. As of
 shifted pool: one class is 1.3 times as frequent, logits are lower by 0.15, embeddings are moved by 0.2 in 4 of 32
 directions.
 
-With `--classes 10` every class expects 5 rows, and the test of classes is Pearson's; with `--classes 800` it is a
+With `--classes 10` every class expects more than 5 rows, and the test of classes is Pearson's; with `--classes 800` it is a
 permutation test. Prints a table with Wilson's 95 % intervals. A run takes about 0.5 s on a core. It needs numpy and pyarrow.
 """
 

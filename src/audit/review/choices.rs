@@ -51,7 +51,7 @@ fn plain(text: &str) -> String {
         sign => sign,
     };
     let text: String = text.chars().map(plain).collect();
-    text.trim().trim_start_matches('$').to_owned()
+    text.trim_end().trim_start_matches(|sign: char| sign == '$' || sign.is_whitespace()).to_owned()
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn classes_with_one_name_are_told_apart_and_those_without_have_their_number() {
-        let names = ["crane", "", "crane", "a\nb\u{1}", "crane (class 2)", "$x"].map(str::to_owned);
+        let names = ["crane", "", "crane", "a\nb\u{1}", "crane (class 2)", "$ x"].map(str::to_owned);
         let choices = Choices::new(Some(&names), 7);
         let expected =
             ["crane", "class 1", "crane (class 2)", "a b", "crane (class 2) (class 4)", "x", "class 6"];

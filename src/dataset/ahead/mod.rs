@@ -45,7 +45,7 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> ReadAhe
         self.sizes
     }
 
-    /// Begins to read a part ahead of its turn; `open` tells what it consists of.
+    /// Begins to read a part ahead of its turn; `open` returns what is known of it, and its windows.
     pub fn warm(
         &self,
         part: PartId,

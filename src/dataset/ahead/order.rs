@@ -64,7 +64,7 @@ struct Entry<S, H> {
 
 /// What is known of a part's windows.
 enum Windows {
-    /// Nothing yet, but soon.
+    /// Nothing yet: the part is being opened.
     Opening,
     /// Nothing: the part is left to its reading.
     Unknown,
@@ -159,7 +159,7 @@ impl<S, H> Order<S, H> {
     }
 
     /// Takes a window's request: from now on its bytes are among those that the part with the turn owns. `None` if it
-    /// was not asked for, which is left to the caller then.
+    /// was not asked for; the caller asks for it then.
     pub fn take(&mut self, window: &WindowId) -> Option<H> {
         let entry = self.entry(window.part, window.number)?;
         match entry.asked.remove(&window.index) {
@@ -203,10 +203,10 @@ impl<S, H> Order<S, H> {
         }
     }
 
-    /// Asks for windows, `most` of them, while there is room. The first that has none ends it: a later window that would fit must not
-    /// take the room that an earlier one waits for. Nor do windows after a part that is just being opened, and those
-    /// after a part of which more will be asked for leave half of the room to it: what they take comes free only after
-    /// that part.
+    /// Asks for at most `most` windows, while there is room. The first window without room ends it: a later one that
+    /// would fit must not take the room that an earlier one waits for. No window is asked for after a part that is just
+    /// being opened. Windows after a part of which more will be asked for leave half of the room to it, because what they
+    /// take comes free only after that part.
     pub fn ask(&mut self, most: usize, mut ask: impl FnMut(&S, WindowId, Range<u64>) -> H) {
         let mut left = most;
         let mut kept = 0;

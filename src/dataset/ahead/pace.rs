@@ -41,14 +41,14 @@ impl Pace {
 
     fn ended(&self, began: Instant, came: bool) {
         if came && began.elapsed() < SLOW {
-            // one that is on its way may end the same time, which is one more too many
+            // several that end at the same time may exceed it
             if self.allowed.load(Relaxed) < MOST {
                 self.allowed.fetch_add(1, Relaxed);
             }
             return;
         }
         let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        // those that were sent before the last cut are no news
+        // requests that were sent before the last cut say nothing of the number since
         if cut.is_none_or(|cut| cut <= began) {
             *cut = Some(Instant::now());
             self.allowed.store((self.allowed.load(Relaxed) / 2).max(1), Relaxed);

@@ -44,7 +44,7 @@ impl Sizes {
         self.total - 2 * self.window
     }
 
-    /// Parts that are opened ahead of their turn: each has a window at least, unless it is smaller.
+    /// Parts that are read ahead: at most one for each whole window that there is room for.
     pub fn parts(self) -> usize {
         (self.ahead() / self.window).min(MOST_PARTS) as usize
     }

@@ -1,8 +1,10 @@
-//! Row groups read in order. The plan knows how many rows a group has, so a group that cannot be read is that
-//! many error rows, and what was read of it before stands.
+//! Row groups read in order. The plan knows how many rows a group has, so each row that cannot be read is an error row,
+//! and the rows that were read before stay.
+
+use std::pin::pin;
 
 use arrow::array::RecordBatch;
-use futures::future::{BoxFuture, try_join};
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
 use crate::dataset::ahead::Warm;
@@ -18,7 +20,7 @@ use super::options::ParquetOptions;
 use super::paths::{PathReader, keys_of};
 use super::reading::{Fault, Reading, corrupt};
 
-/// The reading side of Parquet files whose plan stands.
+/// The reading side of Parquet files whose plan is frozen.
 pub struct ParquetDataset {
     output: Location,
     groups: GroupSource,
@@ -27,7 +29,7 @@ pub struct ParquetDataset {
 }
 
 impl ParquetDataset {
-    /// `output` holds the plan; `others` are files that tell whether the input as a whole can be read.
+    /// `output` holds the plan; `others` are files that are asked whether the input as a whole can be read.
     pub fn new(input: Location, output: Location, options: ParquetOptions, others: Vec<String>) -> Self {
         ParquetDataset { output, groups: GroupSource::new(input, options, others), window_bytes: 0 }
     }
@@ -58,7 +60,7 @@ impl ParquetDataset {
                 let (reading, images) = (&mut *reading, &images);
                 // owns the batches, so that the decoding ends with it
                 let rows = async move {
-                    while let Some(batch) = batches.recv().await {
+                    while let Some(batch) = reading.meanwhile(batches.recv()).await? {
                         self.batch(reading, images, batch).await?;
                         if reading.is_complete() {
                             break;
@@ -66,8 +68,17 @@ impl ParquetDataset {
                     }
                     Ok(())
                 };
+                let mut rows = pin!(rows);
                 // pieces are read while rows are admitted
-                try_join(rows, self.groups.serve(&opened, requests, asking)).await?;
+                tokio::select! {
+                    read = &mut rows => read?,
+                    served = self.groups.serve(&opened, requests, asking) => match served {
+                        // the part is given up, and with it the row that is being admitted
+                        Err(Fault::Read(error)) => return Err(Fault::Read(error)),
+                        // a row that was admitted must be delivered; the decoding ends without its bytes
+                        served => served.and(rows.await)?,
+                    },
+                }
             }
         }
         match reading.is_complete() {

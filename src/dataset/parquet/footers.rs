@@ -49,6 +49,7 @@ impl Footers {
         shared
     }
 }
+
 /// Why a file that was planned without a look into it cannot be asked for.
 async fn refusal(input: &Location, file: &PlanRow) -> Option<FetchError> {
     if file.size.is_some() && input.unaddressable(&file.key).is_none() {

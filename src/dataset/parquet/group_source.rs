@@ -29,7 +29,7 @@ pub(super) struct GroupSource {
     pub options: Arc<ParquetOptions>,
     pub patience: Arc<Patience>,
     pub ahead: ReadAhead<Arc<Opened>, Bytes>,
-    /// Files that tell whether the input as a whole can be read.
+    /// Files that are asked whether the input as a whole can be read.
     others: Vec<String>,
     footers: Arc<Footers>,
 }

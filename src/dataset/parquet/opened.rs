@@ -47,7 +47,10 @@ impl Opened {
         let is_held = read.bytes() <= options.most_held;
         let cells = match is_held {
             true => read.pieces().iter().flat_map(|piece| cut(piece, sizes.window())).collect(),
-            false => read.cells(sizes.window()),
+            false => read.cells(sizes.window()).ok_or_else(|| {
+                let bytes = read.bytes();
+                NotOpened::Damaged(format!("row group {index} has {bytes} bytes, which are too many"))
+            })?,
         };
         drop(images);
         Ok(Opened { file, footer, read, is_held, cells: cells.into() })
@@ -99,7 +102,14 @@ fn cut(piece: &Range<u64>, window: u64) -> Vec<Range<u64>> {
 pub(super) fn joined(mut cells: Vec<Bytes>) -> Bytes {
     match cells.len() {
         1 => cells.remove(0),
-        _ => cells.concat().into(),
+        _ => {
+            let mut joined = Vec::with_capacity(cells.iter().map(Bytes::len).sum());
+            // each cell is dropped once it is copied, so that a group is not held twice
+            for cell in cells {
+                joined.extend_from_slice(&cell);
+            }
+            joined.into()
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One row group that is being read: its rows so far, and the objects of paths that are on their way.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -77,16 +78,23 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Waits for a row; objects that are on their way come meanwhile.
-    pub async fn admit(&mut self, sample: Sample, size: Option<u64>) -> Result<Box<dyn Ticket>, Fault> {
-        let mut admission = self.intake.admit(sample, size);
-        let ticket = loop {
+    /// Waits for `wanted`. Objects that are on their way come meanwhile, since they may hold the requests that it waits
+    /// for.
+    pub async fn meanwhile<T>(&mut self, wanted: impl Future<Output = T>) -> Result<T, ReadError> {
+        let mut wanted = pin!(wanted);
+        loop {
             tokio::select! {
                 biased;
                 Some(done) = self.fetches.next(), if !self.fetches.is_empty() => self.is_whole &= done?,
-                ticket = &mut admission => break ticket,
+                found = &mut wanted => return Ok(found),
             }
-        };
+        }
+    }
+
+    /// Waits for a row.
+    pub async fn admit(&mut self, sample: Sample, size: Option<u64>) -> Result<Box<dyn Ticket>, Fault> {
+        let intake = self.intake;
+        let ticket = self.meanwhile(intake.admit(sample, size)).await?;
         self.rows += 1;
         ticket.map_err(|_| match self.is_whole {
             true => ReadError::Stopped.into(),

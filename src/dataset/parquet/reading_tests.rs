@@ -1,17 +1,24 @@
 //! Row groups that are planned, read ahead of their turn, and read to their rows.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
-use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray, StructArray};
+use arrow::datatypes::{DataType, Field};
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
 use super::{ParquetDataset, ParquetOptions, ParquetSource, TableColumns};
 use crate::dataset::kept::Kept;
-use crate::dataset::{Dataset, Part, PartEnd, Pass, Planner, PlannerOptions, Planning, ReadError, Warm};
-use crate::sample::ErrorKind;
-use crate::store::Location;
+use crate::dataset::{
+    Dataset, Intake, Part, PartEnd, Pass, Planner, PlannerOptions, Planning, ReadError, Stop, Ticket, Warm,
+};
+use crate::sample::{ErrorKind, Sample};
+use crate::store::{Location, Role, Settings};
 
 fn columns() -> TableColumns {
     TableColumns { image: Some("picture".to_owned()), key: Some("name".to_owned()) }
@@ -19,8 +26,20 @@ fn columns() -> TableColumns {
 
 /// A file of groups of `rows` images, in pages of about `page` bytes.
 fn file(images: &[Vec<u8>], rows: usize, page: usize) -> Vec<u8> {
-    let keys = (0..images.len()).map(|number| format!("key {number} {}", "long ".repeat(number % 40)));
-    let pictures: ArrayRef = Arc::new(BinaryArray::from_iter_values(images));
+    written(Arc::new(BinaryArray::from_iter_values(images)), rows, page)
+}
+
+/// A file of one group of `rows` images of which it has only the path.
+fn paths(path: &str, rows: usize) -> Vec<u8> {
+    let field = |name, kind| Arc::new(Field::new(name, kind, true));
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![None::<&[u8]>; rows]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![path; rows]));
+    let pictures = vec![(field("bytes", DataType::Binary), bytes), (field("path", DataType::Utf8), texts)];
+    written(Arc::new(StructArray::from(pictures)), rows, 50_000)
+}
+
+fn written(pictures: ArrayRef, rows: usize, page: usize) -> Vec<u8> {
+    let keys = (0..pictures.len()).map(|number| format!("key {number} {}", "long ".repeat(number % 40)));
     let names: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
     let batch = RecordBatch::try_from_iter([("picture", pictures), ("name", names)]).unwrap();
     let properties = WriterProperties::builder()
@@ -124,4 +143,65 @@ async fn a_file_that_is_another_one_since_it_was_planned_is_error_rows_of_its_ki
             assert_eq!(error.kind, ErrorKind::Changed, "{}: {error:?}", sample.key);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn images_of_paths_do_not_keep_the_request_that_the_next_rows_of_their_group_wait_for() {
+    let (folder, output) = (tempfile::tempdir().unwrap(), Location::in_memory("out").unwrap());
+    std::fs::write(folder.path().join("a.jpg"), "image").unwrap();
+    std::fs::write(folder.path().join("0.parquet"), paths("a.jpg", 5000)).unwrap();
+    let settings = Settings { requests: 1, ..Settings::default() };
+    let input = Location::open_with(folder.path().to_str().unwrap(), Role::Input, settings).unwrap();
+    let parts = planned(&input, &output).await;
+    let options = ParquetOptions { columns: columns(), ..ParquetOptions::new(1 << 20) };
+    // the group is not held: its names alone are 500 kB
+    let dataset = ParquetDataset::new(input, output, options, Vec::new()).with_window_bytes(1 << 20);
+    let kept = Kept::default();
+    let read = dataset.read(&parts[0], &kept, Pass::First);
+    let end = tokio::time::timeout(Duration::from_secs(60), read).await.expect("it waits for itself");
+    assert_eq!(end.unwrap(), PartEnd { rows: 5000, ..PartEnd::default() });
+    let rows = kept.rows.lock().unwrap();
+    assert!(rows.iter().all(|(_, image)| *image == Some(Ok(b"image".to_vec()))));
+}
+
+/// Waits between a row and the room for its bytes, and replaces the file after the first row.
+struct Slow {
+    kept: Kept,
+    input: Location,
+    other: Bytes,
+    is_replaced: AtomicBool,
+}
+
+impl Intake for Slow {
+    fn admit(&self, sample: Sample, size: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
+        Box::pin(async move {
+            let ticket = self.kept.admit(sample, size).await;
+            if !self.is_replaced.swap(true, SeqCst) {
+                self.input.overwrite("0.parquet", self.other.clone()).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            ticket
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_waits_for_room_while_its_group_turns_out_to_be_damaged_is_admitted_once() {
+    let (input, output) = (Location::in_memory("in").unwrap(), Location::in_memory("out").unwrap());
+    input.overwrite("0.parquet", file(&images(60), 60, 50_000).into()).await.unwrap();
+    let parts = planned(&input, &output).await;
+    let options = ParquetOptions { columns: columns(), ..ParquetOptions::new(1 << 20) };
+    let dataset = ParquetDataset::new(input.clone(), output, options, Vec::new()).with_window_bytes(1 << 20);
+    let other = file(&images(60), 5, 50_000).into();
+    let slow = Slow { kept: Kept::default(), input, other, is_replaced: AtomicBool::new(false) };
+    let end = dataset.read(&parts[0], &slow, Pass::First).await.unwrap();
+    assert_eq!((end.rows, end.damaged), (60, 1));
+    let rows = slow.kept.rows.lock().unwrap();
+    let ids: Vec<i64> = rows.iter().map(|(sample, _)| sample.row_id).collect();
+    assert_eq!(ids, Vec::from_iter(0..60));
+    assert!(rows[0].1.as_ref().is_some_and(Result::is_ok));
+    // batches of 16 rows are decoded ahead, but not all of them
+    let last = rows[59].1.as_ref().unwrap().as_ref().unwrap_err();
+    assert_eq!(last.kind, ErrorKind::Changed, "{last:?}");
+    assert!(rows.iter().all(|(_, image)| image.is_some()));
 }

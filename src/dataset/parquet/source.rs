@@ -15,6 +15,10 @@ use super::columns::Columns;
 use super::image_column::{TableColumns, listed};
 use super::labels::{FEATURES, Labels};
 
+/// The number of the row group of a file that cannot be asked for. No file has such a group, so a plan that resumes after
+/// it does not take the file for one whose groups are planned in part.
+const NO_GROUP: u32 = u32::MAX;
+
 /// The planning side of Parquet files with images.
 pub struct ParquetSource {
     files: Objects,
@@ -107,15 +111,9 @@ impl ParquetSource {
         Ok(TableFacts { carried, columns })
     }
 
-    /// True for a file that is listed and that no request can ask for. One that is listed without a size is a link that
-    /// leads to no file; one that is not listed has no tag either.
-    fn is_unaddressable(&self, file: &PlanRow) -> bool {
-        self.files.input().unaddressable(&file.key).is_some() || file.size.is_none() && file.etag.is_some()
-    }
-
     /// Key and columns of the first file that can be asked for.
     async fn first(&self) -> Result<(String, SchemaRef), DatasetError> {
-        let files = self.files.rows(None).try_filter(|file| ready(!self.is_unaddressable(file)));
+        let files = self.files.rows(None).try_filter(|file| ready(!self.files.is_unaddressable(file)));
         let first = pin!(files).try_next().await?;
         let first = first.ok_or_else(|| self.files.empty_error())?;
         drop(self.files.take_left_out());
@@ -135,10 +133,10 @@ impl ParquetSource {
 
     /// The row groups of a file behind group `after`.
     async fn groups(&self, file: PlanRow, after: Option<u32>) -> Result<Vec<PlanRow>, DatasetError> {
-        if self.is_unaddressable(&file) {
+        if self.files.is_unaddressable(&file) {
             // its reading will say why
-            let group = Some(RowGroup { index: 0, rows: 1, first: 0 });
-            return Ok(if after.is_none() { vec![PlanRow { group, ..file }] } else { Vec::new() });
+            let group = Some(RowGroup { index: NO_GROUP, rows: 1, first: 0 });
+            return Ok(vec![PlanRow { group, ..file }]);
         }
         let object = self.open(&file).await?;
         let wrong = |why: String| self.wrong(&file.key, why);
@@ -201,7 +199,7 @@ impl PlanSource for ParquetSource {
         // the file whose groups are planned in part; its own listing does not give it again
         let rest = futures::stream::iter(begun).then(move |begun| async move {
             let input = self.files.input();
-            if input.unaddressable(&begun.key).is_some() || input.is_broken_link(&begun.key).await {
+            if begun.group == Some(NO_GROUP) {
                 return Ok(Vec::new());
             }
             let Some(found) = input.stat(&begun.key).await? else {

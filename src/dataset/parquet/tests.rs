@@ -13,7 +13,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-use crate::dataset::{PlanPosition, PlanRow, PlanSource, TargetNames, Truth};
+use crate::dataset::{DatasetError, PlanPosition, PlanRow, PlanSource, TargetNames, Truth};
 use crate::sample::{ErrorKind, Target};
 use crate::store::{Location, Role};
 
@@ -235,6 +235,7 @@ async fn a_file_that_cannot_be_asked_for_is_planned_as_one_row_and_a_plan_resume
         rows.iter().map(|row| (row.key.as_str(), row.group.unwrap().rows)).collect();
     assert_eq!(found, [("a.parquet", 1), ("b.parquet", 3), ("c\0ff.parquet", 1), ("d\n.parquet", 1)]);
     assert_eq!((rows[0].size, rows[1].size), (None, Some(good.len() as u64)));
+    assert_eq!(source.some_keys(1).await.unwrap(), ["b.parquet"]);
     // what the columns are is seen in the first file that can be read
     let facts = source.look(&TableColumns::default(), &[]).await.unwrap();
     assert_eq!(facts.columns.image.as_deref(), Some("image"));
@@ -243,4 +244,23 @@ async fn a_file_that_cannot_be_asked_for_is_planned_as_one_row_and_a_plan_resume
         let rest: Vec<PlanRow> = source.rows(Some(&position)).try_collect().await.unwrap();
         assert_eq!(rest, rows[at + 1..], "after {}", row.key);
     }
+}
+
+#[tokio::test]
+async fn groups_of_a_file_that_is_a_link_to_nothing_by_now_are_not_left_out_of_a_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures: ArrayRef =
+        Arc::new(BinaryArray::from(images(3).iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    let groups = WriterProperties::builder().set_max_row_group_row_count(Some(1));
+    std::fs::write(folder.path().join("target"), file(&[("image", pictures)], groups)).unwrap();
+    std::os::unix::fs::symlink("target", folder.path().join("a.parquet")).unwrap();
+    let input = Location::open(folder.path().to_str().unwrap(), Role::Input).unwrap();
+    let source = ParquetSource::new(input, None).unwrap();
+    let rows: Vec<PlanRow> = source.rows(None).try_collect().await.unwrap();
+    let first = PlanPosition { key: "a.parquet".into(), group: Some(0) };
+    let rest: Vec<PlanRow> = source.rows(Some(&first)).try_collect().await.unwrap();
+    assert_eq!((rows.len(), &rest[..]), (3, &rows[1..]));
+    std::fs::remove_file(folder.path().join("target")).unwrap();
+    let rest: Result<Vec<PlanRow>, _> = source.rows(Some(&first)).try_collect().await;
+    assert!(matches!(rest, Err(DatasetError::Missing { .. })), "{rest:?}");
 }

@@ -21,8 +21,8 @@ pub struct LeftOut {
     /// The first of these that a pattern finds, by their extension.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found_by_pattern: BTreeMap<String, String>,
-    /// What is no file: links to a folder above them, FIFOs, sockets and devices. In jobs that version 0.1.0 began, also
-    /// links to nothing and names that are no text.
+    /// What is no file: links to a folder above them, FIFOs, sockets, devices, and what was deleted while it was listed. In
+    /// jobs that version 0.1.0 began, also links to nothing and names that are no text.
     pub unreadable: u64,
     /// Empty objects that a console put where a person made a folder.
     #[serde(default, skip_serializing_if = "is_zero")]

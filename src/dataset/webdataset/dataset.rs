@@ -24,7 +24,7 @@ use super::samples::{Samples, ShardImage};
 use super::unpack::Unpacked;
 use super::windows::windows;
 
-/// The reading side of shards whose plan stands.
+/// The reading side of shards whose plan is frozen.
 pub struct ShardDataset {
     input: Location,
     output: Location,
@@ -36,7 +36,7 @@ pub struct ShardDataset {
 }
 
 impl ShardDataset {
-    /// `output` holds the plan; `others` are shards that tell whether the input as a whole can be read.
+    /// `output` holds the plan; `others` are shards that are asked whether the input as a whole can be read.
     pub fn new(input: Location, output: Location, options: ShardOptions, others: Vec<String>) -> Self {
         let patience = Arc::new(Patience::new(&input, others.clone()));
         ShardDataset { input, output, options, others, patience, ahead: ReadAhead::new(Sizes::default()) }
@@ -60,7 +60,9 @@ impl ShardDataset {
             return Err(ReadError::GivenUp);
         }
         let index = reading.index(at);
-        if let Some(window) = reading.turn.take(index).await {
+        if let Some(window) = reading.turn.take(index).await
+            && reading.is_same_version(&window)
+        {
             self.is_read(reading, &window);
             return Ok(window);
         }
@@ -125,7 +127,7 @@ impl ShardDataset {
         Err(reading.damaged(kind, why))
     }
 
-    /// Reads a shard, twice where images wait for texts that do not lie beside them.
+    /// Reads a shard, twice where images wait for texts that are not beside them.
     async fn shard(&self, reading: &Reading<'_>) -> Result<PartEnd, ReadError> {
         let limits = ShardLimits::new(self.options.max_encoded_bytes);
         let samples = Samples::new(limits, self.options.asked(), self.options.rules)
@@ -270,7 +272,7 @@ impl ShardDataset {
         }
         let size = bytes.as_ref().map_or(0, Vec::len) as u64;
         let ticket = reading.intake.admit(sample, Some(size)).await.map_err(|_| ReadError::Stopped)?;
-        // the tag stands in the sample already
+        // the sample has the tag already
         ticket.deliver(bytes.map(|bytes| Arrival { bytes: bytes.into(), etag: None }));
         reading.rows.fetch_add(1, Ordering::Relaxed);
         Ok(())

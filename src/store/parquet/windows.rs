@@ -1,4 +1,4 @@
-//! A row group that is too large for memory: the library decodes it on a thread of its own, and asks for the bytes that it
+//! A row group that is too large for memory: the library decodes it on a separate thread and asks for the bytes that it
 //! needs next, which the task that reads the group gets from the store.
 
 use std::ops::Range;
@@ -14,8 +14,11 @@ use super::{GroupRead, ParquetObject};
 
 /// Bytes of the smallest cell.
 const SMALLEST: u64 = 4 << 10;
+/// Cells of a group: a footer may claim columns of any length. A column with cells of 4 MiB may have 4 TiB.
+const MOST_CELLS: u64 = 1 << 20;
 
-/// Bytes of the object that the library asks for: whole cells of a column, see [`GroupRead::cells`]. Dropped without bytes, it ends the reading.
+/// Bytes of the object that the library asks for: whole cells of a column, see [`GroupRead::cells`]. Dropped without
+/// bytes, it ends the reading.
 #[derive(Debug)]
 pub struct PieceRequest {
     /// Which.
@@ -73,9 +76,14 @@ impl GroupRead {
     }
 
     /// The cells that [`ParquetObject::windowed`] asks for, in the order in which it needs them: each column is cut from
-    /// its beginning on, and those are first of which a smaller share of the column comes before.
-    pub fn cells(&self, most: u64) -> Vec<Range<u64>> {
+    /// its beginning on, and those are first of which a smaller share of the column comes before. `None` if there are more
+    /// than a million.
+    pub fn cells(&self, most: u64) -> Option<Vec<Range<u64>>> {
         let cell = self.cell(most);
+        let counts = self.chunks.iter().map(|chunk| (chunk.end - chunk.start).div_ceil(cell));
+        if counts.fold(0, u64::saturating_add) > MOST_CELLS {
+            return None;
+        }
         let mut cells: Vec<(f64, Range<u64>)> = Vec::new();
         for chunk in &self.chunks {
             let length = chunk.end - chunk.start;
@@ -85,7 +93,7 @@ impl GroupRead {
             }));
         }
         cells.sort_by(|(one, a), (other, b)| one.total_cmp(other).then(a.start.cmp(&b.start)));
-        cells.into_iter().map(|(_, cell)| cell).collect()
+        Some(cells.into_iter().map(|(_, cell)| cell).collect())
     }
 }
 

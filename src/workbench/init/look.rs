@@ -173,7 +173,7 @@ impl Seen {
             "parquet" => self.parquet += 1,
             known if LISTS.contains(&known) => {
                 self.lists += 1;
-                self.list.get_or_insert(entry.key);
+                self.list.get_or_insert(escaped(&entry.key));
             }
             _ => *self.others.entry(extension).or_default() += 1,
         }
@@ -188,7 +188,7 @@ impl Seen {
         for (extension, count) in self.others.iter().take(SHOWN) {
             kinds.push(match extension.is_empty() || extension.len() > 12 {
                 true => format!("{count} of no known kind"),
-                false => format!("{count} .{extension}"),
+                false => format!("{count} .{}", escaped(extension)),
             });
         }
         kinds.extend((self.hidden > 0).then(|| format!("{} hidden", self.hidden)));
