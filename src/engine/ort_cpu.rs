@@ -143,7 +143,7 @@ impl OrtCpu {
             let (shape, values) = results[name.as_str()].try_extract_tensor::<f32>().map_err(failed)?;
             if shape[..] != [rows as i64, width as i64] {
                 return Err(EngineError::Model(format!(
-                    "gives `{name}` as {shape:?} for {rows} images, and not as [{rows}, {width}]; export it for any batch, \
+                    "returns `{name}` as {shape:?} for {rows} images instead of [{rows}, {width}]; export it for any batch, \
                      or name another tensor by `model.logits` or `model.embedding`"
                 )));
             }

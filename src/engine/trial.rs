@@ -58,7 +58,7 @@ pub fn best_size(trials: &[Trial]) -> Option<usize> {
 ///
 /// # Errors
 /// [`EngineError::OutOfMemory`] where it does not fit, [`EngineError::Model`] for a network that takes one image and not
-/// several, else what the engine says.
+/// several, else the engine's own error.
 pub fn warm_up(engine: &mut dyn Engine, batch_size: usize) -> Result<(), EngineError> {
     run_one(engine, batch_size).map_err(|error| one_image_only(engine, batch_size, error))
 }
@@ -72,11 +72,18 @@ fn run_one(engine: &mut dyn Engine, batch_size: usize) -> Result<(), EngineError
 /// there, so this is no passing fault.
 fn one_image_only(engine: &mut dyn Engine, batch_size: usize, error: EngineError) -> EngineError {
     while engine.finish().is_some() {}
+    // an engine of one size runs that size whatever is asked for
+    let may_be_fixed = batch_size > 1 && engine.spec().fixed_batch.is_none() && !error.is_about_memory();
     match error {
-        EngineError::Run(why) if batch_size > 1 && run_one(engine, 1).is_ok() => EngineError::Model(format!(
-            "runs on one image and not on a batch of {batch_size}, so one image was fixed somewhere in it when it was \
-             exported; set `engine.batch_size = 1`, or export it with an example of two images: {why}"
-        )),
+        EngineError::Run(why)
+            if may_be_fixed && run_one(engine, 1).is_ok() && run_one(engine, batch_size).is_err() =>
+        {
+            while engine.finish().is_some() {}
+            EngineError::Model(format!(
+                "runs on one image and not on a batch of {batch_size}, so one image was fixed somewhere in it when it \
+                 was exported; set `engine.batch_size = 1`, or export it with an example of two images: {why}"
+            ))
+        }
         other => other,
     }
 }

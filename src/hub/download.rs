@@ -47,7 +47,8 @@ pub(super) async fn cached(cache: &RepoCache, wanted: Wanted<'_>) -> Result<Cach
         return Ok(Cached::Here(path));
     }
     let lock = cache.lock(&promise);
-    let _lock = lock::take(&lock, || {}).await.map_err(|error| written(&lock, error))?;
+    let waits = || tracing::warn!("{}: another process is fetching it; waiting for that one", wanted.what);
+    let _lock = lock::take(&lock, waits).await.map_err(|error| written(&lock, error))?;
     // another process may have fetched it again meanwhile
     if path.is_file() && holds(&promise, &path).await? {
         return Ok(Cached::Here(path));

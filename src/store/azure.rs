@@ -135,7 +135,7 @@ impl AzureAccess {
         Ok(access)
     }
 
-    /// Refuses to open a store without an account; the emulator has one of its own.
+    /// Returns an error if no account is named. The emulator has a default account.
     pub fn with_account(self, is_emulated: bool) -> Result<AzureAccess, AzureError> {
         match self.account.is_some() || self.is_emulator || is_emulated {
             true => Ok(self),
@@ -194,6 +194,10 @@ mod tests {
         assert!(access.allows_http);
         let access = with_string("AccountName=acme1;AccountKey=YQ==;EndpointSuffix=core.chinacloudapi.cn");
         assert_eq!(access.endpoint.as_deref(), Some("https://acme1.blob.core.chinacloudapi.cn"));
+        let access = with_string(
+            "AccountName=acme1;AccountKey=YQ==;DefaultEndpointsProtocol=http;EndpointSuffix=localhost:10000",
+        );
+        assert_eq!(access.endpoint.as_deref(), Some("http://acme1.blob.localhost:10000"));
         let access = with_string("accountname=acme1;accountkey=YQ==");
         assert_eq!(access.endpoint, None);
     }

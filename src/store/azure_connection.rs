@@ -109,7 +109,12 @@ impl ConnectionString {
     }
 }
 
+/// A host's name, with a port if it has one: the emulator's `localhost:10000`.
 fn is_host(name: &str) -> bool {
+    let (name, port) = name.split_once(':').map_or((name, None), |(name, port)| (name, Some(port)));
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return false;
+    }
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

@@ -124,7 +124,7 @@ fn an_empty_body_and_a_body_that_was_cut_are_no_pages() {
 }
 
 #[test]
-fn a_page_that_goes_on_must_say_where() {
+fn a_page_before_the_last_must_say_where() {
     for token in [
         "",
         "<NextContinuationToken></NextContinuationToken>",

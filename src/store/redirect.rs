@@ -28,9 +28,7 @@ impl Asked {
             return answer;
         }
         let mut redirect = HttpResponse::new(Bytes::new().into());
-        if let Ok(status) = 301.try_into() {
-            *redirect.status_mut() = status;
-        }
+        *redirect.status_mut() = reqwest::StatusCode::MOVED_PERMANENTLY;
         redirect
     }
 }

@@ -112,7 +112,7 @@ fn a_call_without_time_says_so_at_each_line() {
         let found = found.unwrap_or_else(|| panic!("no {name} in:\n{said}"));
         assert!(found.ends_with(" s of the call are left"), "{found}");
     }
-    assert!(said.ends_with("0 of 3 lines measured\n"), "{said}");
+    assert!(said.ends_with("0 of 4 lines measured\n"), "{said}");
 }
 
 #[test]
@@ -130,6 +130,37 @@ fn each_section_is_in_a_call_and_each_network_and_size_in_one() {
     assert_eq!(calls, sections);
     let all = ["tresnet_l", "tresnet_m", "tresnet_xl"].map(|name| format!("{name} 224, {name} 448"));
     assert_eq!(speeds, all.join(", "));
+}
+
+#[test]
+fn a_command_out_of_time_ends_with_what_it_started_and_keeps_what_it_printed() {
+    let script = "from program import Clock, CommandFailed, run\n\
+                  try: run(['sh', '-c', 'echo one; sleep 300 & sleep 300'], Clock(), most=1.0)\n\
+                  except CommandFailed as why: print([why.said, str(why)[-19:]])";
+    let out = python_in_gpu(script, &[]);
+    assert_eq!(text(&out.stdout), "['one\\n', 'was ended after 1 s']\n", "{}", text(&out.stderr));
+}
+
+#[test]
+fn what_pytorch_reached_before_it_ended_counts() {
+    let script = "import peers\n\
+                  class Late(peers.Peer):\n    \
+                      def __init__(self): pass\n    \
+                      def request(self, *_, **__): return ''\n    \
+                      def call(self, *_, **__): raise peers.CommandFailed('late', '{\"batch\": 4}\\n{\"ba')\n\
+                  print(Late().speeds('weights', 64, 'eager', [4, 8], 1, 1))";
+    let out = python_in_gpu(script, &[]);
+    assert_eq!(text(&out.stdout), "([{'batch': 4}], 'late')\n", "{}", text(&out.stderr));
+}
+
+#[test]
+fn no_function_of_the_peer_takes_torch_for_a_local_name() {
+    // PyTorch is not among the tests' packages, so only this shows that `import torch.x` inside a function hides it
+    let script = "import inspect, peer\n\
+                  found = inspect.getmembers(peer.Torch, inspect.isfunction) + inspect.getmembers(peer, inspect.isfunction)\n\
+                  print(len(found) > 10, [name for name, f in found if 'torch' in f.__code__.co_varnames])";
+    let out = python_in_gpu(script, &[]);
+    assert_eq!(text(&out.stdout), "True []\n", "{}", text(&out.stderr));
 }
 
 #[test]

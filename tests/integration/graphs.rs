@@ -111,7 +111,7 @@ fn a_graph_with_one_image_fixed_inside_names_the_batch_size_that_it_takes() {
 
 #[test]
 fn a_graph_that_gives_other_rows_than_images_is_refused() {
-    on("doubled.onnx").run().fails(78, &["gives `twice` as [8, 5] for 4 images, and not as [4, 5]"]);
+    on("doubled.onnx").run().fails(78, &["returns `twice` as [8, 5] for 4 images instead of [4, 5]"]);
 }
 
 #[test]

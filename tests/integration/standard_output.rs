@@ -197,7 +197,7 @@ fn ended_on_a_full_disk(command: &mut Command) -> Ended {
 
 /// Holds the exit code for a full disk, and the one error that tells it.
 #[track_caller]
-fn tells_the_full_disk(ended: &Ended, more: &str) {
+fn reports_the_full_disk(ended: &Ended, more: &str) {
     assert_eq!((ended.code, ended.signal), (Some(74), None), "{}", ended.stderr);
     let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), 1, "{}", ended.stderr);
@@ -222,8 +222,8 @@ fn a_result_that_a_full_disk_does_not_take_is_a_failure() {
         &["run", "--help"],
         &["--version"],
     ] {
-        tells_the_full_disk(&ended_on_a_full_disk(by_hand().args(line)), "");
-        tells_the_full_disk(&ended_on_a_full_disk(by_hand().args(line).arg("--json")), "");
+        reports_the_full_disk(&ended_on_a_full_disk(by_hand().args(line)), "");
+        reports_the_full_disk(&ended_on_a_full_disk(by_hand().args(line).arg("--json")), "");
     }
     // nothing is printed, so nothing is lost
     let quiet = ended_on_a_full_disk(by_hand().args(["verify", &output, "--quiet"]));
@@ -234,10 +234,10 @@ fn a_result_that_a_full_disk_does_not_take_is_a_failure() {
 fn a_run_whose_result_a_full_disk_does_not_take_says_that_its_output_is_whole() {
     let job = Job::own();
     let whole = "every row is committed and the output is whole";
-    tells_the_full_disk(&ended_on_a_full_disk(&mut job.command("run")), whole);
+    reports_the_full_disk(&ended_on_a_full_disk(&mut job.command("run")), whole);
     assert_eq!(job.rows().len(), 90);
     let again = ended_on_a_full_disk(job.command("run").args(["--already-done-exit", "99"]));
-    tells_the_full_disk(&again, whole);
+    reports_the_full_disk(&again, whole);
     assert_eq!(job.run().exits(0)["already_complete"], true);
 }
 

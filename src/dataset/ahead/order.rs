@@ -205,8 +205,8 @@ impl<S, H> Order<S, H> {
 
     /// Asks for at most `most` windows, while there is room. The first window without room ends it: a later one that
     /// would fit must not take the room that an earlier one waits for. No window is asked for after a part that is just
-    /// being opened. Windows after a part of which more will be asked for leave half of the room to it, because what they
-    /// take comes free only after that part.
+    /// being opened. Windows after a part of which more will be asked for leave half of the room to it, because what
+    /// they take comes free only after that part.
     pub fn ask(&mut self, most: usize, mut ask: impl FnMut(&S, WindowId, Range<u64>) -> H) {
         let mut left = most;
         let mut kept = 0;

@@ -66,19 +66,24 @@ impl ParquetDataset {
                             break;
                         }
                     }
-                    Ok(())
+                    Ok::<_, Fault>(())
                 };
                 let mut rows = pin!(rows);
                 // pieces are read while rows are admitted
-                tokio::select! {
-                    read = &mut rows => read?,
+                let read = tokio::select! {
+                    read = &mut rows => read,
                     served = self.groups.serve(&opened, requests, asking) => match served {
-                        // the part is given up, and with it the row that is being admitted
-                        Err(Fault::Read(error)) => return Err(Fault::Read(error)),
-                        // a row that was admitted must be delivered; the decoding ends without its bytes
-                        served => served.and(rows.await)?,
+                        Ok(()) => rows.await,
+                        // the part is not committed, so the row that is being admitted may be dropped
+                        Err(Fault::Read(error)) => Err(Fault::Read(error)),
+                        // that row must be delivered; without further bytes the decoding ends
+                        Err(Fault::Group(error)) => match rows.await {
+                            Err(Fault::Group(_)) => Err(Fault::Group(error)),
+                            read => read,
+                        },
                     },
-                }
+                };
+                read?;
             }
         }
         match reading.is_complete() {

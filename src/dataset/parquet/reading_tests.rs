@@ -198,7 +198,7 @@ async fn a_row_that_waits_for_room_while_its_group_turns_out_to_be_damaged_is_ad
     assert_eq!((end.rows, end.damaged), (60, 1));
     let rows = slow.kept.rows.lock().unwrap();
     let ids: Vec<i64> = rows.iter().map(|(sample, _)| sample.row_id).collect();
-    assert_eq!(ids, Vec::from_iter(0..60));
+    assert_eq!(ids, (0..60).collect::<Vec<i64>>());
     assert!(rows[0].1.as_ref().is_some_and(Result::is_ok));
     // batches of 16 rows are decoded ahead, but not all of them
     let last = rows[59].1.as_ref().unwrap().as_ref().unwrap_err();

@@ -76,8 +76,8 @@ impl GroupRead {
     }
 
     /// The cells that [`ParquetObject::windowed`] asks for, in the order in which it needs them: each column is cut from
-    /// its beginning on, and those are first of which a smaller share of the column comes before. `None` if there are more
-    /// than a million.
+    /// its beginning on, and those are first of which a smaller share of the column comes before. `None` if there are
+    /// more than a million.
     pub fn cells(&self, most: u64) -> Option<Vec<Range<u64>>> {
         let cell = self.cell(most);
         let counts = self.chunks.iter().map(|chunk| (chunk.end - chunk.start).div_ceil(cell));

@@ -103,9 +103,7 @@ fn row_73_without_credentials_for_gcs_or_azure_it_is_the_same() {
         let error = summary["error"].as_str().unwrap();
         assert!(error.starts_with(begins), "{error}");
     }
-    Job::on("az://test/images")
-        .run()
-        .fails(78, &["no storage account is named; set AZURE_STORAGE_ACCOUNT"]);
+    Job::on("az://test/images").run().fails(78, &["no storage account is named; set AZURE_STORAGE_ACCOUNT"]);
 }
 
 #[test]
