@@ -15,7 +15,7 @@ pictures are made here. pack.sh and call.sh bring the program to a machine that 
 | copies | bytes a second between host and device, pinned and pageable, by CUDA events | the numbers are there |
 | sanitizer | compute-sanitizer's memcheck over a few batches | no errors |
 | parity | each network at each size in fp32, fp16 and fp16 with `fuse_conv_bias`, by way of `run`; the trained demo network in fp16 | fp32 within 1e-5 of float64, or within twice PyTorch's error and 1e-4; fp16 within 5e-3, or within 1.1 times PyTorch's error; the same for the rows after the third batch and for the last, partly filled batch; the same best class for 99.5 % |
-| speed | images a second at each side's best batch size, beside eager and each kind of torch.compile in fp16, channels last; seconds to load and to warm up | the numbers are there; --goal makes a ratio to the best of PyTorch a condition |
+| speed | images a second at each side's best batch size, beside eager and each kind of torch.compile in fp16, channels last, with cuDNN's search and without; seconds to load and to warm up | the numbers are there; --goal makes a ratio to the best of PyTorch a condition |
 | sustained | utilisation, clocks and power while one network runs for a while | the numbers are there |
 | tables | forms of the graph and options of the session (`bench engine --table`) | every row is there |
 | kernels | share of a batch's time in operators, by ONNX Runtime's profile | it is above 0 and at most 1.5 |

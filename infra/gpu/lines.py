@@ -50,7 +50,7 @@ class Lines:
 
     @contextmanager
     def attempt(self, *names):
-        """Goes on after a failure: those of these lines that are not there yet say it."""
+        """Continues after a failure, which those of these lines report that are not there yet."""
         try:
             yield
         except NoTime as why:

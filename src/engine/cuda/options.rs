@@ -15,14 +15,14 @@ pub enum ConvSearch {
     Exhaustive,
     /// Mode A.
     Heuristic,
-    /// Mode FALLBACK: slow engines that are sure to exist. On sm_90 the only ones that compute fp32 without tensor
-    /// cores.
+    /// Mode FALLBACK: slow engines that always exist. On sm_90 only they compute fp32 without tensor cores.
     Default,
 }
 
 impl ConvSearch {
-    /// The search where none is typed. Without TF32, fp32 needs [`ConvSearch::Default`]: modes A and B have no such plan
-    /// on sm_90, and ONNX Runtime then takes one with TF32 and reports nothing. For fp16 FALLBACK is only slow.
+    /// Returns the search for options that name none. Without TF32, fp32 needs [`ConvSearch::Default`]: modes A and B
+    /// have no such plan on sm_90, and ONNX Runtime then takes one with TF32 and reports nothing. For fp16 FALLBACK is
+    /// only slow.
     pub fn untyped(tf32: bool, is_single: bool) -> ConvSearch {
         if is_single && !tf32 { ConvSearch::Default } else { ConvSearch::Exhaustive }
     }
