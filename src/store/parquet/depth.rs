@@ -1,5 +1,6 @@
-//! How deeply the schema in a Parquet footer is nested, found without recursion and before the library reads it: that
-//! recurses once a level, and a thread without stack aborts the process.
+//! How deeply the schema in a Parquet footer is nested, and how long its lists are, found without recursion and before the
+//! library reads it: that recurses once a level, and a thread without stack aborts the process; and it counts to the length
+//! that a list announces, even where its items have no bytes.
 //!
 //! A footer is a struct in Thrift's compact protocol: version (1), schema (2), and more. The schema is a list of
 //! elements in depth-first order; field 5 of an element counts its children.
@@ -12,7 +13,8 @@ const DEEPEST: usize = 64;
 /// Checks a file's last bytes, if its whole footer is among them.
 ///
 /// # Errors
-/// A schema of more levels than [`DEEPEST`], of more children than elements, or that does not come first.
+/// A schema of more levels than [`DEEPEST`], of more children than elements, or that does not come first; lists that are
+/// longer than the footer, or of booleans.
 pub(super) fn check_depth(tail: &[u8]) -> Result<(), String> {
     let Some((before, ends)) = tail.split_last_chunk::<8>() else { return Ok(()) };
     let [a, b, c, d, magic @ ..] = *ends;
@@ -60,6 +62,9 @@ fn check_schema(mut footer: Compact<'_>) -> Result<(), &'static str> {
         if open.len() > DEEPEST {
             return Err("has a schema that is nested too deeply");
         }
+    }
+    while let Some((_, kind)) = footer.field(&mut last)? {
+        footer.skip(kind, 0)?;
     }
     Ok(())
 }
@@ -133,6 +138,28 @@ mod tests {
                 Some(words) => assert!(opened.unwrap_err().to_string().contains(words)),
             }
         }
+    }
+
+    #[test]
+    fn lists_that_are_longer_than_their_bytes_are_refused() {
+        let with = |value: &[u8]| {
+            let mut file = chain(3, 1);
+            let (end, length) =
+                (file.len() - 9, u32::from_le_bytes(*file.last_chunk::<8>().unwrap().first_chunk().unwrap()));
+            // field 20 of the footer, before its end
+            let field: Vec<u8> = [&[0x09, 0x28][..], value].concat();
+            file.splice(end..end, field.iter().copied());
+            let at = file.len() - 8;
+            file[at..at + 4].copy_from_slice(&(length + field.len() as u32).to_le_bytes());
+            check_depth(&file)
+        };
+        assert_eq!(with(&[0x25, 0x02, 0x04]), Ok(()), "two numbers");
+        // two thousand million of them
+        for (kind, words) in [(1, "booleans"), (2, "booleans"), (7, MALFORMED), (8, MALFORMED)] {
+            let why = with(&[0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 0x07]).unwrap_err();
+            assert!(why.contains(words) || why.contains(MALFORMED), "{kind}: {why}");
+        }
+        assert!(with(&[0x22, 0x01, 0x01]).unwrap_err().contains("booleans"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub const UUID: u8 = 13;
 
 /// The text of a value that is cut or is none.
 pub const MALFORMED: &str = "is malformed";
+/// The text of a list, set or map of booleans.
+const BOOLEANS: &str = "has a list of booleans";
 /// The text of a value with too many levels.
 const TOO_DEEP: &str = "is nested too deeply";
 
@@ -67,9 +69,11 @@ impl<'a> Compact<'a> {
         Ok(())
     }
 
-    /// Skips an item of a list, where a boolean has a byte of its own.
+    /// Skips an item of a list. Booleans are refused: they have a byte each, and the library, which reads none for them, would
+    /// count to whatever number is before them and understand the rest otherwise than it was checked. No list of Parquet's
+    /// footers and headers has any.
     fn skip_item(&mut self, kind: u8, depth: usize) -> Result<(), &'static str> {
-        self.skip(if matches!(kind, TRUE | FALSE) { BYTE } else { kind }, depth)
+        if matches!(kind, TRUE | FALSE) { Err(BOOLEANS) } else { self.skip(kind, depth) }
     }
 
     /// Number and type of a struct's next field; `None` at its end.
