@@ -74,7 +74,11 @@ async fn planned(input: &Location, output: &Location) -> Vec<Part> {
         disorder: "disorder",
     };
     let mut planner = Planner::new(&source, output, |index| format!("plan-{index}.parquet"), options);
-    planner.next_segment().await.unwrap().unwrap().parts()
+    let mut parts = Vec::new();
+    while let Some(segment) = planner.next_segment().await.unwrap() {
+        parts.extend(segment.parts());
+    }
+    parts
 }
 
 /// What a reading came to.

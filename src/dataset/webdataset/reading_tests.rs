@@ -51,7 +51,11 @@ async fn parts(source: &ShardSource, output: &Location) -> Vec<Part> {
         disorder: "disorder",
     };
     let mut planner = Planner::new(source, output, |index| format!("plan-{index}.parquet"), options);
-    planner.next_segment().await.unwrap().unwrap().parts()
+    let mut parts = Vec::new();
+    while let Some(segment) = planner.next_segment().await.unwrap() {
+        parts.extend(segment.parts());
+    }
+    parts
 }
 
 fn open(folder: &Path, role: Role) -> Location {
