@@ -263,7 +263,7 @@ impl Command {
         }
     }
 
-    /// What stands although the result of a command that succeeded could not be printed, as the end of an error.
+    /// Returns what is committed although the result of a successful command was not printed, as the end of an error.
     fn stays(&self, fields: &Map<String, Value>) -> &'static str {
         match (self, fields.get("complete")) {
             (Command::Run(_) | Command::Demo(_), Some(Value::Bool(true))) => {

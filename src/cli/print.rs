@@ -100,14 +100,14 @@ fn text(text: impl Display) {
         if let Err(error) = write!(out, "{text}").and_then(|()| out.flush())
             && error.kind() != ErrorKind::BrokenPipe
         {
-            // a later error says no more than the first
+            // the first error is the cause
             drop(UNWRITTEN.set(error));
         }
     });
 }
 
-/// Says that standard output could not be written, where that is so, and gives the code to end with: 74 for a command
-/// that succeeded (`stays` says what it leaves all the same), its own for one that failed.
+/// Reports an error of standard output, if there was one, and returns the exit code: 74 for a command that succeeded
+/// (`stays` names what is committed), its own code for one that failed.
 pub(super) fn end(exit: u8, has_failed: bool, stays: &str) -> u8 {
     let Some(cause) = UNWRITTEN.get() else { return exit };
     let why = format!("cannot write standard output: {cause}");

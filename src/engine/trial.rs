@@ -58,7 +58,7 @@ pub fn best_size(trials: &[Trial]) -> Option<usize> {
 ///
 /// # Errors
 /// [`EngineError::OutOfMemory`] where it does not fit, [`EngineError::Model`] for a network that takes one image and not
-/// several, else what the engine says.
+/// several, else the engine's own error.
 pub fn warm_up(engine: &mut dyn Engine, batch_size: usize) -> Result<(), EngineError> {
     run_one(engine, batch_size).map_err(|error| one_image_only(engine, batch_size, error))
 }

@@ -135,7 +135,7 @@ impl AzureAccess {
         Ok(access)
     }
 
-    /// Refuses to open a store without an account; the emulator has one of its own.
+    /// Returns an error if no account is named. The emulator has a default account.
     pub fn with_account(self, is_emulated: bool) -> Result<AzureAccess, AzureError> {
         match self.account.is_some() || self.is_emulator || is_emulated {
             true => Ok(self),
