@@ -10,27 +10,32 @@ use url::Url;
 
 /// Where a request goes.
 #[derive(Debug, Clone)]
-pub(super) struct Asked(Option<Url>);
+pub(super) struct Asked(RequestUri);
 
 impl Asked {
     /// Takes it from a request.
     pub fn of(request: &HttpRequest) -> Asked {
-        Asked(request.uri().to_string().parse().ok())
+        Asked(RequestUri(request.uri().clone()))
     }
 
     /// Puts a redirect that leads nowhere in place of an answer from elsewhere.
     pub fn unfollowed(&self, answer: HttpResponse) -> HttpResponse {
-        let from: Option<Url> = answer
-            .extensions()
-            .get::<RequestUri>()
-            .and_then(|RequestUri(from)| from.to_string().parse().ok());
-        if from.is_none() || from == self.0 {
+        let Asked(RequestUri(asked)) = self;
+        let is_from_there = answer.extensions().get::<RequestUri>().is_none_or(|RequestUri(from)| {
+            // nearly always the same text; else it may be the same address in another one
+            from == asked || same_address(&from.to_string(), &asked.to_string())
+        });
+        if is_from_there {
             return answer;
         }
         let mut redirect = HttpResponse::new(Bytes::new().into());
         *redirect.status_mut() = reqwest::StatusCode::MOVED_PERMANENTLY;
         redirect
     }
+}
+
+fn same_address(one: &str, other: &str) -> bool {
+    matches!((Url::parse(one), Url::parse(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(test)]
