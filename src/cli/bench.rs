@@ -111,7 +111,7 @@ fn show(report: &BenchReport) {
             "commit",
             *images_per_s,
             format!(
-                "{seconds_per_part:.3} s for each of these parts, {:.1} MB/s, one after another",
+                "{seconds_per_part:.4} s for each of these parts, {:.1} MB/s, one after another",
                 bytes_per_s / 1e6
             ),
         ),

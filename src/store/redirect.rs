@@ -9,7 +9,7 @@ use tower_http::follow_redirect::RequestUri;
 use url::Url;
 
 /// Where a request goes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Asked(RequestUri);
 
 impl Asked {

@@ -25,11 +25,6 @@ import pyarrow.parquet as pq
 RESERVED = {"id", "tags", "label", "confidence", "logits"}
 
 
-def is_image(path):
-    head = Path(path).read_bytes()[:4]
-    return len(head) == 4
-
-
 def project(folder, stem):
     root = ElementTree.fromstring((folder / f"{stem}.xml").read_text())
     assert root.tag == "View", f"{stem}.xml is no view"
@@ -73,7 +68,7 @@ def label_studio(folder, findings):
                     predictions += 1
     prefix = "/data/local-files/?d="
     local = [unquote(image.removeprefix(prefix)) for image in images if image.startswith(prefix)]
-    found = sum(is_image(Path("/") / path) for path in local)
+    found = sum((Path("/") / path).is_file() for path in local)
     return {"kinds": seen, "images": len(images), "opened": found, "predictions": predictions}
 
 
@@ -97,7 +92,7 @@ def fiftyone(folder, findings):
                 seen[label["label"]] += 1
             else:
                 others += 1
-    opened = sum(is_image(path) for path in data.values() if Path(path).is_absolute())
+    opened = sum(Path(path).is_file() for path in data.values() if Path(path).is_absolute())
     return {"kinds": seen, "images": len(data), "opened": opened, "others": others}
 
 

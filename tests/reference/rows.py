@@ -37,7 +37,8 @@ def read(out):
 def dump(out):
     table = read(out)
     wide = {"embedding", "logits"}
-    print(json.dumps(table.select([name for name in table.column_names if name not in wide]).to_pylist()))
+    rows = table.select([name for name in table.column_names if name not in wide]).to_pylist()
+    print(json.dumps(rows, default=bytes.hex))
 
 
 def types(out):

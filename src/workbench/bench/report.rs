@@ -166,6 +166,11 @@ fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }
 
+/// Whole microseconds, at least one.
+fn microseconds(seconds: f64) -> f64 {
+    (seconds * 1e6).round().max(1.0) / 1e6
+}
+
 fn ratio(amount: f64, of: f64) -> f64 {
     if of > 0.0 { amount / of } else { 0.0 }
 }
@@ -270,10 +275,12 @@ fn written(runs: Vec<Result<Committed, String>>) -> CommitRate {
         let why = refused.into_iter().find_map(Result::err);
         return CommitRate::Not { not_measured: why.unwrap_or_else(|| "no round".into()) };
     }
+    let seconds: Vec<f64> = done.iter().map(|run| ratio(run.seconds, run.parts as f64)).collect();
     CommitRate::Measured {
         images_per_s: median(&each(&done, |run| ratio(run.rows as f64, run.seconds))),
         bytes_per_s: median(&each(&done, |run| ratio(run.bytes as f64, run.seconds))).round(),
-        seconds_per_part: median(&each(&done, |run| ratio(run.seconds, run.parts as f64))),
+        // a part of a small measurement takes less than a millisecond on a fast disk, which `each` would round to 0
+        seconds_per_part: microseconds(median(&seconds)),
     }
 }
 
@@ -324,6 +331,15 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.0);
         assert_eq!(median(&[]), 0.0);
+    }
+
+    #[test]
+    fn a_part_that_is_written_in_no_time_took_some() {
+        let run = Committed { parts: 4, rows: 100, bytes: 1000, seconds: 0.0014 };
+        let CommitRate::Measured { seconds_per_part, .. } = written(vec![Ok(run)]) else {
+            panic!("it was measured");
+        };
+        assert_eq!(seconds_per_part, 0.00035);
     }
 
     #[test]
