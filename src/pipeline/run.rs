@@ -290,7 +290,7 @@ async fn work(
         }
         if std::mem::take(&mut first)
             && part.rows.is_none_or(|rows| rows >= canary::IMAGES)
-            && let Err(failure) = try_first_images(shared, &part).await
+            && let Err(failure) = upcoming.beside(try_first_images(shared, &part), &mut opening, shared).await
         {
             shared.shutdown.fail(failure);
             break;

@@ -1,6 +1,8 @@
 //! The parts that come next, in plan order. The first of them are read ahead of their turn.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -28,22 +30,54 @@ impl Upcoming {
     /// The next part that is not committed yet, and what keeps it warm; `None` after the last one.
     pub async fn next(&mut self, opening: &mut Opening, shared: &Shared) -> Option<(Part, Warm)> {
         loop {
-            while self.planned.len() + self.warm.len() < self.most
-                && let Ok(segment) = self.segments.try_recv()
-            {
-                self.receive(&segment, opening, shared);
-            }
-            while self.warm.len() < self.most
-                && let Some(part) = self.planned.pop_front()
-            {
-                let warm = shared.dataset.warm(&part);
-                self.warm.push_back((part, warm));
-            }
+            self.fill(opening, shared);
             if let Some(next) = self.warm.pop_front() {
                 return Some(next);
             }
             let segment = self.segments.recv().await?;
             self.receive(&segment, opening, shared);
+        }
+    }
+
+    /// Awaits `work`, and meanwhile begins to read the parts that are planned.
+    pub async fn beside<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        opening: &mut Opening,
+        shared: &Shared,
+    ) -> T {
+        let more = async {
+            while self.known() < self.most
+                && let Some(segment) = self.segments.recv().await
+            {
+                self.receive(&segment, opening, shared);
+                self.fill(opening, shared);
+            }
+            pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            never = more => match never {},
+        }
+    }
+
+    fn known(&self) -> usize {
+        self.planned.len() + self.warm.len()
+    }
+
+    /// Takes the segments that have come, and begins to read their first parts.
+    fn fill(&mut self, opening: &mut Opening, shared: &Shared) {
+        while self.known() < self.most
+            && let Ok(segment) = self.segments.try_recv()
+        {
+            self.receive(&segment, opening, shared);
+        }
+        while self.warm.len() < self.most
+            && let Some(part) = self.planned.pop_front()
+        {
+            let warm = shared.dataset.warm(&part);
+            self.warm.push_back((part, warm));
         }
     }
 

@@ -5,7 +5,8 @@
 //! A footer is a struct in Thrift's compact protocol: version (1), schema (2), and more. The schema is a list of
 //! elements in depth-first order; field 5 of an element counts its children.
 
-use super::thrift::{BINARY, Compact, I32, LIST, MALFORMED, STRUCT};
+use super::format::{FOOTER, LOGICAL_TYPE, Shape};
+use super::thrift::{Compact, LIST, MALFORMED, STRUCT, is_number};
 
 /// Levels of a schema.
 const DEEPEST: usize = 64;
@@ -14,7 +15,7 @@ const DEEPEST: usize = 64;
 ///
 /// # Errors
 /// A schema of more levels than [`DEEPEST`], of more children than elements, or that does not come first; lists that are
-/// longer than the footer, or of booleans.
+/// longer than the footer, or of booleans; a field that has not the type of its number.
 pub(super) fn check_depth(tail: &[u8]) -> Result<(), String> {
     let Some((before, ends)) = tail.split_last_chunk::<8>() else { return Ok(()) };
     let [a, b, c, d, magic @ ..] = *ends;
@@ -33,7 +34,7 @@ fn check_schema(mut footer: Compact<'_>) -> Result<(), &'static str> {
     let mut last = 0;
     loop {
         match footer.field(&mut last)? {
-            Some((1, I32)) => drop(footer.number()?),
+            Some((1, kind)) if is_number(kind) => drop(footer.number()?),
             Some((2, LIST)) => break,
             _ => return Err(MALFORMED),
         }
@@ -63,10 +64,7 @@ fn check_schema(mut footer: Compact<'_>) -> Result<(), &'static str> {
             return Err("has a schema that is nested too deeply");
         }
     }
-    while let Some((_, kind)) = footer.field(&mut last)? {
-        footer.skip(kind, 0)?;
-    }
-    Ok(())
+    footer.fields_after(last, FOOTER)
 }
 
 /// Reads an element of the schema; returns how many children it has.
@@ -74,14 +72,15 @@ fn element(footer: &mut Compact<'_>) -> Result<usize, &'static str> {
     let (mut last, mut children) = (0, 0);
     while let Some((id, kind)) = footer.field(&mut last)? {
         match (id, kind) {
-            (5, I32) => {
+            (5, kind) if is_number(kind) => {
                 // zigzag; below zero is none, which the library refuses
                 let number = footer.number()?;
                 children = if number & 1 == 0 { (number >> 1) as usize } else { 0 };
             }
-            (1..=3 | 6..=9, I32) | (4, BINARY) | (10, STRUCT) => footer.skip(kind, 0)?,
-            // what the library would read as another type than it is
-            (0..=10, _) => return Err(MALFORMED),
+            (1..=3 | 6..=9, _) => footer.value(Shape::Number, kind)?,
+            (4, _) => footer.value(Shape::Binary, kind)?,
+            (10, _) => footer.value(Shape::Struct(LOGICAL_TYPE), kind)?,
+            (..=5, _) => return Err(MALFORMED),
             _ => footer.skip(kind, 0)?,
         }
     }

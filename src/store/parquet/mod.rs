@@ -3,6 +3,7 @@
 mod chunks;
 mod delta;
 mod depth;
+mod format;
 mod group;
 mod guard;
 mod object;

@@ -11,7 +11,8 @@ use bytes::{Buf, Bytes};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::thrift::{Compact, I32, STRUCT};
+use super::format::PAGE_HEADER;
+use super::thrift::{Compact, STRUCT, is_number};
 
 /// Bytes of the largest page, compressed or not.
 const LARGEST_PAGE: u64 = 1 << 30;
@@ -39,19 +40,22 @@ fn natural(bytes: &mut Compact<'_>) -> Result<u64, &'static str> {
 
 /// Reads a header at the beginning of some bytes.
 fn announced(bytes: &[u8]) -> Result<Announced, &'static str> {
+    Compact(bytes).fields(PAGE_HEADER)?;
     let (mut bytes, mut last) = (Compact(bytes), 0);
     let mut found = Announced::default();
     while let Some((id, kind)) = bytes.field(&mut last)? {
         match (id, kind) {
-            (2, I32) => found.uncompressed = natural(&mut bytes)?,
-            (3, I32) => found.compressed = natural(&mut bytes)?,
+            (2, kind) if is_number(kind) => found.uncompressed = natural(&mut bytes)?,
+            (3, kind) if is_number(kind) => found.compressed = natural(&mut bytes)?,
             (5 | 7 | 8, STRUCT) => {
                 // the second field is the encoding, in a data page of version 2 the fourth
                 let (encoding, mut last) = (if id == 8 { 4 } else { 2 }, 0);
                 while let Some((inner, kind)) = bytes.field(&mut last)? {
                     match (inner, kind) {
-                        (1, I32) => found.values = natural(&mut bytes)?,
-                        (inner, I32) if inner == encoding => found.encoding = natural(&mut bytes)?,
+                        (1, kind) if is_number(kind) => found.values = natural(&mut bytes)?,
+                        (inner, kind) if inner == encoding && is_number(kind) => {
+                            found.encoding = natural(&mut bytes)?;
+                        }
                         _ => bytes.skip(kind, 0)?,
                     }
                 }
@@ -259,6 +263,12 @@ mod tests {
         let header = header(10, 10, 1, DELTA_BYTE_ARRAY as i64);
         assert_eq!(read(&header, true), Ok(header.clone()));
         assert!(read(&header, false).unwrap_err().contains("does not list"));
+    }
+
+    #[test]
+    fn a_number_where_the_library_reads_the_header_of_a_data_page_is_malformed() {
+        let header = [0x55, 0x02, 0x00];
+        assert!(read(&header, false).unwrap_err().contains("malformed"));
     }
 
     #[test]

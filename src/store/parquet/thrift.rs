@@ -25,6 +25,11 @@ const BOOLEANS: &str = "has a list of booleans";
 /// The text of a value with too many levels.
 const TOO_DEEP: &str = "is nested too deeply";
 
+/// Whether a type is one of the numbers that have the same bytes.
+pub fn is_number(kind: u8) -> bool {
+    matches!(kind, I16 | I32 | I64)
+}
+
 /// The bytes that are still to be read. Every error is a text that follows the name of what is read.
 pub struct Compact<'a>(pub &'a [u8]);
 
@@ -82,13 +87,15 @@ impl<'a> Compact<'a> {
         if byte == 0 {
             return Ok(None);
         }
-        *last = match byte >> 4 {
+        let number = match byte >> 4 {
             0 => {
                 let number = self.number()?;
                 (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
             }
             step => *last + i64::from(step),
         };
+        // the library would take the lowest 16 bits for the number
+        *last = i16::try_from(number).map_err(|_| MALFORMED)?.into();
         Ok(Some((*last, byte & 15)))
     }
 

@@ -105,18 +105,18 @@ impl<'a> StageBench<'a> {
         });
         let emptier = tokio::spawn(empty(self.memory.pool.clone()));
         let began = Instant::now();
+        let mut tasks = tokio::task::JoinSet::new();
+        for part in parts {
+            let (shared, part) = (shared.clone(), part.clone());
+            tasks.spawn(async move {
+                let read = read_part(&shared, &part, Pass::First).await?;
+                Ok::<_, Failure>(match read {
+                    ReadPart::Whole(attempt) => attempt.end,
+                    ReadPart::Damaged(_) | ReadPart::GivenUp => PartEnd::default(),
+                })
+            });
+        }
         let reading = async {
-            let mut tasks = tokio::task::JoinSet::new();
-            for part in parts {
-                let (shared, part) = (shared.clone(), part.clone());
-                tasks.spawn(async move {
-                    let read = read_part(&shared, &part, Pass::First).await?;
-                    Ok::<_, Failure>(match read {
-                        ReadPart::Whole(attempt) => attempt.end,
-                        ReadPart::Damaged(_) | ReadPart::GivenUp => PartEnd::default(),
-                    })
-                });
-            }
             while let Some(ended) = tasks.join_next().await {
                 ended.map_err(|error| Failure::caused(Exit::Bug, "reading a part panicked", error))??;
             }
@@ -128,9 +128,15 @@ impl<'a> StageBench<'a> {
         };
         let seconds = began.elapsed().as_secs_f64();
         let run = progress.snapshot();
+        tasks.shutdown().await;
         queue.close();
         let joined = tokio::task::spawn_blocking(move || taker.join().is_ok()).await.unwrap_or(false);
         emptier.abort();
+        drop(emptier.await);
+        // what is left here would be taken for decoded batches
+        while let Ok(batch) = self.memory.pool.ready().try_recv() {
+            self.memory.pool.give_back(batch.slot);
+        }
         ended?;
         if !joined {
             return Err(Failure::new(Exit::Bug, "the bench's reader panicked"));
