@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the steps of a Containerfile where there is no container engine: each stage in a Debian root of its own, entered
+# Runs the steps of a Containerfile where there is no container engine: each stage in a separate Debian root, entered
 # by chroot, in the order and with the user, the folder and the environment that the file says.
 #   rehearse.sh [FILE]                     infra/container/Containerfile.cpu if none is named
 # Needs root on Debian, mmdebstrap, and a release in target/dist. What it cannot show is what the base images themselves

@@ -50,7 +50,7 @@ class Lines:
 
     @contextmanager
     def attempt(self, *names):
-        """Continues after a failure, which those of these lines report that are not there yet."""
+        """Catches a failure and reports it in each of the lines `names` that is not printed yet."""
         try:
             yield
         except NoTime as why:

@@ -126,8 +126,8 @@ class Torch:
             model = timm.create_model(arch, pretrained=False, num_classes=classes)
         state = {name: value.float() for name, value in load_file(request["weights"]).items() if value.is_floating_point()}
         absent = model.load_state_dict(state, strict=False)
-        lacking = [name for name in absent.missing_keys if not name.endswith("num_batches_tracked")]
-        assert not lacking and not absent.unexpected_keys, f"timm has another network: {lacking} {absent.unexpected_keys}"
+        missing = [name for name in absent.missing_keys if not name.endswith("num_batches_tracked")]
+        assert not missing and not absent.unexpected_keys, f"timm has another network: {missing} {absent.unexpected_keys}"
         return model.eval().to(self.device)
 
     def outputs(self, request, pixels):

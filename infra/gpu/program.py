@@ -50,14 +50,14 @@ def run(command, clock, most=None, environment=None):
     # in a group of processes, so that what the command started ends with it and leaves the GPU
     process = subprocess.Popen(command, text=True, env=environment, process_group=0, **streams)
     try:
-        said, told = process.communicate(timeout=limit)
+        said, errors = process.communicate(timeout=limit)
     except BaseException as why:
         os.killpg(process.pid, signal.SIGKILL)
         if not isinstance(why, subprocess.TimeoutExpired):
             raise
         raise CommandFailed(f"`{' '.join(command)}` was ended after {limit:.0f} s", rest(process)) from why
     if process.returncode != 0:
-        words = f"{told[-2000:]}{said[-2000:]}"
+        words = f"{errors[-2000:]}{said[-2000:]}"
         raise CommandFailed(f"`{' '.join(command)}` ended with {process.returncode}: {words}", said)
     return said
 

@@ -22,7 +22,7 @@ NO_DEVICE = 1
 
 
 def slim(data, keep, launched=None):
-    """Zeroes in place, and gives the bytes found for each architecture and those that were not launched."""
+    """Zeroes in place; returns the bytes of each architecture, and the bytes that no network launches."""
     found, unused = collections.Counter(), 0
     for binary in list(fat_binaries(data)):
         is_used = launched is None or binary.identity(data) in launched

@@ -67,7 +67,7 @@ def with_fused_bias(check, weights, size, batch):
 
 
 def our_rates(check, weights, size):
-    """Rows of `bench engine` by batch size; a size that fails, for want of memory, ends it."""
+    """Rows of `bench engine` by batch size; a size that fails, for example out of memory, ends it."""
     rows = {}
     for batch in check.arguments.batches:
         try:

@@ -67,7 +67,12 @@ fn measures(drift: &DriftFigures) -> Vec<Vec<String>> {
             let accuracy = format!("{:.2} %", embeddings.accuracy);
             let none = || NONE.to_owned();
             let p = probability(Some(embeddings.p));
-            rows.push(vec!["Embeddings: told apart (50 % by chance)".into(), accuracy, none(), p]);
+            rows.push(vec![
+                "Embeddings: assigned to the right output (50 % by chance)".into(),
+                accuracy,
+                none(),
+                p,
+            ]);
             let floor = format!("by chance {:.5}", embeddings.frechet_floor);
             rows.push(vec![
                 "Embeddings: Fréchet distance".into(),

@@ -247,8 +247,8 @@ fn keeps_hashes(of: ReportInput<'_>) -> bool {
     of.frozen.components.get("output.content_hash").is_some_and(|kept| kept == true)
 }
 
-/// Reads the images of one pass into `held`, which lets go of those of the pass before, and counts those of which
-/// others are copies. `None` if the hashes are not those of images.
+/// Reads the images of one pass into `held` in place of those of the pass before, and counts those that `copies`
+/// finds in the other output. `None` if the hashes are uneven.
 async fn read(
     of: ReportInput<'_>,
     pass: (u64, u64),

@@ -221,7 +221,7 @@ fn drift_lines(drift: &DriftFigures) -> Vec<String> {
     }
     match drift.embeddings.get() {
         Ok(embeddings) => lines.push(format!(
-            "drift: embeddings are told apart in {:.2} % (50 by chance), p {:.4}; Fréchet {:.5}, by chance {:.5}",
+            "drift: embeddings are classified right in {:.2} % (50 by chance), p {:.4}; Fréchet {:.5}, by chance {:.5}",
             embeddings.accuracy, embeddings.p, embeddings.frechet, embeddings.frechet_floor
         )),
         Err(why) => lines.push(format!("drift: embeddings: not audited: {why}")),

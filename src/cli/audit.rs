@@ -164,7 +164,7 @@ async fn open_other(arguments: &AuditArgs, other: &str) -> Result<(CommittedOutp
     Ok((read, storage))
 }
 
-/// How the stores of a job are used; the pictures of a page are read so too.
+/// The storage settings of a job, with which the pictures of the page are read.
 fn storage(target: &Target) -> Result<Settings, Failure> {
     Ok(target.job.as_ref().map(JobSpec::storage_settings).transpose()?.unwrap_or_default())
 }

@@ -127,7 +127,7 @@ fn show(report: &BenchReport) {
                 expected.images_per_s,
                 expected.formula
             ),
-            false => format!("what is to be expected is not known, {}", expected.formula),
+            false => format!("the expected rate is not known, {}", expected.formula),
         },
     );
     line("together:");

@@ -130,5 +130,5 @@ fn report_input<'a>(
 }
 
 fn unfinished(side: &CommittedOutput) -> &'static str {
-    if side.complete { "" } else { " (not finished: the parts that stand)" }
+    if side.complete { "" } else { " (not finished: the committed parts)" }
 }

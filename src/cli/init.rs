@@ -26,7 +26,7 @@ pub(super) struct InitArgs {
     /// files with images; one such file; a pattern of them; or a list of images (.csv, .tsv, .jsonl, .txt)
     #[arg(value_name = "INPUT")]
     input: String,
-    /// The network: a checkpoint (.safetensors, .pth, .bin), an .onnx file, the folder in which one lies, or a model of
+    /// The network: a checkpoint (.safetensors, .pth, .bin), an .onnx file, the folder in which one is, or a model of
     /// a Hugging Face hub (hf://ORG/NAME)
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,

@@ -70,7 +70,7 @@ use summary::Summary;
 /// Classifies every image of a dataset with a TResNet and leaves one Parquet row per image.
 ///
 /// Start with `tresnet-batch init INPUT --model MODEL`, which writes a job file, then `doctor JOB`, `run JOB` and
-/// `report JOB`. A job that was stopped goes on where it was when the same command is given again.
+/// `report JOB`. A job that was stopped resumes when the same command is given again.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 #[command(disable_help_subcommand = true, after_help = examples::PROGRAM)]
@@ -97,11 +97,11 @@ enum Command {
     Index(index::IndexArgs),
     /// Hold an output against a baseline: is the new model, precision or provider as good?
     Compare(compare::CompareArgs),
-    /// Look for wrong labels and for images that are nearly the same in an output, from its rows alone
+    /// Look for wrong labels, and for images that are nearly the same, in the rows of an output
     Audit(audit::AuditArgs),
     /// Write the rows in the form of another tool (timm's CSV or JSON, clip-retrieval's folders), or findings for a review
     Export(export::ExportArgs),
-    /// Check that every row of the plan stands exactly once, from the files alone
+    /// Check that every row of the plan exists exactly once, from the files alone
     Verify(verify::VerifyArgs),
     /// Say how far a job is, while runs may go on elsewhere
     Status(status::StatusArgs),

@@ -28,8 +28,8 @@ pub(super) struct ReportArgs {
     /// several times
     #[arg(long, value_name = "COLUMN")]
     by: Vec<String>,
-    /// Hold the rows against this truth instead of the job's own: a file of the ImageNet validation set (val.txt,
-    /// synset labels, LOC_val_solution.csv, real.json), told by its content, or a manifest (*.csv, *.tsv, *.jsonl,
+    /// Compare the rows with this truth instead of the job's own: a file of the ImageNet validation set (val.txt,
+    /// synset labels, LOC_val_solution.csv, real.json), by its content, or a manifest (*.csv, *.tsv, *.jsonl,
     /// *.parquet) of the rows' keys (`path`) and their targets (`target`)
     #[arg(long, value_name = "FILE")]
     targets: Option<String>,
@@ -52,7 +52,7 @@ pub(super) struct ReportArgs {
     /// Write one row as timm's validate.py does to this file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Report on the parts that stand, although the output is not finished
+    /// Report on the parts that are committed, although the output is not finished
     #[arg(long)]
     partial: bool,
 }

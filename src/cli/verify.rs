@@ -148,7 +148,7 @@ fn show(verified: &Verified) {
         counted(totals.error, "error")
     ));
     if verified.defects.is_empty() && verified.is_complete() {
-        line("verified: every row of the plan stands exactly once");
+        line("verified: every row of the plan exists exactly once");
     }
 }
 

@@ -19,7 +19,7 @@ pub struct FolderSource {
     takes_hidden: bool,
     leaves_out_obstacles: bool,
     targets: Option<NameTruth>,
-    /// Which keys are meant, where not all are; and what stands in front of ours in it.
+    /// Which keys are taken, if not all are; and the prefix of our keys in the pattern.
     glob: Option<(Glob, String)>,
     left_out: LeftOutCounter,
 }

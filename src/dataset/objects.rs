@@ -204,7 +204,7 @@ impl Objects {
         false
     }
 
-    /// The objects behind `after`, in order.
+    /// The objects after `after`, in order.
     pub fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         if let Some(names) = &self.names {
             return self.named(names, after);

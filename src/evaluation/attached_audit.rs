@@ -68,18 +68,18 @@ async fn find(of: &ReportInput<'_>, place: PagePlace<'_>) -> Result<Option<Attac
         Ok(Some(AttachedAudit { note: Some(note), ..AttachedAudit::default() }))
     };
     if size > MOST_BYTES {
-        return unusable("it is larger than an audit is");
+        return unusable("it is larger than 64 MiB");
     }
     let Some(bytes) = of.output.read(&name).await? else { return Ok(None) };
     let Ok(audit) = serde_json::from_slice::<AuditFile>(&bytes) else {
-        return unusable("it is none of this program's");
+        return unusable("it is not an audit of this program");
     };
     if (audit.schema.as_str(), audit.schema_version) != (SCHEMA, SCHEMA_VERSION) {
-        return unusable("it is none of this version of the program");
+        return unusable("another version of this program wrote it");
     }
     let rows = of.parts.iter().map(|part| part.rows).sum::<u64>();
     if audit.provenance.fingerprint != of.frozen.fingerprint || audit.rows != rows {
-        return unusable("it is one of other rows: run `tresnet-batch audit --attach` again");
+        return unusable("it is an audit of other rows: run `tresnet-batch audit --attach` again");
     }
     let page = Layout::audit("html");
     let is_there = of.output.size(&page).await?.is_some();
@@ -97,7 +97,7 @@ async fn find(of: &ReportInput<'_>, place: PagePlace<'_>) -> Result<Option<Attac
     }))
 }
 
-/// The way from a page on local disk to one below an output on local disk.
+/// The relative address of a page below an output on local disk, as seen from another page on it.
 fn local_link(of: &ReportInput<'_>, from: &Path, page: &str) -> Option<String> {
     let folder = of.output.local_path()?;
     let absolute = |path: &Path| std::path::absolute(path).ok();

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-/// Returns the way from a folder to a file as an address, percent-encoded.
+/// Returns the relative address of a file as seen from a folder, percent-encoded.
 pub(crate) fn relative(from: &Path, to: &Path) -> Option<String> {
     let parts = |path: &Path| -> Option<Vec<String>> {
         let plain = path.components().filter(|part| !matches!(part, Component::CurDir));
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_to_a_page_is_relative_and_harmless() {
+    fn the_address_of_a_page_is_relative_and_harmless() {
         let way = |from: &str, to: &str| relative(Path::new(from), Path::new(to)).unwrap();
         assert_eq!(way("/a/b", "/a/b/c/report.html"), "c/report%2Ehtml");
         assert_eq!(way("/a/b", "/a/x/report.html"), "../x/report%2Ehtml");

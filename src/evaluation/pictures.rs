@@ -1,7 +1,6 @@
 //! Pictures of some rows of an output: their images, read again and made small.
 //!
-//! Pictures are worth little waiting: an image that does not come in time is a placeholder, and no fault of the input keeps
-//! a page from being written.
+//! A page is written even if the input cannot be read: an image that does not come in time is a placeholder.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -306,7 +306,7 @@ async fn work(
             collected.receive(ended, shared);
         }
     }
-    // nothing is read ahead for parts that are not opened any more
+    // nothing is read ahead for parts that will not be opened
     drop(upcoming);
     drain(tasks, &handles, &mut collected, shared).await;
     run_again(&mut opening, &permits, &mut collected, shared).await;

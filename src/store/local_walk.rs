@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_to_a_folder_above_it_is_told() {
+    async fn a_link_to_a_folder_above_it_is_reported() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("a")).unwrap();
         std::os::unix::fs::symlink(root.path(), root.path().join("a/loop")).unwrap();

@@ -89,7 +89,7 @@ fn a_page_without_its_images_says_why_there_are_no_pictures() {
 }
 
 #[test]
-fn images_of_shards_and_tables_are_on_the_page() {
+fn images_of_shards_are_on_the_page() {
     let shards = folder();
     let tar = shards.join("a.tar");
     let mut archive = Vec::new();
@@ -178,9 +178,10 @@ fn the_audit_of_other_rows_is_not_shown_as_that_of_the_output() {
     let written = std::fs::read_to_string(&file).unwrap();
     let mut figures: Value = serde_json::from_str(&written).unwrap();
     figures["rows"] = json!(3);
-    for (text, why) in
-        [(figures.to_string(), "is one of other rows"), ("{}".to_owned(), "is none of this program")]
-    {
+    for (text, why) in [
+        (figures.to_string(), "is an audit of other rows"),
+        ("{}".to_owned(), "is not an audit of this program"),
+    ] {
         std::fs::write(&file, text).unwrap();
         report(&output, &["--format", "html"]).exits(0);
         let page = std::fs::read_to_string(output.join("_report/report.html")).unwrap();

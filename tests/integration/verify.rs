@@ -84,7 +84,7 @@ fn finds(defect: &str, wanted: &[&[&str]]) {
 fn a_clean_output_is_verified_by_its_job_file_and_by_its_address() {
     for ended in [verify(&CLEAN.output(), &[]), ended(&mut CLEAN.command("verify"))] {
         let summary = ended.exits(0);
-        assert!(ended.stderr.contains("every row of the plan stands exactly once"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("every row of the plan exists exactly once"), "{}", ended.stderr);
         assert_eq!(summary["complete"], true);
         assert_eq!(summary["defects"].as_array().unwrap().len(), 0);
         assert_eq!((&summary["parts"], &summary["rows"]), (&12.into(), &90.into()));

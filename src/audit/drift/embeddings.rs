@@ -1,4 +1,4 @@
-//! Whether two sets of embeddings can be told apart.
+//! Whether a classifier can separate two sets of embeddings.
 
 use serde::Serialize;
 

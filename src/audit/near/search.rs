@@ -239,7 +239,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The exact cosines of pairs, which are sorted, that reach the threshold; or the file of embeddings cannot be read.
+/// Returns the exact cosines of sorted pairs that reach the threshold; the inner error is that of the embeddings' file.
 ///
 /// # Errors
 /// [`Stopped`] once `stop` asks for it.

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_with_one_name_are_told_apart_and_those_without_have_their_number() {
+    fn classes_with_one_name_have_different_choices_and_those_without_have_their_number() {
         let names = ["crane", "", "crane", "a\nb\u{1}", "crane (class 2)", "$ x"].map(str::to_owned);
         let choices = Choices::new(Some(&names), 7);
         let expected =

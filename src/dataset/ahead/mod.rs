@@ -2,7 +2,7 @@
 //!
 //! The part with the turn to admit owns two windows: the one that becomes rows, and the next one. All others have the
 //! room of [`Sizes::ahead`], which nothing waits for (ARCHITECTURE.md, "In which order are resources taken?"). A request
-//! that fails ahead of its turn is forgotten, and the part's reading asks again with all the patience that it has.
+//! that fails ahead of its turn is forgotten, and the part's reading asks again, with retries.
 
 mod order;
 mod pace;

@@ -61,7 +61,7 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K
     }
 
     /// Sends the requests that there is room for.
-    fn go_on(self: &Arc<Self>, order: &mut Parts<K, T>) {
+    fn send(self: &Arc<Self>, order: &mut Parts<K, T>) {
         // what is dropped while the process ends may have no runtime around it
         if !has_threads() {
             return;
@@ -86,7 +86,7 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Ahead<K
     pub fn change<R>(self: &Arc<Self>, change: impl FnOnce(&mut Parts<K, T>) -> R) -> R {
         let mut order = self.order();
         let changed = change(&mut order);
-        self.go_on(&mut order);
+        self.send(&mut order);
         changed
     }
 

@@ -81,7 +81,7 @@ async fn planned(input: &Location, output: &Location) -> Vec<Part> {
     parts
 }
 
-/// What a reading came to.
+/// The rows and the result of a reading.
 fn outcome(kept: &Kept, end: Result<PartEnd, ReadError>) -> Vec<String> {
     let rows = kept.rows.lock().unwrap();
     let rows = rows.iter().map(|(sample, image)| {

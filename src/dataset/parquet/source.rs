@@ -69,7 +69,7 @@ impl ParquetSource {
         ParquetSource { files: self.files.without_obstacles(leaves_out), ..self }
     }
 
-    /// The names of some files, for whoever asks whether the input is still there.
+    /// Names of some files, to check whether the input still exists.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.files.some_keys(count).await
     }
@@ -131,7 +131,7 @@ impl ParquetSource {
         opened.map_err(|error| self.unreadable(&file.key, error))
     }
 
-    /// The row groups of a file behind group `after`.
+    /// The row groups of a file after group `after`.
     async fn groups(&self, file: PlanRow, after: Option<u32>) -> Result<Vec<PlanRow>, DatasetError> {
         if self.files.is_unaddressable(&file) {
             // its reading will say why

@@ -7,7 +7,7 @@ use crate::ids::PartId;
 use crate::sample::{Target, Value};
 use crate::store::Entry;
 
-/// What a row of the plan stands for.
+/// What a row of the plan is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {

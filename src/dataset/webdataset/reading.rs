@@ -53,7 +53,7 @@ impl Reading<'_> {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// The row that stands for the whole shard.
+    /// The one row of a shard that cannot be read.
     pub fn whole(&self) -> Sample {
         Sample {
             row_id: self.part.first_row,

@@ -127,7 +127,7 @@ async fn a_shard_that_version_0_1_0_read_otherwise_ends_its_job() {
     assert_eq!(rows.lock().unwrap()[9].0.key, "a.tar!9.jpg");
 }
 
-/// Thirty images of 100 kB, without or with their classes behind them: twelve windows of 256 KiB.
+/// Thirty images of 100 kB, with or without their classes after them: twelve windows of 256 KiB.
 fn large_shard(has_classes: bool) -> Vec<u8> {
     let image = |n: usize| {
         let bytes: Vec<u8> = (0..100_000_usize).map(|byte| (byte * (n + 1) / 7) as u8).collect();
@@ -141,7 +141,7 @@ fn large_shard(has_classes: bool) -> Vec<u8> {
     [members.concat(), vec![0; 1024]].concat()
 }
 
-/// What a reading of one shard came to.
+/// The rows and the result of reading one shard.
 fn outcome(kept: &Kept, end: Result<PartEnd, ReadError>) -> String {
     let mut text = String::new();
     for (sample, image) in kept.rows.lock().unwrap().iter() {

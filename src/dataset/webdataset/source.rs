@@ -29,7 +29,7 @@ impl ShardSource {
         ShardSource(self.0.without_obstacles(leaves_out))
     }
 
-    /// The names of some shards, for whoever asks whether the input is still there.
+    /// Names of some shards, to check whether the input still exists.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.0.some_keys(count).await
     }

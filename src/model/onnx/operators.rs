@@ -1,4 +1,4 @@
-//! The operators of the network, each drawn in one place. `scope` names what an operator gives; it must be new.
+//! The operators of the network, each drawn in one place. `scope` names the output of an operator; it must be new.
 
 use super::form::{Blur, Classifier, Mean};
 use super::graph::{Features, Graph, Map};
@@ -244,8 +244,8 @@ impl Graph {
         Ok(Features { name: name.to_owned(), len: kernel.outputs })
     }
 
-    /// The layer as two, whose weights add up to its own: the product with the low bits is what the one with the high
-    /// bits is added to.
+    /// The layer as two `Gemm`s whose weights add up to its own: the one with the high bits is added to the one with
+    /// the low bits.
     fn split_linear(
         &mut self,
         name: &str,

@@ -17,11 +17,11 @@ const SHOWN: [(&str, &str, usize); 11] = [
     ("no_class", "Reach no class's threshold", 0),
     ("duplicates", "Have the bytes of an earlier image", 0),
     ("near_duplicates", "Near duplicates", 0),
-    ("leaked_copies", "Are in the other output to the byte", 0),
-    ("leaked", "Are nearly in the other output", 0),
+    ("leaked_copies", "Have the bytes of an image of the other output", 0),
+    ("leaked", "Near duplicates of an image of the other output", 0),
     ("class_psi", "Drift of predicted classes, PSI", 4),
     ("confidence_change", "Change of mean confidence", 4),
-    ("embedding_accuracy", "Embeddings told apart, %", 2),
+    ("embedding_accuracy", "Embeddings assigned to the right output, %", 2),
     ("slice_drift_p", "Lowest p of a slice", 4),
 ];
 

@@ -154,9 +154,9 @@ mod tests {
         };
         assert_eq!(with(&[0x25, 0x02, 0x04]), Ok(()), "two numbers");
         // two thousand million of them
-        for (kind, words) in [(1, "booleans"), (2, "booleans"), (7, MALFORMED), (8, MALFORMED)] {
+        for kind in [1, 2, 7, 8] {
             let why = with(&[0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 0x07]).unwrap_err();
-            assert!(why.contains(words) || why.contains(MALFORMED), "{kind}: {why}");
+            assert!(why.contains(MALFORMED), "{kind}: {why}");
         }
         assert!(with(&[0x22, 0x01, 0x01]).unwrap_err().contains("booleans"));
     }

@@ -74,8 +74,8 @@ impl<'a> Compact<'a> {
         Ok(())
     }
 
-    /// Skips an item of a list. Booleans are refused: they have a byte each, and the library, which reads none for them, would
-    /// count to whatever number is before them and understand the rest otherwise than it was checked. No list of Parquet's
+    /// Skips an item of a list. Booleans are refused: they have a byte each, and the library reads none for them, so it
+    /// would count to the announced length and parse other bytes than those that were checked. No list of Parquet's
     /// footers and headers has any.
     fn skip_item(&mut self, kind: u8, depth: usize) -> Result<(), &'static str> {
         if matches!(kind, TRUE | FALSE) { Err(BOOLEANS) } else { self.skip(kind, depth) }

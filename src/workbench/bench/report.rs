@@ -79,7 +79,7 @@ pub struct BenchReport {
     pub advice: Option<&'static str>,
 }
 
-/// Writes a rate, and null for a stage by which no image went in the time.
+/// Writes a rate, or null for a stage that finished no image in the time.
 fn if_measured<S: Serializer>(rate: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     Some(*rate).filter(|rate| *rate > 0.0).serialize(serializer)
 }
@@ -284,8 +284,8 @@ fn written(runs: Vec<Result<Committed, String>>) -> CommitRate {
     }
 }
 
-/// Network and decoders share the cores of a CPU, so their times add up; reading goes on beside them. Nothing can be
-/// expected if one of them was not measured, whose rate is 0.
+/// Network and decoders share the cores of a CPU, so their times add up; reading overlaps them. Returns 0 if the rate
+/// of one of them is 0, which means that it was not measured.
 fn expected(engine: f64, decode: f64, fetch: f64, shares_cores: bool) -> Expected {
     let (both, formula) = if shares_cores {
         (ratio(engine * decode, engine + decode), "1 / (1/E + 1/D)")

@@ -1,4 +1,4 @@
-//! One stage at a time: fed as fast as it takes, emptied as fast as it gives.
+//! One stage at a time: its input is always ready and its output is taken at once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A dataset that ends after so many images, also where the plan counts shards.
+//! A dataset that ends after a number of images, also if the plan counts shards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -43,7 +43,7 @@ impl Dataset for SomeImages {
         intake: &'a dyn Intake,
         pass: Pass,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
-        // a plan of images is as long as it shall be
+        // a plan of images has the right length already
         if part.rows.is_some() {
             return self.dataset.read(part, intake, pass);
         }

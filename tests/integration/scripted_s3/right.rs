@@ -276,7 +276,7 @@ async fn a_body_takes_as_long_as_the_bandwidth_of_its_connection_says() {
     let reads = (0..4).map(|_| async { store.get(&key).await.unwrap().bytes().await.unwrap().len() });
     assert_eq!(futures::future::join_all(reads).await, [1 << 20; 4]);
     let took = began.elapsed();
-    // one after another would take a second
+    // a quarter of a second each; whether they share it is not checked, since a busy machine may take longer
     assert!(took >= Duration::from_millis(250), "{took:?}");
     server.bandwidth(None);
     assert_eq!(store.get(&key).await.unwrap().bytes().await.unwrap().len(), 1 << 20);

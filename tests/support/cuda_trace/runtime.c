@@ -199,7 +199,7 @@ static struct { const void *address; const char *name; uintptr_t binary; } kerne
 static int kernel_count;
 /* Machine code of one source file; `data` is what the library holds of it. */
 struct fat_binary { int magic, version; const void *data, *file; };
-/* Gives the code's distance from the start of its library, by which it is found in the file (infra/gpu/launched.py). */
+/* Returns the code's distance from the start of its library, by which it is found in the file (infra/gpu/launched.py). */
 EXPORT void **__cudaRegisterFatBinary(void *binary) {
   static void *binaries[MOST_BINARIES];
   static int count;

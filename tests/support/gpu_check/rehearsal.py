@@ -1,4 +1,4 @@
-"""The way of infra/gpu/check.py on a machine with a GPU, over the recording libraries: PyTorch is replaced by numbers that
+"""infra/gpu/check.py as on a machine with a GPU, over the recording libraries: PyTorch is replaced by numbers that
 were not measured, and everything else is called as there. Takes the arguments of check.py."""
 
 import sys
