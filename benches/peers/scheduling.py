@@ -1,11 +1,12 @@
-"""The same job in three ways on this machine: one process, plain processes under `xargs -P`, and Ray's tasks.
+"""The same job in three ways on this machine: one process, plain processes under `xargs -P`, and slots of Ray.
 
     .runtime/ray/bin/python benches/peers/scheduling.py FOLDER WEIGHTS [--workers 2] [--copies 4] [--rounds 3]
 
 Needs Ray (infra/setup/ray.sh). FOLDER holds the images, which --copies links so many times. All three
 use the same cores: one process with a thread for each, or as many processes of one thread. They run in turn, each into an
-output of its own, and each time is that of the whole command, from its start to `_SUCCESS`: processes load the model each,
-ranges again and again. Ray itself is started before. Prints a Markdown table of medians, and the load of the machine.
+output of its own, and each time is that of the whole command, from its start to its end: each process loads the model. Ray
+itself is started before, and its time includes the start of a worker for each slot, the plan and the report. Prints a
+Markdown table of medians, and the load of the machine.
 """
 
 import argparse
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from inputs import link_copies, write_job  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ONE, PLAIN, TASKS = "one process", "processes under xargs -P", "Ray tasks (drive.py)"
+ONE, PLAIN, SLOTS = "one process", "processes under xargs -P", "slots of Ray (drive.py)"
 
 
 def command(way, arguments, job, address):
@@ -36,7 +37,8 @@ def command(way, arguments, job, address):
         words = " ".join([arguments.program, "run", str(job), "--worker", f"{{}}/{arguments.workers}", *threads])
         return ["sh", "-c", f"seq 0 {arguments.workers - 1} | xargs -P {arguments.workers} -I{{}} {words}"]
     drive = [sys.executable, ROOT / "infra/ray/drive.py", job, "--address", address, "--program", arguments.program]
-    return [*drive, "--cpus", "1", "--no-verify", "--parts-per-task", str(arguments.parts_per_task)]
+    ranges = ["--parts-per-task", str(arguments.parts_per_task)] if arguments.parts_per_task else []
+    return [*drive, "--cpus", "1", "--no-verify", *ranges]
 
 
 def main():
@@ -49,13 +51,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--rows-per-part", type=int, default=16)
-    parser.add_argument("--parts-per-task", type=int, default=8)
+    parser.add_argument("--parts-per-task", type=int, help="parts of a range of Ray (default: the driver's)")
     arguments = parser.parse_args()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(arguments.workers):
         cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    seconds = {way: [] for way in (ONE, PLAIN, TASKS)}
+    seconds = {way: [] for way in (ONE, PLAIN, SLOTS)}
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)

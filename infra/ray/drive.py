@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a job on a Ray cluster: plans it once, runs ranges of its parts as Ray tasks, reports and verifies.
+"""Runs a job on a Ray cluster: plans it once, hands ranges of its parts to slots of the cluster, reports and verifies.
 
     drive.py JOB [--address ADDRESS] [--cpus 4] [--gpus 1] [--program PATH] [--set TABLE.KEY=VALUE] [--date YYYY-MM-DD]
 
@@ -7,9 +7,13 @@ Every node needs the program, ONNX Runtime and the model at the same paths; the 
 count from --folder on each node. Variables that the job file names are sent; credentials are not: they come from each
 node's environment or role.
 
-A range is tried again when the program ends with 69, 74 or 75 or is killed, and when Ray loses its worker or its node.
-Any other exit code stops everything at once and is the driver's own. Whatever happens, each part stands once: the same
-command takes up where it was. Progress goes to standard error; standard output is one JSON object.
+A slot is an actor with --cpus and --gpus. It keeps one `run JOB --parts -`, which loads the model once, takes a range on
+a line and answers it on a line. Slots are opened while ranges wait for one, and given back when none does.
+
+A range is tried again when it ends with 69, 74 or 75, when the program is killed, and when Ray loses its slot or its
+node; its slot is replaced by a new one. Any other exit code stops everything at once and is the driver's own. Whatever
+happens, each part is committed once: the same command resumes. Progress goes to standard error; standard output is one
+JSON object.
 """
 
 import argparse
@@ -17,11 +21,14 @@ import collections
 import datetime
 import json
 import os
+import queue
 import random
 import re
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import tomllib
 from pathlib import Path
@@ -34,10 +41,12 @@ RETRIED = (69, 74, 75)
 USAGE, UNAVAILABLE, BUG, TRY_AGAIN, CONFIG = 64, 69, 70, 75, 78
 # ranges of each slot, so that the last ones end at about the same time
 RANGES_PER_SLOT = 8
-# a longer range gains nothing: starting the program is nothing against it
+# a longer range gains nothing, and loses more if its slot is lost
 MOST_PARTS = 256
-# tasks that Ray is handed at once
-MOST_PENDING = 5000
+# slots that are opened before the plan is known: they load the model meanwhile
+FIRST_SLOTS = 8
+# slots that wait for room in the cluster: they are what an autoscaler sees
+MOST_WAITING = 1000
 PROGRESS_SECONDS, LONGEST_PAUSE = 10, 60.0
 # the program ends by itself within `limits.grace_seconds` of SIGTERM
 DEFAULT_GRACE_SECONDS, MORE_SECONDS = 25.0, 10.0
@@ -51,58 +60,151 @@ class Stop(Exception):
         self.code = code
 
 
-def call(program, command, name, job, options, folder, variables, patience):
-    """Runs on a node: one command of the program. Gives its exit code, its result and where it ran."""
-    import ctypes
-    import tempfile
+class Program(threading.Thread):
+    """A command of the program on a node, with what it prints.
 
-    # Ray cancels by Python's handler of SIGINT, which Python lacks where a shell started the node in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    libc, worker = ctypes.CDLL(None, use_errno=True), os.getpid()
+    The thread that reads the program is the one that has started it, because the kernel ends a process with the thread
+    that has started it: a program that outlives its worker would hold its GPU and its share against the next try.
+    """
 
-    def end_with_the_worker():
-        # a program that outlives its worker would hold its GPU and its share against the next try
-        if libc.prctl(1, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != worker:
-            os._exit(75)
+    def __init__(self, arguments, folder, environment, takes_ranges):
+        super().__init__(daemon=True)
+        self.arguments, self.folder, self.environment = arguments, folder, environment
+        self.stdin = subprocess.PIPE if takes_ranges else subprocess.DEVNULL
+        self.process = self.code = None
+        self.last, self.lines, self.begun = {}, queue.SimpleQueue(), threading.Event()
+        self.start()
 
-    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as printed:
-        file = Path(scratch, name)
-        file.write_text(job, encoding="utf-8")
-        arguments = [program, command, file, "--json", "--progress", "none", *options]
-        where = os.uname().nodename
-        # an exception could come when the program has begun and nobody waits for it yet
-        interrupts = []
-        signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    def run(self):
+        import ctypes
+
+        libc, worker = ctypes.CDLL(None, use_errno=True), os.getpid()
+
+        def end_with_the_worker():
+            if libc.prctl(1, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != worker:
+                os._exit(75)
+
+        places = {"cwd": self.folder, "stdin": self.stdin, "stdout": subprocess.PIPE}
         try:
-            places = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": printed}
-            environment = {**os.environ, **variables}
-            process = subprocess.Popen(arguments, env=environment, preexec_fn=end_with_the_worker, **places)
-            while process.poll() is None and not interrupts:
-                time.sleep(0.05)
-            if interrupts:
-                end(process, patience)
-                raise KeyboardInterrupt
+            self.process = subprocess.Popen(
+                self.arguments, env=self.environment, preexec_fn=end_with_the_worker, **places
+            )
         except OSError as error:
-            return 78, {"error": f"`{program}` cannot be started in `{folder}` on {where}: {error}"}, where
-        finally:
-            # Ray takes a worker for the next task, which may be cancelled before it comes here
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        printed.seek(0)
+            where = os.uname().nodename
+            why = f"`{self.arguments[0]}` cannot be started in `{self.folder}` on {where}: {error}"
+            self.code, self.last = 78, {"error": why}
+        self.begun.set()
+        if self.process:
+            for line in self.process.stdout:
+                self.lines.put(line)
+            self.code = self.process.wait()
+        self.lines.put(None)
+
+    def line(self):
+        """The next object that it prints; none at its end. What ends it in the middle of a line leaves no object."""
+        line = self.lines.get()
+        if line is None:
+            self.lines.put(None)
+            return None
         try:
-            summary = json.loads(printed.read().decode(errors="replace"))
-        except json.JSONDecodeError:  # it was killed
-            summary = {}
-        return process.returncode, summary, where
+            self.last = json.loads(line.decode(errors="replace"))
+        except json.JSONDecodeError:
+            self.last = {}
+        return self.last
+
+    def ask(self, parts):
+        """Hands it a range and waits for the answer, or for its end. Gives the range's exit code and result."""
+        self.begun.wait()
+        if self.process:
+            try:
+                self.process.stdin.write(f"{parts}\n".encode())
+                self.process.stdin.flush()
+            except OSError:
+                pass  # it has ended; how, is read now
+        while (line := self.line()) is not None:
+            if line.get("range") == parts:
+                return line["exit"], line
+        if self.code == 0:
+            return BUG, {"error": f"`{self.arguments[0]}` ended and did not answer the range {parts}"}
+        return self.code, self.last
+
+    def result(self):
+        """Waits for its end. Gives its exit code and the last object that it printed."""
+        while self.line() is not None:
+            pass
+        return self.code, self.last
+
+    def end(self, patience):
+        """SIGTERM, and SIGKILL where that does not help in so many seconds."""
+        self.begun.wait()
+        if self.process:
+            self.process.terminate()
+            self.close()
+            self.wait(patience)
+            self.process.kill()
+            self.process.wait()
+
+    def leave(self, patience):
+        """Lets a program without a range end by itself."""
+        self.begun.wait()
+        if self.process:
+            self.close()
+            if not self.wait(patience):
+                self.end(patience)
+
+    def close(self):
+        try:
+            if self.process.stdin:
+                self.process.stdin.close()
+        except OSError:
+            pass  # it has ended, and a range that it has not read is lost with it
+
+    def wait(self, patience):
+        try:
+            self.process.wait(patience)
+            return True
+        except subprocess.TimeoutExpired:
+            return False
 
 
-def end(process, patience):
-    """SIGTERM, and SIGKILL where that does not help in so many seconds."""
-    process.terminate()
-    try:
-        process.wait(patience)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+class Slot:
+    """An actor: CPUs and GPUs of one node, and the program that keeps its model there. Its methods run side by side."""
+
+    def __init__(self, program, name, text, folder, variables, patience):
+        self.scratch = tempfile.TemporaryDirectory(prefix="tresnet-batch-")
+        self.file = Path(self.scratch.name, name)
+        self.file.write_text(text, encoding="utf-8")
+        self.program, self.folder, self.patience = program, folder, patience
+        self.environment = {**os.environ, **variables}
+        self.where = os.uname().nodename
+        self.keeper = self.other = None
+
+    def start(self, command, options, takes_ranges):
+        arguments = [self.program, command, self.file, "--json", "--progress", "none", *options]
+        return Program(arguments, self.folder, self.environment, takes_ranges)
+
+    def begin(self, options):
+        """Starts the program that takes ranges. Whether that goes well is seen with its first range."""
+        self.keeper = self.start("run", ["--parts", "-", *options], True)
+        return 0, {}, self.where
+
+    def take(self, parts):
+        """Runs a range. Gives its exit code, its result and where it ran."""
+        return *self.keeper.ask(parts), self.where
+
+    def once(self, command, options, is_alone):
+        """Runs another command, beside the program that takes ranges or after it."""
+        if is_alone:
+            self.keeper.leave(self.patience)
+        self.other = self.start(command, options, False)
+        return *self.other.result(), self.where
+
+    def end(self, now):
+        """Ends what runs here, by SIGTERM or when it has done its range."""
+        for program in filter(None, (self.keeper, self.other)):
+            (program.end if now else program.leave)(self.patience)
+        self.scratch.cleanup()
+        return 0, {}, self.where
 
 
 def say(text):
@@ -137,7 +239,7 @@ def cut(missing, count, parts, size):
 
 
 class Job:
-    """The program's commands on one job, as Ray tasks."""
+    """One job, its slots, and what each command of the program is given."""
 
     def __init__(self, arguments):
         self.arguments = arguments
@@ -161,45 +263,92 @@ class Job:
             self.patience = float(grace) + MORE_SECONDS
         except (TypeError, ValueError):  # not named, or nothing that the program takes
             self.patience = DEFAULT_GRACE_SECONDS + MORE_SECONDS
-        self.call = ray.remote(call)
+        self.slot = ray.remote(Slot)
 
-    def start(self, command, *options):
+    def options(self, command, *options):
+        return [*options, *self.common, *(self.threads if command in ("plan", "run") else [])]
+
+    def open(self):
+        """A new slot, which waits for room in the cluster."""
         arguments = self.arguments
-        task = self.call.options(
-            name=" ".join([command, *options[:2]]),
+        slot = self.slot.options(
             num_cpus=arguments.cpus,
-            # the plan freezes precision and rows a part by the device that it finds
-            num_gpus=arguments.gpus if command in ("plan", "run") else 0,
+            # the plan freezes precision and rows a part by the device that it finds, so that it runs in a slot, too
+            num_gpus=arguments.gpus,
             # tries are counted here
-            max_retries=0,
+            max_restarts=0,
+            max_task_retries=0,
+            # a range, another command, and the end of both
+            max_concurrency=4,
             scheduling_strategy="SPREAD",
         )
-        given = [*options, *self.common, *(self.threads if command in ("plan", "run") else [])]
         name, folder = arguments.job.name, arguments.folder
-        return task.remote(
-            arguments.program, command, name, self.text, given, folder, self.variables, self.patience
-        )
+        return slot.remote(arguments.program, name, self.text, folder, self.variables, self.patience)
+
+
+class Place:
+    """A slot as the driver sees it."""
+
+    def __init__(self, actor):
+        self.actor = actor
+        # it waits for room in the cluster; it is there, and has nothing to do
+        self.is_pending, self.is_idle = True, False
 
 
 class Drive:
     def __init__(self, arguments):
         self.arguments, self.job = arguments, Job(arguments)
         self.signal = None
-        self.running = {}
+        # slots, and what is asked of them: a reference is of (what, place, range)
+        self.places, self.running = [], {}
         self.waiting, self.later = collections.deque(), []
-        self.parts = self.rows = self.to_do = self.done = self.retried = self.lost = 0
+        self.parts = self.rows = self.to_do = self.done = self.retried = self.lost = self.unopened = 0
         self.began = self.told = time.monotonic()
 
     def interrupt(self, number, _frame):
         self.signal = number
 
+    def ask(self, what, place, reference, item=None):
+        self.running[reference] = what, place, item
+        place.is_idle = False
+
+    def open(self, many):
+        """Opens slots. Each begins to load the model as soon as it has room."""
+        for _ in range(many):
+            place = Place(self.job.open())
+            self.places.append(place)
+            self.ask("begin", place, place.actor.begin.remote(self.job.options("run")))
+
+    def give_back(self, place):
+        """Gives a slot back; a program that has no range ends by itself."""
+        self.places.remove(place)
+        if place.is_pending:
+            self.running = {reference: asked for reference, asked in self.running.items() if asked[1] is not place}
+            ray.kill(place.actor)
+        else:
+            self.ask("end", place, place.actor.end.remote(False))
+
+    def adjust(self, wanted):
+        """Has as many slots without work as ranges wait for one, and one at least."""
+        unused = [place for place in self.places if place.is_pending or place.is_idle]
+        self.open(min(wanted, MOST_WAITING) - len(unused))
+        # those that have waited for the shortest time first, those that have loaded the model last
+        unused.sort(key=lambda place: place.is_pending)
+        for place in reversed(unused[wanted:]):
+            if len(self.places) > 1:
+                self.give_back(place)
+
     def end_of(self, reference):
-        """What became of a task: its exit code (none where Ray lost it), its result, and in words."""
+        """What became of it: its exit code (none where Ray lost its slot), its result, and in words."""
         try:
             code, summary, where = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             raise Stop(BUG, f"a bug: {error}") from error
-        except (ray.exceptions.RuntimeEnvSetupError, ray.exceptions.TaskUnschedulableError) as error:
+        except (
+            ray.exceptions.RuntimeEnvSetupError,
+            ray.exceptions.TaskUnschedulableError,
+            ray.exceptions.ActorUnschedulableError,
+        ) as error:
             raise Stop(UNAVAILABLE, f"Ray cannot run the tasks: {error}") from error
         except ray.exceptions.RayError as error:
             return None, {}, f"Ray lost its worker or its node ({type(error).__name__})"
@@ -209,14 +358,39 @@ class Drive:
             why = f"exit {code} on {where}: {summary.get('error', 'it printed no result')}"
         return code, summary, why
 
-    def ended(self, references):
-        """Tasks that have ended, as soon as one has or half a second is over."""
-        ended = ray.wait(references, timeout=0.5, fetch_local=False)[0] if references else []
-        if not references:
+    def ended(self):
+        """Ranges and commands that have ended, as soon as one has or half a second is over."""
+        if self.running:
+            references = ray.wait(list(self.running), timeout=0.5, fetch_local=False)[0]
+        else:
+            references = []
             time.sleep(0.2)
         if self.signal is not None:
             raise Stop(TRY_AGAIN, f"interrupted by {signal.Signals(self.signal).name}; the same command goes on")
+        ended = []
+        for reference in references:
+            what, place, item = self.running.pop(reference)
+            if what == "end":
+                ray.kill(place.actor)
+                continue
+            code, summary, why = self.end_of(reference)
+            place.is_pending, place.is_idle = False, True
+            if code is None:
+                self.places.remove(place)
+            elif what == "range" and code != 0:
+                # the program has ended, and a new slot may be on another node
+                self.give_back(place)
+            if what == "begin":
+                self.opened(code, why)
+            else:
+                ended.append((what, item, code, summary, why))
         return ended
+
+    def opened(self, code, why):
+        """Counts slots that were lost before they began, one after the other."""
+        self.unopened = 0 if code == 0 else self.unopened + 1
+        if self.unopened >= self.arguments.losses:
+            raise Stop(TRY_AGAIN, f"{self.unopened} slots were lost before they began, the last one because {why}")
 
     def pause(self, times):
         return min(self.arguments.pause * 2 ** (times - 1), LONGEST_PAUSE) * random.uniform(0.75, 1.25)
@@ -237,22 +411,28 @@ class Drive:
         say(f"{what}: tried again in {pause:.0f} s, since {why}")
         return pause
 
-    def once(self, command, *options):
-        """One command to its end. Gives its result."""
+    def free_place(self):
+        """Waits for a slot without work."""
+        while not (idle := [place for place in self.places if place.is_idle]):
+            self.open(0 if self.places else 1)
+            self.ended()
+        return idle[0]
+
+    def once(self, command, *options, is_alone=False):
+        """One command to its end, while no ranges run. Gives its result."""
         tries = losses = 0
         while True:
-            reference = self.job.start(command, *options)
-            self.running[reference] = None
-            while not self.ended([reference]):
+            place = self.free_place()
+            self.ask("once", place, place.actor.once.remote(command, self.job.options(command, *options), is_alone))
+            while not (ended := self.ended()):
                 pass
-            del self.running[reference]
-            code, summary, why = self.end_of(reference)
+            ((_, _, code, summary, why),) = ended
             if code == 0:
                 return summary
             tries, losses = tries + (code is not None), losses + (code is None)
             until = time.monotonic() + self.try_again(f"`{command}`", code, why, tries, losses)
             while time.monotonic() < until:
-                self.ended([])
+                self.ended()
 
     def tell(self, last=False):
         now = time.monotonic()
@@ -264,22 +444,25 @@ class Drive:
         text = f"{stood + self.done:,} of {self.parts:,} parts, {images / max(seconds, 1e-9):,.1f} images/s"
         if 0 < self.done < self.to_do:
             text += f", {duration(seconds / self.done * (self.to_do - self.done))} left"
-        say(f"{text}; {len(self.running):,} ranges handed out, {self.retried} tried again, {self.lost} lost")
+        handed_out = sum(what == "range" for what, _, _ in self.running.values())
+        say(f"{text}; {handed_out:,} ranges handed out, {self.retried} tried again, {self.lost} lost")
 
     def run_ranges(self, ranges):
         """Every range to its end; true where one of them has finished the job."""
         self.waiting.extend((first, last, count, 0, 0) for first, last, count in ranges)
-        finished = False
-        while self.waiting or self.running or self.later:
+        finished, at_work = False, 0
+        while self.waiting or self.later or at_work:
             now = time.monotonic()
             self.waiting.extendleft(item for at, item in self.later if at <= now)
             self.later = [(at, item) for at, item in self.later if at > now]
-            while self.waiting and len(self.running) < MOST_PENDING:
-                item = self.waiting.popleft()
-                self.running[self.job.start("run", "--parts", f"{item[0]}-{item[1]}")] = item
-            for reference in self.ended(list(self.running)):
-                first, last, count, tries, losses = self.running.pop(reference)
-                code, summary, why = self.end_of(reference)
+            for place in [place for place in self.places if place.is_idle]:
+                if self.waiting:
+                    item = self.waiting.popleft()
+                    self.ask("range", place, place.actor.take.remote(f"{item[0]}-{item[1]}"), item)
+                    at_work += 1
+            self.adjust(len(self.waiting) + len(self.later))
+            for _, (first, last, count, tries, losses), code, summary, why in self.ended():
+                at_work -= 1
                 if code == 0:
                     self.done += count
                     finished |= summary.get("complete") is True
@@ -290,24 +473,29 @@ class Drive:
             self.tell()
         return finished
 
-    def size(self, missing):
-        """Parts of a range."""
-        if self.arguments.parts_per_task:
-            return self.arguments.parts_per_task
+    def slots(self):
+        """Slots that the cluster has room for, if nothing else uses it."""
         has = ray.cluster_resources()
         slots = has.get("CPU", 0) / self.arguments.cpus
         if self.arguments.gpus:
             slots = min(slots, has.get("GPU", 0) / self.arguments.gpus)
-        return min(max(-(-missing // (RANGES_PER_SLOT * max(int(slots), 1))), 1), MOST_PARTS)
+        return max(int(slots), 1)
+
+    def size(self, missing):
+        """Parts of a range."""
+        if self.arguments.parts_per_task:
+            return self.arguments.parts_per_task
+        return min(max(-(-missing // (RANGES_PER_SLOT * self.slots())), 1), MOST_PARTS)
 
     def warn_of_nodes_too_small(self):
         wanted = {"CPU": self.arguments.cpus, "GPU": self.arguments.gpus}
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(name, 0) >= number for name, number in wanted.items()) for node in alive):
-            say(f"no node has {wanted['CPU']} CPUs and {wanted['GPU']} GPUs now: the tasks wait for one")
+            say(f"no node has {wanted['CPU']} CPUs and {wanted['GPU']} GPUs now: the slots wait for one")
 
     def run(self):
         self.warn_of_nodes_too_small()
+        self.open(min(self.slots(), FIRST_SLOTS))
         plan = self.once("plan", "--write")
         self.parts, self.rows = plan["parts"], plan["rows"]
         status = self.once("status")
@@ -320,26 +508,25 @@ class Drive:
         seconds = time.monotonic() - self.began
         if not finished:
             # whoever wrote the last part died before it could finish the job, or nothing is new and there is no part
-            self.once("run", *(["--parts", "0-0"] if self.parts else []))
+            self.once("run", *(["--parts", "0-0"] if self.parts else []), is_alone=True)
         self.tell(last=True)
-        report = self.once("report")
+        report = self.once("report", is_alone=True)
         rate = self.rows * missing / max(self.parts, 1) / max(seconds, 1e-9)
         facts = {"complete": report["complete"], "output": plan["output"], "metrics": report["metrics"]}
         facts |= {"parts": self.parts, "rows": self.rows, "resumed_parts": self.parts - missing}
         facts |= {"ranges": len(ranges), "seconds": round(seconds, 2), "images_per_s": round(rate, 2)}
         if self.arguments.verify:
-            facts["verified"] = self.once("verify")["complete"]
+            facts["verified"] = self.once("verify", is_alone=True)["complete"]
         return facts
 
-    def end_tasks(self):
-        """SIGTERM for every program that still runs; what it can finish within its grace is kept."""
-        left = list(self.running)
-        for reference in left:
-            ray.cancel(reference, force=False)
-        if left:
-            _, late = ray.wait(left, num_returns=len(left), timeout=self.job.patience + 5)
-            for reference in late:
-                ray.cancel(reference, force=True)
+    def end_slots(self, now):
+        """Ends every slot. With `now` its program gets SIGTERM: what it can finish within its grace is kept."""
+        leaving = [reference for reference, (what, _, _) in self.running.items() if what == "end"]
+        ends = leaving + [place.actor.end.remote(now) for place in self.places if not place.is_pending]
+        if ends:
+            ray.wait(ends, num_returns=len(ends), timeout=self.job.patience + 5)
+        for place in {*self.places, *(place for _, place, _ in self.running.values())}:
+            ray.kill(place.actor)
 
 
 def parse():
@@ -348,14 +535,14 @@ def parse():
     parser.add_argument("--address", help="the cluster (default: RAY_ADDRESS, one that runs here, or a new one here)")
     parser.add_argument("--program", default="tresnet-batch", help="the program on each node (default: by PATH)")
     parser.add_argument("--folder", default=os.getcwd(), help="where it is started there (default: this folder)")
-    parser.add_argument("--cpus", type=int, default=4, help="CPUs of a task, and the threads it uses (default: 4)")
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs of a task (default: 0)")
-    parser.add_argument("--parts-per-task", type=int, help="parts of a range (default: 8 ranges for each task at a time)")
+    parser.add_argument("--cpus", type=int, default=4, help="CPUs of a slot, and the threads it uses (default: 4)")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of a slot (default: 0)")
+    parser.add_argument("--parts-per-task", type=int, help="parts of a range (default: 8 ranges for each slot)")
     parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="as the program's")
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     parser.add_argument("--date", default=today, metavar="YYYY-MM-DD", help="as the program's")
     parser.add_argument("--tries", type=int, default=5, help="tries of one range that may fail (default: 5)")
-    parser.add_argument("--losses", type=int, default=10, help="workers that one range may lose (default: 10)")
+    parser.add_argument("--losses", type=int, default=10, help="slots that one range may lose (default: 10)")
     parser.add_argument("--pause", type=float, default=5.0, help="seconds before the second try, then doubled")
     parser.add_argument("--no-verify", dest="verify", action="store_false", help="leave out the check of every row")
     parser.add_argument("--logs", action="store_true", help="show the programs' standard error here")
@@ -384,16 +571,20 @@ def drive(arguments):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, running.interrupt)
         code, facts = 0, running.run()
+        running.end_slots(now=False)
     except Stop as stop:
         print(f"error: {stop}", file=sys.stderr)
         code, facts = stop.code, {"error": str(stop), "complete": False}
         if running:
-            running.end_tasks()
+            running.end_slots(now=True)
     except ray.exceptions.RayError as error:
         print(f"error: Ray failed: {error}", file=sys.stderr)
         code, facts = UNAVAILABLE, {"error": f"Ray failed: {error}", "complete": False}
     if running:
         facts |= {"retried": running.retried, "lost": running.lost}
+    if not arguments.logs:
+        # at the end of the interpreter Ray waits half a second for logs
+        ray.shutdown()
     return code, facts
 
 

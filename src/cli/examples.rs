@@ -21,9 +21,11 @@ pub(super) const RUN: &str = "Examples:
   tresnet-batch run job.toml --limit 1000 --set output.uri=trial
   tresnet-batch run job.toml --worker 0/4
   tresnet-batch run job.toml --parts 0-99 --already-done-exit 99
+  tresnet-batch run job.toml --parts - --progress none
   tresnet-batch run job.toml --metrics /var/lib/node_exporter/tresnet.prom --log-format json
 
-The same command resumes a job that was stopped. `tresnet-batch help exit-codes` has what each exit code means.";
+The same command resumes a job that was stopped. With `--parts -`, `0-99` on standard input is a range, and closing it
+ends the process. `tresnet-batch help exit-codes` has what each exit code means.";
 
 pub(super) const PLAN: &str = "Examples:
   tresnet-batch plan job.toml

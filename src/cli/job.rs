@@ -8,7 +8,6 @@ use time::{Date, OffsetDateTime};
 use crate::failure::{Exit, Failure};
 use crate::job::Source;
 use crate::pipeline::decode::isolate::Isolation;
-use crate::pipeline::share::Share;
 use crate::runner::opened::Invocation;
 
 use super::global::GlobalArgs;
@@ -51,13 +50,7 @@ impl JobArgs {
     ) -> Result<Invocation<'a>, Failure> {
         let source = source(overrides, &self.changes)?;
         let onnxruntime = global.onnxruntime.as_deref();
-        Ok(Invocation {
-            file: &self.file,
-            source,
-            onnxruntime,
-            share: Share::WHOLE,
-            isolation: Isolation::Off,
-        })
+        Ok(Invocation { file: &self.file, source, onnxruntime, isolation: Isolation::Off })
     }
 }
 

@@ -32,6 +32,7 @@ mod print;
 mod progress;
 mod pull;
 mod quantize;
+mod ranges;
 mod repair;
 mod report;
 mod run;
@@ -41,6 +42,7 @@ mod summary;
 mod target;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod topics;
 mod utilisation;
 mod verify;
@@ -139,7 +141,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return not_parsed(error),
     };
-    print::choose(cli.global.printing());
+    let printing = cli.global.printing();
+    print::choose(Printing { json: printing.json || cli.command.answers_ranges(), ..printing });
     let name = cli.command.name();
     if let Some((field, Ok(text))) = cli.command.text() {
         print::document(name, field, text);
@@ -263,6 +266,11 @@ impl Command {
             Command::DecodeProcess { run_id } => run_id.as_deref(),
             _ => None,
         }
+    }
+
+    /// True if standard output is for a program without `--json`.
+    fn answers_ranges(&self) -> bool {
+        matches!(self, Command::Run(arguments) if arguments.answers_ranges())
     }
 
     /// Returns what is committed although the result of a successful command was not printed, as the end of an error.

@@ -2,7 +2,8 @@
 //! output is kept for the exit code.
 //!
 //! Results for a person are lines on standard output. With `--json`, standard output has one JSON object and nothing
-//! else, and the lines for a person are on standard error. With `--quiet`, only errors are printed.
+//! else, and the lines for a person are on standard error. With `--quiet`, only errors are printed. `run --parts -`
+//! implies `--json`, and prints an object for each range before that of the command.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -93,17 +94,29 @@ pub(super) fn document_of(fields: Value, content: impl Display) {
     if printing().json { result(fields) } else { text(content) }
 }
 
+/// One of several objects on standard output, for a program that waits for it.
+///
+/// # Errors
+/// Standard output cannot be written, or its reader has gone away.
+pub(super) fn answer(fields: &Value) -> io::Result<()> {
+    write_out(format_args!("{fields}\n"))
+}
+
 /// Text on standard output that brings its own line ends.
 fn text(text: impl Display) {
+    if let Err(error) = write_out(text)
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // the first error is the cause
+        drop(UNWRITTEN.set(error));
+    }
+}
+
+fn write_out(text: impl Display) -> io::Result<()> {
     screen::above(|| {
         let mut out = std::io::stdout().lock();
-        if let Err(error) = write!(out, "{text}").and_then(|()| out.flush())
-            && error.kind() != ErrorKind::BrokenPipe
-        {
-            // the first error is the cause
-            drop(UNWRITTEN.set(error));
-        }
-    });
+        write!(out, "{text}").and_then(|()| out.flush())
+    })
 }
 
 /// Reports an error of standard output, if there was one, and returns the exit code: 74 for a command that succeeded

@@ -1,7 +1,6 @@
 //! `run JOB`.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -17,12 +16,11 @@ use crate::pipeline::share::Share;
 use crate::pipeline::shutdown::Shutdown;
 use crate::report::Verdict;
 use crate::runner::finish::Finished;
-use crate::runner::metrics::RunEnd;
 use crate::runner::opened::Invocation;
 use crate::runner::repeated_keys::RepeatedKeys;
-use crate::runner::run::{Ended, run_job};
+use crate::runner::run::{Ended, JobRunner};
 use crate::store::Location;
-use crate::telemetry::trace::{MOST_EVENTS, Traced, Tracer};
+use crate::telemetry::trace::Tracer;
 
 use super::global::GlobalArgs;
 use super::job::{Changes, JobArgs};
@@ -30,8 +28,9 @@ use super::metrics::{MetricsFile, Writer};
 use super::one_line::{ImagesArgs, job_file};
 use super::print::{count, counted, line, note, seconds};
 use super::progress::Display;
-use super::summary::Summary;
-use super::{device, examples, signals, utilisation};
+use super::ranges::{self, Parts};
+use super::summary::{Summary, end_of};
+use super::{device, examples, signals, timeline, utilisation};
 
 #[derive(Debug, Args)]
 #[command(after_help = examples::RUN)]
@@ -44,9 +43,10 @@ pub(super) struct RunArgs {
     /// Run the i-th of n shares of the parts, from 0; worker 0 makes the plan, the others wait for it
     #[arg(long, value_name = "I/N", value_parser = Share::worker)]
     worker: Option<Share>,
-    /// Run the parts from A to B, both inclusive, of a plan that `plan --write` or worker 0 makes
-    #[arg(long, value_name = "A-B", value_parser = Share::parts, conflicts_with = "worker")]
-    parts: Option<Share>,
+    /// Run the parts from A to B, both inclusive, of a plan that `plan --write` or worker 0 makes; with -, one such range
+    /// for each line of standard input, with the model loaded once and a line of JSON for each
+    #[arg(long, value_name = "A-B|-", value_parser = Parts::parse, conflicts_with = "worker")]
+    parts: Option<Parts>,
     /// End with this code (99, say) where the job was finished before, so that a scheduler can tell
     #[arg(long, value_name = "CODE")]
     already_done_exit: Option<u8>,
@@ -80,6 +80,16 @@ impl RunArgs {
             images: ImagesArgs::default(),
         }
     }
+
+    /// True if standard output has a line of JSON for each range of standard input.
+    pub fn answers_ranges(&self) -> bool {
+        self.parts == Some(Parts::OfInput)
+    }
+
+    /// Where images are decoded.
+    fn isolation(&self) -> Result<Isolation, Failure> {
+        if self.isolate { Isolation::on() } else { Ok(Isolation::Off) }
+    }
 }
 
 pub(super) async fn run(arguments: &RunArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
@@ -94,55 +104,87 @@ pub(super) async fn run(arguments: &RunArgs, global: &GlobalArgs) -> Result<Summ
 
 async fn run_job_file(arguments: &RunArgs, job: &JobArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let overrides = job.overrides();
-    let mut invocation = job.invocation(&overrides, global)?;
-    invocation.share = arguments.worker.or(arguments.parts).unwrap_or(Share::WHOLE);
-    let trace = arguments.trace.as_deref().map(begin_trace).transpose()?.unwrap_or_default();
-    let progress = Arc::new(Progress::traced(trace.clone()));
-    let writer = |path: &PathBuf| {
-        let (source, share) = (&invocation.source, invocation.share);
-        Writer::start(path, invocation.file, source, share, progress.clone())
+    let invocation = job.invocation(&overrides, global)?;
+    let share = match (arguments.worker, arguments.parts) {
+        (_, Some(Parts::OfInput)) => return run_ranges(arguments, global, invocation).await,
+        (_, Some(Parts::Range(share))) | (Some(share), None) => share,
+        (None, None) => Share::WHOLE,
     };
+    let tracer = timeline::begin(arguments.trace.as_deref())?;
+    let progress = Arc::new(Progress::traced(tracer.clone()));
+    let writer =
+        |path: &PathBuf| Writer::start(path, invocation.file, &invocation.source, share, progress.clone());
     let Some(writer) = arguments.metrics.as_ref().map(writer).transpose()? else {
-        return run_and_show(arguments, global, invocation, progress, trace, None).await;
+        return run_alone(arguments, global, invocation, (share, progress, tracer), None).await;
     };
     let file = writer.file();
-    let mut ran = run_and_show(arguments, global, invocation, progress, trace, Some(file)).await;
-    let told = writer.end(how_it_ended(&ran));
+    let mut ran = run_alone(arguments, global, invocation, (share, progress, tracer), Some(file)).await;
+    let told = writer.end(end_of(&ran));
     if let Ok(summary) = &mut ran {
         summary.add([("metrics", told)]);
     }
     ran
 }
 
-fn how_it_ended(ran: &Result<Summary, Failure>) -> RunEnd {
-    match ran {
-        Err(failure) => RunEnd { exit: failure.exit.code(), is_success: false, is_complete: false },
-        Ok(summary) => RunEnd {
-            exit: summary.code(),
-            is_success: summary.failure.is_none(),
-            is_complete: summary.fields.get("complete") == Some(&Value::Bool(true)),
-        },
-    }
-}
-
-async fn run_and_show(
+/// Runs the one share of this process.
+async fn run_alone(
     arguments: &RunArgs,
     global: &GlobalArgs,
     mut invocation: Invocation<'_>,
-    progress: Arc<Progress>,
-    trace: Tracer,
+    (share, progress, tracer): (Share, Arc<Progress>, Tracer),
     metrics: Option<Arc<MetricsFile>>,
 ) -> Result<Summary, Failure> {
-    if arguments.isolate {
-        invocation.isolation = Isolation::on()?;
-    }
+    invocation.isolation = arguments.isolation()?;
     let shutdown = Shutdown::default();
     signals::listen(shutdown.clone(), metrics)?;
+    let mut runner = JobRunner::of_one(invocation);
+    let mut ran = run_share(arguments, global, &mut runner, (share, progress), shutdown).await;
+    timeline::end(arguments.trace.as_deref(), &tracer, &mut ran);
+    ran
+}
+
+/// Runs the ranges of standard input one after the other, with one model.
+async fn run_ranges(
+    arguments: &RunArgs,
+    global: &GlobalArgs,
+    mut invocation: Invocation<'_>,
+) -> Result<Summary, Failure> {
+    if arguments.metrics.is_some() {
+        let why =
+            "--metrics is of one share of a job, and --parts - runs many: leave it out, and ask `status`";
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    invocation.isolation = arguments.isolation()?;
+    let tracer = timeline::begin(arguments.trace.as_deref())?;
+    let shutdown = Shutdown::default();
+    signals::listen(shutdown.clone(), None)?;
+    let mut runner = JobRunner::of_many(invocation);
+    let answering = async {
+        let lines = ranges::read_lines()?;
+        runner.prepare(&shutdown).await?;
+        let run = async |share| {
+            let progress = Arc::new(Progress::traced(tracer.clone()));
+            run_share(arguments, global, &mut runner, (share, progress), shutdown.clone()).await
+        };
+        ranges::answer_each(lines, &shutdown, run).await
+    };
+    let mut ran = answering.await;
+    timeline::end(arguments.trace.as_deref(), &tracer, &mut ran);
+    ran
+}
+
+/// Runs one share, and shows how it goes and what became of it.
+async fn run_share(
+    arguments: &RunArgs,
+    global: &GlobalArgs,
+    runner: &mut JobRunner<'_>,
+    (share, progress): (Share, Arc<Progress>),
+    shutdown: Shutdown,
+) -> Result<Summary, Failure> {
     let display = Display::start(progress.clone(), global);
-    let ended = run_job(&invocation, progress.clone(), shutdown).await;
+    let ended = runner.run(share, progress.clone(), shutdown).await;
     drop(display);
     let last = progress.snapshot();
-    let traced = trace.finish();
     if matches!(&ended, Err(failure) if failure.exit == Exit::TryAgain) {
         show_parts(&last);
     }
@@ -168,7 +210,7 @@ async fn run_and_show(
             summary.exit = arguments.already_done_exit;
             summary
         }
-        Ended::Share { run, model, device: ran, price_per_hour, missing, input, output } => {
+        Ended::Share { run, model, device: ran, price_per_hour, missing, requests, output } => {
             let others = match missing {
                 Some(1) => "1 part of another share is missing".to_owned(),
                 Some(missing) => format!("{missing} parts of other shares are missing"),
@@ -176,7 +218,7 @@ async fn run_and_show(
             };
             line(format!(
                 "{} is done: {} in {}, {} stood already; {others}",
-                invocation.share,
+                share,
                 counted(run.rows, "image"),
                 counted(run.parts, "part"),
                 count(run.resumed)
@@ -187,7 +229,7 @@ async fn run_and_show(
             utilisation::show_cost(run, *price_per_hour);
             let mut summary = Summary::new(json!({
                 "complete": false,
-                "share": invocation.share.to_string(),
+                "share": share.to_string(),
                 "output": output.uri(),
                 "rows_done": run.rows,
                 "resumed_rows": run.resumed,
@@ -196,7 +238,7 @@ async fn run_and_show(
                 "errors_by_kind": run.by_kind,
                 "unreadable": unreadable(run),
                 "images_per_s": rounded(run.rate()),
-                "requests": { "input": input.requests(), "output": output.requests() },
+                "requests": requests,
                 "provider": ran.provider,
                 "engine": ran,
             }));
@@ -204,7 +246,7 @@ async fn run_and_show(
             summary.add(utilisation::fields(run, *price_per_hour));
             summary
         }
-        Ended::Now { finished, run, rule, model, price_per_hour, device: ran, input, output } => {
+        Ended::Now { finished, run, rule, model, price_per_hour, device: ran, requests, output } => {
             show_run(finished, run, *price_per_hour, ran, output);
             show_model(model.as_ref());
             if let Some(rule) = rule {
@@ -231,7 +273,7 @@ async fn run_and_show(
                 "seconds": rounded(run.elapsed.as_secs_f64()),
                 "working_seconds": rounded(run.working.as_secs_f64()),
                 "images_per_s": rounded(run.rate()),
-                "requests": { "input": input.requests(), "output": output.requests() },
+                "requests": requests,
                 "provider": ran.provider,
                 "engine": ran,
                 "fingerprint": success.fingerprint,
@@ -243,9 +285,6 @@ async fn run_and_show(
         }
     };
     summary.failure = failure;
-    if let Some(path) = &arguments.trace {
-        summary.add([("trace", show_trace(path, traced))]);
-    }
     Ok(summary)
 }
 
@@ -267,30 +306,6 @@ fn show_parts(run: &Snapshot) {
             "{} of {planned} stand; what was begun of the others begins again",
             count(run.resumed_parts + run.parts)
         ));
-    }
-}
-
-fn begin_trace(path: &Path) -> Result<Tracer, Failure> {
-    Tracer::create(path, MOST_EVENTS).map_err(|error| {
-        Failure::caused(Exit::Io, format!("cannot write the trace `{}`", path.display()), error)
-    })
-}
-
-/// A trace that could not be written whole is no reason to fail a run.
-fn show_trace(path: &Path, traced: io::Result<Traced>) -> Value {
-    match traced {
-        Ok(Traced { events, left_out }) => {
-            let lacks = match left_out {
-                0 => String::new(),
-                more => format!("; it is full, and {} later ones are left out", count(more)),
-            };
-            line(format!("  trace: {} with {} spans{lacks}", path.display(), count(events)));
-            json!({ "file": path, "events": events, "left_out": left_out })
-        }
-        Err(error) => {
-            tracing::warn!("the trace `{}` ends early: {error}", path.display());
-            json!({ "file": path, "error": error.to_string() })
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
+use crate::runner::metrics::RunEnd;
 
 /// The result of a command: the fields that `--json` prints, and its failure if it has both.
 pub(super) struct Summary {
@@ -28,5 +29,17 @@ impl Summary {
 
     pub fn add(&mut self, fields: impl IntoIterator<Item = (&'static str, Value)>) {
         self.fields.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+}
+
+/// Returns how a run ended, for its metrics.
+pub(super) fn end_of(ran: &Result<Summary, Failure>) -> RunEnd {
+    match ran {
+        Err(failure) => RunEnd { exit: failure.exit.code(), is_success: false, is_complete: false },
+        Ok(summary) => RunEnd {
+            exit: summary.code(),
+            is_success: summary.failure.is_none(),
+            is_complete: summary.fields.get("complete") == Some(&Value::Bool(true)),
+        },
     }
 }

@@ -18,7 +18,6 @@ use crate::output::{Layout, PartContext, Success};
 use crate::pipeline::aside::aside;
 use crate::pipeline::decode::isolate::Isolation;
 use crate::pipeline::device_summary::DeviceSummary;
-use crate::pipeline::share::Share;
 use crate::store::{Location, Role, Settings};
 use crate::telemetry;
 use crate::telemetry::clock::now;
@@ -37,8 +36,6 @@ pub struct Invocation<'a> {
     pub source: Source<'a>,
     /// `--onnxruntime`.
     pub onnxruntime: Option<&'a Path>,
-    /// `--worker` or `--parts`.
-    pub share: Share,
     /// Where images are decoded.
     pub isolation: Isolation,
 }
@@ -183,14 +180,32 @@ impl Opened {
         self.input.check(&self.job, self.input_uri()).await?;
         let ours = self.job.freeze(now(), self.targets().await?, self.excluded().await?);
         let standing = ours.create(&self.output).await?;
-        if standing != ours {
-            let (spec, model, observed) = (&self.spec, &self.model, self.input.observed());
-            let provider = for_defaults(spec.device(), &self.choice);
-            self.job = ResolvedJob::resolve(spec, file, model, provider, Some(&standing), observed)?;
-            self.job.check_against(&standing)?;
+        match standing == ours {
+            true => self.frozen = Some(standing.clone()),
+            false => self.adopt(file, standing.clone())?,
         }
-        self.frozen = Some(standing.clone());
         Ok(standing)
+    }
+
+    /// Takes over what another process has frozen since the job was opened, if one has.
+    pub(crate) async fn follow(&mut self, file: &Path) -> Result<(), Failure> {
+        if self.frozen.is_some() {
+            return Ok(());
+        }
+        match Frozen::read(&self.output).await? {
+            Some(standing) => self.adopt(file, standing),
+            None => Ok(()),
+        }
+    }
+
+    /// Resolves the job once more, against what another process has frozen.
+    fn adopt(&mut self, file: &Path, standing: Frozen) -> Result<(), Failure> {
+        let (spec, model, observed) = (&self.spec, &self.model, self.input.observed());
+        let provider = for_defaults(spec.device(), &self.choice);
+        self.job = ResolvedJob::resolve(spec, file, model, provider, Some(&standing), observed)?;
+        self.job.check_against(&standing)?;
+        self.frozen = Some(standing);
+        Ok(())
     }
 
     /// Why a job that version 0.1.0 began is not resumed.

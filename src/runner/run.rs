@@ -1,20 +1,25 @@
 //! A job from its file to its `_SUCCESS`: resolve, freeze, load, run, finish.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dataset::{Planner, Planning};
+use serde::Serialize;
+
+use crate::dataset::{PlanSource, Planner, Planning};
+use crate::engine::{Engine, SharedEngine};
 use crate::failure::{Exit, Failure};
-use crate::job::HubOrigin;
+use crate::job::{Frozen, HubOrigin};
 use crate::open_files;
 use crate::output::{Layout, Success};
 use crate::pipeline::device_summary::DeviceSummary;
 use crate::pipeline::opening::{Opening, check_range};
 use crate::pipeline::progress::{Progress, Snapshot};
 use crate::pipeline::run::{Stages, execute};
+use crate::pipeline::share::Share;
 use crate::pipeline::shutdown::Shutdown;
 use crate::report::Verdict;
-use crate::store::Location;
+use crate::store::{Location, Requests};
 
 use super::devices::{Devices, WarmUp};
 use super::finish::{FinishOptions, Finished, Outcome, failed_gates, finish, judge};
@@ -24,6 +29,15 @@ use super::preflight::preflight;
 
 /// A process that does not plan waits so long for the next segment of the one that does.
 const PLANNER_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// What was asked of the stores for one share.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RequestsOfShare {
+    /// Where the images are.
+    pub input: Requests,
+    /// Where the rows are.
+    pub output: Requests,
+}
 
 /// How a run of a job ended well.
 #[derive(Debug)]
@@ -51,8 +65,8 @@ pub enum Ended {
         price_per_hour: Option<f64>,
         /// What computed the rows of this run.
         device: Box<DeviceSummary>,
-        /// Where the images are.
-        input: Location,
+        /// What was asked of input and output for this share.
+        requests: RequestsOfShare,
         /// Where the rows are.
         output: Location,
     },
@@ -68,8 +82,8 @@ pub enum Ended {
         price_per_hour: Option<f64>,
         /// Parts of others that do not stand; none where the plan is not whole yet.
         missing: Option<usize>,
-        /// Where the images are.
-        input: Location,
+        /// What was asked of input and output for this share.
+        requests: RequestsOfShare,
         /// Where the rows are.
         output: Location,
     },
@@ -86,105 +100,232 @@ impl Ended {
     }
 }
 
-/// Runs a job, or this process's share of it, to its end. A signal before the first part ends it at once.
-pub async fn run_job(
-    invocation: &Invocation<'_>,
-    progress: Arc<Progress>,
-    shutdown: Shutdown,
-) -> Result<Ended, Failure> {
-    let before_work = async {
-        shutdown.draining().await;
-        if progress.has_begun() {
-            std::future::pending::<()>().await;
+/// A job that is opened and loaded once, and of which one share after the other is run.
+pub struct JobRunner<'a> {
+    invocation: Invocation<'a>,
+    /// More shares may follow.
+    keeps_model: bool,
+    opened: Option<Opened>,
+    /// Loaded before the first share.
+    prepared: Option<Devices>,
+    loaded: Option<Loaded>,
+    /// What was asked of the stores up to the end of the last share.
+    asked: RequestsOfShare,
+}
+
+impl<'a> JobRunner<'a> {
+    /// Runs one share, and releases the devices with its last part.
+    pub fn of_one(invocation: Invocation<'a>) -> JobRunner<'a> {
+        JobRunner {
+            invocation,
+            keeps_model: false,
+            opened: None,
+            prepared: None,
+            loaded: None,
+            asked: RequestsOfShare::default(),
         }
-    };
-    tokio::select! {
-        biased;
-        ended = run_to_end(invocation, progress.clone(), shutdown.clone()) => ended,
-        () = before_work => Err(shutdown.take_cause().unwrap_or_else(|| {
-            Failure::new(Exit::TryAgain, "interrupted before the first part; the same command begins again")
-        })),
+    }
+
+    /// Runs many shares, and keeps the job and the model between them.
+    pub fn of_many(invocation: Invocation<'a>) -> JobRunner<'a> {
+        JobRunner { keeps_model: true, ..JobRunner::of_one(invocation) }
+    }
+
+    /// Opens the job and loads the model before the first share is known, unless the job is finished. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`JobRunner::run`]; 75 after a signal.
+    pub async fn prepare(&mut self, shutdown: &Shutdown) -> Result<(), Failure> {
+        let JobRunner { invocation, opened, prepared, .. } = self;
+        let load = async {
+            let opened = open(opened, invocation, shutdown).await?;
+            if opened.finished_before().await?.is_none() {
+                *prepared = Some(Devices::load(opened, WarmUp::Short).await?);
+            }
+            Ok::<(), Failure>(())
+        };
+        tokio::select! {
+            biased;
+            loaded = load => loaded,
+            () = shutdown.draining() => Err(interrupted(shutdown)),
+        }
+    }
+
+    /// Runs a share to its end. A signal before its first part ends it at once.
+    ///
+    /// # Errors
+    /// Whatever ends a run. The runner may hold the reason, a device for example, and is not used again.
+    pub async fn run(
+        &mut self,
+        share: Share,
+        progress: Arc<Progress>,
+        shutdown: Shutdown,
+    ) -> Result<Ended, Failure> {
+        let before_work = async {
+            shutdown.draining().await;
+            if progress.has_begun() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = self.run_to_end(share, progress.clone(), shutdown.clone()) => ended,
+            () = before_work => Err(interrupted(&shutdown)),
+        }
+    }
+
+    async fn run_to_end(
+        &mut self,
+        share: Share,
+        progress: Arc<Progress>,
+        shutdown: Shutdown,
+    ) -> Result<Ended, Failure> {
+        let JobRunner { invocation, keeps_model, opened, prepared, loaded, asked } = self;
+        let opened = open(opened, invocation, &shutdown).await?;
+        progress.opened(&opened.input.location, &opened.output);
+        if let Some(success) = opened.finished_before().await? {
+            success.check_parts(&opened.output).await?;
+            let (verdicts, _) = judge(&opened.job.gates, &success);
+            let output = opened.output.clone();
+            return Ok(Ended::Before { success: Box::new(success), verdicts, output });
+        }
+        let loaded = match loaded {
+            Some(loaded) => loaded,
+            None => loaded.insert(Loaded::load(opened, prepared.take(), invocation.file).await?),
+        };
+        let _lock = lock::take(&opened.output, share)?;
+        preflight(&opened.output, &loaded.frozen).await?;
+
+        progress.loaded(&loaded.device);
+        let engines = loaded.engines(*keeps_model);
+        let Loaded { device, frozen, planning_side, .. } = loaded;
+        let (source, rule) = match planning_side {
+            Some(side) => side,
+            None => {
+                let (source, folders) = opened.source().await?;
+                planning_side.insert((source, opened.job.rule(folders.as_ref())))
+            }
+        };
+        let Opened { job, input, output, settings, .. } = &*opened;
+        let layout = job.layout();
+        let own = layout.clone();
+        output.sweep_drafts(&Layout::FOLDERS, move |name, age| own.is_garbage(name, age, false)).await?;
+        let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
+        let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
+        let planner = Planner::new(&**source, output, Layout::segment, job.planner_options(planning));
+        let dataset = input.dataset(job, output).await?;
+        let stages = Stages {
+            dataset,
+            planner,
+            share,
+            context: context(job, device),
+            engines,
+            image: job.image,
+            isolation: invocation.isolation.clone(),
+            rows: job.rows.clone(),
+            output: output.clone(),
+            layout: layout.clone(),
+        };
+        let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
+        let (run, price_per_hour) = (progress.end(), job.price_per_hour);
+        check_range(share, &executed.plan)?;
+        let options = FinishOptions {
+            formats: &job.report_formats,
+            gates: &job.gates,
+            max_error_fraction: job.limits.max_error_fraction,
+            max_damaged_inputs: job.limits.max_damaged_inputs,
+            storage: *settings,
+        };
+        let finishing = finish(output, &layout, frozen, executed.plan, &options);
+        let outcome = shutdown.until(job.limits.grace, finishing).await?;
+        let (model, device, output) = (job.model.hub.clone(), Box::new(device.clone()), output.clone());
+        let requests = asked.since(&input.location, &output);
+        match outcome {
+            Outcome::Finished(finished) => {
+                let rule = rule.clone();
+                Ok(Ended::Now { finished, run, rule, model, price_per_hour, device, requests, output })
+            }
+            Outcome::PartsMissing { missing } if !share.is_whole() => {
+                Ok(Ended::Share { run, model, device, price_per_hour, missing, requests, output })
+            }
+            Outcome::PartsMissing { missing } => {
+                let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));
+                let why =
+                    format!("{missing}parts vanished from `{}` while the job ran; run again", output.uri());
+                Err(Failure::new(Exit::TryAgain, why))
+            }
+        }
     }
 }
 
-async fn run_to_end(
-    invocation: &Invocation<'_>,
-    progress: Arc<Progress>,
-    shutdown: Shutdown,
-) -> Result<Ended, Failure> {
-    let mut opened = open_job(invocation).await?;
-    shutdown.set_grace(opened.job.limits.grace);
-    if opened.input.location.local_path().is_none() {
-        open_files::check_requests(opened.job.limits.requests)?;
-    }
-    progress.opened(&opened.input.location, &opened.output);
-    if let Some(success) = opened.finished_before().await? {
-        success.check_parts(&opened.output).await?;
-        let (verdicts, _) = judge(&opened.job.gates, &success);
-        return Ok(Ended::Before { success: Box::new(success), verdicts, output: opened.output });
-    }
-    let share = invocation.share;
-    let mut devices = Devices::load(&opened, WarmUp::Short).await?;
-    let before = (opened.job.precision, opened.job.image.image_size);
-    let frozen = opened.freeze(invocation.file).await?;
-    if (opened.job.precision, opened.job.image.image_size) != before {
-        // a device may not have room for both
-        drop(devices);
-        devices = Devices::load(&opened, WarmUp::Short).await?;
-    }
-    opened.job.limits.batch_size = devices.device.batch_size;
-    let _lock = lock::take(&opened.output, share)?;
-    preflight(&opened.output, &frozen).await?;
+/// Why a run ends that has begun no part.
+fn interrupted(shutdown: &Shutdown) -> Failure {
+    shutdown.take_cause().unwrap_or_else(|| {
+        Failure::new(Exit::TryAgain, "interrupted before the first part; the same command begins again")
+    })
+}
 
-    let Devices { engines, device, .. } = devices;
-    progress.loaded(&device);
-    let (source, folders) = opened.source().await?;
-    let Opened { job, input, output, settings, .. } = opened;
-    let rule = job.rule(folders.as_ref());
-    let model = job.model.hub.clone();
-    let layout = job.layout();
-    let own = layout.clone();
-    output.sweep_drafts(&Layout::FOLDERS, move |name, age| own.is_garbage(name, age, false)).await?;
-    let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
-    let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
-    let planner = Planner::new(source.as_ref(), &output, Layout::segment, job.planner_options(planning));
-    let dataset = input.dataset(&job, &output).await?;
-    let stages = Stages {
-        dataset,
-        planner,
-        share,
-        context: context(&job, &device),
-        engines,
-        image: job.image,
-        isolation: invocation.isolation.clone(),
-        rows: job.rows.clone(),
-        output: output.clone(),
-        layout: layout.clone(),
-    };
-    let executed = execute(stages, &job.limits, opening, progress.clone(), shutdown.clone()).await?;
-    let (run, device, price_per_hour) = (progress.end(), Box::new(device), job.price_per_hour);
-    check_range(share, &executed.plan)?;
-    let options = FinishOptions {
-        formats: &job.report_formats,
-        gates: &job.gates,
-        max_error_fraction: job.limits.max_error_fraction,
-        max_damaged_inputs: job.limits.max_damaged_inputs,
-        storage: settings,
-    };
-    let finishing = finish(&output, &layout, &frozen, executed.plan, &options);
-    match shutdown.until(job.limits.grace, finishing).await? {
-        Outcome::Finished(finished) => {
-            let input = input.location;
-            Ok(Ended::Now { finished, run, rule, model, price_per_hour, device, input, output })
+/// Returns the job, which is opened for the first share.
+async fn open<'a>(
+    opened: &'a mut Option<Opened>,
+    invocation: &Invocation<'_>,
+    shutdown: &Shutdown,
+) -> Result<&'a mut Opened, Failure> {
+    if opened.is_none() {
+        let first = opened.insert(open_job(invocation).await?);
+        shutdown.set_grace(first.job.limits.grace);
+        if first.input.location.local_path().is_none() {
+            open_files::check_requests(first.job.limits.requests)?;
         }
-        Outcome::PartsMissing { missing } if !share.is_whole() => {
-            let input = input.location;
-            Ok(Ended::Share { run, model, device, price_per_hour, missing, input, output })
+    }
+    opened.as_mut().ok_or_else(|| Failure::new(Exit::Bug, "a job that was opened is not there"))
+}
+
+/// What is made for the first share and serves all.
+struct Loaded {
+    engines: Vec<SharedEngine>,
+    device: DeviceSummary,
+    frozen: Frozen,
+    /// The input as a planner reads it, and the rule of its targets.
+    planning_side: Option<(Box<dyn PlanSource>, Option<String>)>,
+}
+
+impl Loaded {
+    /// Loads the model, unless `prepared` has it, and freezes the job.
+    async fn load(opened: &mut Opened, prepared: Option<Devices>, file: &Path) -> Result<Loaded, Failure> {
+        let before = (opened.job.precision, opened.job.image.image_size);
+        let mut devices = match prepared {
+            Some(devices) => {
+                // the first share may come long after the job was opened
+                opened.follow(file).await?;
+                devices
+            }
+            None => Devices::load(opened, WarmUp::Short).await?,
+        };
+        let frozen = opened.freeze(file).await?;
+        if (opened.job.precision, opened.job.image.image_size) != before {
+            // a device may not have room for both
+            drop(devices);
+            devices = Devices::load(opened, WarmUp::Short).await?;
         }
-        Outcome::PartsMissing { missing } => {
-            let missing = missing.map_or_else(String::new, |missing| format!("{missing} "));
-            let why = format!("{missing}parts vanished from `{}` while the job ran; run again", output.uri());
-            Err(Failure::new(Exit::TryAgain, why))
-        }
+        let Devices { engines, device, .. } = devices;
+        opened.job.limits.batch_size = device.batch_size;
+        let engines = engines.into_iter().map(SharedEngine::new).collect();
+        Ok(Loaded { engines, device, frozen, planning_side: None })
+    }
+
+    /// The engines for a share: handles on them, or for the last share the engines themselves, which end with it.
+    fn engines(&mut self, keeps: bool) -> Vec<Box<dyn Engine>> {
+        let engines = if keeps { self.engines.clone() } else { std::mem::take(&mut self.engines) };
+        engines.into_iter().map(|engine| Box::new(engine) as Box<dyn Engine>).collect()
+    }
+}
+
+impl RequestsOfShare {
+    /// Returns what was asked since the last call.
+    fn since(&mut self, input: &Location, output: &Location) -> RequestsOfShare {
+        let now = RequestsOfShare { input: input.requests(), output: output.requests() };
+        let before = std::mem::replace(self, now.clone());
+        RequestsOfShare { input: now.input.less(&before.input), output: now.output.less(&before.output) }
     }
 }

@@ -44,6 +44,24 @@ pub struct Requests {
     pub fewest_in_flight: usize,
 }
 
+impl Requests {
+    /// Returns what was asked since `before`, an earlier count of the same location. `fewest_in_flight` stays that of the
+    /// whole time.
+    #[must_use]
+    pub fn less(&self, before: &Requests) -> Requests {
+        let left = |method: &str, count: u64| {
+            count.saturating_sub(before.by_method.get(method).copied().unwrap_or_default())
+        };
+        let by_method = self.by_method.iter().map(|(method, count)| (method.clone(), left(method, *count)));
+        Requests {
+            by_method: by_method.filter(|(_, count)| *count > 0).collect(),
+            throttled: self.throttled.saturating_sub(before.throttled),
+            retried: self.retried.saturating_sub(before.retried),
+            fewest_in_flight: self.fewest_in_flight,
+        }
+    }
+}
+
 /// Shared by everybody who uses one location.
 #[derive(Debug)]
 pub(super) struct Traffic {
@@ -312,6 +330,22 @@ mod tests {
         traffic.answered(503, false);
         assert_eq!(traffic.state().allowed, 16.0);
         assert_eq!(traffic.requests().throttled, 7);
+    }
+
+    #[test]
+    fn a_later_count_less_an_earlier_one_is_what_came_between() {
+        let traffic = Traffic::new(16);
+        traffic.sent("GET");
+        traffic.sent("PUT");
+        traffic.retried();
+        let before = traffic.requests();
+        assert_eq!(before.less(&Requests::default()), before);
+        traffic.sent("GET");
+        traffic.sent("GET");
+        traffic.answered(503, false);
+        let between = traffic.requests().less(&before);
+        assert_eq!(between.by_method, BTreeMap::from([("GET".to_owned(), 2)]));
+        assert_eq!((between.retried, between.throttled, between.fewest_in_flight), (0, 1, 16));
     }
 
     #[test]

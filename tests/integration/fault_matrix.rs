@@ -13,6 +13,7 @@ mod listings;
 mod names;
 mod pieces;
 mod processes;
+mod ranges;
 mod repair;
 mod signals;
 mod storage;

@@ -133,10 +133,20 @@ fn verify(job: &Job) {
     ended(&mut job.command("verify")).exits(0);
 }
 
-/// A stand-in for the program that does something of its own for some calls, and else is the program.
+/// A stand-in for the program that answers some ranges itself: those for which `script`, which sees `$range`, sets
+/// `code`. All others it leaves to the program, whose process it becomes.
 fn program_that(name: &str, script: &str) -> PathBuf {
     let path = scratch().join(name);
-    install_script(&format!("#!/bin/sh\n{script}\nexec {PROGRAM} \"$@\"\n"), &path);
+    let filter = "exec 3>&1 4<&0; pipe=$(mktemp -u); mkfifo \"$pipe\"\n\
+        while read -r range; do\n\
+        code=; SCRIPT\n\
+        if [ \"$code\" ]; then echo \"{\\\"range\\\": \\\"$range\\\", \\\"exit\\\": $code, \\\"error\\\": \\\"planted\\\"}\" >&3; exit; fi\n\
+        echo \"$range\"\n\
+        done <&4 >\"$pipe\" &\n\
+        exec 3>&- 4<&- <\"$pipe\"\n"
+        .replace("SCRIPT", script);
+    let text = format!("#!/bin/sh\ncase \"$*\" in *'--parts -'*)\n{filter};; esac\nexec {PROGRAM} \"$@\"\n");
+    install_script(&text, &path);
     path
 }
 
@@ -166,6 +176,20 @@ fn a_killed_worker_a_killed_program_and_a_lost_node_cost_no_row() {
 }
 
 #[test]
+fn a_slot_runs_all_its_ranges_in_one_process() {
+    let Some(cluster) = Cluster::get() else { return };
+    let job = job();
+    let summary = cluster.driven(&job, &["--parts-per-task", "10"]).exits(0);
+    assert_eq!(
+        (&summary["ranges"], &summary["retried"], &summary["lost"]),
+        (&json!(21), &json!(0), &json!(0))
+    );
+    let ranges = holders(&job, |name| name.starts_with("parts-"));
+    let programs: BTreeSet<&u32> = ranges.iter().collect();
+    assert!(ranges.len() == 21 && programs.len() <= NODES, "{ranges:?}");
+}
+
+#[test]
 fn a_job_file_that_is_wrong_ends_the_driver_at_once_with_78() {
     let Some(cluster) = Cluster::get() else { return };
     let job = short_job().set("engine.batch_sizes=2");
@@ -180,8 +204,7 @@ fn a_range_that_ends_with_another_code_stops_the_others_and_the_same_command_tak
     let Some(cluster) = Cluster::get() else { return };
     for code in [65, 78] {
         let job = short_job();
-        let script =
-            format!("case \"$*\" in *'--parts 3-3'*) echo '{{\"error\": \"planted\"}}'; exit {code};; esac");
+        let script = format!("if [ $range = 3-3 ]; then code={code}; fi");
         let program = program_that(&format!("ends-with-{code}"), &script);
         let arguments = ["--parts-per-task", "1", "--program", program.to_str().unwrap()];
         let ended = cluster.driven(&job, &arguments);
@@ -201,11 +224,8 @@ fn each_range_that_another_try_may_mend_is_tried_again() {
     for code in [69, 74, 75] {
         let job = short_job();
         let marks = tempfile::tempdir_in(scratch()).unwrap();
-        let script = format!(
-            "for word; do case $last in --parts) range=$word;; esac; last=$word; done\n\
-             if [ -n \"$range\" ] && mkdir \"{0}/$range\" 2>/dev/null; then exit {code}; fi",
-            marks.path().display()
-        );
+        let script =
+            format!("if mkdir \"{}/$range\" 2>/dev/null; then code={code}; fi", marks.path().display());
         let program = program_that(&format!("once-{code}"), &script);
         let arguments = ["--parts-per-task", "4", "--program", program.to_str().unwrap()];
         let summary = cluster.driven(&job, &arguments).exits(0);
@@ -218,7 +238,7 @@ fn each_range_that_another_try_may_mend_is_tried_again() {
 fn a_store_that_never_answers_ends_the_driver_with_69_after_its_tries() {
     let Some(cluster) = Cluster::get() else { return };
     let job = short_job();
-    let program = program_that("never", "case \"$*\" in *--parts*) exit 69;; esac");
+    let program = program_that("never", "code=69");
     let arguments = ["--tries", "2", "--parts-per-task", "10", "--program", program.to_str().unwrap()];
     cluster.driven(&job, &arguments).fails(69, &["parts 0-9 failed 2 times"]);
 }
@@ -304,13 +324,18 @@ fn taken_up(cluster: &Cluster, job: &Job) {
     assert_eq!((job.rows().len(), keys.len()), (4 * LONG_PARTS, 4 * LONG_PARTS));
 }
 
-/// The programs that are at work on this job, by the locks of their shares.
+/// The programs that live of those that have run a share of this job.
 fn programs_on(job: &Job) -> Vec<u32> {
+    holders(job, |_| true).into_iter().filter(|pid| is_alive(*pid)).collect()
+}
+
+/// The processes that the locks of shares name last, by the names of the locks.
+fn holders(job: &Job, is_of: impl Fn(&str) -> bool) -> Vec<u32> {
     let files = fs::read_dir(job.output().join("_tresnet")).unwrap().map(|item| item.unwrap().path());
     let locks = files.filter(|path| path.extension().is_some_and(|extension| extension == "lock"));
+    let locks = locks.filter(|path| is_of(path.file_name().unwrap().to_str().unwrap()));
     // `process 123 on host since …`
-    let holders = locks.filter_map(|path| fs::read_to_string(path).unwrap().split(' ').nth(1)?.parse().ok());
-    holders.filter(|pid| is_alive(*pid)).collect()
+    locks.filter_map(|path| fs::read_to_string(path).unwrap().split(' ').nth(1)?.parse().ok()).collect()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The rounds of a job's measurement.
 
 use crate::dataset::PlanSource;
+use crate::engine::SharedEngine;
 use crate::failure::{Exit, Failure};
 use crate::runner::devices::{Devices, WarmUp};
 use crate::runner::inputs::any_row;
@@ -10,7 +11,6 @@ use crate::telemetry;
 
 use super::report::{BenchReport, Runs};
 use super::scratch;
-use super::shared_engine::SharedEngine;
 use super::stage_bench::{KeptImages, StageBench};
 use super::stages::{Bench, BenchOptions};
 

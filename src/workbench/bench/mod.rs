@@ -8,7 +8,6 @@ mod engine;
 mod job;
 mod report;
 mod scratch;
-mod shared_engine;
 mod stage_bench;
 mod stages;
 

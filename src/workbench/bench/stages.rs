@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::dataset::{Part, PlanSource, Planner, PlannerOptions, Planning, Unit};
-use crate::engine::Engine;
+use crate::engine::{Engine, SharedEngine};
 use crate::failure::Failure;
 use crate::job::{Limits, ResolvedJob};
 use crate::output::Layout;
@@ -19,8 +19,6 @@ use crate::runner::inputs::Input;
 use crate::runner::opened::context;
 use crate::store::Location;
 use crate::workbench::sampling::some_images::SomeImages;
-
-use super::shared_engine::SharedEngine;
 
 /// Shards whose images are taken, at most: how many each holds is known when it has been read.
 const SHARDS: u64 = 16;

@@ -2,20 +2,23 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::{Engine, EngineError, EngineSpec, Failed, Outputs, Slot};
+use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Slot};
 
 /// A handle on an engine. One user at a time has batches in flight.
 #[derive(Clone)]
-pub(super) struct SharedEngine {
+pub struct SharedEngine {
     engine: Arc<Mutex<Box<dyn Engine>>>,
     spec: EngineSpec,
     provider: String,
+    repeats: bool,
 }
 
 impl SharedEngine {
+    /// The first handle on an engine.
     pub fn new(engine: Box<dyn Engine>) -> SharedEngine {
         let (spec, provider) = (engine.spec().clone(), engine.provider().to_owned());
-        SharedEngine { engine: Arc::new(Mutex::new(engine)), spec, provider }
+        let repeats = engine.repeats();
+        SharedEngine { engine: Arc::new(Mutex::new(engine)), spec, provider, repeats }
     }
 
     fn engine(&self) -> MutexGuard<'_, Box<dyn Engine>> {
@@ -26,6 +29,10 @@ impl SharedEngine {
 impl Engine for SharedEngine {
     fn spec(&self) -> &EngineSpec {
         &self.spec
+    }
+
+    fn repeats(&self) -> bool {
+        self.repeats
     }
 
     fn provider(&self) -> &str {
