@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dataset::{Planner, Planning};
+use crate::dataset::Planning;
 use crate::failure::{Exit, Failure};
 use crate::job::HubOrigin;
 use crate::open_files;
@@ -16,6 +16,7 @@ use crate::pipeline::shutdown::Shutdown;
 use crate::report::Verdict;
 use crate::store::Location;
 
+use super::ahead::{Ahead, Kept};
 use super::devices::{Devices, WarmUp};
 use super::finish::{FinishOptions, Finished, Outcome, failed_gates, finish, judge};
 use super::lock;
@@ -124,30 +125,38 @@ async fn run_to_end(
         return Ok(Ended::Before { success: Box::new(success), verdicts, output: opened.output });
     }
     let share = invocation.share;
-    let mut devices = Devices::load(&opened, WarmUp::Short).await?;
+    let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
+    let (output, kept, kept_again) = (opened.output.clone(), Kept::new(), Kept::new());
+    // if both fail, the model's error is the one that is reported
+    let listing = async { Ok(opened.list_ahead(&kept, &output, planning).await) };
+    let (mut devices, ahead) = tokio::try_join!(Devices::load(&opened, WarmUp::Short), listing)?;
+    let Ahead { found, mut planner } = ahead?;
+    let mut folders = found.targets.clone();
     let before = (opened.job.precision, opened.job.image.image_size);
-    let frozen = opened.freeze(invocation.file).await?;
+    let (frozen, is_ours) = opened.freeze(invocation.file, found).await?;
     if (opened.job.precision, opened.job.image.image_size) != before {
         // a device may not have room for both
         drop(devices);
         devices = Devices::load(&opened, WarmUp::Short).await?;
     }
     opened.job.limits.batch_size = devices.device.batch_size;
-    let _lock = lock::take(&opened.output, share)?;
-    preflight(&opened.output, &frozen).await?;
+    let _lock = lock::take(&output, share)?;
+    preflight(&output, &frozen).await?;
 
     let Devices { engines, device, .. } = devices;
     progress.loaded(&device);
-    let (source, folders) = opened.source().await?;
-    let Opened { job, input, output, settings, .. } = opened;
+    if !is_ours {
+        let source;
+        (source, folders) = opened.source().await?;
+        planner = opened.planner(kept_again.get_or_init(|| source).as_ref(), &output, planning);
+    }
+    let Opened { job, input, settings, .. } = opened;
     let rule = job.rule(folders.as_ref());
     let model = job.model.hub.clone();
     let layout = job.layout();
     let own = layout.clone();
     output.sweep_drafts(&Layout::FOLDERS, move |name, age| own.is_garbage(name, age, false)).await?;
     let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
-    let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
-    let planner = Planner::new(source.as_ref(), &output, Layout::segment, job.planner_options(planning));
     let dataset = input.dataset(&job, &output).await?;
     let stages = Stages {
         dataset,
