@@ -21,8 +21,8 @@ SHORT_FOOTER = 100
 PIECES, FIRST_PAGES, REQUESTS_A_PAGE = 16, 4, 1.1
 # footers that are read at the same time, and parts whose columns are, with 32,768 rows each
 FOOTERS, COLUMNS = 192, 6
-# images that each process sends the whole way before its first part, and one byte that shows that the input answers
-CANARY, WITNESS = 16, 1
+# one byte that shows each process that the input answers
+WITNESS = 1
 
 
 def segments(parts, rows_per_part):
@@ -41,8 +41,8 @@ def footers(cut):
 
 
 def requests(images, rows_per_part, starts, planned_first):
-    """Requests of a folder's job that nothing disturbs. `starts`: processes of the job, each with parts of 16 rows and
-    more; `planned_first`: none of them makes the plan, `plan --write` did."""
+    """Requests of a folder's job that nothing disturbs. `starts`: processes of the job; `planned_first`: none of them makes
+    the plan, `plan --write` did."""
     parts = max(math.ceil(images / rows_per_part), 1)
     cut = segments(parts, rows_per_part)
     walks = starts + planned_first
@@ -51,12 +51,12 @@ def requests(images, rows_per_part, starts, planned_first):
         "parts": parts,
         "segments": len(cut),
         "input LIST": math.ceil(images / 1000),
-        "image GET": images + starts * (CANARY + WITNESS),
+        "image GET": images + starts * WITNESS,
         # whoever makes a segment looks for it first
         "plan HEAD": len(cut) * (walks + 1),
         "plan PUT": len(cut),
-        # each process walks the whole chain and reads the rows of its own parts, those of its first one twice
-        "plan GET": footers(cut) * walks + parts + starts,
+        # each process walks the whole chain and reads the rows of its own parts
+        "plan GET": footers(cut) * walks + parts,
         "part PUT": parts,
         # footers for `_SUCCESS`, footers and columns for the report
         "part GET": 3 * parts,

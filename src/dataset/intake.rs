@@ -31,11 +31,6 @@ pub trait Intake: Send + Sync {
 
     /// Counts an object that the store does not give, once for each object of a run.
     fn unreadable(&self, _reason: Reason) {}
-
-    /// True if the part is read once more afterwards, from its beginning.
-    fn is_trial(&self) -> bool {
-        false
-    }
 }
 
 impl<T: Intake + ?Sized> Intake for &T {
@@ -45,10 +40,6 @@ impl<T: Intake + ?Sized> Intake for &T {
 
     fn unreadable(&self, reason: Reason) {
         (**self).unreadable(reason);
-    }
-
-    fn is_trial(&self) -> bool {
-        (**self).is_trial()
     }
 }
 

@@ -14,15 +14,6 @@ pub(super) type Rows = Arc<Mutex<Vec<(Sample, Option<Result<Vec<u8>, RowError>>)
 #[derive(Default)]
 pub(super) struct Kept {
     pub rows: Rows,
-    /// If it is a trial, the rows that it admits.
-    trial: Option<usize>,
-}
-
-impl Kept {
-    /// Admits `most` rows of a part that is read once more afterwards.
-    pub fn trial(most: usize) -> Self {
-        Kept { trial: Some(most), ..Kept::default() }
-    }
 }
 
 struct KeptTicket(Rows, usize);
@@ -30,16 +21,9 @@ struct KeptTicket(Rows, usize);
 impl Intake for Kept {
     fn admit(&self, sample: Sample, _: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
         let mut rows = self.rows.lock().unwrap();
-        if self.trial == Some(rows.len()) {
-            return Box::pin(std::future::ready(Err(Stop)));
-        }
         rows.push((sample, None));
         let ticket: Box<dyn Ticket> = Box::new(KeptTicket(self.rows.clone(), rows.len() - 1));
         Box::pin(std::future::ready(Ok(ticket)))
-    }
-
-    fn is_trial(&self) -> bool {
-        self.trial.is_some()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use async_channel::Sender;
 
 use crate::engine::Outputs;
@@ -16,12 +17,13 @@ use crate::sample::ImageFacts;
 use crate::telemetry::trace::Fact;
 use crate::tensor::Layout;
 
+use super::canary::Canary;
 use super::decode::Decoding;
 use super::decode::fault::{Decoded, Fault};
 use super::decode::isolate::Isolation;
 use super::error_budget;
 use super::failed_images::FailedImage;
-use super::open_parts::OpenParts;
+use super::open_parts::{OpenPart, OpenParts};
 use super::progress::Progress;
 use super::shutdown::Shutdown;
 use super::work_queue::{DecodeJob, Done, Work, WorkQueue, batch_facts};
@@ -35,6 +37,7 @@ pub(crate) struct DecodePool {
     pub output: output::Options,
     pub outputs: Sender<Outputs>,
     pub parts: Arc<OpenParts>,
+    pub canary: Arc<Canary>,
     pub progress: Arc<Progress>,
     pub shutdown: Shutdown,
     pub max_error_fraction: f64,
@@ -149,31 +152,18 @@ impl DecodePool {
         let Done { attempt, first_offset, rows, outputs } = done;
         let (mut part, count) = (None, rows.len());
         if let Some(open) = self.parts.get(attempt) {
-            part = open.part();
+            part = Some(open.part());
             let predictions = Predictions {
                 logits: &outputs.logits[..rows.len() * self.output.classes],
                 embedding: &outputs.embedding[..rows.len() * self.output.dim],
             };
             let made = catch_unwind(AssertUnwindSafe(|| self.output.record_batch(rows, predictions)));
             match made {
-                Ok(Ok(batch)) => {
-                    let (rows, errors) = (batch.num_rows() as u64, output::error_rows(&batch));
-                    if open.counts() {
-                        self.progress.failed(FailedImage::of(&batch));
-                        self.progress.batch(rows, &errors);
-                        // a share of the parts says nothing of the whole; a snapshot asks the kernel, so not for nothing
-                        if self.is_whole
-                            && self.progress.errors() > 0
-                            && let Err(failure) =
-                                error_budget::judge(&self.progress.snapshot(), self.max_error_fraction)
-                        {
-                            self.shutdown.fail(failure);
-                        }
-                    }
-                    if !open.add(first_offset, batch) {
-                        self.progress.take_back(rows, &errors);
-                    }
-                }
+                // a part is whole with its last row, and by then its first ones are judged
+                Ok(Ok(batch)) => match self.canary.rows(attempt, first_offset, &batch) {
+                    Ok(()) => self.count(&open, first_offset, batch),
+                    Err(failure) => self.shutdown.fail_now(failure),
+                },
                 Ok(Err(error)) => self.shutdown.fail_now(error.into()),
                 Err(_) => self.shutdown.fail_now(Failure::new(Exit::Bug, "making rows panicked")),
             }
@@ -182,6 +172,25 @@ impl DecodePool {
         drop(self.outputs.try_send(outputs));
         self.progress.meters.rows.since(began);
         self.progress.trace.span("rows", began, &batch_facts(part, count));
+    }
+
+    /// Counts rows for the run, and for their part.
+    fn count(&self, open: &OpenPart, first_offset: u32, batch: RecordBatch) {
+        let (rows, errors) = (batch.num_rows() as u64, output::error_rows(&batch));
+        self.progress.failed(FailedImage::of(&batch));
+        self.progress.batch(rows, &errors);
+        // a share of the parts says nothing of the whole, and errors that the canary explains are not the images'; a
+        // snapshot asks the kernel, so not for nothing
+        if self.is_whole
+            && self.progress.errors() > 0
+            && self.canary.has_passed()
+            && let Err(failure) = error_budget::judge(&self.progress.snapshot(), self.max_error_fraction)
+        {
+            self.shutdown.fail(failure);
+        }
+        if !open.add(first_offset, batch) {
+            self.progress.take_back(rows, &errors);
+        }
     }
 }
 
@@ -219,6 +228,7 @@ mod tests {
             },
             outputs,
             parts: Arc::default(),
+            canary: Arc::default(),
             progress: Arc::default(),
             shutdown: Shutdown::default(),
             max_error_fraction: 1.0,

@@ -38,7 +38,7 @@ struct InFlight {
     rows: Vec<RowOutcome>,
     began: Instant,
     lane: Lane,
-    part: Option<PartId>,
+    part: PartId,
 }
 
 /// A batch that is no more in flight.
@@ -161,7 +161,7 @@ impl EngineThread {
         let (slot, outputs, result) = ended;
         let InFlight { attempt, first_offset, rows, began, lane, part } = batch;
         self.progress.ran(waited, rows.len());
-        lane.span("infer", began, &batch_facts(part, rows.len()));
+        lane.span("infer", began, &batch_facts(Some(part), rows.len()));
         self.pool.give_back(slot);
         if let Err(error) = result {
             self.drain();

@@ -109,7 +109,7 @@ pub struct Stages {
     pub wait_outputs: Metered,
     pub engine: Metered,
     pub batches: u64,
-    /// Rows in them, those of the first images included.
+    /// Rows in them, those of attempts that were given up included.
     pub batch_rows: u64,
     pub rows: Metered,
     pub encode: Metered,
@@ -143,11 +143,6 @@ impl Meters {
     /// The part that took rows has all of them.
     pub fn part_is_full(&self) {
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// Nobody waits for the next part yet.
-    pub fn forget_gap(&self) {
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub fn read(&self) -> Stages {

@@ -12,8 +12,8 @@ use super::sync::{Mutex, MutexGuard, Notify};
 
 /// One part between its first row and its last.
 pub(crate) struct OpenPart {
-    /// Its id, and how many rows it has where that is known; the first images of a run are no part.
-    part: Option<(PartId, Option<u32>)>,
+    /// Its id, and how many rows it has where that is known.
+    part: (PartId, Option<u32>),
     rows: Mutex<Rows>,
     whole: Notify,
 }
@@ -32,18 +32,13 @@ impl OpenPart {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True where its rows will be part of the output.
-    pub fn counts(&self) -> bool {
-        self.part.is_some()
-    }
-
-    /// Its id in the plan; the first images of a run have none.
-    pub fn part(&self) -> Option<PartId> {
-        self.part.map(|(id, _)| id)
+    /// Its id in the plan.
+    pub fn part(&self) -> PartId {
+        self.part.0
     }
 
     fn rows_left(&self) -> Option<(PartId, u32)> {
-        let (id, rows) = self.part?;
+        let (id, rows) = self.part;
         let made = match &*self.rows() {
             Rows::Some(assembler) => assembler.rows(),
             Rows::None | Rows::Abandoned => 0,
@@ -108,9 +103,8 @@ impl OpenParts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens an attempt at a part (its id, and its rows where they are known), or at the first images of a run; it
-    /// closes when the guard is dropped.
-    pub fn open(self: &Arc<Self>, attempt: AttemptId, part: Option<(PartId, Option<u32>)>) -> OpenGuard {
+    /// Opens an attempt at a part (its id, and its rows where they are known); it closes when the guard is dropped.
+    pub fn open(self: &Arc<Self>, attempt: AttemptId, part: (PartId, Option<u32>)) -> OpenGuard {
         let part = Arc::new(OpenPart { part, rows: Mutex::default(), whole: Notify::new() });
         self.map().insert(attempt, part.clone());
         OpenGuard { parts: self.clone(), attempt, part }

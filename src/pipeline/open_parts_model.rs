@@ -15,7 +15,7 @@ use self::sync::{block_on, join, model, spawn};
 mod open_parts;
 
 const ATTEMPT: AttemptId = AttemptId(3);
-const PART: Option<(PartId, Option<u32>)> = Some((PartId(0), Some(2)));
+const PART: (PartId, Option<u32>) = (PartId(0), Some(2));
 
 /// A batch of one row.
 fn batch(value: i32) -> RecordBatch {

@@ -35,7 +35,7 @@ pub(super) async fn run_part(
     let facts = [("part", Fact::Number(i64::from(part.id.0)))];
     let read = read_part(shared, &part, pass).await?;
     drop(warm);
-    let Attempt { open, end } = match read {
+    let Attempt { number, open, end } = match read {
         ReadPart::Whole(attempt) => attempt,
         ReadPart::Damaged(damaged) => damaged_part(shared, part.id, damaged).await?,
         ReadPart::GivenUp => return Ok(PartRun::GivenUp(part)),
@@ -45,6 +45,8 @@ pub(super) async fn run_part(
     open.part.expect(end.rows);
     let batches = open.part.whole().await;
     lane.span("last rows", is_read, &facts);
+    shared.canary.ends(number);
+    shared.canary.lets_pass(&batches, &shared.shutdown).await?;
     // all its rows are here: a signal must not give it up while it is written
     drop(open);
     if part.rows.is_none() {
@@ -83,6 +85,7 @@ pub(crate) enum ReadPart {
 
 /// A part that was read to its end and whose rows may still be under way.
 pub(crate) struct Attempt {
+    number: AttemptId,
     open: OpenGuard,
     pub end: PartEnd,
 }
@@ -96,16 +99,16 @@ pub(crate) struct Damaged {
 /// Reads a part. One that is damaged or given up leaves nothing behind: its rows so far, made or under way, are given
 /// up.
 pub(crate) async fn read_part(shared: &Shared, part: &Part, pass: Pass) -> Result<ReadPart, Failure> {
-    let (open, intake) = attempt(shared, Some(part.id), part.rows).await?;
+    let (number, open, intake) = attempt(shared, part.id, part.rows).await?;
     // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
     match shared.dataset.read(part, &intake, pass).await {
         Ok(end) => {
             intake.seal();
-            Ok(ReadPart::Whole(Attempt { open, end }))
+            Ok(ReadPart::Whole(Attempt { number, open, end }))
         }
         Err(ReadError::Damaged { row, error }) => {
             tracing::warn!(key = row.key, kind = %error.kind, why = error.message, "an input is damaged");
-            give_up(shared, &open);
+            give_up(shared, number, &open);
             Ok(ReadPart::Damaged(Damaged { row: *row, error }))
         }
         Err(ReadError::GivenUp) => {
@@ -113,7 +116,7 @@ pub(crate) async fn read_part(shared: &Shared, part: &Part, pass: Pass) -> Resul
                 part = part.id.0,
                 "objects of a part cannot be read: it is read again after all others"
             );
-            give_up(shared, &open);
+            give_up(shared, number, &open);
             Ok(ReadPart::GivenUp)
         }
         Err(error) => Err(Failure::from(error).within(format!("part {} was not read to its end", part.id))),
@@ -121,28 +124,29 @@ pub(crate) async fn read_part(shared: &Shared, part: &Part, pass: Pass) -> Resul
 }
 
 /// Forgets the rows that an attempt has made so far.
-fn give_up(shared: &Shared, open: &OpenGuard) {
+fn give_up(shared: &Shared, number: AttemptId, open: &OpenGuard) {
     for batch in open.part.abandon() {
         shared.progress.take_back(batch.num_rows() as u64, &output::error_rows(&batch));
     }
+    shared.canary.ends(number);
 }
 
 /// The part of a damaged input: one row, which says why there are no others.
 async fn damaged_part(shared: &Shared, part: PartId, damaged: Damaged) -> Result<Attempt, Failure> {
-    let (open, intake) = attempt(shared, Some(part), Some(1)).await?;
+    let (number, open, intake) = attempt(shared, part, Some(1)).await?;
     let ticket = intake.admit(damaged.row, Some(0)).await;
     let ticket = ticket.map_err(|_| Failure::from(ReadError::Stopped))?;
     ticket.deliver(Err(damaged.error));
     intake.seal();
-    Ok(Attempt { open, end: PartEnd { rows: 1, damaged: 1, ..PartEnd::default() } })
+    Ok(Attempt { number, open, end: PartEnd { rows: 1, damaged: 1, ..PartEnd::default() } })
 }
 
-/// Begins an attempt at a part of `rows` rows, or (`part` is `None`) at the first images of a run.
-pub(super) async fn attempt(
+/// Begins an attempt at a part of `rows` rows.
+async fn attempt(
     shared: &Shared,
-    part: Option<PartId>,
+    part: PartId,
     rows: Option<u32>,
-) -> Result<(OpenGuard, PartIntake), Failure> {
+) -> Result<(AttemptId, OpenGuard, PartIntake), Failure> {
     let turn = tokio::select! {
         biased;
         // a part that waits for its turn has not begun
@@ -151,7 +155,8 @@ pub(super) async fn attempt(
     };
     let turn = turn.map_err(|error| Failure::caused(Exit::Bug, "the turns are closed", error))?;
     let number = AttemptId(shared.attempts.fetch_add(1, Ordering::Relaxed));
-    let open = shared.parts.open(number, part.map(|part| (part, rows)));
+    shared.canary.begins(number, rows);
+    let open = shared.parts.open(number, (part, rows));
     let intake = PartIntake::new(shared, number, rows, turn);
-    Ok((open, intake))
+    Ok((number, open, intake))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::dataset::{Dataset, Part, Pass, Planner, ReadError, Segment, Unit};
+use crate::dataset::{Dataset, Pass, Planner, Segment, Unit};
 use crate::engine::Engine;
 use crate::failure::{Exit, Failure};
 use crate::image;
@@ -18,7 +18,7 @@ use crate::store::Location;
 
 use super::aside::{abandon, aside};
 use super::byte_budget::ByteBudget;
-use super::canary::{self, FirstImages};
+use super::canary::Canary;
 use super::collected::{Collected, Tasks, drain, run_again};
 use super::decode::isolate::Isolation;
 use super::decode_pool::DecodePool;
@@ -27,7 +27,7 @@ use super::memory::{Memory, common_spec};
 use super::meters::Setup;
 use super::open_parts::OpenParts;
 use super::opening::{Opening, Plan};
-use super::part::{attempt, run_part};
+use super::part::run_part;
 use super::progress::Progress;
 use super::share::Share;
 use super::shared::Shared;
@@ -105,7 +105,7 @@ pub async fn execute(
         drop(outputs_in.try_send(outputs));
     }
     let queue = Arc::new(WorkQueue::default());
-    let parts = Arc::new(OpenParts::default());
+    let (parts, canary) = (Arc::new(OpenParts::default()), Arc::new(Canary::default()));
     let start = |(number, engine)| {
         EngineThread {
             engine,
@@ -134,6 +134,7 @@ pub async fn execute(
         output: rows,
         outputs: outputs_in,
         parts: parts.clone(),
+        canary: canary.clone(),
         progress: progress.clone(),
         shutdown: shutdown.clone(),
         max_error_fraction: limits.max_error_fraction,
@@ -167,6 +168,7 @@ pub async fn execute(
         admitting: Arc::new(Semaphore::new(1)),
         queue: queue.clone(),
         parts,
+        canary,
         context,
         output,
         layout,
@@ -256,7 +258,6 @@ async fn work(
     let permits = Arc::new(Semaphore::new(most_open));
     let mut tasks: Tasks = JoinSet::new();
     let mut handles = BTreeMap::new();
-    let mut first = true;
     let mut upcoming = Upcoming::new(segments, shared);
     loop {
         let next = tokio::select! {
@@ -268,7 +269,7 @@ async fn work(
         let permit = tokio::select! {
             biased;
             () = shared.shutdown.draining() => break,
-            permit = permits.clone().acquire_owned() => permit,
+            permit = upcoming.beside(permits.clone().acquire_owned(), &mut opening, shared) => permit,
         };
         let Ok(permit) = permit else { break };
         let missing = tokio::select! {
@@ -288,13 +289,6 @@ async fn work(
                 break;
             }
         }
-        if std::mem::take(&mut first)
-            && part.rows.is_none_or(|rows| rows >= canary::IMAGES)
-            && let Err(failure) = upcoming.beside(try_first_images(shared, &part), &mut opening, shared).await
-        {
-            shared.shutdown.fail(failure);
-            break;
-        }
         let (id, task) = (part.id, shared.clone());
         let handle = tasks.spawn(async move {
             let ended = run_part(&task, part, Pass::First, warm).await;
@@ -311,35 +305,4 @@ async fn work(
     drain(tasks, &handles, &mut collected, shared).await;
     run_again(&mut opening, &permits, &mut collected, shared).await;
     Executed { plan: opening.plan, committed: collected.committed }
-}
-
-/// Sends the first images of a part the whole way, before the long loop; see [`canary`].
-async fn try_first_images(shared: &Shared, part: &Part) -> Result<(), Failure> {
-    let (open, intake) = attempt(shared, None, None).await?;
-    let intake = FirstImages::trial(intake, canary::IMAGES);
-    let read = tokio::select! {
-        biased;
-        // what stopped it is known where it happened
-        () = shared.shutdown.draining() => return Ok(()),
-        read = shared.dataset.read(part, &intake, Pass::First) => read,
-    };
-    let images = match intake.end(read) {
-        Ok((intake, images)) => {
-            intake.seal();
-            images
-        }
-        // what is damaged or cannot be read is its part's to tell
-        Err(ReadError::Damaged { .. } | ReadError::GivenUp) => return Ok(()),
-        Err(error) => return Err(Failure::from(error).within("the first images were not read")),
-    };
-    open.part.expect(images);
-    tokio::select! {
-        batches = open.part.whole() => {
-            // the first part opens now; until here it was not waited for
-            shared.progress.meters.forget_gap();
-            canary::judge(&batches)
-        }
-        // what stopped it is known where it happened
-        () = shared.shutdown.draining() => Ok(()),
-    }
 }

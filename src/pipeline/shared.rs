@@ -12,6 +12,7 @@ use crate::output::{Layout, PartContext};
 use crate::store::Location;
 
 use super::byte_budget::ByteBudget;
+use super::canary::Canary;
 use super::open_parts::OpenParts;
 use super::progress::Progress;
 use super::shutdown::Shutdown;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub admitting: Arc<Semaphore>,
     pub queue: Arc<WorkQueue>,
     pub parts: Arc<OpenParts>,
+    pub canary: Arc<Canary>,
     pub context: PartContext,
     pub output: Location,
     pub layout: Layout,

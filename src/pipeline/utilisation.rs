@@ -108,7 +108,7 @@ pub struct Utilisation {
 /// Reading.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Fetch {
-    /// Images that came, those of the canary among them.
+    /// Images that came, those of parts that were given up among them.
     pub images: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -94,7 +94,7 @@ impl WorkQueue {
     }
 }
 
-/// What a span says of a batch; that of the first images belongs to no part.
+/// What a span says of a batch; one whose attempt was given up belongs to no part.
 pub(crate) fn batch_facts(part: Option<PartId>, rows: usize) -> [(&'static str, Fact<'static>); 2] {
     [("part", Fact::Number(part.map_or(-1, |part| i64::from(part.0)))), ("rows", Fact::Number(rows as i64))]
 }

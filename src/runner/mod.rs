@@ -1,5 +1,6 @@
 //! A job from its file to its `_SUCCESS`: opened, planned, loaded, run, finished.
 
+mod ahead;
 pub(crate) mod devices;
 mod exclude;
 pub mod finish;

@@ -57,6 +57,14 @@ pub struct Opened {
     pub frozen: Option<Frozen>,
 }
 
+/// What a job is frozen with, beside itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// The classes that the folders of the input are, if these are the targets.
+    pub targets: Option<FolderTargets>,
+    excluded: Vec<ExcludedOutput>,
+}
+
 /// Reads job file, model and what stands on the output, and resolves them. Writes nothing.
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
@@ -66,12 +74,17 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
         failpoints::reach("load", "model");
         located.read_for(&asked)
     };
-    let model = aside(read).await?;
-    spec.input.check()?;
-    let settings = spec.storage_settings()?;
-    let input = Input::open(&spec, settings).await?;
-    let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
-    let frozen = Frozen::read(&output).await?;
+    let stores = async {
+        spec.input.check()?;
+        let settings = spec.storage_settings()?;
+        let input = Input::open(&spec, settings).await?;
+        let output = Location::open_with(&spec.output.uri, Role::Output, settings)?;
+        let frozen = Frozen::read(&output).await?;
+        Ok::<_, Failure>((settings, input, output, frozen))
+    };
+    // if both fail, the model's error is the one that is reported
+    let (model, stores) = tokio::try_join!(aside(read), async { Ok(stores.await) })?;
+    let (settings, input, output, frozen) = stores?;
     let onnxruntime = invocation.onnxruntime;
     let asked = (spec.clone(), frozen.clone(), onnxruntime.map(Path::to_owned));
     // asks the drivers of devices
@@ -105,6 +118,15 @@ impl Opened {
     /// # Errors
     /// Also where version 0.1.0 began the job and took hidden folders for classes, or ignored its preprocessing.
     pub async fn source(&self) -> Result<(Box<dyn PlanSource>, Option<FolderTargets>), Failure> {
+        let found = self.find().await?;
+        Ok((self.source_of(&found).await?, found.targets))
+    }
+
+    /// Finds what the job is frozen with, or returns what it froze.
+    ///
+    /// # Errors
+    /// Also where version 0.1.0 began the job and ignored its preprocessing, or read other probabilities.
+    pub(crate) async fn find(&self) -> Result<Found, Failure> {
         if let Some(ignored) = &self.job.ignored_by_earlier
             && self.finished_before().await?.is_none()
         {
@@ -122,9 +144,18 @@ impl Opened {
         let targets = self.targets().await?;
         let excluded = match &self.frozen {
             Some(frozen) => frozen.excluded.clone(),
-            None => self.excluded().await?,
+            None => exclude::discover(&self.job.exclude_done, &self.output, self.settings).await?,
         };
-        let done = exclude::open(&excluded, self.input.location.uri(), &self.job, self.settings).await?;
+        Ok(Found { targets, excluded })
+    }
+
+    /// The planning side of the input, with what was found.
+    ///
+    /// # Errors
+    /// Also where version 0.1.0 began the job and took hidden folders for classes.
+    pub(crate) async fn source_of(&self, found: &Found) -> Result<Box<dyn PlanSource>, Failure> {
+        let Found { targets, excluded } = found;
+        let done = exclude::open(excluded, self.input.location.uri(), &self.job, self.settings).await?;
         let mut source = self.input.source(&self.job, targets.clone())?;
         if self.job.has_earlier_keys {
             source = Box::new(EarlierRules::of_keys(source));
@@ -134,19 +165,19 @@ impl Opened {
             self.job.format == Format::Webdataset && self.job.shard_rules == ShardRules::SameAsEarlier;
         let is_affected = self.job.has_earlier_folders || has_earlier_shards;
         if !is_affected || self.finished_before().await?.is_some() {
-            return Ok((source, targets));
+            return Ok(source);
         }
         let source: Box<dyn PlanSource> = match has_earlier_shards {
             true => Box::new(EarlierRules::of_shards(source)),
             false => source,
         };
         if !self.job.has_earlier_folders {
-            return Ok((source, targets));
+            return Ok(source);
         }
         let mut folders = targets.iter().flat_map(|targets| targets.folders.keys());
         match folders.find(|folder| is_hidden(folder)) {
             Some(folder) => Err(DatasetError::EarlierHiddenClass { folder: folder.clone() }.into()),
-            None => Ok((Box::new(EarlierRules::of_hidden(source)), targets)),
+            None => Ok(Box::new(EarlierRules::of_hidden(source))),
         }
     }
 
@@ -156,10 +187,6 @@ impl Opened {
             Some(frozen) => frozen.folder_targets.clone(),
             None => Some(self.input.folder_targets(&self.job).await?),
         })
-    }
-
-    async fn excluded(&self) -> Result<Vec<ExcludedOutput>, Failure> {
-        exclude::discover(&self.job.exclude_done, &self.output, self.settings).await
     }
 
     /// Where the images are, for a person.
@@ -172,19 +199,20 @@ impl Opened {
         (self.job, self.input, self.output)
     }
 
-    /// Freezes the job on its output, or takes over what another process froze first.
-    pub(crate) async fn freeze(&mut self, file: &Path) -> Result<Frozen, Failure> {
+    /// Freezes the job on its output with what was found, or takes over what another process froze first. Returns also
+    /// whether what was found is what is frozen.
+    pub(crate) async fn freeze(&mut self, file: &Path, found: Found) -> Result<(Frozen, bool), Failure> {
         if let Some(frozen) = &self.frozen {
-            return Ok(frozen.clone());
+            return Ok((frozen.clone(), true));
         }
-        self.input.check(&self.job, self.input_uri()).await?;
-        let ours = self.job.freeze(now(), self.targets().await?, self.excluded().await?);
+        let ours = self.job.freeze(now(), found.targets, found.excluded);
         let standing = ours.create(&self.output).await?;
-        match standing == ours {
+        let is_ours = standing == ours;
+        match is_ours {
             true => self.frozen = Some(standing.clone()),
             false => self.adopt(file, standing.clone())?,
         }
-        Ok(standing)
+        Ok((standing, is_ours))
     }
 
     /// Takes over what another process has frozen since the job was opened, if one has.

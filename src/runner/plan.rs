@@ -22,7 +22,8 @@ pub struct Planned {
 
 /// Freezes a job and writes its whole plan; a plan that stands is read.
 pub async fn write_plan(opened: &mut Opened, file: &Path) -> Result<Planned, Failure> {
-    let frozen = opened.freeze(file).await?;
+    let found = opened.find().await?;
+    let (frozen, _) = opened.freeze(file, found).await?;
     if opened.finished_before().await?.is_none() {
         preflight(&opened.output, &frozen).await?;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::dataset::{PlanSource, Planner, Planning};
+use crate::dataset::{Planner, Planning};
 use crate::engine::{Engine, SharedEngine};
 use crate::failure::{Exit, Failure};
 use crate::job::{Frozen, HubOrigin};
@@ -21,6 +21,7 @@ use crate::pipeline::shutdown::Shutdown;
 use crate::report::Verdict;
 use crate::store::{Location, Requests};
 
+use super::ahead::{Ahead, Listed, Sources};
 use super::devices::{Devices, WarmUp};
 use super::finish::{FinishOptions, Finished, Outcome, failed_gates, finish, judge};
 use super::lock;
@@ -109,6 +110,7 @@ pub struct JobRunner<'a> {
     /// Loaded before the first share.
     prepared: Option<Devices>,
     loaded: Option<Loaded>,
+    sources: Sources,
     /// What was asked of the stores up to the end of the last share.
     asked: RequestsOfShare,
 }
@@ -122,6 +124,7 @@ impl<'a> JobRunner<'a> {
             opened: None,
             prepared: None,
             loaded: None,
+            sources: Sources::default(),
             asked: RequestsOfShare::default(),
         }
     }
@@ -180,7 +183,7 @@ impl<'a> JobRunner<'a> {
         progress: Arc<Progress>,
         shutdown: Shutdown,
     ) -> Result<Ended, Failure> {
-        let JobRunner { invocation, keeps_model, opened, prepared, loaded, asked } = self;
+        let JobRunner { invocation, keeps_model, opened, prepared, loaded, sources, asked } = self;
         let opened = open(opened, invocation, &shutdown).await?;
         progress.opened(&opened.input.location, &opened.output);
         if let Some(success) = opened.finished_before().await? {
@@ -189,30 +192,26 @@ impl<'a> JobRunner<'a> {
             let output = opened.output.clone();
             return Ok(Ended::Before { success: Box::new(success), verdicts, output });
         }
-        let loaded = match loaded {
-            Some(loaded) => loaded,
-            None => loaded.insert(Loaded::load(opened, prepared.take(), invocation.file).await?),
+        let (to, planning) = (opened.output.clone(), planning_of(share));
+        let (loaded, planner) = match (loaded, sources.last()) {
+            (Some(loaded), Some(source)) => (loaded, opened.planner(source, &to, planning)),
+            (loaded, _) => {
+                let ahead = Ahead { sources, output: &to, planning };
+                let (first, planner) = Loaded::load(opened, prepared.take(), invocation.file, ahead).await?;
+                (loaded.insert(first), planner)
+            }
         };
         let _lock = lock::take(&opened.output, share)?;
         preflight(&opened.output, &loaded.frozen).await?;
 
         progress.loaded(&loaded.device);
         let engines = loaded.engines(*keeps_model);
-        let Loaded { device, frozen, planning_side, .. } = loaded;
-        let (source, rule) = match planning_side {
-            Some(side) => side,
-            None => {
-                let (source, folders) = opened.source().await?;
-                planning_side.insert((source, opened.job.rule(folders.as_ref())))
-            }
-        };
+        let Loaded { device, frozen, rule, .. } = loaded;
         let Opened { job, input, output, settings, .. } = &*opened;
         let layout = job.layout();
         let own = layout.clone();
         output.sweep_drafts(&Layout::FOLDERS, move |name, age| own.is_garbage(name, age, false)).await?;
         let opening = Opening::begin(share, output.clone(), layout.clone()).await?;
-        let planning = if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) };
-        let planner = Planner::new(&**source, output, Layout::segment, job.planner_options(planning));
         let dataset = input.dataset(job, output).await?;
         let stages = Stages {
             dataset,
@@ -281,28 +280,44 @@ async fn open<'a>(
     opened.as_mut().ok_or_else(|| Failure::new(Exit::Bug, "a job that was opened is not there"))
 }
 
+fn planning_of(share: Share) -> Planning {
+    if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) }
+}
+
 /// What is made for the first share and serves all.
 struct Loaded {
     engines: Vec<SharedEngine>,
     device: DeviceSummary,
     frozen: Frozen,
-    /// The input as a planner reads it, and the rule of its targets.
-    planning_side: Option<(Box<dyn PlanSource>, Option<String>)>,
+    /// The rule of the targets, if there is one.
+    rule: Option<String>,
 }
 
 impl Loaded {
-    /// Loads the model, unless `prepared` has it, and freezes the job.
-    async fn load(opened: &mut Opened, prepared: Option<Devices>, file: &Path) -> Result<Loaded, Failure> {
+    /// Loads the model, unless `prepared` has it, lists the beginning of the plan meanwhile, and freezes the job.
+    async fn load<'a>(
+        opened: &mut Opened,
+        prepared: Option<Devices>,
+        file: &Path,
+        ahead: Ahead<'a>,
+    ) -> Result<(Loaded, Planner<'a>), Failure> {
         let before = (opened.job.precision, opened.job.image.image_size);
-        let mut devices = match prepared {
+        let (mut devices, listed) = match prepared {
             Some(devices) => {
                 // the first share may come long after the job was opened
                 opened.follow(file).await?;
-                devices
+                (devices, opened.list_ahead(&ahead).await?)
             }
-            None => Devices::load(opened, WarmUp::Short).await?,
+            None => {
+                // if both fail, the model's error is the one that is reported
+                let listing = async { Ok(opened.list_ahead(&ahead).await) };
+                let (devices, listed) = tokio::try_join!(Devices::load(opened, WarmUp::Short), listing)?;
+                (devices, listed?)
+            }
         };
-        let frozen = opened.freeze(file).await?;
+        let Listed { found, mut planner } = listed;
+        let mut folders = found.targets.clone();
+        let (frozen, is_ours) = opened.freeze(file, found).await?;
         if (opened.job.precision, opened.job.image.image_size) != before {
             // a device may not have room for both
             drop(devices);
@@ -310,8 +325,12 @@ impl Loaded {
         }
         let Devices { engines, device, .. } = devices;
         opened.job.limits.batch_size = device.batch_size;
+        if !is_ours {
+            (planner, folders) = opened.list_again(&ahead).await?;
+        }
         let engines = engines.into_iter().map(SharedEngine::new).collect();
-        Ok(Loaded { engines, device, frozen, planning_side: None })
+        let rule = opened.job.rule(folders.as_ref());
+        Ok((Loaded { engines, device, frozen, rule }, planner))
     }
 
     /// The engines for a share: handles on them, or for the last share the engines themselves, which end with it.

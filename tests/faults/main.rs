@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 #![allow(dead_code)]
 
+mod ahead;
 mod decoder;
 mod held;
 mod interrupted;

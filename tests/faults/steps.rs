@@ -8,13 +8,13 @@ use crate::support::job::{IMAGES, Job, ended, parts, reaches, wait};
 use crate::support::s3::files;
 use crate::support::scripted_s3::ScriptedS3;
 
-fn with(job: &Job, command: &str, points: &str) -> std::process::Command {
+pub fn with(job: &Job, command: &str, points: &str) -> std::process::Command {
     let mut command = job.command(command);
     command.env("FAILPOINTS", points);
     command
 }
 
-fn verify(job: &Job) {
+pub fn verify(job: &Job) {
     ended(&mut job.command("verify")).exits(0);
 }
 
@@ -106,7 +106,7 @@ fn row_27_a_planner_that_dies_between_segments_is_followed_by_another_on_the_sam
 }
 
 /// A server with the images, and the job on it.
-fn on_server() -> (ScriptedS3, Job) {
+pub fn on_server() -> (ScriptedS3, Job) {
     let server = ScriptedS3::start();
     for path in files(&IMAGES.folder) {
         let key = path.strip_prefix(&IMAGES.folder).unwrap().to_str().unwrap();

@@ -2,6 +2,7 @@
 
 mod again;
 mod bad_input;
+mod canary;
 pub mod crash;
 mod isolate;
 mod parity;

@@ -78,9 +78,9 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> ReadAhe
         Warm { _open: Some(Box::new(Open { shared: self.shared.clone(), part, number })) }
     }
 
-    /// The reading of a part, in its turn. A trial leaves the windows to the reading that follows.
-    pub fn turn(&self, part: PartId, is_trial: bool) -> Turn<K, T> {
-        Turn::begin(self.shared.clone(), part, is_trial)
+    /// The reading of a part, in its turn.
+    pub fn turn(&self, part: PartId) -> Turn<K, T> {
+        Turn::begin(self.shared.clone(), part)
     }
 }
 

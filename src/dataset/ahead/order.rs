@@ -174,19 +174,6 @@ impl<S, H> Order<S, H> {
         }
     }
 
-    /// As [`Order::take`], but the window stays for the next reading of the part.
-    pub fn look(&mut self, window: &WindowId) -> Option<H>
-    where
-        H: Clone,
-    {
-        let entry = self.entry(window.part, window.number)?;
-        let asked = entry.asked.get(&window.index).map(|asked| asked.request.clone());
-        if asked.is_none() {
-            entry.next = entry.next.max(window.index + 1);
-        }
-        asked
-    }
-
     /// A request ahead of its turn failed: it is forgotten, and the part's reading asks again in turn.
     pub fn failed(&mut self, window: &WindowId) -> Option<H> {
         let entry = self.entry(window.part, window.number)?;

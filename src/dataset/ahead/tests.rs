@@ -98,7 +98,7 @@ async fn windows_of_later_parts_are_asked_for_before_their_turn_and_taken_in_it(
     assert!(asked.contains(&(0, 0)) && asked.contains(&(1, 0)), "{asked:?}");
     store.permits.add_permits(2);
     for (part, warm) in [(0, first), (1, second)] {
-        let turn = ahead.turn(PartId(part), false);
+        let turn = ahead.turn(PartId(part));
         assert_eq!(turn.known().await, Some(part));
         assert_eq!(turn.take(0).await, Some((part, 0)));
         assert_eq!(turn.take(1).await, None);
@@ -113,7 +113,7 @@ async fn no_more_windows_are_on_their_way_than_there_is_room_for() {
     assert_eq!(store.reaches(2).await.len(), 2);
     store.permits.add_permits(100);
     for (part, warm) in (0..3).zip(warm) {
-        let turn = ahead.turn(PartId(part), false);
+        let turn = ahead.turn(PartId(part));
         for index in 0..5 {
             if let Some(window) = turn.take(index).await {
                 assert_eq!(window, (part, index * WINDOW));
@@ -130,7 +130,7 @@ async fn a_window_that_fails_ahead_of_its_turn_is_forgotten_and_left_to_the_turn
     let store = Store { fails: Some((0, WINDOW)), ..Store::new(100) };
     let ahead = ahead(2);
     let _warm = store.warm(&ahead, 0, 4);
-    let turn = ahead.turn(PartId(0), false);
+    let turn = ahead.turn(PartId(0));
     assert_eq!(turn.known().await, Some(0));
     assert_eq!(turn.take(0).await, Some((0, 0)));
     assert_eq!(turn.take(1).await, None);
@@ -150,14 +150,14 @@ async fn what_keeps_a_part_warm_ends_its_requests_when_it_is_dropped_and_others_
     drop(first);
     let asked = store.reaches(4).await;
     assert_eq!(asked.iter().filter(|(part, _)| *part == 1).count(), 2, "{asked:?}");
-    assert_eq!(ahead.turn(PartId(0), false).known().await, None);
+    assert_eq!(ahead.turn(PartId(0)).known().await, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reading_that_ends_drops_all_windows_of_its_part() {
     let (store, ahead) = (Store::new(0), ahead(2));
     let _first = store.warm(&ahead, 0, 9);
-    let turn = ahead.turn(PartId(0), false);
+    let turn = ahead.turn(PartId(0));
     assert_eq!(turn.known().await, Some(0));
     let _second = store.warm(&ahead, 1, 9);
     drop(turn);
@@ -167,24 +167,10 @@ async fn a_reading_that_ends_drops_all_windows_of_its_part() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trial_leaves_what_came_to_the_reading_that_follows() {
-    let (store, ahead) = (Store::new(2), ahead(2));
-    let _warm = store.warm(&ahead, 0, 2);
-    for is_trial in [true, false] {
-        let turn = ahead.turn(PartId(0), is_trial);
-        assert_eq!(turn.known().await, Some(0));
-        for index in 0..2 {
-            assert_eq!(turn.take(index).await, Some((0, index * WINDOW)), "{is_trial}");
-        }
-    }
-    assert_eq!(store.asked.borrow().len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_part_that_is_read_again_has_its_windows_asked_for_again() {
     let (store, ahead) = (Store::new(100), ahead(2));
     let _warm = store.warm(&ahead, 0, 2);
-    let turn = ahead.turn(PartId(0), false);
+    let turn = ahead.turn(PartId(0));
     assert_eq!(turn.known().await, Some(0));
     assert_eq!(turn.take(0).await, Some((0, 0)));
     turn.restart(Cuts::Even { from: 7, until: 2 * WINDOW, window: WINDOW });
@@ -207,7 +193,7 @@ async fn the_other_windows_of_a_part_follow_its_first_one_where_that_alone_is_kn
 async fn on_one_thread_nothing_is_read_ahead() {
     let (store, ahead) = (Store::new(100), ahead(2));
     let _warm = store.warm(&ahead, 0, 2);
-    let turn = ahead.turn(PartId(0), false);
+    let turn = ahead.turn(PartId(0));
     assert_eq!((turn.known().await, turn.take(0).await), (None, None));
     assert!(store.asked.borrow().is_empty());
 }

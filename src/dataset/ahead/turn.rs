@@ -1,7 +1,6 @@
 //! The reading of a part in its turn, as far as windows go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ids::PartId;
 
@@ -14,21 +13,16 @@ pub(in crate::dataset) struct Turn<K: Clone + Send + Sync + 'static, T: Clone + 
     part: PartId,
     /// `None` if nothing of the part is read ahead.
     number: Option<u64>,
-    is_trial: bool,
-    /// A trial that reads its part once more, where nothing is read ahead for it.
-    is_alone: AtomicBool,
 }
 
 impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Turn<K, T> {
-    pub(super) fn begin(shared: Arc<Ahead<K, T>>, part: PartId, is_trial: bool) -> Self {
+    pub(super) fn begin(shared: Arc<Ahead<K, T>>, part: PartId) -> Self {
         let number = shared.change(|order| {
             let number = order.number(part)?;
-            if !is_trial {
-                order.begin(part, number);
-            }
+            order.begin(part, number);
             Some(number)
         });
-        Turn { shared, part, number, is_trial, is_alone: AtomicBool::new(false) }
+        Turn { shared, part, number }
     }
 
     /// What is known of the part, if that was read ahead.
@@ -49,17 +43,13 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Turn<K,
     }
 
     fn window(&self, index: u64) -> Option<WindowId> {
-        let number = self.number.filter(|_| !self.is_alone.load(Ordering::Relaxed))?;
-        Some(WindowId { part: self.part, number, index })
+        Some(WindowId { part: self.part, number: self.number?, index })
     }
 
     /// The window, if it was asked for ahead and came. If not, the caller asks for it.
     pub async fn take(&self, index: u64) -> Option<T> {
         let window = self.window(index)?;
-        let request = self.shared.change(|order| match self.is_trial {
-            true => order.look(&window),
-            false => order.take(&window),
-        });
+        let request = self.shared.change(|order| order.take(&window));
         request?.await
     }
 
@@ -70,11 +60,8 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Turn<K,
         }
     }
 
-    /// The part is read again from its first window on, with other cuts. The windows of a trial stay as they are.
+    /// The part is read again from its first window on, with other cuts.
     pub fn restart(&self, cuts: Cuts) {
-        if self.is_trial {
-            return self.is_alone.store(true, Ordering::Relaxed);
-        }
         let Some(number) = self.number else { return };
         drop(self.shared.change(|order| order.restart(self.part, number, cuts)));
     }
@@ -82,7 +69,7 @@ impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Turn<K,
 
 impl<K: Clone + Send + Sync + 'static, T: Clone + Send + Sync + 'static> Drop for Turn<K, T> {
     fn drop(&mut self) {
-        if let Some(number) = self.number.filter(|_| !self.is_trial) {
+        if let Some(number) = self.number {
             self.shared.close(self.part, number);
         }
     }

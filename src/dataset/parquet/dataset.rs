@@ -147,7 +147,7 @@ impl ParquetDataset {
         pass: Pass,
     ) -> BoxFuture<'a, Result<PartEnd, ReadError>> {
         Box::pin(async move {
-            let turn = self.groups.ahead.turn(part.id, intake.is_trial());
+            let turn = self.groups.ahead.turn(part.id);
             let file = match turn.known().await {
                 Some(opened) => opened.file.clone(),
                 None => part.plan_row(&self.output).await?,

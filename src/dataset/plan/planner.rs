@@ -81,7 +81,18 @@ pub struct Planner<'a> {
     peeked: Option<PlanRow>,
     /// What was left out up to the last row of the segment that is being cut.
     left_out: LeftOut,
+    first: Option<First>,
     done: bool,
+}
+
+/// The first segment, before it is asked for.
+enum First {
+    /// It exists.
+    Read(Box<Segment>),
+    /// It is to be made of these parts.
+    Listed(Vec<Vec<PlanRow>>),
+    /// The error that it is.
+    Failed(DatasetError),
 }
 
 impl<'a> Planner<'a> {
@@ -118,7 +129,25 @@ impl<'a> Planner<'a> {
             rows_before: 0,
             peeked: None,
             left_out: LeftOut::default(),
+            first: None,
             done: false,
+        }
+    }
+
+    /// Reads the first segment, or lists its rows, before it is asked for. Writes nothing and waits for no other
+    /// process; an error is that of [`Planner::next_segment`].
+    pub async fn list_first(&mut self) {
+        if self.next.index == 0 && self.first.is_none() {
+            self.first = self.read_or_list().await.unwrap_or_else(|error| Some(First::Failed(error)));
+        }
+    }
+
+    async fn read_or_list(&mut self) -> Result<Option<First>, DatasetError> {
+        let name = (self.segment_name)(self.next.index);
+        match Segment::open(self.output, &name).await? {
+            Some(segment) => Ok(Some(First::Read(Box::new(segment)))),
+            None if self.options.planning == Planning::Make => Ok(Some(First::Listed(self.cut().await?))),
+            None => Ok(None),
         }
     }
 
@@ -143,14 +172,21 @@ impl<'a> Planner<'a> {
             return Ok(None);
         }
         let name = (self.segment_name)(self.next.index);
-        let segment = match self.existing(&name).await? {
-            Some(segment) => {
+        let existing = match self.first.take() {
+            Some(First::Failed(error)) => return Err(error),
+            Some(First::Read(segment)) => Ok(*segment),
+            // if another planner made it meanwhile, the creation shows that
+            Some(First::Listed(parts)) => Err(Some(parts)),
+            None => self.existing(&name).await?.ok_or(None),
+        };
+        let segment = match existing {
+            Ok(segment) => {
                 // another planner went ahead, or an earlier run: its rows count, our listing starts behind them
                 self.restart();
                 segment
             }
-            None if self.options.planning == Planning::Make => self.create(&name).await?,
-            None => return Ok(None),
+            Err(listed) if self.options.planning == Planning::Make => self.create(&name, listed).await?,
+            Err(_) => return Ok(None),
         };
         let head = segment.head();
         let expected = &self.next;
@@ -194,11 +230,20 @@ impl<'a> Planner<'a> {
         }
     }
 
-    async fn create(&mut self, name: &str) -> Result<Segment, DatasetError> {
+    /// Makes the segment of the parts that were listed, or lists them.
+    async fn create(
+        &mut self,
+        name: &str,
+        listed: Option<Vec<Vec<PlanRow>>>,
+    ) -> Result<Segment, DatasetError> {
         if self.next.index > 0 {
             self.may_go_on().await?;
         }
-        let parts = match self.cut().await {
+        let cut = match listed {
+            Some(parts) => Ok(parts),
+            None => self.cut().await,
+        };
+        let parts = match cut {
             // a listing that begins behind the last planned key may hide what was out of order before it: no later
             // run may take that for the end
             Err(DatasetError::Store(StoreError::Disorder { key })) if self.next.index > 0 => {

@@ -288,7 +288,7 @@ impl ShardDataset {
     }
 
     async fn read_part(&self, part: &Part, intake: &dyn Intake, pass: Pass) -> Result<PartEnd, ReadError> {
-        let turn = self.ahead.turn(part.id, intake.is_trial());
+        let turn = self.ahead.turn(part.id);
         let shard = match turn.known().await {
             Some(shard) => shard,
             None => part.plan_row(&self.output).await?,

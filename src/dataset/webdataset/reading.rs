@@ -40,8 +40,8 @@ impl Reading<'_> {
         self.turn.restart(Cuts::Even { from, until: size, window: self.window });
     }
 
-    /// Whether a window that was read ahead is of the version that is being read. If the plan has no tag, a trial may
-    /// have asked for it by the tag of an earlier version.
+    /// Whether a window that was read ahead is of the version that is being read. If the plan has no tag, it may have been
+    /// asked for by the tag of an earlier version.
     pub fn is_same_version(&self, window: &Window) -> bool {
         match (self.etag.get(), &window.etag) {
             (Some(read), Some(found)) => read == found,

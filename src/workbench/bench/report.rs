@@ -144,7 +144,7 @@ pub enum CommitRate {
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs)]
 pub struct Together {
-    /// From the first request to the last rows, the canary's images among them.
+    /// From the first request to the last rows.
     #[serde(serialize_with = "if_measured")]
     pub images_per_s: f64,
     pub runs: Vec<f64>,
@@ -194,7 +194,7 @@ fn per_second(run: &Measured) -> f64 {
     ratio(run.images as f64, run.seconds)
 }
 
-/// Images a second from the first request to the last rows, the canary's images among them.
+/// Images a second from the first request to the last rows.
 fn rate(run: &Snapshot) -> f64 {
     ratio(run.stages.batch_rows as f64, run.until_last_rows.as_secs_f64())
 }

@@ -2,5 +2,6 @@
 
 pub(super) mod chosen;
 mod evenly;
+mod first_images;
 pub(super) mod images;
 pub(super) mod some_images;

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::dataset::{Dataset, Intake, Part, PartEnd, Pass, ReadAheadLimits, ReadError, Warm};
 
-use crate::pipeline::canary::FirstImages;
+use super::first_images::FirstImages;
 
 /// The first images of a dataset.
 pub(crate) struct SomeImages {
@@ -53,7 +53,7 @@ impl Dataset for SomeImages {
             let few = FirstImages::of(intake, left);
             let read = self.dataset.read(part, &few, pass).await;
             let end = read.as_ref().map_or_else(|_| PartEnd::default(), PartEnd::clone);
-            let (_, rows) = few.end(read)?;
+            let rows = few.end(read)?;
             self.left.fetch_sub(u64::from(rows), SeqCst);
             Ok(PartEnd { rows, ..end })
         })

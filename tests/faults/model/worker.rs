@@ -76,6 +76,23 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
     if let Some(success) = Success::read(&output).await? {
         return if differs(&success.fingerprint) { Err(other()) } else { Ok(Ended::Finished) };
     }
+    let source = FolderSource::new(input, true, None);
+    let planning = if job.share.plans() {
+        Planning::Make
+    } else {
+        Planning::Follow(std::time::Duration::from_secs(15 * 60))
+    };
+    let options = PlannerOptions {
+        fingerprint: ours.fingerprint.clone(),
+        rows_per_part: job.rows_per_part,
+        limit: None,
+        planning,
+        sorted: false,
+        disorder: Layout::DISORDER,
+    };
+    let mut planner = Planner::new(&source, &output, Layout::segment, options);
+    // a process lists while its model loads, before it knows whether it is the first
+    planner.list_first().await;
     let frozen = match frozen {
         Some(frozen) => frozen,
         None => ours.create(&output).await?,
@@ -85,22 +102,7 @@ pub async fn run(client: Client, job: Job) -> Result<Ended, Failure> {
     }
     preflight(&output, &frozen).await?;
     let layout = Layout::new(&frozen.fingerprint);
-    let source = FolderSource::new(input, true, None);
-    let planning = if job.share.plans() {
-        Planning::Make
-    } else {
-        Planning::Follow(std::time::Duration::from_secs(15 * 60))
-    };
     let mut opening = Opening::begin(job.share, output.clone(), layout.clone()).await?;
-    let options = PlannerOptions {
-        fingerprint: frozen.fingerprint.clone(),
-        rows_per_part: job.rows_per_part,
-        limit: None,
-        planning,
-        sorted: false,
-        disorder: Layout::DISORDER,
-    };
-    let mut planner = Planner::new(&source, &output, Layout::segment, options);
     let rows = Options {
         top_k: 1,
         embedding: Embedding::None,

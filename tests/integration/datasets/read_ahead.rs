@@ -46,7 +46,7 @@ fn later_shards_are_asked_for_while_the_first_one_is_on_its_way() {
     gate.open();
     wait(child).exits(0);
     same_rows(&job.output(), &ORIGIN);
-    // the first images of the run leave their window to the first part
+    // no window is asked for twice
     let begins = |seen: &Seen| seen.range.as_deref().is_some_and(|range| range.starts_with("bytes=0-"));
     let firsts = server.requests().into_iter().filter(|seen| is_window(seen) && begins(seen));
     let firsts: Vec<_> = firsts.map(|seen| seen.key).collect();

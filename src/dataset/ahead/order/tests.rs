@@ -108,21 +108,6 @@ fn a_window_that_its_turn_comes_to_first_is_not_asked_for_a_second_time() {
 }
 
 #[test]
-fn a_trial_leaves_its_windows_to_the_reading_that_follows() {
-    let mut windows = Parts::new(20);
-    let number = opened(&mut windows, 1, 100);
-    asked(&mut windows);
-    for index in 0..5 {
-        assert_eq!(windows.look(&id(1, number, index)).is_some(), index < 2, "{index}");
-    }
-    windows.begin(PartId(1), number);
-    for index in 0..5 {
-        assert_eq!(windows.take(&id(1, number, index)), Some((1, index)), "{index}");
-        asked(&mut windows);
-    }
-}
-
-#[test]
 fn what_is_opened_again_has_nothing_to_do_with_the_earlier_opening() {
     let mut windows = Parts::new(20);
     let earlier = opened(&mut windows, 1, 100);
