@@ -83,14 +83,30 @@ impl Checkpoint {
         bytes: &[u8],
         wanted: Option<WeightSet>,
     ) -> Result<ChosenCheckpoint, ModelError> {
-        let contents = if torch::is_zip(bytes) || torch::is_chain(bytes) {
-            torch::read(path, bytes, wanted)?
-        } else {
+        let contents = || {
+            if torch::is_zip(bytes) || torch::is_chain(bytes) {
+                return torch::read(path, bytes, wanted);
+            }
             refuse_others(path, bytes)?;
-            safetensors::read(path, bytes)?
+            safetensors::read(path, bytes)
         };
-        finish(path, contents, sha256_hex(bytes), wanted)
+        // each takes as long as the other
+        let (contents, sha256) = beside(contents, || sha256_hex(bytes));
+        finish(path, contents?, sha256, wanted)
     }
+}
+
+/// Does two things at the same time, if the system has a thread for the second one, else one after the other.
+fn beside<A, B: Send>(first: impl FnOnce() -> A, second: impl Fn() -> B + Sync) -> (A, B) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, &second);
+        let first = first();
+        let second = match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => second(),
+        };
+        (first, second)
+    })
 }
 
 /// From a file's tensors to those of a network.

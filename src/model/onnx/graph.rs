@@ -121,11 +121,11 @@ impl Graph {
         let single = |value: &f64| *value as f32;
         let (bytes, overflow) = match precision {
             Precision::Fp32 | Precision::Int8 => (
-                values.iter().flat_map(|value| single(value).to_le_bytes()).collect(),
+                spelled(values, |value| single(value).to_le_bytes()),
                 values.iter().any(|value| single(value).is_infinite()),
             ),
             Precision::Fp16 => (
-                values.iter().flat_map(|value| half(*value).to_le_bytes()).collect(),
+                spelled(values, |value| half(*value).to_le_bytes()),
                 values.iter().any(|value| half(*value).is_infinite()),
             ),
         };
@@ -182,6 +182,15 @@ fn half(value: f64) -> f16 {
         single = f32::from_bits(toward_zero | 1);
     }
     f16::from_f32(single)
+}
+
+/// The bytes of numbers. Their memory is taken once: it is that of all weights.
+fn spelled<const BYTES: usize>(values: &[f64], number: impl Fn(&f64) -> [u8; BYTES]) -> Vec<u8> {
+    let mut bytes = vec![0; BYTES * values.len()];
+    for (to, value) in bytes.chunks_exact_mut(BYTES).zip(values) {
+        to.copy_from_slice(&number(value));
+    }
+    bytes
 }
 
 #[cfg(test)]
