@@ -32,13 +32,17 @@ fn main() {
         unsafe { std::env::set_var(name, value) };
     }
     let mut knobs = Knobs { batch: arguments.number("batch", 32) as usize, ..Knobs::new(count) };
-    knobs.requests = arguments.number("requests", knobs.requests as u64) as usize;
-    let settings = Settings { requests: knobs.requests, ..Settings::default() };
+    // a number that is given is fixed
+    if let Ok(requests) = arguments.text("requests", "follow").parse() {
+        (knobs.requests, knobs.most_requests) = (requests, requests);
+    }
+    let settings = Settings { requests: knobs.most_requests, ..Settings::default() };
     println!(
-        "{count} requests of images of {:.0} kB, batches of {}, {} in flight, {} cores, medians of {runs} runs",
+        "{count} requests of images of {:.0} kB, batches of {}, {} to {} requests, {} cores, medians of {runs} runs",
         mean_kilobytes(&images),
         knobs.batch,
         knobs.requests,
+        knobs.most_requests,
         cores()
     );
     let runtime = support::runtime();
@@ -67,9 +71,10 @@ fn main() {
     println!("| S3, {} ms added | {:.1} | {:.1} % |", added.as_millis(), median(far), median(ratio));
     if let Some(used) = last {
         println!(
-            "the last run with latency: {:.1} images on their way, waited {:.1} % for a row, {:.1} % for bytes; {} \
+            "the last run with latency: {:.1} images on their way, {} requests in the end, waited {:.1} % for a row, {:.1} % for bytes; {} \
              is the bottleneck",
             used.fetch.in_flight,
+            used.fetch.requests,
             100.0 * used.fetch.waits_for_row,
             100.0 * used.fetch.waits_for_bytes,
             used.bottleneck.map_or("nothing", |stage| stage.as_str())

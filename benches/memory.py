@@ -30,8 +30,8 @@ OF_OTHER_WEIGHTS = [(8, 224, 2), (32, 224, 2)]
 
 
 def slots_of(batch, workers):
-    """As `Memory::slots` has it for one engine of depth 1, with the default of `limits.requests`."""
-    return 2 + max(2, math.ceil(min(512, 64 * workers) / batch))
+    """As `Memory::slots` has it for one engine of depth 1."""
+    return 3 + math.ceil(workers / batch)
 
 
 def terms(weights, batch, side, workers):

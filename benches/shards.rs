@@ -83,7 +83,7 @@ fn main() {
         server.latency(if slow { latency } else { Duration::ZERO });
         server.bandwidth(slow.then_some(bandwidth));
         // a new location: no connection or count of the run before
-        let settings = Settings { requests: knobs.requests, ..Settings::default() };
+        let settings = Settings { requests: knobs.most_requests, ..Settings::default() };
         let address = format!("s3://test/{input}/");
         let input = Location::open_with(&address, Role::Input, settings).unwrap();
         let output = Location::in_memory("out").unwrap();

@@ -19,6 +19,12 @@ pub fn raise_limit() {
     }
 }
 
+/// How many requests may be open at the same time.
+pub fn most_requests() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit.saturating_sub(OTHERS)).unwrap_or(usize::MAX)
+}
+
 /// Checks that `requests` requests may be open at the same time.
 ///
 /// # Errors

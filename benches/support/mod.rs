@@ -110,6 +110,8 @@ pub struct Knobs {
     pub batch: usize,
     pub workers: usize,
     pub requests: usize,
+    /// As many where the number is fixed.
+    pub most_requests: usize,
     pub in_flight_bytes: u64,
     pub dim: usize,
     pub rows_per_part: u32,
@@ -125,6 +127,7 @@ impl Knobs {
             batch: 32,
             workers: cores(),
             requests: (64 * cores()).min(512),
+            most_requests: 4096,
             in_flight_bytes: 512 << 20,
             dim: 2048,
             rows_per_part: 1024,
@@ -198,6 +201,7 @@ pub async fn run_dataset_with_noise(
     let limits = Limits {
         batch_size: knobs.batch,
         requests: knobs.requests,
+        most_requests: knobs.most_requests,
         in_flight_bytes: knobs.in_flight_bytes,
         decode_threads: knobs.workers,
         max_error_fraction: 1.0,

@@ -95,7 +95,10 @@ pub(super) async fn plan(arguments: &PlanArgs, global: &GlobalArgs) -> Result<Su
     line(format!(
         "limits      error rows up to {} of all, {} requests and {} MiB in flight, {} decode threads",
         job.limits.max_error_fraction,
-        job.limits.requests,
+        match job.limits.most_requests > job.limits.requests {
+            true => format!("{} to {}", job.limits.requests, job.limits.most_requests),
+            false => job.limits.requests.to_string(),
+        },
         job.limits.in_flight_bytes >> 20,
         job.limits.decode_threads
     ));

@@ -25,8 +25,8 @@ pub struct Arrival {
 
 /// Where a dataset takes its rows from.
 pub trait Intake: Send + Sync {
-    /// Waits for the next row of a batch, then for room for `size_hint` bytes. Call it in plan order, from one
-    /// task. This is the only place where reading waits for the stages behind it.
+    /// Waits until few enough images are on their way, then for room for `size_hint` bytes. Call it in plan order, from
+    /// one task. This is the only place where reading waits for the stages behind it.
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>>;
 
     /// Counts an object that the store does not give, once for each object of a run.

@@ -3,6 +3,10 @@
 //! Knows nothing of images, jobs or storage: pixels come in through [`RowSlot`]s, numbers leave in
 //! [`Outputs`]. The only room that names `ort`.
 
+#[allow(clippy::duplicate_mod)]
+mod batch;
+#[allow(clippy::duplicate_mod)]
+mod binding;
 mod choice;
 mod contract;
 mod cuda;
@@ -29,7 +33,7 @@ mod spec;
 mod trial;
 mod widths;
 
-/// `owners.rs` and `pool.rs` against `loom`, which tries the interleavings of their threads.
+/// `owners.rs` and `pool.rs`, with what they rest on, against `loom`, which tries the interleavings of their threads.
 #[cfg(test)]
 #[allow(clippy::duplicate_mod)]
 mod owners_model;

@@ -1,8 +1,12 @@
-//! Slots on their way: free, being filled by many workers, ready for the device.
+//! Batches and the slots that they get: begun without memory, bound to a slot in order, filled by many workers, ready for
+//! the device.
 //!
-//! A batch becomes ready by the count of its rows alone; nobody waits for anybody. Sends never block: a
+//! A batch becomes ready by the count of its rows alone; nothing waits for anything. A row that comes before its batch
+//! has a slot is kept with what is to be done to it, and goes on as soon as the batch has one. Sends never block: a
 //! channel holds as many items as there are slots.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::PoisonError;
 
 use crate::ids::AttemptId;
@@ -10,8 +14,10 @@ use crate::sample::{ContentHash, ErrorKind, ImageFacts, RowError, RowOutcome, Sa
 use crate::tensor::RowMut;
 
 use super::Slot;
+use super::batch::Batch;
+use super::binding::Binding;
 use super::owners::Owner;
-use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded};
+use super::sync::{Arc, Mutex, MutexGuard, Receiver, Sender, bounded};
 
 /// A batch whose rows are all written, or failed.
 #[derive(Debug)]
@@ -26,36 +32,103 @@ pub struct Ready {
     pub rows: Vec<RowOutcome>,
 }
 
-/// All slots of a run. Cheap to clone.
-#[derive(Debug, Clone)]
+/// All slots of a run, and the batches that wait for them. Cheap to clone.
+#[derive(Clone)]
 pub struct SlotPool {
-    free: (Sender<Slot>, Receiver<Slot>),
+    state: Arc<Mutex<State>>,
     ready: (Sender<Ready>, Receiver<Ready>),
+    /// Rows of a batch.
+    capacity: usize,
+}
+
+struct State {
+    free: Vec<Slot>,
+    binding: Binding,
+    /// The batches that wait for a slot or for images, by number.
+    batches: BTreeMap<u64, Waiting>,
+    begun: u64,
+    closed: bool,
+}
+
+/// A batch that waits for a slot or for images.
+struct Waiting {
+    /// Until it has a slot.
+    owner: Option<Owner<Batch>>,
+    /// Images that came, or failed.
+    delivered: usize,
+    /// Rows, once no more of them come.
+    rows: Option<usize>,
+    kept: Vec<Kept>,
+}
+
+/// A row that came before its batch had a slot, and what is to be done to it.
+struct Kept {
+    row: RowSlot,
+    then: Box<dyn FnOnce(RowSlot) + Send>,
+}
+
+impl Waiting {
+    fn is_complete(&self) -> bool {
+        self.rows == Some(self.delivered)
+    }
+
+    /// Gives the batch up.
+    fn abandon(self, pool: &SlotPool) {
+        let Waiting { owner, kept, .. } = self;
+        if let Some(owner) = owner {
+            owner.with(Batch::abandon);
+            pool.left(owner);
+        }
+        kept.into_iter().for_each(|kept| kept.row.abandon());
+    }
+}
+
+impl State {
+    /// No more is to come of a batch than what has come, if it is so.
+    fn complete(&mut self, number: u64) {
+        let Some(waiting) = self.batches.get(&number).filter(|waiting| waiting.is_complete()) else { return };
+        let is_bound = waiting.owner.is_none();
+        self.binding.complete(number);
+        if is_bound {
+            self.batches.remove(&number);
+        }
+    }
+
+    /// Forgets a batch that has no slot yet.
+    fn take_unbound(&mut self, number: u64) -> Option<Waiting> {
+        self.batches.get(&number).filter(|waiting| waiting.owner.is_some())?;
+        self.binding.forget(number);
+        self.batches.remove(&number)
+    }
 }
 
 impl SlotPool {
-    /// A pool that owns these slots.
-    pub fn new(slots: Vec<Slot>) -> SlotPool {
-        let count = slots.len().max(1);
-        let pool = SlotPool { free: bounded(count), ready: bounded(count) };
-        for slot in slots {
-            pool.give_back(slot);
-        }
-        pool
+    /// A pool that owns these slots, all of one size. At most `filling` batches have one while they wait for images.
+    pub fn new(slots: Vec<Slot>, filling: usize) -> SlotPool {
+        let (count, capacity) = (slots.len().max(1), slots.first().map_or(1, Slot::capacity));
+        let (binding, batches) = (Binding::new(filling), BTreeMap::new());
+        let state = State { free: slots, binding, batches, begun: 0, closed: false };
+        SlotPool { state: Arc::new(Mutex::new(state)), ready: bounded(count), capacity }
     }
 
-    /// Waits for a free slot and begins a batch; `None` once the pool is closed.
-    pub async fn acquire(&self, attempt: AttemptId, first_offset: u32) -> Option<Filling> {
-        let slot = self.free.1.recv().await.ok()?;
-        let capacity = slot.capacity();
-        let batch = Batch {
-            slot,
-            attempt,
-            first_offset,
-            rows: Mutex::new(Vec::with_capacity(capacity)),
-            abandoned: AtomicBool::new(false),
-        };
-        Some(Filling { owner: Some(Owner::new(batch)), pool: self.clone(), taken: 0, capacity })
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a batch, which needs no slot yet; `None` once the pool is closed.
+    pub fn begin(&self, attempt: AttemptId, first_offset: u32) -> Option<Filling> {
+        let mut state = self.state();
+        if state.closed {
+            return None;
+        }
+        state.begun += 1;
+        let number = state.begun;
+        let owner = Owner::new(Batch::new(number, attempt, first_offset, self.capacity));
+        let waiting = Waiting { owner: Some(owner.share()), delivered: 0, rows: None, kept: Vec::new() };
+        state.batches.insert(number, waiting);
+        state.binding.begin(number);
+        self.bind(state);
+        Some(Filling { owner: Some(owner), pool: self.clone(), number, taken: 0 })
     }
 
     /// The queue that engine threads take from.
@@ -65,56 +138,139 @@ impl SlotPool {
 
     /// Returns a slot whose batch is done with. Never waits.
     pub fn give_back(&self, slot: Slot) {
-        // there is room for every slot, so this fails only once the pool is closed: then memory is freed
-        drop(self.free.0.try_send(slot));
+        let mut state = self.state();
+        // memory is freed once the pool is closed
+        if !state.closed {
+            state.free.push(slot);
+            self.bind(state);
+        }
     }
 
-    /// Ends all waiting: no slot is handed out any more, and nothing becomes ready.
+    /// Gives up the batches that have no slot.
+    pub fn forget_waiting(&self) {
+        let mut state = self.state();
+        let numbers: Vec<u64> = state.batches.keys().copied().collect();
+        let waiting: Vec<Waiting> =
+            numbers.into_iter().filter_map(|number| state.take_unbound(number)).collect();
+        drop(state);
+        waiting.into_iter().for_each(|waiting| waiting.abandon(self));
+    }
+
+    /// Ends the pool: no batch begins or gets a slot any more, and nothing becomes ready.
     pub fn close(&self) {
-        self.free.0.close();
+        let free = {
+            let mut state = self.state();
+            state.closed = true;
+            std::mem::take(&mut state.free)
+        };
+        drop(free);
         self.ready.0.close();
+        self.forget_waiting();
     }
 
+    /// Binds free slots to the batches that may have them, and lets their rows go on.
+    fn bind(&self, mut state: MutexGuard<'_, State>) {
+        let (mut owners, mut rows) = (Vec::new(), Vec::new());
+        while !state.free.is_empty()
+            && let Some(number) = state.binding.next()
+        {
+            let Some(slot) = state.free.pop() else { break };
+            let Some(waiting) = state.batches.get_mut(&number) else {
+                state.free.push(slot);
+                continue;
+            };
+            rows.append(&mut waiting.kept);
+            if let Some(owner) = waiting.owner.take() {
+                owner.with(|batch| batch.bind(slot));
+                owners.push(owner);
+            }
+            if waiting.is_complete() {
+                state.batches.remove(&number);
+            }
+        }
+        drop(state);
+        owners.into_iter().for_each(|owner| self.left(owner));
+        rows.into_iter().for_each(|Kept { row, then }| then(row));
+    }
+
+    /// An image has come for a row, which goes on now or when its batch has a slot.
+    fn deliver(&self, row: RowSlot, then: impl FnOnce(RowSlot) + Send + 'static) {
+        let mut state = self.state();
+        let (number, is_bound) = (row.number, row.is_bound());
+        let now = match state.batches.get_mut(&number) {
+            Some(waiting) => {
+                waiting.delivered += 1;
+                if is_bound {
+                    Some((row, then))
+                } else {
+                    waiting.kept.push(Kept { row, then: Box::new(then) });
+                    None
+                }
+            }
+            None if is_bound => Some((row, then)),
+            // its batch is given up
+            None => {
+                drop(state);
+                return row.abandon();
+            }
+        };
+        state.complete(number);
+        self.bind(state);
+        if let Some((row, then)) = now {
+            then(row);
+        }
+    }
+
+    /// A batch is given up by one of its owners. If it has a slot, that comes free with the last of them.
+    fn abandon(&self, owner: Owner<Batch>, number: u64) {
+        owner.with(Batch::abandon);
+        let waiting = self.state().take_unbound(number);
+        if let Some(waiting) = waiting {
+            waiting.abandon(self);
+        }
+        self.left(owner);
+    }
+
+    /// An owner of a batch is done with it.
     fn left(&self, owner: Owner<Batch>) {
         let Some(batch) = owner.leave() else { return };
-        let rows = batch.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let whole: Option<Vec<RowOutcome>> = rows.into_iter().collect();
-        match whole {
-            Some(rows) if !batch.abandoned.into_inner() && !rows.is_empty() => {
-                let ready = Ready {
-                    slot: batch.slot,
-                    attempt: batch.attempt,
-                    first_offset: batch.first_offset,
-                    rows,
-                };
-                drop(self.ready.0.try_send(ready));
-            }
-            _ => self.give_back(batch.slot),
+        let (number, attempt, first_offset) = (batch.number, batch.attempt, batch.first_offset);
+        let (slot, rows) = batch.end();
+        {
+            // one that is given up may still count among those that wait for images
+            let mut state = self.state();
+            state.binding.forget(number);
+            state.batches.remove(&number);
         }
+        match (slot, rows) {
+            (Some(slot), Some(rows)) => {
+                drop(self.ready.0.try_send(Ready { slot, attempt, first_offset, rows }))
+            }
+            (Some(slot), None) => return self.give_back(slot),
+            (None, _) => {}
+        }
+        self.bind(self.state());
     }
 }
 
-/// What the owners of one batch share.
-struct Batch {
-    slot: Slot,
-    attempt: AttemptId,
-    first_offset: u32,
-    rows: Mutex<Vec<Option<RowOutcome>>>,
-    abandoned: AtomicBool,
+impl fmt::Debug for SlotPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SlotPool(batches of {})", self.capacity)
+    }
 }
 
 /// A batch that still takes rows. Dropped without [`Filling::seal`], the batch is abandoned.
 pub struct Filling {
     owner: Option<Owner<Batch>>,
     pool: SlotPool,
+    number: u64,
     taken: usize,
-    capacity: usize,
 }
 
 impl Filling {
     /// True when every row is taken: seal it.
     pub fn is_full(&self) -> bool {
-        self.taken == self.capacity
+        self.taken == self.pool.capacity
     }
 
     /// Takes the next row for a sample; `None` when the batch is full.
@@ -125,24 +281,28 @@ impl Filling {
         let owner = self.owner.as_ref()?.share();
         let index = self.taken;
         self.taken += 1;
-        owner.with(|batch| lock(&batch.rows).push(None));
-        let pool = self.pool.clone();
-        Some(RowSlot { owner: Some(owner), pool, index, sample: Some(sample), content_hash: None })
+        owner.with(Batch::begin_row);
+        let (pool, number) = (self.pool.clone(), self.number);
+        Some(RowSlot { owner: Some(owner), pool, number, index, sample: Some(sample), content_hash: None })
     }
 
     /// No more rows come: the batch is ready as soon as the last of its rows is.
     pub fn seal(mut self) {
-        if let Some(owner) = self.owner.take() {
-            self.pool.left(owner);
+        let Some(owner) = self.owner.take() else { return };
+        let mut state = self.pool.state();
+        if let Some(waiting) = state.batches.get_mut(&self.number) {
+            waiting.rows = Some(self.taken);
         }
+        state.complete(self.number);
+        self.pool.bind(state);
+        self.pool.left(owner);
     }
 }
 
 impl Drop for Filling {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
-            owner.with(|batch| batch.abandoned.store(true, Ordering::Relaxed));
-            self.pool.left(owner);
+            self.pool.abandon(owner, self.number);
         }
     }
 }
@@ -153,12 +313,24 @@ impl Drop for Filling {
 pub struct RowSlot {
     owner: Option<Owner<Batch>>,
     pool: SlotPool,
+    number: u64,
     index: usize,
     sample: Option<Sample>,
     content_hash: Option<ContentHash>,
 }
 
 impl RowSlot {
+    /// Goes on with the row as soon as its batch has a slot: at once, or on the thread that a slot comes from. Once for
+    /// each row. A batch that is given up drops `then`.
+    pub fn when_bound(self, then: impl FnOnce(RowSlot) + Send + 'static) {
+        let pool = self.pool.clone();
+        pool.deliver(self, then);
+    }
+
+    fn is_bound(&self) -> bool {
+        self.owner.as_ref().and_then(|owner| owner.with(Batch::is_bound)).unwrap_or(false)
+    }
+
     /// Keeps the hash of the image's encoded bytes.
     pub fn set_content_hash(&mut self, hash: ContentHash) {
         self.content_hash = Some(hash);
@@ -169,31 +341,30 @@ impl RowSlot {
         self.sample.as_mut()
     }
 
-    /// Lets `write` fill the row.
+    /// Lets `write` fill the row, if its batch has a slot.
     pub fn write<R>(&mut self, write: impl FnOnce(RowMut<'_>) -> R) -> Option<R> {
         let index = self.index;
         let owner = self.owner.as_ref()?;
         // SAFETY: `Filling::row` gave this index to this `RowSlot` alone, `&mut self` makes the access
         // exclusive, and the device gets the slot only after this owner has left.
-        owner.with(|batch| write(unsafe { batch.slot.row(index) }))
+        owner.with(|batch| unsafe { batch.write(index, write) })?
     }
 
     /// The row holds the image.
-    pub fn done(self, facts: ImageFacts) {
-        self.end(Some(facts), None);
+    pub fn done(mut self, facts: ImageFacts) {
+        self.finish(Some(facts), None);
     }
 
     /// The row holds no image: it is zeroed and carries the error.
     pub fn fail(mut self, facts: Option<ImageFacts>, error: RowError) {
         self.zero();
-        self.end(facts, Some(error));
+        self.finish(facts, Some(error));
     }
 
     /// The whole batch is worthless, because its part is given up.
     pub fn abandon(mut self) {
         if let Some(owner) = self.owner.take() {
-            owner.with(|batch| batch.abandoned.store(true, Ordering::Relaxed));
-            self.pool.left(owner);
+            self.pool.abandon(owner, self.number);
         }
     }
 
@@ -205,18 +376,10 @@ impl RowSlot {
         });
     }
 
-    fn end(mut self, facts: Option<ImageFacts>, error: Option<RowError>) {
-        self.finish(facts, error);
-    }
-
     fn finish(&mut self, facts: Option<ImageFacts>, error: Option<RowError>) {
         let (Some(owner), Some(sample)) = (self.owner.take(), self.sample.take()) else { return };
-        let content_hash = self.content_hash;
-        owner.with(|batch| {
-            if let Some(row) = lock(&batch.rows).get_mut(self.index) {
-                *row = Some(RowOutcome { sample, facts, error, content_hash });
-            }
-        });
+        let outcome = RowOutcome { sample, facts, error, content_hash: self.content_hash };
+        owner.with(|batch| batch.end_row(self.index, outcome));
         self.pool.left(owner);
     }
 }
@@ -231,8 +394,4 @@ impl Drop for RowSlot {
             );
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

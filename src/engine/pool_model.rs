@@ -8,6 +8,10 @@ use crate::tensor::RowMut;
 use self::pool::{Filling, Ready, RowSlot, SlotPool};
 use self::sync::{UnsafeCell, block_on, join, model, spawn};
 
+#[path = "batch.rs"]
+mod batch;
+#[path = "binding.rs"]
+mod binding;
 #[path = "owners.rs"]
 mod owners;
 #[allow(dead_code)]
@@ -46,7 +50,7 @@ fn sample(row_id: i64) -> Sample {
 }
 
 fn begin(pool: &SlotPool) -> Filling {
-    block_on(pool.acquire(AttemptId(0), 0)).unwrap()
+    pool.begin(AttemptId(0), 0).unwrap()
 }
 
 fn fill(row: &mut RowSlot) {
@@ -62,6 +66,13 @@ fn decode(mut row: RowSlot) {
     row.done(ImageFacts { width: 1, height: 1, format: "png" });
 }
 
+/// A new batch gets the slot at once: no other has it.
+fn is_free(pool: &SlotPool) -> bool {
+    let mut filling = begin(pool);
+    let mut row = filling.row(sample(0)).unwrap();
+    row.write(|_| ()).is_some()
+}
+
 fn ids(ready: &Ready) -> Vec<i64> {
     ready.rows.iter().map(|row| row.sample.row_id).collect()
 }
@@ -69,7 +80,7 @@ fn ids(ready: &Ready) -> Vec<i64> {
 #[test]
 fn a_sealed_batch_is_handed_over_once_with_every_row_that_its_threads_wrote() {
     model(|| {
-        let pool = SlotPool::new(vec![Slot::new(2)]);
+        let pool = SlotPool::new(vec![Slot::new(2)], 1);
         let mut filling = begin(&pool);
         // the first row may end before the second is taken
         let threads = [0, 1].map(|id| {
@@ -84,14 +95,14 @@ fn a_sealed_batch_is_handed_over_once_with_every_row_that_its_threads_wrote() {
         pool.give_back(ready.slot);
         join(threads);
         assert!(pool.ready().try_recv().is_err());
-        drop(begin(&pool));
+        assert!(is_free(&pool));
     });
 }
 
 #[test]
 fn a_row_whose_decoder_panicked_is_zero_and_an_error_when_its_batch_is_handed_over() {
     model(|| {
-        let pool = SlotPool::new(vec![Slot::new(2)]);
+        let pool = SlotPool::new(vec![Slot::new(2)], 1);
         let mut filling = begin(&pool);
         let [first, mut second] = [0, 1].map(|id| filling.row(sample(id)).unwrap());
         let threads = [
@@ -113,13 +124,13 @@ fn a_row_whose_decoder_panicked_is_zero_and_an_error_when_its_batch_is_handed_ov
 #[test]
 fn a_batch_that_one_row_abandons_is_never_ready_and_its_slot_is_free_again() {
     model(|| {
-        let pool = SlotPool::new(vec![Slot::new(2)]);
+        let pool = SlotPool::new(vec![Slot::new(2)], 1);
         let mut filling = begin(&pool);
         let [first, second] = [0, 1].map(|id| filling.row(sample(id)).unwrap());
         let threads = [spawn(move || decode(first)), spawn(move || second.abandon())];
         filling.seal();
-        drop(begin(&pool));
         join(threads);
+        assert!(is_free(&pool));
         assert!(pool.ready().try_recv().is_err());
     });
 }
@@ -127,59 +138,107 @@ fn a_batch_that_one_row_abandons_is_never_ready_and_its_slot_is_free_again() {
 #[test]
 fn a_batch_that_is_dropped_unsealed_is_never_ready_and_its_slot_is_free_again() {
     model(|| {
-        let pool = SlotPool::new(vec![Slot::new(2)]);
+        let pool = SlotPool::new(vec![Slot::new(2)], 1);
         let mut filling = begin(&pool);
         let threads = [0, 1].map(|id| {
             let row = filling.row(sample(id)).unwrap();
             spawn(move || decode(row))
         });
         drop(filling);
-        drop(begin(&pool));
         join(threads);
+        assert!(is_free(&pool));
         assert!(pool.ready().try_recv().is_err());
     });
 }
 
 #[test]
-fn every_part_that_waits_for_the_one_slot_gets_it_in_turn() {
+fn every_batch_that_waits_for_the_one_slot_gets_it_and_no_row_is_lost() {
     model(|| {
-        let pool = SlotPool::new(vec![Slot::new(1)]);
-        let filling = begin(&pool);
-        let threads = [0, 1].map(|_| {
-            let pool = pool.clone();
-            spawn(move || drop(begin(&pool)))
+        let pool = SlotPool::new(vec![Slot::new(1)], 1);
+        // nobody else has begun a batch: the first one has the slot
+        let rows = [0, 1].map(|id| {
+            let mut filling = begin(&pool);
+            let row = filling.row(sample(id)).unwrap();
+            filling.seal();
+            row
         });
-        // sealed without a row: nothing for the device
-        filling.seal();
-        join(threads);
-        assert!(pool.ready().try_recv().is_err());
-        drop(begin(&pool));
-    });
-}
-
-#[test]
-fn closing_the_pool_ends_every_wait_and_leaves_no_half_of_a_batch() {
-    model(|| {
-        let pool = SlotPool::new(vec![Slot::new(1)]);
-        let mut filling = begin(&pool);
-        let row = filling.row(sample(0)).unwrap();
-        filling.seal();
-        let threads = [
-            spawn(move || decode(row)),
-            spawn({
-                let pool = pool.clone();
-                move || assert!(block_on(pool.acquire(AttemptId(1), 0)).is_none())
-            }),
-            spawn({
-                let pool = pool.clone();
-                move || pool.close()
-            }),
-        ];
-        if let Ok(ready) = block_on(pool.ready().recv()) {
-            assert_eq!(ids(&ready), [0]);
-            assert_eq!(ready.slot.values(), [1.0]);
+        // the second image may come before the slot is free, while it comes free, or after
+        let threads = rows.map(|row| spawn(move || row.when_bound(decode)));
+        for id in [0, 1] {
+            let ready = block_on(pool.ready().recv()).unwrap();
+            assert_eq!((ids(&ready), ready.slot.values()), (vec![id], vec![id as f32 + 1.0]));
+            pool.give_back(ready.slot);
         }
         join(threads);
+        assert!(is_free(&pool));
+    });
+}
+
+#[test]
+fn a_whole_batch_gets_the_second_slot_while_an_earlier_one_waits_for_an_image() {
+    model(|| {
+        let pool = SlotPool::new((0..2).map(|_| Slot::new(2)).collect(), 1);
+        let mut slow = begin(&pool);
+        let late = slow.row(sample(9)).unwrap();
+        let mut filling = begin(&pool);
+        let threads = [0, 1].map(|id| {
+            let row = filling.row(sample(id)).unwrap();
+            spawn(move || row.when_bound(decode))
+        });
+        // its last image, or the end of its rows: whichever comes last binds it
+        filling.seal();
+        let ready = block_on(pool.ready().recv()).unwrap();
+        assert_eq!((ids(&ready), ready.slot.values()), (vec![0, 1], vec![1.0, 2.0]));
+        join(threads);
+        late.when_bound(decode);
+        slow.seal();
+        assert_eq!(ids(&block_on(pool.ready().recv()).unwrap()), [9]);
+    });
+}
+
+#[test]
+fn a_batch_that_is_given_up_before_it_has_a_slot_drops_its_images_and_takes_none() {
+    model(|| {
+        let pool = SlotPool::new(vec![Slot::new(1)], 1);
+        let mut first = begin(&pool);
+        let row = first.row(sample(0)).unwrap();
+        first.seal();
+        let mut filling = begin(&pool);
+        let image = filling.row(sample(1)).unwrap();
+        let threads = [
+            spawn(move || image.when_bound(decode)),
+            spawn(move || drop(filling)),
+            spawn(move || row.when_bound(decode)),
+        ];
+        let ready = block_on(pool.ready().recv()).unwrap();
+        assert_eq!(ids(&ready), [0]);
+        pool.give_back(ready.slot);
+        join(threads);
+        assert!(pool.ready().try_recv().is_err());
+        assert!(is_free(&pool));
+    });
+}
+
+#[test]
+fn closing_the_pool_drops_what_waits_and_leaves_no_half_of_a_batch() {
+    model(|| {
+        let pool = SlotPool::new(vec![Slot::new(1)], 1);
+        let rows = [0, 1].map(|id| {
+            let mut filling = begin(&pool);
+            let row = filling.row(sample(id)).unwrap();
+            filling.seal();
+            row
+        });
+        let mut threads: Vec<_> = rows.map(|row| spawn(move || row.when_bound(decode))).into();
+        threads.push(spawn({
+            let pool = pool.clone();
+            move || pool.close()
+        }));
+        if let Ok(ready) = block_on(pool.ready().recv()) {
+            assert_eq!((ids(&ready), ready.slot.values()), (vec![0], vec![1.0]));
+        }
+        join(threads);
+        assert!(pool.begin(AttemptId(1), 0).is_none());
         // closed and empty, so that this does not wait
         assert!(block_on(pool.ready().recv()).is_err());
     });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::image;
+use crate::open_files;
 
 use super::error::JobError;
 use super::spec::JobSpec;
@@ -16,8 +17,10 @@ pub(super) const MAX_PART_BYTES: u64 = 512 << 20;
 pub struct Limits {
     /// Images a batch.
     pub batch_size: usize,
-    /// Requests in flight.
+    /// Requests in flight, at first where their number is not typed.
     pub requests: usize,
+    /// Requests in flight, at most: more than `requests` where their number follows what is needed.
+    pub most_requests: usize,
     /// Encoded bytes in flight.
     pub in_flight_bytes: u64,
     /// Threads that decode and make rows.
@@ -43,6 +46,7 @@ impl Limits {
         let limits = Limits {
             batch_size,
             requests: spec.requests(),
+            most_requests: spec.most_requests(),
             in_flight_bytes: typed.in_flight_bytes.unwrap_or(Quantity(512 << 20)).0,
             decode_threads: spec.decode_threads(),
             max_error_fraction: typed.max_error_fraction.unwrap_or(0.01),
@@ -77,11 +81,17 @@ impl JobSpec {
         self.limits.decode_threads.unwrap_or_else(cores)
     }
 
-    /// As typed, or as many as keep the decoders busy: one of them takes about a millisecond for an image, a store
-    /// some tens for an answer.
+    /// As typed, or as many as keep the decoders busy at first: one of them takes about a millisecond for an image, a
+    /// store some tens for an answer.
     pub(super) fn requests(&self) -> usize {
         const FOR_EACH: usize = 64;
         const MOST: usize = 512;
         self.limits.requests.unwrap_or_else(|| (FOR_EACH * self.decode_threads()).clamp(FOR_EACH, MOST))
+    }
+
+    /// As typed, or as many as there may ever be: each is an open file.
+    pub(super) fn most_requests(&self) -> usize {
+        const MOST: usize = 4096;
+        self.limits.requests.unwrap_or_else(|| open_files::most_requests().min(MOST).max(self.requests()))
     }
 }

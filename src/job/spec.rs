@@ -257,7 +257,7 @@ pub struct Limits {
     /// Encoded bytes held at once.
     #[cfg_attr(test, schemars(extend("default" = "512MiB")))]
     pub in_flight_bytes: Option<Quantity>,
-    /// Requests in flight, at most; default: 64 for each decode thread, at most 512.
+    /// Requests in flight, at most; default: what the measured latency and decode rate need, up to 4096.
     #[cfg_attr(test, schemars(range(min = 1)))]
     pub requests: Option<usize>,
     /// Threads that decode and make rows; default: one a core.

@@ -31,7 +31,7 @@ impl JobSpec {
                 typed.write_timeout_seconds,
                 defaults.write_timeout,
             )?,
-            requests: self.requests().max(1),
+            requests: self.most_requests().max(1),
             checksums: typed.checksums == Checksums::Auto,
             anonymous_input: typed.anonymous_input,
             requester_pays: typed.requester_pays,

@@ -120,6 +120,7 @@ pub(super) async fn drain(
     if !tasks.is_empty() || shared.shutdown.is_draining() {
         shared.shutdown.abort();
         tasks.shutdown().await;
+        shared.pool.forget_waiting();
         shared.queue.forget_images();
     }
 }

@@ -106,7 +106,7 @@ impl DecodePool {
 
     fn decode(&self, decoding: &mut Decoding, job: DecodeJob) {
         let began = Instant::now();
-        let DecodeJob { mut row, bytes, permit, since } = job;
+        let DecodeJob { mut row, bytes, place, since } = job;
         let progress = &self.progress;
         progress.meters.queue.took(began.duration_since(since));
         // the sample leaves with its row
@@ -139,7 +139,7 @@ impl DecodePool {
             None => {}
         }
         drop(bytes);
-        drop(permit);
+        drop(place);
         progress.meters.decode.since(began);
         if let Some(Some((row, key))) = traced {
             let facts = [("row", Fact::Number(row)), ("key", Fact::Text(&key))];

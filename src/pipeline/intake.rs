@@ -1,4 +1,4 @@
-//! Admission: a row of a batch, then room for its bytes. The only place where reading waits.
+//! Admission: a place among the images on their way, then room for bytes. The only place where reading waits.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::sample::{RowError, Sample};
 use crate::store::Reason;
 use crate::telemetry::trace::{Fact, Lane};
 
-use super::byte_budget::ByteBudget;
+use super::admission::{Admission, Place};
 use super::progress::Progress;
 use super::shared::Shared;
 use super::work_queue::{DecodeJob, WorkQueue};
@@ -26,7 +26,7 @@ pub(crate) struct PartIntake {
     attempt: AttemptId,
     rows: Option<u32>,
     pool: SlotPool,
-    budget: ByteBudget,
+    admission: Admission,
     queue: Arc<WorkQueue>,
     progress: Arc<Progress>,
     open: Mutex<Open>,
@@ -48,7 +48,7 @@ impl PartIntake {
             attempt,
             rows,
             pool: shared.pool.clone(),
-            budget: shared.budget.clone(),
+            admission: shared.admission.clone(),
             queue: shared.queue.clone(),
             progress: shared.progress.clone(),
             open: Mutex::new(Open { turn: Some(turn), ..Open::default() }),
@@ -67,10 +67,11 @@ impl PartIntake {
         }
     }
 
-    async fn row(&self, sample: Sample) -> Result<RowSlot, Stop> {
+    async fn row(&self, sample: Sample) -> Result<(RowSlot, Place), Stop> {
         let mut open = self.open.lock().await;
+        let place = self.admission.admit().await;
         if open.filling.is_none() {
-            open.filling = Some(self.pool.acquire(self.attempt, open.taken).await.ok_or(Stop)?);
+            open.filling = Some(self.pool.begin(self.attempt, open.taken).ok_or(Stop)?);
         }
         let row = open.filling.as_mut().and_then(|filling| filling.row(sample)).ok_or(Stop)?;
         open.taken += 1;
@@ -83,7 +84,7 @@ impl PartIntake {
         {
             full.seal();
         }
-        Ok(row)
+        Ok((row, place))
     }
 }
 
@@ -91,20 +92,17 @@ impl Intake for PartIntake {
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>> {
         Box::pin(async move {
             let (asked, meters) = (Instant::now(), &self.progress.meters);
-            let row = self.row(sample).await?;
+            let (row, place) = self.row(sample).await?;
             let admitted = Instant::now();
             meters.wait_row.took(admitted.duration_since(asked));
             let mut ticket = PartTicket {
-                row: Some(row),
+                image: Some((row, place)),
                 admitted,
                 lane: self.progress.trace.lane("fetch"),
-                permit: None,
-                reserved: 0,
-                budget: self.budget.clone(),
                 queue: self.queue.clone(),
                 progress: self.progress.clone(),
             };
-            ticket.reserve(size_hint.unwrap_or(UNKNOWN)).await;
+            ticket.refit(size_hint.unwrap_or(UNKNOWN)).await;
             meters.wait_bytes.since(admitted);
             Ok(Box::new(ticket) as Box<dyn Ticket>)
         })
@@ -117,54 +115,34 @@ impl Intake for PartIntake {
 
 /// One admitted image. Dropped undelivered, it gives its whole batch up, and so its part.
 struct PartTicket {
-    row: Option<RowSlot>,
+    image: Option<(RowSlot, Place)>,
     admitted: Instant,
     lane: Lane,
-    permit: Option<OwnedSemaphorePermit>,
-    reserved: u32,
-    budget: ByteBudget,
     queue: Arc<WorkQueue>,
     progress: Arc<Progress>,
 }
 
-impl PartTicket {
-    async fn reserve(&mut self, bytes: u64) {
-        self.permit = None;
-        self.permit = self.budget.reserve(bytes).await;
-        self.reserved = self.budget.units(bytes);
-    }
-}
-
 impl Ticket for PartTicket {
     fn fit(&mut self, len: u64) -> bool {
-        let wanted = self.budget.units(len);
-        let Some(permit) = &mut self.permit else { return false };
-        if wanted <= self.reserved {
-            drop(permit.split((self.reserved - wanted) as usize));
-            self.reserved = wanted;
-            return true;
-        }
-        match self.budget.try_more(wanted - self.reserved) {
-            Some(more) => {
-                permit.merge(more);
-                self.reserved = wanted;
-                true
-            }
-            None => false,
-        }
+        self.image.as_mut().is_none_or(|(_, place)| place.fit(len))
     }
 
     fn refit(&mut self, len: u64) -> BoxFuture<'_, ()> {
-        Box::pin(self.reserve(len))
+        Box::pin(async move {
+            if let Some((_, place)) = &mut self.image {
+                place.reserve(len).await;
+            }
+        })
     }
 
     fn release(&mut self) {
-        self.permit = None;
-        self.reserved = 0;
+        if let Some((_, place)) = &mut self.image {
+            place.release();
+        }
     }
 
     fn deliver(mut self: Box<Self>, image: Result<Arrival, RowError>) {
-        let Some(mut row) = self.row.take() else { return };
+        let Some((mut row, mut place)) = self.image.take() else { return };
         self.progress.meters.fetch.since(self.admitted);
         if self.progress.trace.is_on()
             && let Some(sample) = row.sample_mut()
@@ -172,6 +150,7 @@ impl Ticket for PartTicket {
             let facts = [("row", Fact::Number(sample.row_id)), ("key", Fact::Text(&sample.key))];
             self.lane.span("fetch", self.admitted, &facts);
         }
+        place.come();
         match image {
             Ok(Arrival { bytes, etag }) => {
                 self.progress.read(bytes.len() as u64);
@@ -182,18 +161,27 @@ impl Ticket for PartTicket {
                         sample.etag = etag;
                     }
                 }
-                let (permit, since) = (self.permit.take(), Instant::now());
-                self.queue.decode(DecodeJob { row, bytes, permit, since });
+                let queue = self.queue.clone();
+                row.when_bound(move |row| {
+                    queue.decode(DecodeJob { row, bytes, place: Some(place), since: Instant::now() });
+                });
             }
-            Err(error) => row.fail(None, error),
+            Err(error) => {
+                place.release();
+                row.when_bound(move |row| {
+                    row.fail(None, error);
+                    drop(place);
+                });
+            }
         }
     }
 }
 
 impl Drop for PartTicket {
     fn drop(&mut self) {
-        if let Some(row) = self.row.take() {
+        if let Some((row, place)) = self.image.take() {
             row.abandon();
+            drop(place);
         }
     }
 }

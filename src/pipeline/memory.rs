@@ -8,15 +8,16 @@ use crate::job::Limits;
 pub(crate) struct Memory {
     pub pool: SlotPool,
     pub outputs: Vec<Outputs>,
-    /// Batches that are being filled at the same time.
-    pub filling: usize,
+    /// How many slots the pool has.
+    pub slots: usize,
 }
 
 impl Memory {
-    /// How many slots there will be.
-    pub fn slots(engines: &[Box<dyn Engine>], requests: usize, batch_size: usize) -> usize {
+    /// How many slots there will be: one for each batch that a device has in flight, one that waits for each device, and
+    /// those that are being filled. Requests take none.
+    pub fn slots(engines: &[Box<dyn Engine>], workers: usize, batch_size: usize) -> usize {
         let depth: usize = engines.iter().map(|engine| engine.spec().depth).sum();
-        depth + engines.len() + filling(requests, batch_size)
+        depth + engines.len() + filling(workers, batch_size)
     }
 
     /// For engines that run side by side. What one of them allocates, another may run.
@@ -24,7 +25,7 @@ impl Memory {
         assert!(!engines.is_empty(), "a run without a device");
         let fixed = engines.first().and_then(|engine| engine.spec().fixed_batch);
         let batch_size = fixed.unwrap_or(limits.batch_size).max(1);
-        let filling = filling(limits.requests, batch_size);
+        let filling = filling(limits.decode_threads, batch_size);
         let depth: usize = engines.iter().map(|engine| engine.spec().depth).sum();
         let wanted = depth + engines.len() + filling;
         let (mut slots, mut outputs) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
@@ -36,14 +37,20 @@ impl Memory {
         }
         // outputs in flight, one whose rows are being made, one in hand of each device's thread
         outputs.truncate(depth + 1 + engines.len());
-        Ok(Memory { pool: SlotPool::new(slots), outputs, filling })
+        Ok(Memory { pool: SlotPool::new(slots, filling), outputs, slots: wanted })
     }
 }
 
-/// Enough batches being filled that one slow image idles nobody. Beside them there is one for each that a device has in
-/// flight, and one that waits for it.
-pub(crate) fn filling(requests: usize, batch_size: usize) -> usize {
-    2.max(requests.div_ceil(batch_size))
+/// Batches that are being filled: as many as all decode threads write to, and one more, so that one slow image idles
+/// nobody.
+fn filling(workers: usize, batch_size: usize) -> usize {
+    1 + workers.div_ceil(batch_size).max(1)
+}
+
+/// Parts that may be open: enough that the rows of small ones fill the first batches, and two whose rows are made or
+/// written.
+pub(crate) fn open_parts(limits: &Limits) -> usize {
+    2 + limits.requests.div_ceil(limits.batch_size.max(1)).max(2)
 }
 
 /// What the rows of all engines look like.
@@ -84,22 +91,23 @@ mod tests {
         let limits = Limits {
             batch_size: 4,
             requests: 12,
+            most_requests: 4096,
             in_flight_bytes: 1,
-            decode_threads: 1,
+            decode_threads: 9,
             max_error_fraction: 0.0,
             max_damaged_inputs: 0,
             max_unreadable: 0,
             grace: Duration::ZERO,
         };
-        for (engines, slots, outputs) in [(1, 5, 3), (3, 9, 7)] {
+        for (engines, slots, outputs) in [(1, 6, 3), (3, 10, 7)] {
             let mut engines: Vec<NoiseEngine> = (0..engines).map(|_| engine(2)).collect();
             let mut devices: Vec<&mut dyn Engine> =
                 engines.iter_mut().map(|engine| engine as &mut dyn Engine).collect();
             let memory = Memory::allocate(&mut devices, &limits).unwrap();
-            assert_eq!((memory.filling, memory.outputs.len()), (3, outputs));
+            assert_eq!((memory.slots, memory.outputs.len()), (slots, outputs));
             let boxed: Vec<Box<dyn Engine>> =
                 engines.into_iter().map(|engine| Box::new(engine) as Box<dyn Engine>).collect();
-            assert_eq!(Memory::slots(&boxed, limits.requests, limits.batch_size), slots);
+            assert_eq!(Memory::slots(&boxed, limits.decode_threads, limits.batch_size), slots);
         }
     }
 

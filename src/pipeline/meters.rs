@@ -44,7 +44,7 @@ pub struct Metered {
 pub struct Setup {
     /// Threads that decode and make rows.
     pub workers: usize,
-    /// Requests that may be in flight.
+    /// Requests that may be in flight; they may follow what is needed.
     pub requests: usize,
     /// Devices.
     pub engines: usize,
@@ -61,7 +61,7 @@ pub(super) struct Meters {
     shares_cores: AtomicBool,
     /// From an image's admission until its bytes are there.
     pub fetch: Meter,
-    /// Admission waits for a row of a batch.
+    /// Admission waits until fewer images are on their way.
     pub wait_row: Meter,
     /// Admission waits for room for bytes.
     pub wait_bytes: Meter,
@@ -94,7 +94,7 @@ pub struct Stages {
     pub setup: Setup,
     /// From an image's admission until its bytes are there.
     pub fetch: Metered,
-    /// Admission waits for a row of a batch.
+    /// Admission waits until fewer images are on their way.
     pub wait_row: Metered,
     /// Admission waits for room for bytes.
     pub wait_bytes: Metered,
@@ -125,6 +125,11 @@ impl Meters {
         self.requests.store(setup.requests, Relaxed);
         self.engines.store(setup.engines, Relaxed);
         self.shares_cores.store(setup.shares_cores, Relaxed);
+    }
+
+    /// So many requests may be in flight from now on.
+    pub fn allow(&self, requests: usize) {
+        self.requests.store(requests, Relaxed);
     }
 
     pub fn begin(&self) {

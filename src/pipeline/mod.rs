@@ -1,14 +1,21 @@
 //! The data path of a run: reading, decoding, inference, rows, parts. Data flows one way, ownership with it.
 //!
-//! Resources are taken in one order — part permit, turn, slot row, bytes, request — and released without taking
-//! another, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
+//! Resources are taken in one order — part permit, turn, place, bytes, request, slot — and what a task waits for comes
+//! free without it, so nothing can deadlock. Only admission waits; every later hand-off is owned and cannot fail.
 
+#[allow(clippy::duplicate_mod)]
+pub(crate) mod admission;
+#[cfg(test)]
+#[allow(clippy::duplicate_mod)]
+mod admission_model;
+#[cfg(test)]
+mod admission_tests;
 pub(crate) mod aside;
-pub(crate) mod byte_budget;
 pub(crate) mod canary;
 mod collected;
 pub mod decode;
 pub(crate) mod decode_pool;
+pub(crate) mod demand;
 pub(crate) mod device_summary;
 mod engine_thread;
 pub(crate) mod error_budget;

@@ -16,14 +16,15 @@ use crate::job::Limits;
 use crate::output::{self, Layout, PartContext, PartFile};
 use crate::store::Location;
 
+use super::admission::Admission;
 use super::aside::{abandon, aside};
-use super::byte_budget::ByteBudget;
 use super::canary::Canary;
 use super::collected::{Collected, Tasks, drain, run_again};
 use super::decode::isolate::Isolation;
 use super::decode_pool::DecodePool;
+use super::demand;
 use super::engine_thread::EngineThread;
-use super::memory::{Memory, common_spec};
+use super::memory::{Memory, common_spec, open_parts};
 use super::meters::Setup;
 use super::open_parts::OpenParts;
 use super::opening::{Opening, Plan};
@@ -99,7 +100,7 @@ pub async fn execute(
         let memory = Memory::allocate(&mut devices, &wanted)?;
         Ok((engines, memory))
     };
-    let (engines, Memory { pool, outputs, filling }) = aside(allocate).await?;
+    let (engines, Memory { pool, outputs, .. }) = aside(allocate).await?;
     let (outputs_in, outputs_out) = async_channel::bounded(outputs.len());
     for outputs in outputs {
         drop(outputs_in.try_send(outputs));
@@ -126,6 +127,7 @@ pub async fn execute(
             Err(failure) => failed = failed.or(Some(failure)),
         }
     }
+    let largest = image.limits.max_encoded_bytes;
     let decoders = DecodePool {
         queue: queue.clone(),
         image,
@@ -159,12 +161,14 @@ pub async fn execute(
             return Err(failure);
         }
     };
-    let window_bytes = dataset.read_ahead().bytes;
+    // the windows of a dataset have a share that images never wait for
+    let bytes = limits.in_flight_bytes.saturating_sub(dataset.read_ahead().bytes);
+    let beside = demand::beside(limits.decode_threads, limits.batch_size);
+    let admission = Admission::new(limits.requests + beside, bytes, largest);
     let shared = Arc::new(Shared {
         dataset,
         pool: pool.clone(),
-        // the windows of a dataset have a share that images never wait for
-        budget: ByteBudget::new(limits.in_flight_bytes.saturating_sub(window_bytes)),
+        admission,
         admitting: Arc::new(Semaphore::new(1)),
         queue: queue.clone(),
         parts,
@@ -183,8 +187,12 @@ pub async fn execute(
     shared.progress.begin();
     let (segments, arrivals) = mpsc::channel(SEGMENTS_AHEAD);
     let planning = plan(planner, share, segments, &shared);
-    let working = work(arrivals, opening, filling + 2, &shared);
-    let ((), executed) = tokio::join!(planning, working);
+    let working = work(arrivals, opening, open_parts(limits), &shared);
+    let executed = tokio::select! {
+        biased;
+        ((), executed) = async { tokio::join!(planning, working) } => executed,
+        never = demand::follow(&shared.progress, &shared.admission, limits, beside) => match never {},
+    };
 
     // nothing is open any more: the threads see their queues close and end
     pool.close();

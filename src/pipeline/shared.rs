@@ -11,7 +11,7 @@ use crate::engine::SlotPool;
 use crate::output::{Layout, PartContext};
 use crate::store::Location;
 
-use super::byte_budget::ByteBudget;
+use super::admission::Admission;
 use super::canary::Canary;
 use super::open_parts::OpenParts;
 use super::progress::Progress;
@@ -22,7 +22,7 @@ use super::work_queue::WorkQueue;
 pub(crate) struct Shared {
     pub dataset: Arc<dyn Dataset>,
     pub pool: SlotPool,
-    pub budget: ByteBudget,
+    pub admission: Admission,
     /// One part admits rows at a time, in plan order: a part fills several batches by itself, and a stop then
     /// finds one part half done and not all of them.
     pub admitting: Arc<Semaphore>,

@@ -61,8 +61,8 @@ impl Bottleneck {
                 "no part was there to read: the listing is slow; write the plan before (`plan JOB --write`)"
             }
             Bottleneck::Fetch => {
-                "the stages behind wait for images: raise `limits.requests` (and `limits.in_flight_bytes`), run \
-                 nearer to the store, or keep small images in shards"
+                "the stages behind wait for images: leave `limits.requests` out or raise it (and \
+                 `limits.in_flight_bytes`), run nearer to the store, or keep small images in shards"
             }
             Bottleneck::Decode => {
                 "the decoders are busy all the time: more cores, or more processes (`--worker I/N`), raise the rate; \
@@ -116,9 +116,10 @@ pub struct Fetch {
     pub bytes_per_s: f64,
     /// Images that were admitted and not yet there, on average.
     pub in_flight: f64,
-    /// Requests that may be in flight.
+    /// Requests that may be in flight, in the end where they follow what is needed.
     pub requests: usize,
-    /// Share of the time in which the next image waited for a row of a batch: the stages behind are slower.
+    /// Share of the time in which the next image waited until fewer were on their way: the stages behind are slower, or
+    /// more requests are needed.
     pub waits_for_row: f64,
     /// Share of the time in which it waited for `limits.in_flight_bytes`.
     pub waits_for_bytes: f64,

@@ -4,19 +4,19 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::engine::{Outputs, RowSlot};
 use crate::ids::{AttemptId, PartId};
 use crate::sample::RowOutcome;
 use crate::telemetry::trace::Fact;
+use bytes::Bytes;
 
-/// An image to decode into its row. The byte permit dies with it.
+use super::admission::Place;
+
+/// An image to decode into its row, whose batch has a slot. Its place comes free with it.
 pub(crate) struct DecodeJob {
     pub row: RowSlot,
     pub bytes: Bytes,
-    pub permit: Option<OwnedSemaphorePermit>,
+    pub place: Option<Place>,
     /// Since when it waits for a worker.
     pub since: Instant,
 }

@@ -146,7 +146,8 @@ impl Devices {
         for engine in &engines {
             check_shapes(job, engine.as_ref())?;
         }
-        let bytes = Memory::slots(&engines, job.limits.requests, size) * size * engines[0].spec().row_bytes();
+        let bytes =
+            Memory::slots(&engines, job.limits.decode_threads, size) * size * engines[0].spec().row_bytes();
         room_for(bytes, size)?;
         let layers = LAYER_BYTES * size as u64 * u64::from(job.image.image_size).pow(2);
         // what a graph of somebody else's takes, nobody knows

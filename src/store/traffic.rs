@@ -1,7 +1,7 @@
 //! What goes over the wire: requests counted by kind, and how many may be in flight.
 //!
-//! The number in flight follows the store: each answer that says "slow down" halves it (at most once a second,
-//! since a burst of refusals is one piece of news), each good one adds its share of one, up to the ceiling.
+//! The number in flight follows the store: each answer that says "slow down" halves what was in flight (at most once a
+//! second, since a burst of refusals is one piece of news), each good one adds its share of one, up to the ceiling.
 //! That is the additive increase and multiplicative decrease of TCP (Chiu and Jain, 1989).
 
 use std::collections::BTreeMap;
@@ -77,13 +77,15 @@ struct State {
     ceiling: usize,
     allowed: f64,
     running: usize,
+    /// The most that ran at the same time since the number was cut. Fewer may be asked for than are allowed.
+    busiest: usize,
     cut: Option<Instant>,
 }
 
 impl Traffic {
     pub fn new(ceiling: usize) -> Arc<Self> {
         let requests = Requests { fewest_in_flight: ceiling, ..Requests::default() };
-        let state = State { requests, ceiling, allowed: ceiling as f64, running: 0, cut: None };
+        let state = State { requests, ceiling, allowed: ceiling as f64, running: 0, busiest: 0, cut: None };
         Arc::new(Traffic { state: Mutex::new(state), room: Notify::new(), whole: None })
     }
 
@@ -92,7 +94,7 @@ impl Traffic {
     pub fn beside(whole: &Arc<Traffic>) -> Arc<Self> {
         let ceiling = whole.state().ceiling;
         let requests = Requests { fewest_in_flight: ceiling, ..Requests::default() };
-        let state = State { requests, ceiling, allowed: ceiling as f64, running: 0, cut: None };
+        let state = State { requests, ceiling, allowed: ceiling as f64, running: 0, busiest: 0, cut: None };
         let whole = Some(whole.clone());
         Arc::new(Traffic { state: Mutex::new(state), room: Notify::new(), whole })
     }
@@ -130,7 +132,11 @@ impl Traffic {
             let mut state = self.state();
             if state.cut.is_none_or(|cut| cut.elapsed() >= ONE_CUT) {
                 state.cut = Some(Instant::now());
-                state.allowed = (state.allowed / 2.0).max(1.0);
+                let busiest = match std::mem::replace(&mut state.busiest, state.running) {
+                    0 => state.allowed,
+                    busiest => state.allowed.min(busiest as f64),
+                };
+                state.allowed = (busiest / 2.0).max(1.0);
                 let allowed = state.allowed as usize;
                 let is_fewest = allowed < state.requests.fewest_in_flight;
                 drop(state);
@@ -153,6 +159,7 @@ impl Traffic {
                 let mut state = self.state();
                 if state.running < state.allowed as usize {
                     state.running += 1;
+                    state.busiest = state.busiest.max(state.running);
                     return RequestPermit(self.clone());
                 }
             }
@@ -330,6 +337,18 @@ mod tests {
         traffic.answered(503, false);
         assert_eq!(traffic.state().allowed, 16.0);
         assert_eq!(traffic.requests().throttled, 7);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_halves_what_was_in_flight_and_not_what_was_allowed() {
+        let traffic = Traffic::new(4096);
+        let mut permits = Vec::new();
+        for _ in 0..64 {
+            permits.push(traffic.permit().await);
+        }
+        permits.truncate(40);
+        traffic.answered(503, true);
+        assert_eq!((traffic.state().allowed, traffic.requests().fewest_in_flight), (32.0, 32));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Threads, locks and queues for the modules whose interleavings are tested: `engine/owners`, `engine/pool`,
-//! `pipeline/open_parts` and `store/readers`.
+//! `pipeline/admission`, `pipeline/open_parts` and `store/readers`.
 //!
 //! Each of them takes these names from `super::sync`. Their tests compile the same file a second time with
 //! `modelled` under that name, so that `loom` runs the program's code and no copy of it. The flag
@@ -7,7 +7,7 @@
 
 pub(crate) use std::cell::UnsafeCell;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 pub(crate) use std::time::Instant;
 
 pub(crate) use async_channel::{Receiver, Sender, bounded};

@@ -68,6 +68,32 @@ impl Notify {
     }
 }
 
+/// A value that is set once. What was done before is seen by every thread that sees the value.
+pub struct OnceLock<T> {
+    value: std::sync::OnceLock<T>,
+    is_set: AtomicBool,
+}
+
+impl<T> OnceLock<T> {
+    pub fn new() -> Self {
+        OnceLock { value: std::sync::OnceLock::new(), is_set: AtomicBool::new(false) }
+    }
+
+    pub fn set(&self, value: T) -> Result<(), T> {
+        self.value.set(value)?;
+        self.is_set.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    pub fn get(&self) -> Option<&T> {
+        self.is_set.load(Ordering::Acquire).then(|| self.value.get())?
+    }
+
+    pub fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
+    }
+}
+
 /// A channel with room for `capacity` items; one item too many fails the model.
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let queue = Queue { items: VecDeque::new(), closed: false };

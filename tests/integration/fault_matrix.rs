@@ -91,7 +91,7 @@ fn holds_undisturbed_rows(job: &Job, output: &Path) {
 
 /// As [`holds_undisturbed_rows`], for what stands on a server.
 #[track_caller]
-fn served_undisturbed_rows(server: &ScriptedS3, job: &Job) {
+pub fn served_undisturbed_rows(server: &ScriptedS3, job: &Job) {
     server.clear_rules();
     holds_undisturbed_rows(job, download(server).path());
 }

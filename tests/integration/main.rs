@@ -37,6 +37,7 @@ mod jobs;
 mod manifests;
 mod model;
 mod monitoring;
+mod on_their_way;
 mod one_line;
 mod open_files;
 mod parts_ahead;

@@ -123,6 +123,7 @@ async fn run(places: &Places, share: Share) -> Outcome {
     let limits = Limits {
         batch_size: 256,
         requests: 64,
+        most_requests: 64,
         in_flight_bytes: 64 << 20,
         decode_threads: std::thread::available_parallelism().unwrap().get(),
         max_error_fraction: 0.0,

@@ -16,9 +16,10 @@ use crate::output::{self, PartFooter};
 use crate::sample::{ImageFacts, Sample};
 use crate::store::{Location, ParquetObject};
 
-use crate::pipeline::byte_budget::ByteBudget;
+use crate::pipeline::admission::Admission;
 use crate::pipeline::decode::isolate::Isolation;
 use crate::pipeline::decode_pool::DecodePool;
+use crate::pipeline::demand;
 use crate::pipeline::memory::Memory;
 use crate::pipeline::open_parts::OpenParts;
 use crate::pipeline::part::{ReadPart, read_part};
@@ -62,12 +63,20 @@ impl<'a> StageBench<'a> {
         Ok(StageBench { bench, plan, memory: Memory::allocate(&mut [&mut engine], &bench.job.limits)? })
     }
 
+    fn beside(&self) -> usize {
+        demand::beside(self.bench.job.limits.decode_threads, self.bench.job.limits.batch_size)
+    }
+
     fn shared(&self, dataset: &Arc<SomeImages>, queue: &Arc<WorkQueue>, progress: &Arc<Progress>) -> Shared {
         let job = &self.bench.job;
         Shared {
             dataset: dataset.clone(),
             pool: self.memory.pool.clone(),
-            budget: ByteBudget::new(job.limits.in_flight_bytes),
+            admission: Admission::new(
+                job.limits.requests + self.beside(),
+                job.limits.in_flight_bytes,
+                job.image.limits.max_encoded_bytes,
+            ),
             admitting: Arc::new(Semaphore::new(1)),
             queue: queue.clone(),
             parts: Arc::new(OpenParts::default()),
@@ -123,13 +132,16 @@ impl<'a> StageBench<'a> {
             }
             Ok::<_, Failure>(())
         };
+        let limits = &self.bench.job.limits;
         let ended = tokio::select! {
             ended = reading => ended,
+            never = demand::follow(&shared.progress, &shared.admission, limits, self.beside()) => match never {},
             () = tokio::time::sleep(self.bench.options.time) => Ok(()),
         };
         let seconds = began.elapsed().as_secs_f64();
         let run = progress.snapshot();
         tasks.shutdown().await;
+        self.memory.pool.forget_waiting();
         queue.close();
         let joined = tokio::task::spawn_blocking(move || taker.join().is_ok()).await.unwrap_or(false);
         emptier.abort();
@@ -190,14 +202,20 @@ impl<'a> StageBench<'a> {
         let (depth, most) = (self.bench.engine.spec().depth, options.images as usize);
         let (mut decoded, mut good, mut seconds) = (0, 0, 0.0);
         let began = Instant::now();
+        // as many batches as there are slots left: each has one at once
+        let begun = Semaphore::new(self.memory.slots - slots.len());
         let feed = async {
             let mut images = images.iter().cycle().take(most).peekable();
             while images.peek().is_some() && !is_over(began, options.time) {
-                let Some(mut filling) = pool.acquire(AttemptId::default(), 0).await else { break };
+                let Ok(slot) = begun.acquire().await else { break };
+                slot.forget();
+                let Some(mut filling) = pool.begin(AttemptId::default(), 0) else { break };
                 while let Some((sample, bytes)) = images.next_if(|_| !filling.is_full()) {
                     let Some(row) = filling.row(sample.clone()) else { break };
-                    let since = Instant::now();
-                    queue.decode(DecodeJob { row, bytes: bytes.clone(), permit: None, since });
+                    let (queue, bytes) = (queue.clone(), bytes.clone());
+                    row.when_bound(move |row| {
+                        queue.decode(DecodeJob { row, bytes, place: None, since: Instant::now() });
+                    });
                 }
                 filling.seal();
             }
@@ -216,6 +234,7 @@ impl<'a> StageBench<'a> {
                             slots.push((slot, rows.len()));
                         } else {
                             pool.give_back(slot);
+                            begun.add_permits(1);
                         }
                     }
                     Ok(Err(_)) => break,

@@ -27,13 +27,13 @@ impl Feeder {
         let (slot, _) = engine.allocate(rows)?;
         let decoders = (0..job.limits.decode_threads).map(|_| Decoding::new(job.image, &Isolation::Off));
         let decoders = decoders.collect::<Result<Vec<_>, _>>()?;
-        Ok(Feeder { pool: SlotPool::new(vec![slot]), layout: engine.spec().layout, decoders })
+        Ok(Feeder { pool: SlotPool::new(vec![slot], 1), layout: engine.spec().layout, decoders })
     }
 
     /// Decodes images, no more than a batch. Those that fail are rows of zeros that say so.
     pub async fn fill(&mut self, images: &[Image]) -> Result<Ready, Failure> {
         let gone = || Failure::from(EngineError::Run("the batch was lost".to_owned()));
-        let mut filling = self.pool.acquire(AttemptId::default(), 0).await.ok_or_else(gone)?;
+        let mut filling = self.pool.begin(AttemptId::default(), 0).ok_or_else(gone)?;
         let many = self.decoders.len();
         let mut shares: Vec<Vec<(RowSlot, &Bytes)>> = (0..many).map(|_| Vec::new()).collect();
         for (position, (sample, bytes)) in images.iter().enumerate() {

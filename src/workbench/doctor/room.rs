@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::engine::{available_memory, free_disk};
 use crate::failure::{Exit, Failure};
-use crate::job::ResolvedJob;
-use crate::pipeline::memory::{Memory, filling};
+use crate::job::{Limits, ResolvedJob};
+use crate::pipeline::memory::{Memory, open_parts};
 use crate::runner::devices::Devices;
 use crate::store::Location;
 
@@ -28,10 +28,10 @@ pub(super) fn memory(job: &ResolvedJob, devices: &Devices, found: &mut Findings<
     let Devices { engines, device, .. } = devices;
     let Some(first) = engines.first() else { return };
     let (size, spec) = (device.batch_size, first.spec());
-    let slots = Memory::slots(engines, job.limits.requests, size);
+    let slots = Memory::slots(engines, job.limits.decode_threads, size);
     let outputs = slots * size * 4 * (spec.classes + spec.dim);
     let batches = (slots * size * spec.row_bytes() + outputs) as u64;
-    let open = filling(job.limits.requests, size) as u64 + 2;
+    let open = open_parts(&Limits { batch_size: size, ..job.limits.clone() }) as u64;
     let rows = open * u64::from(job.rows_per_part) * job.rows.row_bytes();
     let images = job.limits.in_flight_bytes;
     let wanted = batches + images + rows;
