@@ -139,10 +139,10 @@ impl Both {
             for (decoded, (square, row)) in decoded.iter().zip(&expected) {
                 found.images += 1;
                 // of a pixel the fourth byte means nothing
-                let pixels = decoded.square.chunks_exact(4).zip(square.chunks_exact(4));
-                found.add(pixels.flat_map(|(ours, theirs)| ours[..3].iter().zip(&theirs[..3])));
-                assert_eq!(decoded.row.len(), row.len());
-                found.add(decoded.row.iter().zip(row));
+                let ours = decoded.square.iter().flat_map(|pixel| pixel.to_le_bytes().into_iter().take(3));
+                let theirs = square.chunks_exact(4).flat_map(|pixel| &pixel[..3]);
+                found.add(ours, theirs);
+                found.add(decoded.row.iter().copied(), row);
             }
         }
         found
@@ -150,10 +150,12 @@ impl Both {
 }
 
 impl Comparison {
-    fn add<'a>(&mut self, pairs: impl Iterator<Item = (&'a u8, &'a u8)>) {
-        for (ours, theirs) in pairs {
+    fn add<'a>(&mut self, ours: impl Iterator<Item = u8>, theirs: impl IntoIterator<Item = &'a u8>) {
+        let mut theirs = theirs.into_iter();
+        for byte in ours {
             self.bytes += 1;
-            self.differing += usize::from(ours != theirs);
+            self.differing += usize::from(theirs.next() != Some(&byte));
         }
+        assert!(theirs.next().is_none(), "the program's has more bytes");
     }
 }

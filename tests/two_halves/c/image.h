@@ -12,8 +12,8 @@ typedef unsigned u32;
 typedef int i32;
 
 /*
- * A kernel is a loop over the elements of its output. On the CPU it is that loop; on a GPU each thread takes the
- * elements of its number, and the second dimension of the grid is the image.
+ * A kernel is a loop over the elements of its output. On the CPU it is that loop. On a GPU each thread takes the elements
+ * of its number, of pixels each block takes rows and each thread columns, and the grid's second dimension is the image.
  */
 #ifdef __CUDACC__
 #define KERNEL extern "C" __global__ void
@@ -22,11 +22,17 @@ typedef int i32;
     for (const struct image *image = (images) + blockIdx.y; image < (images) + (count); image += gridDim.y)
 #define EACH(index, count) \
     for (u32 index = blockIdx.x * blockDim.x + threadIdx.x; index < (count); index += gridDim.x * blockDim.x)
+#define EACH_PIXEL(column, row, width, height)                      \
+    for (u32 row = blockIdx.x; row < (height); row += gridDim.x) \
+        for (u32 column = threadIdx.x; column < (width); column += blockDim.x)
 #else
 #define KERNEL void
 #define DEVICE static inline
 #define EACH_IMAGE(image, images, count) for (const struct image *image = (images); image < (images) + (count); image++)
 #define EACH(index, count) for (u32 index = 0; index < (count); index++)
+#define EACH_PIXEL(column, row, width, height)   \
+    for (u32 row = 0; row < (height); row++) \
+        for (u32 column = 0; column < (width); column++)
 #endif
 
 enum { COMPONENTS = 4, BLOCK = 64, SIDE = 8 };
@@ -53,10 +59,10 @@ struct plane {
     u16 quantization[BLOCK];
 };
 
-/* One pass of Pillow's resampling; pixels are of four bytes, the last of which means nothing. */
+/* One pass of Pillow's resampling. A pixel has red in its lowest byte, then green, blue and 0. */
 struct pass {
-    const u8 *source;
-    u8 *target;
+    const u32 *source;
+    u32 *target;
     const u32 *windows; /* of each output along the pass: its first input and the end of its inputs */
     const i32 *weights; /* of each output, `taps` */
     u32 taps;
@@ -71,7 +77,7 @@ struct image {
     struct plane planes[COMPONENTS];
     u32 components, colours;
     u32 left, top, width, height; /* the needed pixels */
-    u8 *pixels;
+    u32 *pixels;
     struct pass passes[2];
     u32 size; /* side of the square, which is the second pass's target */
     u32 layout;

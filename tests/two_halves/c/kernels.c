@@ -94,33 +94,32 @@ KERNEL two_halves_inverse_dct(const struct image *images, u32 count) {
     }
 }
 
-/* A sample of a component, those beyond its sides being those at its sides. */
-DEVICE i32 sample(const struct plane *plane, i32 x, i32 y) {
-    u32 column = (u32)clamp(x, 0, (i32)plane->width - 1) - plane->left;
-    u32 row = (u32)clamp(y, 0, (i32)plane->height - 1) - plane->top;
-    return plane->samples[row * plane->across * SIDE + column];
+/* The place of a sample in what is held of a component. Those beyond its sides are those at its sides. */
+DEVICE i32 column_of(const struct plane *plane, i32 x) { return clamp(x, 0, (i32)plane->width - 1) - (i32)plane->left; }
+
+DEVICE i32 row_of(const struct plane *plane, i32 y) {
+    return (clamp(y, 0, (i32)plane->height - 1) - (i32)plane->top) * (i32)(plane->across * SIDE);
 }
+
+/* Divisions are dear on a GPU, and few files need one. */
+DEVICE i32 divided(u32 number, u32 by) { return (i32)(by == 1 ? number : by == 2 ? number >> 1 : number / by); }
 
 /*
  * A component at a pixel. Smoothed, it is made of three parts of the sample that has the pixel and one of the next
  * nearest, across, down or both; halves are rounded down and up in turn.
  */
 DEVICE i32 upsampled(const struct plane *plane, u32 x, u32 y) {
-    i32 near_x = (i32)(x / plane->expand_x), near_y = (i32)(y / plane->expand_y);
-    i32 far_x = plane->smooth_x ? near_x + (x % 2 ? 1 : -1) : near_x;
-    i32 far_y = plane->smooth_y ? near_y + (y % 2 ? 1 : -1) : near_y;
-    i32 near = sample(plane, near_x, near_y);
+    i32 near_x = divided(x, plane->expand_x), near_y = divided(y, plane->expand_y);
+    i32 far_x = column_of(plane, plane->smooth_x ? near_x + (x % 2 ? 1 : -1) : near_x);
+    const u8 *near = plane->samples + row_of(plane, near_y), *far = near;
 
-    if (plane->smooth_x && plane->smooth_y) {
-        near = 3 * near + sample(plane, near_x, far_y);
-        i32 far = 3 * sample(plane, far_x, near_y) + sample(plane, far_x, far_y);
-        return (3 * near + far + (x % 2 ? 7 : 8)) >> 4;
-    }
-    if (plane->smooth_x || plane->smooth_y) {
-        u32 is_later = (plane->smooth_x ? x : y) % 2;
-        return (3 * near + sample(plane, far_x, far_y) + (is_later ? 2 : 1)) >> 2;
-    }
-    return near;
+    near_x = column_of(plane, near_x);
+    if (plane->smooth_y) far = plane->samples + row_of(plane, near_y + (y % 2 ? 1 : -1));
+    if (plane->smooth_x && plane->smooth_y)
+        return (3 * (3 * near[near_x] + far[near_x]) + 3 * near[far_x] + far[far_x] + (x % 2 ? 7 : 8)) >> 4;
+    if (plane->smooth_x || plane->smooth_y)
+        return (3 * near[near_x] + far[far_x] + ((plane->smooth_x ? x : y) % 2 ? 2 : 1)) >> 2;
+    return near[near_x];
 }
 
 /* The factors of JFIF have 16 bits behind the point. */
@@ -130,27 +129,25 @@ DEVICE void from_ycc(i32 rgb[3], i32 y, i32 cb, i32 cr) {
     rgb[2] = clamp(y + scaled(116130 * (cb - 128), 16), 0, 255);
 }
 
+DEVICE u32 pixel_of(const i32 rgb[3]) { return (u32)(rgb[0] | rgb[1] << 8 | rgb[2] << 16); }
+
 /* One thread a pixel: upsampling, and what the components become. */
 KERNEL two_halves_colours(const struct image *images, u32 count) {
     EACH_IMAGE(image, images, count) {
-        EACH(index, image->width * image->height) {
-            u32 x = image->left + index % image->width, y = image->top + index / image->width;
+        EACH_PIXEL(column, row, image->width, image->height) {
+            u32 x = image->left + column, y = image->top + row;
             i32 value[COMPONENTS] = {0, 0, 0, 0};
-            u8 *pixel = image->pixels + index * 4;
 
             for (u32 c = 0; c < image->components; c++) value[c] = upsampled(&image->planes[c], x, y);
             if (image->colours == GRAY) value[1] = value[2] = value[0];
             if (image->colours == YCC || image->colours == YCCK) from_ycc(value, value[0], value[1], value[2]);
-            for (u32 c = 0; c < 3; c++) {
-                if (image->colours == YCCK) value[c] = 255 - value[c];
-                if (image->components == 4) {
-                    /* inks are stored inverted; the product is divided by 255 as Pillow divides it */
-                    i32 product = (255 - value[c]) * value[3] + 128;
-                    value[c] = clamp(value[3] - (((product >> 8) + product) >> 8), 0, 255);
-                }
-                pixel[c] = (u8)value[c];
+            for (u32 c = 0; c < 3 && image->components == 4; c++) {
+                /* inks are stored inverted; the product is divided by 255 as Pillow divides it */
+                i32 paper = image->colours == YCCK ? value[c] : 255 - value[c];
+                i32 product = paper * value[3] + 128;
+                value[c] = clamp(value[3] - (((product >> 8) + product) >> 8), 0, 255);
             }
-            pixel[3] = 0;
+            image->pixels[row * image->width + column] = pixel_of(value);
         }
     }
 }
@@ -162,43 +159,36 @@ enum { WEIGHT_BITS = 22 };
 KERNEL two_halves_resample(const struct image *images, u32 count, u32 number) {
     EACH_IMAGE(image, images, count) {
         const struct pass *pass = &image->passes[number];
-        EACH(index, pass->width * pass->height) {
-            u32 x = index % pass->width, y = index / pass->width;
+        EACH_PIXEL(x, y, pass->width, pass->height) {
             u32 output = pass->is_vertical ? y : x;
             u32 first = pass->windows[2 * output], taps = pass->windows[2 * output + 1] - first;
-            u32 start = pass->is_vertical ? first * pass->source_width + x : y * pass->source_width + first;
             u32 step = pass->is_vertical ? pass->source_width : 1;
-            const u8 *source = pass->source + start * 4;
-            i32 sums[3] = {1 << (WEIGHT_BITS - 1), 1 << (WEIGHT_BITS - 1), 1 << (WEIGHT_BITS - 1)};
+            const u32 *source = pass->source + (pass->is_vertical ? x : y * pass->source_width) + first * step;
+            const i32 *weights = pass->weights + output * pass->taps;
+            i32 rgb[3] = {1 << (WEIGHT_BITS - 1), 1 << (WEIGHT_BITS - 1), 1 << (WEIGHT_BITS - 1)};
 
             for (u32 tap = 0; tap < taps; tap++)
-                for (u32 c = 0; c < 3; c++)
-                    sums[c] += pass->weights[output * pass->taps + tap] * source[tap * step * 4 + c];
-            for (u32 c = 0; c < 3; c++) pass->target[index * 4 + c] = (u8)clamp(sums[c] >> WEIGHT_BITS, 0, 255);
-            pass->target[index * 4 + 3] = 0;
+                for (u32 c = 0; c < 3; c++) rgb[c] += weights[tap] * (i32)(source[tap * step] >> 8 * c & 255);
+            for (u32 c = 0; c < 3; c++) rgb[c] = clamp(rgb[c] >> WEIGHT_BITS, 0, 255);
+            pass->target[y * pass->width + x] = pixel_of(rgb);
         }
     }
 }
 
-/* One thread an element of the row. */
+/* One thread a pixel of the square: its three elements of the row. */
 KERNEL two_halves_pack(const struct image *images, u32 count) {
     EACH_IMAGE(image, images, count) {
-        u32 size = image->size;
-        EACH(index, size * size * 3) {
-            u32 channel = index % 3, x = index / 3 % size, y = index / 3 / size;
-            if (image->layout == NCHW) {
-                channel = index / (size * size);
-                x = index % size;
-                y = index / size % size;
-            } else if (image->layout == SPACE_TO_DEPTH) {
-                u32 place = index / 48, within = index % 48 / 3;
-                x = place % (size / 4) * 4 + within % 4;
-                y = place / (size / 4) * 4 + within / 4;
+        u32 size = image->size, step = image->layout == NCHW ? size * size : 1;
+        EACH_PIXEL(x, y, size, size) {
+            u32 at = y * size + x, pixel = image->passes[1].target[at];
+            if (image->layout == NHWC) at *= 3;
+            if (image->layout == SPACE_TO_DEPTH) at = (y / 4 * (size / 4) + x / 4) * 48 + (y % 4 * 4 + x % 4) * 3;
+            for (u32 c = 0; c < 3; c++) {
+                u32 element = image->elements[c * 256 + (pixel >> 8 * c & 255)];
+                if (image->element_bytes == 1) ((u8 *)image->row)[at + c * step] = (u8)element;
+                if (image->element_bytes == 2) ((u16 *)image->row)[at + c * step] = (u16)element;
+                if (image->element_bytes == 4) ((u32 *)image->row)[at + c * step] = element;
             }
-            u32 element = image->elements[channel * 256 + image->passes[1].target[(y * size + x) * 4 + channel]];
-            if (image->element_bytes == 1) ((u8 *)image->row)[index] = (u8)element;
-            if (image->element_bytes == 2) ((u16 *)image->row)[index] = (u16)element;
-            if (image->element_bytes == 4) ((u32 *)image->row)[index] = element;
         }
     }
 }

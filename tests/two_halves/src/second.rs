@@ -27,8 +27,8 @@ struct PlaneOfImage {
 /// As `struct pass` in `image.h`.
 #[repr(C)]
 struct Pass {
-    source: *const u8,
-    target: *mut u8,
+    source: *const u32,
+    target: *mut u32,
     windows: *const u32,
     weights: *const i32,
     taps: u32,
@@ -48,7 +48,7 @@ struct Image {
     top: u32,
     width: u32,
     height: u32,
-    pixels: *mut u8,
+    pixels: *mut u32,
     passes: [Pass; 2],
     size: u32,
     layout: u32,
@@ -66,8 +66,8 @@ unsafe extern "C" {
 
 /// What the second half makes of an image.
 pub struct Decoded {
-    /// The square: four bytes a pixel, the last of which is 0.
-    pub square: Vec<u8>,
+    /// The square's pixels, red in the lowest byte, then green and blue.
+    pub square: Vec<u32>,
     /// The row of the network's input.
     pub row: Vec<u8>,
 }
@@ -75,8 +75,8 @@ pub struct Decoded {
 /// Buffers of an image.
 struct Buffers {
     samples: Vec<Vec<u8>>,
-    pixels: Vec<u8>,
-    between: Vec<u8>,
+    pixels: Vec<u32>,
+    between: Vec<u32>,
     decoded: Decoded,
 }
 
@@ -112,10 +112,10 @@ impl Buffers {
         let samples = |plane: &Plane| vec![0; plane.blocks() * 64];
         Buffers {
             samples: image.planes.iter().map(samples).collect(),
-            pixels: vec![0; across * down * 4],
-            between: vec![0; line * side * 4],
+            pixels: vec![0; across * down],
+            between: vec![0; line * side],
             decoded: Decoded {
-                square: vec![0; side * side * 4],
+                square: vec![0; side * side],
                 row: vec![0; side * side * 3 * target.element_bytes as usize],
             },
         }
@@ -195,7 +195,7 @@ fn plane_of_image(plane: &Plane, samples: *mut u8) -> PlaneOfImage {
 }
 
 /// `source` with its width, `target` with its width and height.
-fn pass(axis: &Axis, is_vertical: bool, source: (*mut u8, u32), target: (*mut u8, u32, u32)) -> Pass {
+fn pass(axis: &Axis, is_vertical: bool, source: (*mut u32, u32), target: (*mut u32, u32, u32)) -> Pass {
     Pass {
         source: source.0,
         target: target.0,
