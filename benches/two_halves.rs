@@ -17,7 +17,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tresnet_batch::image::Interpolation;
 use tresnet_batch::tensor::{Dtype, Layout};
-use two_halves::{Coefficients, FirstHalf, Sizes, second_half};
+use two_halves::{Coefficients, FirstHalf, Run, Sizes, second_half};
 
 use support::{Arguments, mean_kilobytes, median, photographs};
 use two_ways::{Both, Form};
@@ -71,7 +71,7 @@ fn main() {
         dtype: Dtype::F16,
     };
     let mut both = Both::new(form);
-    let found = both.compare(&files);
+    let found = both.compare(&files, Run::Loops);
     println!(
         "{} JPEGs to {size} pixels: {} compared ({} progressive, {} by the program's own decoder of codes), {} bytes, \
          {} differ; {} stay with the program's decode, {} are refused by it",
@@ -96,7 +96,7 @@ fn main() {
         let (whole, rows) = timed(files.len(), || files.iter().filter_map(|file| both.row(file)).count());
         let (first, batch) = timed(files.len(), || read(&mut first_half, &files, &both));
         assert!(rows >= batch.len());
-        let (second, _) = timed(batch.len(), || second_half(&batch, &both.target()));
+        let (second, _) = timed(batch.len(), || second_half(&batch, &both.target(), Run::Loops));
         for (times, time) in times.iter_mut().zip([whole, first, second]) {
             times.push(time);
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tresnet_batch::image::Interpolation;
 use tresnet_batch::tensor::{Dtype, Layout};
+use two_halves::Run;
 
 use super::image::{FIXTURES, with_flaw};
 use super::support;
@@ -46,10 +47,10 @@ fn contents(paths: &[PathBuf]) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).expect("a file")).collect()
 }
 
-fn same(files: &[Vec<u8>], form: Form) -> Comparison {
-    let found = Both::new(form).compare(files);
-    println!("{form:?}: {} images, {} bytes, {} differ", found.images, found.bytes, found.differing);
-    assert_eq!(found.differing, 0, "{form:?}");
+fn same(files: &[Vec<u8>], form: Form, run: Run) -> Comparison {
+    let found = Both::new(form).compare(files, run);
+    println!("{form:?} {run:?}: {} images, {} bytes, {} differ", found.images, found.bytes, found.differing);
+    assert_eq!(found.differing, 0, "{form:?} {run:?}");
     found
 }
 
@@ -57,8 +58,8 @@ fn same(files: &[Vec<u8>], form: Form) -> Comparison {
 fn two_halves_give_the_bytes_of_the_whole_decode() {
     let paths = jpegs(&FIXTURES);
     let files = contents(&paths);
-    for form in FORMS {
-        let found = same(&files, form);
+    for (form, run) in FORMS.into_iter().flat_map(|form| [(form, Run::Loops), (form, Run::Grid)]) {
+        let found = same(&files, form, run);
         assert!(found.images > 30 && found.progressive > 3 && found.plain > 20, "{found:?}");
         for position in found.kept {
             let name = paths[position].file_name().expect("a name").to_string_lossy();
@@ -72,7 +73,7 @@ fn two_halves_give_the_bytes_of_photographs() {
     let Some(data) = support::shared("data/imagenet_sample") else { return };
     let classes = fs::read_dir(data).expect("classes").map(|item| item.expect("a class").path());
     let paths: Vec<PathBuf> = classes.flat_map(|class| jpegs(&class)).collect();
-    let found = same(&contents(&paths), FORMS[0]);
+    let found = same(&contents(&paths), FORMS[0], Run::Loops);
     assert!(found.images >= 90 && found.kept.is_empty(), "{found:?}");
 }
 
@@ -102,11 +103,11 @@ fn two_halves_wrap_and_saturate_as_the_whole_decode_does() {
         .filter(|file| file.len() >= 2000 && file.windows(2).any(|pair| pair == [0xff, 0xc4]))
         .collect();
     let coarse: Vec<Vec<u8>> = sound.iter().map(|file| with_coarse_tables(file)).collect();
-    let found = same(&coarse, FORMS[2]);
+    let found = same(&coarse, FORMS[2], Run::Loops);
     assert!(found.images > 25, "{found:?}");
 
     let damaged: Vec<Vec<u8>> =
         sound.iter().chain(&coarse).flat_map(|file| (0..20).map(|seed| with_flaw(file, seed))).collect();
-    let found = same(&damaged, FORMS[2]);
+    let found = same(&damaged, FORMS[2], Run::Loops);
     assert!(found.images > 500, "{found:?}");
 }

@@ -9,7 +9,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let headers = std::env::var("DEP_TURBOJPEG_INCLUDE")?;
     let mut build = cc::Build::new();
     // as fast as the C code of a release also where tests are built without optimisation
-    build.files(["c/first_half.c", "c/kernels.c"]).includes(headers.split(',')).std("c11").opt_level(2);
+    build
+        .files(["c/first_half.c", "c/kernels.c", "c/threads.c"])
+        .includes(headers.split(','))
+        .std("c11")
+        .opt_level(2);
     if std::env::var_os("TWO_HALVES_SANITIZE").is_some() {
         build.flag("-fsanitize=address,undefined").flag("-fno-sanitize-recover=all");
         println!("cargo::rustc-link-lib=asan");

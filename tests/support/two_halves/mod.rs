@@ -3,7 +3,7 @@
 use half::f16;
 use tresnet_batch::image::{Decoder, Interpolation, Options};
 use tresnet_batch::tensor::{Dtype, Layout, RowMut};
-use two_halves::{Filter, FirstHalf, Target, second_half};
+use two_halves::{Filter, FirstHalf, Run, Target, second_half};
 
 /// Images that the kernels take at once.
 const BATCH: usize = 16;
@@ -113,7 +113,7 @@ impl Both {
     }
 
     /// Decodes every file in both ways.
-    pub fn compare(&mut self, files: &[impl AsRef<[u8]>]) -> Comparison {
+    pub fn compare(&mut self, files: &[impl AsRef<[u8]>], run: Run) -> Comparison {
         let (mut found, mut first_half) = (Comparison::default(), FirstHalf::default());
         let positions: Vec<usize> = (0..files.len()).collect();
         for positions in positions.chunks(BATCH) {
@@ -134,7 +134,7 @@ impl Both {
                     Err(_) => found.kept.push(position),
                 }
             }
-            let decoded = second_half(&batch, &self.target());
+            let decoded = second_half(&batch, &self.target(), run);
             assert_eq!(decoded.len(), expected.len());
             for (decoded, (square, row)) in decoded.iter().zip(&expected) {
                 found.images += 1;

@@ -18,20 +18,25 @@ typedef int i32;
 #ifdef __CUDACC__
 #define KERNEL extern "C" __global__ void
 #define DEVICE static __device__ __forceinline__
+#else
+#define KERNEL void
+#define DEVICE static inline
+#endif
+
+/* threads.c defines TWO_HALVES_THREADS and the numbers of a thread, to run a device's loops on the CPU. */
+#if defined(__CUDACC__) || defined(TWO_HALVES_THREADS)
 #define EACH_IMAGE(image, images, count) \
     for (const struct image *image = (images) + blockIdx.y; image < (images) + (count); image += gridDim.y)
 #define EACH(index, count) \
     for (u32 index = blockIdx.x * blockDim.x + threadIdx.x; index < (count); index += gridDim.x * blockDim.x)
-#define EACH_PIXEL(column, row, width, height)                      \
+#define EACH_PIXEL(column, row, width, height)                   \
     for (u32 row = blockIdx.x; row < (height); row += gridDim.x) \
         for (u32 column = threadIdx.x; column < (width); column += blockDim.x)
 #else
-#define KERNEL void
-#define DEVICE static inline
 #define EACH_IMAGE(image, images, count) for (const struct image *image = (images); image < (images) + (count); image++)
 #define EACH(index, count) for (u32 index = 0; index < (count); index++)
-#define EACH_PIXEL(column, row, width, height)   \
-    for (u32 row = 0; row < (height); row++) \
+#define EACH_PIXEL(column, row, width, height) \
+    for (u32 row = 0; row < (height); row++)   \
         for (u32 column = 0; column < (width); column++)
 #endif
 
@@ -85,12 +90,5 @@ struct image {
     const u32 *elements; /* what each byte of each of three channels becomes */
     void *row;
 };
-
-#ifndef __CUDACC__
-void two_halves_inverse_dct(const struct image *images, u32 count);
-void two_halves_colours(const struct image *images, u32 count);
-void two_halves_resample(const struct image *images, u32 count, u32 pass);
-void two_halves_pack(const struct image *images, u32 count);
-#endif
 
 #endif

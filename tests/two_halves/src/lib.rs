@@ -11,7 +11,7 @@ mod resize;
 mod second;
 
 pub use first::{Coefficients, FirstHalf, Kept, Sizes};
-pub use second::{Decoded, second_half};
+pub use second::{Decoded, Run, second_half};
 
 /// What a file becomes.
 #[derive(Debug, Clone, Copy)]

@@ -62,6 +62,16 @@ unsafe extern "C" {
     fn two_halves_colours(images: *const Image, count: u32);
     fn two_halves_resample(images: *const Image, count: u32, pass: u32);
     fn two_halves_pack(images: *const Image, count: u32);
+    fn two_halves_on_a_grid(images: *const Image, count: u32);
+}
+
+/// How kernels run on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// As loops.
+    Loops,
+    /// As the threads of a small grid, one after the other.
+    Grid,
 }
 
 /// What the second half makes of an image.
@@ -85,7 +95,7 @@ struct Buffers {
 /// # Panics
 /// If the target's elements are not those of three channels, or its element has not 1, 2 or 4 bytes, or its side does not
 /// divide by four where the layout needs that.
-pub fn second_half(batch: &[Coefficients], target: &Target<'_>) -> Vec<Decoded> {
+pub fn second_half(batch: &[Coefficients], target: &Target<'_>, run: Run) -> Vec<Decoded> {
     assert!(target.elements.len() == 3 * 256 && matches!(target.element_bytes, 1 | 2 | 4));
     assert!(target.layout != Layout::SpaceToDepth || target.size.is_multiple_of(4));
     let mut buffers: Vec<Buffers> = batch.iter().map(|image| Buffers::new(image, target)).collect();
@@ -95,6 +105,10 @@ pub fn second_half(batch: &[Coefficients], target: &Target<'_>) -> Vec<Decoded> 
     // SAFETY: every pointer of an image is to a buffer of `batch`, `buffers` or `target`, all of which live on and are not
     // touched otherwise; `Buffers::new` made each as large as the kernels take it to be.
     unsafe {
+        if run == Run::Grid {
+            two_halves_on_a_grid(first, count);
+            return buffers.into_iter().map(|buffers| buffers.decoded).collect();
+        }
         two_halves_inverse_dct(first, count);
         two_halves_colours(first, count);
         two_halves_resample(first, count, 0);
