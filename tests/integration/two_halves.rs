@@ -7,7 +7,7 @@ use tresnet_batch::image::Interpolation;
 use tresnet_batch::tensor::{Dtype, Layout};
 use two_halves::Run;
 
-use super::image::{FIXTURES, with_flaw};
+use super::image::FIXTURES;
 use super::support;
 
 #[path = "../support/two_halves/mod.rs"]
@@ -77,7 +77,9 @@ fn two_halves_give_the_bytes_of_photographs() {
     assert!(found.images >= 90 && found.kept.is_empty(), "{found:?}");
 }
 
+// here and below: where coefficients leave 16 bits, libjpeg's vectors of other processors may give other bytes
 /// The file with quantization tables under which its coefficients leave 16 bits.
+#[cfg(target_arch = "x86_64")]
 fn with_coarse_tables(file: &[u8]) -> Vec<u8> {
     let mut coarse = file.to_vec();
     let mut at = 2;
@@ -94,10 +96,11 @@ fn with_coarse_tables(file: &[u8]) -> Vec<u8> {
     coarse
 }
 
-// where coefficients leave 16 bits, libjpeg's vectors of other processors may give other bytes
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn two_halves_wrap_and_saturate_as_the_whole_decode_does() {
+    use super::image::with_flaw;
+
     let sound: Vec<Vec<u8>> = contents(&jpegs(&FIXTURES))
         .into_iter()
         .filter(|file| file.len() >= 2000 && file.windows(2).any(|pair| pair == [0xff, 0xc4]))
@@ -107,7 +110,8 @@ fn two_halves_wrap_and_saturate_as_the_whole_decode_does() {
     assert!(found.images > 25, "{found:?}");
 
     let damaged: Vec<Vec<u8>> =
-        sound.iter().chain(&coarse).flat_map(|file| (0..20).map(|seed| with_flaw(file, seed))).collect();
+        sound.iter().chain(&coarse).flat_map(|file| (0..12).map(|seed| with_flaw(file, seed))).collect();
     let found = same(&damaged, FORMS[2], Run::Loops);
+    assert_eq!(found.images + found.refused + found.kept.len(), damaged.len(), "{found:?}");
     assert!(found.images > 500, "{found:?}");
 }
