@@ -13,13 +13,15 @@
 #include <jpeglib.h>
 
 struct reader {
+    /* First, so that libjpeg's address is the reader's. Its `client_data` is null, for which the program's functions of
+     * libjpeg's memory (src/image/jpeg/memory.c), linked into the same tests, keep nothing. */
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr errors;
     jmp_buf escape;
     jvirt_barray_ptr *arrays;
 };
 
-static void on_error(j_common_ptr info) { longjmp(((struct reader *)info->client_data)->escape, 1); }
+static void on_error(j_common_ptr info) { longjmp(((struct reader *)info)->escape, 1); }
 
 static void on_message(j_common_ptr info, int level) {
     if (level < 0) info->err->num_warnings++;
@@ -127,7 +129,6 @@ int two_halves_open(const u8 *bytes, size_t length, struct reader **opened, stru
     reader->info.err = jpeg_std_error(&reader->errors);
     reader->errors.error_exit = on_error;
     reader->errors.emit_message = on_message;
-    reader->info.client_data = reader;
     if (setjmp(reader->escape)) return FAILED;
     jpeg_create_decompress(&reader->info);
     jpeg_mem_src(&reader->info, bytes, length);
