@@ -22,7 +22,7 @@ const WEBP_BOUND: (u8, f64) = (0, 0.0);
 const BORDER_MEAN: [f64; 3] = [0.485, 0.456, 0.1];
 
 /// The fixtures that `pillow_crops.py` makes, made once for all tests here.
-static FIXTURES: LazyLock<PathBuf> = LazyLock::new(|| {
+pub(super) static FIXTURES: LazyLock<PathBuf> = LazyLock::new(|| {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pillow-fixtures");
     pillow(&out, &["fixtures"]);
     out
@@ -219,7 +219,7 @@ fn decoding_what_the_square_needs_gives_the_pixels_of_decoding_all() {
 }
 
 /// The file with one byte of its tables or its scan changed, so that no marker comes or goes.
-fn with_flaw(bytes: &[u8], seed: u64) -> Vec<u8> {
+pub(super) fn with_flaw(bytes: &[u8], seed: u64) -> Vec<u8> {
     let tables = bytes.windows(2).position(|pair| pair == [0xff, 0xc4]).expect("Huffman tables");
     let mut spoiled = bytes.to_vec();
     let mut state = seed;

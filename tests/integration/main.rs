@@ -60,4 +60,5 @@ mod stores;
 mod support;
 mod terminal;
 mod truths;
+mod two_halves;
 mod verify;

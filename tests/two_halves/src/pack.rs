@@ -1,0 +1,97 @@
+//! Coefficients in the form in which they would cross the bus; `image.h` describes it.
+
+/// Bits of a coefficient's place.
+const PLACE_BITS: u32 = 6;
+
+/// The value of an entry that is in the next one.
+const ESCAPE: i16 = -512;
+
+/// Blocks of a component.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Region {
+    pub left: u32,
+    pub top: u32,
+    pub across: u32,
+    pub down: u32,
+}
+
+/// The blocks of a region, row by row.
+pub(crate) struct Packed {
+    /// Where each block's entries begin, and where the last ends.
+    pub offsets: Vec<u32>,
+    pub entries: Vec<u16>,
+}
+
+/// Packs blocks that come in the order of MCUs: within a row of MCUs, those of several rows in turn.
+pub(crate) struct Packer {
+    region: Region,
+    packed: Packed,
+    /// Rows that have begun and are not the first of them.
+    later: Vec<Packed>,
+    /// The first row that has begun.
+    row: u32,
+}
+
+impl Packer {
+    pub fn new(region: Region) -> Packer {
+        let packed = Packed { offsets: Vec::new(), entries: Vec::new() };
+        Packer { region, packed, later: Vec::new(), row: region.top }
+    }
+
+    /// Takes the next block of its row, which counts if it is in the region.
+    pub fn add(&mut self, column: u32, row: u32, block: &[i16; 64]) {
+        let Region { left, top, across, down } = self.region;
+        if !(left..left + across).contains(&column) || !(top..top + down).contains(&row) {
+            return;
+        }
+        // each row is whole before one begins that is below its MCUs
+        while self.packed.offsets.len() as u32 == (self.row + 1 - top) * across {
+            self.row += 1;
+            if !self.later.is_empty() {
+                let next = self.later.remove(0);
+                let base = self.packed.entries.len() as u32;
+                self.packed.offsets.extend(next.offsets.iter().map(|offset| offset + base));
+                self.packed.entries.extend(next.entries);
+            }
+        }
+        let behind = (row - self.row) as usize;
+        while self.later.len() < behind {
+            self.later.push(Packed { offsets: Vec::new(), entries: Vec::new() });
+        }
+        let to = if behind == 0 { &mut self.packed } else { &mut self.later[behind - 1] };
+        to.offsets.push(to.entries.len() as u32);
+        pack(block, &mut to.entries);
+    }
+
+    /// The region, if all of its blocks came.
+    pub fn finish(mut self) -> Option<Packed> {
+        for next in self.later {
+            let base = self.packed.entries.len() as u32;
+            self.packed.offsets.extend(next.offsets.iter().map(|offset| offset + base));
+            self.packed.entries.extend(next.entries);
+        }
+        let blocks = self.region.across as usize * self.region.down as usize;
+        self.packed.offsets.push(self.packed.entries.len() as u32);
+        (self.packed.offsets.len() == blocks + 1).then_some(self.packed)
+    }
+}
+
+fn pack(block: &[i16; 64], entries: &mut Vec<u16>) {
+    entries.push(block[0].cast_unsigned());
+    let (fours, _) = block.as_chunks::<4>();
+    for (first, four) in (0..64).step_by(4).zip(fours) {
+        if *four == [0; 4] {
+            continue;
+        }
+        for (place, &value) in (first..).zip(four) {
+            if place == 0 || value == 0 {
+                continue;
+            }
+            if value > ESCAPE && value < -ESCAPE {
+                entries.push((value << PLACE_BITS).cast_unsigned() | place);
+            } else {
+                entries.extend([(ESCAPE << PLACE_BITS).cast_unsigned() | place, value.cast_unsigned()]);
+            }
+        }
+    }
+}
