@@ -1,47 +1,79 @@
-"""Prints which crates cost most of a release build, as a table for docs/release.md.
+#!/usr/bin/env python3
+"""Builds the release program into an empty folder and prints the CPU-seconds of each crate, as a table for docs/release.md.
 
-    cargo clean --release && CARGO_BUILD_JOBS=1 bash -c 'time cargo build --release --locked'
-    python infra/release/build_cost.py target/release CPU_SECONDS [LEAST]
+    python infra/release/build_cost.py FOLDER [LEAST] [-- CARGO OPTIONS]
 
-CPU_SECONDS is what `time` printed, user and sys together. Cargo leaves the time at which each crate began and ended in
-`.fingerprint`; their sum is made to be CPU_SECONDS. With one job on an idle machine each line is right; with several, or
-beside other work, a line may be off by a third. Crates below LEAST (30) are summed up. Build scripts and what they
-compile (libjpeg-turbo, Zstandard) are in the CPU time, but have no line, so every line has a share of them.
+FOLDER becomes the target folder of the build and must not exist. The CPU-seconds are those of the compiler's processes,
+user and system time, so other work on the machine changes them little. Crates below LEAST (30) are summed up. Build scripts
+and what they compile (libjpeg-turbo, Zstandard, aws-lc) have one line. The last line is the sum, which is that of `time`.
 """
 
+import os
+import resource
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
-
-def crates(folder):
-    """Seconds by crate: of all its versions, of its library and of its programs."""
-    found = Counter()
-    for unit in (folder / ".fingerprint").iterdir():
-        begun = unit / "invoked.timestamp"
-        if not begun.exists():
-            continue
-        began = begun.stat().st_mtime
-        ended = max(file.stat().st_mtime for file in unit.iterdir())
-        found[unit.name.rsplit("-", 1)[0]] += ended - began
-    return found
+LOG = "TRESNET_BATCH_BUILD_COST"
 
 
-def main(folder, cpu, least=30.0):
-    found = crates(Path(folder)).most_common()
-    if not found:
-        sys.exit(f"{folder} has no build")
-    scale = cpu / sum(seconds for _, seconds in found)
-    scaled = [(name, seconds * scale) for name, seconds in found]
+def cpu_seconds(used):
+    return used.ru_utime + used.ru_stime
+
+
+def compile_one(command):
+    """Runs the compiler as its wrapper, and notes what it took."""
+    code = subprocess.run(command).returncode
+    names = [command[at + 1] for at, word in enumerate(command[:-1]) if word == "--crate-name"]
+    # one write of a short line: compilers that end at the same time do not mix theirs
+    line = f"{names[0] if names else '-'} {cpu_seconds(resource.getrusage(resource.RUSAGE_CHILDREN)):.3f}\n"
+    with open(os.environ[LOG], "ab", buffering=0) as log:
+        log.write(line.encode())
+    return code
+
+
+def build(folder, options):
+    """CPU-seconds by crate, and those of the whole build."""
+    folder.mkdir(parents=True)
+    log = folder.resolve() / "build-cost.txt"
+    environment = {**os.environ, "RUSTC_WRAPPER": str(Path(__file__).resolve()), LOG: str(log)}
+    command = ["cargo", "build", "--release", "--locked", "--target-dir", str(folder), *options]
+    if subprocess.run(command, env=environment).returncode != 0:
+        sys.exit("the build failed")
+    crates = Counter()
+    for line in log.read_text().splitlines():
+        name, seconds = line.split()
+        crates[name.replace("_", "-")] += float(seconds)
+    return crates, cpu_seconds(resource.getrusage(resource.RUSAGE_CHILDREN))
+
+
+def main(arguments):
+    options = []
+    if "--" in arguments:
+        at = arguments.index("--")
+        arguments, options = arguments[:at], arguments[at + 1 :]
+    if len(arguments) not in (1, 2):
+        sys.exit(__doc__)
+    folder, least = Path(arguments[0]), float(arguments[1]) if len(arguments) == 2 else 30.0
+    if folder.exists():
+        sys.exit(f"`{folder}` exists: name a new folder, so that everything is compiled")
+    crates, whole = build(folder, options)
+    # each build script is a crate `build-script-…` when it is compiled, and a process of its own when it runs
+    scripts = sum(seconds for name, seconds in crates.items() if name.startswith("build-script"))
+    libraries = [(name, seconds) for name, seconds in crates.most_common() if not name.startswith("build-script")]
+    compiled = sum(crates.values())
     print("| crate | CPU-seconds |\n|---|---:|")
-    for name, seconds in scaled:
+    for name, seconds in libraries:
         if seconds >= least:
             print(f"| {name} | {seconds:.0f} |")
-    rest = [seconds for _, seconds in scaled if seconds < least]
+    rest = [seconds for _, seconds in libraries if seconds < least]
     print(f"| {len(rest)} others | {sum(rest):.0f} |")
+    print(f"| build scripts, with the C that they compile | {scripts + whole - compiled:.0f} |")
+    print(f"| all | {whole:.0f} |")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(sys.argv[1], *map(float, sys.argv[2:]))
+    if LOG in os.environ:
+        sys.exit(compile_one(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -1,7 +1,9 @@
 //! The column of embeddings.
 
-use arrow::array::{Array, AsArray, FixedSizeListArray, RecordBatch};
-use arrow::datatypes::{DataType, Float16Type, Float32Type, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type};
+use arrow_array::{Array, FixedSizeListArray, RecordBatch};
+use arrow_schema::{DataType, Schema};
 use half::f16;
 
 use crate::report::ReportError;

@@ -1,7 +1,8 @@
 //! Images that are the same to the byte, by the hashes that an output keeps of them.
 
-use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch};
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{Array, FixedSizeBinaryArray, RecordBatch};
 use serde::Serialize;
 
 use crate::evaluation::report_input::ReportInput;

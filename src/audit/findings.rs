@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::Failure;
-use arrow::array::{
-    ArrayRef, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder, UInt64Builder,
-};
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow::error::ArrowError;
+use arrow_array::builder::{Float64Builder, Int32Builder, Int64Builder, StringBuilder, UInt64Builder};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, Schema};
 
 use super::finding::{Example, Finding, FindingKind};
 use super::ranking::Ranking;

@@ -1,7 +1,9 @@
 //! The columns of a batch that labels are judged by.
 
-use arrow::array::{Array, AsArray, Float32Array, Int32Array, ListArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int32Type};
+use arrow_array::{Array, Float32Array, Int32Array, ListArray, RecordBatch};
+use arrow_schema::DataType;
 
 use crate::report::ReportError;
 

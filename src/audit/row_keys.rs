@@ -1,7 +1,7 @@
 //! Keys and row ids of some rows, read from the parts by row number.
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::Failure;

@@ -1,7 +1,8 @@
 //! Findings that `audit --parquet` wrote, read back.
 
-use arrow::array::{Array, ArrowPrimitiveType, AsArray, RecordBatch};
-use arrow::datatypes::{Float64Type, Int32Type, Int64Type, UInt64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, UInt64Type};
+use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
 
 use crate::failure::{Exit, Failure};
 use crate::store::{Location, ParquetObject, ParquetReadError, Role};

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -112,7 +112,7 @@ fn row(flip: &Flip, names: &[String]) -> String {
     .join(",")
 }
 
-fn batch(flips: &[Flip], names: &[String]) -> Result<RecordBatch, arrow::error::ArrowError> {
+fn batch(flips: &[Flip], names: &[String]) -> Result<RecordBatch, arrow_schema::ArrowError> {
     let texts = |get: &dyn Fn(&Flip) -> Option<String>| -> ArrayRef {
         Arc::new(flips.iter().map(get).collect::<StringArray>())
     };

@@ -1,7 +1,9 @@
 //! Two outputs read side by side, so that rows of equal keys come together.
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, SchemaRef};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{CommittedPart, Cursor, read_rows, schema_of};

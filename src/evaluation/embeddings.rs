@@ -81,7 +81,7 @@ fn dimension(object: &ParquetObject) -> Option<usize> {
     schema.field_with_name("index").ok()?;
     let field = schema.field_with_name("embedding").ok()?;
     match field.data_type() {
-        arrow::datatypes::DataType::FixedSizeList(_, width) => usize::try_from(*width).ok(),
+        arrow_schema::DataType::FixedSizeList(_, width) => usize::try_from(*width).ok(),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! How the rows of an output are scored: by the job's own targets, or by those that override them.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use crate::failure::Failure;
 use crate::job::{Frozen, Sets};

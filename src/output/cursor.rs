@@ -1,7 +1,7 @@
 //! The rows of an output one after another, a batch in memory at a time.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 
 use crate::store::{Location, ParquetObject};
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_schema::{DataType, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -220,8 +221,8 @@ pub async fn commit(output: &Location, layout: &Layout, part: EncodedPart) -> Re
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Float32Array};
-    use arrow::datatypes::Field;
+    use arrow_array::{ArrayRef, FixedSizeListArray, Float16Array, Float32Array};
+    use arrow_schema::Field;
     use half::f16;
     use parquet::file::reader::{FileReader, SerializedFileReader};
 

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, FixedSizeBinaryBuilder, FixedSizeListArray, Float16Builder, Float32Builder, Int32Builder,
-    Int64Builder, ListBuilder, RecordBatch, StringBuilder,
+use arrow_array::builder::{
+    FixedSizeBinaryBuilder, Float16Builder, Float32Builder, Int32Builder, Int64Builder, ListBuilder,
+    StringBuilder,
 };
-use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow_array::{ArrayRef, FixedSizeListArray, RecordBatch};
+use arrow_buffer::NullBuffer;
+use arrow_schema::{DataType, Field};
 use half::f16;
 
 use crate::sample::{ErrorKind, RowError, RowOutcome, Target, Value};
@@ -293,8 +294,9 @@ fn vectors(values: ArrayRef, width: usize, valid: &NullBuffer) -> Result<ArrayRe
 mod tests {
     use super::*;
     use crate::sample::Sample;
-    use arrow::array::{Array, AsArray};
-    use arrow::datatypes::{Float32Type, Int32Type};
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Float32Type, Int32Type};
 
     fn options(activation: Activation) -> Options {
         Options {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use arrow::array::AsArray;
+use arrow_array::cast::AsArray;
 use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::dataset::{DatasetError, Segment, Unit};

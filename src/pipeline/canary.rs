@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch};
 use tokio::sync::watch;
 
 use crate::dataset::ReadError;
@@ -140,7 +141,7 @@ fn listed(by_kind: &BTreeMap<&str, usize>) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, StringArray};
+    use arrow_array::{ArrayRef, StringArray};
     use futures::FutureExt;
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Int32Array, RecordBatch};
+use arrow_array::{Int32Array, RecordBatch};
 
 use crate::ids::{AttemptId, PartId};
 use crate::sync::modelled as sync;
@@ -19,7 +19,7 @@ const PART: (PartId, Option<u32>) = (PartId(0), Some(2));
 
 /// A batch of one row.
 fn batch(value: i32) -> RecordBatch {
-    let values: arrow::array::ArrayRef = Arc::new(Int32Array::from(vec![value]));
+    let values: arrow_array::ArrayRef = Arc::new(Int32Array::from(vec![value]));
     RecordBatch::try_from_iter([("value", values)]).unwrap()
 }
 

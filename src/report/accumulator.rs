@@ -1,6 +1,6 @@
 //! Rows in, a report out.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use super::accuracy::{ClassCounts, MeanSum, mean};
 use super::calibration::CalibrationSums;
@@ -324,14 +324,14 @@ mod tests {
         use std::sync::Arc;
         let good = batch(&[TestRow::ok(0, &[0])]);
         let schema = good.schema();
-        let replaced = |name: &str, array: arrow::array::ArrayRef| {
+        let replaced = |name: &str, array: arrow_array::ArrayRef| {
             let at = schema.index_of(name).unwrap();
             let columns = (0..good.num_columns()).map(|i| {
                 (schema.field(i).name(), if i == at { array.clone() } else { good.column(i).clone() })
             });
             RecordBatch::try_from_iter_with_nullable(columns.map(|(n, a)| (n, a, true))).unwrap()
         };
-        let ints = Arc::new(arrow::array::Int64Array::from(vec![1]));
+        let ints = Arc::new(arrow_array::Int64Array::from(vec![1]));
         let floats = good.column_by_name("prob").unwrap().clone();
         for (batch, expected) in [
             (replaced("target", ints), "column `target` has type `Int64` where `Int32` is needed"),

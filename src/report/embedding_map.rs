@@ -2,8 +2,9 @@
 
 use half::f16;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, RecordBatch};
-use arrow::datatypes::{Float16Type, Float32Type, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type, Int32Type};
+use arrow_array::{Array, ArrayRef, FixedSizeListArray, RecordBatch};
 
 /// Embeddings of a sample, at most.
 const MOST: usize = 2_000;

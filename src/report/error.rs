@@ -107,7 +107,7 @@ pub enum ReportError {
     },
     /// Columns that cannot be put together: a bug.
     #[error("the rows cannot be looked at: {0}")]
-    Arrow(#[from] arrow::error::ArrowError),
+    Arrow(#[from] arrow_schema::ArrowError),
     /// The page of a report could not be written.
     #[error("the report cannot be written as HTML")]
     Html(#[from] minijinja::Error),

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListBuilder, Float32Builder, Int32Builder, ListBuilder, RecordBatch};
+use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, Int32Builder, ListBuilder};
+use arrow_array::{ArrayRef, RecordBatch};
 use serde::Serialize;
 
 use super::error::ReportError;
@@ -139,8 +140,8 @@ impl MaskedSums {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::FixedSizeListArray;
-    use arrow::array::types::Float32Type;
+    use arrow_array::FixedSizeListArray;
+    use arrow_array::types::Float32Type;
 
     use super::super::testing::{TestRow, batch};
     use super::super::{Accumulator, Classes, Provenance, Report, Scoring};

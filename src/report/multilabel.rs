@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, Int32Array, ListArray, RecordBatch};
+use arrow_array::{Array, Int32Array, ListArray, RecordBatch};
 use serde::Serialize;
 
 use super::error::ReportError;
@@ -142,8 +142,8 @@ impl Scores {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::types::{Float32Type, Int32Type};
-    use arrow::array::{ArrayRef, FixedSizeListArray};
+    use arrow_array::types::{Float32Type, Int32Type};
+    use arrow_array::{ArrayRef, FixedSizeListArray};
 
     use super::*;
 

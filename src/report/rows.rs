@@ -1,11 +1,13 @@
 //! The columns of the output that a report needs, as typed views of one batch.
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int32Array, Int64Array, ListArray,
-    RecordBatch, StringArray,
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float32Type;
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Float32Array, Int32Array, Int64Array, ListArray, RecordBatch,
+    StringArray,
 };
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 
 use super::error::ReportError;
 use super::extras::Extras;
@@ -236,9 +238,9 @@ fn wrong_type(array: &dyn Array, column: &'static str, wanted: &'static str) -> 
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::types::Int32Type;
-    use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-    use arrow::datatypes::{DataType, Field};
+    use arrow_array::types::Int32Type;
+    use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+    use arrow_schema::{DataType, Field};
 
     use super::super::testing::{TestRow, batch};
     use super::*;

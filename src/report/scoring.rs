@@ -1,7 +1,7 @@
 //! Rows as a report takes them where their targets are not one class among all classes. The rows are changed to fit the
 //! targets' convention, so that the code for plain rows makes every figure.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use super::error::ReportError;
 use super::figures::Report;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Int32Array, ListArray, RecordBatch};
+use arrow_array::{Int32Array, ListArray, RecordBatch};
 
 use super::error::ReportError;
 use super::rows::{Lists, needed};
@@ -29,7 +29,7 @@ pub(super) fn credited(batch: &RecordBatch) -> Result<RecordBatch, ReportError> 
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, types::Int32Type};
+    use arrow_array::{ArrayRef, types::Int32Type};
 
     use super::super::testing::{TestRow, batch};
     use super::super::{Accumulator, Classes, Provenance};

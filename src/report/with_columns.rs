@@ -1,6 +1,6 @@
 //! One operation of every view of rows: a batch with some columns replaced.
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch};
 
 use super::error::ReportError;
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch};
 use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 
 use crate::dataset::parquet::EARLIER_UNREAD;

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, FixedSizeListArray, Float32Array, Float32Builder, Int32Array, Int32Builder, Int64Array,
-    ListBuilder, RecordBatch, StringArray,
+use arrow_array::builder::{Float32Builder, Int32Builder, ListBuilder};
+use arrow_array::{
+    ArrayRef, FixedSizeListArray, Float32Array, Int32Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::datatypes::{DataType, Field};
+use arrow_schema::{DataType, Field};
 use serde_json::Value;
 use tresnet_batch::report::{Accumulator, Classes, Extras, Provenance, Report, SliceBy};
 

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Float32Array, Float32Builder, Int32Array, Int32Builder, ListBuilder, RecordBatch, StringArray,
-};
+use arrow_array::builder::{Float32Builder, Int32Builder, ListBuilder};
+use arrow_array::{ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
 use serde_json::Value;
 use tresnet_batch::report::html::{AttachedAudit, Exhibit, Gallery, Picture};
 use tresnet_batch::report::{

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::Int32Type;
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
 
 use crate::evaluation::report_input::ReportInput;
 use crate::failure::{Exit, Failure};

@@ -6,8 +6,9 @@ mod distances;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, RecordBatch};
 use serde::Serialize;
 
 use crate::evaluation::report_input::ReportInput;

@@ -1,6 +1,6 @@
 //! The manifest as an object: where it is, which version of it, and what columns it has.
 
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -283,7 +283,7 @@ impl Manifest {
         object: &ParquetObject,
         group: usize,
         columns: &[&str],
-    ) -> Result<Vec<arrow::array::RecordBatch>, DatasetError> {
+    ) -> Result<Vec<arrow_array::RecordBatch>, DatasetError> {
         if let Some(why) = object.unread_compression(group, |leaf| columns.contains(&leaf.column)) {
             return Err(self.wrong(why));
         }

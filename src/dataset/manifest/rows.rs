@@ -1,7 +1,9 @@
 //! One row of a manifest, from whichever kind it is.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
 use serde_json::Value as Json;
 
 use crate::dataset::carried::{self, CarriedColumn};
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_float_column_gives_its_numbers_as_text_and_nothing_for_nan() {
-        use arrow::array::{Float64Array, StringArray};
+        use arrow_array::{Float64Array, StringArray};
         use std::sync::Arc;
         let keys: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
         let numbers: ArrayRef =

@@ -1,6 +1,6 @@
 //! Which columns of a Parquet file are the image, its key, its class, and what is carried.
 
-use arrow::datatypes::Schema;
+use arrow_schema::Schema;
 
 use crate::dataset::CarriedColumn;
 use crate::store::Leaf;

@@ -3,7 +3,7 @@
 
 use std::pin::pin;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 

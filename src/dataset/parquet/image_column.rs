@@ -1,6 +1,6 @@
 //! Which column of a Parquet file holds the images, and which one names them.
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema};
 
 /// Columns that an error names, at most.
 const MOST_NAMED: usize = 30;

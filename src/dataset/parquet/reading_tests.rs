@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray, StructArray};
-use arrow::datatypes::{DataType, Field};
+use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray, StructArray};
+use arrow_schema::{DataType, Field};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use parquet::arrow::ArrowWriter;

@@ -3,7 +3,7 @@
 use std::future::ready;
 use std::pin::pin;
 
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::dataset::objects::Objects;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -81,9 +81,10 @@ fn single_precision(data_type: &DataType) -> Option<DataType> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, AsArray, FixedSizeListArray, Float16Array};
-    use arrow::buffer::NullBuffer;
-    use arrow::datatypes::Float32Type;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Float32Type;
+    use arrow_array::{Array, FixedSizeListArray, Float16Array};
+    use arrow_buffer::NullBuffer;
     use bytes::Bytes;
     use half::f16;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use arrow::array::{Array, AsArray, Float32Array, Int32Array, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::{Float32Type, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int32Type};
+use arrow_array::{Array, Float32Array, Int32Array, ListArray, RecordBatch, StringArray};
 
 use super::ExportError;
 

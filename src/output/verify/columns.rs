@@ -1,7 +1,9 @@
 //! The columns of a part's rows that are held against its plan.
 
-use arrow::array::{Array, AsArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow_schema::DataType;
 
 use crate::sample::Target;
 

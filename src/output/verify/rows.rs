@@ -3,7 +3,7 @@
 //! What a part's rows should be stands behind [`RowCheck::new`] alone: an input whose rows are not known when it
 //! is planned needs another expectation there, and nothing else here changes.
 
-use arrow::array::{Array, RecordBatch};
+use arrow_array::{Array, RecordBatch};
 
 use crate::sample::{Sample, Target};
 use crate::store::escaped;
@@ -236,7 +236,7 @@ impl<'a> RowCheck<'a> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Int32Array, Int64Array, StringArray};
+    use arrow_array::{Int32Array, Int64Array, StringArray};
 
     use super::*;
 
@@ -256,7 +256,7 @@ mod tests {
 
     fn batch(rows: &[Found<'_>]) -> RecordBatch {
         let strings =
-            |values: Vec<Option<&str>>| Arc::new(StringArray::from(values)) as arrow::array::ArrayRef;
+            |values: Vec<Option<&str>>| Arc::new(StringArray::from(values)) as arrow_array::ArrayRef;
         RecordBatch::try_from_iter_with_nullable([
             ("row_id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))) as _, true),
             ("key", strings(rows.iter().map(|row| Some(row.1)).collect()), true),

@@ -1,7 +1,8 @@
 //! The columns of one batch of one output, as a comparison needs them.
 
-use arrow::array::{Array, AsArray, FixedSizeListArray, Int32Array, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::{Float16Type, Float32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type};
+use arrow_array::{Array, FixedSizeListArray, Int32Array, ListArray, RecordBatch, StringArray};
 use half::slice::HalfFloatSliceExt;
 
 use super::super::error::ReportError;

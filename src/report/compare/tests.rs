@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
 
 use super::super::testing::{TestRow, batch};
 use super::super::{Classes, Gate, Provenance, SliceBy};

@@ -1,7 +1,9 @@
 //! One pass over the files of an inventory.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 
 use crate::dataset::DatasetError;
 use crate::dataset::carried::cast;
@@ -160,7 +162,7 @@ fn of_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
         let column = column.as_string::<i32>();
         column.is_valid(row).then(|| column.value(row).to_owned())
     };
-    let is = |column: &Option<arrow::array::ArrayRef>, row: usize| {
+    let is = |column: &Option<arrow_array::ArrayRef>, row: usize| {
         let column = column.as_ref()?.as_boolean();
         column.is_valid(row).then(|| column.value(row))
     };
@@ -187,7 +189,7 @@ fn of_batch(batch: &RecordBatch) -> Result<Vec<Record>, String> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
+    use arrow_array::{ArrayRef, BooleanArray, Int64Array, StringArray};
 
     use super::*;
 
