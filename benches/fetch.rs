@@ -33,7 +33,8 @@ fn main() {
     }
     let mut knobs = Knobs { batch: arguments.number("batch", 32) as usize, ..Knobs::new(count) };
     // a number that is given is fixed
-    if let Ok(requests) = arguments.text("requests", "follow").parse() {
+    let requests = arguments.number("requests", 0) as usize;
+    if requests > 0 {
         (knobs.requests, knobs.most_requests) = (requests, requests);
     }
     let settings = Settings { requests: knobs.most_requests, ..Settings::default() };

@@ -144,7 +144,7 @@ impl Draft {
             }
             false => choice(text, "max_error_fraction = 0.05", &format!("{REFUSED}; default: 0.01")),
         }
-        choice(text, "requests = 256", "in flight at once; default: 64 a core, at most 512");
+        choice(text, "requests = 256", "in flight at once; default: what latency and decoders need");
         line(text, format_args!("\n[report]\nformats = [\"json\", \"markdown\", \"html\"]"));
         if self.targets != TargetsSpec::None {
             choice(

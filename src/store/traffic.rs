@@ -30,6 +30,8 @@ use super::transcoded::{Transcoded, asked_range};
 
 /// Refusals closer together than this count as one.
 const ONE_CUT: Duration = Duration::from_secs(1);
+/// That fewer than these were in flight is no reason to allow half of so few.
+const FEW: usize = 64;
 
 /// Counts of what was asked of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -119,7 +121,12 @@ impl Traffic {
     }
 
     fn sent(&self, method: &str) {
-        self.count(|requests| *requests.by_method.entry(method.to_owned()).or_default() += 1);
+        self.count(|requests| match requests.by_method.get_mut(method) {
+            Some(count) => *count += 1,
+            None => {
+                requests.by_method.insert(method.to_owned(), 1);
+            }
+        });
     }
 
     /// Counts an answer; `slows` is false where "slow down" is said of one object only.
@@ -132,11 +139,9 @@ impl Traffic {
             let mut state = self.state();
             if state.cut.is_none_or(|cut| cut.elapsed() >= ONE_CUT) {
                 state.cut = Some(Instant::now());
-                let busiest = match std::mem::replace(&mut state.busiest, state.running) {
-                    0 => state.allowed,
-                    busiest => state.allowed.min(busiest as f64),
-                };
-                state.allowed = (busiest / 2.0).max(1.0);
+                let running = state.running;
+                let busiest = std::mem::replace(&mut state.busiest, running).max(FEW);
+                state.allowed = (state.allowed.min(busiest as f64) / 2.0).max(1.0);
                 let allowed = state.allowed as usize;
                 let is_fewest = allowed < state.requests.fewest_in_flight;
                 drop(state);
@@ -343,12 +348,12 @@ mod tests {
     async fn a_refusal_halves_what_was_in_flight_and_not_what_was_allowed() {
         let traffic = Traffic::new(4096);
         let mut permits = Vec::new();
-        for _ in 0..64 {
+        for _ in 0..100 {
             permits.push(traffic.permit().await);
         }
-        permits.truncate(40);
+        permits.truncate(70);
         traffic.answered(503, true);
-        assert_eq!((traffic.state().allowed, traffic.requests().fewest_in_flight), (32.0, 32));
+        assert_eq!((traffic.state().allowed, traffic.requests().fewest_in_flight), (50.0, 50));
     }
 
     #[test]

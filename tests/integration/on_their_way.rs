@@ -247,7 +247,7 @@ impl Run {
 fn bmp() -> Bytes {
     let pixels = 16 * 16 * 3;
     let mut bytes = b"BM".to_vec();
-    for field in [54 + pixels, 0, 54, 40, 16, 16, 1 | 24 << 16, 0, pixels, 0, 0, 0, 0] {
+    for field in [54 + pixels, 0, 54, 40, 16, 16, 1 | (24 << 16), 0, pixels, 0, 0, 0, 0] {
         bytes.extend_from_slice(&u32::to_le_bytes(field));
     }
     bytes.resize(bytes.len() + pixels as usize, 128);
@@ -334,7 +334,7 @@ async fn a_budget_of_one_image_is_enough_for_every_row() {
 
 #[test]
 fn little_room_and_many_requests_change_no_row() {
-    for requests in [1, 4096] {
+    for requests in [1, 500] {
         let server = server();
         let sizes = server.keys("images/").into_iter().map(|key| server.get(&key).unwrap().len());
         let largest = sizes.max().unwrap();
