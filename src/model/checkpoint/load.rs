@@ -90,7 +90,7 @@ impl Checkpoint {
             refuse_others(path, bytes)?;
             safetensors::read(path, bytes)
         };
-        // each takes as long as the other
+        // neither needs the other, and both go over all weights
         let (contents, sha256) = beside(contents, || sha256_hex(bytes));
         finish(path, contents?, sha256, wanted)
     }
