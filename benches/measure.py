@@ -46,6 +46,7 @@ MEASURES = {
     "flat": ["PYTHON benches/flat.py PHOTOGRAPHS models/demo/model.safetensors --images 5000,10000,60000"],
     "allocations": [f"{BENCH} allocations -- --images PHOTOGRAPHS --count 2000"],
     "commit": [f"{BENCH} commit"],
+    "ceilings": [f"{BENCH} ceilings"],
 }
 # lines that are no result: logs, and the summary of a command of ours
 NOISE = re.compile(r"\d{4}-\d\d-\d\dT|\{")

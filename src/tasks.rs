@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 /// True if tasks run beside the one that starts them. On one thread they gain nothing, and a test that steps its
 /// processes one by one needs every request in the process that sends it.
@@ -49,6 +49,19 @@ pub(crate) fn aside<T: Send + 'static>(
     if has_threads() { Box::pin(Task::start(work)) } else { Box::pin(work) }
 }
 
+/// Awaits work that computes for long, on a thread for it where the runtime has several; else it is done at once.
+pub(crate) async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    if !has_threads() {
+        return work();
+    }
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        // the runtime ends, and so does the caller
+        Err(_) => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -86,5 +99,19 @@ mod tests {
         });
         drop(work);
         assert!(receiver.await.is_err());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn long_work_leaves_the_only_thread_of_the_runtime_to_others() {
+        let (sender, receiver) = oneshot::channel();
+        let (other, others) = std::sync::mpsc::channel();
+        let long = tokio::spawn(computed(move || {
+            // without another thread, this would wait for ever
+            others.recv().is_ok()
+        }));
+        let short = tokio::spawn(async move { sender.send(other).is_ok() });
+        assert!(short.await.unwrap());
+        drop(receiver.await.unwrap().send(()));
+        assert!(long.await.unwrap());
     }
 }

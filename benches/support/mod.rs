@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tresnet_batch::dataset::{
     Dataset, FolderDataset, FolderSource, PlanSource, Planner, PlannerOptions, Planning,
 };
-use tresnet_batch::engine::{EngineSpec, NoiseEngine, share_heaps};
+use tresnet_batch::engine::{Engine, EngineSpec, NoiseEngine, share_heaps};
 use tresnet_batch::image::{Decoder, Options};
 use tresnet_batch::job::Limits;
 use tresnet_batch::output::{self, Activation, Embedding, Layout as Names, PartContext};
@@ -166,6 +166,22 @@ pub async fn run_dataset_with_noise(
     knobs: Knobs,
     progress: Arc<Progress>,
 ) -> Snapshot {
+    let engine = Box::new(NoiseEngine::new(knobs.spec(), 1));
+    run(Of { source, dataset, engine, rows: knobs.rows(), output }, knobs, progress).await
+}
+
+/// What a run is made of beside its knobs; `output` holds its plan, too.
+pub struct Of<'a> {
+    pub source: &'a dyn PlanSource,
+    pub dataset: Arc<dyn Dataset>,
+    pub engine: Box<dyn Engine>,
+    pub rows: output::Options,
+    pub output: &'a Location,
+}
+
+/// The whole pipeline around any engine.
+pub async fn run(of: Of<'_>, knobs: Knobs, progress: Arc<Progress>) -> Snapshot {
+    let Of { source, dataset, engine, rows, output } = of;
     let options = PlannerOptions {
         fingerprint: "bench".into(),
         rows_per_part: knobs.rows_per_part,
@@ -173,30 +189,6 @@ pub async fn run_dataset_with_noise(
         planning: Planning::Make,
         sorted: false,
         disorder: Names::DISORDER,
-    };
-    let rows = output::Options {
-        top_k: 5,
-        embedding: Embedding::F32,
-        normalize_embedding: false,
-        logits: false,
-        content_hash: false,
-        activation: Activation::Softmax,
-        classes: 1000,
-        dim: knobs.dim,
-        labels: None,
-        carried: Vec::new(),
-        sets: false,
-    };
-    let spec = EngineSpec {
-        dtype: Dtype::F32,
-        layout: Layout::Nchw,
-        channels: 3,
-        height: knobs.size as usize,
-        width: knobs.size as usize,
-        classes: rows.classes,
-        dim: rows.dim,
-        fixed_batch: None,
-        depth: 1,
     };
     let limits = Limits {
         batch_size: knobs.batch,
@@ -214,7 +206,7 @@ pub async fn run_dataset_with_noise(
         dataset,
         planner: Planner::new(source, output, Names::segment, options),
         share: Share::WHOLE,
-        engines: vec![Box::new(NoiseEngine::new(spec, 1))],
+        engines: vec![engine],
         image: Options::new(knobs.size),
         isolation: Isolation::Off,
         context: PartContext { schema: rows.schema(), pairs: Vec::new(), compress: true },
@@ -225,6 +217,42 @@ pub async fn run_dataset_with_noise(
     let opening = Opening::begin(Share::WHOLE, output.clone(), layout).await.unwrap();
     execute(stages, &limits, opening, progress.clone(), Shutdown::default()).await.unwrap();
     progress.snapshot()
+}
+
+/// TResNet-M's.
+const CLASSES: usize = 1000;
+
+impl Knobs {
+    fn rows(&self) -> output::Options {
+        output::Options {
+            top_k: 5,
+            embedding: Embedding::F32,
+            normalize_embedding: false,
+            logits: false,
+            content_hash: false,
+            activation: Activation::Softmax,
+            classes: CLASSES,
+            dim: self.dim,
+            labels: None,
+            carried: Vec::new(),
+            sets: false,
+        }
+    }
+
+    /// What a device takes and gives.
+    pub fn spec(&self) -> EngineSpec {
+        EngineSpec {
+            dtype: Dtype::F32,
+            layout: Layout::Nchw,
+            channels: 3,
+            height: self.size as usize,
+            width: self.size as usize,
+            classes: CLASSES,
+            dim: self.dim,
+            fixed_batch: None,
+            depth: 1,
+        }
+    }
 }
 
 /// Images a second from the first request to the last rows, the canary's images among them.

@@ -219,10 +219,18 @@ fn usage(error: &clap::Error) -> String {
     text.join(" ").trim_start_matches("error: ").to_owned()
 }
 
+/// Threads that plan, admit, sign, parse and copy. An image takes them less than an eighth of what it takes the decoders,
+/// which have a thread a core (docs/scale.md).
+fn runtime_threads() -> usize {
+    const CORES_OF_ONE: usize = 8;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.div_ceil(CORES_OF_ONE).max(2)
+}
+
 fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
     open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(runtime_threads())
         .enable_all()
         .build()
         .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start the runtime", error))?;

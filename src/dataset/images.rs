@@ -85,7 +85,7 @@ impl FolderDataset {
         loop {
             let permit = store.input.permit().await;
             let input = store.patience.input(waiting.as_ref());
-            let fetched = input.fetch(&key, planned, self.max_encoded_bytes).await;
+            let fetched = input.fetch_aside(&key, planned, self.max_encoded_bytes).await;
             drop(permit);
             let refused = Instant::now();
             let error = match fetched {

@@ -6,6 +6,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
+use crate::tasks::{Task, has_threads};
+
 use super::checksum::Announced;
 use super::tagged::Refused;
 use super::traffic::is_error_document;
@@ -47,6 +49,23 @@ impl Location {
             }
         })
         .await?
+    }
+
+    /// As [`Location::fetch`], in a task where the runtime has several threads: the task of a part reads all its images, and
+    /// one thread alone cannot sign, parse and copy enough of them for a fast device. A local disk has threads that read.
+    pub async fn fetch_aside(
+        &self,
+        key: &str,
+        planned: Planned<'_>,
+        limit: u64,
+    ) -> Result<Fetched, FetchError> {
+        if self.local_path().is_some() || !has_threads() {
+            return self.fetch(key, planned, limit).await;
+        }
+        let (location, key) = (self.clone(), key.to_owned());
+        let (etag, size) = (planned.etag.map(str::to_owned), planned.size);
+        Task::start(async move { location.fetch(&key, Planned { etag: etag.as_deref(), size }, limit).await })
+            .await
     }
 
     pub(super) async fn fetch_once(

@@ -4,6 +4,7 @@
 //! The sizes are small here; `make test-long` sets `TRESNET_BATCH_SCALE=50000,1000000,10000000`: two runs and a
 //! plan.
 
+mod growth;
 mod requests;
 
 use std::process::Command;

@@ -12,7 +12,7 @@ use crate::store::{ListingOrder, Location, StoreError};
 
 use super::left_out::LeftOut;
 use super::row::{PlanRow, Unit};
-use super::segment::{Segment, SegmentHead, encode, images_of};
+use super::segment::{Segment, SegmentHead, encode_aside, images_of};
 use super::source::PlanSource;
 
 /// Parts of the first segments: small ones first, so that inference starts long before a long listing ends.
@@ -262,7 +262,8 @@ impl<'a> Planner<'a> {
             head.last_group = position.group;
         }
         let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
-        let bytes = encode(head.clone(), &parts).map_err(|error| bad(error.to_string()))?;
+        let (bytes, parts) = encode_aside(head.clone(), parts).await;
+        let bytes = bytes.map_err(|error| bad(error.to_string()))?;
         self.output.create_once(name, bytes).await?;
         let segment = Segment::open(self.output, name)
             .await?

@@ -20,6 +20,7 @@ use crate::dataset::carried::{self, CarriedColumn};
 use crate::ids::PartId;
 use crate::sample::{Sample, Target};
 use crate::store::{Location, ParquetObject};
+use crate::tasks::computed;
 
 use super::left_out::LeftOut;
 use super::row::{PlanPosition, PlanRow, RowGroup, Unit, first_of_shard, rows_hash};
@@ -121,7 +122,7 @@ fn parts_of(parts: &[Vec<PlanRow>]) -> Vec<(u32, String)> {
 }
 
 /// The bytes of a segment; `parts` are the rows of each part, and the head's own `parts` is filled from them.
-pub(super) fn encode(mut head: SegmentHead, parts: &[Vec<PlanRow>]) -> Result<Bytes, ParquetError> {
+fn encode(mut head: SegmentHead, parts: &[Vec<PlanRow>]) -> Result<Bytes, ParquetError> {
     head.parts = parts_of(parts);
     let schema = schema(&head);
     let json = serde_json::to_string(&head).map_err(|error| ParquetError::External(Box::new(error)))?;
@@ -158,6 +159,14 @@ pub(super) fn encode(mut head: SegmentHead, parts: &[Vec<PlanRow>]) -> Result<By
         writer.flush()?;
     }
     Ok(writer.into_inner()?.into())
+}
+
+/// As [`encode`], beside what the caller's task has to do meanwhile: a million rows take seconds. Returns the rows, too.
+pub(super) async fn encode_aside(
+    head: SegmentHead,
+    parts: Vec<Vec<PlanRow>>,
+) -> (Result<Bytes, ParquetError>, Vec<Vec<PlanRow>>) {
+    computed(move || (encode(head, &parts), parts)).await
 }
 
 fn sets(rows: &[PlanRow]) -> ListArray {
