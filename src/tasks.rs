@@ -111,7 +111,7 @@ mod tests {
         }));
         let short = tokio::spawn(async move { sender.send(other).is_ok() });
         assert!(short.await.unwrap());
-        drop(receiver.await.unwrap().send(()));
+        receiver.await.unwrap().send(()).unwrap();
         assert!(long.await.unwrap());
     }
 }

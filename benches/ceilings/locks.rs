@@ -80,7 +80,7 @@ pub fn measure(runs: usize, images: usize) -> Vec<Row> {
     let outcome = || RowOutcome { sample: sample(), facts: None, error: None, content_hash: None };
     let predictions = Predictions { logits: &[0.0, 1.0].repeat(BATCH), embedding: &[] };
     let batch = rows.record_batch((0..BATCH).map(|_| outcome()).collect(), predictions).unwrap();
-    let open = parts.open(AttemptId(0), Some((PartId(0), None)));
+    let open = parts.open(AttemptId(0), (PartId(0), None));
     let offsets = AtomicU32::new(0);
     let opened = row("open parts: a batch of rows added, and counted", runs, images, |images| {
         for _ in 0..images / BATCH {

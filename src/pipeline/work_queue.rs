@@ -44,6 +44,8 @@ struct State {
     closed: bool,
 }
 
+// it lives on a worker's stack for as long as the work; in the queue each kind has its own list
+#[expect(clippy::large_enum_variant)]
 pub(crate) enum Work {
     Rows(Done),
     Decode(DecodeJob),
