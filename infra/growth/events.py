@@ -52,9 +52,9 @@ class Places:
             then()
 
     def held(self):
-        """Units in use on average so far."""
+        """Units in use, times the seconds that they were, so far."""
         self._count()
-        return self._held / self.clock.now if self.clock.now else 0.0
+        return self._held
 
 
 class Shared:
@@ -68,7 +68,7 @@ class Shared:
         # what each has got since the beginning, and until when that is so
         self._got, self._until = 0.0, 0.0
         self._planned = None
-        self.done = 0.0
+        self._done = 0.0
 
     def _rate(self):
         return min(self.most, self.capacity / len(self._ends)) if self._ends else 0.0
@@ -76,8 +76,13 @@ class Shared:
     def _advance(self):
         got = (self.clock.now - self._until) * self._rate()
         self._got += got
-        self.done += got * len(self._ends)
+        self._done += got * len(self._ends)
         self._until = self.clock.now
+
+    def done(self):
+        """Work that was done so far, for all."""
+        self._advance()
+        return self._done
 
     def add(self, work, then):
         self._advance()

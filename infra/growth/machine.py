@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from events import Clock, Places, Pool, Shared
 
 UNIT = 1024
+# of the images, between which a run is steady; the last one is never reached
+SHARES = (0.3, 0.9, math.inf)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class Run:
         self.in_flight = [0] * devices
         self.ready = deque()
         self.turn_busy = 0.0
-        self.done, self.committed, self.on_their_way, self.waited = [], 0, 0.0, 0.0
+        self.made_images, self.last_rows, self.committed, self.on_their_way = 0, 0.0, 0, 0.0
+        self.marks = []
 
     def run(self):
         first = min(self.machine.first_images, self.images)
@@ -259,7 +262,10 @@ class Run:
     def made(self, batch):
         m, part = self.machine, batch.part
         self.outputs.give(1)
-        self.done.append((self.clock.now, batch.images))
+        self.made_images += batch.images
+        self.last_rows = self.clock.now
+        if self.made_images >= SHARES[len(self.marks)] * self.images:
+            self.marks.append((self.clock.now, self.made_images, self.used()))
         part.made += batch.images
         if part.made < part.rows:
             return
@@ -278,41 +284,38 @@ class Run:
 
     def rate(self):
         """Images a second until the last rows, the first images among them, as the program counts them."""
-        return sum(images for _, images in self.done) / self.done[-1][0]
+        return self.made_images / self.last_rows
 
     def steady(self):
         """Images a second without the beginning and the end."""
-        total, first, last = 0, None, None
-        for time, images in self.done:
-            total += images
-            if first is None and total >= 0.3 * self.images:
-                first = (time, total)
-            if total <= 0.9 * self.images:
-                last = (time, total)
-        if not last or last[0] <= first[0]:
-            return self.rate()
-        return (last[1] - first[1]) / (last[0] - first[0])
+        (began, before, _), (ended, after, _) = self.marks
+        return (after - before) / (ended - began)
 
-    def busy(self):
-        """What was used, of what there is."""
-        m, seconds = self.machine, self.clock.now
-        shares = {
-            "cores": self.cores.done / seconds / m.cores,
-            "network": self.network.done / seconds / m.bandwidth,
+    def used(self):
+        """Seconds in which everything there is of each was used, so far."""
+        m, now = self.machine, self.clock.now
+        used = {
+            "cores": self.cores.done() / m.cores,
+            "network": self.network.done() / m.bandwidth,
             "requests": self.requests.held() / m.requests,
             "bytes in flight": self.bytes.held() / self.bytes.many,
-            "the turn": self.turn_busy / seconds,
+            "the turn": self.turn_busy,
             "runtime threads": self.runtime.threads.held() / m.runtime_threads,
             # no part is open that could take rows
-            "part permits": 1 - self.turn.held(),
+            "part permits": now - self.turn.held(),
         }
         if m.devices:
-            shares["devices"] = sum(device.held() for device in self.devices) / m.devices
-        return shares
+            used["devices"] = sum(device.held() for device in self.devices) / m.devices
+        return used
+
+    def busy(self):
+        """Share of the time in which each was used, without the beginning and the end."""
+        (began, _, before), (ended, _, after) = self.marks
+        return {name: (after[name] - before[name]) / (ended - began) for name in after}
 
     def busiest(self):
-        """What holds the others up: something that works all the time, or else what is waited for."""
+        """What holds the others up: something that works nearly all the time, or else what is waited for."""
         busy = self.busy()
         waited = {name: busy.pop(name) for name in ("requests", "bytes in flight", "part permits")}
         name = max(busy, key=busy.get)
-        return name if busy[name] > 0.8 else max(waited | {name: busy[name]}, key=(waited | busy).get)
+        return name if busy[name] > 0.9 else max(waited | {name: busy[name]}, key=(waited | busy).get)

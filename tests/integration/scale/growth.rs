@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{python, root};
 
@@ -40,7 +40,7 @@ fn one_stage_that_takes_time_gives_its_own_rate() {
         // the task of a part is one, however many cores there are
         ("cores=16 turn=0.001", 6000, 1.0 / 0.001),
         ("cores=16 read=0.001 runtime_threads=3 in_flight_bytes=1e7", 9000, 3.0 / 0.001),
-        ("cores=2 bandwidth=50e6 image_bytes=100e3", 6000, 50e6 / 100e3),
+        ("cores=2 bandwidth=50e6 image_bytes=100e3 requests=64", 6000, 50e6 / 100e3),
         ("cores=2 connection=10e6 requests=16 image_bytes=100e3", 12_000, 16.0 * 10e6 / 100e3),
         ("cores=2 plan=0.001 rows_per_part=64", 6000, 1.0 / 0.001),
     ] {
@@ -60,9 +60,10 @@ fn a_network_on_the_decoders_cores_adds_its_time_to_theirs() {
 fn images_on_their_way_are_the_rate_times_the_time_of_an_answer() {
     let run = machine("cores=2 latency=0.05 latency_spread=0.3 requests=20", 20_000);
     about(&run["steady_images_per_s"], 20.0 / 0.05);
-    // of any run: Little's law
-    let rate = 20_000.0 / run["seconds"].as_f64().unwrap();
-    about(&run["in_flight"], rate * run["response_s"].as_f64().unwrap());
+    // Little's law: requests that are held, by the clock, against the time that each of them took
+    let number = |value: &Value| value.as_f64().unwrap();
+    let held = 20.0 * number(&run["busy"]["requests"]);
+    about(&json!(held), number(&run["steady_images_per_s"]) * number(&run["response_s"]));
 }
 
 #[test]
