@@ -77,21 +77,23 @@ impl Packer {
 }
 
 fn pack(block: &[i16; 64], entries: &mut Vec<u16>) {
-    entries.push(block[0].cast_unsigned());
-    let (fours, _) = block.as_chunks::<4>();
-    for (first, four) in (0..64).step_by(4).zip(fours) {
-        if *four == [0; 4] {
-            continue;
-        }
-        for (place, &value) in (first..).zip(four) {
-            if place == 0 || value == 0 {
-                continue;
-            }
-            if value > ESCAPE && value < -ESCAPE {
-                entries.push((value << PLACE_BITS).cast_unsigned() | place);
-            } else {
-                entries.extend([(ESCAPE << PLACE_BITS).cast_unsigned() | place, value.cast_unsigned()]);
-            }
+    // two for each coefficient but the first: most are 0, so the places of the others are found beforehand
+    let mut packed = [0; 2 * 64 - 1];
+    packed[0] = block[0].cast_unsigned();
+    let mut count = 1;
+    let mut places = (1..64).fold(0u64, |places, at| places | u64::from(block[at] != 0) << at);
+    while places != 0 {
+        let place = places.trailing_zeros() as u16;
+        places &= places - 1;
+        let value = block[usize::from(place)];
+        if value > ESCAPE && value < -ESCAPE {
+            packed[count] = (value << PLACE_BITS).cast_unsigned() | place;
+            count += 1;
+        } else {
+            packed[count] = (ESCAPE << PLACE_BITS).cast_unsigned() | place;
+            packed[count + 1] = value.cast_unsigned();
+            count += 2;
         }
     }
+    entries.extend_from_slice(&packed[..count]);
 }
