@@ -70,7 +70,7 @@ def machine(alone, cores):
         # `bench job` writes parts into memory while all stages run
         put_latency=0.0,
         put_connection=1e12,
-        slot_at_arrival=False,
+        slot_at_arrival=True,
     )
 
 
