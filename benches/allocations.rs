@@ -1,4 +1,4 @@
-//! How often memory is asked for, an image: by decoding alone, and in a run of the whole pipeline by who asks.
+//! Allocations an image: of decoding alone, and of a run of the whole pipeline by thread.
 //!
 //! `cargo bench --bench allocations -- [--images FOLDER] [--count N] [--warm N]`
 //!
@@ -19,14 +19,14 @@ use tresnet_batch::tensor::{Layout, RowMut};
 
 use support::{Arguments, Knobs, photographs};
 
-/// What stands in front of the C library's own functions.
+/// Functions that replace and call those of the C library.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod counted {
     use std::cell::Cell;
     use std::ffi::{c_int, c_void};
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// Threads by the beginning of their names; the last stands for all others.
+    /// Threads by the beginning of their names; the last is for all others.
     pub const KINDS: [&str; 4] = ["decode", "engine", "tokio", ""];
     static COUNTS: [AtomicU64; KINDS.len()] = [const { AtomicU64::new(0) }; KINDS.len()];
     const UNKNOWN: usize = usize::MAX;
@@ -47,7 +47,7 @@ mod counted {
     const PR_GET_NAME: c_int = 16;
 
     fn count() {
-        // a thread asks for memory before it has its name, too; those are few, and its kind is looked up again
+        // a thread also allocates before it has its name; these are few, and its kind is looked up again
         let kind = KIND.get();
         let kind = if kind < KINDS.len() - 1 { kind } else { look_up() };
         COUNTS[kind].fetch_add(1, Ordering::Relaxed);
@@ -67,7 +67,7 @@ mod counted {
         std::array::from_fn(|kind| COUNTS[kind].load(Ordering::Relaxed))
     }
 
-    // SAFETY of all below: what is asked for is handed on as it is.
+    // SAFETY of all below: the arguments are passed on as they are.
 
     #[unsafe(no_mangle)]
     unsafe extern "C" fn malloc(size: usize) -> *mut c_void {

@@ -34,7 +34,7 @@ fn milliseconds(began: Instant) -> f64 {
     1000.0 * began.elapsed().as_secs_f64()
 }
 
-/// Bytes that look random to whoever wants to compress them.
+/// Bytes that do not compress.
 fn bytes(size: usize) -> Bytes {
     let mut state = 1_u32;
     let mut next = || {
@@ -46,7 +46,7 @@ fn bytes(size: usize) -> Bytes {
     (0..size / 4).flat_map(|_| next()).collect::<Vec<u8>>().into()
 }
 
-/// Commits one part as a run does, and takes it away again.
+/// Commits one part as a run does, and removes it.
 async fn committed(output: &Location, layout: &Layout, id: u32, bytes: &Bytes) -> f64 {
     let end = PartEnd { rows: 1, ..PartEnd::default() };
     let part = EncodedPart { id: PartId(id), bytes: bytes.clone(), ok: 1, errors: BTreeMap::new(), end };

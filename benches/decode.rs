@@ -97,12 +97,12 @@ impl Turbo {
 
 impl Drop for Turbo {
     fn drop(&mut self) {
-        // SAFETY: made by `tj3Init`, given back once.
+        // SAFETY: made by `tj3Init`, freed once.
         unsafe { tj::tj3Destroy(self.handle) }
     }
 }
 
-/// What is done with one file.
+/// The work on one file.
 type Work<'a> = Box<dyn FnMut(&[u8]) + 'a>;
 
 /// Seconds of `work` over every file.

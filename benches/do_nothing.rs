@@ -1,6 +1,6 @@
 //! The whole pipeline with the do-nothing engine against decoding alone, which is its control: what everything
-//! but decoding costs. Prints one table; nothing here is a test. Many short rounds say more than a few long ones where
-//! neighbours disturb.
+//! but decoding costs. Prints one table; nothing here is a test. On a busy machine, use many short rounds instead of a
+//! few long ones.
 //!
 //! `cargo bench --bench do_nothing -- [--images FOLDER] [--count N] [--runs N] [--batch N]`
 

@@ -1,10 +1,10 @@
-//! The pipeline with the do-nothing engine from an S3 server on loopback that adds so many milliseconds to each
-//! request, against the same server that adds none, and against a local disk. Prints one table; no test.
+//! The pipeline with the do-nothing engine from an S3 server on loopback that adds `--latency` milliseconds to each
+//! request, compared with the same server without latency and with a local disk. Prints one table; no test.
 //!
 //! `cargo bench --bench fetch -- [--images FOLDER] [--count N] [--runs N] [--latency MS] [--requests N] [--batch N]`
 //!
 //! The server has a thread of this process, so its work takes from the cores that decode, in both runs alike.
-//! Fewer images than some thousands show how a run begins and not how it goes.
+//! Fewer than some thousand images show the start of a run and not its rate.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -49,7 +49,7 @@ fn main() {
     let runtime = support::runtime();
     let run = |latency: Duration| {
         server.latency(latency);
-        // a location of its own: connections and counters begin anew
+        // a new location: connections and counters begin anew
         let input = Location::open_with("s3://test/in/", Role::Input, settings).unwrap();
         let run = runtime.block_on(support::run_with_noise(&input, knobs));
         assert_eq!((run.rows, run.errors), (count, 0));

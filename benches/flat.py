@@ -2,8 +2,9 @@
 
     flat.py FOLDER WEIGHTS.safetensors [--images 10000,50000,100000] [--rows-per-part 2048] [--binary PATH]
 
-Runs the same job over so many of the folder's images, taken over and over, each as a process of its own, and prints what
-the kernel says its peak was. The fewest should fill some parts: rows lie in memory until their part is written.
+Runs the same job over each number of images, which repeats the folder's, as a separate process, and prints the peak of
+memory that the kernel reports. The smallest number should fill some parts: rows are in memory until their part is
+written.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the scripts beside this one lay out before a run: folders of images, and the job file over one."""
+"""Inputs of the other scripts: folders of images, and a job file over one."""
 
 import json
 import os

@@ -1,12 +1,12 @@
-"""Measures what docs/performance.md says of this program's speed and memory, and puts the tables there.
+"""Measures speed and memory of the program, and writes the tables into docs/performance.md.
 
     measure.py PHOTOGRAPHS WEIGHTS.safetensors [MORE …] [--int8 MODEL.onnx] [--only NAME,…] [--rounds 5] [--print]
 
 PHOTOGRAPHS is a folder of JPEGs, WEIGHTS those of TResNet-M; more weights count for memory alone. Builds first, then
-measures one thing after another, an hour for all; nothing else may run meanwhile. Where the page has
-`<!-- measured: NAME -->`, what stands between that line and `<!-- end -->` is replaced by commands, machine, commit and
-what was printed; --print prints it instead. The peers are those that this interpreter has (torch,
-torchvision, timm, Pillow; DALI if it is there). Ends with 1 where a command failed; its old table then stays.
+measures one thing after another, an hour for all; nothing else may run meanwhile. The text of the page between
+`<!-- measured: NAME -->` and `<!-- end -->` is replaced by commands, machine, commit and output; --print prints it
+instead. The peers are those that this interpreter has (torch, torchvision, timm, Pillow; DALI if it is installed).
+Exits with 1 if a command failed; its old table then remains.
 """
 
 import argparse
@@ -28,7 +28,7 @@ PROGRAM = "target/release/tresnet-batch"
 BENCH = "cargo bench -q --locked --bench"
 BENCH_JOB = f"{PROGRAM} bench job --rounds ROUNDS --seconds 14 --progress none --log-format text"
 
-# what is measured, by the commands that do; words in capitals are put in
+# the commands of each measurement; words in capitals are replaced
 MEASURES = {
     "decode": ["taskset -c 1 PYTHON benches/peers/decode.py PHOTOGRAPHS ROUNDS"],
     "do_nothing": [f"{BENCH} do_nothing -- --images PHOTOGRAPHS"],
@@ -48,7 +48,7 @@ MEASURES = {
     "commit": [f"{BENCH} commit"],
     "ceilings": [f"{BENCH} ceilings"],
 }
-# lines that are no result: logs, and the summary of a command of ours
+# lines that are no result: logs, and the summary of a command of the program
 NOISE = re.compile(r"\d{4}-\d\d-\d\dT|\{")
 
 
@@ -86,7 +86,7 @@ def measured(name, given):
         lines = [line.rstrip() for line in run.stdout.splitlines() if not NOISE.match(line)]
         has_table = any(line.startswith("|") for line in lines)
         text = "\n".join(lines if has_table else [f"    {line}" for line in lines]).strip("\n")
-        # a table begins behind an empty line
+        # a table begins after an empty line
         text = re.sub(r"(?m)^([^|\n].*)\n\|", r"\1\n\n|", text)
         text = re.sub(r"(?m)^(\|.*)\n([^|\n])", r"\1\n\n\2", text)
         blocks += [f"    {shown(command, given)}", text]

@@ -1,11 +1,11 @@
-"""Peak memory of runs on the CPU, held against the formula in docs/performance.md.
+"""Peak memory of runs on the CPU, compared with the formula in docs/performance.md.
 
     memory.py FOLDER WEIGHTS.safetensors [WEIGHTS …] [--binary target/release/tresnet-batch] [--fit]
 
-Runs a job over as many of the folder's images as touch every slot, for several batch sizes, image sizes and numbers of
-decode workers with the first weights and for two batch sizes with the others, each as a process of its own, and prints
-what the kernel says its peak was beside what the formula says. --fit (needs numpy) prints the constants that fit best.
-Ends with 1 where a peak is more than 15 % from the formula.
+Runs a job over as many of the folder's images as touch every slot, each time as a separate process: for several batch
+sizes, image sizes and numbers of decode workers with the first weights, and for two batch sizes with the others. Prints
+the peak that the kernel reports beside that of the formula. --fit (needs numpy) prints the constants that fit best.
+Exits with 1 if a peak is more than 15 % from the formula.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def slots_of(batch, workers):
 
 
 def terms(weights, batch, side, workers):
-    """What each constant is multiplied with, in MiB, and what is known without one: the slots."""
+    """The factor of each constant, in MiB, and the term without a constant: the slots."""
     slot = batch * 3 * side * side * 4
     return (weights / MIB, batch * side * side / MIB), slots_of(batch, workers) * slot / MIB
 
@@ -46,7 +46,7 @@ def predicted(weights, case):
 
 
 def peak_of(binary, job, work):
-    """Runs a job file and gives the most MiB that the process held at once."""
+    """Runs a job file and returns the peak memory of the process in MiB."""
     with open(work / "log", "w+", encoding="utf-8") as log:
         command = [binary, "run", job, "--progress", "none"]
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)

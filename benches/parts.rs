@@ -1,5 +1,5 @@
 //! `status` over many parts of an S3 server on loopback that adds a latency to each request, and of the same server
-//! that adds none. Prints one table; no test.
+//! without latency. Prints one table; no test.
 //!
 //! `cargo bench --bench parts -- [--count N] [--latency MS] [--runs N]`
 //!

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What a job of many images asks of a store and of machines, by the formulas of docs/scale.md.
+"""Requests, time and price of a job of many images, by the formulas of docs/scale.md.
 
     scale.py 1e6:1 1e8:16 1e9:64                     the table of docs/scale.md: images and workers of each column
     scale.py 3e7:8 --rows-per-part 4096 --rate 900   with your own figures; --help lists them
     scale.py 3e7:8 --json                            one column as JSON
 
-Requests are counted by how the program works; a test holds them against what it really asks. Speeds, sizes and prices
-are what you say: the defaults are assumptions, not measurements.
+The numbers of requests follow from the program; a test compares them with the requests of real runs. Speeds, sizes and
+prices are options: the defaults are assumptions, not measurements.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import math
 FIRST_SEGMENTS, LATER_SEGMENTS, MOST_ROWS = (1, 4, 16, 64), 256, 2**20
 # parts of a segment up to which its footer is read at once
 SHORT_FOOTER = 100
-# pages of a listing that are asked for at the same time, those that come one after another first, and requests for a page
+# pages of a listing that are requested at the same time, those that come one after another first, and requests for a page
 PIECES, FIRST_PAGES, REQUESTS_A_PAGE = 16, 4, 1.1
 # footers that are read at the same time, and parts whose columns are, with 32,768 rows each
 FOOTERS, COLUMNS = 192, 6
@@ -52,7 +52,7 @@ def requests(images, rows_per_part, starts, planned_first):
         "segments": len(cut),
         "input LIST": math.ceil(images / 1000),
         "image GET": images + starts * WITNESS,
-        # whoever makes a segment looks for it first
+        # the process that makes a segment looks for it first
         "plan HEAD": len(cut) * (walks + 1),
         "plan PUT": len(cut),
         # each process walks the whole chain and reads the rows of its own parts
@@ -81,7 +81,7 @@ def estimate(images, workers, arguments):
         **counted,
         "all requests": dear + cheap,
         "their price": (dear * arguments.put_price + cheap * arguments.get_price) / 1e6,
-        # these are what other work waits for
+        # other work waits for these
         "listing, hours": rounds * arguments.page_seconds / 3600,
         "walk of the plan, minutes": (len(cut) + footers(cut)) * wait / 60,
         "report, minutes": counted["parts"] * wait * (1 / FOOTERS + 1 / COLUMNS) / 60,

@@ -31,8 +31,8 @@ pub fn pass(point: &str) {
 #[inline(always)]
 pub const fn pass(_point: &str) {}
 
-/// Stops here for as long as the point says, until its file is removed for `return(hold)`, or ends the process by
-/// `kill -9` for `return(kill)`.
+/// Blocks for as long as the failpoint is set to, until its file is removed for `return(hold)`, or ends the process
+/// by `kill -9` for `return(kill)`.
 #[cfg(feature = "failpoints")]
 pub fn reach(point: &str, object: &str) {
     let name = format!("{point}:{object}");
@@ -57,7 +57,7 @@ fn hold(name: &str) {
     }
 }
 
-/// Stops here for as long as the point says, or ends the process by `kill -9` for `return(kill)`.
+/// Blocks for as long as the failpoint is set to, or ends the process by `kill -9` for `return(kill)`.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub const fn reach(_point: &str, _object: &str) {}

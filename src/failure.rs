@@ -1,6 +1,6 @@
 //! How a command ends: the exit code that a scheduler acts on, and the one error that a person reads.
 //!
-//! Every module has its own error enum and says here which exit code it means; nothing else decides one.
+//! Every module has its own error enum and maps it to an exit code here; nothing else decides an exit code.
 
 use std::error::Error;
 use std::fmt;
@@ -75,7 +75,7 @@ impl Failure {
         Failure { exit, ..self }
     }
 
-    /// Says where it happened, in front of what happened.
+    /// Prefixes the message with `context`: where it happened.
     pub fn within(self, context: impl fmt::Display) -> Self {
         Failure { message: format!("{context}: {}", self.message), ..self }
     }

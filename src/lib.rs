@@ -1,7 +1,7 @@
 //! Offline image classification at scale: object storage in, TResNet on ONNX Runtime, Parquet out, exactly
 //! one row per image.
 //!
-//! The way of the data, which is also the way of ownership:
+//! Data flow, which is also the flow of ownership:
 //!
 //! ```text
 //!  job.toml ─► ResolvedJob ─► plan ─► part ─► fetch ─► decode ─► batch ─► infer ─► rows ─► part file ─► report
@@ -12,7 +12,7 @@
 //! | folder | what it is for |
 //! |---|---|
 //! | [`job`] | the TOML as typed, and everything resolved from it |
-//! | [`store`] | object stores and local disk behind one narrow type |
+//! | [`store`] | object stores and local disk, as one narrow type |
 //! | [`hub`] | models of a Hugging Face hub, fetched into its cache |
 //! | [`dataset`] | what the images are, and the frozen plan of them |
 //! | [`image`] | bytes in, one row of pixels out, to the bit of the reference |

@@ -13,7 +13,7 @@ pub fn raise_limit() {
     if limit.current != limit.maximum {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            // it stays as it was, and a run that needs more says so
+            // the limit is unchanged; a run that needs more fails in `check`
             tracing::debug!(%error, "the limit of open files cannot be raised");
         }
     }

@@ -28,7 +28,7 @@ impl NotRegular {
         Some(NotRegular { kind })
     }
 
-    /// Whether an error of this module says so.
+    /// Returns whether `error` is a [`NotRegular`] of this module.
     pub fn is_cause_of(error: &io::Error) -> bool {
         error.get_ref().is_some_and(|cause| cause.is::<NotRegular>())
     }

@@ -25,8 +25,8 @@ pub enum Value {
 pub enum Target {
     /// One class, by its index.
     Class(i32),
-    /// Several, ascending, each once: any of them is right, or all of them are (multi-label). An empty one says that
-    /// no class is there.
+    /// Several, ascending, each once: any of them is right, or all of them are (multi-label). An empty one means that
+    /// no class is in the image.
     Set(Arc<[i32]>),
 }
 
@@ -156,7 +156,7 @@ impl fmt::Display for ErrorKind {
 /// Why a row has no prediction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowError {
-    /// The kind, as it stands in the output.
+    /// The kind, as it is written to the output.
     pub kind: ErrorKind,
     /// One sentence for a person; never holds a credential or a raw storage error.
     pub message: String,
@@ -169,7 +169,7 @@ impl RowError {
     }
 }
 
-/// What the header of the source image says.
+/// Facts from the header of the source image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageFacts {
     /// Width in pixels.
@@ -188,7 +188,7 @@ pub type ContentHash = [u8; 16];
 pub struct RowOutcome {
     /// Which image it is.
     pub sample: Sample,
-    /// What its header said, as far as it was read.
+    /// The facts of its header, if it was read.
     pub facts: Option<ImageFacts>,
     /// Why its row holds zeros instead of pixels.
     pub error: Option<RowError>,

@@ -1,6 +1,6 @@
 //! The memory of one image's row as the network reads it: element type, layout and a typed view.
 //!
-//! A leaf: the image stage writes through [`RowMut`], the engine allocates what is behind it.
+//! A leaf: the image stage writes through [`RowMut`], the engine allocates its memory.
 
 use half::f16;
 

@@ -7,11 +7,11 @@ is a checkpoint of the network that --arch names, in timm's layout; `tresnet-bat
 other files for our engine, such as an int8 graph. --export FILE only writes PyTorch's export, which
 `tresnet-batch bench engine --table forms --against FILE` then takes as its control. Every engine has all cores and gets
 the same batch of noise; in every round each runs for at least --seconds, one after another. Prints a Markdown table of
-medians, with ratios to PyTorch's own ONNX export in ONNX Runtime: absolute numbers say little on a machine that does
+medians, with ratios to PyTorch's own ONNX export in ONNX Runtime: absolute numbers mean little on a machine that does
 other work.
 
-The others must give what PyTorch gives in float32 before they are timed. Whether ours does is shown by
-tests/reference/big_parity.py.
+Before they are timed, the others must return the same numbers as PyTorch in float32. tests/reference/big_parity.py
+checks our engine.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def compiled(model):
 
 
 class Peer:
-    """Something that takes a batch and gives logits."""
+    """An engine that takes a batch and returns logits."""
 
     def __init__(self, run, images, expected, seconds):
         self.run, self.images, self.seconds = run, images, seconds
@@ -96,7 +96,7 @@ class Peer:
 
 
 class Ours:
-    """Our engine, a process of its own for each round."""
+    """Our engine, a separate process for each round."""
 
     def __init__(self, binary, model, arguments):
         self.command = [

@@ -2,13 +2,13 @@
 
     inference.py FOLDER WEIGHTS.safetensors [--copies 4] [--rounds 3] [--compile] [--bf16]
 
-Needs torch, torchvision and timm, installed by hand. Both read the same folder (--copies links every image so many
-times), resize as timm's evaluation does, run the same weights in batches of 32 and write the five best classes of each
+Needs torch, torchvision and timm, installed by hand. Both read the same folder (--copies is the number of links to every
+image), resize as timm's evaluation does, run the same weights in batches of 32 and write the five best classes of each
 image, interleaved. timm's loop: a DataLoader of two workers, an eager model in channels-last order, or one that
 torch.compile made (a first batch outside the clock), in fp32 or, with --bf16, in bfloat16 by autocast, a CSV at the
-end; its clock starts when the loader does. Ours is the whole process from its start to its end, the loading of weights,
-the first images that are tried before all others, and the report among it, with the embeddings written as well: some
-three seconds, which weigh much on a few hundred images and nothing on many. Prints a Markdown table of medians.
+end; its clock starts when the loader does. Ours is the whole process from its start to its end. It includes loading the
+weights, the first images that are tried before all others, the report, and writing the embeddings: some three seconds,
+which matter for a few hundred images and not for many. Prints a Markdown table of medians.
 """
 
 import argparse
@@ -34,7 +34,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 
 def copy(folder, copies, into):
-    """A folder of classes, as timm wants it."""
+    """A folder of classes, as timm needs it."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
     return link_copies(files, copies, into / "all")
 

@@ -2,11 +2,11 @@
 
     .runtime/ray/bin/python benches/peers/scheduling.py FOLDER WEIGHTS [--workers 2] [--copies 4] [--rounds 3]
 
-Needs Ray (infra/setup/ray.sh). FOLDER holds the images, which --copies links so many times. All three
-use the same cores: one process with a thread for each, or as many processes of one thread. They run in turn, each into an
-output of its own, and each time is that of the whole command, from its start to its end: each process loads the model. Ray
-itself is started before, and its time includes the start of a worker for each slot, the plan and the report. Prints a
-Markdown table of medians, and the load of the machine.
+Needs Ray (infra/setup/ray.sh). FOLDER holds the images; --copies is the number of links to each. All three use the same
+cores: one process with a thread for each, or as many processes of one thread. They run in turn, each into a separate
+output, and each time is that of the whole command, from its start to its end: each process loads the model. Ray itself
+is started before, and its time includes the start of a worker for each slot, the plan and the report. Prints a Markdown
+table of medians, and the load of the machine.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def main():
     cluster.shutdown()
     parts = -(-count // arguments.rows_per_part)
     print(f"{count} images in {parts} parts at {arguments.size}, {arguments.workers} workers, medians of {arguments.rounds} "
-          f"rounds in turn; load before {load:.1f}, behind {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+          f"rounds in turn; load before {load:.1f}, after {os.getloadavg()[0]:.1f}\n")  # fmt: skip
     print("| what | seconds | images/s | of one process (least to most) |\n|---|---|---|---|")
     for way, values in seconds.items():
         ratios = sorted(one / value for one, value in zip(seconds[ONE], values))

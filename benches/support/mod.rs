@@ -29,7 +29,7 @@ use tresnet_batch::tensor::{Dtype, Layout, RowMut};
 pub struct Arguments(Vec<(String, String)>);
 
 impl Arguments {
-    /// Reads the command line; a name that is none of `known` ends the bench. Memory is set up as the program has it.
+    /// Reads the command line; a name that is not in `known` ends the bench. Memory is set up as in the program.
     pub fn read(known: &[&str]) -> Arguments {
         share_heaps();
         let mut given = std::env::args().skip(1).filter(|argument| argument != "--bench");
@@ -146,7 +146,7 @@ pub async fn run_with_noise_into(input: &Location, output: &Location, knobs: Kno
     run_with_noise_observed(input, output, knobs, Arc::default()).await
 }
 
-/// As the others, while somebody looks at its progress.
+/// As the others, with a reader of its progress.
 pub async fn run_with_noise_observed(
     input: &Location,
     output: &Location,

@@ -1,8 +1,8 @@
 """A job of tresnet-batch once a day: plan, ranges of parts as mapped tasks, report, gate.
 
-For Airflow 3, in the folder of its DAGs. Job file, program and parts a task are parameters of a run; their defaults, and
-all else that differs between sites, come from the environment of scheduler and workers (see `setting`). A run's day is
-the job file's `${DATE}`. docs/scheduling.md tells how failures, overlap and growing inputs are dealt with.
+For Airflow 3, in the folder of its DAGs. Job file, program and parts a task are parameters of a run. Their defaults, and
+all other settings of a site, come from the environment of scheduler and workers (see `setting`). A run's day is the job
+file's `${DATE}`. docs/scheduling.md describes failures, overlap and growing inputs.
 """
 
 import json
@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, BaseOperator, Param, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-# exit codes that another try may mend (docs/operations.md); every other one fails the task at once
+# exit codes that are retried (docs/operations.md); every other one fails the task at once
 TRY_AGAIN = (69, 74, 75)
 # the program ends by itself within `limits.grace_seconds` (25 s) of SIGTERM
 STOP_SECONDS = 40
-# Airflow maps over at most `core.max_map_length` values, 1024 if nobody changed it
+# Airflow maps over at most `core.max_map_length` values, 1024 by default
 MOST_TASKS = 1000
 
 
@@ -56,14 +56,14 @@ class TresnetBatch(BaseOperator):
                 last = line.rstrip("\n")
                 self.log.info("%s", last)
             code = self.process.wait()
-        except BaseException:  # the task's time is over, or it is interrupted
+        except BaseException:  # the task timed out or was interrupted
             self.stop()
             raise
         if code == 0 or code in self.also_well:
             return json.loads(last)
         how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
         message = f"{self.command}: {how}: {error_in(last)}"
-        # a program that was killed has lost no more than its open parts, and goes on where it was
+        # a program that was killed has lost its open parts at most, and resumes
         if code < 0 or code in TRY_AGAIN:
             raise AirflowException(message)
         raise AirflowFailException(message)
@@ -77,7 +77,7 @@ class TresnetBatch(BaseOperator):
             self.process.wait()
 
     def on_kill(self):
-        # Airflow gives no more than a few seconds here; the program needs no one to wait for it
+        # Airflow allows no more than a few seconds here; the program ends by itself
         if self.process and self.process.poll() is None:
             self.process.terminate()
 
@@ -95,7 +95,7 @@ with DAG(
     schedule=setting("SCHEDULE", "@daily"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # what is new today is told by what was finished yesterday
+    # which images are new today depends on the outputs that are finished
     max_active_runs=1,
     params={
         "job": Param(setting("JOB", "/etc/tresnet-batch/photos.toml"), type="string"),
@@ -119,7 +119,7 @@ with DAG(
         size = max(params["parts_a_task"], math.ceil(parts / MOST_TASKS))
         return [f"{first}-{min(first + size, parts) - 1}" for first in range(0, parts, size)] or [""]
 
-    # the range that ends the job would also judge its gates; that is the gate's task
+    # the range that finishes the job would also check its gates, which is the gate's task
     run = TresnetBatch.partial(
         task_id="run",
         command="run",
@@ -130,12 +130,12 @@ with DAG(
 
     @task.short_circuit
     def anything_new(planned):
-        """A day without new images is finished and well; there is nothing to report and nothing to judge."""
+        """Skips the report and the gate on a day without new images, which has no rows to judge."""
         return planned["rows"] > 0
 
     # a report is written, and is a result, whether or not the gates in it hold
     report = TresnetBatch(task_id="report", command="report", also_well=[65])
-    # a run of a finished job looks at nothing but its gates
+    # a run of a finished job checks only its gates
     gate = TresnetBatch(task_id="gate", command="run")
 
     run >> anything_new(plan.output) >> report >> gate

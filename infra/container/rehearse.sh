@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs the steps of a Containerfile where there is no container engine: each stage in a separate Debian root, entered
-# by chroot, in the order and with the user, the folder and the environment that the file says.
+# by chroot, in the order and with the user, the folder and the environment of the file.
 #   rehearse.sh [FILE]                     infra/container/Containerfile.cpu if none is named
-# Needs root on Debian, mmdebstrap, and a release in target/dist. What it cannot show is what the base images themselves
-# hold: a root of the same release of Debian is used in their place, out of the package sources of this machine.
+# Needs root on Debian, mmdebstrap, and a release in target/dist. The base images themselves are not used: a root of the
+# same release of Debian, from the package sources of this machine, takes their place.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/../setup/common.sh"
@@ -114,7 +114,7 @@ copy() {
   done
 }
 
-# True for what .dockerignore, which leaves out all but what it names, lets through.
+# True for files that .dockerignore does not exclude; it excludes all files but those that it names.
 is_sent() {
   local kept
   while read -r kept; do

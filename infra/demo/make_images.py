@@ -44,7 +44,7 @@ def cells(u, v, rng):
 
 
 def scattered(u, v, rng, soft, points, inner):
-    """Shapes strewn over the plane, one to a cell: stars of so many points, polygons, or discs (points = 0)."""
+    """Shapes strewn over the plane, one to a cell: stars of `points` points, polygons, or discs (points = 0)."""
     frequency = rng.uniform(1.0, 2.8)
     x, y, number = cells(u * frequency, v * frequency, rng)
     jitter = rng.uniform(0, 0.2)
@@ -154,7 +154,7 @@ CLASSES = sorted(PATTERNS)
 
 
 def plane(width, height, rng):
-    """Where each pixel lies on the pattern's plane: turned, scaled and seen at a slant. Also the size of a pixel there."""
+    """The position of each pixel on the pattern's plane, turned, scaled and seen at a slant, and the size of a pixel."""
     short = min(width, height)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = (2 * x - width) / short, (2 * y - height) / short
@@ -284,7 +284,7 @@ def main():
         strangers = [entry.name for entry in out.iterdir() if entry.name not in CLASSES]
         if strangers:
             parser.error(f"{out} holds something else ({strangers[0]}): not touched")
-    # complete or not there: the folder gets its name when everything is in it
+    # the folder is complete or does not exist: it gets its name when everything is in it
     fresh = out.with_name(f".{out.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The picture of the README: prediction_sheet.py IMAGES OUTPUT SHEET.png
 
-Shows what a finished demo says of its pictures: some that are right, the mistakes it is surest of, and the broken files.
+Shows predictions of a finished demo: some that are right, the most confident mistakes, and the broken files.
 """
 
 import pathlib

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make demo`: makes the pictures, classifies them with the binary that was just built, shows what came out.
+# `make demo`: makes the pictures, classifies them with the binary that was just built, and shows the result.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

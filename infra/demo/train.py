@@ -47,7 +47,7 @@ def preprocess(path, side):
 
 
 def load(name, work, side):
-    """Pictures as uint8 NCHW and their class indices; made first where they are not there yet."""
+    """Pictures as uint8 NCHW and their class indices; made first if they do not exist yet."""
     seed, per_class = SETS[name]
     folder = work / f"seed-{seed}-{per_class}"
     if not folder.exists():

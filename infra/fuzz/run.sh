@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make fuzz`: builds one target of tests/fuzz and lets it run, one process, for so many seconds.
-# What it learns stays in tests/fuzz/corpus, what breaks it in tests/fuzz/artifacts; CORPUS names another folder.
+# `make fuzz`: builds one target of tests/fuzz and runs it, one process, for SECONDS seconds.
+# New inputs are kept in tests/fuzz/corpus, inputs that break it in tests/fuzz/artifacts; CORPUS names another folder.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/../setup/common.sh"
@@ -18,7 +18,7 @@ if ! command -v cargo-fuzz >/dev/null 2>&1; then
   cargo install cargo-fuzz --locked --version 0.13.2
 fi
 
-# libjpeg and the shim between it and Rust are instrumented as well, but for libjpeg's assembly
+# libjpeg and the shim between it and Rust are instrumented as well, except libjpeg's assembly
 export CFLAGS="${CFLAGS:-} -fsanitize=address -fno-omit-frame-pointer"
 
 corpus=${CORPUS:-tests/fuzz/corpus/$target}

@@ -22,11 +22,11 @@ pictures are made here. pack.sh and call.sh bring the program to a machine that 
 | pinned | bytes a second that reach the engine out of pinned and of pageable slots | pinned ones reach 1.3 times as many |
 | end_to_end | `run` from local files at each size beside its engine and its decoders alone | all rows are there |
 
-A call of --call N runs some of the sections within --budget seconds. What fails, or has no time left, is a line of its
-name; the rest is still measured. Lines are appended to OUT/lines.txt as they are printed, what was measured to
-OUT/results.jsonl. The check ends with 1 if a line is missing, failed, was not measured or does not hold. --dry-run goes
-the same way on the CPU with small networks, without PyTorch where there is none; what needs a GPU is then marked and not
-an error.
+--call N runs some of the sections within --budget seconds. A section that fails, or has no time left, is a line of its
+name; the others are still measured. Lines are appended to OUT/lines.txt as they are printed, results to
+OUT/results.jsonl. The check ends with 1 if a line is missing, failed, was not measured or does not hold. --dry-run runs
+the same steps on the CPU with small networks, without PyTorch if it is not installed; lines that need a GPU are then
+marked and no error.
 """
 
 import argparse
@@ -82,7 +82,7 @@ class Check:
         self.peer = Peer(self.program, self.clock)
         if not self.is_dry and not self.peer.has_gpu:
             sys.exit("this machine has no GPU that PyTorch sees; --dry-run checks the rest of the way")
-        # what the networks compute in, for the sections that measure speed
+        # precisions of the sections that measure speed
         self.precision = "fp32" if self.is_dry else "fp16"
         # the fastest batch size by network and size, as far as it was measured
         self.best = {}

@@ -1,4 +1,4 @@
-"""The device itself: what it is, copies to and from it, its description for cuDNN, and memory errors of one batch."""
+"""The device itself: its facts, copies to and from it, its description for cuDNN, and memory errors of one batch."""
 
 import shutil
 import sys
@@ -51,7 +51,7 @@ def copies(check):
 
 
 def pinned(check):
-    """What reaches the engine out of its slots."""
+    """Bytes a second from the slots to the engine."""
     with check.lines.attempt("pinned"):
         arguments, precision = check.arguments, check.precision
         size, batch = arguments.sizes[-1], arguments.batch

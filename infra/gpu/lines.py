@@ -25,17 +25,17 @@ class Lines:
         self.append("lines.txt", text)
 
     def append(self, name, text):
-        """Adds to a file at once: a call that is ended at its limit keeps what was written."""
+        """Appends to a file at once: a call that is ended at its limit keeps the written lines."""
         if self.folder:
             with open(self.folder / name, "a") as file:
                 file.write(f"{text}\n")
 
     def record(self, name, **values):
-        """What was measured, as one JSON object a line."""
+        """Writes results, one JSON object a line."""
         self.append("results.jsonl", json.dumps({"name": name, "time": round(time.time(), 1), **values}))
 
     def say(self, name, text, holds=True):
-        """A line with what was measured."""
+        """Prints a line with its result."""
         assert name in self.wanted, f"`{name}` is no line of this check"
         self.printed.add(name)
         if not holds:
@@ -43,7 +43,7 @@ class Lines:
         self.print(f"{name:34} {'' if holds else 'DOES NOT HOLD '}{text}")
 
     def not_measured(self, name, why):
-        """A line that only a GPU can fill, or for which the call has no time left."""
+        """Prints a line that needs a GPU, or for which the call has no time left."""
         assert name in self.wanted, f"`{name}` is no line of this check"
         self.absent[name] = why
         self.print(f"{name:34} not measured: {why}")

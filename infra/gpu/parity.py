@@ -18,7 +18,7 @@ KINDS = (
     ("parity_fused", "fp16", "fuse_conv_bias = true\n"),
 )
 # PyTorch's name of a precision, an error that is small, how often PyTorch's own error is allowed where it is larger, and
-# what is too much in any case: less than the error of a network in TF32
+# the highest allowed error in any case, which is less than that of a network in TF32
 BOUNDS = {"fp32": ("float32", 1e-5, 2.0, 1e-4), "fp16": ("float16", 5e-3, 1.1, float("inf"))}
 
 
@@ -33,8 +33,8 @@ def same(ours, theirs):
 
 
 def stretches(count, batch):
-    """Rows that are compared apart: what adds to earlier results shows after the third run, what reads rows of an earlier
-    batch in one that is not full."""
+    """Rows that are compared apart. A kernel that adds to earlier results shows after the third run, and one that reads
+    rows of an earlier batch in a batch that is not full."""
     assert 3 * batch < count and count % batch, f"{count} pictures are no four batches of {batch}, the last partly filled"
     return {"after batch 3": slice(3 * batch, None), f"last batch of {count % batch}": slice(count - count % batch, None)}
 
@@ -76,7 +76,7 @@ def compare(check, name, kind, squares, weights, size, theirs):
         else:
             texts.append(f"{stretch} {max(errors.values()):.2e}")
     agree, agree_beside = same(ours, exact), same(beside, exact)
-    # random weights leave some pictures between two classes, where PyTorch's own rounding decides, too
+    # with random weights some pictures are between two classes, and PyTorch's own rounding decides, too
     holds &= agree >= min(0.995, agree_beside)
     best = f"best class the same for {100 * agree:.1f} % (theirs {100 * agree_beside:.1f} %) of {len(ours['logits'])}"
     check.lines.record(name, errors=values, agree=agree, agree_beside=agree_beside)
@@ -84,7 +84,7 @@ def compare(check, name, kind, squares, weights, size, theirs):
 
 
 def agreement(check):
-    """The one network here that has learnt something, on pictures of what it has learnt."""
+    """The only trained network of the check, on pictures of its classes."""
     folder = check.work / "patterns"
     make = [sys.executable, ROOT / "infra/demo/make_images.py", folder, "--seed", "11", "--per-class", "40"]
     subprocess.run(make, check=True, stdout=subprocess.DEVNULL)

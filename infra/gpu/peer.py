@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the program is compared with: PyTorch where it is installed, else Python's ONNX Runtime on the CPU.
+"""The peer of the program: PyTorch if it is installed, else Python's ONNX Runtime on the CPU.
 
     peer.py facts                         name, device, whether there is a GPU
     peer.py outputs REQUEST PIXELS OUT    logits and embeddings in double, single and half precision, as .npz
@@ -143,7 +143,7 @@ class Torch:
                     rows["embedding"].append(features.mean((2, 3)).double().cpu())
                     rows["logits"].append(model.forward_head(features).double().cpu())
             found[str(kind).removeprefix("torch.")] = {name: torch.cat(parts).numpy() for name, parts in rows.items()}
-            # halves are made of what was stored
+            # halves are made of the stored values
             model = self.network(request) if kind is torch.float64 else model
         return found
 

@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).parent / "peer.py"
 
 
 def objects(said):
-    """Those lines that are JSON objects: libraries may print, too."""
+    """The lines that are JSON objects: libraries may print, too."""
     return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
 
@@ -50,7 +50,7 @@ class Peer:
         return found
 
     def speeds(self, weights, size, way, batches, seconds, rounds, most=None):
-        """What one way reaches, an object a batch size and setting, and why it ended before all of them, or `None`."""
+        """Rates of one way, an object a batch size and setting, and why it ended before all of them, or `None`."""
         request, ended = self.request(weights, size, way=way, batches=list(batches), seconds=seconds, rounds=rounds), None
         try:
             found = self.call("speeds", request, most=most)

@@ -24,7 +24,7 @@ def drawn(width, height, generator):
 
 
 def squares(folder, count, size):
-    """Lossless squares that no resampling touches; gives them as uint8 `[count, size, size, 3]` in the files' order."""
+    """Lossless squares that are not resampled; returns them as uint8 `[count, size, size, 3]` in the files' order."""
     generator = np.random.default_rng(size)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -35,7 +35,7 @@ def squares(folder, count, size):
 
 
 def photographs(folder, count, distinct=256):
-    """JPEGs as large as ImageNet's, `distinct` of them drawn and the rest links; gives their mean size in bytes."""
+    """JPEGs as large as ImageNet's, `distinct` of them drawn and the rest links; returns their mean size in bytes."""
     generator = np.random.default_rng(7)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

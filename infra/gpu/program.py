@@ -26,7 +26,7 @@ class CommandFailed(Exception):
 
 
 class Clock:
-    """What is left of a call; none: no limit."""
+    """The time left for a call; none: no limit."""
 
     def __init__(self, budget=None):
         self.end = None if budget is None else time.monotonic() + budget
@@ -47,7 +47,7 @@ def run(command, clock, most=None, environment=None):
     """Standard output of a command that must succeed in time."""
     command, limit = [str(word) for word in command], clock.limit(most)
     streams = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    # in a group of processes, so that what the command started ends with it and leaves the GPU
+    # in a group of processes, so that its children end with it and release the GPU
     process = subprocess.Popen(command, text=True, env=environment, process_group=0, **streams)
     try:
         said, errors = process.communicate(timeout=limit)
@@ -104,7 +104,7 @@ class Program:
         return file, rows
 
     def outputs(self, folder, model, precision, size, batch, engine=""):
-        """Logits and embeddings in the order of the names; a size is that of squares, which are taken as they are."""
+        """Logits and embeddings in the order of the names; a size is that of squares, which are used unchanged."""
         preprocess = f"image_size = {size}\ncrop_pct = 1.0\n" if size else ""
         output = 'logits = true\nembedding = "f32"\n'
         file, rows = self.job(folder, model, precision, batch, engine, output, preprocess)
@@ -127,7 +127,7 @@ class Program:
         return self.bench(model, precision, size, [batch], seconds, *options, **more)[0]["images_per_s"]
 
     def end_to_end(self, folder, model, precision, size, batch, seconds):
-        """What the stages do alone, and what a run does with all of them."""
+        """Rates of the stages alone, and of a run with all of them."""
         file, rows = self.job(folder, model, precision, batch, preprocess=f"image_size = {size}\n")
         stages = self.call("bench", "job", file, "--images", 4096, "--seconds", seconds)
         began = time.perf_counter()

@@ -3,14 +3,14 @@
 
     drive.py JOB [--address ADDRESS] [--cpus 4] [--gpus 1] [--program PATH] [--set TABLE.KEY=VALUE] [--date YYYY-MM-DD]
 
-Every node needs the program, ONNX Runtime and the model at the same paths; the job file is sent along. Relative paths
-count from --folder on each node. Variables that the job file names are sent; credentials are not: they come from each
-node's environment or role.
+Every node needs the program, ONNX Runtime and the model at the same paths; the driver sends the job file. Relative paths
+are relative to --folder on each node. Variables that the job file names are sent; credentials are not: they come from
+each node's environment or role.
 
 A slot is an actor with --cpus and --gpus. It keeps one `run JOB --parts -`, which loads the model once, takes a range on
-a line and answers it on a line. Slots are opened while ranges wait for one, and given back when none does.
+a line and answers it on a line. Slots are opened while ranges wait for one, and released when none does.
 
-A range is tried again when it ends with 69, 74 or 75, when the program is killed, and when Ray loses its slot or its
+A range is retried when it ends with 69, 74 or 75, when the program is killed, and when Ray loses its slot or its
 node; its slot is replaced by a new one. Any other exit code stops everything at once and is the driver's own. Whatever
 happens, each part is committed once: the same command resumes. Progress goes to standard error; standard output is one
 JSON object.
@@ -36,7 +36,7 @@ from pathlib import Path
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray  # noqa: E402
 
-# the program's exit codes that another try may mend; a negative one is the signal that ended it
+# the program's exit codes that are retried; a negative one is the signal that ended it
 RETRIED = (69, 74, 75)
 USAGE, UNAVAILABLE, BUG, TRY_AGAIN, CONFIG = 64, 69, 70, 75, 78
 # ranges of each slot, so that the last ones end at about the same time
@@ -53,7 +53,7 @@ DEFAULT_GRACE_SECONDS, MORE_SECONDS = 25.0, 10.0
 
 
 class Stop(Exception):
-    """The end of the whole run, with the exit code that it means."""
+    """Ends the whole run with this exit code."""
 
     def __init__(self, code, why):
         super().__init__(why)
@@ -101,7 +101,7 @@ class Program(threading.Thread):
         self.lines.put(None)
 
     def line(self):
-        """The next object that it prints; none at its end. What ends it in the middle of a line leaves no object."""
+        """The next object that it prints; none at its end. An end in the middle of a line leaves no object."""
         line = self.lines.get()
         if line is None:
             self.lines.put(None)
@@ -113,14 +113,14 @@ class Program(threading.Thread):
         return self.last
 
     def ask(self, parts):
-        """Hands it a range and waits for the answer, or for its end. Gives the range's exit code and result."""
+        """Sends it a range and waits for the answer, or for its end. Returns the range's exit code and result."""
         self.begun.wait()
         if self.process:
             try:
                 self.process.stdin.write(f"{parts}\n".encode())
                 self.process.stdin.flush()
             except OSError:
-                pass  # it has ended; how, is read now
+                pass  # it has ended; its exit code is read now
         while (line := self.line()) is not None:
             if line.get("range") == parts:
                 return line["exit"], line
@@ -129,13 +129,13 @@ class Program(threading.Thread):
         return self.code, self.last
 
     def result(self):
-        """Waits for its end. Gives its exit code and the last object that it printed."""
+        """Waits for its end. Returns its exit code and the last object that it printed."""
         while self.line() is not None:
             pass
         return self.code, self.last
 
     def end(self, patience):
-        """SIGTERM, and SIGKILL where that does not help in so many seconds."""
+        """Sends SIGTERM, and SIGKILL if the process has not ended after `patience` seconds."""
         self.begun.wait()
         if self.process:
             self.process.terminate()
@@ -184,12 +184,12 @@ class Slot:
         return Program(arguments, self.folder, self.environment, takes_ranges)
 
     def begin(self, options):
-        """Starts the program that takes ranges. Whether that goes well is seen with its first range."""
+        """Starts the program that takes ranges. A failure shows with its first range."""
         self.keeper = self.start("run", ["--parts", "-", *options], True)
         return 0, {}, self.where
 
     def take(self, parts):
-        """Runs a range. Gives its exit code, its result and where it ran."""
+        """Runs a range. Returns its exit code, its result and the node."""
         return *self.keeper.ask(parts), self.where
 
     def once(self, command, options, is_alone):
@@ -200,7 +200,7 @@ class Slot:
         return *self.other.result(), self.where
 
     def end(self, now):
-        """Ends what runs here, by SIGTERM or when it has done its range."""
+        """Ends the program of this slot, by SIGTERM or after its range."""
         for program in filter(None, (self.keeper, self.other)):
             (program.end if now else program.leave)(self.patience)
         self.scratch.cleanup()
@@ -239,7 +239,7 @@ def cut(missing, count, parts, size):
 
 
 class Job:
-    """One job, its slots, and what each command of the program is given."""
+    """One job, its slots, and the arguments of each command of the program."""
 
     def __init__(self, arguments):
         self.arguments = arguments
@@ -248,7 +248,7 @@ class Job:
             tables = tomllib.loads(self.text)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise Stop(CONFIG, f"the job file `{arguments.job}` cannot be read: {error}") from error
-        # a run must not change its day at midnight, nor have another one on another node
+        # the day of a run must not change at midnight, nor differ between nodes
         self.common = ["--date", arguments.date, *(word for key in arguments.set for word in ("--set", key))]
         typed = {key.split("=")[0].strip() for key in arguments.set}
         self.threads = []
@@ -261,7 +261,7 @@ class Job:
         grace = (grace or [tables.get("limits", {}).get("grace_seconds")])[-1]
         try:
             self.patience = float(grace) + MORE_SECONDS
-        except (TypeError, ValueError):  # not named, or nothing that the program takes
+        except (TypeError, ValueError):  # not named, or not a valid value
             self.patience = DEFAULT_GRACE_SECONDS + MORE_SECONDS
         self.slot = ray.remote(Slot)
 
@@ -291,7 +291,7 @@ class Place:
 
     def __init__(self, actor):
         self.actor = actor
-        # it waits for room in the cluster; it is there, and has nothing to do
+        # it waits for room in the cluster; it is open and has no work
         self.is_pending, self.is_idle = True, False
 
 
@@ -299,7 +299,7 @@ class Drive:
     def __init__(self, arguments):
         self.arguments, self.job = arguments, Job(arguments)
         self.signal = None
-        # slots, and what is asked of them: a reference is of (what, place, range)
+        # slots, and their calls: each reference has (what, place, range)
         self.places, self.running = [], {}
         self.waiting, self.later = collections.deque(), []
         self.parts = self.rows = self.to_do = self.done = self.retried = self.lost = self.unopened = 0
@@ -320,7 +320,7 @@ class Drive:
             self.ask("begin", place, place.actor.begin.remote(self.job.options("run")))
 
     def give_back(self, place):
-        """Gives a slot back; a program that has no range ends by itself."""
+        """Releases a slot; a program that has no range ends by itself."""
         self.places.remove(place)
         if place.is_pending:
             self.running = {reference: asked for reference, asked in self.running.items() if asked[1] is not place}
@@ -339,7 +339,7 @@ class Drive:
                 self.give_back(place)
 
     def end_of(self, reference):
-        """What became of it: its exit code (none where Ray lost its slot), its result, and in words."""
+        """Returns the end of a call: its exit code (none if Ray lost its slot), its result, and a text."""
         try:
             code, summary, where = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
@@ -396,7 +396,7 @@ class Drive:
         return min(self.arguments.pause * 2 ** (times - 1), LONGEST_PAUSE) * random.uniform(0.75, 1.25)
 
     def try_again(self, what, code, why, tries, losses):
-        """Counts a failed try; gives how long to wait for the next one, or stops where there is none."""
+        """Counts a failed try; returns how long to wait for the next one, or stops if no try is left."""
         if code is None:
             self.lost += 1
             if losses >= self.arguments.losses:
@@ -419,7 +419,7 @@ class Drive:
         return idle[0]
 
     def once(self, command, *options, is_alone=False):
-        """One command to its end, while no ranges run. Gives its result."""
+        """Runs one command to its end, while no ranges run, and returns its result."""
         tries = losses = 0
         while True:
             place = self.free_place()
@@ -448,7 +448,7 @@ class Drive:
         say(f"{text}; {handed_out:,} ranges handed out, {self.retried} tried again, {self.lost} lost")
 
     def run_ranges(self, ranges):
-        """Every range to its end; true where one of them has finished the job."""
+        """Runs every range to its end; returns whether one of them has finished the job."""
         self.waiting.extend((first, last, count, 0, 0) for first, last, count in ranges)
         finished, at_work = False, 0
         while self.waiting or self.later or at_work:
@@ -507,7 +507,8 @@ class Drive:
         finished = self.run_ranges(ranges) or status["complete"]
         seconds = time.monotonic() - self.began
         if not finished:
-            # whoever wrote the last part died before it could finish the job, or nothing is new and there is no part
+            # the process that wrote the last part died before it could finish the job, or no image is new and the plan
+            # has no parts
             self.once("run", *(["--parts", "0-0"] if self.parts else []), is_alone=True)
         self.tell(last=True)
         report = self.once("report", is_alone=True)
@@ -520,7 +521,7 @@ class Drive:
         return facts
 
     def end_slots(self, now):
-        """Ends every slot. With `now` its program gets SIGTERM: what it can finish within its grace is kept."""
+        """Ends every slot. With `now` its program gets SIGTERM: parts that it finishes within its grace are kept."""
         leaving = [reference for reference, (what, _, _) in self.running.items() if what == "end"]
         ends = leaving + [place.actor.end.remote(now) for place in self.places if not place.is_pending]
         if ends:
@@ -563,7 +564,7 @@ def connect(arguments):
 
 
 def drive(arguments):
-    """Gives the exit code and the fields of the result."""
+    """Returns the exit code and the fields of the result."""
     running = None
     try:
         running = Drive(arguments)

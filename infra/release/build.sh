@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make release`: everything that a release hands out, in target/dist: the wheel, an archive, a Debian package, the debug
+# `make release`: writes the files of a release to target/dist: the wheel, an archive, a Debian package, the debug
 # information, the list of components (SBOM), and the checksums of them all.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh

@@ -11,7 +11,7 @@ source "$(dirname "$0")/common.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-# nothing of the caller's: only what is installed may be found
+# an environment without the caller's variables: only installed files may be found
 run() { env -i PATH=/usr/bin:/bin HOME="$work" "$@"; }
 python=$(find_python)
 mapfile -t wheels < <(ls "$dist"/tresnet_batch-*.whl)

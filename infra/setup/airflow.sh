@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the pinned Airflow in .runtime/airflow, an environment of its own for the tests of infra/airflow, or leaves it
-# be where it is up to date.
+# Makes the pinned Airflow in .runtime/airflow, a separate environment for the tests of infra/airflow, unless it is up to
+# date.
 #   airflow.sh                              what `make test-airflow` runs
 #   airflow.sh --refresh apache-airflow==X  resolves X anew and rewrites infra/setup/airflow.txt
 set -euo pipefail

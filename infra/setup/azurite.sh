@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the pinned Azurite into .runtime/azurite for the tests that run on Azure's blobs. It needs Node.js: as root on
-# Debian it is installed. Elsewhere this says how to get it; the tests are then left out, except in CI (CI=true), where
-# they must run.
+# Debian it is installed. Elsewhere this prints how to install it; the tests are then left out, except in CI (CI=true),
+# where they must run.
 #   azurite.sh                  what `make test` runs
 #   azurite.sh --refresh X      resolves azurite@X anew and rewrites infra/setup/azurite
 set -euo pipefail

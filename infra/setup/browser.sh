@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Finds a Chromium for the test that opens the report, or installs one as root on Debian. Elsewhere it says how to get one;
-# the test is then left out, except in CI (CI=true), where it must run.
+# Finds a Chromium for the test that opens the report, or installs one as root on Debian. Elsewhere it prints how to
+# install one; the test is then left out, except in CI (CI=true), where it must run.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/common.sh"
@@ -9,7 +9,7 @@ source "$(dirname "$0")/common.sh"
 find_browser() {
   local candidate
   for candidate in "${TRESNET_BATCH_BROWSER:-}" chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
-    # an Ubuntu without snap has a launcher of that name that only says so
+    # an Ubuntu without snap has a launcher of that name that only prints a note
     if [ -n "$candidate" ] && "$candidate" --version >/dev/null 2>&1; then
       printf '%s\n' "$candidate"
       return 0

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# What the setup scripts share. Sourced, never run.
+# Functions of the setup scripts. Sourced, never run.
 
 # shellcheck disable=SC2034 # used by the scripts that source this
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 say() { printf 'setup: %s\n' "$*"; }
 
-# Says what is wrong and the one thing to do about it, then ends the script.
+# Prints what is wrong and the one thing to do about it, then ends the script.
 die() {
   printf 'setup: error: %s\n' "$1" >&2
   shift
@@ -14,7 +14,7 @@ die() {
   exit 1
 }
 
-# Prints the interpreter for virtual environments: the first of these that answers with a version from 3.11 to 3.13.
+# Prints the interpreter for virtual environments: the first one that answers with a version from 3.11 to 3.13.
 # The test environment's packages are pinned to releases that ship wheels for exactly those.
 find_python() {
   local candidate

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts the pinned ONNX Runtime with its CUDA provider and NVIDIA's libraries into .runtime/cuda: about 2 GB, of which
-# nothing but a driver has to be on the machine. Needs no GPU. Does nothing where it already stands.
+# Puts the pinned ONNX Runtime with its CUDA provider and NVIDIA's libraries into .runtime/cuda: about 2 GB. The machine
+# itself needs only a driver. The script needs no GPU, and does nothing if the folder exists.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/common.sh"
@@ -20,11 +20,11 @@ if [ -e "$target/libonnxruntime.so" ] && [ "$(cat "$target/ORIGIN" 2>/dev/null)"
   exit 0
 fi
 
-# wheels and what comes out of them stand side by side for a moment
+# wheels and their unpacked files exist at the same time for a moment
 needed=$((5 << 20))
 mkdir -p "$root/.runtime"
 free=$(df --output=avail -k "$root/.runtime" | tail -n 1)
-[ "$free" -ge "$needed" ] || die "$((free >> 10)) MiB are free where .runtime lies, $((needed >> 10)) are needed" "make room, then run: make setup-cuda"
+[ "$free" -ge "$needed" ] || die "$((free >> 10)) MiB are free on the disk of .runtime, $((needed >> 10)) are needed" "make room, then run: make setup-cuda"
 work=$(mktemp -d "$root/.runtime/.new.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 python=$(python_with_pip "$work")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts ONNX Runtime with its CUDA provider into .runtime/cuda-trace, among libraries that stand in for NVIDIA's and
-# record every call (tests/support/cuda_trace). Needs no GPU and no driver. What was fetched is not fetched again.
+# Puts ONNX Runtime with its CUDA provider into .runtime/cuda-trace, among libraries that replace NVIDIA's and record
+# every call (tests/support/cuda_trace). Needs no GPU and no driver. Downloads are kept and not repeated.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/common.sh"

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Pinned Python environments. Sourced behind common.sh, never run.
+# Pinned Python environments. Sourced after common.sh, never run.
 
 pip=(-m pip --disable-pip-version-check --no-input)
 
 # refresh_lock LOCK HEAD ARGUMENT...: lets pip resolve what the arguments name, and writes every package of it into LOCK,
-# behind the comment HEAD.
+# after the comment HEAD.
 refresh_lock() {
   local lock=$1 head=$2 python
   shift 2
@@ -21,8 +21,8 @@ refresh_lock() {
   say "wrote ${lock#"$root"/}: $(grep -c == "$lock") packages"
 }
 
-# pinned_environment LOCK FOLDER TARGET REFRESH [OPTION...]: makes the environment of LOCK in FOLDER, or leaves it be where
-# it is up to date. TARGET is the make target that asks for it and REFRESH the command that makes LOCK anew; options are pip's.
+# pinned_environment LOCK FOLDER TARGET REFRESH [OPTION...]: makes the environment of LOCK in FOLDER unless it is up to date.
+# TARGET is the make target that needs it and REFRESH the command that makes LOCK anew; options are pip's.
 pinned_environment() {
   local lock=$1 venv=$2 target=$3 refresh=$4 name=${2#"$root"/} python stamp
   shift 4
@@ -37,7 +37,7 @@ pinned_environment() {
   rm -rf "$venv"
   mkdir -p "$(dirname "$venv")"
   "$python" -m venv "$venv" || die "$python cannot make a virtual environment" "run: make tools"
-  # no resolving here: what the lock does not name does not come in, and `check` finds what it forgot
+  # without resolving: packages that are not in the lock are not installed, and `check` finds those that are missing
   "$venv/bin/python" "${pip[@]}" install --quiet --no-deps --only-binary=:all: "$@" --requirement "$lock" \
     || die "pip could not install ${lock#"$root"/}" "check that pip reaches your package index, then run: make $target"
   "$venv/bin/python" "${pip[@]}" check >/dev/null || die "${lock#"$root"/} is not complete" "run: $refresh"

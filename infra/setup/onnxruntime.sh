@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts the pinned ONNX Runtime library for the CPU into .runtime/cpu. Does nothing where it already stands.
+# Puts the pinned ONNX Runtime library for the CPU into .runtime/cpu. Does nothing if it is there.
 set -euo pipefail
 # shellcheck source=infra/setup/common.sh
 source "$(dirname "$0")/common.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the pinned Python environment of the tests and of the demo in .venv, or leaves it be where it is up to date.
+# Makes the pinned Python environment of the tests and of the demo in .venv, unless it is up to date.
 #   python.sh             what `make python` runs
 #   python.sh --refresh   resolves tests/requirements.in anew and rewrites tests/requirements.txt
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the pinned Python environment of infra/ray and its tests in .runtime/ray, or leaves it be where it is up to date.
+# Makes the pinned Python environment of infra/ray and its tests in .runtime/ray, unless it is up to date.
 #   ray.sh             what `make test-ray` runs
 #   ray.sh --refresh   takes the newest Ray and rewrites infra/setup/ray.txt
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the pinned tools of the wheel and the release (maturin, zig, auditwheel) in .runtime/wheel, or leaves them be
-# where they are up to date.
+# Makes the pinned tools of the wheel and the release (maturin, zig, auditwheel) in .runtime/wheel, unless they are up to
+# date.
 #   wheel.sh             what `make wheel` runs
 #   wheel.sh --refresh   takes the newest tools and rewrites infra/setup/wheel.txt
 set -euo pipefail

@@ -243,7 +243,7 @@ pub(super) async fn exact_duplicates(
     Ok(Exact { within: Section::Done(own.figures), between, findings })
 }
 
-/// A carried column may have the name where the job keeps no hashes.
+/// A carried column may have the name if the job keeps no hashes.
 fn keeps_hashes(of: ReportInput<'_>) -> bool {
     of.frozen.components.get("output.content_hash").is_some_and(|kept| kept == true)
 }

@@ -1,4 +1,4 @@
-//! One finding: a row that a person should look at.
+//! One finding: a row that a person should inspect.
 
 use serde::Serialize;
 
@@ -68,12 +68,12 @@ impl FindingKind {
     }
 }
 
-/// A row that a person should look at. Rows are numbers over all parts of the output, from 0.
+/// A row that a person should inspect. Rows are numbers over all parts of the output, from 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Finding {
     /// The row.
     pub row: u64,
-    /// The other row, where two are concerned.
+    /// The other row, if two are concerned.
     pub other: Option<u64>,
     /// A higher one is more suspicious.
     pub score: f64,
@@ -102,13 +102,13 @@ pub struct Example {
     /// The label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<u32>,
-    /// Its name, where known.
+    /// Its name, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_label: Option<String>,
     /// The proposed class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed: Option<u32>,
-    /// Its name, where known.
+    /// Its name, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed_label: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Findings: rows that a person should look at, with the keys of their images.
+//! Findings: rows that a person should inspect, with the keys of their images.
 
 use std::sync::Arc;
 

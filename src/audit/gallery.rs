@@ -27,7 +27,7 @@ pub(super) struct ShownFinding {
     pub kind: FindingKind,
     pub rank: u64,
     pub image: Exhibit,
-    /// The other image, where two are concerned.
+    /// The other image, if two are concerned.
     pub other: Option<Exhibit>,
 }
 

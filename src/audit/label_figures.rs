@@ -47,7 +47,7 @@ pub struct LabelFigures {
 pub struct ClassLabels {
     /// The class.
     pub index: usize,
-    /// Its name, where known.
+    /// Its name, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Rows that have it as label.
@@ -63,12 +63,12 @@ pub struct ClassLabels {
 pub struct LabelPair {
     /// The label.
     pub given: usize,
-    /// Its name, where known.
+    /// Its name, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_name: Option<String>,
     /// The confident class.
     pub proposed: usize,
-    /// Its name, where known.
+    /// Its name, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed_name: Option<String>,
     /// Rows.

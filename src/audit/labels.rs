@@ -20,7 +20,7 @@ use super::section::Section;
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
-/// The same where logits are decoded too.
+/// The same if logits are decoded too.
 const LOGITS_BATCH: usize = 1024;
 
 /// The figures, and the findings.

@@ -57,7 +57,7 @@ pub(crate) struct StoredFinding {
     pub rank: u64,
     pub score: f64,
     pub image: Image,
-    /// The other image, where two are concerned.
+    /// The other image, if two are concerned.
     pub other: Option<Image>,
     pub target: Option<u32>,
     pub proposed: Option<u32>,

@@ -55,7 +55,7 @@ pub fn imagenet_1k() -> &'static [ImageNetClass] {
     &CLASSES
 }
 
-/// The index of a WordNet id such as `n01440764`, or `None` where ImageNet-1k lacks it.
+/// Returns the index of a WordNet id such as `n01440764`, or `None` if it is not in ImageNet-1k.
 pub fn wnid_index(wnid: &str) -> Option<u32> {
     let position = CLASSES.binary_search_by(|class| class.wnid.cmp(wnid)).ok()?;
     Some(CLASSES[position].index)

@@ -193,7 +193,7 @@ fn cosine(typed: &str) -> Result<f64, String> {
     value.ok_or_else(|| "it must be a number above 0 and below 1".to_owned())
 }
 
-/// Writes the findings of an output, and of what it has in common with another one, as Parquet, also where there are none.
+/// Writes the findings of an output, and of what it has in common with another one, as Parquet, also if there are none.
 fn write_findings(
     path: &Path,
     findings: &Findings,

@@ -29,8 +29,8 @@ pub(super) enum BenchCommand {
 pub(super) struct BenchArgs {
     #[command(flatten)]
     job: JobArgs,
-    /// Images of the plan's beginning that are measured with; a few hundred say little, since the first batches
-    /// are filled before the network works
+    /// Number of images to measure with, from the start of the plan; with a few hundred, the rates are not reliable,
+    /// since the first batches are filled before the network works
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..))]
     images: u64,
     /// The longest that a stage may take in a round

@@ -58,7 +58,7 @@ pub(super) struct EngineArgs {
     /// Threads of the CPU provider (default: all cores)
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// An option of the engine set otherwise than a run does, such as pinned=false or spinning=true; may be repeated
+    /// Change an option of the engine from what a run uses, such as pinned=false or spinning=true; may be repeated
     #[arg(long, value_name = "OPTION=VALUE")]
     set: Vec<String>,
     /// Where ONNX Runtime writes its profile of a CUDA session

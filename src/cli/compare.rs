@@ -20,7 +20,7 @@ use super::summary::Summary;
 use super::target::{CommittedOutput, Target};
 use super::{examples, files};
 
-/// Images that are named of each list.
+/// The most images that each list names.
 const EXAMPLES: usize = 100;
 
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(super) struct CompareArgs {
     /// A gate that must hold, such as `top1_drop_high <= 0.2`; may be given several times
     #[arg(long, value_name = "GATE")]
     require: Vec<String>,
-    /// Tell rows apart by format, pixels, size, or a column that the outputs carry
+    /// Split the rows by format, pixels, size, or a column that both outputs carry
     #[arg(long, value_name = "COLUMN")]
     by: Option<String>,
     /// Write every image whose predicted class changed (*.csv or *.parquet)
@@ -50,10 +50,10 @@ pub(super) struct CompareArgs {
     /// Write the comparison as a page that needs no network
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Hold both against this truth instead of their own, as with `report --targets`
+    /// Compare both with the targets of this file instead of those in their rows, as with `report --targets`
     #[arg(long, value_name = "FILE")]
     targets: Option<String>,
-    /// Compare what stands, although an output is not finished
+    /// Compare the parts that are committed, although an output is not finished
     #[arg(long)]
     partial: bool,
     /// The value of ${DATE} in job files (default: today in UTC)

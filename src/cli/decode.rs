@@ -32,7 +32,7 @@ pub(super) struct DecodeArgs {
     /// Files, and folders with everything below them but links and hidden files
     #[arg(value_name = "FILES", required = true)]
     files: Vec<PathBuf>,
-    /// Take preprocessing and limits from this job and its model, and not those of TResNet at 224 pixels
+    /// Use the preprocessing and limits of this job and its model, instead of those of TResNet at 224 pixels
     #[arg(long, value_name = "JOB")]
     job: Option<PathBuf>,
     /// Decode in a process apart, as `run --isolate` does
@@ -40,7 +40,7 @@ pub(super) struct DecodeArgs {
     isolate: bool,
 }
 
-/// What was found, to be told at the end.
+/// What was found, for the summary at the end.
 #[derive(Default)]
 struct Findings {
     files: u64,
@@ -118,8 +118,8 @@ impl Bench {
         }
     }
 
-    /// Everything below a folder in the order of the names, from a list instead of by recursion: a deep tree is no
-    /// reason to fall.
+    /// Visits everything below a folder in the order of the names, from a list instead of by recursion, so that a deep
+    /// tree does not overflow the stack.
     fn folder(&mut self, root: &Path) -> Result<(), Failure> {
         let mut waiting = vec![root.to_owned()];
         while let Some(path) = waiting.pop() {
@@ -216,7 +216,7 @@ impl Bench {
     }
 }
 
-/// The bytes of a file, or its error row where it is too large to be read at all.
+/// The bytes of a file, or its error row if it is too large to be read at all.
 fn read(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, RowError>> {
     let file = regular_file::open(path)?;
     let size = file.metadata()?.len();
@@ -233,13 +233,13 @@ fn read(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, RowError>> {
     if bytes.len() as u64 > limit { too_large(bytes.len() as u64) } else { Ok(Ok(bytes)) }
 }
 
-/// On one line and in one field: names and messages may hold anything.
+/// Escapes a text for one field on one line: names and messages may hold anything.
 fn shown(text: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
 }
 
-/// The most memory that a process has held at once, where the system tells.
+/// Returns the most memory that a process has held at once, or `None` if the system does not report it.
 fn peak_memory(process: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -28,7 +28,7 @@ pub(super) struct DemoArgs {
 /// Copies the demo into the folder, writes its job file, and runs it; a second call resumes.
 ///
 /// # Errors
-/// The program is not installed with a demo (66), the folder has something else in it (73), and what `run` can meet.
+/// The program is not installed with a demo (66), the folder has something else in it (73), and the errors of `run`.
 pub(super) async fn demo(arguments: &DemoArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let folder = &arguments.folder;
     let text = |path: PathBuf| {

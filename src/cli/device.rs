@@ -7,7 +7,7 @@ use crate::pipeline::device_summary::DeviceSummary;
 
 use super::print::line;
 
-/// What computed, behind a run.
+/// Prints what computed the rows, after a run.
 pub(super) fn show(ran: &DeviceSummary) {
     line(format!("  on {}, batches of {}, {}", ran.devices_text(), ran.batch_size, ran.precision));
     if !ran.tried.is_empty() {
@@ -15,13 +15,13 @@ pub(super) fn show(ran: &DeviceSummary) {
         let sizes = sizes.collect::<Vec<_>>().join(", ");
         line(format!("  batch sizes tried: {sizes}; the smallest that is as good as the fastest is taken"));
     }
-    // what is no surprise is reported by `doctor` and with `--json`
+    // an expected reason is reported by `doctor` and with `--json` only
     if let Some(why) = ran.why.as_ref().filter(|_| ran.is_surprising) {
         line(format!("  `auto` took the CPU: {why}"));
     }
 }
 
-/// What will compute, where a job is only looked at.
+/// Prints what will compute the rows, for a command that does not run the job.
 pub(super) fn show_choice(choice: &Result<Choice, EngineError>, options: &Options) -> Value {
     let batch = match options.batch {
         Batch::Fixed(size) => format!("batches of {size}"),
@@ -37,7 +37,7 @@ pub(super) fn show_choice(choice: &Result<Choice, EngineError>, options: &Option
             line(format!("device      {} ({names}), {batch}", choice.provider.as_str()));
             match &choice.why {
                 Some(why) if choice.surprising => line(format!("  `auto` takes the CPU: {why}")),
-                Some(_) => line("  `tresnet-batch doctor` says what a GPU would need"),
+                Some(_) => line("  `tresnet-batch doctor` shows what a GPU would need"),
                 None => {}
             }
             json!({ "provider": choice.provider.as_str(), "why": choice.why })

@@ -19,8 +19,8 @@ use super::{decode, doctor_job, examples};
 pub(super) struct DoctorArgs {
     #[command(subcommand)]
     about: Option<About>,
-    /// A job file (TOML) to look at instead of the machine alone: is everything there that a run needs, and what will
-    /// it take? Objects that mean nothing are written to its output and taken away again
+    /// A job file (TOML) to check as well as the machine: is everything there that a run needs, and what will it take?
+    /// Test objects are written to its output and deleted again
     #[arg(value_name = "JOB")]
     job: Option<PathBuf>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(super) struct DoctorArgs {
 
 #[derive(Debug, Subcommand)]
 enum About {
-    /// Decode files as a run would, and say what becomes of each; needs no ONNX Runtime
+    /// Decode files as a run would, and print the result of each; needs no ONNX Runtime
     Decode(decode::DecodeArgs),
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn doctor(arguments: &DoctorArgs, global: &GlobalArgs) -> Resul
         }
         (Some(About::Decode(decoding)), None) if !changes => decode::decode(decoding, global).await,
         (Some(About::Decode(_)), _) => {
-            Err(Failure::new(Exit::Usage, "`doctor decode` takes its job as `--job JOB`, behind `decode`"))
+            Err(Failure::new(Exit::Usage, "`doctor decode` takes its job as `--job JOB`, after `decode`"))
         }
     }
 }
@@ -64,7 +64,7 @@ pub(super) async fn doctor(arguments: &DoctorArgs, global: &GlobalArgs) -> Resul
 fn machine(global: &GlobalArgs) -> Result<Summary, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     line(format!("tresnet-batch {} on {cores} cores ({})", env!("CARGO_PKG_VERSION"), processor()));
-    let int8 = if has_int8_dot() { "exact (VNNI or its like)" } else { "neither exact nor fast (no VNNI)" };
+    let int8 = if has_int8_dot() { "exact (VNNI or similar)" } else { "neither exact nor fast (no VNNI)" };
     line(format!("int8 on this processor: {int8}"));
     let survey = Survey::of(global.onnxruntime.as_deref());
     show_cuda(&survey);

@@ -73,7 +73,7 @@ enum FormatArg {
 }
 
 impl FormatArg {
-    /// The tool, if the format is one of findings.
+    /// Returns the review tool if the format exports findings.
     fn review_tool(self) -> Option<ReviewTool> {
         match self {
             FormatArg::Fiftyone => Some(ReviewTool::FiftyOne),

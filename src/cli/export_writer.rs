@@ -16,7 +16,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// The number in a file's name: as many digits as there are in how many files there are.
+    /// Returns the number in a file's name, padded to the number of digits of `files`.
     pub fn number(&self, number: u64) -> String {
         format!("{number:0width$}", width = self.files.to_string().len())
     }

@@ -23,7 +23,7 @@ const HEADER: &str = "key,change,target,index_a,index_b,prob_a,prob_b,label,labe
 /// The file while it is written.
 pub(super) struct FlipFile {
     path: PathBuf,
-    /// Names of the classes; empty where there are none, and then labels are null.
+    /// Names of the classes; empty if there are none, and then labels are null.
     names: Vec<String>,
     form: Form,
 }
@@ -61,7 +61,7 @@ impl FlipFile {
         Ok(FlipFile { path: path.to_owned(), names, form })
     }
 
-    /// Takes some more.
+    /// Writes some more rows.
     pub fn add(&mut self, flips: &[Flip]) -> Result<(), Failure> {
         if flips.is_empty() {
             return Ok(());

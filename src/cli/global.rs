@@ -26,7 +26,7 @@ pub(super) struct GlobalArgs {
     /// How progress is shown on standard error
     #[arg(long, global = true, value_enum, default_value_t)]
     progress: ProgressStyle,
-    /// Seconds between two lines of progress, where it is shown as lines
+    /// Seconds between two lines of progress, if it is shown as lines
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     progress_every: u64,
     /// How standard error is written; TRESNET_BATCH_LOG=info shows more of it

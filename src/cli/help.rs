@@ -69,8 +69,8 @@ pub(super) fn text(mut root: Command, arguments: &HelpArgs) -> Result<String, Fa
     Ok(command.render_long_help().to_string())
 }
 
-/// Adds to the error for a command that does not exist what may have been meant, where clap knows nothing near, and to
-/// that for `--json FILE` how a file is named.
+/// Adds a suggestion to the error for a command that does not exist, if clap has none, and to the error for
+/// `--json FILE` how a file is named.
 pub(super) fn suggest(error: &mut clap::Error, root: &Command, typed: impl Iterator<Item = String>) {
     let typed: Vec<String> = typed.collect();
     if let Some(file) = file_after_json(error, &typed) {
@@ -99,7 +99,7 @@ fn file_after_json<'a>(error: &clap::Error, typed: &'a [String]) -> Option<&'a s
     joined.or_else(next).filter(|file| !file.starts_with('-'))
 }
 
-/// What may have been meant by `name`, the first of the typed words that is no command.
+/// Returns suggestions for `name`, the first of the typed words that is no command.
 fn tips(root: &Command, name: &str, typed: impl Iterator<Item = String>) -> Vec<String> {
     let mut command = root;
     for word in typed.take_while(|word| word != name) {

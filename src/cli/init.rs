@@ -33,10 +33,10 @@ pub(super) struct InitArgs {
     /// Where the rows go (default: beside the images, in a folder whose name ends in -rows)
     #[arg(long, value_name = "URI")]
     output: Option<String>,
-    /// The folder below which the images of a list lie (default: the list's own)
+    /// The folder that the paths of a list are relative to (default: the list's own)
     #[arg(long, value_name = "URI")]
     images: Option<String>,
-    /// The job file to write; one that is there is never written over
+    /// The job file to write; an existing file is never overwritten
     #[arg(short = 'o', long = "job", value_name = "FILE", default_value = "job.toml")]
     file: PathBuf,
 }
@@ -87,7 +87,7 @@ pub(super) fn is_job_file(file: &Path) -> bool {
 /// Looks at input and model, and writes the job file that fits them.
 ///
 /// # Errors
-/// The file exists, and what looking at both can meet.
+/// The file exists, or the input or the model cannot be read or used.
 pub(super) async fn write_job_file(options: &InitOptions<'_>) -> Result<Draft, Failure> {
     let file = options.file;
     if !is_job_file(file) {
@@ -127,7 +127,7 @@ fn is_there(file: &Path) -> Failure {
     Failure::new(Exit::CannotCreate, why)
 }
 
-/// Writes a new file, and never an old one.
+/// Writes a new file; never overwrites one.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut file = File::create_new(path).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => is_there(path),

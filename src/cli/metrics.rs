@@ -35,7 +35,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes the file for the first time; what the run before has left in it is carried over.
+    /// Writes the file for the first time; carries over the metrics that the previous run left in it.
     pub fn start(
         path: &Path,
         job: &Path,
@@ -53,7 +53,7 @@ impl Writer {
             ));
         }
         let before = earlier(path)?;
-        // a job file that cannot be read is the run's to tell; its metrics stay those of the same job
+        // the run itself reports a job file that cannot be read; its metrics keep the name of the same job
         let name = load(job, source).map(|spec| spec.name(job));
         let name = name.ok().or_else(|| job_of_metrics(&before)).unwrap_or_else(|| name_of(job));
         let metrics = Mutex::new(Metrics::new(name, share, &before));
@@ -77,7 +77,7 @@ impl Writer {
         Ok(Writer { file, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The file, for who ends the process at once.
+    /// The file, for the code that ends the process at once.
     pub fn file(&self) -> Arc<MetricsFile> {
         self.file.clone()
     }
@@ -99,7 +99,7 @@ impl Writer {
     fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // one that panicked has said so
+            // the panic hook has already reported a thread that panicked
             drop(thread.join());
         }
     }
@@ -123,8 +123,8 @@ impl MetricsFile {
         files::write(&self.path, metrics.page(&self.progress).as_bytes())
     }
 
-    /// Writes the file before the process ends in another way than by its run's end, unless it is being written: nobody
-    /// waits for a disk here.
+    /// Writes the file before the process ends in another way than by its run's end. Skips it while the file is being
+    /// written, so that the process does not wait for a disk.
     pub fn leave(&self, exit: Exit) {
         let mut metrics = match self.metrics.try_lock() {
             Ok(metrics) => metrics,
@@ -139,7 +139,7 @@ impl MetricsFile {
     }
 }
 
-/// What stands in the file; it must be ours, since it is written over.
+/// Reads the metrics in the file; it must be this program's file, since it is overwritten.
 fn earlier(path: &Path) -> Result<String, Failure> {
     let text = match regular_file::read_to_string(path) {
         Ok(text) => text,

@@ -89,7 +89,7 @@ enum Command {
     Init(init::InitArgs),
     /// Copy the model and the pictures that are installed with the program to a folder, and classify them there
     Demo(demo::DemoArgs),
-    /// Run a job to its end, or take it up where it was stopped
+    /// Run a job to its end, or resume one that was stopped
     Run(run::RunArgs),
     /// Show the resolved job and the first rows of its plan; writes nothing
     Plan(plan::PlanArgs),
@@ -97,7 +97,7 @@ enum Command {
     Report(report::ReportArgs),
     /// Show the accuracy of several outputs over time, by job and model
     Index(index::IndexArgs),
-    /// Hold an output against a baseline: is the new model, precision or provider as good?
+    /// Compare an output with a baseline: is the new model, precision or provider as good?
     Compare(compare::CompareArgs),
     /// Look for wrong labels, and for images that are nearly the same, in the rows of an output
     Audit(audit::AuditArgs),
@@ -105,7 +105,7 @@ enum Command {
     Export(export::ExportArgs),
     /// Check that every row of the plan exists exactly once, from the files alone
     Verify(verify::VerifyArgs),
-    /// Say how far a job is, while runs may go on elsewhere
+    /// Show how far a job is, while runs may go on elsewhere
     Status(status::StatusArgs),
     /// Measure how fast the stages of a job are
     #[command(subcommand, after_help = examples::BENCH)]
@@ -113,7 +113,7 @@ enum Command {
     /// Look at models, or turn a checkpoint into an ONNX file
     #[command(subcommand, after_help = examples::MODEL)]
     Model(model::ModelCommand),
-    /// Say what this machine has to run with; with a job: whether it can run, and what it will take
+    /// Show what this machine can run with; with a job: whether it can run, and what it will take
     Doctor(doctor::DoctorArgs),
     /// Print the script that completes command lines in a shell
     Completions(install::CompletionsArgs),
@@ -207,7 +207,7 @@ fn not_parsed(mut error: clap::Error) -> ExitCode {
 
 /// What is wrong with a command line, on one line.
 fn usage(error: &clap::Error) -> String {
-    // the words of a missing subcommand list hidden ones, too
+    // clap's message for a missing subcommand lists hidden ones, too
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
@@ -262,7 +262,7 @@ fn dispatch(cli: &Cli) -> Result<Summary, Failure> {
             runtime.block_on(async { serve_decoding().map(|()| Summary::new(json!({}))) })
         }
     };
-    // reads of a local disk that nobody waits for any more must not keep the process
+    // abandoned reads of a local disk must not keep the process alive
     runtime.shutdown_background();
     ended
 }

@@ -78,9 +78,9 @@ pub(super) enum ModelCommand {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
-    /// Write an int8 graph for CPUs, with ranges measured on images, and hold it against fp32
+    /// Write an int8 graph for CPUs, with ranges measured on images, and compare it with fp32
     Quantize(QuantizeArgs),
-    /// Say what a checkpoint or an ONNX file holds
+    /// Show what a checkpoint or an ONNX file holds
     #[command(after_help = examples::MODEL_INSPECT)]
     Inspect {
         /// A checkpoint, an .onnx file, the folder that it is in, or hf://ORG/NAME

@@ -23,7 +23,7 @@ pub(super) struct ImagesArgs {
     /// Where the rows go (default: beside the images, in a folder whose name ends in -rows)
     #[arg(long, value_name = "URI", requires = "model", help_heading = "Images in place of a job file")]
     output: Option<String>,
-    /// The folder below which the images of a list are (default: the list's own)
+    /// The folder that the paths of a list are relative to (default: the list's own)
     #[arg(long, value_name = "URI", requires = "model", help_heading = "Images in place of a job file")]
     images: Option<String>,
     /// The job file to write, or that an earlier call has written (default: job.toml)
@@ -40,7 +40,7 @@ pub(super) struct ImagesArgs {
 /// The job file of a command line: `of`, or with a model the one that is written for the images `of`.
 ///
 /// # Errors
-/// The job file exists and is for another input or model, and what `init` can meet.
+/// The job file exists and is for another input or model, and the errors of `init`.
 pub(super) async fn job_file(
     of: &Path,
     images: &ImagesArgs,

@@ -21,7 +21,7 @@ use crate::telemetry::{self, Format, screen};
 pub(super) struct Printing {
     /// Standard output is for a program.
     pub json: bool,
-    /// Nothing is said but errors.
+    /// Only errors are printed.
     pub quiet: bool,
 }
 
@@ -42,7 +42,7 @@ fn printing() -> Printing {
     PRINTING.get().copied().unwrap_or_default()
 }
 
-/// Lets the first caller print the result and end the process with this code.
+/// Allows the first caller to print the result and end the process with this code.
 ///
 /// # Errors
 /// Another thread ends it, with the code that is returned.
@@ -59,7 +59,7 @@ pub(super) fn line(line: impl Display) {
     }
 }
 
-/// Before lines that take the place of those before: clears a terminal, and leaves an empty line elsewhere.
+/// Clears a terminal before lines that replace the earlier ones; prints an empty line elsewhere.
 pub(super) fn begin_again() {
     match printing() == Printing::default() && std::io::stdout().is_terminal() {
         true => text("\x1b[H\x1b[2J"),
@@ -89,7 +89,7 @@ pub(super) fn document(command: &str, name: &str, content: impl Display) {
     }
 }
 
-/// The same for a text whose facts have names of their own in the object of `--json`.
+/// The same for a text whose facts are separate fields of the `--json` object.
 pub(super) fn document_of(fields: Value, content: impl Display) {
     if printing().json { result(fields) } else { text(content) }
 }
@@ -160,7 +160,7 @@ pub(super) fn ask(question: impl Display) {
     drop(write!(err, "{question}").and_then(|()| err.flush()));
 }
 
-/// What was logged more than once, each with its number.
+/// Prints what was logged more than once, each with its count.
 pub(super) fn repeated() {
     for (message, count) in telemetry::take_repeated() {
         let times = counted(count, "more time");

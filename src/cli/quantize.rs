@@ -33,7 +33,7 @@ pub(super) struct QuantizeArgs {
     /// Images whose maps are measured, spread evenly over the input
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     images: u64,
-    /// Images on which int8 is held against fp32, others than those
+    /// Images on which int8 is compared with fp32; none of them is one of the measured images
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     checks: u64,
     /// Take the images of the comparison from here, all of the sample's for the ranges
@@ -136,7 +136,7 @@ pub(super) struct Half {
     pub most: (String, f32),
 }
 
-/// Measures which maps fp16 cannot be trusted to hold.
+/// Measures which maps may exceed the range of fp16.
 pub(super) async fn measure_half(
     measuring: &CalibrationOptions<'_>,
     global: &GlobalArgs,
@@ -158,7 +158,7 @@ impl Half {
         Ok(to_half(single, half, self.calibration.clone())?)
     }
 
-    /// Says what was found.
+    /// Prints what was found.
     pub fn show(&self) {
         let Half { calibration: Calibration { images, fp32_maps, .. }, most: (name, most) } = self;
         line(format!("over {} images the largest value is {most:.1}, of `{name}`", count(*images)));

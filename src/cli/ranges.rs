@@ -25,7 +25,7 @@ pub(super) enum Parts {
 /// The lines of standard input as they come.
 pub(super) type Lines = mpsc::Receiver<Result<String, Failure>>;
 
-/// No range is as long; what is longer is no text of lines.
+/// A range is always shorter; a longer line means that the input is not a list of ranges.
 const LONGEST_LINE: u64 = 1024;
 
 impl Parts {
@@ -38,8 +38,8 @@ impl Parts {
     }
 }
 
-/// Runs and answers each range of `lines`, in their order. The first that fails is the last: what the process keeps, a
-/// device for example, may be why.
+/// Runs and answers each range of `lines`, in their order. Stops at the first that fails: the reason may be what the
+/// process keeps, such as a device.
 ///
 /// # Errors
 /// That of the range that fails; 74 if standard input or output fails; 75 after a signal.

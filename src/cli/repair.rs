@@ -60,10 +60,10 @@ async fn confirm(output: &Location) -> Result<(), Failure> {
         let why = "`--repair` asks before it removes anything, and standard input is no terminal: give --yes";
         return Err(Failure::new(Exit::Usage, why));
     }
-    // no lock tells
+    // a store has no lock that would show a running job
     let alone = match output.local_path() {
         Some(_) => "",
-        None => "Nothing else may work on this output meanwhile. ",
+        None => "No run may write to this output meanwhile. ",
     };
     ask(format!("{alone}Remove them? [y/N] "));
     let reading = async {
@@ -71,7 +71,7 @@ async fn confirm(output: &Location) -> Result<(), Failure> {
             let mut answer = String::new();
             std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
         };
-        // a thread of its own, which a signal does not wait for
+        // a separate thread, so that a signal does not wait for the answer
         Ok(tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default())
     };
     // the error begins another line

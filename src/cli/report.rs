@@ -24,8 +24,8 @@ use super::target::{CommittedOutput, TargetArgs};
 pub(super) struct ReportArgs {
     #[command(flatten)]
     of: TargetArgs,
-    /// Tell rows apart by a carried column, or by `format`, `pixels` or `size` of their images; may be given
-    /// several times
+    /// Split the rows by a carried column, or by `format`, `pixels` or `size` of their images; may be given several
+    /// times
     #[arg(long, value_name = "COLUMN")]
     by: Vec<String>,
     /// Compare the rows with this truth instead of the job's own: a file of the ImageNet validation set (val.txt,
@@ -155,7 +155,7 @@ fn print_report(report: &Report, verdicts: &[Verdict], complete: bool) {
     }
     if report.counts.rows > 0 && report.counts.with_target == 0 && report.multi_label.is_none() {
         line(
-            "no row has a target, so there is no accuracy; `--targets FILE` holds the rows against a list of targets",
+            "no row has a target, so there is no accuracy; `--targets FILE` compares the rows with a list of targets",
         );
     }
     if let Some(missing) = report.missing_targets() {

@@ -47,14 +47,14 @@ pub(super) struct RunArgs {
     /// for each line of standard input, with the model loaded once and a line of JSON for each
     #[arg(long, value_name = "A-B|-", value_parser = Parts::parse, conflicts_with = "worker")]
     parts: Option<Parts>,
-    /// End with this code (99, say) where the job was finished before, so that a scheduler can tell
+    /// Exit with this code, such as 99, if the job was already finished, so that a scheduler can detect it
     #[arg(long, value_name = "CODE")]
     already_done_exit: Option<u8>,
     /// Decode in processes apart: an image that kills its decoder becomes an error row
     #[arg(long)]
     isolate: bool,
-    /// Write a timeline of this run to FILE, for Perfetto (ui.perfetto.dev) or chrome://tracing; one that is there
-    /// is written over
+    /// Write a timeline of this run to FILE, for Perfetto (ui.perfetto.dev) or chrome://tracing; an existing file is
+    /// overwritten
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Write the run's metrics to FILE every few seconds and at its end, for the textfile collector of Prometheus's
@@ -173,7 +173,7 @@ async fn run_ranges(
     ran
 }
 
-/// Runs one share, and shows how it goes and what became of it.
+/// Runs one share, and shows its progress and its result.
 async fn run_share(
     arguments: &RunArgs,
     global: &GlobalArgs,
@@ -217,7 +217,7 @@ async fn run_share(
                 None => "the plan is not whole yet".to_owned(),
             };
             line(format!(
-                "{} is done: {} in {}, {} stood already; {others}",
+                "{} is done: {} in {}, {} already committed; {others}",
                 share,
                 counted(run.rows, "image"),
                 counted(run.parts, "part"),
@@ -295,7 +295,7 @@ fn show_model(model: Option<&HubOrigin>) {
     }
 }
 
-/// What an interruption leaves.
+/// Prints what is committed after an interruption.
 fn show_parts(run: &Snapshot) {
     if run.planned_parts > 0 {
         let planned = match run.parts_are_known {
@@ -303,7 +303,7 @@ fn show_parts(run: &Snapshot) {
             false => format!("{}+ parts", count(run.planned_parts)),
         };
         note(format!(
-            "{} of {planned} stand; what was begun of the others begins again",
+            "{} of {planned} are committed; the next run starts the unfinished ones again",
             count(run.resumed_parts + run.parts)
         ));
     }
@@ -313,7 +313,7 @@ fn totals(success: &Success) -> Value {
     json!({ "planned": success.totals.planned, "ok": success.totals.ok, "error": success.totals.error })
 }
 
-/// Objects that the store did not give in this run, by reason.
+/// Objects that could not be read from the store in this run, by reason.
 fn unreadable(run: &Snapshot) -> Value {
     run.unreadable.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count))).collect()
 }
@@ -334,7 +334,7 @@ fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Devic
         run.rate(),
         ran.provider,
         if run.resumed > 0 {
-            format!("; {} stood already", counted(run.resumed, "row"))
+            format!("; {} already committed", counted(run.resumed, "row"))
         } else {
             String::new()
         }
@@ -373,7 +373,7 @@ fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &Devic
         ));
     }
     line(format!("  rows: {}/part-*.parquet", output.uri()));
-    // the one for people, where there are several
+    // the page for people, if there are several reports
     let page = ["html", "md"].iter().find_map(|kind| finished.files.iter().find(|name| name.ends_with(kind)));
     if let Some(name) = page.or(finished.files.first()) {
         line(format!("  report: {}/{name}", output.uri()));

@@ -47,7 +47,7 @@ pub(super) fn listen(shutdown: Shutdown, metrics: Option<Arc<MetricsFile>>) -> R
     Ok(())
 }
 
-/// Does something that changes nothing, until it is done or a signal comes.
+/// Runs work that changes nothing, until it is done or a signal comes.
 ///
 /// # Errors
 /// Those of the work; 75 after a signal.

@@ -105,7 +105,7 @@ fn show(status: &Status, age: Option<u64>) {
     line(format!("size       {}", bytes(status.bytes)));
     match &status.finished {
         Some(finished) => line(format!("finished   {finished}")),
-        None => line("finished   no, `_SUCCESS` does not stand"),
+        None => line("finished   no, `_SUCCESS` does not exist"),
     }
     if !status.lost.is_empty() {
         line(format!("damaged    {}", status.lost));
@@ -118,7 +118,7 @@ fn show(status: &Status, age: Option<u64>) {
         line(format!("strange    {strange}"));
     }
     if status.strange_files > 0 {
-        line(format!("strange    {} in all; `verify` says more", counted(status.strange_files, "file")));
+        line(format!("strange    {} in all; `verify` shows more", counted(status.strange_files, "file")));
     }
 }
 

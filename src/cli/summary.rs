@@ -9,7 +9,7 @@ use crate::runner::metrics::RunEnd;
 pub(super) struct Summary {
     pub fields: Map<String, Value>,
     pub failure: Option<Failure>,
-    /// The exit code where there is no failure, if not 0.
+    /// The exit code if there is no failure, if not 0.
     pub exit: Option<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! The arguments of every command that looks at an output, by its job file or by its address.
+//! The arguments of every command that reads an output, by its job file or by its address.
 
 use clap::Args;
 
@@ -23,7 +23,7 @@ pub(super) struct TargetArgs {
 /// An output that the arguments name.
 pub(super) struct Target {
     pub output: Location,
-    /// The job file, where one was given.
+    /// The job file, if one was given.
     pub job: Option<JobSpec>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct CommittedOutput {
 }
 
 impl Target {
-    /// As [`TargetArgs::open`], for a command with more than one output.
+    /// Does what [`TargetArgs::open`] does, for a command with more than one output.
     pub fn open(of: &str, overrides: &[String], date: Option<&str>) -> Result<Target, Failure> {
         let job = if of.ends_with(".toml") {
             let date = super::job::date(date)?;
@@ -107,7 +107,7 @@ impl Target {
         Ok(Some(frozen))
     }
 
-    /// As [`Target::frozen`], where a job must have begun.
+    /// Does what [`Target::frozen`] does, but fails if no job has begun.
     pub async fn begun(&self) -> Result<Frozen, Failure> {
         self.frozen().await?.ok_or_else(|| self.nothing_begun())
     }

@@ -12,7 +12,7 @@ pub(super) fn show(used: &Utilisation) {
     show_stages(used);
     match used.bottleneck {
         Some(bottleneck) => line(format!("  bottleneck: {}; {}", bottleneck.as_str(), bottleneck.advice())),
-        None => line("  bottleneck: the run was too short to tell"),
+        None => line("  bottleneck: not known, the run was too short"),
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn show_stages(used: &Utilisation) {
     }
 }
 
-/// The fields of a machine: `utilisation` with the bottleneck, and `cost` where a price is known.
+/// The fields of a machine: `utilisation` with the bottleneck, and `cost` if a price is known.
 pub(super) fn fields(run: &Snapshot, price_per_hour: Option<f64>) -> Vec<(&'static str, Value)> {
     let mut fields = vec![("utilisation", json!(run.utilisation()))];
     fields.extend(price_per_hour.map(|price| ("cost", cost(run, price))));

@@ -42,7 +42,7 @@ pub(super) async fn verify(arguments: &VerifyArgs, global: &GlobalArgs) -> Resul
     let target = arguments.of.open()?;
     let output = &target.output;
     let Some(frozen) = target.frozen().await? else {
-        // without its job.json nothing can be held against anything, but it does not look like nothing
+        // without its job.json nothing can be checked, but the output is not empty either
         return match verify::find_job_file(output).await? {
             None => Err(target.nothing_begun()),
             Some(name) => {
@@ -76,7 +76,7 @@ pub(super) async fn verify(arguments: &VerifyArgs, global: &GlobalArgs) -> Resul
     let expected = ExpectedJob {
         fingerprint: &frozen.fingerprint,
         protocol: PROTOCOL,
-        // the keys of a folder are planned in byte order; a manifest has an order of its own
+        // the keys of a folder are planned in byte order; a manifest keeps its own order
         ordered: frozen.components.get("input.format").is_none_or(|format| format == "folder"),
         has_own_keys: frozen.components.contains_key("input.key_column"),
     };
@@ -128,7 +128,7 @@ fn of_job(frozen: &Frozen) -> Defects {
     let mut defects = Defects::default();
     let own = fingerprint(&frozen.components);
     if own != frozen.fingerprint {
-        let what = format!("says the fingerprint `{}`", frozen.fingerprint);
+        let what = format!("has the fingerprint `{}`", frozen.fingerprint);
         defects.add(Layout::JOB, what, format!("`{own}`, the hash of its components"));
     }
     defects
@@ -141,7 +141,7 @@ fn show(verified: &Verified) {
         false => format!("{}+ parts", count(verified.planned_parts)),
     };
     line(format!(
-        "{} of {planned} stand: {}, {} ok, {}",
+        "{} of {planned} are committed: {}, {} ok, {}",
         count(verified.parts),
         counted(totals.planned, "row"),
         count(totals.ok),

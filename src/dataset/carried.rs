@@ -1,5 +1,5 @@
-//! Columns that go with an image from the input to the output: what a manifest, a shard's JSON or a Parquet file
-//! says of it beside its target.
+//! Columns that are carried with an image from the input to the output: values of a manifest, a shard's JSON or a
+//! Parquet file other than the target.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl CarriedColumn {
         TYPES.contains(kind).then(|| CarriedColumn { name: name.to_owned(), kind: kind.clone() })
     }
 
-    /// How it stands in a schema.
+    /// Returns its field in an Arrow schema.
     pub fn field(&self) -> Field {
         Field::new(&self.name, self.kind.clone(), true)
     }

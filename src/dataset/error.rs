@@ -65,7 +65,7 @@ pub enum DatasetError {
     },
     /// Images, but no class folders.
     #[error(
-        "no image below `{uri}` lies in a subfolder, so there are no classes to read; give the folder above it, or set \
+        "no image below `{uri}` is in a subfolder, so there are no classes to read; give the folder above it, or set \
          `[input] targets = \"none\"`"
     )]
     NoFolders {
@@ -88,7 +88,7 @@ pub enum DatasetError {
         /// A folder that is no class.
         unknown: String,
     },
-    /// Folders most of which are named as classes, so that their number alone says nothing.
+    /// Folders most of which are named as classes, so that their number alone is no evidence.
     #[error(
         "{named} of the {folders} class folders of `{uri}` have the name of one of the model's classes, but these have \
          not: {unknown}; counted by position, the targets would be wrong: rename these folders or move them out of the \
@@ -107,7 +107,7 @@ pub enum DatasetError {
     /// A folder that the convention of the dataset does not know.
     #[error(
         "`{uri}` has a folder `{folder}`, but the folders of this dataset are {expected}; is it another dataset, or the \
-         folder above or below it? (`[input] targets` says which one it is)"
+         folder above or below it? (`[input] targets` names the dataset)"
     )]
     NoClass {
         /// The input.
@@ -134,7 +134,7 @@ pub enum DatasetError {
     /// Images of whose names the targets know none.
     #[error(
         "none of the first {looked} images of `{uri}` has a target (the first is `{key}`): {expected}; is it another \
-         dataset? (`[input] targets` says which one it is)"
+         dataset? (`[input] targets` names the dataset)"
     )]
     NoTargets {
         /// The input.
@@ -219,7 +219,7 @@ pub enum DatasetError {
         /// The row's key.
         key: String,
     },
-    /// Nobody writes the next segment.
+    /// No process writes the next segment.
     #[error("no new plan segment for {minutes} minutes; is the planning worker (`--worker 0/n`) running?")]
     NoPlanner {
         /// How long it was waited for.
@@ -302,7 +302,7 @@ pub enum ReadError {
     /// The part is one input that cannot be read to its end: it becomes one error row.
     #[error("`{}` is damaged: {}", row.key, error.message)]
     Damaged {
-        /// The row that stands for the whole input.
+        /// The row that represents the whole input.
         row: Box<Sample>,
         /// What is wrong with it.
         error: RowError,
@@ -310,7 +310,7 @@ pub enum ReadError {
     /// Objects of the part cannot be read, although others can: it is read again after all other parts.
     #[error("objects of the part cannot be read, although others can")]
     GivenUp,
-    /// So many objects cannot be read that the store is at fault.
+    /// More objects than allowed cannot be read, so the store is at fault.
     #[error(
         "`{key}` cannot be read, although other objects can; with it {count} objects were given up, more than \
          `limits.max_unreadable` = {most} allows: run again when the store answers for them, or accept them as rows \

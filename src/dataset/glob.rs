@@ -3,14 +3,14 @@
 use super::braces::expand;
 use super::hidden::is_hidden_name;
 
-/// A pattern that keys are held against, relative to the folder in front of its first star.
+/// A pattern that keys are compared with, relative to the folder before its first star.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     /// One pattern for each choice of braces, as its parts between slashes.
     patterns: Vec<Vec<String>>,
 }
 
-/// An address with stars as the folder in front of them and the pattern behind it; `None` without a star.
+/// Splits an address with stars into the folder before them and the pattern after it; `None` without a star.
 pub(super) fn split(uri: &str) -> Option<(&str, &str)> {
     let end = uri.find('*')?;
     let end = uri.find('{').map_or(end, |brace| brace.min(end));
@@ -35,7 +35,7 @@ impl Glob {
                 }
                 if part.contains("**") && part != "**" {
                     return Err(format!(
-                        "`**` stands for folders and stands alone between slashes, not in `{part}`"
+                        "`**` matches folders and must be alone between slashes, not in `{part}`"
                     ));
                 }
                 if part.contains(['?', '[', ']']) {

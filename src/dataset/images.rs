@@ -16,7 +16,7 @@ use super::spelling;
 use super::unreadable::{Patience, Verdict};
 use super::{Dataset, PartEnd, ReadError, Roots};
 
-/// A store that images are read from, with the witnesses that tell an image's fault from the store's.
+/// A store that images are read from, with the witnesses that distinguish an image's fault from the store's.
 struct Store {
     input: Location,
     patience: Patience,
@@ -118,8 +118,8 @@ impl FolderDataset {
         }
     }
 
-    /// The row of an image that the store refuses, if it gives others. The hint says what about the key may be the
-    /// reason.
+    /// Returns the row of an image that the store refuses, if the store serves others. The hint names what about the
+    /// key may be the reason.
     async fn refusal(
         &self,
         (store, key): (&Store, &str),

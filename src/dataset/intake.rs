@@ -26,7 +26,7 @@ pub struct Arrival {
 /// Where a dataset takes its rows from.
 pub trait Intake: Send + Sync {
     /// Waits until few enough images are on their way, then for room for `size_hint` bytes. Call it in plan order, from
-    /// one task. This is the only place where reading waits for the stages behind it.
+    /// one task. This is the only place where reading waits for later stages.
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>>;
 
     /// Counts an object that the store does not give, once for each object of a run.
@@ -55,7 +55,7 @@ pub trait Ticket: Send {
     fn deliver(self: Box<Self>, image: Result<Arrival, RowError>);
 }
 
-/// How the reading of one part ended well: every ticket was delivered.
+/// The result of reading one part successfully: every ticket was delivered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PartEnd {
     /// Rows admitted, errors among them.
@@ -88,7 +88,7 @@ pub struct ReadAheadLimits {
 
 /// A set of images whose plan is frozen.
 pub trait Dataset: Send + Sync {
-    /// What it holds of parts before their rows are admitted: nothing, unless it says so.
+    /// Returns the limits of what is held of parts before their rows are admitted; by default nothing is.
     fn read_ahead(&self) -> ReadAheadLimits {
         ReadAheadLimits::default()
     }

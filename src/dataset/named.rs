@@ -38,8 +38,8 @@ impl NameTruth {
     /// What an image's name must be to have a target, for a person.
     pub fn expected(&self) -> String {
         match self {
-            NameTruth::Folders(_) => "an image lies in a class folder".into(),
-            NameTruth::Rule(rule) => format!("an image lies in a class folder of {}", rule.as_str()),
+            NameTruth::Folders(_) => "an image is in a class folder".into(),
+            NameTruth::Rule(rule) => format!("an image is in a class folder of {}", rule.as_str()),
             NameTruth::Validation(truth) => format!(
                 "a name begins `ILSVRC2012_val_` and eight digits that `{}` knows ({} images)",
                 truth.uri(),
@@ -52,7 +52,7 @@ impl NameTruth {
 /// Where targets come from.
 #[derive(Debug, Clone)]
 pub enum Truth {
-    /// What stands beside an image: a column, a member of the shard.
+    /// A value stored beside an image: a column, a member of the shard.
     Beside(TargetNames),
     /// The image's name.
     Named(NameTruth),
@@ -75,7 +75,7 @@ impl Truth {
         }
     }
 
-    /// The target by an image's name, where that tells it.
+    /// Returns the target of an image by its name, or `None` if the name has none.
     pub fn named(&self, name: &str) -> Option<Target> {
         match self {
             Truth::Beside(_) => None,

@@ -67,7 +67,7 @@ pub fn shard_of(key: &str) -> &str {
 /// `s3://b/train` and a pattern, `s3://b/train/` is a folder.
 /// A star makes a pattern, too, and one of images where `extension` is empty.
 pub fn split_address<'a>(uri: &'a str, extension: &str) -> (&'a str, Option<&'a str>) {
-    // what has a question mark is no address of a store, and may be a signature that nobody should repeat
+    // an address with a question mark is none of a store, and may hold a signature that must not be printed
     if let Some((folder, pattern)) = glob::split(uri).filter(|_| !(uri.contains("://") && uri.contains('?')))
     {
         return (folder, Some(pattern));
@@ -108,7 +108,7 @@ impl Objects {
         let mut sorted: Vec<&String> = names.iter().flatten().collect();
         sorted.sort_unstable();
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(bad(format!("it stands for `{}` twice", twice[0])));
+            return Err(bad(format!("it names `{}` twice", twice[0])));
         }
         for name in names.iter().flatten() {
             input.check_key(name)?;

@@ -1,4 +1,4 @@
-//! Tells an image's fault from the store's: a refusal counts only while something else can still be read.
+//! Distinguishes an image's fault from the store's: a refusal counts only while another object can still be read.
 //!
 //! Expired credentials and an unmounted disk look like a hundred million bad images. So a `denied` or
 //! `not_found` becomes a row only when an object that was read well before can still be read after it.
@@ -108,7 +108,7 @@ impl InputProbe {
     }
 
     /// Tries objects along the keys of a part whose beginning may be gone until one can be read, before its refusals hold rows.
-    /// An object for which the store does not answer says nothing of the others; the reading itself waits for it.
+    /// An object for which the store does not answer is no evidence about the others; the reading itself waits for it.
     pub async fn probe_part(
         &self,
         keys: &[impl AsRef<str> + Sync],

@@ -126,7 +126,7 @@ impl FolderTargets {
         {
             return Ok(FolderTargets { rule: FolderRule::ImagenetWnid, folders });
         }
-        // a name that stands twice (ImageNet has two cranes) means no class
+        // a name of two classes (ImageNet has two cranes) is no target
         let mut by_name: BTreeMap<&str, i32> = BTreeMap::new();
         let mut twice: BTreeSet<&str> = BTreeSet::new();
         for (name, index) in model_classes.unwrap_or_default().iter().map(String::as_str).zip(0..) {

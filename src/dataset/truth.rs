@@ -1,4 +1,4 @@
-//! Ground truth that stands beside an image: a class as an index or as a name.
+//! Ground truth that is stored beside an image: a class as an index or as a name.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
 //! Which provider computes, and with which library of ONNX Runtime: decided once, before that is opened, because a
 //! process has one.
 //!
-//! A provider that is requested by name is taken or refused, never replaced. `auto` may come down to the CPU, and
-//! says why.
+//! A provider that is requested by name is taken or refused, never replaced. `auto` may fall back to the CPU, and
+//! reports why.
 
 use std::path::{Path, PathBuf};
 
@@ -57,11 +57,11 @@ impl Choice {
     }
 }
 
-/// Decides by what is installed here and by whether a device answers. Opens the driver, but no ONNX Runtime.
+/// Chooses the provider by what is installed and by whether a device answers. Opens the driver, but no ONNX Runtime.
 ///
 /// # Errors
-/// [`EngineError::Runtime`] and [`EngineError::Provider`] name what is not installed, [`EngineError::NoDevice`] says
-/// why none answers.
+/// [`EngineError::Runtime`] and [`EngineError::Provider`] name what is not installed, [`EngineError::NoDevice`] holds
+/// why no device answers.
 pub fn choose(request: DeviceRequest, typed: Option<&Path>) -> Result<Choice, EngineError> {
     let find = |provider| library::find(provider, typed);
     let mut choice = decide(request, &find, &devices)?;
@@ -81,7 +81,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Looks; `typed` is what `--onnxruntime` says.
+    /// Surveys the machine; `typed` is the path of `--onnxruntime`.
     pub fn of(typed: Option<&Path>) -> Survey {
         let cuda = library::find(Provider::Cuda, typed);
         let libraries = cuda.as_ref().map_or_else(|_| Vec::new(), |library| nvidia::libraries(library));

@@ -1,4 +1,4 @@
-//! What every engine does: take a batch, compute it, give back its memory with the numbers.
+//! The contract of every engine: take a batch, compute it, return its memory with the results.
 
 use super::error::EngineError;
 use super::slot::{Outputs, Slot};

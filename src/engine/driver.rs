@@ -1,4 +1,4 @@
-//! The few calls of the CUDA driver that the data path needs, each resource behind a type that frees it.
+//! The few calls of the CUDA driver that the data path needs; each resource has a type that frees it.
 //!
 //! `cudarc` opens the driver's library at run time and panics where it is missing, so [`Context::open`] looks first;
 //! everything else here is made from a context.
@@ -14,7 +14,7 @@ use super::EngineError;
 /// Seen by every device of the process: a slot of one engine may be run by another.
 const PORTABLE: u32 = sys::CU_MEMHOSTALLOC_PORTABLE;
 
-/// What the driver says.
+/// An error of the driver: the call and its code.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refusal {
     call: &'static str,
@@ -141,7 +141,7 @@ impl Pinned {
         let memory = memory.map_err(Refusal::of("cuMemHostAlloc"))?;
         let out_of_memory = Refusal { call: "cuMemHostAlloc", code: sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY };
         let pointer = NonNull::new(memory.cast::<u8>()).ok_or(out_of_memory)?;
-        // SAFETY: the allocation is that long and nobody else knows it yet.
+        // SAFETY: the allocation is that long and not shared yet.
         unsafe { pointer.write_bytes(0, bytes) };
         Ok(Pinned { pointer, bytes, context: context.clone() })
     }
@@ -199,7 +199,7 @@ impl Stream {
     /// Begins to copy from the host to the device.
     ///
     /// # Safety
-    /// Both ranges hold `bytes` bytes, and nobody writes the source or uses the target until the copy has ended.
+    /// Both ranges hold `bytes` bytes; the source is not written and the target is not used until the copy has ended.
     pub unsafe fn copy_in(&self, target: Address, source: *const u8, bytes: usize) -> Driven<()> {
         // SAFETY: the caller vouches for the ranges.
         unsafe { sys::cuMemcpyHtoDAsync_v2(target.0, source.cast(), bytes, self.0) }
@@ -221,7 +221,7 @@ impl Stream {
     /// Begins to zero memory of the device.
     ///
     /// # Safety
-    /// The range holds `bytes` bytes and nobody else uses it until this has ended.
+    /// The range holds `bytes` bytes and is not used otherwise until this has ended.
     pub unsafe fn zero(&self, target: Address, bytes: usize) -> Driven<()> {
         // SAFETY: the caller vouches for the range.
         unsafe { cuda::memset_d8_async(target.0, 0, bytes, self.0) }.map_err(Refusal::of("cuMemsetD8Async"))
@@ -293,7 +293,7 @@ impl Address {
         Address(pointer as usize as sys::CUdeviceptr)
     }
 
-    /// So many bytes further.
+    /// Returns the address `bytes` bytes after this one.
     pub fn offset(self, bytes: usize) -> *mut std::ffi::c_void {
         (self.0 as usize + bytes) as *mut std::ffi::c_void
     }

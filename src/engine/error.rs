@@ -96,7 +96,7 @@ pub enum EngineError {
     },
 }
 
-/// What ONNX Runtime and the allocator say where there is no memory.
+/// Parts of the messages of ONNX Runtime and the allocator when out of memory.
 const NO_MEMORY: [&str; 5] =
     ["bad_alloc", "bad allocation", "ailed to allocate", "ut of memory", "smaller than requested bytes"];
 

@@ -102,7 +102,7 @@ fn is_beside(library: &Path, file: &str) -> bool {
     [library.parent(), real.parent()].into_iter().flatten().any(|folder| folder.join(file).exists())
 }
 
-/// `libonnxruntime.so`, or the one with the highest version behind its name.
+/// Returns `libonnxruntime.so`, or the file with the highest version after that name.
 fn in_folder(folder: &Path) -> Option<PathBuf> {
     let plain = folder.join("libonnxruntime.so");
     if plain.exists() {
@@ -117,7 +117,7 @@ fn in_folder(folder: &Path) -> Option<PathBuf> {
     versioned.max().map(|(_, name)| folder.join(name))
 }
 
-/// What the system's loader says: the error itself only names the call.
+/// Returns the message of the system's loader: the error itself only names the call.
 pub(super) fn loader_words(error: &libloading::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
@@ -129,7 +129,7 @@ struct ApiBase {
     get_version_string: extern "C" fn() -> *const c_char,
 }
 
-/// Asks a library for its version before `ort` touches it, so that an old one is told and not a crash.
+/// Reads a library's version before `ort` opens it, so that an old one is reported instead of a crash.
 pub(super) fn version_of(path: &Path) -> Result<String, String> {
     // SAFETY: loading runs the library's constructors; it is the file that the user or the installation names,
     // and it stays loaded for the life of the process anyway.
@@ -141,7 +141,7 @@ pub(super) fn version_of(path: &Path) -> Result<String, String> {
     let base = unsafe { base().as_ref() }.ok_or("`OrtGetApiBase` gives nothing")?;
     let text = (base.get_version_string)();
     if text.is_null() {
-        return Err("it tells no version".into());
+        return Err("it reports no version".into());
     }
     // SAFETY: a static, NUL-terminated string of the library.
     let version = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();

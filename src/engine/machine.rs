@@ -1,4 +1,4 @@
-//! What the machine is made of, as far as an engine or its user wants to know.
+//! Facts about the machine that an engine or its user needs.
 
 use std::ffi::CString;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::EngineError;
 
-/// The processor's name; `cpu` where the system does not tell.
+/// Returns the processor's name; `cpu` where the system does not report it.
 pub fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -26,15 +26,16 @@ pub fn has_int8_dot() -> bool {
     false
 }
 
-/// Bytes that the process can still take before the system or its container ends it; `None` where neither tells.
+/// Returns how many bytes the process can still take before the system or its container ends it; `None` where neither
+/// reports it.
 pub fn available_memory() -> Option<u64> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
     let free = field(&info, "MemAvailable:")?;
     Some(container_memory().map_or(free, |left| free.min(left)))
 }
 
-/// Bytes that can still be written to the disk of a folder, by those who may not use its reserve; `None` where the
-/// system does not tell.
+/// Returns how many bytes can still be written to the disk of a folder, by users who may not use its reserve; `None`
+/// where the system does not report it.
 pub fn free_disk(folder: &Path) -> Option<u64> {
     let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
     let mut found = MaybeUninit::<libc::statvfs>::uninit();
@@ -58,7 +59,7 @@ pub fn resident_memory() -> Option<u64> {
 
 /// Has all threads share a few of glibc's heaps; to be called before there are any. What is free in one heap serves no
 /// other: with one for each of the many threads that encode parts, memory grew part by part to many times what a part
-/// takes. A person's own setting stands.
+/// takes. A setting of the user is kept.
 pub fn share_heaps() {
     let is_set = |name| std::env::var_os(name).is_some();
     if is_set("MALLOC_ARENA_MAX") || is_set("GLIBC_TUNABLES") {
@@ -66,7 +67,7 @@ pub fn share_heaps() {
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let heaps = (cores / 4).clamp(2, 8);
-    // SAFETY: glibc's own; it sets a number, which heaps that come later are held against.
+    // SAFETY: glibc's own; it sets a number, which limits heaps that come later.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, i32::try_from(heaps).unwrap_or(2));
@@ -77,7 +78,7 @@ pub fn share_heaps() {
 
 /// Gives memory that was freed back to the system, so that what is measured next starts from what is held.
 pub fn give_back_memory() {
-    // SAFETY: glibc's own; it touches nothing but memory that nobody holds.
+    // SAFETY: glibc's own; it touches only memory that is free.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
@@ -98,16 +99,16 @@ pub fn room_for(bytes: usize, batch_size: usize) -> Result<(), EngineError> {
             left >> 20
         )));
     }
-    // taken and given back, untouched: limits of the process are known to the allocator alone
+    // taken and released, untouched: only the allocator knows the limits of the process
     let mut room: Vec<u8> = Vec::new();
     room.try_reserve_exact(bytes)
         .map_err(|error| too_large(format!("the images of all batches take {wanted} MiB ({error})")))
 }
 
-/// True where `bytes` are no more than half of what the process can still take, as far as system and allocator tell.
+/// Returns whether `bytes` are at most half of what the process can still take, as far as system and allocator report.
 pub fn has_plenty(bytes: u64) -> bool {
     let fits = available_memory().is_some_and(|left| bytes <= left / 2);
-    // limits of the process are known to the allocator alone
+    // only the allocator knows the limits of the process
     fits && usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok())
 }
 
@@ -117,8 +118,8 @@ fn field(text: &str, name: &str) -> Option<u64> {
     value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// What the control group (v2, as containers mount it at its root) leaves. Its cache is given back when memory is
-/// short, so it does not count.
+/// Returns how many bytes the control group (v2, as containers mount it at its root) leaves. Its cache is released when
+/// memory is short, so it does not count.
 fn container_memory() -> Option<u64> {
     let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
     let number = |name: &str| read(name)?.trim().parse::<u64>().ok();

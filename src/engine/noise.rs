@@ -6,8 +6,8 @@ use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Slot};
 /// Numbers that are drawn side by side, by instructions for several at a time.
 const LANES: usize = 16;
 
-/// Fills its outputs with seeded noise of the true widths. Zeros would compress to nothing and make the
-/// stages behind it look free.
+/// Fills its outputs with seeded noise of the true widths. Zeros would compress to nothing and make the later stages
+/// look free.
 #[derive(Debug)]
 pub struct NoiseEngine {
     spec: EngineSpec,

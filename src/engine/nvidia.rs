@@ -38,14 +38,14 @@ const LIBRARIES: [Needed; 7] = [
 pub struct Gpu {
     /// Its name.
     pub name: String,
-    /// Bytes of its memory; 0 where the driver does not say.
+    /// Bytes of its memory; 0 where the driver does not report it.
     pub memory: u64,
 }
 
 /// The driver as it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Driver {
-    /// Its version, such as `580.95.05`, where the system tells.
+    /// Its version, such as `580.95.05`, where the system reports it.
     pub version: Option<String>,
     /// The newest CUDA that it knows, such as `13.0`.
     pub cuda: String,
@@ -104,7 +104,7 @@ pub(super) fn libraries(library: &Path) -> Vec<(&'static str, bool)> {
     LIBRARIES.iter().map(|needed| (needed.name, there(needed))).collect()
 }
 
-/// Refuses a provider that lacks a library.
+/// Refuses a provider if a library that it needs is missing.
 pub(super) fn check(library: &Path) -> Result<(), EngineError> {
     let there = libraries(library);
     let missing: Vec<String> = LIBRARIES
@@ -158,10 +158,10 @@ pub(super) fn devices() -> Result<Vec<Gpu>, EngineError> {
     Ok(devices)
 }
 
-/// Asks the driver.
+/// Opens the driver and asks it for its version and devices.
 ///
 /// # Errors
-/// Says why nothing answers.
+/// The reason why nothing answers.
 pub(super) fn driver() -> Result<Driver, String> {
     let library = Path::new("libcuda.so.1");
     // SAFETY: loading runs the library's constructors; it is the driver that the system's loader finds.
@@ -187,7 +187,7 @@ type GetWords = unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int;
 
 fn ask(library: &Library) -> Result<Driver, String> {
     let missing = |name: &str| format!("`libcuda.so.1` has no `{name}`: it is no driver of NVIDIA's");
-    let refused = |name: &str, code: c_int| format!("{name} says {}", words(library, code));
+    let refused = |name: &str, code: c_int| format!("{name} returns {}", words(library, code));
     let number = |name: &str| {
         // SAFETY: the symbol's type is that of the driver's public header.
         let call = unsafe { library.get::<GetInt>(name.as_bytes()) }.map_err(|_| missing(name))?;

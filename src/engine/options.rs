@@ -1,11 +1,11 @@
-//! How engines are set up: all that `[engine]` of a job says, with nothing left open.
+//! How engines are set up: the job's `[engine]`, with every default resolved.
 
 use super::{CudaOptions, DeviceRequest, OrtOptions, Provider};
 
 /// What computes, and how. Nothing here decides what is computed.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The provider that is wanted.
+    /// The requested provider.
     pub device: DeviceRequest,
     /// Numbers of the devices, each once, at least one.
     pub device_ids: Vec<u32>,
@@ -20,14 +20,14 @@ pub struct Options {
 /// Rows of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Batch {
-    /// So many.
+    /// This many.
     Fixed(usize),
     /// As many as go fastest when several sizes are tried.
     Auto,
 }
 
 impl Options {
-    /// One setting after the other, as `name=value`, for whoever reads later what ran.
+    /// Lists the settings as `name=value`, for the record of what ran.
     pub fn describe(&self, provider: Provider) -> String {
         match provider {
             Provider::Cpu => format!("threads={} spinning={}", self.cpu.threads, self.cpu.spinning),

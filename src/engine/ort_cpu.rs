@@ -1,4 +1,4 @@
-//! ONNX Runtime's CPU provider behind [`Engine`].
+//! ONNX Runtime's CPU provider as an [`Engine`].
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::contract::Submission;
 use super::session::{GraphFiles, GraphNames, describe};
 use super::{Engine, EngineError, EngineSpec, Failed, Outputs, Runtime, Slot};
 
-/// How a CPU session is set up. The defaults are what a run takes; what can be switched off is there so that a
-/// measurement can tell what it is worth.
+/// How a CPU session is set up. A run uses the defaults; the switches exist so that a measurement can show the gain of
+/// each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrtOptions {
     /// Threads of one operator; 0 leaves it to ONNX Runtime.

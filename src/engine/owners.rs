@@ -1,6 +1,6 @@
-//! One buffer with many owners, handed on whole by whoever leaves last.
+//! One buffer with many owners, handed on whole by the last owner to leave.
 //!
-//! The counting and the hand-off that a batch rests on, with nothing else in the file: it is compiled once
+//! The counting and the hand-off that a batch depends on, with nothing else in the file: it is compiled once
 //! against `std` and once, in its test, against `loom`, which tries every interleaving.
 
 use super::sync::{Arc, AtomicUsize, Ordering, UnsafeCell, fence, take};
@@ -25,7 +25,7 @@ impl<B> Owner<B> {
         Owner(Some(Arc::new(Shared { buffer: UnsafeCell::new(Some(buffer)), owners: AtomicUsize::new(1) })))
     }
 
-    /// One more owner. Whoever calls this owns a share itself, so the count cannot have reached zero.
+    /// Adds an owner. The caller owns a share itself, so the count cannot have reached zero.
     pub fn share(&self) -> Self {
         if let Some(shared) = &self.0 {
             shared.owners.fetch_add(1, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl<B> Owner<B> {
     /// Looks at the buffer through one share.
     pub fn with<R>(&self, look: impl FnOnce(&B) -> R) -> Option<R> {
         let shared = self.0.as_ref()?;
-        // SAFETY: this share counts, so nobody has taken the buffer, and nobody may change it through a
+        // SAFETY: this share counts, so the buffer has not been taken, and no owner may change it through a
         // shared reference except as `B` itself allows.
         super::sync::peek(&shared.buffer, |buffer| unsafe { (*buffer).as_ref() }.map(look))
     }
@@ -52,7 +52,7 @@ impl<B> Owner<B> {
             return None;
         }
         fence(Ordering::Acquire);
-        // SAFETY: the count fell from 1 to 0 here and nobody can raise it again, so this is the only access.
+        // SAFETY: the count fell from 1 to 0 here and cannot be raised again, so this is the only access.
         take(&shared.buffer, |buffer| unsafe { (*buffer).take() })
     }
 }

@@ -1,4 +1,4 @@
-//! `owners.rs` under `loom`: whoever leaves last sees every write, and exactly one leaves last.
+//! `owners.rs` under `loom`: the last owner to leave sees every write, and exactly one leaves last.
 
 use crate::sync::modelled as sync;
 

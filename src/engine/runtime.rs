@@ -23,7 +23,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Finds a library that computes on the CPU, and loads it. `typed` is what `--onnxruntime` says; then come the
+    /// Finds a library that computes on the CPU, and loads it. `typed` is the path of `--onnxruntime`; then come the
     /// variable `ORT_DYLIB_PATH`, the executable's folder, a `.runtime/cpu` in it or in a folder above it, the system.
     pub fn load(typed: Option<&Path>) -> Result<Runtime, EngineError> {
         Ok(Runtime::open(find(Provider::Cpu, typed)?)?)
@@ -103,7 +103,7 @@ fn prepare(provider: Provider, library: &Path) -> Result<(), EngineError> {
 /// Ends the process without running the destructors of loaded libraries: ONNX Runtime's, under a batch that
 /// is still being computed, would complain or crash.
 pub fn exit_at_once(code: u8) -> ! {
-    // SAFETY: ends the process; nothing runs behind it.
+    // SAFETY: ends the process; nothing runs after it.
     unsafe { libc::_exit(code.into()) }
 }
 

@@ -53,8 +53,8 @@ impl Slot {
     /// A typed view of one row.
     ///
     /// # Safety
-    /// Nobody else may look at or write row `index` while the view lives. Rows are disjoint, so different
-    /// indices never meet.
+    /// No other code may read or write row `index` while the view lives. Rows are disjoint, so different indices
+    /// never overlap.
     #[allow(clippy::mut_from_ref)]
     pub(super) unsafe fn row(&self, index: usize) -> RowMut<'_> {
         assert!(index < self.capacity, "row {index} of a slot of {}", self.capacity);
@@ -89,7 +89,7 @@ impl fmt::Debug for Slot {
 
 /// Memory that the host reads and writes, and that a device may copy from or to.
 pub(super) enum HostMemory {
-    /// The allocator's: the system may move it to disk, so a driver copies through a buffer of its own.
+    /// The allocator's: the system may move it to disk, so a driver copies through a separate buffer.
     Heap(Heap),
     /// Held in place for a device, which copies without the processor.
     Pinned(Pinned),

@@ -1,5 +1,5 @@
-//! What runs before the first image: a batch, so that memory is taken and a lack of it is told, and, on request, a few
-//! batch sizes against each other.
+//! Runs before the first image: one batch, so that memory is taken and out of memory is reported, and, on request, a
+//! comparison of a few batch sizes.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use crate::tensor::RowMut;
 
 use super::{Engine, EngineError, Outputs, Provider, Slot};
 
-/// A size that is slower than its predecessor by so much less is as good: smaller batches hold less memory and lose
-/// less when a run is stopped.
+/// A size with at least this share of the best rate is as good: smaller batches hold less memory and lose less when a
+/// run is stopped.
 const AS_GOOD: f64 = 0.97;
-/// Time of a trial behind its first batches.
+/// Time of a trial after its first batches.
 const TIME: Duration = Duration::from_secs(1);
-/// Batches of a trial behind the first, at most.
+/// Batches of a trial after the first, at most.
 const MOST_BATCHES: usize = 50;
-/// After a trial that took so long no larger one is begun.
+/// After a trial that took this long no larger one is begun.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// How fast a batch size is.
@@ -98,7 +98,7 @@ pub fn try_size(engine: &mut dyn Engine, batch_size: usize) -> Result<Trial, Eng
     let depth = engine.spec().depth.max(1);
     let mut free = batches(engine, batch_size, depth)?;
     run(engine, &mut free, batch_size, depth).map_err(|error| one_image_only(engine, batch_size, error))?;
-    // the first batches also take memory and choose algorithms, so another round tells the time of one
+    // the first batches also take memory and choose algorithms, so another round measures the time of one
     let first = Instant::now();
     run(engine, &mut free, batch_size, depth)?;
     let (mut counted, mut seconds) = (depth, first.elapsed().as_secs_f64());
@@ -208,14 +208,14 @@ fn run(
     }
 }
 
-/// A lack of memory has no type of its own in ONNX Runtime, only words.
+/// Maps an error of ONNX Runtime, in which out of memory has no separate type, only a text.
 fn told(error: EngineError, batch_size: usize) -> EngineError {
     const WORDS: [&str; 5] =
         ["bad_alloc", "failed to allocate", "out of memory", "cannot allocate", "alloc_failed"];
     match error {
         EngineError::Run(why) => {
             let found = WORDS.iter().find_map(|word| why.to_lowercase().find(word));
-            // what stands before it is where in ONNX Runtime's source that happened
+            // the text before it is the place in ONNX Runtime's source
             match found.and_then(|at| why.get(at..)) {
                 Some(words) => EngineError::OutOfMemory { batch_size, why: words.trim().to_owned() },
                 None => EngineError::Run(why),

@@ -1,4 +1,4 @@
-//! How wide a graph's outputs are, where it does not say.
+//! The widths of a graph's outputs, where the graph does not declare them.
 
 use half::f16;
 use ort::session::Session;
@@ -9,7 +9,7 @@ use crate::tensor::{Dtype, Layout};
 use super::session::{Face, GraphFiles, GraphNames, face};
 use super::{EngineError, Runtime};
 
-/// Images of the trial: with one, an axis of the batch could not be told from one of length 1.
+/// Images of the trial: with one, an axis of the batch could not be distinguished from one of length 1.
 const ROWS: usize = 2;
 
 /// Numbers of the trial's input, at most: 4 GiB in single precision.

@@ -12,7 +12,7 @@ use crate::store::StoreError;
 use super::page_link::relative;
 use super::report_input::ReportInput;
 
-/// What the JSON object of an audit is.
+/// The schema name in the JSON object of an audit.
 pub const SCHEMA: &str = "tresnet-batch/audit";
 
 /// Raised when a field changes its meaning or goes away.

@@ -1,4 +1,4 @@
-//! Two outputs read side by side, so that rows of equal keys come together.
+//! Reads two outputs side by side and joins their rows by key.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -18,7 +18,7 @@ use super::row_view::RowView;
 
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
-/// The same where embeddings are decoded too.
+/// The same if embeddings are decoded too.
 const VECTOR_BATCH: usize = 1024;
 
 impl From<CompareError> for Failure {
@@ -119,7 +119,7 @@ fn same_view(a: ReportInput<'_>, b: ReportInput<'_>, views: &[RowView<'_>; 2]) -
     ))
 }
 
-/// How the rows of two outputs find each other.
+/// Returns how the rows of two outputs are joined.
 async fn method(a: ReportInput<'_>, b: ReportInput<'_>) -> Result<JoinMethod, Failure> {
     let same =
         |(a, b): (&CommittedPart, &CommittedPart)| a.id == b.id && a.plan == b.plan && a.rows == b.rows;
@@ -268,7 +268,7 @@ impl MergeJoin<'_, '_> {
         for i in 0..rows {
             let key = keys.value(i);
             if last.is_some_and(|last| last >= key) {
-                let what = format!("holds the key `{}` behind a later one or twice", key.escape_debug());
+                let what = format!("holds the key `{}` after a later one or twice", key.escape_debug());
                 return Err(damaged(side, what));
             }
             last = Some(key);
@@ -301,13 +301,13 @@ fn keys<'a>(side: ReportInput<'_>, batch: &'a RecordBatch) -> Result<&'a StringA
     keys.ok_or_else(|| damaged(side, "has no column `key` of text".into()))
 }
 
-/// The first row ids; equal where both have no such column.
+/// The first row ids; equal if both have no such column.
 fn ids(batch: &RecordBatch, rows: usize) -> Option<&[i64]> {
     let ids = batch.column_by_name("row_id")?.as_primitive_opt::<Int64Type>()?;
     ids.values().get(..rows)
 }
 
-/// Why embeddings cannot be compared; `None` where they can.
+/// Why embeddings cannot be compared; `None` if they can.
 fn no_vectors(schemas: &[Option<SchemaRef>; 2], method: JoinMethod) -> Option<String> {
     let [Some(a), Some(b)] = schemas else { return Some("an output has no rows".into()) };
     let width = |schema: &SchemaRef| match schema.field_with_name("embedding").ok()?.data_type() {

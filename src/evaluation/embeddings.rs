@@ -8,7 +8,7 @@ use crate::store::ParquetObject;
 use super::report_input::ReportInput;
 use super::row_view::RowView;
 
-/// Row groups that are read: half a gigabyte where a group has 4096 embeddings of 2048 numbers.
+/// Row groups that are read: half a gigabyte if a group has 4096 embeddings of 2048 numbers.
 const GROUPS: usize = 16;
 /// A row group of more encoded bytes is passed over: they are held in memory as a whole.
 const GROUP_BYTES: u64 = 256 << 20;

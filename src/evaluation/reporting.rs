@@ -14,7 +14,7 @@ use super::row_view::RowView;
 use super::target_override::logits;
 
 impl ReportInput<'_> {
-    /// Reads the rows into a report. Logits are read where they are kept and are those of a softmax.
+    /// Reads the rows into a report. Logits are read if they are kept and are those of a softmax.
     pub async fn report(&self, slices: &[SliceBy]) -> Result<Report, Failure> {
         let ReportInput { output, frozen, parts, .. } = *self;
         let mut view = RowView::of(*self);
@@ -32,8 +32,8 @@ impl ReportInput<'_> {
         Ok(view.finish(report))
     }
 
-    /// Returns the text of one file of the report, which will be at `place`. A page reads pictures from the input; where it
-    /// cannot, it has a note.
+    /// Returns the text of one file of the report, which will be at `place`. A page reads pictures from the input; if
+    /// it cannot, it has a note.
     pub async fn render(
         &self,
         report: &Report,

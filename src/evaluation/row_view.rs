@@ -19,7 +19,7 @@ pub fn scoring_of(frozen: &Frozen) -> Scoring {
     }
 }
 
-/// The rows of an output as they are counted: with overridden targets where there are any, and scored by them.
+/// The rows of an output as they are counted: with overridden targets if there are any, and scored by them.
 pub(crate) struct RowView<'a> {
     scoring: Scoring,
     target_override: Option<(&'a TargetOverride, TargetReplacement)>,

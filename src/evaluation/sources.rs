@@ -38,7 +38,7 @@ pub(crate) struct ImageSources {
     input: Location,
     roots: Roots,
     output: Location,
-    /// Reads parts, where an image is not a separate object.
+    /// Reads parts, if an image is not a separate object.
     dataset: Option<Box<dyn Dataset>>,
     max_encoded_bytes: u64,
     found: Arc<Mutex<HashMap<u64, FetchedImage>>>,
@@ -97,7 +97,7 @@ impl ImageSources {
         std::mem::take(&mut *lock(&self.found))
     }
 
-    /// Reads the images of `rows`; dropped half-way, it leaves what came.
+    /// Reads the images of `rows`; if it is dropped half-way, the images so far are kept.
     pub async fn read(&self, rows: &[ImageRow]) {
         match &self.dataset {
             None => {

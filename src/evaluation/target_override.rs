@@ -35,7 +35,7 @@ impl TargetOverride {
     /// Reads a truth for the rows of a job.
     ///
     /// # Errors
-    /// Where the file is not there or is neither, or its targets are none of the model's.
+    /// The file does not exist or is neither, or its targets are none of the model's.
     pub async fn open(address: &str, frozen: &Frozen, settings: Settings) -> Result<TargetOverride, Failure> {
         if frozen.model.classes == 0 {
             return Err(JobError::Mismatch(format!(
@@ -132,7 +132,7 @@ impl TargetOverride {
         }
     }
 
-    /// What a set of targets means, where it gives sets.
+    /// What a set of targets means, if it gives sets.
     pub(crate) fn sets(&self) -> Option<Sets> {
         self.sets
     }
@@ -142,13 +142,13 @@ impl TargetOverride {
         &self.described
     }
 
-    /// The failure where it knows none of an output's rows.
+    /// The failure if it knows none of an output's rows.
     pub(crate) fn knows_none(&self, output: &Location, first: &str) -> Failure {
         let expected = match self.source {
             TargetSource::Validation(_) => {
                 "names of the ImageNet validation set, `ILSVRC2012_val_` and eight digits"
             }
-            TargetSource::Manifest(_) => "keys as they stand in the rows",
+            TargetSource::Manifest(_) => "keys as they are in the rows",
         };
         let first = first.chars().take(200).flat_map(char::escape_debug).collect::<String>();
         Failure::new(
@@ -167,7 +167,7 @@ pub(crate) fn activation(frozen: &Frozen) -> Option<Activation> {
     serde_json::from_value(frozen.components.get("output.activation")?.clone()).ok()
 }
 
-/// The same, where the logits are kept.
+/// The same, if the logits are kept.
 pub(crate) fn logits(frozen: &Frozen) -> Option<Activation> {
     let kept = frozen.components.get("output.logits").is_some_and(|kept| kept == true);
     activation(frozen).filter(|_| kept)

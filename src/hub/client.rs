@@ -41,7 +41,7 @@ pub(super) struct Client {
     repo: String,
 }
 
-/// What a hub says of a file before its bytes.
+/// Facts about a file that a hub sends before its bytes.
 #[derive(Debug, Clone)]
 pub(super) struct FileFacts {
     pub promise: Promise,

@@ -23,7 +23,7 @@ pub(super) async fn take(path: &Path, waits: impl FnOnce()) -> io::Result<BlobLo
     let mut waits = Some(waits);
     loop {
         let file = OpenOptions::new().create(true).append(true).mode(MODE).open(path)?;
-        // whatever the umask says; only the owner can, and needs to
+        // whatever the umask is; only the owner can set it, and needs to
         drop(file.set_permissions(fs::Permissions::from_mode(MODE)));
         match file.try_lock() {
             // its holder may have removed it before this lock was taken
@@ -41,7 +41,7 @@ pub(super) async fn take(path: &Path, waits: impl FnOnce()) -> io::Result<BlobLo
     }
 }
 
-/// True for the answers of a file system without locks; NFS without its lock service says `ENOLCK`.
+/// True for the answers of a file system without locks; NFS without its lock service returns `ENOLCK`.
 fn has_no_locks(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(libc::ENOLCK)
 }

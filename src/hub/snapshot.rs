@@ -229,7 +229,7 @@ impl Snapshot {
     /// weights, then those of the repository.
     ///
     /// # Errors
-    /// As [`Snapshot::file`]; also if the cache alone is asked and cannot tell whether there is one, since a model
+    /// As [`Snapshot::file`]; also if only the cache is used and it does not show whether there is one, since a model
     /// without its configuration gives other rows.
     pub async fn configurations(&self, weights: &str) -> Result<Vec<CachedFile>, HubError> {
         let (mut found, mut unknown) = (Vec::new(), Vec::new());

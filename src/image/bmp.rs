@@ -1,8 +1,8 @@
-//! Windows bitmaps, read here because the set that Pillow reads is small and its bytes are wanted exactly: 1, 4 and 8
+//! Windows bitmaps, read here because the set that Pillow reads is small and must match it exactly: 1, 4 and 8
 //! bits with a palette, run lengths for the latter two, 16, 24 and 32 bits, masks of whole bytes at 32. Alpha is dropped.
 //! The padding of the last row may be missing, wholly or in part.
 //!
-//! Two departures from Pillow: a run-length file may end before its last rows (they have index 0), and an index behind
+//! Two departures from Pillow: a run-length file may end before its last rows (they have index 0), and an index after
 //! the palette's end is black.
 
 use super::canvas::Canvas;
@@ -133,7 +133,7 @@ impl Header {
         }
     }
 
-    /// Where the pixels begin. Files that point at their palette instead are common enough for Pillow to mend.
+    /// Returns where the pixels begin. Files that point at their palette instead are common enough for Pillow to fix.
     fn offset(&self, bytes: &[u8]) -> Result<usize, Error> {
         let palette = if self.bits <= 8 { self.entry.saturating_mul(self.colours) } else { 0 };
         let masks = if self.compression == BITFIELDS && self.size == 40 { 12 } else { 0 };

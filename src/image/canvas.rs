@@ -1,8 +1,8 @@
 //! Between a format's decoder and the resampler: limits on the way in, orientation on the way out.
 //!
-//! A decoder says how large its image is ([`Canvas::admit`]) before it allocates anything for pixels, then how it lies
-//! ([`Canvas::start`]), then gives its rows, top row first, as RGB or as pixels of four bytes. A decoder that can leave
-//! out what the square does not depend on asks for the [`Canvas::region`] that it does depend on.
+//! A decoder passes the size of its image ([`Canvas::admit`]) before it allocates anything for pixels, then its
+//! orientation ([`Canvas::start`]), then its rows, top row first, as RGB or as pixels of four bytes. A decoder that can
+//! leave out pixels that the square does not depend on asks for the [`Canvas::region`] that it does depend on.
 
 use super::error::Error;
 use super::exif::Orientation;
@@ -22,7 +22,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Gives back what is larger than `most` bytes.
+    /// Releases buffers that are larger than `most` bytes.
     pub(super) fn shrink(&mut self, most: usize) {
         for buffer in [&mut self.stored, &mut self.row] {
             if buffer.capacity() > most {
@@ -38,7 +38,7 @@ pub(super) struct Canvas<'a> {
     format: Format,
     resampler: &'a mut Resampler,
     scratch: &'a mut Scratch,
-    /// What `admit` was told last.
+    /// The argument of the last `admit`.
     source: Option<Source>,
     /// Width and height as the decoder gives them: the source's, or less.
     stored: (u32, u32),
@@ -78,7 +78,7 @@ impl<'a> Canvas<'a> {
         self.options.exif == Exif::Apply || self.format == Format::Tiff
     }
 
-    /// What the header said, if it was read.
+    /// Returns the facts of the header, if it was read.
     pub(super) fn source(&self) -> Option<Source> {
         self.source
     }

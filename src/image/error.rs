@@ -4,7 +4,7 @@ use super::Source;
 
 /// A fault of the image itself: the same bytes give it again, so it belongs in the image's row.
 ///
-/// `image` is what the file's header said, where it was read before the fault.
+/// `image` holds the facts of the file's header, if it was read before the fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Not a format, or not a variety of one, that is read here.
@@ -12,7 +12,7 @@ pub enum Error {
     Unsupported {
         /// What was found.
         detail: String,
-        /// What the header said.
+        /// The facts of the header.
         image: Option<Source>,
     },
     /// More than the limits allow; nothing was decoded.
@@ -24,7 +24,7 @@ pub enum Error {
         value: u64,
         /// How much is allowed.
         limit: u64,
-        /// What the header said.
+        /// The facts of the header.
         image: Option<Source>,
     },
     /// The bytes end before the image does.
@@ -32,15 +32,15 @@ pub enum Error {
     Truncated {
         /// Where.
         detail: String,
-        /// What the header said.
+        /// The facts of the header.
         image: Option<Source>,
     },
     /// The bytes contradict their format.
     #[error("the file is damaged: {detail}")]
     Corrupt {
-        /// The decoder's own words.
+        /// The decoder's message.
         detail: String,
-        /// What the header said.
+        /// The facts of the header.
         image: Option<Source>,
     },
 }

@@ -1,11 +1,11 @@
 //! The one EXIF tag that moves pixels.
 //!
 //! Only a value from 1 to 8 in a well-formed first directory counts; anything else means upright, as in Pillow. An
-//! orientation that stands in XMP alone, or behind a PNG's pixels, is not looked for.
+//! orientation that is only in XMP, or after a PNG's pixels, is not looked for.
 
 use super::filter::{Region, Window};
 
-/// How a stored image is turned to stand upright. The names say what is done to the stored pixels.
+/// How a stored image is turned upright. The names are what is done to the stored pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Orientation {
     Upright,
@@ -70,7 +70,7 @@ impl Orientation {
         matches!(self, Transpose | RotateRight | Transverse | RotateLeft)
     }
 
-    /// The stored pixel that stands at (`x`, `y`) of the upright image, of a stored size of `width` × `height`.
+    /// Returns the stored pixel that is at (`x`, `y`) of the upright image, of a stored size of `width` × `height`.
     pub(super) fn stored(self, x: u32, y: u32, width: u32, height: u32) -> (u32, u32) {
         match self {
             Orientation::Upright => (x, y),

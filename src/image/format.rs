@@ -1,4 +1,4 @@
-//! What a file is, told by its first bytes; names and content types are not asked.
+//! Detects a file's format from its first bytes; names and content types are ignored.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ impl Format {
 /// The format whose magic the bytes begin with.
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
     match bytes {
-        // A marker follows the start of a JPEG; a file that ends there still says what it wanted to be.
+        // A marker follows the start of a JPEG; a file that ends before it is still recognised.
         [0xff, 0xd8] | [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Format::Png),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
@@ -56,7 +56,7 @@ pub struct Source {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// Told by magic.
+    /// Detected from the magic bytes.
     pub format: Format,
 }
 

@@ -1,8 +1,8 @@
 //! GIF, by the `gif` crate: the first frame on its canvas, as Pillow shows it, and nothing after it is read.
 //!
 //! The canvas grows where the frame reaches beyond it. What the frame does not cover has the transparent index, where
-//! there is one, else index 0; transparency itself is dropped. An index behind the palette's end is black, or gray where the
-//! palette is the ramp of grays. A frame without any palette is corrupt, where Pillow shows it gray.
+//! there is one, else index 0; transparency itself is dropped. An index after the palette's end is black, or gray if
+//! the palette is the ramp of grays. A frame without any palette is corrupt, where Pillow shows it gray.
 
 use std::io::ErrorKind;
 

@@ -1,10 +1,10 @@
 //! Bytes of an image file in, one row of the network's input out.
 //!
-//! The contract is exactness, unless [`Decode::Fast`] is asked for: for every JPEG the square is, byte for byte, what Pillow 13 with torchvision's `Resize` and
-//! `CenterCrop` (timm's evaluation transform) makes of the file, and so it is for PNG, GIF, BMP,
-//! WebP and TIFF, but for the departures that their modules name. Files
-//! come from strangers, so a file's size, its claimed pixels and its scans are held against [`Limits`] before anything is
-//! allocated for them, and whatever is wrong with a file is a typed [`Error`].
+//! The contract is exactness, unless [`Decode::Fast`] is requested: for every JPEG the square is, byte for byte, what
+//! Pillow 13 with torchvision's `Resize` and `CenterCrop` (timm's evaluation transform) makes of the file. The same
+//! holds for PNG, GIF, BMP, WebP and TIFF, except for the departures that their modules name. Files are not trusted: a
+//! file's size, its claimed pixels and its scans are checked against [`Limits`] before anything is allocated for them,
+//! and every fault of a file is a typed [`Error`].
 //!
 //! Format by magic → decoder (rows of RGB) → orientation → resampling (rows in, square out) → packing. Decoders stream
 //! where their format does (JPEG, PNG without interlacing, BMP without run lengths); the others hold one frame.
@@ -45,7 +45,7 @@ use canvas::{Canvas, Scratch};
 use jpeg::Jpeg;
 use resample::Resampler;
 
-/// Scratch beyond this is given back after the image that needed it.
+/// Scratch above this many bytes is released after the image that needed it.
 const KEPT_SCRATCH: usize = 32 << 20;
 
 /// Decodes images, one at a time, for one worker thread. Its buffers are kept from image to image.

@@ -89,8 +89,8 @@ fn planes<'a, T>(row: &'a mut [T], square: &[u8]) -> impl Iterator<Item = (usize
     row.chunks_exact_mut(pixels.max(1)).enumerate()
 }
 
-/// For each line of a square: the squares of 4×4 pixels that it lies in, and where its elements begin in each of them.
-/// Four pixels of one line stand together there.
+/// Calls `write` for each line of a square with the squares of 4×4 pixels that it is in, and where its elements begin
+/// in each of them. Four pixels of one line are contiguous there.
 fn each_line<T>(row: &mut [T], square: &[u8], mut write: impl FnMut(&[u8], &mut [T], usize)) {
     let side = (square.len() / 4).isqrt();
     assert!(

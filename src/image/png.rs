@@ -25,7 +25,7 @@ const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 pub(super) fn decode(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>) -> Result<(), Error> {
     read(bytes, frame, canvas).map_err(|fault| match fault {
         Fault::Ours(error) => error,
-        // A length that points behind a file which has its end is no cut.
+        // A length that points beyond the end of a file that has its end chunk is no cut.
         Fault::Theirs(DecodingError::IoError(io)) if io.kind() == ErrorKind::UnexpectedEof => {
             if bytes.ends_with(END) {
                 Error::corrupt("a chunk is longer than the file")
@@ -99,7 +99,7 @@ fn read(bytes: &[u8], frame: &mut Vec<u8>, canvas: &mut Canvas<'_>) -> Result<()
 
 /// How a row's bytes become RGB.
 enum Samples {
-    /// One sample of 1, 2, 4 or 8 bits a pixel, which means what the table says.
+    /// One sample of 1, 2, 4 or 8 bits a pixel, which is an index of the table.
     Table { bits: usize, table: Box<[[u8; 3]; 256]> },
     /// Whole bytes: those of red, green and blue in a pixel of `stride`.
     Bytes { stride: usize, rgb: [usize; 3] },
@@ -111,7 +111,7 @@ impl Samples {
         Ok(match (info.color_type, info.bit_depth) {
             (ColorType::Indexed, depth) => {
                 let palette = info.palette.as_deref().ok_or_else(|| Error::corrupt("it has no palette"))?;
-                // an index behind the palette's end is black, as in Pillow
+                // an index after the palette's end is black, as in Pillow
                 let mut table = Box::new([[0; 3]; 256]);
                 for (entry, colour) in table.iter_mut().zip(palette.chunks_exact(3)) {
                     entry.copy_from_slice(colour);

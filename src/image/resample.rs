@@ -78,7 +78,7 @@ impl Resampler {
         }
     }
 
-    /// Forgets whatever image was in hand and awaits the needed rows of one of `width` × `height` pixels, top row first.
+    /// Drops the current image and expects the needed rows of an image of `width` × `height` pixels, top row first.
     /// They come with both sides divided by `divisor`, and rounded up.
     pub(super) fn begin(
         &mut self,

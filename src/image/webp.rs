@@ -5,7 +5,7 @@
 //! placed here; the canvas around it is black.
 //!
 //! Pillow decodes with libwebp, so equality is measured, not built in: a test over lossy, lossless, transparent and
-//! animated files finds no differing byte, and says so if that changes.
+//! animated files finds no differing byte, and fails if that changes.
 
 use std::io::{Cursor, ErrorKind};
 
@@ -29,7 +29,7 @@ const RIFF_HEADER: usize = 12;
 /// Bytes before the first chunk within a frame of an animation.
 const FRAME_HEADER: usize = 16;
 
-/// Where lossy data have their size: behind a tag and a start code of three bytes each.
+/// Where lossy data have their size: after a tag and a start code of three bytes each.
 const LOSSY_SIZE: usize = 6;
 
 /// `frame` is scratch for 3 or 4 bytes a pixel.
@@ -247,7 +247,8 @@ fn missing(bytes: &[u8]) -> Error {
     cut_or(bytes, "its first frame is not whole")
 }
 
-/// The container says how long it is; whatever goes wrong in a shorter file goes wrong because it was cut.
+/// Returns a truncation if the file is shorter than its container's length, since any fault is then due to the cut;
+/// else a corruption with `detail`.
 fn cut_or(bytes: &[u8], detail: impl Into<String>) -> Error {
     let claimed = u32_at(bytes, 4).map_or(u64::MAX, |length| 8 + u64::from(length));
     if (bytes.len() as u64) < claimed {

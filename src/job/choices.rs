@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::model::WeightSet;
 
-/// How a listing comes into order.
+/// How a listing is ordered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -15,7 +15,7 @@ pub enum Listing {
     Sort,
 }
 
-/// How the images lie.
+/// How the images are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]

@@ -27,7 +27,7 @@ impl ResolvedJob {
             ("input.extensions", json!(if self.any_extension { "any" } else { "image" })),
             ("input.targets", json!(self.targets.as_str())),
             ("input.limit", json!(self.limit)),
-            // the names stand in the rows and decide the targets, wherever they come from
+            // the names are in the rows and decide the targets, wherever they come from
             ("input.classes", json!(labels_hash(self.model.labels.as_deref()))),
             ("model.precision", json!(self.precision.as_str())),
             ("preprocess.image_size", json!(image.image_size)),
@@ -99,23 +99,23 @@ impl ResolvedJob {
         )
     }
 
-    /// Which of several sets of weights was taken, where the job file does not choose.
+    /// Which of several sets of weights was taken, if the job file does not choose.
     pub fn weights_doubt(&self, model: &LoadedModel) -> Option<String> {
         let taken = model.chosen().filter(|_| self.assumes_weights)?.text()?;
         Some(format!(
-            "`{}` has several sets of weights, and {taken} are used; type `model.weights` in the job file, and this is \
-             not said again",
+            "`{}` has several sets of weights, and {taken} are used; set `model.weights` in the job file to silence \
+             this warning",
             self.model_path.display()
         ))
     }
 
-    /// What a person should look at before the images go through this network.
+    /// Returns what the user should check before the images go through this network.
     pub fn preprocess_doubt(&self) -> Option<String> {
         self.assumes_preprocessing.then(|| {
             format!(
-                "no whole config.json is beside `{}`, so TResNet's usual preprocessing is taken ({}); where the model was \
-                 trained so, type image_size, crop_pct, interpolation, mean and std in [preprocess], and this is not said \
-                 again",
+                "no whole config.json is beside `{}`, so TResNet's usual preprocessing is taken ({}); if the model was \
+                 trained so, set image_size, crop_pct, interpolation, mean and std in [preprocess] to silence this \
+                 warning",
                 self.model_path.display(),
                 self.preprocess_text()
             )

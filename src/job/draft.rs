@@ -1,4 +1,4 @@
-//! A job file for somebody who has none: what was found is typed, what may be wanted stands behind a `#`.
+//! Writes a first job file: what was found is set, and further choices are commented out with a `#`.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use super::spec::{Format, TargetsSpec};
 /// Columns of a comment.
 const WIDTH: usize = 100;
 
-/// Rows of a part where the images are few: a batch of a processor.
+/// Rows of a part if the images are few: a batch of a processor.
 const SMALL_PART: u32 = 32;
 
-/// What is known of a job that nobody has typed yet.
+/// What is known of a job that has no job file yet.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// How the file is called in commands.
@@ -35,11 +35,11 @@ pub struct Draft {
     pub model: String,
     /// What the model is, a sentence.
     pub model_text: String,
-    /// `model.weights`, where the file has several sets of them.
+    /// `model.weights`, if the file has several sets of them.
     pub weights: Option<WeightSet>,
     /// Whether the model's classes have names.
     pub has_names: bool,
-    /// `[preprocess]`, where the model says nothing of it and something was assumed.
+    /// `[preprocess]`, if the model has no preprocessing and something was assumed.
     pub preprocessing: Option<Preprocessing>,
     /// Few images, of which one that is broken is more than the default allows.
     pub are_few: bool,
@@ -61,7 +61,7 @@ impl Draft {
         comment(text, &format!("Made by `tresnet-batch init`, which found {}.", self.found));
         comment(
             text,
-            "Paths are relative to the folder in which tresnet-batch is started. Keys behind a `#` are choices that are \
+            "Paths are relative to the folder in which tresnet-batch is started. Keys after a `#` are choices that are \
              not taken; docs/job.md has every key. Next:",
         );
         let file = &self.file;
@@ -81,7 +81,7 @@ impl Draft {
         choice(
             text,
             "price_per_hour = 1.0",
-            "what this machine costs an hour: doctor and run then tell the cost",
+            "what this machine costs an hour: doctor and run then report the cost",
         );
     }
 
@@ -101,7 +101,7 @@ impl Draft {
             );
         }
         if self.format != Format::Webdataset {
-            choice(text, "limit = 1000", "only the first images; give a trial an output of its own");
+            choice(text, "limit = 1000", "only the first images; give a trial a separate output");
         }
         let done = format!("exclude_done = [{}]", quoted(&self.output));
         choice(text, &done, "in a later job with another output: leave out what this one has done");
@@ -124,7 +124,7 @@ impl Draft {
         choice(
             text,
             "exif = \"apply\"",
-            "turn photographs as their camera says; default: as timm, which does not",
+            "turn photographs by their EXIF orientation; default: as timm, which does not",
         );
         line(text, format_args!("\n[engine]"));
         choice(text, "device = \"cpu\"", "default: CUDA where a device answers, else the CPU");
@@ -161,7 +161,7 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{line}");
 }
 
-/// What was assumed, typed, so that it can be seen and put right.
+/// Writes the assumed values into the file, so that they can be seen and corrected.
 fn preprocess(text: &mut String, assumed: &Preprocessing) {
     comment(
         text,
@@ -171,7 +171,7 @@ fn preprocess(text: &mut String, assumed: &Preprocessing) {
     let Preprocessing { image_size, crop_pct, resize_side, interpolation, mean, std, .. } = assumed;
     let keys = [
         image_size.map(|size| format!("image_size = {size}")),
-        // typed, it would take the place of the resized side
+        // if it were set, it would replace the resized side
         crop_pct.filter(|_| resize_side.is_none()).map(|part| format!("crop_pct = {part:?}")),
         interpolation.as_ref().map(|filter| format!("interpolation = {}", quoted(filter))),
         mean.map(|mean| format!("mean = {mean:?}")),

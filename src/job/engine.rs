@@ -7,7 +7,7 @@ use super::error::JobError;
 use super::model::LoadedModel;
 use super::spec::{self, BatchSize, JobSpec};
 
-/// Images a batch, where neither job nor graph says.
+/// Images a batch, if neither job nor graph sets a number.
 const BATCH: u32 = 32;
 /// The most that may be typed.
 const LARGEST_BATCH: u32 = 65_536;
@@ -129,7 +129,7 @@ fn batch(spec: &JobSpec, model: &LoadedModel) -> Result<Batch, JobError> {
 }
 
 impl Batch {
-    /// The number to go by before sizes were tried.
+    /// Returns the size to assume before sizes were tried.
     pub(super) fn size_before_tuning(self) -> usize {
         match self {
             Batch::Fixed(size) => size,
@@ -138,7 +138,7 @@ impl Batch {
     }
 }
 
-/// The arithmetic that is taken where nobody says: what the provider is fast in.
+/// Returns the default arithmetic: the one that the provider is fast in.
 pub(super) fn default_precision(provider: Provider) -> Precision {
     match provider {
         Provider::Cpu => Precision::Fp32,
@@ -146,8 +146,8 @@ pub(super) fn default_precision(provider: Provider) -> Precision {
     }
 }
 
-/// Rows of a part where nobody says: on a CPU, 1024 take half a minute on two cores, which is what a stop can lose;
-/// `wide` rows hold vectors.
+/// Returns the default number of rows of a part: on a CPU, 1024 take half a minute on two cores, which is what a stop
+/// can lose; `wide` rows hold vectors.
 pub(super) fn default_rows_per_part(provider: Provider, wide: bool) -> u32 {
     match provider {
         Provider::Cpu => 1024,

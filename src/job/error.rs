@@ -12,7 +12,7 @@ pub enum JobError {
     Unreadable {
         /// The file.
         path: String,
-        /// The system's words.
+        /// The error text of the system.
         why: String,
     },
     /// It is no TOML.
@@ -20,7 +20,7 @@ pub enum JobError {
     Syntax {
         /// The file.
         path: String,
-        /// The parser's words, with line and column.
+        /// The error text of the parser, with line and column.
         why: String,
     },
     /// A key that does not exist.
@@ -64,7 +64,7 @@ pub enum JobError {
     /// Parts of the job that do not fit together.
     #[error("{0}")]
     Mismatch(String),
-    /// Another job stands on the output.
+    /// The output belongs to another job.
     #[error("the output `{uri}` belongs to another job: {differences}; take another `output.uri`")]
     OtherJob {
         /// The output.

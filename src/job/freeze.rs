@@ -8,7 +8,7 @@ use super::frozen::{ExcludedOutput, Frozen, PROTOCOL};
 use super::resolved::ResolvedJob;
 
 impl ResolvedJob {
-    /// Fails where the output belongs to another job, naming every difference.
+    /// Fails if the output belongs to another job, naming every difference.
     pub fn check_against(&self, frozen: &Frozen) -> Result<(), JobError> {
         if frozen.fingerprint == self.fingerprint {
             return Ok(());

@@ -18,7 +18,7 @@ pub const PROTOCOL: u32 = 1;
 /// The component of jobs over shards that version 0.1.0 did not begin.
 pub(super) const SHARD_RULES: &str = "rules.shards";
 
-/// What stands in `job.json`. Reports, later runs and other workers read it instead of the model.
+/// The content of `job.json`. Reports, later runs and other workers read it instead of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Frozen {
     /// Version of the commit protocol.
@@ -39,7 +39,7 @@ pub struct Frozen {
     pub preprocess: String,
     /// Facts about the model.
     pub model: FrozenModel,
-    /// Ground truth by folder, where that is the rule.
+    /// Ground truth by folder, if that is the rule.
     pub folder_targets: Option<FolderTargets>,
     /// How images got their targets, and what that means for a report; none in outputs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ pub struct Frozen {
 /// A finished output whose images are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExcludedOutput {
-    /// Where it stands.
+    /// Its address.
     pub uri: String,
     /// Fingerprint of its job.
     pub fingerprint: String,
@@ -61,13 +61,13 @@ pub struct ExcludedOutput {
 /// How images got their targets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrozenTruth {
-    /// The rule: `input.targets`, or the convention of the truth file. Which rule made folders classes stands with
-    /// those.
+    /// The rule: `input.targets`, or the convention of the truth file. The rule by which folders are classes is stored
+    /// in `folder_targets`.
     pub rule: String,
     /// The truth file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<TruthFile>,
-    /// What the column `targets` means, where there is one.
+    /// What the column `targets` means, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sets: Option<Sets>,
     /// The classes among which alone images are scored, ascending; absent for all of the model's.
@@ -78,7 +78,7 @@ pub struct FrozenTruth {
 /// A truth file as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TruthFile {
-    /// Where it stood.
+    /// Its address when it was read.
     pub uri: String,
     /// Hash of its bytes.
     pub sha256: String,
@@ -111,12 +111,12 @@ pub struct FrozenModel {
     pub classes: usize,
     /// D.
     pub dim: usize,
-    /// Class names by index, where known.
+    /// Class names by index, if known.
     pub labels: Option<Vec<String>>,
     /// Which weights were taken of a training checkpoint that has several: `ema` or `raw`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// Its parameters, where they were counted.
+    /// Its parameters, if they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
     /// The commit of a hub that it is from, if it is of one. The hash of the weights decides rows, and this does not.
@@ -125,12 +125,12 @@ pub struct FrozenModel {
 }
 
 impl Frozen {
-    /// Reads what stands on an output, or `None` on a new one.
+    /// Reads the job that is frozen on an output; returns `None` on a new one.
     pub async fn read(output: &Location) -> Result<Option<Frozen>, JobError> {
         let Some(bytes) = output.read(Layout::JOB).await? else { return Ok(None) };
         let frozen: Frozen = serde_json::from_slice(&bytes).map_err(|error| {
             JobError::Mismatch(format!(
-                "`{}/{}` is not of this version's making ({error}); take another `output.uri`",
+                "this version did not write `{}/{}` ({error}); take another `output.uri`",
                 output.uri(),
                 Layout::JOB
             ))
@@ -145,7 +145,7 @@ impl Frozen {
         Ok(Some(frozen))
     }
 
-    /// Freezes the job, unless another process did; gives what stands, read back from the output.
+    /// Freezes the job, unless another process did; returns the frozen job, read back from the output.
     pub async fn create(&self, output: &Location) -> Result<Frozen, Failure> {
         output.create_once(Layout::JOB, self.to_json()?.into()).await?;
         Frozen::read(output).await?.ok_or_else(|| {
@@ -175,17 +175,17 @@ impl Frozen {
 pub(super) struct EarlierRun<'a>(pub Option<&'a Frozen>);
 
 impl EarlierRun<'_> {
-    /// True where there is one, and it was frozen before this component existed.
+    /// True if there is one, and it was frozen before this component existed.
     pub fn is_without(&self, component: &str) -> bool {
         self.0.is_some_and(|frozen| !frozen.components.contains_key(component))
     }
 
-    /// True where version 0.1.0 began the job.
+    /// True if version 0.1.0 began the job.
     pub fn is_of_first_version(&self) -> bool {
         self.is_without("rules.formats")
     }
 
-    /// True where there is one, and it has this component.
+    /// True if there is one, and it has this component.
     pub fn has(&self, component: &str) -> bool {
         self.0.is_some_and(|frozen| frozen.components.contains_key(component))
     }

@@ -27,7 +27,7 @@ pub(super) struct LoadedGraph {
     pub info: OnnxInfo,
     pub model: ImageModel,
     files: Vec<WeightFile>,
-    /// The typed names that make another choice than none would.
+    /// The typed names that choose another tensor than the default.
     typed: Roles,
 }
 
@@ -76,17 +76,17 @@ impl LoadedGraph {
         Ok(GraphWords { preprocessing, labels, has_later_names, refused })
     }
 
-    /// C, 0 without logits; `None` where a trial has to show it.
+    /// C, 0 without logits; `None` if a trial has to show it.
     pub fn classes(&self) -> Option<usize> {
         if self.model.logits.is_some() { self.model.classes } else { Some(0) }
     }
 
-    /// D, 0 without an embedding; `None` where a trial has to show it.
+    /// D, 0 without an embedding; `None` if a trial has to show it.
     pub fn dim(&self) -> Option<usize> {
         self.model.embedding.as_ref().map_or(Some(0), |(_, dim)| *dim)
     }
 
-    /// Takes what a trial has shown.
+    /// Sets the widths that a trial has shown.
     pub fn set_widths(&mut self, widths: Widths) {
         if self.model.logits.is_some() {
             self.model.classes = Some(widths.classes);
@@ -96,7 +96,7 @@ impl LoadedGraph {
         }
     }
 
-    /// Takes the only output for the logits where an earlier run did: version 0.1.0 knew no embedding alone.
+    /// Takes the only output for the logits if an earlier run did: version 0.1.0 knew no embedding alone.
     pub fn keep_roles(&mut self, frozen: &FrozenModel) {
         let is_as_earlier = self.info.outputs.len() == 1 && self.typed == Roles::default();
         if is_as_earlier
@@ -160,7 +160,7 @@ impl LoadedGraph {
     /// The error for a role whose width is not known.
     pub fn unknown_width(&self, role: &str) -> JobError {
         JobError::Mismatch(format!(
-            "the ONNX graph does not say how wide its {role} are, and no trial was made; export it with fixed widths"
+            "the ONNX graph does not state how wide its {role} are, and no trial was made; export it with fixed widths"
         ))
     }
 }

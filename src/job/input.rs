@@ -67,19 +67,19 @@ impl TargetsSpec {
         }
     }
 
-    /// Targets that stand in a file of their own.
+    /// Returns whether the targets are in a separate file.
     pub fn needs_file(self) -> bool {
         matches!(self, TargetsSpec::ImagenetVal | TargetsSpec::ImagenetReal)
     }
 
-    /// Targets that are indices of ImageNet-1k, whatever the model says.
+    /// Returns whether the targets are indices of ImageNet-1k, whatever the model's classes are.
     pub fn is_imagenet(self) -> bool {
         self.needs_file() || self.folder_rule().is_some()
     }
 }
 
 impl Input {
-    /// The folder below which all keys stand, and the objects of it that are meant, where the address names them.
+    /// Returns the folder that all keys are below, and its objects to read, if the address names them.
     pub fn address(&self) -> (&str, Option<&str>) {
         match self.format {
             Format::Webdataset => split_address(&self.uri, "tar"),
@@ -89,7 +89,7 @@ impl Input {
         }
     }
 
-    /// Does a listing say which objects are read?
+    /// Returns whether a listing decides which objects are read.
     pub(super) fn is_listed(&self) -> bool {
         match (self.format, self.address().1) {
             (Format::Manifest, _) => false,
@@ -100,22 +100,22 @@ impl Input {
         }
     }
 
-    /// Do targets come from beside the images?
+    /// Returns whether targets are stored with the images.
     pub fn has_own_targets(&self) -> bool {
         matches!(self.targets, TargetsSpec::Manifest | TargetsSpec::Webdataset | TargetsSpec::Parquet)
     }
 
-    /// Does an image have several classes, each on its own?
+    /// Returns whether an image has several classes, each scored separately.
     pub fn is_multi_label(&self, activation: Activation) -> bool {
         self.has_own_targets() && activation == Activation::Sigmoid
     }
 
-    /// The names of the manifest's columns, where they are typed.
+    /// The names of the manifest's columns, if they are typed.
     pub fn column_names(&self) -> ColumnNames {
         ColumnNames { key: self.path_column.clone(), target: self.target_column.clone() }
     }
 
-    /// The names of the columns of Parquet files, where they are typed.
+    /// The names of the columns of Parquet files, if they are typed.
     pub fn table_columns(&self) -> TableColumns {
         TableColumns { image: self.image_column.clone(), key: self.key_column.clone() }
     }
@@ -204,8 +204,8 @@ impl Input {
         match (&self.targets_file, self.targets.needs_file()) {
             (Some(_), true) | (None, false) => Ok(()),
             (None, true) => Err(JobError::Mismatch(format!(
-                "`input.targets` is \"{targets}\", whose truth stands in a file of its own: name it with \
-                 `input.targets_file` (where the images lie in wnid folders, `targets = \"folder\"` needs none)"
+                "`input.targets` is \"{targets}\", whose truth is in a separate file: name it with \
+                 `input.targets_file` (if the images are in wnid folders, `targets = \"folder\"` needs none)"
             ))),
             (Some(_), false) => Err(JobError::Mismatch(format!(
                 "`input.targets_file` is set, but `input.targets` is \"{targets}\", which reads no such file; it goes \

@@ -5,7 +5,7 @@
 pub enum Decides {
     /// The rows: it is part of the fingerprint.
     Rows,
-    /// The operation: the rows are the same whatever it says.
+    /// The operation: the rows do not depend on its value.
     Operation,
 }
 

@@ -24,7 +24,7 @@ pub struct Source<'a> {
     pub date: String,
 }
 
-/// Where each key stands, for errors.
+/// The line of each key, for errors.
 struct KeyPlaces {
     file: String,
     lines: BTreeMap<String, usize>,
@@ -73,7 +73,7 @@ pub fn name_of(file: &Path) -> String {
     file.file_stem().map_or_else(|| "job".into(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// What [`load`] makes of a file's text. `file` is for messages.
+/// Parses a file's text as [`load`] does. `file` is for messages.
 pub fn parse_text(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobError> {
     // the parser's own text quotes the line, and a line may hold anything
     let syntax = |error: toml::de::Error| JobError::Syntax {

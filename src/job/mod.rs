@@ -1,6 +1,6 @@
 //! The job: what a person typed, and everything resolved from it.
 //!
-//! Parse, then resolve, then act: nothing behind [`ResolvedJob`] knows a default, and nothing before it opens
+//! Parse, then resolve, then act: nothing after [`ResolvedJob`] knows a default, and nothing before it opens
 //! a store for writing.
 
 mod choices;

@@ -1,4 +1,4 @@
-//! `preprocess.mode`, resolved, and what version 0.1.0 made of it.
+//! `preprocess.mode`, resolved, and how version 0.1.0 resolved it.
 //!
 //! That version ignored the crop mode of a model's configuration, and the crop share of a square to which both sides are
 //! resized. Its unfinished jobs that this touches are not continued, since their next rows would be of another kind.
@@ -40,7 +40,7 @@ pub(super) fn choose(
     };
     let ignored_by_earlier = match (own, share) {
         (Some(own), _) if is_first && typed.mode.is_none() && mode == Mode::Crop => Some(format!(
-            "version 0.1.0 began it and ignored that the model's configuration says `crop_mode` = `{own}`; set \
+            "version 0.1.0 began it and ignored that the model's configuration has `crop_mode` = `{own}`; set \
              `preprocess.mode = \"crop\"` to finish it as it began"
         )),
         (_, Some(share)) if is_first && mode == Mode::Squash => Some(format!(
@@ -63,7 +63,7 @@ fn is_own(earlier: &EarlierRun<'_>) -> bool {
     earlier.0.is_none() || earlier.has(SQUASH_RULES)
 }
 
-/// timm's name of a mode, except that which goes without saying.
+/// Returns timm's name of a mode, or `None` for the default one.
 pub(super) fn name_of_timm(mode: Mode) -> Option<&'static str> {
     match mode {
         Mode::Crop => None,
@@ -157,7 +157,7 @@ mod tests {
             (&whole, None, None, false),
             (&whole, SQUASH, None, false),
             (&whole, SQUASH, Some(1.0), false),
-            // another job, which the fingerprint says
+            // another job, as the fingerprint shows
             (&whole, SQUASH, Some(0.9), true),
         ] {
             let chosen = choose(&typed(mode, share), Some("squash"), &EarlierRun(Some(frozen))).unwrap();

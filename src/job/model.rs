@@ -28,11 +28,11 @@ impl From<ModelError> for Failure {
 /// A model's file, read and understood, before anything is decided about it.
 pub struct LoadedModel {
     content: Content,
-    /// Its own word on preprocessing.
+    /// The preprocessing that its configuration names.
     pub preprocessing: Preprocessing,
-    /// True where the weights come without a word on preprocessing, and TResNet's usual one is taken.
+    /// True if the weights come without preprocessing, and TResNet's usual one is used.
     pub assumes_preprocessing: bool,
-    /// Its own class names, or ImageNet's where it has 1000 classes.
+    /// Its own class names, or ImageNet's if it has 1000 classes.
     pub labels: Option<Vec<String>>,
     /// The commit of a hub that it is from, if it is of one.
     pub origin: Option<HubOrigin>,
@@ -66,7 +66,7 @@ impl LoadedModel {
         let published = published_in(path);
         let read = Self::read_file(published.as_deref().unwrap_or(path), config, asked);
         read.map_err(|failure| {
-            // a job file's paths do not count from where it lies
+            // a job file's paths are not relative to its own folder
             let from = match std::env::current_dir() {
                 Ok(folder) if path.is_relative() && !path.exists() => {
                     format!(", looked for from `{}`, where this was started", folder.display())
@@ -102,7 +102,7 @@ impl LoadedModel {
         let config = config.unwrap_or_default();
         if let Some(classes) = config.num_classes.filter(|classes| *classes != architecture.classes) {
             return Err(JobError::Mismatch(format!(
-                "the model's configuration says {classes} classes, its weights have {}",
+                "the model's configuration has {classes} classes, its weights have {}",
                 architecture.classes
             ))
             .into());
@@ -147,7 +147,7 @@ impl LoadedModel {
         }
     }
 
-    /// Its parameters; a graph does not say how many of its numbers are some.
+    /// Returns the number of parameters; `None` for a graph, which does not mark which of its numbers are parameters.
     pub fn parameters(&self) -> Option<u64> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Some(architecture.parameters()),
@@ -155,7 +155,7 @@ impl LoadedModel {
         }
     }
 
-    /// Multiply-accumulates of one image; known where the network is.
+    /// Multiply-accumulates of one image; known if the network is.
     pub fn macs(&self, image_size: u32) -> Option<u64> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Some(architecture.macs(image_size)),
@@ -165,7 +165,7 @@ impl LoadedModel {
         }
     }
 
-    /// C; 0 where the graph gives no logits.
+    /// C; 0 if the graph gives no logits.
     pub fn classes(&self) -> Result<usize, JobError> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Ok(architecture.classes),
@@ -173,7 +173,7 @@ impl LoadedModel {
         }
     }
 
-    /// D; 0 where the graph gives no embedding.
+    /// D; 0 if the graph gives no embedding.
     pub fn dim(&self) -> Result<usize, JobError> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Ok(architecture.embedding_dim()),
@@ -196,7 +196,7 @@ impl LoadedModel {
         }
     }
 
-    /// The widths that an earlier run froze, where that was of this graph.
+    /// The widths that an earlier run froze, if that was of this graph.
     pub fn widths_in(&self, frozen: &Frozen) -> Option<Widths> {
         let mut components = Components::new();
         self.identity(&mut components);

@@ -1,4 +1,4 @@
-//! Which of the networks in a model's file is wanted, and by which of its tensors.
+//! Which of the networks in a model's file is requested, and by which of its tensors.
 
 use crate::model::{Roles, WeightSet};
 

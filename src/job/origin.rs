@@ -34,7 +34,7 @@ pub(super) fn is_of(begun: &HubOrigin, address: &HubAddress) -> bool {
     begun.repo == address.repo && begun.revision == address.revision && is_same_file
 }
 
-/// The refusal of an address where a path is needed.
+/// The refusal of an address if a path is needed.
 pub(super) fn refuse_address(path: &Path) -> Result<(), Failure> {
     match HubAddress::parse(path)? {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! `[preprocess]`, resolved: what is typed, else what an earlier run froze, else the model's own word.
+//! `[preprocess]`, resolved: what is typed, else what an earlier run froze, else the model's own values.
 
 use crate::image;
 use crate::model::Preprocessing;
@@ -12,19 +12,19 @@ use super::spec::{self, JobSpec};
 /// The component of a resized side that is stated in place of the crop share.
 pub(super) const RESIZE_SIDE: &str = "preprocess.resize_side";
 
-/// What becomes of an image before the network.
+/// How an image is prepared for the network.
 pub(super) struct ResolvedPreprocess {
     /// The image stage's options.
     pub image: image::Options,
-    /// The same in the words of the graph's metadata.
+    /// The same in the form of the graph's metadata.
     pub preprocessing: Preprocessing,
-    /// The crop share by name: typed, frozen or the model's, also where a square that is not cropped ignores it.
+    /// The crop share by name: typed, frozen or the model's, also if a square that is not cropped ignores it.
     pub crop_pct: f64,
     /// Whether both sides are resized by timm's rule and cropped, which version 0.1.0 did not do.
     pub squash_is_timms: bool,
     /// What version 0.1.0, which began the job, ignored of its preprocessing: a sentence for a run that would go on.
     pub ignored_by_earlier: Option<String>,
-    /// True where neither the model nor the job says all of it, and TResNet's usual values were taken.
+    /// True if neither the model nor the job sets all of it, and TResNet's usual values were used.
     pub is_assumed: bool,
 }
 

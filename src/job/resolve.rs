@@ -1,4 +1,4 @@
-//! Every default resolved, once: what is typed wins, then what an earlier run froze, then the model's own word.
+//! Resolves every default once: what is typed wins, then what an earlier run froze, then the model's own values.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ const TABLE_COLUMNS: [&str; 2] = ["input.image_column", "input.key_column"];
 
 impl ResolvedJob {
     /// Resolves a job. `provider` is the one that will compute, as far as is known, and decides defaults; `frozen` is
-    /// what stands on the output, if anything does.
+    /// the job that is frozen on the output, if there is one.
     pub fn resolve(
         spec: &JobSpec,
         file: &Path,
@@ -111,7 +111,7 @@ impl ResolvedJob {
         let input = Uri::parse(folder).map_err(JobError::from)?;
         if Uri::parse(&spec.output.uri).map_err(JobError::from)?.is_within(&input) {
             return Err(JobError::Mismatch(format!(
-                "`output.uri` lies in `input.uri` ({input}): its files would stand among the images; take a folder \
+                "`output.uri` is in `input.uri` ({input}): its files would be among the images; take a folder \
                  outside it"
             ))
             .into());
@@ -269,7 +269,7 @@ fn precision(
         ));
     }
     let frozen = earlier.value::<String>("model.precision").and_then(|name| name.parse().ok());
-    // an int8 graph stood there before: its ranges are not in the weights, and the fingerprint will say the difference
+    // the earlier model was an int8 graph: its ranges are not in the weights, and the fingerprint will differ
     let frozen = frozen.filter(|frozen| *frozen != Precision::Int8);
     Ok(typed.or(frozen).unwrap_or_else(|| default_precision(provider)))
 }

@@ -32,29 +32,29 @@ pub struct ResolvedJob {
     pub limit: Option<u64>,
     /// The input's whole listing is collected and sorted.
     pub sorted_listing: bool,
-    /// True where version 0.1.0 began the job, whose keys on a store were not the store's own for every object.
+    /// True if version 0.1.0 began the job, whose keys on a store were not the store's own for every object.
     pub has_earlier_keys: bool,
-    /// True where version 0.1.0 began the job and the graph ends in a softmax or sigmoid: it computed that, and made
+    /// True if version 0.1.0 began the job and the graph ends in a softmax or sigmoid: it computed that, and made
     /// probabilities of probabilities.
     pub has_earlier_head: bool,
-    /// True where version 0.1.0 began the job and listed its input: it took hidden files for images, and hidden folders
+    /// True if version 0.1.0 began the job and listed its input: it took hidden files for images, and hidden folders
     /// for classes.
     pub has_earlier_folders: bool,
-    /// True where version 0.1.0 began the job and listed a local disk: it left out, and counted, links to nothing and
+    /// True if version 0.1.0 began the job and listed a local disk: it left out, and counted, links to nothing and
     /// files whose names are no text.
     pub has_earlier_names: bool,
     /// How the members of a shard become rows.
     pub shard_rules: ShardRules,
     /// How rows of a manifest are read.
     pub manifest_rules: ManifestRules,
-    /// The columns of Parquet files, where they are typed, frozen, or no others than the first file has.
+    /// The columns of Parquet files, if they are typed, frozen, or no others than the first file has.
     pub table: TableColumns,
-    /// True where version 0.1.0 began the job and its images are in Parquet files: it took no float for a class and read
+    /// True if version 0.1.0 began the job and its images are in Parquet files: it took no float for a class and read
     /// no image by its path.
     pub has_earlier_tables: bool,
     /// Addresses of outputs whose images are left out.
     pub exclude_done: Vec<String>,
-    /// How the images lie there.
+    /// How the images are stored there.
     pub format: Format,
     /// Whether folders of the input are classes.
     pub folder_targets: bool,
@@ -72,15 +72,15 @@ pub struct ResolvedJob {
     pub image: image::Options,
     /// The same for the graph's metadata.
     pub preprocessing: Preprocessing,
-    /// The crop share by name, also where a square that is not cropped ignores it.
+    /// The crop share by name, also if a square that is not cropped ignores it.
     pub crop_pct: f64,
     /// Whether both sides are resized by timm's rule and cropped, which version 0.1.0 did not do.
     pub squash_is_timms: bool,
     /// What version 0.1.0, which began the job, ignored of its preprocessing; such a job is not continued.
     pub ignored_by_earlier: Option<String>,
-    /// True where neither the model nor the job says all of it, and TResNet's usual values were taken.
+    /// True if neither the model nor the job sets all of it, and TResNet's usual values were used.
     pub assumes_preprocessing: bool,
-    /// True where the model's file has several sets of weights, and the job does not choose.
+    /// True if the model's file has several sets of weights, and the job does not choose.
     pub assumes_weights: bool,
     /// What computes, and how.
     pub engine: engine::Options,

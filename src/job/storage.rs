@@ -1,4 +1,4 @@
-//! `[storage]`, resolved: how long is tried, and how.
+//! `[storage]`, resolved: how long operations are retried, and how.
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ const LARGEST: u64 = 16 << 30;
 pub struct LocatedModel {
     /// The checkpoint or graph.
     pub path: PathBuf,
-    /// Its configuration, where that is not beside it.
+    /// Its configuration, if that is not beside it.
     pub config: Option<PathBuf>,
     /// Where it is from, if it is of a hub.
     pub origin: Option<HubOrigin>,
@@ -35,7 +35,7 @@ impl LocatedModel {
     /// for the same address. `patience` is how long a request is tried while nothing comes.
     ///
     /// # Errors
-    /// What a hub and its cache can meet; a path is not looked at.
+    /// Errors of a hub and its cache; a path is not checked.
     pub async fn find(
         typed: &Path,
         begun: Option<&HubOrigin>,
@@ -68,10 +68,10 @@ impl LocatedModel {
         Ok(LocatedModel { path, config, origin: Some(origin), files })
     }
 
-    /// As [`LocatedModel::find`], for a job: one that has begun keeps its commit.
+    /// Does what [`LocatedModel::find`] does, for a job: one that has begun keeps its commit.
     ///
     /// # Errors
-    /// Also what reading the output can meet.
+    /// Also errors of reading the output.
     pub async fn of_job(spec: &JobSpec) -> Result<LocatedModel, Failure> {
         let settings = spec.storage_settings()?;
         let begun = Self::begun(spec, settings).await?;
@@ -81,7 +81,7 @@ impl LocatedModel {
     /// The commit that the job on this output began with, if its model is of a hub.
     ///
     /// # Errors
-    /// What reading the output can meet.
+    /// The output cannot be read.
     pub async fn begun(spec: &JobSpec, settings: Settings) -> Result<Option<HubOrigin>, Failure> {
         if HubAddress::parse(Path::new(&spec.model.path))?.is_none() {
             return Ok(None);

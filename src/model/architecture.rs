@@ -33,7 +33,7 @@ pub struct Stage {
     pub squeeze_excite: bool,
 }
 
-/// Everything that tells one TResNet from another.
+/// The properties by which one TResNet differs from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Architecture {
     /// Channels after the stem; stage `n` (from 0) has `width << n` planes.

@@ -1,4 +1,4 @@
-//! What a graph says of itself: the properties `tresnet.*` of an `.onnx` file.
+//! The description of a graph: the properties `tresnet.*` of an `.onnx` file.
 //!
 //! | key | value |
 //! |---|---|
@@ -35,7 +35,7 @@ const PREFIX: &str = "tresnet.";
 /// The crop mode that goes without saying.
 const CENTER: &str = "center";
 
-/// What the builder cannot tell from weights and options, and writes down for the graph's readers.
+/// Metadata that the builder cannot derive from weights and options, and stores for the graph's readers.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Metadata {
     /// Its `image_size` is overruled by the graph's own.
@@ -44,14 +44,14 @@ pub struct Metadata {
     pub classes: Option<Vec<String>>,
 }
 
-/// All that a graph of ours says of itself.
+/// The properties of a graph that this program made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelCard {
     /// Name or description of the network.
     pub arch: String,
     /// Arithmetic of its maps, and element type of its input.
     pub precision: Precision,
-    /// `image_size` is always known; the rest as far as the sources said it.
+    /// `image_size` is always known; the rest as far as the sources define it.
     pub preprocessing: Preprocessing,
     /// One name a class, where they are known.
     pub classes: Option<Vec<String>>,
@@ -120,7 +120,7 @@ impl ModelCard {
     ///
     /// # Errors
     ///
-    /// [`ModelError::OnnxMetadata`] for a value of ours that says nothing, or a format of the future.
+    /// [`ModelError::OnnxMetadata`] for a property `tresnet.*` with an invalid value, or a later format.
     pub fn from_properties(properties: &BTreeMap<String, String>) -> Result<Option<Self>, ModelError> {
         let Some(format) = properties.get("tresnet.format") else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Names of a network's classes where its own files say none.
+//! Names of a network's classes where its own files have none.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a model's `config.json` says, timm's or Hugging Face's: preprocessing and class names.
+//! A model's `config.json`, timm's or Hugging Face's: preprocessing and class names.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,14 +11,14 @@ use super::preprocessing::Preprocessing;
 use super::shorten::shorten;
 use super::values::{side, three};
 
-/// What a `config.json` says, in timm's nested form, a flat one or Hugging Face's. Unknown fields are passed over.
+/// The content of a `config.json`, in timm's nested form, a flat one or Hugging Face's. Unknown fields are ignored.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct ModelConfig {
     /// timm's name of the network.
     pub architecture: Option<String>,
     /// Outputs of the classifier.
     pub num_classes: Option<usize>,
-    /// As far as it is said.
+    /// As far as it is defined.
     pub preprocessing: Preprocessing,
     /// One name a class, in the order of the outputs.
     pub classes: Option<Vec<String>>,
@@ -28,7 +28,7 @@ pub struct ModelConfig {
     pub refused: Option<String>,
 }
 
-/// Fields that stand at the top or under `pretrained_cfg`.
+/// Fields that are at the top or under `pretrained_cfg`.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Fields {
@@ -120,7 +120,7 @@ impl ModelConfig {
         if let Some(std) = std.filter(|std| std.contains(&0.0)) {
             return Err(wrong("std", format!("{std:?}"), "no zeros: it is a divisor"));
         }
-        // as timm reads it: what stands at the top is newer, and the inner names may be those of another head
+        // as timm reads it: fields at the top are newer, and the inner names may be those of another head
         let inner_names = inner.label_names.filter(|names| top.num_classes.is_none_or(|n| n == names.len()));
         let num_classes = top.num_classes.or(inner.num_classes);
         let classes = match top.label_names.or(inner_names) {

@@ -3,7 +3,7 @@
 //! Squeeze-and-excitation and the kinds of blocks are the [`Architecture`](super::Architecture)'s. A network with a
 //! part taken away computes something else, and no checkpoint of it exists: only its speed means anything.
 
-/// What stands in front of the first stage.
+/// The layers before the first stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StemDesign {
     /// TResNet's: squares of 4×4 pixels as channels, then a convolution of 3×3.
@@ -15,12 +15,12 @@ pub enum StemDesign {
 /// Which refinements a drawn network has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Design {
-    /// What stands in front of the first stage.
+    /// The layers before the first stage.
     pub stem: StemDesign,
     /// Whether a halving block filters before it drops every second row and column; else its convolution has a
     /// stride of 2.
     pub antialias: bool,
-    /// Whether batch norm is folded into the convolution before it; else it is a node of its own.
+    /// Whether batch norm is folded into the convolution before it; else it is a separate node.
     pub folded: bool,
 }
 

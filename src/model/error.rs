@@ -17,10 +17,10 @@ pub enum ModelError {
     /// Weights that cannot be written.
     #[error("the weights do not make a safetensors file")]
     Write {
-        /// What the format's own writer says.
+        /// The error of the format's own writer.
         source: safetensors::SafeTensorError,
     },
-    /// The file system said no.
+    /// The file system refused.
     #[error("cannot read `{path}`")]
     Read {
         /// The file.
@@ -192,9 +192,9 @@ pub enum ModelError {
         path: PathBuf,
         /// The field's name.
         field: &'static str,
-        /// What stands there.
+        /// Its value.
         value: String,
-        /// What may stand there.
+        /// The values that are allowed.
         expected: &'static str,
     },
     /// Something else where an ONNX model should be.
@@ -236,7 +236,7 @@ pub enum ModelError {
     OnnxMetadata {
         /// The key with its prefix.
         key: String,
-        /// What stands there, shortened.
+        /// Its value, shortened.
         value: String,
     },
     /// More than protobuf can hold.
@@ -252,7 +252,7 @@ pub enum ModelError {
 pub struct TensorMismatch {
     /// The network against which the tensors were held.
     pub expected: String,
-    /// Names that it needs and the file lacks.
+    /// Names that it needs and that are missing in the file.
     pub missing: Vec<String>,
     /// Names that the file has and it does not know.
     pub unexpected: Vec<String>,

@@ -46,7 +46,7 @@ pub(super) fn conv_and_norm(checkpoint: &Checkpoint, scope: &str) -> Result<(Ker
     Ok((kernel(finite(checkpoint, &format!("body.{scope}.conv.weight"))?, None), norm))
 }
 
-/// A layer with a bias of its own (squeeze-and-excitation, classifier), under its full name.
+/// Reads a layer that has its own bias (squeeze-and-excitation, classifier), by its full name.
 pub(super) fn biased_layer(checkpoint: &Checkpoint, name: &str) -> Result<Kernel, ModelError> {
     let weight = finite(checkpoint, &format!("{name}.weight"))?;
     Ok(kernel(weight, Some(finite(checkpoint, &format!("{name}.bias"))?)))

@@ -107,7 +107,7 @@ fn an_embedding_is_found_by_the_names_of_towers_and_nothing_else_is_guessed() {
     );
     for outputs in [vec![vector("a", 5), vector("b", 3)], vec![hidden, vector("mean", 3)]] {
         let error = find(&file(vec![images()], outputs, vec![]), &Roles::default()).unwrap_err();
-        for words in ["cannot be told apart", "[axis_0, ", "`model.logits`", "`model.embedding`"] {
+        for words in ["cannot be distinguished", "[axis_0, ", "`model.logits`", "`model.embedding`"] {
             assert!(error.contains(words), "{error}");
         }
     }

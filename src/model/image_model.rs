@@ -13,7 +13,7 @@ use super::tensor_info::{Dim, ElementType, TensorInfo, list, tensor_info};
 /// Names of outputs that are embeddings wherever they come from: ours, CLIP's and SigLIP's, DINOv2's.
 const EMBEDDINGS: [&str; 3] = [EMBEDDING, "image_embeds", "pooler_output"];
 
-/// Outputs that are looked at where no name tells which is meant.
+/// Outputs that are examined if no name decides which one to use.
 const MOST_OUTPUTS: usize = 64;
 
 /// Names of a graph's tensors as a job gives them.
@@ -46,7 +46,7 @@ pub struct ImageModel {
     pub side_axes: Vec<String>,
     /// Name of the classifier's output, `[batch, classes]`, where there is one.
     pub logits: Option<String>,
-    /// Classes, where the graph says it.
+    /// Number of classes, where the graph defines it.
     pub classes: Option<usize>,
     /// Name of the pooled features' output, `[batch, dim]`, where there is one, and its length.
     pub embedding: Option<(String, Option<usize>)>,
@@ -223,8 +223,8 @@ fn by_name(info: &OnnxInfo, view: &View<'_>, input: &TensorInfo) -> Result<Chose
             Ok(Chosen { logits: Some((*logits).clone()), embedding: Some(embedding.clone()) })
         }
         _ => Err(wrong(format!(
-            "its outputs cannot be told apart: {}; name the one with a number for each class by `model.logits`, the pooled \
-             features by `model.embedding`, or both",
+            "its outputs cannot be distinguished: {}; name the one with a number for each class by `model.logits`, the \
+             pooled features by `model.embedding`, or both",
             list(all)
         ))),
     }

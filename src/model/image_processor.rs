@@ -1,5 +1,6 @@
 //! Hugging Face's `preprocessor_config.json`, as transformers' slow image processors follow it: the resized side is an
-//! integer, and the crop's offset is rounded down. What no key of ours can say is a reason to refuse the file.
+//! integer, and the crop's offset is rounded down. A file with a value that no key of the job file can
+//! express is refused.
 
 use serde_json::{Map, Value};
 
@@ -32,7 +33,7 @@ enum Resize {
     PoolFormer,
 }
 
-/// What a processor does where its file does not say it.
+/// What a processor does where its file does not define it.
 struct Kind {
     name: &'static str,
     resize: Resize,
@@ -67,7 +68,7 @@ struct Resized {
     /// Both sides, or the shortest.
     side: u32,
     is_squashed: bool,
-    /// The square that is cut, where the resize itself says it.
+    /// The side of the square that is cut, where the resize itself defines it.
     crop: Option<u32>,
 }
 
@@ -77,11 +78,11 @@ pub(super) fn is_one(document: &Value) -> bool {
     has("image_processor_type") || has("feature_extractor_type") || has("image_mean") && has("size")
 }
 
-/// What it says.
+/// Reads the preprocessing.
 ///
 /// # Errors
 ///
-/// What of it no key of the job file can say, as the rest of a sentence that begins with the file's name.
+/// What no key of the job file can express, as the rest of a sentence that begins with the file's name.
 pub(super) fn read(document: &Value) -> Result<Preprocessing, String> {
     let fields = document.as_object().ok_or("is not a JSON object")?;
     let kind = kind_of(fields)?;
@@ -97,7 +98,7 @@ pub(super) fn read(document: &Value) -> Result<Preprocessing, String> {
     let crops = match (resized.crop, flag(fields, "do_center_crop")?.or(kind.crops)) {
         (Some(_), Some(true)) => return Err("crops the centre twice".to_owned()),
         (_, Some(crops)) => crops,
-        (_, None) => return Err("does not say `do_center_crop`".to_owned()),
+        (_, None) => return Err("has no `do_center_crop`".to_owned()),
     };
     let image_size = match (resized.crop, crops) {
         (Some(size), _) => size,
@@ -178,7 +179,7 @@ fn resized(fields: &Map<String, Value>, kind: &Kind) -> Result<Resized, String> 
 
 /// The size, and whether it is that of both sides.
 fn size(value: Option<&Value>, is_square: bool) -> Result<(u32, bool), String> {
-    let value = value.ok_or("does not say `size`")?;
+    let value = value.ok_or("has no `size`")?;
     let refused = || format!("has the size {value}: neither a square nor a shortest edge");
     let one = |value: &Value| side(value).ok_or_else(refused);
     match value {
@@ -204,7 +205,7 @@ fn size(value: Option<&Value>, is_square: bool) -> Result<(u32, bool), String> {
 fn crop_size(fields: &Map<String, Value>) -> Result<u32, String> {
     match size(fields.get("crop_size"), true) {
         Ok((size, true)) => Ok(size),
-        _ => Err("does not say a square `crop_size`".to_owned()),
+        _ => Err("has no square `crop_size`".to_owned()),
     }
 }
 

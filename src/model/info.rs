@@ -32,7 +32,7 @@ pub struct OnnxInfo {
     pub outputs: Vec<TensorInfo>,
     /// Its properties.
     pub properties: BTreeMap<String, String>,
-    /// What it says of itself, where it is ours.
+    /// Its description, if this program made it.
     pub card: Option<ModelCard>,
     /// Whether weights are in other files, so that these bytes are not the whole model.
     pub external_data: bool,

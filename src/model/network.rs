@@ -25,13 +25,13 @@ pub const MAX_IMAGE_SIZE: u32 = 4096;
 
 /// Draws a network with its weights and metadata, and gives the bytes of an `.onnx` file.
 ///
-/// Input [`INPUT`] `[batch, 3, size, size]` in the graph's precision, unless the form says otherwise; outputs [`LOGITS`] `[batch, classes]` and
-/// [`EMBEDDING`] `[batch, dim]` in f32. The batch is free, everything else fixed.
+/// Input [`INPUT`] `[batch, 3, size, size]` in the graph's precision, unless the form differs; outputs [`LOGITS`]
+/// `[batch, classes]` and [`EMBEDDING`] `[batch, dim]` in f32. The batch is free, everything else fixed.
 ///
 /// # Errors
 ///
 /// A size that does not fit, tensors that are not the architecture's, names that do not pair with the classes, and
-/// weights that no sound training leaves behind or that half precision cannot hold.
+/// weights that no sound training produces or that half precision cannot hold.
 pub fn build_onnx(
     checkpoint: &Checkpoint,
     architecture: &Architecture,

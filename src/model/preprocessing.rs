@@ -1,20 +1,19 @@
 //! How an image becomes a network's input, in timm's words.
 
-/// How an image becomes the network's input, as far as a source says it. Sources are joined with
-/// [`or`](Self::or), the most particular one first.
+/// How an image becomes the network's input, as far as a source defines it. Sources are joined with
+/// [`or`](Self::or), the most specific one first.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Preprocessing {
     /// Side of the square input in pixels.
     pub image_size: Option<u32>,
     /// Part of the resized side that the crop keeps, above 0 and at most 1.
     pub crop_pct: Option<f64>,
-    /// timm's crop mode by its lower-case name: `center`, `squash` or `border`; whether it is known is the image stage's
-    /// to say. `None` is `center`.
+    /// timm's crop mode by its lower-case name: `center`, `squash` or `border`; the image stage checks whether it is
+    /// known. `None` is `center`.
     pub crop_mode: Option<String>,
     /// The resized side in pixels, where a source states it in place of `crop_pct`. It belongs to its `image_size`.
     pub resize_side: Option<u32>,
-    /// Resampling filter by its lower-case name, such as `bilinear`; whether it is known is the image stage's to
-    /// say.
+    /// Resampling filter by its lower-case name, such as `bilinear`; the image stage checks whether it is known.
     pub interpolation: Option<String>,
     /// Subtracted from each of R, G and B, after they are scaled to 0..1.
     pub mean: Option<[f64; 3]>,
@@ -23,7 +22,7 @@ pub struct Preprocessing {
 }
 
 impl Preprocessing {
-    /// What timm and the authors evaluate TResNet with when nothing else is said.
+    /// Returns what timm and the authors evaluate TResNet with by default.
     pub fn tresnet() -> Self {
         Self {
             image_size: Some(224),
@@ -35,7 +34,8 @@ impl Preprocessing {
         }
     }
 
-    /// Takes from `other` what is not said here. A resized side is not taken beside another crop share or image size.
+    /// Takes from `other` what is not defined here. A resized side is not taken beside another crop share or image
+    /// size.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let is_same_square = self.image_size.is_none_or(|size| other.image_size == Some(size));
@@ -51,7 +51,7 @@ impl Preprocessing {
         }
     }
 
-    /// Whether everything is said, as a foreign graph needs. A crop mode has a default.
+    /// Returns whether everything is defined, as a foreign graph needs. A crop mode has a default.
     pub fn is_complete(&self) -> bool {
         self.image_size.is_some()
             && self.crop_pct.is_some()

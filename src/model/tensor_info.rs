@@ -1,4 +1,4 @@
-//! What a graph says of a tensor: its name, its numbers and its axes.
+//! A graph's description of a tensor: its name, its element type and its axes.
 
 use super::onnx::proto::{self, AxisLength, ValueInfo};
 use super::onnx::view::element_of;
@@ -35,7 +35,7 @@ pub struct TensorInfo {
     pub name: String,
     /// What it holds.
     pub element: ElementType,
-    /// Its axes; none where the graph does not say.
+    /// Its axes; none where the graph does not declare them.
     pub shape: Vec<Dim>,
 }
 

@@ -67,10 +67,10 @@ pub struct CommittedPart {
     pub plan: String,
     /// Provider that computed it.
     pub provider: String,
-    /// Names of its devices; parts of earlier versions do not say.
+    /// Names of its devices; empty for parts of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub devices: String,
-    /// When it was made; parts of earlier versions do not say.
+    /// When it was made; `None` for parts of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<PartTime>,
 }
@@ -80,7 +80,7 @@ pub struct CommittedPart {
 pub struct PartTime {
     /// It was begun; it may have waited for others then.
     pub started: u64,
-    /// Its last row was there.
+    /// Its last row was complete.
     pub ended: u64,
 }
 
@@ -90,7 +90,7 @@ impl PartTime {
         PartTime { started, ended: PartTime::now() }
     }
 
-    /// What a footer says, if it does.
+    /// Returns the times in a footer; `None` for parts of earlier versions.
     pub(super) fn of(part: &ParquetObject) -> Option<PartTime> {
         let number = |key: &str| part.value(key)?.parse().ok();
         Some(PartTime { started: number("tresnet.started")?, ended: number("tresnet.ended")? })
@@ -141,7 +141,7 @@ impl CommittedParts {
         Ok(CommittedParts { parts })
     }
 
-    /// Removes the part files of a local disk that are not whole, and gives their names. A draft becomes a part
+    /// Removes the part files of a local disk that are not whole, and returns their names. A draft becomes a part
     /// only when all of it is on the disk, so this is damage from elsewhere; the part is done again.
     pub async fn drop_torn(
         &mut self,
@@ -179,7 +179,7 @@ impl CommittedParts {
     }
 }
 
-/// True where a file does not end as Parquet does: its footer's length and the magic.
+/// True if a file does not end as Parquet does: its footer's length and the magic.
 fn is_torn(path: &Path) -> io::Result<bool> {
     let mut file = regular_file::open(path)?;
     let size = file.metadata()?.len();
@@ -219,7 +219,7 @@ pub(super) async fn footer(
     let adds_up = ok.checked_add(errors) == Some(rows);
     if !adds_up || rows != object.rows() || number("part")? != u64::from(id.0) {
         return Err(wrong(format!(
-            "says {rows} rows, {ok} ok and {errors} errors; it has {}",
+            "reports {rows} rows, {ok} ok and {errors} errors; it has {}",
             object.rows()
         )));
     }

@@ -9,7 +9,7 @@ use super::{CommittedPart, OutputError};
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, String>> + Send>;
 
-/// Reads parts in plan order. Of the part in hand the encoded columns are held, and one decoded batch.
+/// Reads parts in plan order. Holds the encoded columns of the current part, and one decoded batch.
 pub struct Cursor<'a> {
     output: &'a Location,
     parts: std::slice::Iter<'a, CommittedPart>,
@@ -24,7 +24,7 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Before the first row; nothing is read yet. Columns that a part does not have are left out.
+    /// Creates a cursor before the first row; reads nothing yet. Columns that a part does not have are left out.
     pub fn new(
         output: &'a Location,
         parts: &'a [CommittedPart],
@@ -45,7 +45,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Sees to it that there is a row; false behind the last one.
+    /// Reads ahead until there is a row; returns false after the last one.
     ///
     /// # Errors
     /// The store's, and those of a damaged part.
@@ -81,17 +81,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Rows in hand that were not taken.
+    /// Returns the number of decoded rows that were not taken.
     pub fn rest(&self) -> usize {
         self.batch.as_ref().map_or(0, |batch| batch.num_rows() - self.at)
     }
 
-    /// The rows in hand, at most `rows`; they stay in hand.
+    /// Returns decoded rows, at most `rows`, without taking them.
     pub fn peek(&self, rows: usize) -> Option<RecordBatch> {
         self.batch.as_ref().map(|batch| batch.slice(self.at, rows.min(batch.num_rows() - self.at)))
     }
 
-    /// Takes rows that were peeked at.
+    /// Takes decoded rows, at most `rows`.
     pub fn take(&mut self, rows: usize) -> Option<RecordBatch> {
         let taken = self.peek(rows);
         self.at += taken.as_ref().map_or(0, RecordBatch::num_rows);
@@ -109,7 +109,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The schema of the first part; `None` where there is no part.
+/// The schema of the first part; `None` if there is no part.
 ///
 /// # Errors
 /// The store's, and those of a damaged part.

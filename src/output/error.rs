@@ -68,7 +68,7 @@ impl From<OutputError> for Failure {
                 Exit::Rejected
             }
             OutputError::Encode(_) => Exit::Bug,
-            // an output that may not be written is a matter of where it lies; of rights to it, on a store
+            // an output that refuses writes is a matter of its location; on a store, of the rights to it
             OutputError::Store(error) => error.exit(),
         };
         Failure::of(exit, error)

@@ -40,7 +40,7 @@ impl Layout {
         format!("{}/{index:06}", Self::PLAN)
     }
 
-    /// The index of a plan segment by its name; `None` where it is none.
+    /// The index of a plan segment by its name; `None` if it is none.
     pub fn segment_index(name: &str) -> Option<u32> {
         let index = name.strip_prefix(Self::PLAN)?.strip_prefix('/')?.parse().ok()?;
         (Self::segment(index) == name).then_some(index)
@@ -81,7 +81,7 @@ impl Layout {
         name == Self::JOB || name.starts_with(Self::PLAN)
     }
 
-    /// True where a name looks like a part file of any job.
+    /// True if a name looks like a part file of any job.
     pub fn looks_like_part(name: &str) -> bool {
         name.starts_with("part-")
     }
@@ -91,12 +91,12 @@ impl Layout {
         format!("_tresnet/{share}.lock")
     }
 
-    /// Where a measurement writes what it takes away again: control data, never rows.
+    /// Where a measurement writes files that it deletes again: control data, never rows.
     pub fn scratch(run: &str) -> String {
         format!("_tresnet/bench-{run}")
     }
 
-    /// Where `doctor` tries what the store lets it do: control data, never rows.
+    /// Where `doctor` tries which writes the store allows: control data, never rows.
     pub fn probe(run: &str) -> String {
         format!("_tresnet/doctor-{run}")
     }
@@ -160,7 +160,7 @@ mod tests {
             "_report/audit.json",
         ] {
             assert!(layout.is_garbage(name, hour, false), "{name}");
-            // another process that finishes the job may be at work on it
+            // another process that finishes the job may be writing it
             assert!(!layout.is_garbage(name, Duration::ZERO, true), "{name}");
         }
         let part = layout.part(PartId(7));

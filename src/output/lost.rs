@@ -10,7 +10,7 @@ use super::{Layout, OutputError, Success};
 /// Parts that are named.
 const NAMED: usize = 3;
 
-/// Parts that `_SUCCESS` lists and that are not there as it lists them.
+/// Parts that `_SUCCESS` lists and that are missing or have another size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LostParts {
     /// Names of those that do not exist.
@@ -38,7 +38,7 @@ impl LostParts {
         self.missing.len() + self.resized.len()
     }
 
-    /// True if every part is there as it is listed.
+    /// True if every part exists as it is listed.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }

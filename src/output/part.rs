@@ -23,7 +23,7 @@ use super::{Layout, OutputError, PartTime};
 /// Bytes of a page of vectors: what is split, compressed and copied stays in a core's cache.
 const PAGE: usize = 128 << 10;
 
-/// What a footer says beside its part's own numbers.
+/// The content of a footer other than its part's own numbers.
 #[derive(Debug, Clone)]
 pub struct PartContext {
     /// Schema of the rows.
@@ -49,7 +49,7 @@ pub struct PartFooter<'a> {
     pub time: PartTime,
 }
 
-/// Collects the record batches of one part in any order and gives them back in plan order.
+/// Collects the record batches of one part in any order and returns them in plan order.
 #[derive(Debug, Default)]
 pub struct Assembler {
     batches: BTreeMap<u32, RecordBatch>,
@@ -58,14 +58,14 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Takes the batch whose first row has this offset in the part.
+    /// Adds the batch whose first row has this offset in the part.
     pub fn add(&mut self, first_offset: u32, batch: RecordBatch) {
         self.rows += batch.num_rows() as u32;
         let before = self.batches.insert(first_offset, batch);
         debug_assert!(before.is_none(), "two batches at offset {first_offset}");
     }
 
-    /// Reading ended well after this many rows.
+    /// Records that reading finished successfully after `rows` rows.
     pub fn expect(&mut self, rows: u32) {
         self.expected = Some(rows);
     }
@@ -116,7 +116,7 @@ pub struct PartFile {
     pub errors: BTreeMap<String, u64>,
     /// Inputs that could not be read to their end.
     pub damaged: u32,
-    /// False where another worker's file was found in place of ours.
+    /// False if another worker's file was found in place of ours.
     pub written: bool,
 }
 
@@ -188,7 +188,7 @@ pub fn encode(
                 .set_column_compression(path, Compression::ZSTD(ZstdLevel::try_new(1).map_err(encode)?));
         }
     }
-    // about what comes out: vectors of floats are hardly compressible
+    // about the size of the file: vectors of floats are hardly compressible
     let size = batches.iter().map(RecordBatch::get_array_memory_size).sum();
     let mut writer =
         ArrowWriter::try_new(Vec::with_capacity(size), context.schema.clone(), Some(properties.build()))
@@ -207,7 +207,7 @@ fn holds_f32(schema: &Schema, name: &str) -> bool {
     })
 }
 
-/// Writes a part: the one act that makes its rows count.
+/// Writes a part; this single write commits its rows.
 pub async fn commit(output: &Location, layout: &Layout, part: EncodedPart) -> Result<PartFile, OutputError> {
     let mut name = layout.part(part.id);
     if failpoints::on("mutant.random_part_names") {

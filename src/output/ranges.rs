@@ -9,7 +9,7 @@ use crate::ids::PartId;
 pub struct Ranges {
     kept: Vec<(PartId, PartId)>,
     count: u64,
-    /// Ranges behind those that are kept, and the last id of the last of them.
+    /// Number of ranges after those that are kept, and the last id of the last of them.
     more: u64,
     last: Option<PartId>,
 }
@@ -18,7 +18,7 @@ pub struct Ranges {
 const MOST: usize = 10;
 
 impl Ranges {
-    /// Takes the next id; ids come in ascending order.
+    /// Adds the next id; ids come in ascending order.
     pub fn push(&mut self, id: PartId) {
         let continues = self.last.is_some_and(|last| last.checked_add(1) == Some(id));
         self.count += 1;
@@ -40,7 +40,7 @@ impl Ranges {
         self.count
     }
 
-    /// True where there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

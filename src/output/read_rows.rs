@@ -32,7 +32,7 @@ const BATCHES_AHEAD: usize = 2;
 
 type Item = Result<Read, OutputError>;
 
-/// What comes of a part.
+/// What reading a part sends.
 enum Read {
     Batch(RecordBatch),
     /// There are no more: without this the part was not read to its end. It holds the bytes of the part until its last
@@ -81,7 +81,7 @@ pub async fn read_rows(
     Ok(())
 }
 
-/// The error for a part whose task ended without a word, which only a panic can do.
+/// Returns the error for a part whose task ended without a result, which only a panic can cause.
 fn broken(part: &CommittedPart) -> OutputError {
     OutputError::Encode(format!("reading `{}` ended early", part.name))
 }

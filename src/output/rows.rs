@@ -168,8 +168,8 @@ impl Options {
         RecordBatch::try_new(schema, columns).map_err(|error| OutputError::Encode(error.to_string()))
     }
 
-    /// Orders classes by logit, ties by index; probabilities in double precision, rounded once. Of a set of targets
-    /// the best one is looked at.
+    /// Orders classes by logit, ties by index; probabilities in double precision, rounded once. Of a set of targets,
+    /// the best one counts.
     fn rank(&self, logits: &[f32], target: Option<&Target>) -> Ranked {
         let odds = Odds::of(logits, self.activation);
         let classes = odds.best(self.top_k);
@@ -226,7 +226,7 @@ impl<'a> Odds<'a> {
         Odds { logits, activation, highest, total }
     }
 
-    /// Probability of the best class of a target, and its rank from 1; `None` where it has no class.
+    /// Probability of the best class of a target, and its rank from 1; `None` if it has no class.
     pub fn of_target(&self, target: &Target) -> Option<(f32, i32)> {
         let classes = target.classes().iter().filter_map(|class| usize::try_from(*class).ok());
         let classes = classes.filter(|class| *class < self.logits.len());
@@ -265,7 +265,7 @@ impl<'a> Odds<'a> {
     }
 }
 
-/// Without a branch, so that many are looked at in a step.
+/// Checks without a branch, so that many values are checked in a step.
 fn are_finite(values: &[f32]) -> bool {
     values.iter().fold(true, |finite, value| finite & value.is_finite())
 }

@@ -14,7 +14,7 @@ use crate::dataset::CarriedColumn;
 pub enum Activation {
     /// One class an image: probabilities sum to 1.
     Softmax,
-    /// Each class on its own (multi-label).
+    /// Each class separately (multi-label).
     Sigmoid,
 }
 
@@ -46,19 +46,19 @@ pub struct Options {
     pub content_hash: bool,
     /// How probabilities are made.
     pub activation: Activation,
-    /// Classes of the model, C; 0 where it gives an embedding alone, and rows have no columns of classes.
+    /// Classes of the model, C; 0 if it gives an embedding alone, and then rows have no columns of classes.
     pub classes: usize,
     /// Width of the embedding, D.
     pub dim: usize,
-    /// Class names by index, where known.
+    /// Class names by index, if known.
     pub labels: Option<Arc<Vec<String>>>,
     /// Targets are sets of classes: a column `targets`.
     pub sets: bool,
-    /// Columns of the input that stand behind ours.
+    /// Columns of the input that come after ours.
     pub carried: Vec<CarriedColumn>,
 }
 
-/// The column of hashes; a carried column may have this name where it is not kept.
+/// The column of hashes; a carried column may have this name if it is not kept.
 pub const CONTENT_HASH: &str = "content_hash";
 
 /// Names of the columns that every output may have; a carried column takes another.

@@ -1,4 +1,4 @@
-//! How far an output is, as anybody can see it while runs go on elsewhere.
+//! How far an output is, from its files alone, while runs may go on elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,23 +20,23 @@ use super::{CommittedPart, Layout, LostParts, OutputError, Ranges, Success};
 const WINDOW: Duration = Duration::from_secs(600);
 /// Segments of the plan that are read at the same time.
 const SEGMENTS_AT_ONCE: usize = 16;
-/// Error kinds that are told apart; the set is closed, the bound is for files that somebody else wrote.
+/// The most error kinds that are counted separately; the set is closed, the bound is for files of other programs.
 const MOST_KINDS: usize = 64;
-/// Files that are named of those that cannot be read.
+/// The most unreadable files that are named.
 const MOST_NAMED: usize = 10;
 
-/// What stands on an output.
+/// What is committed on an output.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
-    /// When it was finished, if `_SUCCESS` stands.
+    /// When it was finished, if `_SUCCESS` exists.
     pub finished: Option<String>,
-    /// True once the plan's last segment stands.
+    /// True once the plan's last segment is committed.
     pub plan_is_whole: bool,
-    /// Parts of the plan, as far as it stands.
+    /// Parts of the plan, as far as it is committed.
     pub planned_parts: u64,
     /// Rows of those.
     pub planned_rows: u64,
-    /// Parts that stand.
+    /// Parts that are committed.
     pub parts: u64,
     /// Their rows.
     pub rows: u64,
@@ -44,9 +44,9 @@ pub struct Status {
     pub ok: u64,
     /// Error rows by kind.
     pub errors_by_kind: BTreeMap<String, u64>,
-    /// Planned parts that do not stand.
+    /// Planned parts that are not committed.
     pub missing: Ranges,
-    /// Parts that `_SUCCESS` lists and that are not there as it lists them.
+    /// Parts that `_SUCCESS` lists and that are missing or have another size.
     pub lost: LostParts,
     /// True if a repair has begun and not ended.
     pub repairing: bool,
@@ -82,8 +82,8 @@ impl Status {
         known.then_some(self.rate?).and_then(|rate| Duration::try_from_secs_f64(rows as f64 / rate).ok())
     }
 
-    /// Looks at an output. The order of reading is the reverse of a run's writing: a part that is listed has its
-    /// segment, and whatever comes in the meantime is left to the next look.
+    /// Reads the status of an output. The order of reading is the reverse of a run's writing: a part that is listed has
+    /// its segment, and what is written in the meantime is left to the next call.
     pub async fn of(output: &Location, fingerprint: &str) -> Result<Status, Failure> {
         let success = Success::read(output).await?;
         let layout = Layout::new(fingerprint);
@@ -113,7 +113,7 @@ impl Status {
         Ok(status)
     }
 
-    /// Counts the plan as far as it stands.
+    /// Counts the plan as far as it is committed.
     async fn plan(&mut self, output: &Location, committed: &BTreeMap<PartId, Dated>) -> Result<(), Failure> {
         let files = output.files(Layout::PLAN).await.map_err(OutputError::from)?;
         let mut indices: Vec<u32> =
@@ -144,7 +144,7 @@ impl Status {
         Ok(())
     }
 
-    /// Adds up the parts that stand. `_SUCCESS` knows what footers say, but not the kinds of errors.
+    /// Adds up the committed parts. `_SUCCESS` has the numbers of the footers, but not the kinds of errors.
     async fn parts(
         &mut self,
         output: &Location,
@@ -168,7 +168,7 @@ impl Status {
             match looked {
                 Ok((part, kinds)) => {
                     self.parts += 1;
-                    // `_SUCCESS` is believed here, and `verify` is there for its lies
+                    // `_SUCCESS` is trusted here; `verify` is the command that checks it
                     self.rows = self.rows.saturating_add(part.rows);
                     self.ok = self.ok.saturating_add(part.ok);
                     self.bytes += part.size;
@@ -176,7 +176,7 @@ impl Status {
                     kinds.into_iter().for_each(|(kind, rows)| self.add_errors(kind, rows));
                     times.push((file.modified, part.rows));
                 }
-                // swept or replaced meanwhile: the next look tells
+                // removed or replaced meanwhile: the next call reports it
                 Err(OutputError::Store(StoreError::Missing { .. })) => {}
                 Err(OutputError::Store(error)) => return Err(error.into()),
                 Err(error) => self.is_strange(error.to_string()),
@@ -201,7 +201,7 @@ impl Status {
     }
 }
 
-/// What a part's footer says, or what is known of it already, and its error rows by kind.
+/// Returns a part as its footer describes it, or as it is known already, and its error rows by kind.
 async fn look(
     of: &PartsOf,
     id: PartId,
@@ -236,9 +236,9 @@ async fn look(
     Ok((part, kinds))
 }
 
-/// Rows a second by the times at which parts were written: in the last minutes before the last of them, or over
-/// all where too few were written in those. The first part's own rows were made before its time, so that they
-/// only begin the clock; a pause in the window would else count as work.
+/// Returns rows a second by the times at which parts were written: in the last minutes before the last of them, or
+/// over all if too few were written in those. The rows of the first part were made before its time, so they only
+/// start the clock; otherwise a pause in the window would count as work.
 fn rate(parts: &[(SystemTime, u64)]) -> Option<f64> {
     let last = parts.iter().map(|(time, _)| *time).max()?;
     let since = |begin: Option<SystemTime>| {

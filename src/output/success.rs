@@ -40,7 +40,7 @@ pub struct Success {
 }
 
 impl Success {
-    /// Reads it, or `None` where the output is not finished.
+    /// Reads it; returns `None` if the output is not finished.
     pub async fn read(output: &Location) -> Result<Option<Success>, OutputError> {
         let Some(bytes) = output.read(Layout::SUCCESS).await? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| OutputError::Foreign {
@@ -49,7 +49,7 @@ impl Success {
         })
     }
 
-    /// Writes it unless it stands, and gives back what stands.
+    /// Writes it unless it exists, and returns the one that is committed.
     pub async fn create(&self, output: &Location) -> Result<Success, OutputError> {
         let json = serde_json::to_vec_pretty(self).map_err(|error| OutputError::Encode(error.to_string()))?;
         output.create_once(Layout::SUCCESS, json.into()).await?;

@@ -30,7 +30,8 @@ impl Drop for Watch {
     }
 }
 
-/// Does work that blocks on a thread of its own kind. Dropped, the work goes on and its result is lost.
+/// Runs work that blocks on a thread for blocking work. If the future is dropped, the work continues and its result
+/// is lost.
 ///
 /// # Errors
 /// As the work; `Bug` if it panicked.

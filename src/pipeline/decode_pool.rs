@@ -168,7 +168,7 @@ impl DecodePool {
                 Err(_) => self.shutdown.fail_now(Failure::new(Exit::Bug, "making rows panicked")),
             }
         }
-        // the pool has room for every `Outputs`; it is closed only when nobody needs them any more
+        // the pool has room for every `Outputs`; it is closed only when they are no longer needed
         drop(self.outputs.try_send(outputs));
         self.progress.meters.rows.since(began);
         self.progress.trace.span("rows", began, &batch_facts(part, count));

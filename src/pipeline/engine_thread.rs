@@ -44,7 +44,7 @@ struct InFlight {
 /// A batch that is no more in flight.
 type Ended = (Slot, Outputs, Result<(), EngineError>);
 
-/// Lets a batch fail where a test says so.
+/// Makes a batch fail where a test has set a failpoint.
 fn planted(point: &str, ended: Ended) -> Ended {
     let (slot, outputs, result) = ended;
     let fault = if failpoints::on(point) {
@@ -87,7 +87,7 @@ impl EngineThread {
                     }
                     Err(_) => self.shutdown.fail_now(Failure::new(Exit::Bug, "the engine's thread panicked")),
                 }
-                // nobody fills a batch for a device that is gone: waiting admissions end here
+                // no batch is filled for a device that is gone: waiting admissions end here
                 self.pool.close();
             })
             .map_err(|error| Failure::caused(Exit::Unavailable, "cannot start the engine thread", error))
@@ -150,7 +150,7 @@ impl EngineThread {
         }
     }
 
-    /// Hands on the numbers of a batch that ended, or runs it again where that may tell why it failed.
+    /// Passes on the results of a finished batch, or runs it again where that may show why it failed.
     fn settle(&mut self, batch: InFlight, waited: Instant, ended: Ended) -> Result<(), EngineError> {
         let ended = match ended {
             (slot, outputs, Err(error)) if self.engine.repeats() && !error.is_about_memory() => {

@@ -42,20 +42,20 @@ pub(crate) fn too_damaged(damaged: u64, most: u64) -> Failure {
         Exit::Rejected,
         format!(
             "{damaged} inputs could not be read to their end, more than `limits.max_damaged_inputs` = {most} allows; each \
-             left a row that says why (`error_kind`, `error_message`, its key begins with the input's name): replace them \
-             and run into another `output.uri`, or accept them with a higher limit"
+             left an error row with the reason (`error_kind`, `error_message`, its key begins with the input's name): \
+             replace them and run into another `output.uri`, or accept them with a higher limit"
         ),
     )
 }
 
 /// The failure of a run that cannot be accepted any more, in its middle.
 fn over_budget(now: &Snapshot, most: f64) -> Failure {
-    // what is done says what share the whole may have
+    // the limit that is suggested is the share of errors among the rows done so far
     let share = now.errors as f64 / now.rows.clamp(1, now.plan_rows.max(1)) as f64;
     rejected(now.errors, now.plan_rows, most, (&now.by_kind, &now.failed), (100.0 * share).ceil() / 100.0)
 }
 
-/// The failure of a job whose rows all stand, too many of them errors.
+/// The failure of a job whose rows are all committed, too many of them errors.
 pub(crate) fn refused(
     errors: u64,
     planned: u64,
@@ -78,8 +78,8 @@ fn rejected(
         Exit::Rejected,
         format!(
             "{errors} of {planned} rows are errors ({}), more than `limits.max_error_fraction` = {most} allows. {}. To \
-             accept them, run again with a higher limit, such as `--set limits.max_error_fraction={enough}`; rows that \
-             stand are not made again",
+             accept them, run again with a higher limit, such as `--set limits.max_error_fraction={enough}`; committed \
+             rows are not made again",
             kinds(by_kind),
             named(failed, errors)
         ),

@@ -32,7 +32,7 @@ impl FailedImage {
 /// Images that are named in a message.
 pub(super) const NAMED: usize = 3;
 
-/// The first of so many, each with its reason, and how many more there are.
+/// Lists the first of `all` failed images, each with its reason, and how many more there are.
 pub(super) fn named(failed: &[FailedImage], all: u64) -> String {
     let mut named: Vec<String> = failed
         .iter()

@@ -35,7 +35,7 @@ impl Memory {
             slots.push(slot);
             outputs.push(numbers);
         }
-        // outputs in flight, one whose rows are being made, one in hand of each device's thread
+        // outputs in flight, one whose rows are being made, one held by each device's thread
         outputs.truncate(depth + 1 + engines.len());
         Ok(Memory { pool: SlotPool::new(slots, filling), outputs, slots: wanted })
     }

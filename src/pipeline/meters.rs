@@ -39,7 +39,7 @@ pub struct Metered {
     pub times: u64,
 }
 
-/// What the stages are made of, which their utilisation is held against.
+/// The resources of the stages, which their utilisation is computed from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Setup {
     /// Threads that decode and make rows.
@@ -115,7 +115,7 @@ pub struct Stages {
     pub encode: Metered,
     pub commit: Metered,
     pub commit_bytes: u64,
-    /// Processor seconds of the whole process since everything was loaded, where the system tells.
+    /// Processor seconds of the whole process since everything was loaded, where the system reports them.
     pub cpu: Option<f64>,
 }
 
@@ -179,7 +179,7 @@ impl Meters {
     }
 }
 
-/// Processor time of this process so far, user and system, as Linux tells it.
+/// Returns the processor time of this process so far in seconds, user and system, as Linux reports it.
 pub(super) fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // the name in front may hold anything, but no later parenthesis follows it

@@ -64,12 +64,12 @@ impl OpenPart {
         self.change(|assembler| assembler.add(first_offset, batch))
     }
 
-    /// Reading ended well after so many rows.
+    /// Records that reading finished successfully after `rows` rows.
     pub fn expect(&self, rows: u32) {
         self.change(|assembler| assembler.expect(rows));
     }
 
-    /// Gives the part up, and gives back the batches that were counted.
+    /// Abandons the part, and returns the batches that were counted.
     pub fn abandon(&self) -> Vec<RecordBatch> {
         match std::mem::replace(&mut *self.rows(), Rows::Abandoned) {
             Rows::Some(assembler) => assembler.into_batches(),

@@ -1,4 +1,4 @@
-//! Which parts are still to do: the plan as it becomes known, less what stands on the output.
+//! Which parts are still to do: the plan as it becomes known, less the parts that are committed.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ pub struct Plan {
     pub is_whole: bool,
 }
 
-/// Walks the plan beside what stands.
+/// Walks the plan together with the committed parts.
 #[derive(Debug)]
 pub struct Opening {
     share: Share,
@@ -49,7 +49,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Reads what stands on the output; on local disk, a part file that is not whole is removed and done again.
+    /// Lists the committed parts; on local disk, a part file that is not whole is removed and done again.
     pub async fn begin(share: Share, output: Location, layout: Layout) -> Result<Opening, Failure> {
         let mut committed = CommittedParts::list(&output, &layout).await?;
         for name in committed.drop_torn(&output, &layout).await? {
@@ -86,7 +86,7 @@ impl Opening {
     }
 }
 
-/// A range of parts that lies behind the plan's end is a mistake; one that goes beyond it is cut.
+/// Checks a range of parts: one that begins after the plan's end is an error; one that only ends after it is cut.
 pub(crate) fn check_range(share: Share, plan: &Plan) -> Result<(), Failure> {
     let Share::Parts { first, last } = share else { return Ok(()) };
     let parts = plan.parts.len() as u32;

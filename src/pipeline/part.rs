@@ -1,5 +1,5 @@
 //! One part: read, made into rows, encoded, committed. A part whose input turns out to be damaged is tried a
-//! second time, as the one row that says so.
+//! second time, as one error row.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -96,8 +96,7 @@ pub(crate) struct Damaged {
     error: RowError,
 }
 
-/// Reads a part. One that is damaged or given up leaves nothing behind: its rows so far, made or under way, are given
-/// up.
+/// Reads a part. One that is damaged or given up leaves no rows: those so far, made or in progress, are discarded.
 pub(crate) async fn read_part(shared: &Shared, part: &Part, pass: Pass) -> Result<ReadPart, Failure> {
     let (number, open, intake) = attempt(shared, part.id, part.rows).await?;
     // whatever ends this task early drops the intake unsealed and closes the attempt: nothing of it is committed
@@ -131,7 +130,7 @@ fn give_up(shared: &Shared, number: AttemptId, open: &OpenGuard) {
     shared.canary.ends(number);
 }
 
-/// The part of a damaged input: one row, which says why there are no others.
+/// The part of a damaged input: one row, whose error is why there are no others.
 async fn damaged_part(shared: &Shared, part: PartId, damaged: Damaged) -> Result<Attempt, Failure> {
     let (number, open, intake) = attempt(shared, part, Some(1)).await?;
     let ticket = intake.admit(damaged.row, Some(0)).await;

@@ -1,4 +1,4 @@
-//! Progress is data: counters that the stages raise and whoever shows them reads.
+//! Progress is data: counters that the stages increment, and that the progress bar, logs and metrics read.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -56,11 +56,11 @@ pub struct Snapshot {
     pub plan_is_whole: bool,
     /// Parts that are this process's to do, as far as the plan is known.
     pub planned_parts: u64,
-    /// Parts that stood before this run, or that another process made meanwhile.
+    /// Parts that were committed before this run, or by another process during it.
     pub resumed_parts: u64,
     /// True once the last of the own parts is known.
     pub parts_are_known: bool,
-    /// Rows that stood before this run.
+    /// Rows that were committed before this run.
     pub resumed: u64,
     /// Rows that left the network in this run.
     pub rows: u64,
@@ -149,7 +149,7 @@ impl Progress {
         self.working.get().is_some()
     }
 
-    /// More rows are planned, and so many of them are this process's.
+    /// Adds `rows` planned rows, `own` of which are this process's.
     pub fn plan(&self, rows: u64, own: u64) {
         self.planned.fetch_add(own, Relaxed);
         self.plan_rows.fetch_add(rows, Relaxed);
@@ -160,7 +160,7 @@ impl Progress {
         self.plan_is_whole.store(true, Relaxed);
     }
 
-    /// So many of the parts that are planned next are this process's; these are the last of the plan or not.
+    /// Adds `own` planned parts of this process; `last` if these are the last of the plan.
     pub(super) fn plan_parts(&self, own: u64, last: bool) {
         self.planned_parts.fetch_add(own, Relaxed);
         if last {
@@ -178,13 +178,13 @@ impl Progress {
         self.resumed.fetch_add(rows, Relaxed);
     }
 
-    /// Rows are done, so many of them errors.
+    /// Adds `rows` rows that are done, `errors` of which are error rows.
     pub fn rows(&self, rows: u64, errors: u64) {
         self.rows.fetch_add(rows, Relaxed);
         self.errors.fetch_add(errors, Relaxed);
     }
 
-    /// A batch left the network, with so many error rows of each kind.
+    /// Counts a finished batch; `errors` is the number of error rows by kind.
     pub fn batch(&self, rows: u64, errors: &BTreeMap<String, u64>) {
         self.rows(rows, errors.values().sum());
         let since = self.working.get().map_or(Duration::ZERO, Instant::elapsed);
@@ -247,7 +247,7 @@ impl Progress {
         self.meters.batch_rows.fetch_add(rows as u64, Relaxed);
     }
 
-    /// A part of so many bytes was written, which began then.
+    /// Counts a part of `bytes` bytes whose commit began at `since`.
     pub(super) fn committed(&self, since: Instant, bytes: u64) {
         self.meters.commit.since(since);
         self.meters.commit_bytes.fetch_add(bytes, Relaxed);
@@ -258,7 +258,8 @@ impl Progress {
         self.errors.load(Relaxed)
     }
 
-    /// The last part stands: these are the figures of the work, however long what comes behind it takes.
+    /// Freezes and returns the figures when the last part is committed: what follows does not count as work, however
+    /// long it takes.
     pub(crate) fn end(&self) -> Snapshot {
         self.last.get_or_init(|| self.snapshot()).clone()
     }

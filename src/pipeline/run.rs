@@ -39,7 +39,7 @@ use super::work_queue::WorkQueue;
 /// Segments planned ahead of the parts. The plan is frozen as soon as the listing allows, whatever inference
 /// does; a segment's head and footer take about a megabyte.
 const SEGMENTS_AHEAD: usize = 128;
-/// Time that threads have to end what is in hand once the run is given up.
+/// Time that threads have to end the work in progress once the run is given up.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Providers that compute on the cores that also decode.
 pub(crate) const SHARES_CORES: [&str; 2] = ["cpu", "noise"];
@@ -60,7 +60,7 @@ pub struct Stages<'a> {
     pub isolation: Isolation,
     /// What the rows hold.
     pub rows: output::Options,
-    /// What footers say.
+    /// The metadata of the parts' footers.
     pub context: PartContext,
     /// Where parts go.
     pub output: Location,
@@ -68,7 +68,7 @@ pub struct Stages<'a> {
     pub layout: Layout,
 }
 
-/// What a run found and did. Every part of its share stands, unless the run ended early, which is an error.
+/// What a run found and did. Every part of its share is committed, unless the run ended early, which is an error.
 #[derive(Debug)]
 pub struct Executed {
     /// The plan, as far as it was walked.
@@ -77,7 +77,7 @@ pub struct Executed {
     pub committed: Vec<PartFile>,
 }
 
-/// Runs every part that does not stand yet.
+/// Runs every part that is not committed yet.
 pub async fn execute(
     stages: Stages<'_>,
     limits: &Limits,
@@ -199,7 +199,7 @@ pub async fn execute(
     queue.close();
     let join = move || {
         let threads = engine_threads.into_iter().chain(workers);
-        // every one of them is waited for, also behind one that panicked
+        // every thread is joined, also after one that panicked
         threads.map(|thread| thread.join().is_err()).filter(|panicked| *panicked).count() == 0
     };
     let joined = tokio::task::spawn_blocking(join);
@@ -225,7 +225,7 @@ pub async fn execute(
 async fn plan(mut planner: Planner<'_>, share: Share, segments: mpsc::Sender<Arc<Segment>>, shared: &Shared) {
     loop {
         if share.ends_before(planner.next_part()) {
-            // the own parts are known; the rest only tells whether the job can be finished
+            // this process's parts are known; the rest only shows whether the job can be finished
             planner.only_look();
         }
         let next = tokio::select! {

@@ -51,7 +51,7 @@ impl Shutdown {
     pub fn interrupt(&self) {
         self.record(Failure::new(
             Exit::TryAgain,
-            "interrupted; what is committed stays, and the same command takes up from there",
+            "interrupted; committed parts are kept, and the same command resumes from them",
         ));
         self.raise(Level::Draining);
     }
@@ -129,7 +129,7 @@ impl Shutdown {
             biased;
             done = work => done,
             () = late => Err(self.take_cause().unwrap_or_else(|| {
-                Failure::new(Exit::TryAgain, "interrupted; the same command takes up from there")
+                Failure::new(Exit::TryAgain, "interrupted; the same command resumes from there")
             })),
         }
     }

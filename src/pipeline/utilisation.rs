@@ -61,7 +61,7 @@ impl Bottleneck {
                 "no part was there to read: the listing is slow; write the plan before (`plan JOB --write`)"
             }
             Bottleneck::Fetch => {
-                "the stages behind wait for images: leave `limits.requests` out or raise it (and \
+                "the later stages wait for images: leave `limits.requests` out or raise it (and \
                  `limits.in_flight_bytes`), run nearer to the store, or keep small images in shards"
             }
             Bottleneck::Decode => {
@@ -95,13 +95,13 @@ pub struct Utilisation {
     pub engine: Engine,
     /// From outputs to rows, on the decoders' threads.
     pub rows: Busy,
-    /// From rows to files, on threads of their own.
+    /// From rows to files, on separate threads.
     pub encode: Busy,
     /// Writing.
     pub commit: Commit,
-    /// The processor, where the system tells.
+    /// The processor, where the system reports it.
     pub cpu: Option<Cpu>,
-    /// The stage that decides the rate; none where nothing was done, or too little to tell.
+    /// The stage that decides the rate; `None` where nothing was done, or too little to decide.
     pub bottleneck: Option<Bottleneck>,
 }
 

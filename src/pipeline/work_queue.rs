@@ -29,8 +29,8 @@ pub(crate) struct Done {
     pub outputs: Outputs,
 }
 
-/// Work for the pool. It needs no bound of its own: a decode job holds a row of a slot and a finished batch
-/// holds outputs of a pool, so both lists are as short as those pools are small.
+/// Work for the pool. It needs no separate bound: a decode job holds a row of a slot and a finished batch holds
+/// outputs of a pool, so both lists are as short as those pools are small.
 #[derive(Default)]
 pub(crate) struct WorkQueue {
     state: Mutex<State>,

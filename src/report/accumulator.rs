@@ -50,7 +50,7 @@ pub struct Accumulator {
 impl Accumulator {
     /// The columns that every report reads; a caller projects to these of them that a file has, and to those of its
     /// [`Extras`]: see [`columns`](Self::columns). `prob`, `target_prob` and `target_rank` may be absent,
-    /// and `index` where the model has no classes; all others are needed.
+    /// and `index` if the model has no classes; all others are needed.
     pub const COLUMNS: [&'static str; 10] = [
         "status",
         "error_kind",

@@ -5,12 +5,12 @@ use super::proportion::percent;
 use super::rows::Row;
 use super::values::{ClassFigures, Mean};
 
-/// What one scored row says.
+/// The result of one scored row.
 #[derive(Debug, PartialEq)]
 pub(super) struct Score {
     pub predicted: usize,
     pub top1: bool,
-    /// `None` where the row does not tell.
+    /// `None` if the row does not show it.
     pub top5: Option<bool>,
     /// `target_rank` and `index` disagree.
     pub conflict: bool,
@@ -26,7 +26,7 @@ impl Score {
         let kept = row.index.len();
         let listed = row.index.iter().position(|&i| i as usize == target).map(|at| at + 1);
         let told = row.target_rank.map(|rank| check_rank(rank, number, classes)).transpose()?;
-        // Outside the list the target stands behind its end, so a smaller rank is one of a tie.
+        // A target outside the list comes after its end, so a smaller rank is one of a tie.
         let rank = listed.or(told.map(|rank| rank.max(kept + 1)));
         let within = |k: usize| match rank {
             Some(rank) => Some(rank <= k),
@@ -104,7 +104,7 @@ impl MeanSum {
     }
 }
 
-/// Mean of the values that there are.
+/// Returns the mean of the values; `None` without values.
 pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
     (count > 0).then(|| sum / count as f64)
@@ -146,9 +146,9 @@ mod tests {
             (&[0], Some(6), false, Some(false), false),
             (&[0, 1, 3], None, false, Some(true), false),
             (&[0, 1, 2, 4, 5, 6, 3], Some(7), false, Some(false), false),
-            // Tied with the first: counted as second, where the list has it, and said.
+            // Tied with the first: counted as second, where the list has it, and reported as a conflict.
             (&[0, 3], Some(1), false, Some(true), true),
-            // Tied with all five that were kept: behind them.
+            // Tied with all five that were kept: after them.
             (&[0, 1, 2, 4, 5], Some(1), false, Some(false), true),
             (&[0, 1], Some(2), false, Some(true), true),
         ];

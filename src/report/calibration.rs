@@ -1,4 +1,4 @@
-//! Whether the probabilities can be taken at their word.
+//! How well the probabilities are calibrated.
 
 use serde::Serialize;
 
@@ -19,11 +19,11 @@ const LEAST: f64 = f64::EPSILON;
 pub struct Calibration {
     /// Expected calibration error, from 0 to 1: the mean of |accuracy − confidence| of the bins, weighted by their
     /// rows. M. P. Naeini, G. F. Cooper, M. Hauskrecht, AAAI 2015; with the 15 bins of C. Guo, G. Pleiss, Y. Sun,
-    /// K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017. `None` where no row says its `prob`.
+    /// K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017. `None` if no row has a `prob`.
     pub ece: Option<f64>,
     /// Bins of the predicted class's probability, open below and closed above; the first holds 0 too.
     pub bins: Vec<ReliabilityBin>,
-    /// Mean of −ln `target_prob`, over the rows that say one.
+    /// Mean of −ln `target_prob`, over the rows that have one.
     pub nll: Mean,
     /// Rows of `nll` whose probability was 0 in single precision and counted as 2⁻⁵².
     pub nll_clipped: u64,
@@ -109,7 +109,7 @@ impl CalibrationSums {
     }
 }
 
-/// Σ (pᵢ − yᵢ)² of the softmax of `logits` = Σ pᵢ² − 2·p of the target + 1; `None` where it is not finite.
+/// Σ (pᵢ − yᵢ)² of the softmax of `logits` = Σ pᵢ² − 2·p of the target + 1; `None` if it is not finite.
 fn brier(logits: &[f32], target: usize) -> Option<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let (mut sum, mut squares, mut of_target) = (0.0_f64, 0.0_f64, 0.0_f64);

@@ -5,7 +5,7 @@
 pub enum Classes {
     /// Their names; the position is the index.
     Named(Vec<String>),
-    /// Their number, where names are not known.
+    /// Their number, if names are not known.
     Count(usize),
 }
 

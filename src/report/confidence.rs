@@ -1,4 +1,4 @@
-//! How sure the model is, and how right it would be if it answered only where it is sure.
+//! How sure the model is, and how accurate it would be if it answered only where it is sure.
 
 use serde::Serialize;
 
@@ -6,12 +6,12 @@ use super::calibration::bin_of;
 use super::judged::JudgedRow;
 use super::proportion::Proportion;
 
-/// Probabilities are told apart to 1/15,000, whatever the rows: a multiple of both the histogram's bins and the 15
+/// Probabilities are distinguished to 1/15,000, whatever the rows: a multiple of both the histogram's bins and the 15
 /// of the reliability diagram.
 const FINE: usize = 15_000;
 /// Bins of the histogram.
 const COARSE: usize = 50;
-/// The curve has a point where at least one more of so many parts of the rows is kept.
+/// The curve gets a point as soon as at least 1/`STEPS` more of the rows are kept.
 const STEPS: u64 = 200;
 
 /// `ok` rows by the probability of their predicted class.
@@ -49,7 +49,7 @@ pub struct Coverage {
 pub struct CoveragePoint {
     /// Rows with a probability above it are kept.
     pub threshold: f64,
-    /// Kept rows by all scored rows that say a probability, from 0 to 1.
+    /// Kept rows by all scored rows that have a probability, from 0 to 1.
     pub coverage: f64,
     /// How many of the kept rows are right.
     pub accuracy: Proportion,

@@ -9,7 +9,7 @@ use super::values::ClassFigures;
 
 /// Pairs that are counted at the same time: all of up to 1,024 classes, and about 40 MB.
 const PAIRS: usize = 1 << 20;
-/// Pairs that are told.
+/// Pairs that are reported.
 const PAIRS_TOLD: usize = 100;
 /// Classes of the matrix.
 const MATRIX: usize = 50;
@@ -41,7 +41,7 @@ pub struct ConfusedPair {
 /// Rows by target and predicted class.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ConfusionMatrix {
-    /// True where all classes of the model are in it; else they are the 50 with the lowest recall among those that
+    /// True if all classes of the model are in it; else they are the 50 with the lowest recall among those that
     /// have scored rows, the more frequent first among equals.
     pub whole: bool,
     /// Indices of the classes, ascending.
@@ -52,8 +52,8 @@ pub struct ConfusionMatrix {
     pub elsewhere: Vec<u64>,
 }
 
-/// Counts of pairs, in bounded memory: where there are too many, every count is lowered by one and those that come to
-/// nothing are forgotten (J. Misra, D. Gries, "Finding repeated elements", *Science of Computer Programming* 2, 1982).
+/// Counts of pairs, in bounded memory: if there are too many, every count is lowered by one and pairs whose count
+/// reaches 0 are dropped (J. Misra, D. Gries, "Finding repeated elements", *Science of Computer Programming* 2, 1982).
 #[derive(Debug, Default)]
 pub(super) struct ConfusionSums {
     pairs: HashMap<(u32, u32), u64>,

@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 64 << 20;
 const BLOCK: usize = 8;
 /// Steps of the search, at most.
 const STEPS: usize = 60;
-/// The search ends where the two variances change by less than this share.
+/// The search ends if the two variances change by less than this share.
 const SETTLED: f64 = 1e-7;
 
 /// The map of a report.
@@ -39,7 +39,7 @@ pub struct MapPoint {
     pub y: f64,
     /// The image's key.
     pub key: String,
-    /// What it is, where that is known.
+    /// What it is, if that is known.
     pub target: Option<usize>,
     /// What it was taken for.
     pub predicted: usize,

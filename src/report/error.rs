@@ -9,12 +9,12 @@ use std::borrow::Cow;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// A column that every output has is not there.
+    /// A column that every output has is missing.
     #[error("column `{column}` is missing; the rows have: {}", list(.found))]
     MissingColumn {
         /// The column that was looked for.
         column: String,
-        /// The names that are there, in their order.
+        /// The names of the columns that exist, in their order.
         found: Vec<String>,
     },
     /// A column has another type than the output's schema gives it.
@@ -48,7 +48,7 @@ pub enum ReportError {
         /// Number of classes; targets are `0..classes`.
         classes: usize,
     },
-    /// An `ok` row with a target says nothing usable about the predicted class.
+    /// An `ok` row with a target has no usable predicted class.
     #[error(
         "row {row}: `index` is null, empty or starts outside the model's {classes} classes \
          although the row is `ok`"
@@ -106,7 +106,7 @@ pub enum ReportError {
         classes: usize,
     },
     /// Columns that cannot be put together: a bug.
-    #[error("the rows cannot be looked at: {0}")]
+    #[error("the rows cannot be combined: {0}")]
     Arrow(#[from] arrow_schema::ArrowError),
     /// The page of a report could not be written.
     #[error("the report cannot be written as HTML")]

@@ -42,7 +42,7 @@ impl ExampleRow {
 /// The surest rows of each class and of each confused pair so far.
 #[derive(Debug, Default)]
 pub(super) struct ExampleSums {
-    /// By target and prediction; both are the class where the row is right.
+    /// By target and prediction; both are the class if the row is right.
     rows: HashMap<(u32, u32), Vec<ExampleRow>>,
     pairs: usize,
 }

@@ -1,7 +1,7 @@
 //! The figures of a report: plain numbers, ready to be written in any form.
 //!
 //! Percentages run from 0 to 100, probabilities and `error_fraction` from 0 to 1. `None` is a value that is not known,
-//! which is another thing than 0.
+//! which differs from 0.
 
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub struct Report {
     pub counts: Counts,
     /// Scored rows whose target is the predicted class.
     pub top1: Option<Proportion>,
-    /// Scored rows whose target is among the five best classes; all of them where a model has no more. `None`
+    /// Scored rows whose target is among the five best classes; all of them if a model has no more. `None`
     /// also where the rows keep fewer than five and have no rank ([`Counts::top5_unknown`]).
     pub top5: Option<Proportion>,
     /// As `top1`, over all rows with a target: a row that failed is wrong.
@@ -56,7 +56,7 @@ pub struct Report {
     pub target_prob: Mean,
     /// Probability of the predicted class, over the scored rows that have one.
     pub top1_prob: Mean,
-    /// Whether the probabilities can be taken at their word.
+    /// How well the probabilities are calibrated.
     pub calibration: Calibration,
     /// How sure the model is, and accuracy against coverage.
     pub confidence: Confidence,
@@ -68,18 +68,18 @@ pub struct Report {
     pub classes: Vec<ClassFigures>,
     /// What the images were.
     pub inputs: Inputs,
-    /// How long the rows took, where the parts record it. The rows do not: the caller sets it.
+    /// How long the rows took, if the parts record it. The rows do not: the caller sets it.
     pub throughput: Option<Throughput>,
-    /// The figures among all classes, where all others are among some of them.
+    /// The figures among all classes, if all others are among some of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masked: Option<Masked>,
-    /// Whether targets are sets: a row is right where its prediction is in its set.
+    /// Whether targets are sets: a row is right if its prediction is in its set.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub target_sets: bool,
     /// Where an image has several classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multi_label: Option<MultiLabel>,
-    /// The rows that a person should look at.
+    /// The rows that a person should inspect.
     #[serde(skip)]
     pub worst: WorstRows,
     /// Rows that show what classes and confusions look like.

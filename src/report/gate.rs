@@ -72,8 +72,8 @@ impl Gate {
         !WITHOUT_CLASSES.contains(&self.metric.name)
     }
 
-    /// Whether it holds. A metric that the rows do not allow fails its gate, whatever the comparison: a gate
-    /// that nobody could check must not pass.
+    /// Checks whether it holds. A metric that the rows do not allow fails its gate, whatever the comparison: a gate
+    /// that could not be checked must not pass.
     pub fn check(&self, metrics: &Metrics) -> Verdict {
         let value = metrics.get(self.metric.name);
         Verdict {
@@ -84,8 +84,8 @@ impl Gate {
         }
     }
 
-    /// The value with as few digits as leave it on its side of the bound, two at least, so that nobody reads
-    /// `80.50 >= 80.5 failed`.
+    /// Returns the value with as few digits as leave it on its side of the bound, two at least, so that no message
+    /// reads `80.50 >= 80.5 failed`.
     fn show(&self, value: f64) -> String {
         if value.fract() == 0.0 {
             return format!("{value}");
@@ -107,13 +107,13 @@ impl fmt::Display for Gate {
     }
 }
 
-/// What became of a gate. Its [`Display`](fmt::Display) is a sentence for people; as JSON it is
+/// The result of a gate. Its [`Display`](fmt::Display) is a sentence for people; as JSON it is
 /// `{gate, metric, value, passed, text}`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// The condition.
     pub gate: Gate,
-    /// What the metric was; `None` where the rows do not allow it.
+    /// What the metric was; `None` if the rows do not allow it.
     pub value: Option<f64>,
     /// Whether the condition held.
     pub passed: bool,

@@ -24,7 +24,7 @@ pub enum GateError {
         gate: String,
         /// The left side.
         name: String,
-        /// The metric whose name is closest, where one is close.
+        /// The metric whose name is closest, if one is close.
         nearest: Option<&'static str>,
         /// The metrics that there are.
         known: &'static [MetricInfo],

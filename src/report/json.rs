@@ -18,9 +18,9 @@
 //! | `confidence` | the fields of [`Confidence`](super::Confidence) |
 //! | `confusion` | the fields of [`Confusion`](super::Confusion) |
 //! | `slices` | one [`Slices`](super::Slices) a column that was asked for |
-//! | `masked` | the fields of [`Masked`](super::Masked), where rows are scored among some classes alone |
-//! | `target_sets` | true where targets are sets, else left out |
-//! | `multi_label` | the fields of [`MultiLabel`](super::MultiLabel), where an image has several classes |
+//! | `masked` | the fields of [`Masked`](super::Masked), if rows are scored among some classes alone |
+//! | `target_sets` | true if targets are sets, else left out |
+//! | `multi_label` | the fields of [`MultiLabel`](super::MultiLabel), if an image has several classes |
 //! | `throughput` | the fields of [`Throughput`](super::Throughput), or null |
 //! | `classes` | one [`ClassFigures`](super::ClassFigures) a class of the model, in the order of their indices |
 //! | `inputs` | the fields of [`Inputs`](super::Inputs) |

@@ -41,7 +41,7 @@ impl<'a> JudgedRow<'a> {
         Ok(Self { number, row, target, outcome })
     }
 
-    /// Target and score, where the row has both.
+    /// Target and score, if the row has both.
     pub fn scored(&self) -> Option<(usize, &Score)> {
         match (self.target, &self.outcome) {
             (Some(target), RowOutcome::Scored(score)) => Some((target, score)),
@@ -49,7 +49,7 @@ impl<'a> JudgedRow<'a> {
         }
     }
 
-    /// True where the row is `ok`.
+    /// True if the row is `ok`.
     pub fn is_ok(&self) -> bool {
         !matches!(self.outcome, RowOutcome::Failed)
     }

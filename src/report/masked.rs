@@ -1,5 +1,5 @@
 //! Rows scored among some classes alone: ImageNet-A and ImageNet-R know 200 of the 1000, and a model is asked which
-//! of those it is. The logits are cut to them, ranked and put through the softmax anew.
+//! of those it is. The logits are cut to them, ranked and put through the softmax again.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use super::rows::{Columns, Logits};
 use super::shares::ShareSums;
 use super::with_columns::with_columns;
 
-/// Classes that are kept a row, where the rows keep fewer: what top-5 takes.
+/// Classes that are kept a row, if the rows keep fewer: what top-5 takes.
 const KEPT: usize = 5;
 
-/// What a report says beside the figures among some classes alone.
+/// The figures that a report adds to those among some classes alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Masked {
     /// Classes among which rows were scored.
@@ -47,7 +47,7 @@ struct Ranked {
 }
 
 impl MaskedSums {
-    /// `among` ascends and lies below `classes`.
+    /// Creates the sums; `among` ascends and is below `classes`.
     pub(super) fn new(among: Vec<i32>, classes: usize) -> Self {
         MaskedSums { among, classes, rows: 0, unmasked: ShareSums::default() }
     }

@@ -117,7 +117,7 @@ impl Metrics {
         self.0.get(name).and_then(|value| value.as_ref().ok().copied())
     }
 
-    /// Why a metric has no value; `None` where it has one, or where there is no such metric.
+    /// Why a metric has no value; `None` if it has one, or if there is no such metric.
     pub fn why_missing(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(|value| value.as_ref().err().map(String::as_str))
     }

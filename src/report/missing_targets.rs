@@ -2,12 +2,12 @@
 
 use super::figures::Report;
 
-/// What `input.targets` is where images get none.
+/// What `input.targets` is if images get none.
 const NO_TARGETS: &str = "none";
 
 impl Report {
-    /// Says that most rows have no target although the job reads targets, and how a gate refuses that; `None` where
-    /// most rows have one.
+    /// Returns a warning that most rows have no target although the job reads targets, and how a gate refuses that;
+    /// `None` if most rows have one.
     pub fn missing_targets(&self) -> Option<String> {
         let targets = self.provenance.targets.as_str();
         let counts = &self.counts;

@@ -2,7 +2,7 @@
 //!
 //! A class's average precision takes all of its scores in order. For a million images and a thousand classes those are
 //! 4 GB, so a pass over the rows takes as many classes as 256 MiB hold (one at least: 4 bytes a row), and there are as
-//! many passes as that needs. A sketch of the scores would take one pass, and give a number that nobody can repeat.
+//! many passes as that needs. A sketch of the scores would take one pass, and give a number that cannot be reproduced.
 
 use std::ops::Range;
 
@@ -16,12 +16,12 @@ use super::rows::{Lists, Logits, needed};
 const HELD: usize = 256 << 20;
 const LIST: &str = "List(Int32)";
 
-/// What a report says of images with several classes each.
+/// The figures of a report about images with several classes each.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MultiLabel {
     /// Mean average precision, in percent: over the classes that an image has.
     pub map: Option<f64>,
-    /// Rows that are `ok` and say their classes, if only that they have none.
+    /// Rows that are `ok` and have a list of classes, which may be empty.
     pub rows: u64,
     /// Classes that at least one of them has.
     pub classes: usize,
@@ -29,7 +29,7 @@ pub struct MultiLabel {
     pub average_precision: Vec<Option<f64>>,
 }
 
-/// Makes the passes: [`begin`](Self::begin) until it says no, and between them every row once.
+/// Makes the passes: call [`begin`](Self::begin) until it returns false, and push every row once after each call.
 #[derive(Debug)]
 pub struct AveragePrecision {
     classes: usize,
@@ -51,7 +51,7 @@ impl AveragePrecision {
     /// The columns that a pass reads.
     pub const COLUMNS: [&'static str; 2] = ["targets", "logits"];
 
-    /// For so many classes, and rows at most.
+    /// Creates the passes for `classes` classes and at most `rows` rows.
     pub fn new(classes: usize, rows: u64) -> Self {
         Self::holding(classes, rows, HELD)
     }
@@ -62,7 +62,7 @@ impl AveragePrecision {
         Self { classes, group: 0..0, most, rows: 0, scores: Vec::new(), found: Vec::with_capacity(classes) }
     }
 
-    /// Begins the next pass; false where none is needed any more.
+    /// Begins the next pass; false if none is needed any more.
     pub fn begin(&mut self) -> bool {
         self.found.extend(self.scores.drain(..).map(Scores::average_precision));
         let start = self.group.end;
@@ -110,7 +110,7 @@ impl AveragePrecision {
         Ok(())
     }
 
-    /// What all passes came to.
+    /// Returns the result of all passes.
     pub fn finish(self) -> MultiLabel {
         let known: Vec<f64> = self.found.iter().flatten().copied().collect();
         let map = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
@@ -121,7 +121,7 @@ impl AveragePrecision {
 impl Scores {
     /// The sum, over the distinct scores from the highest down, of the gain in recall times the precision so far: the
     /// step-wise area under the curve that scikit-learn's `average_precision_score` documents, without
-    /// interpolation. `None` where no row has the class.
+    /// interpolation. `None` if no row has the class.
     fn average_precision(mut self) -> Option<f64> {
         self.with.sort_unstable_by(|a, b| b.total_cmp(a));
         self.without.sort_unstable_by(|a, b| b.total_cmp(a));

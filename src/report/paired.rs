@@ -7,8 +7,8 @@ use super::proportion::Proportion;
 /// Discordant pairs up to which McNemar's test is exact. Its terms are numbers of an f64 down to 2⁻¹⁰²².
 const EXACT_UP_TO: u64 = 1_000;
 
-/// Rows by who was right. Rows that are right or wrong in both say nothing of a difference; the other two
-/// sorts are the *discordant* pairs.
+/// Rows by which output was right. Rows that are right or wrong in both show no difference; the other two
+/// kinds are the *discordant* pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Paired {
     /// Right in both.
@@ -21,11 +21,11 @@ pub struct Paired {
     pub neither: u64,
 }
 
-/// How far B falls behind A, in percentage points, with its 95 % interval; negative where B is better.
+/// The accuracy of A minus that of B, in percentage points, with its 95 % interval; negative if B is better.
 ///
 /// The interval is method 10 of R. G. Newcombe, "Improved confidence intervals for the difference between
 /// binomial proportions based on paired data", *Statistics in Medicine* 17 (1998), 2635–2650: the two Wilson
-/// intervals joined by the correlation of the pairs. It stays within ±100 and is not empty where no pair is
+/// intervals joined by the correlation of the pairs. It stays within ±100 and is not empty if no pair is
 /// discordant, which the interval of Wald is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct AccuracyDrop {
@@ -42,9 +42,9 @@ pub struct AccuracyDrop {
 pub struct McNemar {
     /// Which form of the test it was.
     pub method: McNemarMethod,
-    /// Pairs that it looks at.
+    /// The pairs that it counts.
     pub discordant: u64,
-    /// χ² with the continuity correction; `None` where the test is exact.
+    /// χ² with the continuity correction; `None` if the test is exact.
     pub statistic: Option<f64>,
     /// Probability of a difference at least this large by chance.
     pub p: f64,
@@ -96,10 +96,10 @@ impl Paired {
         Proportion::new(self.both + self.only_b, self.rows())
     }
 
-    /// How far B falls behind A; `None` without a row.
+    /// Returns the accuracy of A minus that of B; `None` without a row.
     pub fn drop(&self) -> Option<AccuracyDrop> {
         let (a, b) = (self.a()?, self.b()?);
-        // rounded once, so that 2 of 1000 equal the 0.2 that a gate says
+        // rounded once, so that 2 of 1000 equal the 0.2 of a gate
         let points = 100.0 * (self.only_a as f64 - self.only_b as f64) / self.rows() as f64;
         let phi = self.phi();
         let joined = |x: f64, y: f64| (x * x - 2.0 * phi * x * y + y * y).max(0.0).sqrt();
@@ -108,7 +108,7 @@ impl Paired {
         Some(AccuracyDrop { points, low, high })
     }
 
-    /// The correlation of the pairs, drawn towards 0 by half a row where it is positive.
+    /// The correlation of the pairs, drawn towards 0 by half a row if it is positive.
     fn phi(&self) -> f64 {
         let [a, b, c, d] = [self.both, self.only_a, self.only_b, self.neither].map(|n| n as f64);
         let scale = ((a + b) * (c + d) * (a + c) * (b + d)).sqrt();

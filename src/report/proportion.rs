@@ -10,11 +10,11 @@ const Z: f64 = 1.959_963_984_540_054;
 /// The interval is that of E. B. Wilson, "Probable inference, the law of succession, and statistical
 /// inference", *Journal of the American Statistical Association* 22 (1927), 209–212, without continuity
 /// correction; Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", *Statistical
-/// Science* 16 (2001), 101–133, say why it is to be preferred to `p ± z·√(p(1−p)/n)`, which is empty at 0 %
+/// Science* 16 (2001), 101–133, explain why it is better than `p ± z·√(p(1−p)/n)`, which is empty at 0 %
 /// and 100 % and leaves the range near them.
 ///
-/// It takes rows as independent draws: it says how far another sample of the same kind may differ, and
-/// nothing of a shift between datasets.
+/// It takes rows as independent draws: it shows how far another sample of the same kind may differ, and does
+/// not cover a shift between datasets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Proportion {
     /// `100 · hits / of`, rounded once: equal shares give equal numbers, so `80.5` as typed in a gate equals
@@ -26,12 +26,12 @@ pub struct Proportion {
     pub high: f64,
     /// Rows that were right.
     pub hits: u64,
-    /// Rows that were looked at.
+    /// Rows that were counted.
     pub of: u64,
 }
 
 impl Proportion {
-    /// `None` where nothing was looked at.
+    /// Returns `None` if `of` is 0.
     pub fn new(hits: u64, of: u64) -> Option<Self> {
         debug_assert!(hits <= of, "{hits} hits of {of}");
         if of == 0 {

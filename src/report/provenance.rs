@@ -17,7 +17,7 @@ pub struct Provenance {
     pub precision: String,
     /// Execution providers that really ran; several when workers differed.
     pub providers: Vec<String>,
-    /// Names of their devices, where the rows' files record them.
+    /// Names of their devices, if the rows' files record them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
     /// Preprocessing on one line.

@@ -17,12 +17,12 @@ const INDEX: &str = "List(Int32)";
 const PROB: &str = "List(Float32)";
 const LOGITS: &str = "FixedSizeList(Float32) of a value a class";
 
-/// The columns of one batch. Columns that only add to what `index` says may be absent and then read as null.
+/// The columns of one batch. Columns that only add to `index` may be absent and then read as null.
 pub(super) struct Columns<'a> {
     status: &'a StringArray,
     error_kind: &'a StringArray,
     target: &'a Int32Array,
-    /// `None` where the model has no classes.
+    /// `None` if the model has no classes.
     index: Option<Lists<'a, Int32Array>>,
     prob: Option<Lists<'a, Float32Array>>,
     target_prob: Option<&'a Float32Array>,
@@ -40,7 +40,7 @@ pub(super) struct Row<'a> {
     pub status: Option<&'a str>,
     pub error_kind: Option<&'a str>,
     pub target: Option<i32>,
-    /// Best classes first; empty where null, and without classes.
+    /// Best classes first; empty if null, and without classes.
     pub index: &'a [i32],
     /// Probability of the first of `index`.
     pub first_prob: Option<f32>,
@@ -49,7 +49,7 @@ pub(super) struct Row<'a> {
     pub width: Option<i32>,
     pub height: Option<i32>,
     pub format: Option<&'a str>,
-    /// A value a class, where the rows keep them and somebody asked.
+    /// A value a class, if the rows keep them and the caller requested them.
     pub logits: Option<&'a [f32]>,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Logits<'a> {
     }
 }
 
-/// The column that rows are told apart by.
+/// The column that rows are grouped by.
 pub(super) enum SliceColumn<'a> {
     Text(StringArray),
     Format(&'a StringArray),
@@ -170,7 +170,7 @@ impl<'a> SliceColumn<'a> {
     }
 }
 
-/// A list column with its items' type told.
+/// A list column whose items have a known type.
 pub(super) struct Lists<'a, T> {
     pub list: &'a ListArray,
     pub items: &'a T,
@@ -183,7 +183,7 @@ impl<'a, T: Array + 'static> Lists<'a, T> {
         Ok(Self { list, items })
     }
 
-    /// Where the items of a row lie; a null list has none, whatever its offsets say.
+    /// Returns the range of the items of a row; a null list has none, whatever its offsets are.
     pub fn range(&self, row: usize) -> std::ops::Range<usize> {
         if self.list.is_null(row) {
             return 0..0;

@@ -1,4 +1,4 @@
-//! Rows as a report takes them where their targets are not one class among all classes. The rows are changed to fit the
+//! Rows as a report takes them if their targets are not one class among all classes. The rows are changed to fit the
 //! targets' convention, so that the code for plain rows makes every figure.
 
 use arrow_array::RecordBatch;
@@ -13,7 +13,7 @@ use super::sets;
 pub enum Scoring {
     /// As they are.
     Plain,
-    /// Their targets are sets: a row is right where its prediction is in the set.
+    /// Their targets are sets: a row is right if its prediction is in the set.
     Sets,
     /// They are scored among some classes alone, by their logits.
     Among(Box<MaskedSums>),

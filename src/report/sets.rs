@@ -11,8 +11,8 @@ use super::with_columns::with_columns;
 const LIST: &str = "List(Int32)";
 
 /// The batch with the column `target` filled from `targets`: the first class of `index` that is in the set, so that a
-/// row is right among its best k exactly where one of them is in the set; else the smallest of the set, which stands
-/// where `target_rank` says, behind the list. An empty set is no target.
+/// row is right among its best k exactly if one of them is in the set; else the smallest of the set, whose position is
+/// `target_rank`, after the end of the list. An empty set is no target.
 pub(super) fn credited(batch: &RecordBatch) -> Result<RecordBatch, ReportError> {
     let list = |name: &'static str| -> Result<Lists<'_, Int32Array>, ReportError> {
         Lists::of(needed::<ListArray>(batch, name, LIST)?, name, LIST)

@@ -57,7 +57,7 @@ impl SliceBy {
                     names => format!("the output carries {}", names.join(", ")),
                 };
                 Err(format!(
-                    "rows cannot be told apart by `{name}`: there are format, pixels, size; {columns}"
+                    "rows cannot be grouped by the column `{name}`: there are format, pixels, size; {columns}"
                 ))
             }
         }

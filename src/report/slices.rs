@@ -8,7 +8,7 @@ use super::judged::JudgedRow;
 use super::proportion::Proportion;
 use super::slice_by::{Cell, SliceBy};
 
-/// Different values of a column that are told apart; rows with others are counted together.
+/// The most different values of a column that are counted separately; rows with others are counted together.
 pub(super) const VALUES: usize = 1_000;
 
 /// The figures for each value of a column.
@@ -18,7 +18,7 @@ pub struct Slices {
     pub by: String,
     /// One entry a value: buckets in their order, other values with the most frequent first.
     pub values: Vec<Slice>,
-    /// Rows with values beyond the first 1,000 different ones that were met; `None` where there are none.
+    /// Rows with values beyond the first 1,000 different ones that were met; `None` if there are none.
     pub other: Option<Slice>,
 }
 
@@ -33,7 +33,7 @@ pub struct Slice {
     pub errors: u64,
     /// Scored rows that are right.
     pub top1: Option<Proportion>,
-    /// Scored rows whose target is among the best five; `None` where a row does not tell.
+    /// Scored rows whose target is among the best five; `None` if a row does not show it.
     pub top5: Option<Proportion>,
     /// As `top1`, over all rows with a target: a row that failed is wrong.
     pub top1_all: Option<Proportion>,
@@ -76,7 +76,7 @@ impl SliceSums {
         let counts = match cell {
             Cell::Null => &mut self.null,
             Cell::Bucket(at) => &mut self.buckets[at],
-            // looked up twice where it is new, and never copied where it is not
+            // looked up twice if it is new, and never copied if it is not
             Cell::Text(text) if self.values.contains_key(text) || self.values.len() < VALUES => {
                 if !self.values.contains_key(text) {
                     self.values.insert(text.to_owned(), SliceCounts::default());

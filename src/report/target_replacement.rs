@@ -14,8 +14,8 @@ use crate::sample::Target;
 const INDEX: &str = "List(Int32)";
 const PROB: &str = "List(Float32)";
 
-/// Gives rows other targets. Their rank and probability are those in the row's own list; beyond its end they come from
-/// the logits, and where those were not kept they are not known.
+/// Replaces the targets of rows. Rank and probability are those in the row's own list; beyond its end they come from
+/// the logits, and if those were not kept they are not known.
 #[derive(Debug)]
 pub struct TargetReplacement {
     classes: usize,
@@ -27,7 +27,7 @@ pub struct TargetReplacement {
 }
 
 impl TargetReplacement {
-    /// For rows of this many classes; `logits` is how they became probabilities, where the rows keep them.
+    /// For rows of this many classes; `logits` is how they became probabilities, if the rows keep them.
     pub fn new(classes: usize, logits: Option<Activation>) -> TargetReplacement {
         TargetReplacement { classes, logits, known: 0, first: None }
     }

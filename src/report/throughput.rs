@@ -1,4 +1,4 @@
-//! How long the rows took, by what their parts say.
+//! How long the rows took, by the times that their parts record.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use serde::Serialize;
 use super::thousands::thousands;
 use crate::output::{CommittedPart, PartTime, Ranges};
 
-/// Images by the time in which any part was under way. Pauses between runs do not count, and several workers at the
+/// Images by the time in which any part was in progress. Pauses between runs do not count, and several workers at the
 /// same time count once, as far as their clocks agree.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Throughput {
-    /// Rows of the parts that say when they were made.
+    /// Rows of the parts that record when they were made.
     pub rows: u64,
-    /// Seconds in which at least one of these parts was under way.
+    /// Seconds in which at least one of these parts was in progress.
     pub seconds: f64,
-    /// `rows / seconds`; `None` where no time passed.
+    /// `rows / seconds`; `None` if no time passed.
     pub rows_per_second: Option<f64>,
-    /// Parts that do not say when they were made: an earlier version wrote them.
+    /// Parts that do not record when they were made: an earlier version wrote them.
     pub untimed_parts: u64,
     /// Who made which parts, by the provider that really ran.
     pub providers: Vec<ProviderShare>,
@@ -34,9 +34,9 @@ pub struct ProviderShare {
     pub part_count: u64,
     /// Rows of all of them.
     pub rows: u64,
-    /// Seconds in which one of those that say so was under way.
+    /// Seconds in which one of the parts that record their time was in progress.
     pub seconds: f64,
-    /// Rows of those that say so by `seconds`; `None` where no time passed.
+    /// Rows of those parts by `seconds`; `None` if no time passed.
     pub rows_per_second: Option<f64>,
 }
 
@@ -85,7 +85,7 @@ fn per_second(rows: u64, seconds: f64) -> Option<f64> {
     (seconds > 0.0).then(|| rows as f64 / seconds)
 }
 
-/// Rows of the parts that say their time, and the length of the union of their times.
+/// Returns the rows of the parts that record their time, and the length of the union of their times.
 fn rate<'a>(parts: impl Iterator<Item = &'a CommittedPart>) -> (u64, f64) {
     let timed: Vec<(PartTime, u64)> = parts.filter_map(|part| Some((part.time?, part.rows))).collect();
     let mut times: Vec<PartTime> = timed.iter().map(|(time, _)| *time).collect();

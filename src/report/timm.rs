@@ -1,8 +1,8 @@
-//! One row as timm's `validate.py` writes it, to stand beside its published results.
+//! One row as timm's `validate.py` writes it, for comparison with its published results.
 
 use super::figures::Report;
 
-/// What a row says beside the accuracy; a text that is not known stays empty.
+/// The columns of a row other than the accuracy; a text that is not known stays empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TimmRow {
     /// The model's name.
@@ -49,7 +49,7 @@ impl TimmRow {
     }
 }
 
-/// One field, quoted where it must be.
+/// One field, quoted if it must be.
 fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))

@@ -44,7 +44,7 @@ pub struct Mean {
 pub struct ClassFigures {
     /// Its index in the model's output.
     pub index: usize,
-    /// Its name, where known.
+    /// Its name, if known.
     pub name: Option<String>,
     /// Scored rows whose target it is.
     pub support: u64,
@@ -58,7 +58,7 @@ pub struct ClassFigures {
     pub recall: Option<f64>,
     /// `correct / predicted`, in percent.
     pub precision: Option<f64>,
-    /// `2·correct / (support + predicted)`, in percent: the harmonic mean of the two, 0 where nothing is
+    /// `2·correct / (support + predicted)`, in percent: the harmonic mean of the two, 0 if nothing is
     /// right.
     pub f1: Option<f64>,
 }

@@ -4,7 +4,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 
 use super::error::ReportError;
 
-/// Returns the batch with `columns` in place of those of the same names, or after the others where it has none.
+/// Returns the batch with `columns` in place of those of the same names, or after the others if it has none.
 pub(super) fn with_columns(
     batch: &RecordBatch,
     columns: &[(&str, ArrayRef)],

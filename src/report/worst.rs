@@ -1,16 +1,16 @@
-//! Which rows a person should look at: those that are surely wrong, and those that failed.
+//! Which rows a person should inspect: wrong ones with a high probability, and those that failed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::judged::JudgedRow;
 
-/// Rows of each sort that are remembered.
+/// Rows of each kind that are kept.
 const MOST: usize = 64;
-/// Kinds of failure that are told apart; there are about ten.
+/// The most kinds of failure that are counted separately; there are about ten.
 const KINDS: usize = 64;
 
-/// Rows worth a look, by their number among all rows.
+/// Rows to inspect, by their number among all rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WorstRows {
     /// Scored rows that are wrong, those with the highest probability first.
@@ -30,7 +30,7 @@ pub struct Mistake {
     pub predicted: usize,
     /// With which probability.
     pub prob: f32,
-    /// The probability of what it is, where the row says it.
+    /// The probability of its target, if the row has it.
     pub target_prob: Option<f32>,
 }
 
@@ -41,7 +41,7 @@ pub struct FailedRow {
     pub number: u64,
     /// Why.
     pub kind: Option<String>,
-    /// What it is, where that is known.
+    /// What it is, if that is known.
     pub target: Option<usize>,
 }
 

@@ -30,10 +30,10 @@ pub(crate) struct Devices {
 /// What each device computes before the first image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WarmUp {
-    /// A full batch: it is measured, or a lack of memory for it is to be told.
+    /// A full batch: its speed is measured, or running out of memory for it must be detected.
     Full,
-    /// One image on a processor that surely has memory for a full batch of the network, which takes seconds there; else,
-    /// and for a graph that comes as it is, as [`Full`].
+    /// One image on a processor that certainly has memory for a full batch of the network, which takes seconds there;
+    /// otherwise, and for a graph that is used unchanged, the same as [`Full`].
     ///
     /// [`Full`]: WarmUp::Full
     Short,
@@ -61,7 +61,7 @@ impl Loader<'_> {
         load(self.runtime, self.provider, network, settings)
     }
 
-    /// Tries batch sizes on one device, each with a session of its own, so that no larger one's memory stays.
+    /// Tries batch sizes on one device, each with a separate session, so that no larger one's memory stays.
     fn try_sizes(&self, device: u32) -> Result<Vec<Trial>, EngineError> {
         let mut trials = Vec::new();
         while let Some(size) = next_size(self.provider, &trials, available_memory()) {
@@ -84,7 +84,7 @@ impl Loader<'_> {
 }
 
 impl Devices {
-    /// The devices with the model on them, warm. Beside the task that waits: libraries, sessions and batches block.
+    /// Loads the model on the devices and warms it up, on a blocking thread: libraries, sessions and batches block.
     pub(crate) async fn load(opened: &Opened, warm: WarmUp) -> Result<Devices, Failure> {
         let (job, model, onnxruntime) =
             (opened.job.clone(), opened.model.clone(), opened.onnxruntime.clone());
@@ -92,7 +92,7 @@ impl Devices {
         aside(move || {
             let choice = match choice {
                 Some(choice) => choice,
-                // errors cannot be cloned, and what was missing may be there by now
+                // errors cannot be cloned, and what was missing may be installed by now
                 None => choose(job.engine.device, onnxruntime.as_deref())?,
             };
             Self::load_here(&job, &model, choice, warm)
@@ -150,7 +150,7 @@ impl Devices {
             Memory::slots(&engines, job.limits.decode_threads, size) * size * engines[0].spec().row_bytes();
         room_for(bytes, size)?;
         let layers = LAYER_BYTES * size as u64 * u64::from(job.image.image_size).pow(2);
-        // what a graph of somebody else's takes, nobody knows
+        // the memory need of a graph that was made elsewhere is not known
         let is_ours = model.fixed_precision().is_none();
         let rows = match (warm, choice.provider) {
             (WarmUp::Short, Provider::Cpu) if is_ours && has_plenty(layers) => 1,
@@ -184,7 +184,7 @@ impl Devices {
     }
 }
 
-/// Holds what a session takes and gives against the job.
+/// Checks that the inputs and outputs of a session fit the job.
 fn check_shapes(job: &ResolvedJob, engine: &dyn Engine) -> Result<(), Failure> {
     let spec = engine.spec();
     let size = job.image.image_size as usize;

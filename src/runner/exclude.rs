@@ -1,4 +1,4 @@
-//! `[input] exclude_done`: which finished outputs are meant, and which images they have done.
+//! `[input] exclude_done`: which finished outputs it refers to, and which images they have done.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::store::{Location, ParquetObject, Role, Settings, Uri};
 
 /// Folders below a given one that are searched for outputs.
 const MOST_FOLDERS: usize = 10_000;
-/// Kinds of errors that another try may better: such images are not done.
+/// Kinds of errors that a retry may fix: such images are not done.
 const NOT_THE_IMAGES: [ErrorKind; 6] = [
     ErrorKind::Denied,
     ErrorKind::Archived,
@@ -48,8 +48,8 @@ impl Retries {
     }
 }
 
-/// Finds the outputs that `exclude_done` means: each address is an output itself, or stands for every finished
-/// output below it but `own`.
+/// Finds the outputs that `exclude_done` refers to: each address is an output itself, or refers to every finished
+/// output below it except `own`.
 pub(crate) async fn discover(
     uris: &[String],
     own: &Location,
@@ -86,7 +86,7 @@ pub(crate) async fn discover(
                 return Err(Failure::new(
                     Exit::TryAgain,
                     format!(
-                        "the output `{}`, which `input.exclude_done` means, was begun and is not finished; finish it \
+                        "the output `{}`, which `input.exclude_done` names, was begun and is not finished; finish it \
                          first (one that was refused for its errors with a higher limit), or delete it",
                         place.uri()
                     ),
@@ -112,14 +112,14 @@ struct DoneOutput {
     rebase: Option<Rebase>,
     /// What its keys begin with that are addresses: they are the same whatever the input.
     roots: Vec<String>,
-    /// True where its keys and those being planned are both a folder's.
+    /// True if its keys and those being planned are both a folder's.
     ordered: bool,
     /// A part is a shard or a row group, which is done as a whole or not at all.
     is_whole: bool,
     retries: Retries,
 }
 
-/// An output that was frozen with the job and cannot be read any more: an error for whoever still plans.
+/// An output that was frozen with the job and cannot be read any more: an error for a process that still plans.
 struct Gone {
     uri: String,
     why: &'static str,
@@ -136,7 +136,7 @@ impl DoneImages for Gone {
     }
 }
 
-/// Opens the outputs that the job froze, as far as they looked at the same images.
+/// Opens the outputs that the job froze, as far as their jobs read the same images.
 pub(crate) async fn open(
     excluded: &[ExcludedOutput],
     input: String,
@@ -165,7 +165,7 @@ pub(crate) async fn open(
             tracing::warn!(
                 uri,
                 input = frozen.input,
-                "an excluded output looked at other images: nothing of it is left out"
+                "an excluded output is of other images: nothing of it is left out"
             );
             continue;
         }
@@ -183,7 +183,7 @@ pub(crate) async fn open(
     Ok(outputs)
 }
 
-/// The folder below which the keys of a job stand.
+/// Returns the folder that the keys of a job are below.
 fn folder_of(frozen: &Frozen) -> &str {
     match frozen.components.get("input.format").and_then(|format| format.as_str()) {
         Some("webdataset") => split_address(&frozen.input, "tar").0,
@@ -195,9 +195,9 @@ fn folder_of(frozen: &Frozen) -> &str {
 /// How keys below one input become keys below another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rebase {
-    /// What is cut off from their beginning.
+    /// The prefix that is removed.
     cut: String,
-    /// What is put there.
+    /// The prefix that replaces it.
     add: String,
 }
 
@@ -213,7 +213,7 @@ fn rebase(theirs: &Uri, ours: &Uri) -> Option<Rebase> {
 struct DoneRow {
     key: String,
     etag: Option<String>,
-    /// False where another try may better it.
+    /// False if a retry may fix it.
     done: bool,
     is_unsupported: bool,
 }

@@ -1,4 +1,4 @@
-//! The end of a job: what stands is checked against the plan, reported on, and sealed with `_SUCCESS`.
+//! The end of a job: checks what is committed against the plan, writes the report, and seals both with `_SUCCESS`.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use super::repeated_keys::RepeatedKeys;
 /// A finished job.
 #[derive(Debug)]
 pub struct Finished {
-    /// What `_SUCCESS` says.
+    /// The content of `_SUCCESS`.
     pub success: Success,
     /// The report that was written.
     pub report: Report,
@@ -32,7 +32,7 @@ pub struct Finished {
     pub files: Vec<String>,
     /// Some of the rows that failed, each kind's first one among them.
     pub failed: Vec<FailedImage>,
-    /// Rows whose key an earlier row has, where keys come from a column.
+    /// Rows whose key an earlier row has, if keys come from a column.
     pub repeated_keys: Option<RepeatedKeys>,
 }
 
@@ -42,16 +42,16 @@ const LOOKED_UP: usize = 10;
 /// How far a job is when a process has done its share of it.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Every part stands, and so does `_SUCCESS`.
+    /// Every part is committed, and so is `_SUCCESS`.
     Finished(Box<Finished>),
-    /// Parts of other shares are missing; how many is known where the plan is whole.
+    /// Parts of other shares are missing; how many is known if the plan is whole.
     PartsMissing {
-        /// Parts that do not stand.
+        /// Parts that are not committed.
         missing: Option<usize>,
     },
 }
 
-/// What a job wants at its end.
+/// What a job requests at its end.
 #[derive(Debug, Clone)]
 pub struct FinishOptions<'a> {
     /// Files of the report.
@@ -72,9 +72,8 @@ impl From<ReportError> for Failure {
     }
 }
 
-/// Checks by a listing of its own that exactly the planned parts stand, writes the report, then `_SUCCESS`: whoever
-/// sees that first finishes the job. Failed gates do not keep it from being finished; they are the caller's to
-/// act on.
+/// Checks by a separate listing that exactly the planned parts are committed, writes the report, then `_SUCCESS`: the
+/// first process that finds all parts finishes the job. Failed gates do not prevent that; the caller must act on them.
 pub async fn finish(
     output: &Location,
     layout: &Layout,
@@ -114,7 +113,7 @@ pub async fn finish(
         return Err(Failure::new(
             Exit::Bug,
             format!(
-                "{planned_rows} rows are planned, but {} ok and {} error rows stand",
+                "{planned_rows} rows are planned, but {} ok and {} error rows are committed",
                 totals.ok, totals.error
             ),
         ));
@@ -154,7 +153,7 @@ pub async fn finish(
     Ok(Outcome::Finished(Box::new(Finished { success, report, verdicts, files, failed, repeated_keys })))
 }
 
-/// Rows of these parts.
+/// Sums the rows of these parts.
 pub fn totals(parts: &[CommittedPart]) -> Totals {
     let planned = parts.iter().map(|part| part.rows).sum();
     let ok = parts.iter().map(|part| part.ok).sum();

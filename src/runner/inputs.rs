@@ -15,10 +15,10 @@ use crate::failure::{Exit, Failure};
 use crate::job::{Format, InputFacts, JobSpec, ResolvedJob, TargetsSpec, TruthFile};
 use crate::store::{Location, Role, Settings, escaped};
 
-/// Shards that are asked whether the input can still be read.
+/// Shards that are probed to check whether the input can still be read.
 const WITNESSES: usize = 16;
 
-/// Images that are looked at before the targets are taken for those of another dataset.
+/// Images that are checked before the targets are taken for those of another dataset.
 const LOOKED_AT: usize = 1000;
 
 /// An input, opened.
@@ -28,7 +28,7 @@ pub(crate) struct Input {
     pub location: Location,
     /// Those below which the addresses are.
     pub roots: Roots,
-    /// The shards of it that are meant, where the address names them.
+    /// Its shards to read, if the address names them.
     pattern: Option<String>,
     manifest: Option<Manifest>,
     truth: Option<Arc<ValidationTruth>>,
@@ -84,7 +84,7 @@ impl Input {
         Ok(Input { format: spec.input.format, location, roots, pattern, manifest, truth, observed })
     }
 
-    /// What was seen of it.
+    /// Returns what was observed of it.
     pub fn observed(&self) -> &InputFacts {
         &self.observed
     }
@@ -121,7 +121,7 @@ impl Input {
         Ok(source.observe_targets(job.targets.folder_rule(), labels, classes).await?)
     }
 
-    /// Fails where there is no image at all, or where the first of them show that the targets are of another
+    /// Fails if there is no image at all, or if the first of them show that the targets are of another
     /// dataset.
     pub async fn check(&self, job: &ResolvedJob, uri: &str) -> Result<(), Failure> {
         let source = self.source(job, None)?;
@@ -245,7 +245,7 @@ async fn open_truth(
     }
 }
 
-/// Fails where a source gives no row at all, saying what it holds instead.
+/// Fails if a source has no row at all; the error names what it holds instead.
 pub(crate) async fn any_row(source: &dyn PlanSource) -> Result<(), Failure> {
     match source.rows(None).try_next().await? {
         Some(_) => Ok(()),

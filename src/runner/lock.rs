@@ -1,6 +1,6 @@
 //! One process a share on a local disk. The kernel frees the lock however the process ends.
 //!
-//! The lock saves work; correctness does not rest on it, so a file system without locks is no error.
+//! The lock saves work; correctness does not depend on it, so a file system without locks is no error.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -17,16 +17,16 @@ use crate::telemetry::clock::now;
 #[derive(Debug)]
 pub(crate) struct Lock(#[allow(dead_code)] Vec<File>);
 
-/// What became of a try to lock a file.
+/// The result of trying to lock a file.
 enum Taken {
     Locked(File),
-    /// Who has it, as far as the file tells.
+    /// The process that holds it, as far as the file shows.
     By(String),
     /// The file system has no locks.
     Unknown,
 }
 
-/// Takes the share, or fails with 75, naming who has it. No repair can begin while it is held.
+/// Locks the share, or fails with 75 and names the process that holds it. No repair can begin while it is held.
 pub(crate) fn take(output: &Location, share: Share) -> Result<Lock, Failure> {
     let Some(root) = output.local_path() else { return Ok(Lock(Vec::new())) };
     let repair = match lock(&root.join(Layout::lock(REPAIR)), File::try_lock_shared)? {
@@ -41,13 +41,13 @@ pub(crate) fn take(output: &Location, share: Share) -> Result<Lock, Failure> {
         }
         Taken::By(holder) => Err(Failure::new(
             Exit::TryAgain,
-            format!("{share} of this job is already at work on `{}`: {holder}", output.uri()),
+            format!("{share} of this job is already running on `{}`: {holder}", output.uri()),
         )),
         Taken::Unknown => Ok(Lock(vec![repair])),
     }
 }
 
-/// Takes the locks of all shares, or fails with 75, naming who has one. On a store there are none.
+/// Takes the locks of all shares, or fails with 75 and names the process that holds one. A store has no locks.
 pub(crate) fn take_all(output: &Location) -> Result<Lock, Failure> {
     let Some(root) = output.local_path() else { return Ok(Lock(Vec::new())) };
     let repair = root.join(Layout::lock(REPAIR));
@@ -78,11 +78,11 @@ pub(crate) fn take_all(output: &Location) -> Result<Lock, Failure> {
     Ok(Lock(held))
 }
 
-/// The name of the lock that runs share and a repair has alone.
+/// The name of the lock that runs hold shared and a repair holds exclusively.
 const REPAIR: &str = "repair";
 
 fn busy(output: &Location, what: &str, holder: &str) -> Failure {
-    let text = format!("{what} is at work on `{}`: {holder}; try again when it has ended", output.uri());
+    let text = format!("{what} is running on `{}`: {holder}; try again when it has ended", output.uri());
     Failure::new(Exit::TryAgain, text)
 }
 

@@ -16,7 +16,7 @@ use Kind::{Counter, Gauge};
 
 const LAST_SUCCESS: &str = "tresnet_batch_last_success_timestamp_seconds";
 const LAST_EXIT: &str = "tresnet_batch_last_exit_code";
-/// What tells the samples of one file from those of others. `job` is Prometheus's own.
+/// The label that distinguishes the samples of one file from those of others. `job` is Prometheus's own.
 const JOB: &str = "job_name";
 const SHARE: &str = "share";
 
@@ -27,7 +27,7 @@ pub struct RunEnd {
     pub exit: u8,
     /// Everything that was asked for is done.
     pub is_success: bool,
-    /// The job is finished: `_SUCCESS` stands.
+    /// The job is finished: `_SUCCESS` exists.
     pub is_complete: bool,
 }
 
@@ -43,7 +43,7 @@ pub struct Metrics {
     counted: Counted,
 }
 
-/// Images so far. Rows that are given up with a damaged shard stay counted: a counter that falls has begun anew.
+/// Images so far. Rows that are given up with a damaged shard stay counted: a falling counter would mean a restart.
 #[derive(Debug, Default)]
 struct Counted {
     ok: u64,
@@ -68,7 +68,7 @@ pub fn job_of_metrics(text: &str) -> Option<String> {
 }
 
 impl Metrics {
-    /// The metrics of a run that begins now. `before` is what the run before has left.
+    /// Creates the metrics of a run that begins now. `before` is the file that the previous run left.
     pub fn new(job: String, share: Share, before: &str) -> Metrics {
         let share = if share.is_whole() { "all".to_owned() } else { share.name() };
         let carried = |name| value(before, name, &[(JOB, job.as_str()), (SHARE, share.as_str())]);
@@ -137,7 +137,7 @@ impl Metrics {
                 Some(seconds(SystemTime::now())),
             ),
             (LAST_EXIT, "Exit code of the last run that has ended.", self.last_exit),
-            (LAST_SUCCESS, "When a run of this job last ended well.", self.last_success),
+            (LAST_SUCCESS, "When a run of this job last finished successfully.", self.last_success),
             (
                 "tresnet_batch_complete",
                 "1 where the latest run has found the job finished, or has finished it.",
@@ -305,7 +305,7 @@ fn stages(page: &mut Page, now: &Snapshot) {
     );
     let named =
         Bottleneck::ALL.map(|stage| (stage.as_str(), f64::from(u8::from(used.bottleneck == Some(stage)))));
-    let help = "1 for the stage that decides the rate; 0 for all where that cannot be told.";
+    let help = "1 for the stage that decides the rate; 0 for all if that is not known.";
     by_label("tresnet_batch_bottleneck", Gauge, help, "stage", &named);
     let help = "Processor time of the whole process since everything was loaded.";
     page.single("tresnet_batch_cpu_seconds_total", Counter, help, stages.cpu);

@@ -45,7 +45,7 @@ pub struct Opened {
     pub(crate) spec: JobSpec,
     pub(crate) settings: Settings,
     pub(crate) model: Arc<LoadedModel>,
-    /// What will compute, as far as this machine could tell when the job was opened.
+    /// What will compute, as detected on this machine when the job was opened.
     pub choice: Result<Choice, EngineError>,
     pub(crate) onnxruntime: Option<PathBuf>,
     /// The resolved job.
@@ -53,7 +53,7 @@ pub struct Opened {
     pub(crate) input: Input,
     /// Where the rows go.
     pub output: Location,
-    /// What stands on the output already.
+    /// The job that is already frozen on the output.
     pub frozen: Option<Frozen>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Found {
     excluded: Vec<ExcludedOutput>,
 }
 
-/// Reads job file, model and what stands on the output, and resolves them. Writes nothing.
+/// Reads the job file, the model and the job that is frozen on the output, and resolves them. Writes nothing.
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
     let asked = spec.model.clone();
@@ -112,11 +112,11 @@ pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
 }
 
 impl Opened {
-    /// The planning side of the input, with the targets that job.json holds or that the folders show, and
+    /// Returns the planning side of the input, with the targets that job.json holds or that the folders show, and
     /// without what excluded outputs have done.
     ///
     /// # Errors
-    /// Also where version 0.1.0 began the job and took hidden folders for classes, or ignored its preprocessing.
+    /// Also if version 0.1.0 began the job and took hidden folders for classes, or ignored its preprocessing.
     pub async fn source(&self) -> Result<(Box<dyn PlanSource>, Option<FolderTargets>), Failure> {
         let found = self.find().await?;
         Ok((self.source_of(&found).await?, found.targets))
@@ -246,7 +246,7 @@ impl Opened {
         .into()
     }
 
-    /// What stands where the job is finished.
+    /// Returns `_SUCCESS` if the job is finished.
     pub(crate) async fn finished_before(&self) -> Result<Option<Success>, Failure> {
         let Some(success) = Success::read(&self.output).await? else { return Ok(None) };
         if success.fingerprint != self.job.fingerprint {
@@ -270,7 +270,7 @@ impl ResolvedJob {
     }
 }
 
-/// What every part's footer says.
+/// Returns what is written into every part's footer.
 pub(crate) fn context(job: &ResolvedJob, device: &DeviceSummary) -> PartContext {
     let pairs = [
         ("schema", "1"),

@@ -20,7 +20,7 @@ pub struct Planned {
     pub left_out: LeftOut,
 }
 
-/// Freezes a job and writes its whole plan; a plan that stands is read.
+/// Freezes a job and writes its whole plan; reads the plan if it is already written.
 pub async fn write_plan(opened: &mut Opened, file: &Path) -> Result<Planned, Failure> {
     let found = opened.find().await?;
     let (frozen, _) = opened.freeze(file, found).await?;

@@ -5,7 +5,7 @@ use crate::job::Frozen;
 use crate::output::Layout;
 use crate::store::Location;
 
-/// A store that lets one create what already stands would let two workers write one part.
+/// A store that allows creating an object that already exists would let two workers write one part.
 pub async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure> {
     if !output.conditional_put() {
         tracing::warn!("conditional writes are switched off: only one process at a time may plan");
@@ -17,14 +17,14 @@ pub async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure
     }
 }
 
-/// The failure of an output on which nothing is safe.
+/// Returns the failure for an output that allows an object to be created twice.
 pub(crate) fn created_twice(output: &Location) -> Failure {
     Failure::new(
         Exit::CannotCreate,
         format!(
             "`{}` lets an object be created twice, so exactly-once writing is not safe there (a store without \
              conditional writes, or a disk without hard links); take another `output.uri`, or set \
-             `[storage] conditional_put = \"off\"` and see to it that one process at a time plans",
+             `[storage] conditional_put = \"off\"` and let only one process at a time plan",
             output.uri()
         ),
     )

@@ -16,7 +16,7 @@ pub(crate) fn for_defaults(request: DeviceRequest, choice: &Result<Choice, Engin
     }
 }
 
-/// What will compute a model, as far as this machine can tell.
+/// Detects what will compute a model on this machine.
 pub(crate) fn choice_for(
     spec: &JobSpec,
     model: &LoadedModel,
@@ -27,8 +27,8 @@ pub(crate) fn choice_for(
     fit(choose(request, onnxruntime), request, model.fixed_precision(), on_cpu)
 }
 
-/// Holds what was chosen against the model's arithmetic: int8 graphs are made for processors. `auto` takes the processor
-/// for one then.
+/// Checks the choice against the model's arithmetic: int8 graphs are made for processors. `auto` chooses the processor
+/// for one.
 fn fit(
     choice: Result<Choice, EngineError>,
     request: DeviceRequest,
@@ -49,7 +49,7 @@ fn fit(
     }
 }
 
-/// What is wrong with a model of this arithmetic on this machine's processor.
+/// Returns what is wrong with a model of this arithmetic on this machine's processor.
 pub(crate) fn doubt(provider: Provider, precision: Precision, has_int8_dot: bool) -> Option<&'static str> {
     (provider == Provider::Cpu && precision == Precision::Int8 && !has_int8_dot).then_some(
         "this processor cannot add products of bytes in 32 bits (it has no VNNI): sums are cut off at 16 bits, so the \

@@ -1,4 +1,4 @@
-//! A repair of an output: nothing else may work on it meanwhile.
+//! A repair of an output: no run may write to it meanwhile.
 
 use crate::failure::{Exit, Failure};
 use crate::job::Frozen;
@@ -22,7 +22,7 @@ impl<'a> Repairing<'a> {
     /// Takes every share's lock, and reads what an earlier repair has left.
     ///
     /// # Errors
-    /// A run is at work on the output: 75.
+    /// A run is active on the output: 75.
     pub async fn begin(output: &'a Location, frozen: &'a Frozen) -> Result<Repairing<'a>, Failure> {
         let lock = lock::take_all(output)?;
         let fingerprint = &frozen.fingerprint;

@@ -1,4 +1,4 @@
-//! Rows that share their key with an earlier one. Only keys of a column can: `input.key_column` promises nothing of it.
+//! Rows that share their key with an earlier one. Only keys of a column can: `input.key_column` need not be unique.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,14 +15,14 @@ use crate::store::Location;
 /// Keys that are remembered: about 75 MB.
 const MOST_KEYS: u64 = 1 << 22;
 
-/// What was found of keys that come again.
+/// The result of the search for repeated keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RepeatedKeys {
     /// Rows whose key an earlier row has.
     pub rows: u64,
     /// The first such key.
     pub first: Option<String>,
-    /// Rows that were looked at, from the first one on.
+    /// Rows that were checked, from the first one on.
     pub looked_at: u64,
     #[serde(skip)]
     seen: HashSet<u64>,

@@ -28,10 +28,10 @@ use super::lock;
 use super::opened::{Invocation, Opened, context, open_job};
 use super::preflight::preflight;
 
-/// A process that does not plan waits so long for the next segment of the one that does.
+/// How long a process that does not plan waits for the next segment of the one that does.
 const PLANNER_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// What was asked of the stores for one share.
+/// The requests to the stores for one share.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RequestsOfShare {
     /// Where the images are.
@@ -40,16 +40,16 @@ pub struct RequestsOfShare {
     pub output: Requests,
 }
 
-/// How a run of a job ended well.
+/// How a run of a job finished successfully.
 #[derive(Debug)]
 pub enum Ended {
     /// It was finished before; only the gates were judged again.
     Before {
-        /// What `_SUCCESS` says.
+        /// The content of `_SUCCESS`.
         success: Box<Success>,
         /// The gates by its metrics.
         verdicts: Vec<Verdict>,
-        /// Where it stands.
+        /// Its output.
         output: Location,
     },
     /// It is finished now.
@@ -62,7 +62,7 @@ pub enum Ended {
         rule: Option<String>,
         /// The commit of a hub that the model is from, if it is of one.
         model: Option<HubOrigin>,
-        /// What the machine costs an hour, as the job says.
+        /// What the machine costs an hour, from the job.
         price_per_hour: Option<f64>,
         /// What computed the rows of this run.
         device: Box<DeviceSummary>,
@@ -79,9 +79,9 @@ pub enum Ended {
         model: Option<HubOrigin>,
         /// What computed the rows of this run.
         device: Box<DeviceSummary>,
-        /// What the machine costs an hour, as the job says.
+        /// What the machine costs an hour, from the job.
         price_per_hour: Option<f64>,
-        /// Parts of others that do not stand; none where the plan is not whole yet.
+        /// Parts of others that are not committed; `None` if the plan is not whole yet.
         missing: Option<usize>,
         /// What was asked of input and output for this share.
         requests: RequestsOfShare,
@@ -101,7 +101,7 @@ impl Ended {
     }
 }
 
-/// A job that is opened and loaded once, and of which one share after the other is run.
+/// A job that is opened and loaded once, and whose shares are run one after the other.
 pub struct JobRunner<'a> {
     invocation: Invocation<'a>,
     /// More shares may follow.
@@ -111,7 +111,7 @@ pub struct JobRunner<'a> {
     prepared: Option<Devices>,
     loaded: Option<Loaded>,
     sources: Sources,
-    /// What was asked of the stores up to the end of the last share.
+    /// The requests to the stores up to the end of the last share.
     asked: RequestsOfShare,
 }
 
@@ -257,7 +257,7 @@ impl<'a> JobRunner<'a> {
     }
 }
 
-/// Why a run ends that has begun no part.
+/// Returns why a run ended before it began a part.
 fn interrupted(shutdown: &Shutdown) -> Failure {
     shutdown.take_cause().unwrap_or_else(|| {
         Failure::new(Exit::TryAgain, "interrupted before the first part; the same command begins again")
@@ -284,7 +284,7 @@ fn planning_of(share: Share) -> Planning {
     if share.plans() { Planning::Make } else { Planning::Follow(PLANNER_PATIENCE) }
 }
 
-/// What is made for the first share and serves all.
+/// What is created for the first share and used for all.
 struct Loaded {
     engines: Vec<SharedEngine>,
     device: DeviceSummary,
@@ -341,7 +341,7 @@ impl Loaded {
 }
 
 impl RequestsOfShare {
-    /// Returns what was asked since the last call.
+    /// Returns the requests since the last call.
     fn since(&mut self, input: &Location, output: &Location) -> RequestsOfShare {
         let now = RequestsOfShare { input: input.requests(), output: output.requests() };
         let before = std::mem::replace(self, now.clone());

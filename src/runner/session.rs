@@ -6,7 +6,7 @@ use crate::engine::{
 };
 use crate::model::Form;
 
-/// How a provider likes the network drawn.
+/// Returns the form of the network that is fastest on a provider.
 pub(crate) fn form_for(provider: Provider) -> Form {
     match provider {
         Provider::Cpu => Form::FOR_CPU,
@@ -14,7 +14,7 @@ pub(crate) fn form_for(provider: Provider) -> Form {
     }
 }
 
-/// A graph and the names of what it takes and gives.
+/// A graph and the names of its inputs and outputs.
 pub(crate) struct Network<'a> {
     pub graph: GraphFiles<'a>,
     pub names: GraphNames,

@@ -1,4 +1,4 @@
-//! How wide a graph's outputs are, where its file does not say.
+//! Finds how wide a graph's outputs are if its file does not state it.
 
 use crate::engine::{Choice, EngineError, GraphFiles, Runtime, Widths, find_widths};
 use crate::failure::Failure;
@@ -9,7 +9,7 @@ use crate::model::{Form, Metadata, Precision};
 /// run of the same graph froze, or those that a trial of two images shows. Blocks.
 ///
 /// # Errors
-/// Where the side of the images is not known, and where the graph does not run.
+/// The side of the images is not known, or the graph does not run.
 pub(crate) fn settle(
     model: &mut LoadedModel,
     spec: &JobSpec,
@@ -34,7 +34,7 @@ pub(crate) fn settle(
         Ok(choice) => Runtime::for_choice(choice)?,
         Err(error) => {
             return Err(JobError::Mismatch(format!(
-                "the ONNX graph does not say how wide its outputs are, and there is nothing to run a trial on: {error}"
+                "the ONNX graph does not state how wide its outputs are, and nothing can run a trial: {error}"
             ))
             .into());
         }
@@ -44,11 +44,11 @@ pub(crate) fn settle(
     Ok(())
 }
 
-/// What is missing where no side is known, with the reason why the file beside the graph does not say it.
+/// Returns the error for an unknown side of the images, with the reason why the file beside the graph does not give it.
 fn without_side(refused: Option<&str>) -> String {
     let why = refused.map(|reason| format!("; the model's preprocessing is not known: {reason}"));
     format!(
-        "the ONNX graph takes images of any size and does not say how wide its outputs are{}; set \
+        "the ONNX graph takes images of any size and does not state how wide its outputs are{}; set \
          `preprocess.image_size`, so that a trial shows them",
         why.unwrap_or_default()
     )

@@ -47,7 +47,7 @@ pub(super) struct S3Way {
     endpoint: Option<Named>,
 }
 
-/// A value, and what says it.
+/// A value, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named {
     value: String,
@@ -136,8 +136,8 @@ fn renewing(
     }
 }
 
-/// Resolves credentials, region and endpoint. Files of profiles are read only for what no variable says, and keys with
-/// an endpoint need neither.
+/// Resolves credentials, region and endpoint. Files of profiles are read only for what no variable sets; they are not
+/// needed if keys and an endpoint are set.
 fn way(request: &S3Request<'_>, environment: &Environment) -> Result<S3Way, StoreError> {
     let is_set = |key: &str| environment.value(&[key]).is_some();
     let is_anonymous = request.is_anonymous || environment.is_on("aws_skip_signature");

@@ -2,7 +2,7 @@
 //! that the Azure CLI uses.
 //!
 //! Variables that `object_store` reads itself are stronger, as they were before the others were read here:
-//! `AZURE_STORAGE_ACCOUNT_NAME` and `AZURE_STORAGE_ENDPOINT` are kept, and a token, key or signature of its own
+//! `AZURE_STORAGE_ACCOUNT_NAME` and `AZURE_STORAGE_ENDPOINT` are kept, and a token, key or signature in a separate
 //! variable is used instead of that of the connection string. The connection string is stronger than
 //! `AZURE_STORAGE_ACCOUNT` and `AZURE_STORAGE_KEY`, as in the CLI. It is a key of one account: if
 //! `AZURE_STORAGE_ACCOUNT_NAME` is another, the string is not used, and another account in the address is an error.
@@ -17,7 +17,7 @@ const NAME: &str = "AZURE_STORAGE_ACCOUNT_NAME";
 const ACCOUNT: &str = "AZURE_STORAGE_ACCOUNT";
 const KEY: &str = "AZURE_STORAGE_KEY";
 const ENDPOINTS: [&str; 2] = ["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"];
-/// Variables of `object_store` that say by themselves what a request is signed with.
+/// Variables of `object_store` each of which is enough to decide what a request is signed with.
 const CREDENTIALS: [&str; 7] = [
     "AZURE_STORAGE_TOKEN",
     "AZURE_STORAGE_ACCOUNT_KEY",

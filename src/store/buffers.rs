@@ -1,5 +1,5 @@
-//! Memory that read files lie in. What is dropped is lent again, the last first: it is mapped, and often still in
-//! a cache.
+//! Memory for the bytes of files. A dropped buffer is lent again, the last first: it is mapped, and often still in a
+//! cache.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ const MOST: u32 = 20;
 /// Bytes that lie ready at most.
 const KEPT: usize = 16 << 20;
 
-/// Buffers that nobody uses, by the power of two that they have room for.
+/// Buffers that are not in use, by the power of two that they have room for.
 #[derive(Debug, Default)]
 pub(super) struct Buffers(Mutex<Free>);
 
@@ -29,7 +29,7 @@ fn class(room: usize) -> Option<usize> {
 }
 
 impl Buffers {
-    /// An empty buffer with room for so many bytes.
+    /// Returns an empty buffer with room for `bytes` bytes.
     pub fn lend(&self, bytes: usize) -> Vec<u8> {
         let Some(class) = class(bytes) else { return Vec::with_capacity(bytes) };
         let room = 1 << (LEAST as usize + class);

@@ -56,7 +56,7 @@ impl Location {
                 }
                 Err(Refusal::Error(error)) => (false, error),
             };
-            // on local disk: somebody swept our draft, which is no harm; the object may stand by now
+            // on local disk: another process swept our draft, which is harmless; the object may exist by now
             let swept = matches!(error, StoreError::Missing { .. });
             if !conflict && !swept && !error.is_transient() {
                 return Err(error);
@@ -148,7 +148,7 @@ impl Location {
         }
     }
 
-    /// True where writes are conditional, as `[storage]` says.
+    /// Returns whether writes are conditional, as `[storage]` sets.
     pub fn conditional_put(&self) -> bool {
         self.settings.conditional_put
     }
@@ -202,7 +202,7 @@ fn age_of_file(item: &std::fs::DirEntry) -> Option<Duration> {
 
 /// Why a write was not confirmed.
 pub(super) enum Refusal {
-    /// It exists, or somebody else is writing it; or it was our own try, whose reply was lost.
+    /// It exists, or another process is writing it; or it was our own try, whose reply was lost.
     Conflict,
     Error(StoreError),
 }

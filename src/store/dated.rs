@@ -1,4 +1,4 @@
-//! Listings that say when each object was written.
+//! Listings with the time at which each object was written.
 
 use std::time::SystemTime;
 

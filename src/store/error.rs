@@ -102,7 +102,7 @@ pub enum StoreError {
         #[source]
         cause: Redacted,
     },
-    /// The store is in another region than the requests say.
+    /// The store is in another region than the requests are signed for.
     #[error(
         "{what}: {}; set AWS_REGION to the bucket's region (and no AWS_ENDPOINT_URL of another): {cause}",
         region.as_ref().map_or_else(
@@ -213,7 +213,7 @@ struct Unconditional {
 
 /// Credentials that a store no longer takes, and that cannot be renewed.
 #[derive(Debug, thiserror::Error)]
-#[error("renew the credentials and run again: the store says that they have expired ({source})")]
+#[error("renew the credentials and run again: the store reports that they have expired ({source})")]
 struct Expired {
     source: object_store::Error,
 }
@@ -226,7 +226,7 @@ struct Full {
 }
 
 impl StoreError {
-    /// The exit code that tells a scheduler what to do.
+    /// Returns the exit code by which a scheduler decides what to do.
     pub fn exit(&self) -> Exit {
         match self {
             StoreError::BadUri { .. }
@@ -280,7 +280,7 @@ impl StoreError {
         StoreError::Io { what: what.into(), cause: Redacted::new(cause) }
     }
 
-    /// Classifies an error of `object_store`; `what` says what was tried, for a person.
+    /// Classifies an error of `object_store`; `what` names the operation, for a person.
     pub(super) fn from_store(error: object_store::Error, what: impl Into<String>, writing: bool) -> Self {
         Self::from_answer(error, what, if writing { Asked::Write } else { Asked::Read })
     }

@@ -7,17 +7,17 @@ use super::StoreError;
 #[error("the bytes do not match the {algorithm} that the store gives")]
 pub struct Mismatch {
     pub(super) algorithm: &'static str,
-    /// Of the bytes that came, to tell whether others come next.
+    /// Hash of the bytes that came, to detect whether the next read returns others.
     pub(super) sha256: [u8; 32],
 }
 
 /// Why one image's bytes could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The store says there is no such object.
+    /// The store reports that there is no such object.
     #[error("not found")]
     NotFound,
-    /// The store says it may not be read.
+    /// The store reports that it may not be read.
     #[error("access denied")]
     Denied,
     /// It is in an archive tier.

@@ -277,7 +277,7 @@ impl Location {
 fn client_options(role: Role, settings: &Settings) -> ClientOptions {
     let timeout = match role {
         Role::Input => settings.read_timeout,
-        // a write has a time of its own, by its size; this only bounds the client
+        // each write has a separate limit, by its size; this only bounds the client
         Role::Output => Duration::from_secs(15 * 60),
     };
     ClientOptions::new()

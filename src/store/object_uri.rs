@@ -187,7 +187,7 @@ pub fn without_secrets(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
     match rest.contains('@') {
-        // a secret may have a slash, and then no rule tells where it ends
+        // a secret may have a slash, and then its end cannot be determined
         true => format!("{scheme}://***"),
         false if end < rest.len() => format!("{scheme}://{}…", &rest[..end]),
         false => address.to_owned(),

@@ -48,13 +48,13 @@ pub enum PageError {
          asked for"
     )]
     NoWayOn,
-    /// The page does not say whether keys follow.
+    /// The page does not show whether keys follow.
     #[error(
         "a page of the listing has no `NextContinuationToken`, and its `IsTruncated` is neither true nor false: whether \
          keys follow cannot be seen"
     )]
     NoEnd,
-    /// The store ignores where it is told to go on.
+    /// The store ignores the continuation token.
     #[error("the store gives the same page of the listing again: it ignores the continuation token")]
     Repeated,
     /// The store gives tokens, and no keys.
@@ -115,7 +115,7 @@ impl From<ListResult> for Page {
 /// Reads a body that must be a whole page of a listing, and name a way on if keys follow.
 ///
 /// # Errors
-/// [`PageError`] says what the body is instead.
+/// [`PageError`] describes what the body is instead.
 pub(super) fn parse(body: &[u8]) -> Result<Page, PageError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if body.trim_ascii().is_empty() {
@@ -149,7 +149,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, PageError> {
                 open.push(name);
             }
             Event::Empty(tag) if open.is_empty() => {
-                // `<ListBucketResult/>` says neither that it ends nor that it goes on
+                // `<ListBucketResult/>` shows neither that it ends nor that it continues
                 return Err(foreign(&String::from_utf8_lossy(tag.local_name().as_ref()), body));
             }
             Event::End(_) => {
@@ -191,7 +191,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, PageError> {
 #[derive(Default)]
 struct Fields {
     page: Page,
-    /// Whether keys follow, where the page says so.
+    /// Whether keys follow; `None` if the page does not show it.
     is_truncated: Option<bool>,
     /// The text of the element that is being read, and whether it is percent-encoded.
     text: String,

@@ -1,7 +1,7 @@
-//! The pages of a listing, one request each, until the store says that there are no more.
+//! The pages of a listing, one request each, until the store reports that there are no more.
 //!
 //! The client's own listing follows any token for ever. Here a page or a token that comes again, and pages without a
-//! key for ever, are errors: what a store hides behind them cannot be known.
+//! key for ever, are errors, because the keys that follow them cannot be listed.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

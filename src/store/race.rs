@@ -1,4 +1,4 @@
-//! Many creators of one object at once: what a store makes of them, seen on an object that means nothing.
+//! Concurrent creates of one object: how a store answers them, tried on an object that no one reads.
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -10,31 +10,34 @@ use super::{Location, StoreError};
 /// How a race to create one object ended.
 #[derive(Debug, Default)]
 pub struct Race {
-    /// Those who took part.
+    /// The number of creates.
     pub racers: usize,
-    /// Those who were told that they had created it.
+    /// The creates that the store reported as successful.
     pub winners: Vec<usize>,
-    /// Those who were told that it exists, or that somebody else is writing it.
+    /// The number of creates that were refused because the object exists or is being written.
     pub refused: usize,
-    /// Whose bytes stand.
+    /// The create whose bytes are stored.
     pub standing: Option<usize>,
 }
 
 impl Race {
-    /// What is wrong with it. That nobody knows of winning is no fault where one's bytes stand: its reply was lost.
+    /// Returns what is wrong with it. No reported success is no fault if the bytes of one create are stored: its reply
+    /// was lost.
     pub fn fault(&self) -> Option<String> {
         match (self.winners.as_slice(), self.standing) {
             ([], Some(_)) => None,
             ([winner], Some(standing)) if *winner == standing => None,
-            (_, None) => {
-                Some(format!("of {} who created one object at once, nobody's bytes stand", self.racers))
-            }
+            (_, None) => Some(format!(
+                "of {} concurrent creates of one object, none has its bytes stored",
+                self.racers
+            )),
             ([_], Some(_)) => Some(format!(
-                "of {} who created one object at once, one was told that it had, and another's bytes stand",
+                "of {} concurrent creates of one object, one was reported as successful, and the bytes of another are \
+                 stored",
                 self.racers
             )),
             (winners, _) => Some(format!(
-                "of {} who created one object at once, {} were told that they had",
+                "of {} concurrent creates of one object, {} were reported as successful",
                 self.racers,
                 winners.len()
             )),
@@ -43,10 +46,10 @@ impl Race {
 }
 
 impl Location {
-    /// Has `racers` create one object at the same time, each with bytes of its own, and looks whose stand then.
+    /// Starts `racers` concurrent creates of one object, each with different bytes, and reads whose bytes are stored.
     ///
     /// # Errors
-    /// Where nobody was told anything but errors.
+    /// If every create failed with an error.
     pub async fn race_to_create(&self, name: &str, racers: usize) -> Result<Race, StoreError> {
         let what = format!("creating `{}/{name}`", self.uri);
         let bytes = |racer: usize| Bytes::from(format!("racer {racer}\n"));
@@ -81,7 +84,7 @@ mod tests {
         let race = output.race_to_create("a/b", 8).await.unwrap();
         assert_eq!((race.winners.len(), race.refused), (1, 7), "{race:?}");
         assert_eq!(race.fault(), None);
-        // who comes later finds it there
+        // a later create finds it
         let again = output.race_to_create("a/b", 8).await.unwrap();
         assert_eq!((again.winners.len(), again.refused), (0, 8), "{again:?}");
     }
@@ -91,10 +94,10 @@ mod tests {
         let race =
             |winners: &[usize], standing| Race { racers: 8, winners: winners.into(), refused: 0, standing };
         for (race, word) in [
-            (race(&[1, 2], Some(2)), "2 were told"),
-            (race(&[1], Some(2)), "another's bytes"),
-            (race(&[1], None), "nobody's bytes"),
-            (race(&[], None), "nobody's bytes"),
+            (race(&[1, 2], Some(2)), "2 were reported"),
+            (race(&[1], Some(2)), "bytes of another"),
+            (race(&[1], None), "none has its bytes"),
+            (race(&[], None), "none has its bytes"),
         ] {
             assert!(race.fault().unwrap().contains(word), "{race:?}");
         }

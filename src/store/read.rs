@@ -23,7 +23,7 @@ pub struct Fetched {
     pub etag: Option<String>,
 }
 
-/// What the plan says of an object, as far as it does.
+/// What the plan has recorded of an object; `None` where it has nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Planned<'a> {
     /// The tag that it must still have.
@@ -122,11 +122,11 @@ impl Location {
         Ok(Fetched { bytes, etag })
     }
 
-    /// One byte of an object: can it still be read? True for one in an archive tier, too: a store says so only to
-    /// those who may read it.
+    /// Reads one byte of an object and returns whether it can still be read. True for one in an archive tier, too: a
+    /// store reports that only to those who may read it.
     ///
     /// # Errors
-    /// Where the store says neither yes nor no.
+    /// If the store's answer decides neither.
     pub async fn answers(&self, key: &str) -> Result<bool, StoreError> {
         if let Uri::Local(_) = &self.uri {
             return match self.window(key, 0..1, None).await {

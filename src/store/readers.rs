@@ -1,5 +1,5 @@
-//! The threads that read local files: as few as keep up, since each that is woken costs more than a small file
-//! that lies in the page cache; more of them as soon as the disk makes them wait.
+//! The threads that read local files: as few as keep up, since waking one costs more than reading a small file from
+//! the page cache; more of them as soon as the disk makes them wait.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -86,7 +86,7 @@ impl Readers {
                 let what = format!("reading `{}`", path.display());
                 Err(StoreError::local(what, "it panicked").into())
             });
-            // whoever asked may have gone meanwhile
+            // the caller may have gone meanwhile
             drop(answer.send(read));
             if began.elapsed() > SLOW && self.state().begins(0) {
                 self.begin();

@@ -29,7 +29,7 @@ async fn every_asker_gets_its_own_file_and_the_readers_leave() {
         let read = join_all(paths.iter().map(|path| is_read(&readers, path))).await;
         assert!(read.into_iter().all(|read| read));
     }
-    // one that found nothing to read leaves behind the answer to the last
+    // a reader that finds nothing to read ends only after the last answer was sent
     while readers.count() > 0 {
         tokio::task::yield_now().await;
     }

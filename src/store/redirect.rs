@@ -1,7 +1,7 @@
 //! Redirects of a store.
 //!
 //! The HTTP client follows them, and the client of the stores has no way to forbid that. What comes from another address
-//! than the request's is neither the store's answer nor signed for it: a 404 there says nothing about the object.
+//! than the request's is neither the store's answer nor signed for it: a 404 there is no evidence about the object.
 
 use bytes::Bytes;
 use object_store::client::{HttpRequest, HttpResponse};

@@ -1,4 +1,4 @@
-//! A store whose operations are repeated with other credentials if it says that theirs have expired.
+//! A store whose operations are repeated with other credentials if it reports that theirs have expired.
 
 use std::fmt;
 use std::future::Future;
@@ -53,7 +53,8 @@ impl<S> Renewing<S> {
     }
 }
 
-/// True if the store says that the credentials have expired. The answer to a HEAD has no code, and S3 answers 400.
+/// Returns whether the store reports that the credentials have expired. The answer to a HEAD has no code, and S3
+/// answers 400.
 fn is_about_expiry(error: &object_store::Error, is_head: bool) -> bool {
     let Some(reply) = Reply::beneath(error) else { return false };
     reply.is_about_expiry() || is_head && reply.status == 400 && reply.code.is_none()

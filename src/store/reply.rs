@@ -2,7 +2,7 @@
 //!
 //! `object_store` 0.14 maps some statuses to variants of its error; listings, credentials and all other statuses end
 //! as `Error::Generic`. Status and body are beneath it, in `RetryError` and its `RequestError`. Both types are in a
-//! private module (`client::retry`), so neither can be named in a downcast; `HttpError`, which is public, stands for
+//! private module (`client::retry`), so neither can be named in a downcast; `HttpError`, which is public, is for
 //! requests without an answer. Both are links of the `source()` chain, though, and the text of `RequestError` is
 //! `Server returned non-2xx status code: {status}: {body}`; the method, the URL and with it the object's key are in
 //! the text of its parent. So only a link whose text begins with these words is read, and its body is parsed: a body
@@ -20,7 +20,7 @@ const STATUS: &str = "Server returned non-2xx status code: ";
 /// What the text of `RequestError::BareRedirect` begins with: a redirect that leads nowhere, which S3 sends as 301.
 const BARE_REDIRECT: &str = "Received redirect without LOCATION";
 
-/// Codes of refused credentials, under whatever status: some stores say 400 for a token that has expired.
+/// Codes of refused credentials, under whatever status: some stores answer 400 for a token that has expired.
 const DENIALS: [&str; 14] = [
     // S3 and what speaks its protocol, GCS's XML included
     "AccessDenied",
@@ -168,7 +168,7 @@ impl Reply {
             || self.is_one_of(&["IllegalLocationConstraintException"])
     }
 
-    /// True if a write is refused for want of room.
+    /// Returns whether a write is refused because the store is full.
     pub fn has_no_room(&self) -> bool {
         self.status == 507 || self.is_one_of(&FULL)
     }

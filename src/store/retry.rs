@@ -79,7 +79,7 @@ impl Location {
         self.traffic.retried();
     }
 
-    /// One read of so many bytes within its time: a connection may stay open and say nothing.
+    /// Runs one read of `bytes` bytes within its time limit: a connection may stay open without an answer.
     pub(super) async fn in_time<T>(
         &self,
         what: &str,

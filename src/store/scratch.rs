@@ -6,16 +6,16 @@ use object_store::ObjectStoreExt;
 
 use super::{Location, StoreError, Uri};
 
-/// What is to be removed, and which folders stood before.
+/// What is to be removed, and which folders did not exist before.
 #[derive(Debug)]
 pub struct Scratch {
     location: Location,
-    /// Folders of a local disk that did not stand before, the deepest first.
+    /// Folders of a local disk that did not exist before, the deepest first.
     made: Vec<PathBuf>,
 }
 
 impl Location {
-    /// Looks at what stands before `folder` is written to.
+    /// Records which folders exist before `folder` is written to.
     pub fn scratch(&self, folder: &str) -> Scratch {
         let mut made = Vec::new();
         if let Uri::Local(root) = &self.uri {
@@ -33,8 +33,8 @@ impl Location {
 }
 
 impl Scratch {
-    /// Removes objects that were written, and on a local disk the folders that were made for them, where nobody
-    /// has put anything into them meanwhile.
+    /// Removes objects that were written, and on a local disk the folders that were made for them, if they are still
+    /// empty.
     pub async fn remove(self, names: &[String]) -> Result<(), StoreError> {
         let location = &self.location;
         for name in names {

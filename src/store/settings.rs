@@ -1,14 +1,14 @@
-//! How storage is used. Every default is meant to be right; the keys are `[storage]`.
+//! How storage is used: the keys of `[storage]`. The defaults are intended to suit every store.
 
 use std::time::Duration;
 
 use super::PiecePlan;
 
-/// What `[storage]` says. None of it decides a row.
+/// The settings of `[storage]`. None of them decides a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// Creates are conditional. Off: an object is asked for first, and one planner at a time is the operator's
-    /// word.
+    /// Creates are conditional. Off: whether the object exists is checked first, and the operator must ensure that only
+    /// one planner runs at a time.
     pub conditional_put: bool,
     /// How long one operation is tried again before the run ends with 69.
     pub retry: Duration,
@@ -49,12 +49,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How long one write of so many bytes may take.
+    /// Returns how long one write of `bytes` bytes may take.
     pub(super) fn write_time(&self, bytes: usize) -> Duration {
         self.write_timeout + Duration::from_secs(bytes as u64 >> 20)
     }
 
-    /// How long a create of so many bytes is tried: never less than two whole writes.
+    /// Returns how long a create of `bytes` bytes is retried: never less than two whole writes.
     pub(super) fn write_budget(&self, bytes: usize) -> Duration {
         self.retry.max(2 * self.write_time(bytes))
     }

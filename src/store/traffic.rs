@@ -38,7 +38,7 @@ const FEW: usize = 64;
 pub struct Requests {
     /// HTTP requests by method, tries of the client included; empty for a local disk.
     pub by_method: BTreeMap<String, u64>,
-    /// Answers that said "slow down" (429, 503).
+    /// Answers "slow down" (429, 503).
     pub throttled: u64,
     /// Operations that were tried again after the client had given up.
     pub retried: u64,
@@ -129,7 +129,7 @@ impl Traffic {
         });
     }
 
-    /// Counts an answer; `slows` is false where "slow down" is said of one object only.
+    /// Counts an answer; `slows` is false if "slow down" is about one object only.
     fn answered(&self, status: u16, slows: bool) {
         if matches!(status, 429 | 503) {
             self.count(|requests| requests.throttled += 1);

@@ -57,7 +57,7 @@ impl Uri {
         if found.is_none() {
             let authority = rest.split('/').next().unwrap_or_default();
             if authority.contains(['@', ':']) {
-                // not echoed: a secret may hold a slash, and then no rule tells where it ends
+                // not echoed: a secret may hold a slash, and then its end cannot be determined
                 return Err(StoreError::BadUri {
                     uri: format!("{}://***", if is_url { "https" } else { scheme }),
                     cause: Redacted::new(
@@ -170,8 +170,8 @@ fn in_home<'a>(text: &'a str, home: Option<&str>) -> Cow<'a, str> {
     }
 }
 
-/// Resolves `..`: through the file system as far as the path exists (a link's parent is its target's), by name
-/// behind that.
+/// Resolves `..`: through the file system as far as the path exists (a link's parent is its target's), by name after
+/// that.
 fn without_dots(path: &Path) -> PathBuf {
     if !path.components().any(|part| part == Component::ParentDir) {
         return path.to_owned();

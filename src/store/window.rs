@@ -1,4 +1,4 @@
-//! Pieces of large objects, each held against the tag that was planned, so that no two of them come from
+//! Pieces of large objects, each checked against the tag that was planned, so that no two of them come from
 //! different versions of an object.
 
 use std::io;
@@ -28,8 +28,8 @@ pub struct Window {
 }
 
 impl Location {
-    /// Reads a range of an object that must still have the tag `planned`. A range that begins behind the
-    /// object's end gives no bytes.
+    /// Reads a range of an object that must still have the tag `planned`. A range that begins after the object's end
+    /// returns no bytes.
     pub async fn window(
         &self,
         key: &str,
@@ -71,7 +71,7 @@ impl Location {
             Ok(response) => response,
             Err(Refused::Object(error)) => return Err(error),
             Err(Refused::Client(error)) => {
-                // a range behind the end, the empty object among them, is refused in different words by every store
+                // each store refuses a range after the end, or of an empty object, with a different error
                 let head = GetOptions { head: true, ..self.only(path) };
                 let found = self.store.get_opts(path, head).await.map_err(classify)?.meta;
                 if found.size > range.start {

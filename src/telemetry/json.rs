@@ -73,7 +73,7 @@ where
     }
 }
 
-/// What an event says.
+/// The message and the fields of an event.
 #[derive(Default)]
 pub(super) struct Said {
     pub message: String,
@@ -121,7 +121,7 @@ impl Visit for Said {
     }
 }
 
-/// A panic as a line, whatever the filter says.
+/// Writes a panic as a line, whatever the filter is.
 pub(super) fn panicked(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let mut fields = Map::new();

@@ -1,6 +1,6 @@
-//! What the program tells of itself: logs on standard error, filtered by `TRESNET_BATCH_LOG`, as text or as a JSON
-//! object a line; the terminal that shows them ([`screen`]); timelines ([`trace`]); files that are fetched
-//! ([`transfer`]); the text format of metrics ([`prometheus`]).
+//! Telemetry: logs on standard error, filtered by `TRESNET_BATCH_LOG`, as text or as a JSON object a line; the
+//! terminal that shows them ([`screen`]); timelines ([`trace`]); files that are fetched ([`transfer`]); the text
+//! format of metrics ([`prometheus`]).
 //!
 //! Standard output belongs to results.
 

@@ -16,7 +16,7 @@ pub enum Kind {
 /// Labels by name, in the order in which they are written.
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// The text of one file. Every sample carries the same labels in front of its own.
+/// The text of one file. Every sample has the common labels, then the labels of the sample.
 #[derive(Debug)]
 pub struct Page {
     common: String,
@@ -24,7 +24,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// An empty one, with the labels that tell its samples from those of other files.
+    /// Creates an empty page with the labels that distinguish its samples from those of other files.
     pub fn new(common: Labels<'_>) -> Page {
         Page { common: pairs(common), text: String::new() }
     }
@@ -50,7 +50,7 @@ impl Page {
         }
     }
 
-    /// A metric with one sample and no label of its own.
+    /// Adds a metric with one sample, which has the common labels only.
     pub fn single(&mut self, name: &str, kind: Kind, help: &str, value: impl Into<Option<f64>>) {
         self.metric(name, kind, help, value.into().map(|value| (&[] as Labels<'_>, value)));
     }

@@ -75,7 +75,7 @@ pub fn redact(text: &str) -> String {
 pub struct Redacted(Box<dyn Error + Send + Sync>);
 
 impl Redacted {
-    /// Wraps an error, or words that stand for one.
+    /// Wraps an error, or a message in place of one.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Redacted(error.into())
     }

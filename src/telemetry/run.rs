@@ -10,7 +10,7 @@ pub(super) fn adopt(id: &str) {
     RUN_ID.get_or_init(|| id.to_owned());
 }
 
-/// Tells runs apart in logs, metrics and footers; nothing depends on it. One process is one run.
+/// Returns the id that distinguishes runs in logs, metrics and footers; nothing depends on it. One process is one run.
 pub fn run_id() -> &'static str {
     RUN_ID.get_or_init(|| {
         let now = std::time::SystemTime::now();

@@ -47,7 +47,7 @@ pub fn above<T>(write: impl FnOnce() -> T) -> T {
     })
 }
 
-/// True if standard error shows colours and nobody has asked for none (`NO_COLOR`).
+/// Returns whether standard error shows colours and `NO_COLOR` is not set.
 pub fn has_colours() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     std::io::stderr().is_terminal()

@@ -71,7 +71,7 @@ struct State {
     next_lane: u64,
 }
 
-/// A lane that nobody else uses while it is held.
+/// A lane, for exclusive use while it is held.
 #[derive(Debug, Default)]
 pub struct Lane(Option<(Arc<Sink>, &'static str, usize, u64)>);
 
@@ -123,7 +123,7 @@ impl Tracer {
         Lane(Some((sink.clone(), kind, index, track)))
     }
 
-    /// Ends the array and says what is in it; later spans are dropped.
+    /// Ends the array and returns what is in it; later spans are dropped.
     ///
     /// # Errors
     /// The first fault of the file: its spans end there.

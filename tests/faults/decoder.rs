@@ -1,4 +1,4 @@
-//! Images that make their decoder panic, abort or hang: one of a job, told by a word in its bytes.
+//! Images that make their decoder panic, abort or hang: one image of a job, marked by a word in its bytes.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use crate::support::{ask_python, scratch};
 const WORD: &str = "strikes-its-decoder";
 const VICTIM: &str = "leek/03.jpeg";
 
-/// The images with a word behind the end of one; and the rows that they have where nothing is planted.
+/// The images with a word after the end of one, and the rows that they have if nothing is planted.
 static STRUCK: LazyLock<(String, Job)> = LazyLock::new(|| {
     let folder = scratch().join("struck");
     let copied = std::process::Command::new("cp").arg("-rp").arg(&IMAGES.folder).arg(&folder).status();
@@ -40,7 +40,7 @@ fn row(job: &Job) -> Value {
     job.rows().into_iter().find(|row| row["key"] == VICTIM).unwrap()
 }
 
-/// The victim's row is a `decoder_panic` with these words, and every other row is that of the undisturbed run.
+/// Checks that the victim's row is a `decoder_panic` with these words, and every other row that of the undisturbed run.
 #[track_caller]
 fn strikes_the_victim_alone(job: &Job, words: &str) {
     let row = row(job);

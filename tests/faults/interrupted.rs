@@ -1,4 +1,4 @@
-//! Row 45: SIGTERM while something blocks that knows nothing of signals.
+//! Row 45: SIGTERM while the run blocks in a call that does not react to signals.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use crate::support::process::{children, is_alive};
 use crate::support::watched::Watched;
 
 const GRACE: u64 = 2;
-/// The grace, two seconds for the run, and the rest for a machine that has other work.
+/// The grace, two seconds for the run, and the rest for a busy machine.
 const LATEST: Duration = Duration::from_secs(GRACE + 2 + 8);
 
 fn planted(job: Job, points: &str) -> Job {
     job.set(format!("limits.grace_seconds={GRACE}")).env("FAILPOINTS", points)
 }
 
-/// Interrupts a run and holds that it ends by itself, in time.
+/// Interrupts a run and checks that it ends by itself, in time.
 #[track_caller]
 fn ends_in_time(mut run: Watched, words: &str) {
     run.interrupt();
@@ -84,6 +84,6 @@ fn row_45_a_signal_while_a_decode_process_hangs_kills_it_and_ends_the_run() {
     let apart = children(run.child.id());
     assert_eq!(apart.len(), 2);
     ends_in_time(run, "interrupted");
-    assert!(!apart.iter().any(|pid| is_alive(*pid)), "a decode process goes on without its run");
+    assert!(!apart.iter().any(|pid| is_alive(*pid)), "a decode process continues without its run");
     assert_eq!(parts(&job.output()).len(), 11);
 }

@@ -28,7 +28,7 @@ fn files(decoder: &mut Decoder) -> BTreeMap<String, (Vec<u8>, Vec<u8>)> {
     files
 }
 
-/// Panics at `point` when it is passed for the `number`-th time. Gives how often it was passed.
+/// Panics at `point` when it is passed for the `number`-th time. Returns how often it was passed.
 fn panic_at(point: &str, number: usize) -> Arc<AtomicUsize> {
     let passed = Arc::new(AtomicUsize::new(0));
     let count = passed.clone();
@@ -52,7 +52,7 @@ fn libjpeg_goes_on_where_the_decoder_of_a_scan_panicked_and_no_pixel_differs() {
                 assert!(found == square, "{point}, {number}: {name} has other pixels");
                 *struck.entry(point).or_insert(0) += usize::from(passed.load(Ordering::Relaxed) > number);
                 fail::remove(point);
-                // what a half-made table would spoil
+                // a half-made table would spoil this decode
                 assert!(decoder.crop(bytes).unwrap().1 == square, "{name}, after {point}, {number}");
             }
         }
@@ -60,7 +60,7 @@ fn libjpeg_goes_on_where_the_decoder_of_a_scan_panicked_and_no_pixel_differs() {
     println!("{struck:?}");
     assert!(struck.values().all(|files| *files > 0), "{struck:?}");
 
-    // the place in the file cannot be read off: the image is given up, unless the next attempt can
+    // the position in the file is not known: the image is given up, unless the next attempt finds it
     let mut lost = 0;
     for (name, (bytes, square)) in &files {
         fail::cfg("jpeg.hand_back", "panic").unwrap();

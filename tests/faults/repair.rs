@@ -47,7 +47,7 @@ fn row_67_a_repair_that_is_killed_at_any_step_seals_nothing_and_is_ended_by_the_
         ended(program().arg("report").arg(job.output())).fails(65, &["has begun and not ended"]);
         let other = Job::own().set(format!("input.exclude_done=[\"{}\"]", job.output().display()));
         other.run().fails(65, &["has begun and not ended"]);
-        // nothing that was refused has sealed or removed anything
+        // no refused command has sealed or removed anything
         assert_eq!((stands("_SUCCESS"), stands(&name)), (step < 1, step < 3), "{object}");
         assert_eq!(ended(&mut repair(&job)).exits(0)["removed"]["parts"], serde_json::json!([name]));
         is_made_again(&job, &whole);

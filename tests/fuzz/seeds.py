@@ -26,7 +26,7 @@ from tiff_fixtures import jpeg_page, lzw as tiff_lzw, pack_bits, page, without_t
 # crop or squash, filters, exif, layouts, element types; small sides; every second one decoded twice
 OPTIONS = [bytes([switches, side, again]) for switches, side, again in ((0, 0, 0), (0x57, 1, 16), (0xAE, 40, 31), (0xC5, 8, 16))]
 
-# of the fixtures that the tests hold against Pillow, those that are small anyhow
+# the small ones of the fixtures that the tests compare with Pillow
 SMALL = {
     "1x1.jpg", "gray_1x1.jpg", "7x3.jpg", "1x1.gif", "indices_beyond_palette.gif", "indices_beyond_ramp.gif",
     "local_palette.gif",
@@ -182,7 +182,7 @@ def pickle():
     yield "table.csv", b"\4id,path,{}\n1,a.jpg,{}\n"
 
 
-# ---- job_toml: a file, then overrides behind NULs
+# ---- job_toml: a file, then overrides after NULs
 
 
 def job_toml():
@@ -197,7 +197,7 @@ def job_toml():
     yield "typing_errors", b"[engin]\nbatchsize = 1979-05-27T07:32:00Z\naws_secret_access_key = inf\n\0a.b.c=[[1]]\0a\0=."
 
 
-# ---- tar: limits, windows, then an archive; checksums are mended by the target
+# ---- tar: limits, windows, then an archive; the target corrects the checksums
 
 
 def tar_file(members, kind=tarfile.USTAR_FORMAT, **pax):
@@ -210,7 +210,7 @@ def tar_file(members, kind=tarfile.USTAR_FORMAT, **pax):
             else:
                 info.size = len(content)
             archive.addfile(info, io.BytesIO(content or b""))
-    # to its end mark, without what Python adds behind it
+    # to its end mark, without the bytes that Python adds after it
     used = out.getvalue().rstrip(b"\0")
     return used + bytes(-len(used) % 512 + 1024)
 
@@ -225,7 +225,7 @@ def tar():
     yield "pax.tar", b"\0\x1f" + tar_file([(name, b"image"), ("\u00e9.txt", b"x")], tarfile.PAX_FORMAT)
     yield "pax_global.tar", b"\0\1" + tar_file([("a.jpg", b"image")], tarfile.PAX_FORMAT, pax_headers={"comment": "x"})
     yield "cut.tar", b"\2\xff" + tar_file(sample)[:1500]
-    # 8: the class is asked for, 24: columns too, 40: a caption too
+    # 8: the class is read, 24: columns too, 40: a caption too
     apart = [("a.jpg", b"1"), ("b.jpg", b"2"), ("._a.jpg", b"x"), ("b.cls", b"5"), ("a.cls", b"4"), ("a.json", b'{"x":1}'), ("b.txt", b"w")]
     for switches in (0x08, 0x18, 0x28, 0x38):
         yield f"apart_{switches:02x}.tar", bytes([switches, 99]) + tar_file(apart)
@@ -242,7 +242,7 @@ def tar():
     yield "frames.tar.zst", b"\x08\x1f" + frames[0] + skippable + frames[1]
 
 
-# ---- parquet: options, then a file; its ends are mended by the target
+# ---- parquet: options, then a file; the target corrects its ends
 
 
 def parquet_file(columns, features=None, **options):

@@ -1,4 +1,4 @@
-//! The rooms of `src/` and who may import whom.
+//! The rooms of `src/` and their allowed imports.
 
 mod circles;
 mod imports;
@@ -11,7 +11,7 @@ use crate::support::root;
 use self::circles::circles;
 use self::imports::{Import, Imports};
 
-/// Modules that hold plain types and know nobody.
+/// Modules that hold plain types and import no room.
 const LEAVES: [&str; 11] = [
     "tensor",
     "sample",

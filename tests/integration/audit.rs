@@ -1,4 +1,4 @@
-//! `audit`: figures and findings of real outputs, compared with what NumPy makes of the same rows.
+//! `audit`: figures and findings of real outputs, compared with those of NumPy for the same rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What people get of an audit: pictures on its page, its figures in the report, its findings in tools for reviews.
+//! Uses of an audit: pictures on its page, its figures in the report, its findings in tools for reviews.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -252,7 +252,7 @@ fn the_most_suspicious_findings_of_some_kinds_are_exported_alone() {
     export(&output, &[&arguments[..], &kind[..]].concat()).exits(0);
     let read = ask_python("reviews.py", &["label-studio", to, &file]);
     assert_eq!(kinds(&read), BTreeMap::from([("duplicate".to_owned(), 1), ("isolated".to_owned(), 1)]));
-    // nothing is written over without a word
+    // nothing is overwritten without a message
     export(&output, &arguments).fails(73, &["images.xml", "already exists", "--overwrite"]);
     export(&output, &[&arguments[..], &["--overwrite"]].concat()).exits(0);
     export(&output, &[&arguments[..], &["--kind", "cats"]].concat()).fails(64, &["far_from_class"]);

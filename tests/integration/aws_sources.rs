@@ -9,7 +9,7 @@ use crate::support::job::{Ended, Job, ended};
 use crate::support::s3::files;
 use crate::support::scripted_s3::{Kind, ScriptedS3};
 
-/// What `doctor` says of the way to the store.
+/// The line of `doctor` on access to the store.
 #[track_caller]
 fn access(job: &Job) -> String {
     let summary = ended(&mut job.command("doctor")).exits(0);
@@ -18,7 +18,7 @@ fn access(job: &Job) -> String {
     check.unwrap_or_else(|| panic!("no `access` in {summary}"))["text"].as_str().unwrap().to_owned()
 }
 
-/// Runs a job with everything logged, and holds that each request was signed with this key id and that no secret is
+/// Runs a job with everything logged, and checks that each request was signed with this key id and that no secret is
 /// in a log, a file of the output or the folder of the job.
 #[track_caller]
 fn runs_with(server: &ScriptedS3, job: Job, key: &str, source: &str) {

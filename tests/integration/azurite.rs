@@ -1,4 +1,4 @@
-//! Azure's blobs for real: the program on Azurite, with the account's key in a connection string.
+//! Azure's blobs: the program on a real Azurite, with the account's key in a connection string.
 
 use crate::fault_matrix::kills::kill_and_resume_on;
 use crate::stores;
@@ -9,7 +9,7 @@ use crate::support::s3::Store;
 
 const VARIABLE: &str = "AZURE_STORAGE_CONNECTION_STRING";
 
-/// Runs a test where there is an Azurite.
+/// Runs a test if Azurite is installed.
 fn on_azurite(test: impl FnOnce(&Store)) {
     if let Some(store) = &*AZURITE {
         test(store);
@@ -73,9 +73,9 @@ fn an_address_may_name_the_account_in_every_form() {
         let summary = job.run().exits(0);
         assert_eq!(summary["output"], "az://devstoreaccount1.blob.core.windows.net/test/forms/out");
         ended(&mut job.command("verify")).exits(0);
-        // the same folder without the account is another text of the same place
+        // without the account, the same folder has another address
         let within = store.serve(Job::on("az://test/forms")).set(format!("output.uri={output}"));
-        within.run().fails(78, &["lies in `input.uri`"]);
+        within.run().fails(78, &["is in `input.uri`"]);
         let doctor = ended(&mut job.command("doctor"));
         assert!(
             doctor.stderr.contains("AZURE_STORAGE_CONNECTION_STRING, account devstoreaccount1"),

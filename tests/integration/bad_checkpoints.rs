@@ -1,5 +1,5 @@
-//! Checkpoints that are wrong, through the program: each is one error of configuration that says what is wrong with
-//! it, in little memory, and nothing that a file contains is executed.
+//! Wrong checkpoints, through the program: each is one error of configuration that names the fault, in little memory,
+//! and nothing that a file contains is executed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,7 +40,7 @@ static BAD: LazyLock<Vec<Bad>> = LazyLock::new(|| {
     wrong.chain(harmful).collect()
 });
 
-/// The program with an address space of its own.
+/// The program with a limit on its address space.
 fn limited(arguments: &[&str]) -> Ended {
     let like = program();
     let mut command = Command::new("sh");

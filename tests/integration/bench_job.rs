@@ -1,4 +1,4 @@
-//! `bench job`: each stage is measured on the job's own input, and nothing is left behind.
+//! `bench job`: each stage is measured on the job's own input, and every file is removed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn the_whole_is_held_against_what_the_stages_promise() {
     let fetch = number(summary, &["fetch", "images_per_s"]);
     let promised = (1.0 / (1.0 / engine + 1.0 / decode)).min(fetch);
     let expected = number(summary, &["expected", "images_per_s"]);
-    assert!((expected / promised - 1.0).abs() < 0.001, "{expected} and not {promised}");
+    assert!((expected / promised - 1.0).abs() < 0.001, "{expected} instead of {promised}");
     let share = number(summary, &["together", "images_per_s"]) / expected;
     assert!((number(summary, &["share"]) - share).abs() < 0.001, "{summary}");
 }

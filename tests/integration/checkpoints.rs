@@ -1,5 +1,5 @@
-//! PyTorch's own files, in either layout, become the very networks that their safetensors twins are. All of them were
-//! written by PyTorch: those here by `make_torch_checkpoints.py`, the golden ones by others.
+//! PyTorch's own files, in either layout, become the same networks as their safetensors twins. PyTorch wrote all of
+//! them: those here by `make_torch_checkpoints.py`, the golden ones by others.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -132,7 +132,7 @@ fn a_pickle_that_would_run_something_runs_nothing() {
     }
 }
 
-/// The files of `training_checkpoints.py`, the set that is asked for, and the one that they have to be read as.
+/// The files of `training_checkpoints.py`, the set of weights that is requested, and the expected one.
 const TRAINING: [(&str, Option<WeightSet>, &str); 9] = [
     ("saver.pth.tar", None, "ema"),
     ("saver.pth.tar", Some(WeightSet::Ema), "ema"),

@@ -1,4 +1,4 @@
-//! `compare A B`: two real outputs held against each other, and against what numpy, scipy and statsmodels say.
+//! `compare A B`: comparisons of two real outputs, checked with numpy, scipy and statsmodels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +17,7 @@ fn done(job: Job) -> Job {
     job
 }
 
-/// The baseline, its half precision, and another network in its eyes: the same weights at another size.
+/// The baseline, its half precision, and the same weights at another size, which count as another network.
 static FP32: LazyLock<Job> = LazyLock::new(|| done(Job::own()));
 static FP16: LazyLock<Job> = LazyLock::new(|| done(Job::own().set("model.precision=fp16")));
 static OTHER: LazyLock<Job> = LazyLock::new(|| done(Job::own().set("preprocess.image_size=96")));
@@ -26,7 +26,7 @@ pub(crate) fn compare(a: &Path, b: &Path, arguments: &[&str]) -> Ended {
     ended(program().arg("compare").arg(a).arg(b).args(arguments))
 }
 
-/// Compares, and holds every figure against `compared.py`; gives the JSON that was written.
+/// Compares, and checks every figure against `compared.py`; returns the JSON that was written.
 pub(crate) fn held(a: &Path, b: &Path, column: Option<&str>) -> Value {
     let file = tempfile::NamedTempFile::new_in(scratch()).unwrap();
     let path = file.path().to_str().unwrap();

@@ -1,4 +1,4 @@
-//! What is beside a model decides its pixels: timm's crop modes, and Hugging Face's image processors.
+//! The files beside a model determine its pixels: timm's crop modes, and Hugging Face's image processors.
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ impl Beside {
         self.folder.path().join("model.safetensors")
     }
 
-    /// A job over a few images with nothing typed but these keys.
+    /// A job over a few images with these keys only.
     fn job(&self, typed: &[&str]) -> Job {
         let job = Job::new(IMAGES.folder.to_str().unwrap(), &self.path())
             .set("input.limit=6")

@@ -20,7 +20,7 @@ use trace::{Call, story};
 /// Names the folder with ONNX Runtime, its CUDA provider and the recording libraries.
 const FOLDER: &str = "TRESNET_BATCH_CUDA_TRACE";
 
-/// What a batch is: nothing but this, with streams for the copy in, the computing and the copy out.
+/// All calls of a batch, with streams for the copy in, the computing and the copy out.
 const BATCH: [&str; 8] = [
     "cuMemcpyHtoDAsync s0",
     "cuEventRecord s0 e0",
@@ -52,7 +52,7 @@ fn batches(work: &[Call]) -> Vec<(&[Call], &Call)> {
             let done = calls[7].fact("event");
             let waits =
                 |call: &&Call| call.is_wait() && call.facts.get("event").is_some_and(|event| event == done);
-            (calls, work[at..].iter().find(waits).expect("nobody waits for the batch"))
+            (calls, work[at..].iter().find(waits).expect("no call waits for the batch"))
         })
         .collect()
 }
@@ -197,7 +197,7 @@ fn graphs_are_captured_and_launched_by_one_thread_whoever_holds_the_engine() {
             .filter(|call| call.name != "cuMemFreeHost")
             .all(|call| call.thread == owner)
     );
-    // what is captured neither takes memory nor waits, and copies nothing to or from the host
+    // the captured calls neither allocate memory nor wait, and copy nothing to or from the host
     for capture in &captures {
         let start = load.iter().position(|call| std::ptr::eq(call, *capture)).unwrap();
         let captured: Vec<&Call> =

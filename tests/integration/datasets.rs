@@ -1,5 +1,5 @@
-//! The same images packed in every way that is read give the same rows, through the program itself; what is
-//! wrong with a pack is told.
+//! The same images, packed in every supported way, give the same rows through the program itself; the faults of a pack
+//! are reported.
 
 mod again;
 mod damage;
@@ -39,7 +39,7 @@ pub static PACKED: LazyLock<PathBuf> = LazyLock::new(|| {
     out
 });
 
-/// The folder's rows, which all others are held against.
+/// The folder's rows, with which all others are compared.
 pub static FOLDER: LazyLock<Job> = LazyLock::new(|| {
     let job = named_classes(Job::own());
     job.run().exits(0);
@@ -66,7 +66,7 @@ pub fn local_shards() -> String {
     format!("{}/shards/train-{{000..008}}.tar", PACKED.display())
 }
 
-/// Equal to the bit in every column but those that say where a row comes from.
+/// Equal to the bit in every column but those that name the source of a row.
 pub fn same_rows(one: &Path, but: &[&str]) {
     let folder = FOLDER.output();
     let arguments = [&["same", one.to_str().unwrap(), folder.to_str().unwrap()], but].concat();
@@ -193,7 +193,7 @@ fn carried_columns_arrive_as_they_were() {
                     let f = |value: &Value| value.as_f64().map(|number| number as f32);
                     assert_eq!(f(&row["f-stop"]), f(&known["f-stop"]));
                 }
-                // CSV knows no null
+                // CSV has no null
                 "rows.csv" if known["year"].is_null() => assert_eq!(row["year"], ""),
                 "rows.csv" => {
                     assert_eq!([&row["year"], &row["flash"]], [&text(&known["year"]), &text(&known["flash"])])

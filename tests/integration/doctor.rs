@@ -1,4 +1,4 @@
-//! `doctor decode`: what becomes of files, without a model and without ONNX Runtime.
+//! `doctor decode`: decodes files without a model and without ONNX Runtime.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::job::{Ended, IMAGES, Job, ended, own_model, program_at};
 
-/// Without a runtime, wherever the machine has one.
+/// The program without a runtime, even if the machine has one.
 fn decode<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Ended {
     let mut command = program_at(Path::new(env!("CARGO_BIN_EXE_tresnet-batch")), false);
     command.env("ORT_DYLIB_PATH", "/nowhere");
@@ -69,7 +69,7 @@ fn a_file_that_is_not_there_is_66_and_the_others_are_told_all_the_same() {
 fn a_file_that_is_larger_than_the_limit_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.jpg");
-    // as large as the disk never is
+    // larger than any disk
     std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
     let ended = decode([path.to_str().unwrap()]);
     let summary = ended.exits(0);

@@ -1,4 +1,4 @@
-//! `doctor JOB`: everything that a run needs is looked at in one call, and nothing of it stays.
+//! `doctor JOB`: checks everything that a run needs in one call, and leaves no file.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn doctor(job: &Job) -> Ended {
     ended(&mut job.command("doctor"))
 }
 
-/// How the looks of a name ended, in order.
+/// The states of the checks of a name, in order.
 #[track_caller]
 fn states(summary: &Value, name: &str) -> Vec<String> {
     let checks = summary["checks"].as_array().unwrap_or_else(|| panic!("no checks in {summary}"));
@@ -197,7 +197,7 @@ fn some_images_that_cannot_be_decoded_are_a_warning_with_the_limit_that_they_exc
 fn a_job_that_was_begun_goes_on_and_one_that_is_finished_is_a_warning() {
     let job = Job::own();
     ended(job.command("plan").arg("--write")).exits(0);
-    assert!(text(&doctor(&job).exits(0), "output").contains("0 parts stand: a run goes on there"));
+    assert!(text(&doctor(&job).exits(0), "output").contains("0 parts are committed: a run resumes it"));
     job.run().exits(0);
     let summary = doctor(&job).exits(0);
     assert_eq!(states(&summary, "output"), ["warning"]);
@@ -214,7 +214,7 @@ fn an_output_of_another_job_is_78_and_names_the_difference() {
     job.run().exits(0);
     let other = job.set("output.top_k=3");
     let summary = doctor(&other).fails(78, &["`output`", "`output.top_k` is 5 there, 3 here"]);
-    // all else is looked at as for an output of its own
+    // everything else is checked as for a separate output
     assert_eq!(states(&summary, "images"), ["ok"]);
     assert!(summary["estimate"]["images"] == 90, "{summary}");
 }
@@ -243,7 +243,7 @@ fn a_store_that_ignores_conditions_in_silence_is_73() {
 fn a_store_that_ignores_conditions_only_of_those_who_write_at_once_is_73() {
     let (server, job) = served();
     server.rule(Rule::on(Kind::Put, Fault::IgnoreConditions).suffix("/race"));
-    doctor(&job).fails(73, &["of 8 who created one object at once, 8 were told that they had"]);
+    doctor(&job).fails(73, &["of 8 concurrent creates of one object, 8 were reported as successful"]);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn a_store_that_lets_nothing_be_removed_is_no_failure_and_what_stays_is_told() {
     let summary = doctor(&job).exits(0);
     assert!(text(&summary, "writes").contains("stays below `_tresnet/doctor-"), "{summary}");
     assert_eq!(server.keys("out/").len(), 2);
-    // and nobody takes it for anything
+    // and no reader takes it for a part
     job.run().exits(0);
     ended(&mut job.command("verify")).exits(0);
 }

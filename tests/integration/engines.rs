@@ -1,5 +1,5 @@
-//! What every engine keeps to, whatever computes: the contract of `engine::Engine`. The CUDA engine keeps it in
-//! `cuda_path`, on the recording libraries.
+//! The contract of `engine::Engine`, for every provider. `cuda_path` checks the CUDA engine, on the recording
+//! libraries.
 
 use tresnet_batch::engine::{
     Engine, EngineSpec, GraphNames, NoiseEngine, OrtCpu, OrtOptions, Outputs, Runtime, Slot,

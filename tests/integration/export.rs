@@ -1,4 +1,4 @@
-//! `export`: what other tools' own readers find in it.
+//! `export`: its files, read by other tools' own readers.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -103,7 +103,7 @@ fn nothing_is_written_over_and_no_two_exports_are_mixed() {
     export(&out, "clip-retrieval", &to, &[])
         .fails(73, &["img_emb/img_emb_0.npy", "already exists", "--overwrite"]);
     export(&out, "clip-retrieval", &to, &["--overwrite", "--rows-per-file", "30"]).exits(0);
-    // fewer files than before: the others would be taken for embeddings of this export
+    // fewer files than before: the others would count as embeddings of this export
     export(&out, "clip-retrieval", &to, &["--overwrite"]).fails(73, &["img_emb_1.npy", "delete it first"]);
     assert_eq!(names(&to.join("img_emb")), first);
     read("clip", &to, &["float16", "unit"]);

@@ -1,5 +1,5 @@
-//! The fault matrix of docs/faults.md: what must become of a job when storage, disks, processes and inputs fail.
-//! A test's name begins with the row that it is; rows that need failpoints are in `tests/faults`.
+//! The fault matrix of docs/faults.md: the required result of a job when storage, disks, processes and inputs fail.
+//! A test's name begins with its row; rows that need failpoints are in `tests/faults`.
 
 mod archived;
 mod changes;
@@ -65,7 +65,7 @@ fn later(server: &ScriptedS3) -> Job {
         .set("limits.max_error_fraction=1")
 }
 
-/// What stands on the server below `out/`, on local disk.
+/// A copy of the server's objects below `out/` on local disk.
 fn download(server: &ScriptedS3) -> TempDir {
     let copy = tempfile::tempdir_in(scratch()).unwrap();
     for key in server.keys("out/") {
@@ -80,7 +80,7 @@ fn verify(job: &Job) -> Ended {
     ended(&mut job.command("verify"))
 }
 
-/// Holds that an output on local disk is finished, verified, and has the rows of an undisturbed run, to the bit;
+/// Checks that an output on local disk is finished, verified, and has the rows of an undisturbed run, to the bit;
 /// tags are the store's own.
 #[track_caller]
 fn holds_undisturbed_rows(job: &Job, output: &Path) {
@@ -89,7 +89,7 @@ fn holds_undisturbed_rows(job: &Job, output: &Path) {
     ask_python("rows.py", &["same", output.to_str().unwrap(), whole.to_str().unwrap(), "etag"]);
 }
 
-/// As [`holds_undisturbed_rows`], for what stands on a server.
+/// As [`holds_undisturbed_rows`], for an output on a server.
 #[track_caller]
 pub fn served_undisturbed_rows(server: &ScriptedS3, job: &Job) {
     server.clear_rules();

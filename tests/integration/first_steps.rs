@@ -1,4 +1,4 @@
-//! What somebody meets who begins: a folder of their own, weights without a word on them, the first mistakes.
+//! The first steps of a new user: a folder of pictures, weights without a configuration, the first mistakes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,7 +37,7 @@ fn at(folder: &Path, arguments: &[&str]) -> Ended {
     ended(command.args(["--progress", "none"]))
 }
 
-/// Weights without the `config.json` that says how they were trained.
+/// Weights without the `config.json` of their training.
 fn bare_weights(folder: &Path) -> PathBuf {
     let bare = folder.join("bare");
     std::fs::create_dir(&bare).unwrap();
@@ -84,7 +84,7 @@ fn a_refused_run_names_the_images_and_the_command_that_accepts_them() {
         at(folder.path(), &[&["run", "job.toml"], told.split(' ').collect::<Vec<_>>().as_slice()].concat());
     let summary = accepted.exits(0);
     assert_eq!((&summary["resumed_rows"], &summary["parts"]), (&20.into(), &1.into()));
-    // nothing was computed, so that there is nothing to say of stages
+    // nothing was computed, so no line on stages is printed
     assert!(!accepted.stderr.contains("device busy"), "{}", accepted.stderr);
 }
 
@@ -149,7 +149,7 @@ fn an_interrupted_run_says_how_much_stands() {
     send(child.id(), "TERM");
     let stopped = wait(child);
     stopped.exits(75);
-    assert!(stopped.stderr.contains(" parts stand; "), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains(" parts are committed; "), "{}", stopped.stderr);
 }
 
 /// `script` gives the program a terminal.

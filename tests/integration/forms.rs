@@ -1,4 +1,4 @@
-//! Every way of drawing a network gives what timm computes.
+//! Every form of a network's graph computes the same as timm.
 
 use tresnet_batch::model::{
     Architecture, Blur, BuildOptions, Checkpoint, Classifier, Form, Mean, Metadata, Pixels, Precision,

@@ -1,5 +1,5 @@
-//! `infra/gpu/check.py`, the check for a machine with a GPU, on the CPU: the same way, the same lines, and an exit code
-//! that says whether one is missing.
+//! `infra/gpu/check.py`, the check for a machine with a GPU, on the CPU: the same steps, the same lines, and an exit
+//! code that is 1 if a line is missing.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -30,14 +30,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 static DRY: LazyLock<(Output, Vec<String>)> = LazyLock::new(|| {
-    // lines are appended to what is there
+    // lines are appended to the existing ones
     let _ = std::fs::remove_dir_all(scratch().join("gpu_check"));
     let output = check("gpu_check", &["--dry-run"]);
     let lines = text(&output.stdout).lines().map(str::to_owned).collect();
     (output, lines)
 });
 
-/// What the line of this name says.
+/// The text of the line of this name.
 #[track_caller]
 fn line(name: &str) -> &'static str {
     let (output, lines) = &*DRY;
@@ -68,7 +68,7 @@ fn a_dry_run_has_every_line_and_succeeds() {
     assert!(line("table optimisations").starts_with("beside `as a run does`: "));
     assert_eq!(DRY.0.status.code(), Some(0), "{}", text(&DRY.0.stderr));
     assert_eq!(DRY.1.last().unwrap(), "27 of 32 lines measured");
-    // what a call that is ended at its limit leaves
+    // the files of a call that was ended at its limit
     let written = std::fs::read_to_string(scratch().join("gpu_check/lines.txt")).unwrap();
     assert_eq!(written.lines().collect::<Vec<_>>(), DRY.1);
     let results = std::fs::read_to_string(scratch().join("gpu_check/results.jsonl")).unwrap();

@@ -1,4 +1,4 @@
-//! Graphs that others export: tensors by name, an embedding alone, free axes, other types, weights beside the graph, and
+//! Third-party graphs: tensors by name, an embedding alone, free axes, other types, weights beside the graph, and
 //! a softmax or sigmoid at the end. Rows are compared with the same arithmetic in numpy.
 
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ fn columns(job: &Job) -> Vec<String> {
 #[test]
 fn outputs_that_cannot_be_told_apart_are_listed_and_keys_choose_among_them() {
     let words = [
-        "cannot be told apart",
+        "cannot be distinguished",
         "`a` F32 [batch, 5]",
         "`b` F32 [batch, 3]",
         "`model.logits`",
@@ -216,7 +216,7 @@ fn two_images_show_how_wide_outputs_are_that_the_graph_leaves_free() {
     below(&found, "embedding", 1e-4);
     let model = frozen(&job.output())["model"].clone();
     assert_eq!((&model["classes"], &model["dim"]), (&json!(5), &json!(3)));
-    // what is frozen is not tried again, and is the same job
+    // frozen values are not measured again, and the job is the same
     assert_eq!(job.run().exits(0)["complete"], true);
     let fixed = with_logits("named.onnx");
     fixed.run().exits(0);

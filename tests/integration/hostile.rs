@@ -1,4 +1,4 @@
-//! Files that strangers may send, through the program under a limit on its memory.
+//! Hostile files, through the program under a limit on its memory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::support::job::{Job, ended, own_model, program, wait};
 use crate::support::process::peak_memory;
 use crate::support::{run_python, scratch};
 
-/// Address space in MiB; what a container would kill for is less.
+/// Address space in MiB; the memory for which a container would kill the process is less.
 const LIMIT: u64 = 3 << 10;
 /// Resident memory of the whole process.
 const MOST_MEMORY: u64 = 1 << 30;
@@ -20,7 +20,7 @@ const MOST_TIME: Duration = Duration::from_secs(60);
 
 struct Hostile {
     folder: PathBuf,
-    /// What must become of each file that is looked at.
+    /// The expected result of each file.
     expected: BTreeMap<String, String>,
 }
 
@@ -41,16 +41,16 @@ static HOSTILE: LazyLock<Hostile> = LazyLock::new(|| {
     Hostile { folder, expected }
 });
 
-/// Why a file is not looked at here.
+/// Why a file is skipped here.
 fn skipped(becomes: &str) -> Option<&'static str> {
     becomes.starts_with("tar").then_some("archives are not read by the folder input")
 }
 
-/// Compares what became of the files with what must; `None` is a row, else it is the kind of its error.
+/// Compares the results of the files with the expected ones; `None` is a row, else it is the kind of its error.
 fn judge(found: &BTreeMap<String, Option<String>>) {
     let mut wrong = Vec::new();
     for (name, becomes) in &HOSTILE.expected {
-        let kind = found.get(name).unwrap_or_else(|| panic!("nothing is said of {name}")).as_deref();
+        let kind = found.get(name).unwrap_or_else(|| panic!("no result of {name}")).as_deref();
         let right = match becomes.as_str() {
             "decode" => kind.is_none(),
             "any" => kind.is_none_or(|kind| ["corrupt", "truncated", "unsupported", "limit"].contains(&kind)),
@@ -105,7 +105,7 @@ fn milliseconds(line: &[String]) -> f64 {
 fn hostile_files_are_told_the_same_by_a_process_apart_that_none_of_them_kills() {
     let told = |arguments: &[&str]| {
         let (lines, summary) = doctor(arguments, &HOSTILE.folder);
-        // all but the time
+        // every field except the time
         let lines: Vec<_> = lines.into_values().map(|line| [&line[..4], &line[5..]].concat()).collect();
         (lines, summary)
     };

@@ -1,4 +1,4 @@
-//! The image stage against Pillow: squares to the byte, cuts where Pillow sees them, faults by their kind.
+//! The image stage compared with Pillow: squares to the byte, truncations as Pillow finds them, faults by their kind.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -153,7 +153,7 @@ fn webp_stays_within_its_bound_of_pillows_libwebp() {
     assert!(files.values().all(|&(most, share)| most <= WEBP_BOUND.0 && share <= WEBP_BOUND.1), "{files:?}");
 }
 
-/// Holds each cut of `out` against what Pillow made of it; gives how many it refused and how many it read.
+/// Compares each cut of `out` with Pillow's result; returns how many it refused and how many it read.
 fn check_cuts(out: &Path) -> (usize, usize) {
     let mut decoder = Decoder::new(Options::new(224)).expect("good options");
     let (mut refused, mut read) = (0, 0);
@@ -453,7 +453,7 @@ fn what_is_no_image_or_half_of_one_is_told_by_its_kind() {
         bytes[at] ^= 1;
         bytes
     };
-    // it calls the colours YCbCr, and nothing of a lossless file may be converted
+    // its header has the colours YCbCr, and a lossless file must not be converted
     let jfif = b"\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
     let lossless_jfif = [b"\xff\xd8", &jfif[..], &fixture("lossless.jpg")[2..]].concat();
     let mut hierarchical = fixture("444.jpg");

@@ -1,4 +1,4 @@
-//! `init`: what it writes is a job that runs as it is, whatever the images lie in.
+//! `init`: its job file runs unchanged, for images in folders, shards and Parquet files.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,7 +38,7 @@ static INPUTS: LazyLock<Inputs> = LazyLock::new(|| {
     Inputs { folders, flat, packs, images }
 });
 
-/// A folder in which somebody works who knows nothing yet.
+/// The folder of a new user.
 struct Desk {
     folder: TempDir,
     environment: Vec<(String, String)>,
@@ -77,7 +77,7 @@ impl Desk {
         load(&self.file(), &Source::default()).unwrap()
     }
 
-    /// `init`, and then the commands that it names, as they are. Gives what `init` and `run` say.
+    /// Runs `init`, and then the commands that it names, unchanged. Returns the results of `init` and `run`.
     #[track_caller]
     fn goes_through(&self, input: &str, output: &str) -> (Value, Value) {
         let first = self.init(input, &["--output", output]).exits(0);
@@ -91,7 +91,7 @@ impl Desk {
     }
 }
 
-/// The same, for what lies on this disk.
+/// The same, for images on this disk.
 #[track_caller]
 fn goes_through(input: &Path) -> (Desk, Value, Value) {
     let desk = Desk::new();
@@ -113,10 +113,10 @@ fn class_folders_become_targets() {
 fn images_side_by_side_have_no_targets_and_the_file_says_why() {
     let (desk, first, done) = goes_through(&INPUTS.flat);
     assert_eq!((&first["format"], &first["targets"]), (&json!("folder"), &Value::Null));
-    assert!(first["targets_why"].as_str().unwrap().contains("do not lie in folders"), "{first}");
+    assert!(first["targets_why"].as_str().unwrap().contains("are not in folders"), "{first}");
     assert_eq!(done["targets"], Value::Null);
     let text = std::fs::read_to_string(desk.file()).unwrap();
-    assert!(text.contains("do not lie in folders"), "{text}");
+    assert!(text.contains("are not in folders"), "{text}");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn rows_go_beside_the_images_where_nobody_says_where() {
     let pictures = desk.folder.path().join("pictures");
     std::fs::create_dir(&pictures).unwrap();
     std::fs::copy(IMAGES.folder.join("yam/00.jpg"), pictures.join("one.jpg")).unwrap();
-    // as somebody types it who stands beside it
+    // as a user types it in the folder above
     let ended = desk.init("pictures/", &[]);
     assert_eq!(ended.exits(0)["output"], "pictures-rows");
     for command in ["doctor job.toml", "plan job.toml", "run job.toml", "report job.toml"] {
@@ -236,7 +236,7 @@ fn what_makes_no_job_is_told_by_its_exit_code_and_nothing_is_written() {
     for (input, more, code, words) in [
         ("/no/such/pictures", vec![], 66, "/no/such/pictures"),
         (empty.to_str().unwrap(), vec![], 66, "is empty"),
-        (flat, vec!["--output", &inside], 78, "lies in `input.uri`"),
+        (flat, vec!["--output", &inside], 78, "is in `input.uri`"),
         (flat, vec!["-o", "job.yaml"], 64, ".toml"),
         ("s3://bucket:secret@x/", vec![], 78, "credentials"),
     ] {
@@ -265,7 +265,7 @@ fn the_help_of_both_is_enough_to_start() {
         told.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let init = told(&["init", "--help"]);
-    for words in ["init my/pictures --model", "s3://", "list.csv --images", "never written over"] {
+    for words in ["init my/pictures --model", "s3://", "list.csv --images", "never overwritten"] {
         assert!(init.contains(words), "no `{words}` in:\n{init}");
     }
     let doctor = told(&["doctor", "--help"]);

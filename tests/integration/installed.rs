@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::job::{Ended, IMAGES, by_hand, ended, own_model, program, program_at, rows};
 use crate::support::{python, root, run_python, scratch};
 
-/// An installation in a folder of its own.
+/// An installation in a separate folder.
 fn installed() -> (TempDir, PathBuf) {
     let prefix = tempfile::tempdir_in(scratch()).unwrap();
     for folder in ["bin", "lib/tresnet-batch", "share/tresnet-batch/demo/model"] {
@@ -42,7 +42,7 @@ fn installed() -> (TempDir, PathBuf) {
     (prefix, program)
 }
 
-/// The program of an installation in a folder, without a word about the runtime.
+/// The program of an installation in a folder, without an option for the runtime.
 fn command(program: &Path, folder: &Path) -> Command {
     let mut command = program_at(program, false);
     command.current_dir(folder);

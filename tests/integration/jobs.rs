@@ -1,4 +1,4 @@
-//! Every job file that stands in `jobs/` can be loaded, so that what people copy works.
+//! Every job file in `jobs/` can be loaded, so that copies of them work.
 
 use std::path::PathBuf;
 
@@ -90,7 +90,7 @@ fn each_convention_of_imagenet_has_a_job_file() {
     ] {
         let spec = loaded(name, &[]);
         assert_eq!(spec.input.targets, targets, "{name}");
-        // what a gate names, there is
+        // every metric of a gate exists
         let gates = spec.report.require.iter().map(|gate| Gate::parse(gate));
         assert!(gates.into_iter().all(|gate| gate.is_ok()), "{name}");
     }

@@ -1,5 +1,5 @@
-//! All integration tests, one module a subject. They use the real thing: a real ONNX Runtime, a real S3 store,
-//! real processes with real signals, and independent readers of what comes out.
+//! All integration tests, one module a subject. They use a real ONNX Runtime, a real S3 store, real processes with
+//! real signals, and independent readers of the output.
 
 // clippy's allowances for tests do not cover the functions that tests share
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]

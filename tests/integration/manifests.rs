@@ -1,4 +1,4 @@
-//! The manifests of `infra/kubernetes`, `infra/slurm` and `infra/aws_batch`: held against the real schemas, and each
+//! The manifests of `infra/kubernetes`, `infra/slurm` and `infra/aws_batch`: checked against the real schemas, and each
 //! command in them run with the real program.
 
 use std::fs;
@@ -23,7 +23,7 @@ fn ask(arguments: &[&str]) -> Value {
     ask_python("manifests.py", arguments)
 }
 
-/// What `manifests.py` says when it refuses something.
+/// The error of `manifests.py` when it refuses a manifest.
 fn refused(arguments: &[&str]) -> String {
     let script = root().join("tests/reference/manifests.py");
     let output = Command::new(python()).arg(script).args(arguments).output().unwrap();
@@ -152,7 +152,7 @@ fn pods_are_no_root_and_hold_no_credential() {
     }
 }
 
-/// What is typed behind a manifest's own command to have it on this machine, and where it writes.
+/// Arguments after a manifest's own command with which it runs on this machine, and its output.
 struct Here {
     folder: TempDir,
     images: usize,
@@ -263,7 +263,7 @@ fn the_children_of_an_array_job_share_it_and_finish_it() {
     let words: Vec<String> = serde_json::from_value(words).unwrap();
     for index in 0..3 {
         let mut child = Command::new(&words[0]);
-        // what the definition leaves out is typed behind `run` by the shell
+        // the shell adds the arguments that the definition leaves out after `run`
         let settings: Vec<String> =
             here.settings(&here.output()).iter().map(|word| format!("'{word}'")).collect();
         let script = format!("{} {}", words[2], settings.join(" "));
@@ -296,7 +296,7 @@ fn on_path(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())
 }
 
-/// A task of the Slurm array, with an `scontrol` that writes down what it is asked for.
+/// A task of the Slurm array, with an `scontrol` that records its arguments.
 struct SlurmTask {
     command: Command,
     asked: PathBuf,

@@ -1,5 +1,5 @@
-//! A checkpoint becomes a graph that computes what timm computes: checked with ONNX's own checker and run with
-//! Python's ONNX Runtime, so that nothing of ours stands on both sides.
+//! A checkpoint becomes a graph that computes the same as timm. ONNX's own checker checks it and Python's ONNX Runtime
+//! runs it, so that no code of the project is on both sides.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::support::{root, run_python, shared};
 /// What `tresnet.md` demands of fp32.
 const FP32: f64 = 1e-5;
 
-/// Graphs to be run by one Python process, in a folder of their own.
+/// Graphs to be run by one Python process, in a separate folder.
 pub(super) struct Runs {
     folder: TempDir,
     jobs: Vec<Value>,
@@ -43,7 +43,7 @@ impl Runs {
         self.jobs.push(job);
     }
 
-    /// Checks and runs all, and gives each graph's outputs by its name.
+    /// Checks and runs all graphs, and returns the outputs of each by its name.
     pub(super) fn run(self) -> BTreeMap<String, Checkpoint> {
         let jobs = self.path("jobs.json");
         std::fs::write(&jobs, Value::from(self.jobs.clone()).to_string()).unwrap();

@@ -43,7 +43,7 @@ fn images_and_a_model_are_enough_and_the_job_file_is_shown() {
         assert!(ran.stderr.contains(words), "no `{words}` in:\n{}", ran.stderr);
     }
     assert_eq!(rows(&desk.path().join("pictures-rows")).len(), 20);
-    // what it wrote is a job file like any other
+    // the written file is a job file like any other
     ended(program().current_dir(desk.path()).args(["verify", "job.toml"])).exits(0);
     let verified = ended(program().current_dir(desk.path()).args(["run", "job.toml"]));
     assert_eq!(verified.exits(0)["already_complete"], true);

@@ -23,12 +23,12 @@ fn unfinished() -> (ScriptedS3, Job) {
     (server, job)
 }
 
-/// Runs a command that gets the first part only when it has asked for all others.
+/// Runs a command that gets the first part only when it has requested all others.
 fn first_part_last(server: &ScriptedS3, command: Command) -> Ended {
     comes_last(server, FIRST, command)
 }
 
-/// Runs a command that gets a part only when it has asked for all others of a later name.
+/// Runs a command that gets a part only when it has requested all others of a later name.
 fn comes_last(server: &ScriptedS3, first: &str, mut command: Command) -> Ended {
     let file = format!("out/{first}");
     let is_later = |key: &str| key > file.as_str() && !key.starts_with(&file);

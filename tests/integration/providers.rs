@@ -1,4 +1,4 @@
-//! What computes: the provider that a job asks for, what is said where it is not there, and the sizes of batches.
+//! Providers: the one that a job requests, the messages if it is missing, and the sizes of batches.
 
 mod cuda_path;
 
@@ -78,7 +78,7 @@ fn auto_runs_on_the_cpu_and_says_why() {
     assert_eq!((&summary["provider"], &summary["engine"]["provider"]), (&json!("cpu"), &json!("cpu")));
     let why = summary["engine"]["why"].as_str().unwrap();
     assert!(why.contains("make setup-cuda"), "{why}");
-    // nothing here was made for a GPU, so that this is nothing to tell a person
+    // nothing here was made for a GPU, so the user needs no message
     if !Path::new("/dev/nvidiactl").exists() {
         assert!(!ended.stderr.contains("`auto` took the CPU"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("engine.device"), "{}", ended.stderr);
@@ -107,7 +107,7 @@ fn the_cpu_by_name_needs_no_explanation() {
 fn plan_says_what_will_compute_and_bears_that_it_is_not_there() {
     let planned = plan(&Job::own());
     assert_eq!(planned.exits(0)["device"]["provider"], "cpu");
-    for words in ["device      cpu (", "batches of 4", "`tresnet-batch doctor` says what a GPU would need"] {
+    for words in ["device      cpu (", "batches of 4", "`tresnet-batch doctor` shows what a GPU would need"] {
         assert!(planned.stderr.contains(words), "no `{words}` in\n{}", planned.stderr);
     }
     let planned = plan(&Job::own().set("engine.device=cuda"));
@@ -122,7 +122,7 @@ fn half_precision_is_the_default_on_cuda_and_holds_wherever_the_job_goes_on() {
     let job = std::fs::read_to_string(on_cuda.output().join("_tresnet/job.json")).unwrap();
     let job: Value = serde_json::from_str(&job).unwrap();
     assert_eq!(job["components"]["model.precision"], "fp16");
-    // the job file of another machine says nothing of precision either
+    // the job file of another machine does not set the precision either
     let done = on_cuda.set("engine.device=cpu").run().exits(0);
     assert_eq!(
         (&done["fingerprint"], &done["engine"]["precision"]),

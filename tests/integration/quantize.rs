@@ -1,4 +1,4 @@
-//! int8 and fp16 graphs whose ranges were measured, held against fp32 on pictures that the ranges did not see.
+//! int8 and fp16 graphs with measured ranges, compared with fp32 on pictures that the ranges did not see.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ struct Pictures {
     count: u64,
 }
 
-/// 200 pictures to compare on, or as `make test-long` says.
+/// Pictures to compare on: 200, or the number that `make test-long` sets.
 static PICTURES: LazyLock<Pictures> = LazyLock::new(|| {
     let wanted = std::env::var("TRESNET_BATCH_INT8").ok().map(|count| count.parse::<u64>().unwrap());
     let (seen, others) = match wanted {
@@ -130,7 +130,7 @@ fn a_job_runs_the_file_as_int8_and_says_so_everywhere() {
     let right = rows.iter().filter(|row| row["target_rank"] == 1).count() as f64;
     let said = summary["accuracy"]["int8"].as_f64().unwrap();
     assert_eq!(right / rows.len() as f64, said, "the comparison and a run count differently");
-    // the other precisions are not to be had of this file
+    // this file has no other precision
     let fp32 = Job::new(text(&PICTURES.others), file).set("model.precision=fp32");
     fp32.run().fails(78, &["`model.precision` is fp32, but the ONNX graph is int8"]);
 }
@@ -189,7 +189,7 @@ fn what_cannot_be_quantized_says_why() {
     ended.fails(64, &["goes with `--precision fp16`"]);
 }
 
-/// An ONNX file without its properties: a field of 14 << 3 | 2, a length and so many bytes, behind everything else.
+/// An ONNX file without its properties, which are its last field: 14 << 3 | 2, a length and that number of bytes.
 fn without_properties(bytes: &[u8]) -> Vec<u8> {
     let needle = b"tresnet.format";
     let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
@@ -227,7 +227,7 @@ fn a_map_that_fp16_cannot_hold_stays_fp32_and_its_rows_are_finite() {
     println!("{judged}");
     let (plain, kept) = (&judged[0], &judged[1]);
     assert!(plain["finite"].as_u64().unwrap() < 50, "fp16 holds it after all: {plain}");
-    // embedding and logits, the map twice, what it is made of, and what is made of it
+    // embedding and logits, the map twice, its inputs, and its readers
     assert_eq!((&kept["finite"], &kept["fp32_maps"]), (&json!(50), &json!(6)), "{kept}");
     assert!(kept["agreed"].as_u64().unwrap() >= 49, "{kept}");
     assert!(kept["logits_error"].as_f64().unwrap() < 5e-3, "{kept}");

@@ -66,7 +66,7 @@ impl Cluster {
         CLUSTER.as_ref().map(|cluster| cluster.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has something happen to the cluster, and gives the ids of the processes that it killed.
+    /// Causes an event in the cluster, and returns the ids of the processes that it killed.
     fn order(&mut self, what: &str) -> Vec<u32> {
         writeln!(self.orders, "{what}").unwrap();
         let killed = answer(&mut self.answers)["killed"].clone();
@@ -133,8 +133,8 @@ fn verify(job: &Job) {
     ended(&mut job.command("verify")).exits(0);
 }
 
-/// A stand-in for the program that answers some ranges itself: those for which `script`, which sees `$range`, sets
-/// `code`. All others it leaves to the program, whose process it becomes.
+/// A replacement for the program that answers some ranges itself: those for which `script`, which sees `$range`, sets
+/// `code`. It passes all others to the program, whose process it becomes.
 fn program_that(name: &str, script: &str) -> PathBuf {
     let path = scratch().join(name);
     let filter = "exec 3>&1 4<&0; pipe=$(mktemp -u); mkfifo \"$pipe\"\n\
@@ -309,10 +309,10 @@ fn a_driver_that_is_killed_leaves_no_program_behind() {
     taken_up(&cluster, &job);
 }
 
-/// Nothing is at work on a long job, which has begun and is far from its end; the next driver finishes it.
+/// Checks that no process works on a long job, which has begun and is far from its end; the next driver finishes it.
 fn taken_up(cluster: &Cluster, job: &Job) {
     let at_work = programs_on(job);
-    assert!(at_work.is_empty(), "{at_work:?} go on without their driver");
+    assert!(at_work.is_empty(), "{at_work:?} continue without their driver");
     let stood = stands(job);
     println!("{stood} of {LONG_PARTS} parts stood");
     assert!((5..LONG_PARTS / 2).contains(&stood), "{stood} of {LONG_PARTS} parts stood");
@@ -324,12 +324,12 @@ fn taken_up(cluster: &Cluster, job: &Job) {
     assert_eq!((job.rows().len(), keys.len()), (4 * LONG_PARTS, 4 * LONG_PARTS));
 }
 
-/// The programs that live of those that have run a share of this job.
+/// The living processes among those that have run a share of this job.
 fn programs_on(job: &Job) -> Vec<u32> {
     holders(job, |_| true).into_iter().filter(|pid| is_alive(*pid)).collect()
 }
 
-/// The processes that the locks of shares name last, by the names of the locks.
+/// The processes that the locks of shares name last, for locks whose name `is_of` accepts.
 fn holders(job: &Job, is_of: impl Fn(&str) -> bool) -> Vec<u32> {
     let files = fs::read_dir(job.output().join("_tresnet")).unwrap().map(|item| item.unwrap().path());
     let locks = files.filter(|path| path.extension().is_some_and(|extension| extension == "lock"));

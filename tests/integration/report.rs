@@ -53,7 +53,7 @@ struct Recipe {
     rows: usize,
     classes: usize,
     top_k: usize,
-    /// Whether rows say `target_rank` and `target_prob`: all, some or none, and then without the columns.
+    /// Whether rows have `target_rank` and `target_prob`: all, some or none, and then without the columns.
     ranks: Ranks,
     /// Probabilities are multiples of 1/this: a small number makes ties.
     steps: usize,
@@ -113,7 +113,7 @@ fn batch(rows: &[TestRow], ranks: Ranks) -> RecordBatch {
         Arc::new(rows.iter().map(get).collect::<StringArray>())
     };
     let mut columns: Vec<(&str, ArrayRef)> = vec![
-        // A column that a report does not want, in front.
+        // A column that a report does not use, in front.
         ("row_id", ints(|_| Some(0))),
         ("status", texts(|r| Some(r.status))),
         ("error_kind", texts(|r| r.error_kind)),
@@ -147,7 +147,7 @@ fn push_file(accumulator: &mut Accumulator, path: &Path) {
     }
 }
 
-/// Holds every figure of the reference against the report's; the report may say more.
+/// Compares every figure of the reference with the report's; the report may have more.
 pub fn assert_same(reference: &Value, ours: &Value, at: &str) {
     match (reference, ours) {
         (Value::Object(fields), Value::Object(_)) => {
@@ -232,7 +232,7 @@ fn sample_report() -> Report {
         ok(2, &[2, 1, 3, 4, 5], 1, "jpeg"),
         ok(3, &[3, 1, 2, 4, 5], 1, "webp"),
         ok(4, &[3, 1, 2, 4, 5], 4, "jpeg"),
-        // Tied with the winner: told as first, listed as second.
+        // Tied with the winner: first by `target_rank`, second in the list.
         ok(1, &[0, 1, 2, 3, 4], 1, "jpeg"),
         TestRow { target: None, target_prob: None, target_rank: None, ..ok(0, &[0, 1, 2, 3, 4], 1, "jpeg") },
         failed("corrupt", Some(4)),

@@ -1,5 +1,5 @@
-//! Every statistic of a report against scikit-learn, scipy and statsmodels, whose values stand in
-//! `tests/data/report/figures.json` beside the rows that they are of.
+//! Every statistic of a report compared with scikit-learn, scipy and statsmodels, whose values are in
+//! `tests/data/report/figures.json` with their rows.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ fn report(slices: &[SliceBy]) -> (Report, Value) {
     let extras = Extras { slices: slices.to_vec(), logits: true };
     let mut accumulator = Accumulator::with(classes, extras);
     let batch = batch(&kept);
-    // cut, so that the offsets of every column are minded
+    // sliced, so that the offsets of every column matter
     for (from, rows) in [(0, 1), (1, 150), (151, batch.num_rows() - 151)] {
         accumulator.push(&batch.slice(from, rows)).unwrap();
     }

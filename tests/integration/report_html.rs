@@ -145,7 +145,7 @@ fn numbers(values: &Value) -> Vec<f64> {
     values.as_array().unwrap().iter().map(|text| text.as_str().unwrap().parse().unwrap()).collect()
 }
 
-/// What opened is of the class, or of the pair, that the link names, and its query asks for the same.
+/// Checks that the opened pictures are of the class, or of the pair, that the link names, and so is the query.
 #[track_caller]
 fn assert_opens_its_pictures(opened: &Value) {
     assert_eq!(opened["open"], true, "{opened}");

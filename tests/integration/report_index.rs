@@ -1,4 +1,4 @@
-//! `index`: several real outputs on one page, against what each reports of itself.
+//! `index`: several real outputs on one page, compared with the report of each.
 
 use std::path::Path;
 

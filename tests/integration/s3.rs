@@ -1,4 +1,4 @@
-//! The main job with input and output on S3: the real SeaweedFS, and moto's server for what only needs an API.
+//! The main job with input and output on S3: the real SeaweedFS, and moto's server for tests that only need an API.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -35,7 +35,7 @@ fn rows_from_s3_to_s3_are_those_of_the_local_disk() {
     let plan = ask_python("rows.py", &["plan", copy.path().to_str().unwrap()]);
     assert_eq!(plan["planned"], 90);
     assert!(copy.path().join("_report/report.json").exists());
-    // once more: complete, by what stands on the store alone
+    // once more: complete, by the objects on the store alone
     assert_eq!(job.run().exits(0)["already_complete"], true);
 }
 

@@ -1,5 +1,5 @@
 //! Many images: time, requests and memory of a whole run with the do-nothing engine over a bucket in memory, and of
-//! planning alone. Each size runs in a process of its own, whose peak of memory is then known.
+//! planning alone. Each size runs in a separate process, so that its peak of memory is known.
 //!
 //! The sizes are small here; `make test-long` sets `TRESNET_BATCH_SCALE=50000,1000000,10000000`: two runs and a
 //! plan.
@@ -76,7 +76,7 @@ impl Places {
     }
 }
 
-/// The whole way of a share: plan, read, decode, noise, rows, parts; and where it is the last, report and `_SUCCESS`.
+/// Runs a share through all stages: plan, read, decode, noise, rows, parts; if it is the last, report and `_SUCCESS`.
 async fn run(places: &Places, share: Share) -> Outcome {
     let Places { input, output, frozen, .. } = places;
     frozen.create(output).await.unwrap();
@@ -178,7 +178,7 @@ fn peak() -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// What the child process does; as a test of its own it has nothing to do.
+/// The work of the child process; run as a separate test, it does nothing.
 #[test]
 fn a_child_of_the_tests_of_scale() {
     let Ok(what) = std::env::var("TRESNET_BATCH_SCALE_CHILD") else { return };

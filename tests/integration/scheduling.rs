@@ -1,4 +1,4 @@
-//! What `infra/` has for schedulers, each file of it in use: Airflow's DAG, systemd's units, a crontab, container files.
+//! The files of `infra/` for schedulers, each in use: Airflow's DAG, systemd's units, a crontab, container files.
 
 mod airflow;
 mod containers;
@@ -18,8 +18,8 @@ enum Pace {
     Slow,
 }
 
-/// A job file that says everything, since a scheduler adds nothing to it: the images of `job_images.py` into
-/// `FOLDER/out`. `more` are tables of their own.
+/// A job file with every needed key, since a scheduler adds nothing to it: the images of `job_images.py` into
+/// `FOLDER/out`. `more` are further tables.
 fn job_file(folder: &Path, pace: Pace, more: &str) -> PathBuf {
     let (size, rows, batch) = match pace {
         Pace::Quick => (64, 8, 4),

@@ -34,7 +34,7 @@ fn client_with(server: &ScriptedS3, timeout: Duration, max_retries: usize) -> Am
         .unwrap()
 }
 
-/// Waits until something holds that is about to.
+/// Waits until a condition holds.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {

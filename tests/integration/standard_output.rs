@@ -195,7 +195,7 @@ fn ended_on_a_full_disk(command: &mut Command) -> Ended {
     ended(command.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap()))
 }
 
-/// Holds the exit code for a full disk, and the one error that tells it.
+/// Checks the exit code for a full disk, and the one error that reports it.
 #[track_caller]
 fn reports_the_full_disk(ended: &Ended, more: &str) {
     assert_eq!((ended.code, ended.signal), (Some(74), None), "{}", ended.stderr);

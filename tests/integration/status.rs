@@ -1,4 +1,4 @@
-//! `status`, on outputs that are finished, under way, interrupted and damaged.
+//! `status`, on outputs that are finished, in progress, interrupted and damaged.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn kinds() -> Value {
     Value::Object(kinds)
 }
 
-/// The sizes of the part files that stand.
+/// The sizes of the committed part files.
 fn size(output: &Path) -> u64 {
     parts(output).iter().map(|part| output.join(part).metadata().unwrap().len()).sum()
 }
@@ -72,7 +72,7 @@ fn footers_and_success_tell_the_same() {
 fn a_run_at_work_is_seen_from_outside_and_an_interrupted_one_too() {
     let job = Job::slow(IMAGES.folder.to_str().unwrap());
     let mut child = job.start();
-    // the plan of 23 parts stands whole with its fourth segment
+    // the plan of 23 parts is complete with its fourth segment
     let whole = || usize::from(job.output().join("_tresnet/plan/000003").exists());
     assert!(reaches(&mut child, 1, whole));
     assert!(reaches(&mut child, 4, || parts(&job.output()).len()));
@@ -91,7 +91,7 @@ fn a_run_at_work_is_seen_from_outside_and_an_interrupted_one_too() {
     assert_eq!(summary["rows"], 4 * stood);
     assert!(summary["seconds_left"].is_u64(), "{summary}");
     assert!(summary["seconds_since_last_part"].as_u64().unwrap() < 120, "{summary}");
-    assert!(ended.stderr.contains("`_SUCCESS` does not stand"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("`_SUCCESS` does not exist"), "{}", ended.stderr);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn files_that_cannot_be_read_are_told_beside_those_that_can() {
     let summary = ended.exits(0);
     assert_eq!((&summary["parts"], &summary["rows"]), (&json!(11), &json!(82)));
     assert_eq!(summary["strange_files"], 2);
-    for words in [names[2].as_str(), "part-000000-00000000.parquet", "`verify` says more"] {
+    for words in [names[2].as_str(), "part-000000-00000000.parquet", "`verify` shows more"] {
         assert!(ended.stderr.contains(words), "no `{words}` in\n{}", ended.stderr);
     }
 }

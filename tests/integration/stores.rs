@@ -1,4 +1,4 @@
-//! What must hold on every store, the whole way through the program. Each test of `azurite` and `gcs` calls one of
+//! Scenarios that hold on every store, through the whole program. Each test of `azurite` and `gcs` calls one of
 //! these with its store and a folder that no other test uses.
 
 use std::path::Path;
@@ -25,7 +25,7 @@ fn to(store: &dyn Remote, job: Job, folder: &str) -> Job {
     job.set(format!("output.uri={}", store.uri(folder)))
 }
 
-/// Runs a job that ends well; its rows are those of the local folder in every column but those named.
+/// Runs a job that finishes successfully; its rows are those of the local folder in every column but those named.
 fn has_the_rows_of_the_disk(store: &dyn Remote, job: &Job, output: &str, but: &[&str]) {
     let summary = job.run().exits(0);
     assert_eq!(summary["rows"], json!({"planned": 90, "ok": 85, "error": 5}), "{summary}");
@@ -38,7 +38,7 @@ pub fn a_folder_gives_the_rows_of_the_disk(store: &dyn Remote) {
     let job = to(store, over_images(store, "folder"), "folder/out");
     has_the_rows_of_the_disk(store, &job, "folder/out", &["etag"]);
     assert_eq!(job.run().exits(0)["already_complete"], true);
-    // what the folder gave is what another job finds there
+    // another job finds the same images in the folder
     let again = to(store, over_the_images_in(store, "folder"), "folder/again");
     let again = again.set(format!("input.exclude_done=[\"{}\"]", store.uri("folder/out")));
     let summary = again.run().exits(0);
@@ -67,7 +67,7 @@ pub fn shards_and_parquet_files_give_the_rows_of_the_disk(store: &dyn Remote) {
     has_the_rows_of_the_disk(store, &parquet, "of-parquet/out", &["key", "etag"]);
 }
 
-/// The plan goes on after its last key, by a listing that begins there.
+/// The plan continues after its last key, by a listing that begins there.
 pub fn a_plan_that_was_cut_short_goes_on_after_its_last_key(store: &dyn Remote) {
     let job = to(store, over_images(store, "cut"), "cut/out").set("output.rows_per_part=1");
     job.run().exits(0);
@@ -94,7 +94,7 @@ pub fn an_object_that_changes_after_the_plan_is_a_row(store: &dyn Remote) {
     ended(&mut job.command("verify")).exits(0);
 }
 
-/// Several workers that each think that they are alone.
+/// Several workers that each run the whole job.
 pub fn workers_that_race_write_one_file_a_part(store: &dyn Remote, workers: usize) {
     store.put_files(&IMAGES.folder, "race/images");
     let job = to(store, store.serve(Job::slow(&store.uri("race/images"))), "race/out");

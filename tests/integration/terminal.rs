@@ -1,4 +1,4 @@
-//! What a person sees on a terminal: the bar, and what is written while it is shown.
+//! The view of a terminal: the bar, and lines that are written while it is shown.
 
 use std::process::{Command, Stdio};
 
@@ -17,7 +17,7 @@ struct Seen {
     raw: String,
 }
 
-/// Runs a command of the job on a terminal of so many columns; `terminal.py` describes the actions.
+/// Runs a command of the job on a terminal of `columns` columns; `terminal.py` describes the actions.
 fn on_terminal(columns: u32, actions: &[&str], job: &Job, command: &str, variables: &[(&str, &str)]) -> Seen {
     let program = by_hand();
     let mut terminal = Command::new(python());
@@ -52,7 +52,7 @@ impl Seen {
         found[0]
     }
 
-    /// The bar was shown, and nothing of it is left.
+    /// Checks that the bar was shown and is erased.
     #[track_caller]
     fn has_no_bar(&self) {
         assert!(self.raw.contains("░") || self.raw.contains("█"), "no bar was shown:\n{}", self.raw);

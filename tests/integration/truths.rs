@@ -1,5 +1,5 @@
-//! Every convention of ground truth, in files and folders of its real form, through the program; each accuracy beside
-//! the one that `truths.py` makes of the logits by reading the truth itself.
+//! Every convention of ground truth, in files and folders of its real form, through the program. Each accuracy is
+//! compared with that of `truths.py`, which reads the logits and the truth itself.
 
 mod again;
 mod bad_input;
@@ -57,7 +57,7 @@ fn packed(name: &str, format: &str) -> Job {
     multi(Job::new(MADE.join(name).to_str().unwrap(), &own_model("v1_odd.safetensors")), format)
 }
 
-/// Equal to the bit in every column but these; gives how many rows there are.
+/// Equal to the bit in every column but these; returns the number of rows.
 #[track_caller]
 fn same_rows(job: &Job, other: &Job, but: &[&str]) -> Value {
     let (one, two) = (job.output(), other.output());
@@ -73,7 +73,7 @@ fn frozen(job: &Job) -> Value {
     serde_json::from_str(&std::fs::read_to_string(job.output().join("_tresnet/job.json")).unwrap()).unwrap()
 }
 
-/// Runs a job, holds its metrics against the reference, and prints a line of the table for each.
+/// Runs a job, compares its metrics with the reference, and prints a line of the table for each.
 #[track_caller]
 fn same_figures(job: &Job, convention: &str, file: &Path, rule: &str) -> Value {
     let summary = job.run().exits(0);
@@ -83,7 +83,7 @@ fn same_figures(job: &Job, convention: &str, file: &Path, rule: &str) -> Value {
         let (ours, theirs) = (summary["metrics"][name].as_f64(), theirs.as_f64().unwrap());
         let ours = ours.unwrap_or_else(|| panic!("no {name} in {summary}"));
         println!("| {rule} | {name} | {ours:.6} | {theirs:.6} |");
-        assert!((ours - theirs).abs() < 1e-6, "{rule}: {name} is {ours}, numpy says {theirs}");
+        assert!((ours - theirs).abs() < 1e-6, "{rule}: {name} is {ours}, {theirs} by numpy");
     }
     reference
 }

@@ -1,4 +1,4 @@
-//! `verify`, against outputs into which defects were planted, and against DuckDB.
+//! `verify` on outputs with planted defects, and compared with DuckDB.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, wh
 use crate::support::s3::SEAWEEDFS;
 use crate::support::{ask_python, run_python, scratch};
 
-/// A finished output of 90 rows in 12 parts; nobody writes to it.
+/// A finished output of 90 rows in 12 parts; no test writes to it.
 static CLEAN: LazyLock<Job> = LazyLock::new(|| {
     let job = Job::own();
     job.run().exits(0);
@@ -65,7 +65,7 @@ fn lines(summary: &Value) -> Vec<String> {
     defects.iter().map(line).collect()
 }
 
-/// Plants a defect; it must be found, and each line that is found must be one of those that are wanted, in order.
+/// Plants a defect; it must be found, and each line that is found must be one of the expected ones, in order.
 #[track_caller]
 fn finds(defect: &str, wanted: &[&[&str]]) {
     let summary = Planted::new(&[defect]).verify(&[]).exits(65);
@@ -105,7 +105,7 @@ fn verify_and_a_query_in_duckdb_agree_on_the_clean_output() {
 
 #[test]
 fn verify_and_a_query_in_duckdb_agree_on_every_planted_defect() {
-    // of these the query knows nothing: it hashes no plan, and believes `_SUCCESS` its list and job.json its components
+    // the query does not find these: it hashes no plan, and trusts `_SUCCESS` and the components of job.json
     let beyond = [
         "rows_of_another_plan",
         "part_of_another_plan",
@@ -143,12 +143,12 @@ fn a_missing_part_is_named() {
 
 #[test]
 fn a_doubled_row_is_named() {
-    finds("doubled_row", &[&["part-000002-", "holds row ", "twice"], &["part-000002-", "lacks row "]]);
+    finds("doubled_row", &[&["part-000002-", "holds row ", "twice"], &["part-000002-", "is missing row "]]);
     finds(
         "added_row",
         &[
             &["part-000002-", "holds row ", "twice"],
-            &["_SUCCESS", "lists part 2 with 8 rows, 8 ok", "9 rows, 9 ok, as it stands"],
+            &["_SUCCESS", "lists part 2 with 8 rows, 8 ok", "9 rows, 9 ok, as committed"],
             &["_SUCCESS", "90 planned", "91 planned"],
         ],
     );
@@ -203,7 +203,7 @@ fn a_gap_in_the_chain_is_named() {
     finds(
         "gap_in_the_chain",
         &[
-            &["_tresnet/plan/000001", "is missing, but `_tresnet/plan/000002` stands"],
+            &["_tresnet/plan/000001", "is missing, but `_tresnet/plan/000002` exists"],
             &["part-000001-", "cannot be checked (and 3 more parts)"],
         ],
     );
@@ -214,8 +214,8 @@ fn what_else_can_be_wrong_with_the_plan_is_named() {
     finds(
         "segment_behind_the_last",
         &[
-            &["_tresnet/plan/000003", "says that it is segment 2"],
-            &["_tresnet/plan/000003", "behind the segment that is flagged as the last"],
+            &["_tresnet/plan/000003", "claims to be segment 2"],
+            &["_tresnet/plan/000003", "after the segment that is flagged as the last"],
         ],
     );
     finds("rows_of_another_plan", &[&["_tresnet/plan/000001", "has other rows in part 3"]]);
@@ -258,7 +258,7 @@ fn an_output_that_was_killed_is_not_wrong_and_is_verified_once_it_was_taken_up()
     let job = Job::slow(IMAGES.folder.to_str().unwrap());
     let mut child = job.start();
     assert!(reaches(&mut child, 3, || parts(&job.output()).len()));
-    // a run at work is looked at as any other output
+    // the output of a running job is read as any other
     let at_work = while_stopped(&child, || verify(&job.output(), &["--partial"]).exits(0));
     assert_eq!(at_work["complete"], false);
     child.kill().unwrap();

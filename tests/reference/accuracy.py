@@ -3,7 +3,7 @@
     accuracy.py DIR_OR_FILE [--classes N]
 
 Reads every row at once, works on whole columns (a confusion matrix instead of counters) and solves the quadratic
-equation behind Wilson's interval numerically instead of using its closed form. Needs pyarrow and numpy only.
+equation of Wilson's interval numerically instead of using its closed form. Needs pyarrow and numpy only.
 Prints one JSON object with the names of the report's JSON.
 """
 
@@ -53,7 +53,7 @@ def mean(values):
 
 
 def ratio(above, below):
-    """In percent, None where there is nothing below."""
+    """In percent; None if the denominator is 0."""
     return [100 * float(a) / float(b) if b else None for a, b in zip(above, below)]
 
 
@@ -102,7 +102,7 @@ def figures(table, classes):
     match = (index == target[:, None]) & known[:, None]
     listed = match.any(axis=1)
     place = np.where(listed, match.argmax(axis=1) + 1, 0)
-    # Where the list ends, the told rank goes on; it cannot go back into the list.
+    # Beyond the end of the list `target_rank` decides; it cannot name a place in the list.
     rank = np.where(listed, place, np.where(told > 0, np.maximum(told, lengths + 1), 0))
     right1 = scored & (index[:, 0] == target)
     right5 = scored & (rank > 0) & (rank <= 5)

@@ -4,7 +4,8 @@
     airflow_operator.py timeout PROGRAM JOB PARTS      as Airflow does when `execution_timeout` is over
     airflow_operator.py kill PROGRAM JOB PARTS         as Airflow does when a task is cleared or marked in mid-run
 
-The latter two come when PARTS parts stand in `out`, beside the job file. Prints one JSON value: for `codes` what became of each, else the exception and the program's exit code.
+The latter two happen when `out`, beside the job file, has PARTS parts. Prints one JSON value: for `codes` the end of each
+task, else the exception and the program's exit code.
 """
 
 import importlib.util
@@ -33,7 +34,7 @@ def operator(command, program, job, **more):
 def ended(made):
     try:
         return made.execute({}), None
-    except BaseException as error:  # a timeout of Airflow's is none of Exception's
+    except BaseException as error:  # Airflow's timeout is not an Exception
         return None, error
 
 

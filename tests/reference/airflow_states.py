@@ -1,4 +1,4 @@
-"""What an Airflow database says of one day's run, or of the only one: airflow_states.py DATABASE [YYYY-MM-DD].
+"""Prints the run of one day, or the only one, from an Airflow database: airflow_states.py DATABASE [YYYY-MM-DD].
 
 Prints a JSON object: `state` of the run, and `tasks`, a list of objects with `task`, `index` (-1 where it is not mapped),
 `state`, `tries` and `xcom` (what the task returned, if anything).

@@ -1,4 +1,4 @@
-"""Makes `tests/data/report/average_precision.json`: what scikit-learn says of scores with ties. Not part of `make test`.
+"""Makes `tests/data/report/average_precision.json`, scikit-learn's values for scores with ties. Not part of `make test`.
 
     python -m venv v && v/bin/pip install scikit-learn==1.9.0
     v/bin/python tests/reference/average_precision.py

@@ -1,6 +1,6 @@
 """Writes checkpoints that are wrong in one way each: `bad_checkpoints.py DATA FOLDER`, DATA being tests/data/model.
 
-It prints a JSON list of `path` and `words`, what the one error must say.
+It prints a JSON list of `path` and `words`, which the one error must contain.
 """
 
 import json
@@ -118,7 +118,7 @@ def other_files():
 
 
 def bombs():
-    """Archives that would grow beyond any memory, were they unpacked or believed."""
+    """Archives that would exceed any memory if they were unpacked or their sizes trusted."""
 
     def is_pickle(entry):
         return entry.filename.endswith("/data.pkl")

@@ -2,8 +2,8 @@
 
     big_output.py LIKE OUT ROWS [--reverse] [--seed N]
 
-LIKE is a finished output, whose job.json is taken over. Rows have five classes of a thousand, no embeddings; with
---reverse their keys fall, as those of a manifest may, and the job is said to be one over a manifest.
+LIKE is a finished output, whose job.json is copied. Rows have five classes of a thousand, no embeddings; with
+--reverse their keys fall, as those of a manifest may, and the job's input is a manifest.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Holds the program against PyTorch on TResNet-M, -L, -XL and V2-L. Not part of `make test`.
+"""Compares the program with PyTorch on TResNet-M, -L, -XL and V2-L. Not part of `make test`.
 
     python -m venv v && v/bin/pip install torch==2.15.0 timm==1.0.31 safetensors==0.8.0 pyarrow==26.0.1
     v/bin/python tests/reference/big_parity.py PHOTOGRAPHS WORK [--binary target/release/tresnet-batch]
@@ -7,9 +7,9 @@ PHOTOGRAPHS is a folder of JPEGs, at any depth; 8 are classified, others calibra
 and references (2 GB), so that a second run only repeats the program's part.
 
 Weights are random, every scale, shift, mean and variance of batch norm among them: the statistics are measured on
-photographs and then moved, so that none is what the maps happen to have. Each network must fail to give
-the same logits when any one of its blocks loses its branch. The reference is timm's model in float64 over pixels of
-timm's evaluation transform; beside ours stands PyTorch's own error in float32.
+photographs and then changed, so that none equals the statistics of the maps. Each network must give other logits when
+any one of its blocks loses its branch. The reference is timm's model in float64 over pixels of timm's evaluation
+transform; PyTorch's own error in float32 is printed beside ours.
 
 Ours is what `tresnet-batch run` writes into its Parquet files, with pixels that it decoded itself. An error is
 ||a - b|| / ||b|| over all images. It must be at most 1e-5, or at most twice PyTorch's own, and the best class must be
@@ -63,7 +63,7 @@ def sha256(path):
 
 
 def pixels(files, size):
-    """What timm's evaluation loop gives a network that normalises nothing."""
+    """Pixels of timm's evaluation loop for a network that normalises nothing."""
     transform = create_transform(
         (3, size, size), is_training=False, interpolation="bilinear", mean=(0, 0, 0), std=(1, 1, 1), crop_pct=0.875
     )
@@ -106,7 +106,7 @@ def randomise(model, images, generator):
 
 
 def assert_every_branch_counts(model, images):
-    """Without the branch of any one block the logits are others."""
+    """Checks that the logits differ without the branch of any one block."""
     whole = model(images)
     moved = []
     for block in residual_blocks(model):
@@ -174,7 +174,7 @@ def forward(model, images):
 
 
 def references(weights, size, work, files):
-    """Outputs in float64, and what PyTorch gives in float32."""
+    """Returns outputs in float64, and PyTorch's in float32."""
     name = weights.stem
     stamp = {"weights": sha256(weights), "files": " ".join(sha256(path)[:16] for path in files)}
     path = work / f"{name}_{size}_expected.safetensors"
@@ -192,7 +192,7 @@ def references(weights, size, work, files):
 
 
 def pytorch_halves(weights, size, work, files):
-    """What PyTorch gives in float16: as many pixels at each size, so fewer photographs where they are larger."""
+    """Returns PyTorch's outputs in float16: as many pixels at each size, so fewer photographs at larger sizes."""
     path = work / f"{weights.stem}_{size}_halves.safetensors"
     some = files[: max(1, len(files) * SIZES[0] ** 2 // (2 * size**2))]
     stamp = {"weights": sha256(weights), "files": " ".join(sha256(path)[:16] for path in some)}
@@ -240,7 +240,7 @@ def smallest_cosine(ours, theirs):
 
 
 class Table:
-    """Rows of Markdown, and what did not hold."""
+    """Rows of Markdown, and the bounds that did not hold."""
 
     def __init__(self):
         self.failed = []
@@ -329,7 +329,7 @@ def main():
         weights, authors = make_weights(name, work, calibration)
         for size in [size for size in SIZES if size <= arguments.up_to]:
             expected = references(weights, size, work, files)
-            # else that the best class is the same would say nothing
+            # with a single class, the comparison of best classes would show nothing
             assert len(set(expected["logits"].argmax(1).tolist())) > 1, f"{name} at {size} knows one class only"
             found = ours(arguments.binary, weights, size, "fp32", copies, work)
             compare(table, name, size, expected, found)

@@ -3,7 +3,7 @@
     browser.py PAGE.html FOLDER [--browser PROGRAM]
 
 Speaks the DevTools protocol over a pipe, so that nothing but Chromium and Python's own library is needed. The browser may
-reach no network: every name resolves to nothing, and every request is told.
+reach no network: no name resolves, and every request is reported.
 """
 
 import argparse
@@ -107,7 +107,7 @@ COLUMN = """
 
 
 def try_out(browser):
-    """What a person would do: sort, sort the other way, search."""
+    """Sorts, sorts the other way and searches, as a person would."""
     column = f"({COLUMN})"
     found = {}
     for name in ("F1", "class", "images"):

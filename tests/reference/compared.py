@@ -1,8 +1,8 @@
 """Compares two outputs with pyarrow and numpy and without the program: `compared.py A B [COLUMN]` prints JSON.
 
-Rows are joined by `key`. Sets of targets, and rows that are scored among some classes alone by their logits, are told by
-the columns and by `job.json`. Statistics are looked at elsewhere (paired_statistics.py); here are counts, shares, keys,
-drift, and the figures of each value of COLUMN.
+Rows are joined by `key`. The columns and `job.json` show whether targets are sets, and whether rows are scored among some
+classes alone by their logits. This script has counts, shares, keys, drift, and the figures of each value of COLUMN;
+paired_statistics.py has the statistics.
 """
 
 import json
@@ -65,7 +65,7 @@ def right(row, target, k):
 
 
 def spread(values, worst):
-    """Extremes and mean of differences; `worst` turns distances into what is reported."""
+    """Extremes and mean of differences; `worst` converts distances into the reported figure."""
     if not len(values):
         return {"rows": 0, "mean": None, "worst": None}
     ordered = np.sort(values)

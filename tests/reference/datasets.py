@@ -1,7 +1,7 @@
-"""Packs the images of `job_images.py` in every other way that the program reads, and looks at what came of it.
+"""Packs the images of `job_images.py` in every other way that the program reads, and checks the rows of shards.
 
     datasets.py pack IMAGES OUT          manifests of every kind, tar shards, Parquet with images
-    datasets.py hostile IMAGES OUT       tar shards that lie, are cut, or are none
+    datasets.py hostile IMAGES OUT       tar shards with false headers, cut shards, and files that are no tar
     datasets.py large IMAGES OUT         tar shards longer than what is read at once
     datasets.py photographs FOLDER CLASSES OUT   a CSV manifest, tar shards, Parquet with images of any folder of photographs
     datasets.py floats FILE              a Parquet manifest whose classes are floats, one missing
@@ -25,7 +25,7 @@ ROWS_PER_GROUP = 13
 
 
 def samples(folder):
-    """Key, bytes, class (index and name, or None) and what is carried, in the order of the folder's plan."""
+    """Key, bytes, class (index and name, or None) and carried columns, in the order of the folder's plan."""
     expected = json.loads((folder / "expected.json").read_text())
     classes = (folder / "classes.txt").read_text().split("\n")
     for number, key in enumerate(sorted(expected, key=str.encode)):
@@ -51,7 +51,7 @@ def quoted(value):
 
 
 def texts_beside(number, target, name, carried):
-    """The class in one of the ways that there are, before or behind the image."""
+    """The class in one of the possible forms, before or after the image."""
     body = dict(carried)
     if number % 4 == 3:
         body["label"] = name if number % 8 == 3 else target
@@ -168,7 +168,7 @@ def hostile(folder, out):
 
 
 def large(folder, out):
-    """Two shards of two windows: an image lies across their border, and in the second one a header behind it is bent."""
+    """Two shards of two windows: an image lies across their border, and in the second one a header after it is damaged."""
     out.mkdir(parents=True)
     good = next(row[1] for row in samples(folder) if row[0] == "Kale/00.jpg")
     border = 32 << 20
@@ -191,7 +191,7 @@ def large(folder, out):
 
 
 def photographs(folder, classes, out):
-    """Folders are WordNet ids, which stand in a table with a head behind their index and before their name."""
+    """Folders are WordNet ids, whose table has a header and, in each line, index, id and name."""
     out.mkdir(parents=True)
     lines = [line.split("\t") for line in classes.read_text().splitlines()[1:]]
     index = {wnid: int(number) for number, wnid, _ in lines}
@@ -270,7 +270,7 @@ def shards(output):
     success = Path(output) / "_SUCCESS"
     if success.exists():
         said = json.loads(success.read_text())["totals"]["planned"]
-        assert said == sum(part["rows"] for part in totals), f"_SUCCESS says {said} rows"
+        assert said == sum(part["rows"] for part in totals), f"_SUCCESS has {said} rows"
     print(json.dumps(totals))
 
 

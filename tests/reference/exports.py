@@ -1,14 +1,14 @@
-"""Reads what `export` and `compare --flips` wrote, with pandas, numpy and pyarrow, and holds it against the rows.
+"""Reads what `export` and `compare --flips` wrote, with pandas, numpy and pyarrow, and compares it with the rows.
 
-    exports.py csv OUT FOLDER K      every row of OUT stands once in results*.csv, with its K best classes
+    exports.py csv OUT FOLDER K      every row of OUT is once in results*.csv, with its K best classes
     exports.py json OUT FOLDER K     the same of results*.json
-    exports.py clip OUT FOLDER TYPE LENGTH   the embeddings of OUT stand in img_emb/*.npy, whose rows metadata/*.parquet names;
+    exports.py clip OUT FOLDER TYPE LENGTH   the embeddings of OUT are in img_emb/*.npy, whose rows metadata/*.parquet names;
                                      TYPE is float16 or float32, LENGTH is unit or own
     exports.py parquet OUT FOLDER    every row of OUT is once in rows*.parquet, with all columns and equal values; the type of
                                      the embeddings' numbers is printed, too
     exports.py flips FILE            the keys of a file of flips by their change, as JSON
 
-Fails with a sentence where something is wrong; prints the number of files and rows as JSON.
+Fails with a sentence if something is wrong; prints the number of files and rows as JSON.
 """
 
 import json
@@ -68,7 +68,7 @@ def json_(out, folder, k):
         page = json.loads(file.read_text())
         assert not page.keys() & found.keys(), f"{file} holds names that another file holds, too"
         found |= page
-        # as a person who has timm's file would
+        # as a user of timm's file would
         assert len(pd.read_json(file, orient="index", convert_axes=False)) == len(page)
     assert list(found) == [row["key"] for row in rows], "other files, or another order"
     named = any(row["label"] for row in rows)

@@ -10,7 +10,7 @@
 All of them take squares of 64 pixels, average red, green and blue over the square ("mean", 3 numbers) and multiply that with a
 matrix ("score", 5 numbers). `score` is the logits, `mean` the embedding.
 
-- two.onnx          outputs `a` (the score) and `b` (the mean): neither name says which is which
+- two.onnx          outputs `a` (the score) and `b` (the mean), whose names do not show their roles
 - named.onnx        outputs `logits` and `embedding`
 - free.onnx         named.onnx with names for all axes and no length
 - tower.onnx        outputs `last_hidden_state` [batch, 3, 4096] and `pooler_output` (the mean)
@@ -167,7 +167,7 @@ def check(out, images, kind):
     found = {"rows": 0, "order": 0}
 
     def differ(name, ours, theirs):
-        # what is compared nowhere has no entry, and NaN stays
+        # rows that are not compared have no entry, and NaN stays
         found[name] = np.maximum(found.get(name, 0.0), np.abs(np.array(ours) - theirs).max())
 
     for row in table.to_pylist():

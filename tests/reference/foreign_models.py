@@ -1,4 +1,4 @@
-"""Writes small image networks that are not ours: foreign_models.py FOLDER.
+"""Writes small image networks of other architectures: foreign_models.py FOLDER.
 
 Each takes [batch, 3, 64, 64] and scores two classes by the mean of all pixels: class 0 by how much it is above 0.5, class 1
 by 0. They need `preprocess` in the job, and have no embedding.
@@ -7,7 +7,7 @@ by 0. They need `preprocess` in the job, and have no embedding.
 - logarithm.onnx   its logarithm: no number for an image whose mean is below 0.5
 - batch_4.onnx     plain, for batches of exactly 4
 - half.onnx        plain, with outputs in half precision
-- heavy.onnx       plain, behind maps of 4096 channels: 64 MiB an image
+- heavy.onnx       plain, after maps of 4096 channels: 64 MiB an image
 """
 
 import sys

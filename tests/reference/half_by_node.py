@@ -1,9 +1,9 @@
-"""Runs fp16 graphs as a device would that computes in fp16: `half_by_node.py FP32 FP16… FOLDER COUNT`.
+"""Runs fp16 graphs as a device that computes in fp16: `half_by_node.py FP32 FP16… FOLDER COUNT`.
 
 ONNX Runtime's CPU provider has no fp16 convolution: it computes a whole fp16 graph in fp32 and rounds hardly anything.
-Here each node is a session of its own, so that every map is rounded to the type that the graph gives it.
+Here each node is a separate session, so that every map is rounded to the type that the graph gives it.
 
-Holds each FP16 against the FP32 graph on COUNT pictures of FOLDER, spread evenly, or on the first COUNT `images` (uint8)
+Compares each FP16 with the FP32 graph on COUNT pictures of FOLDER, spread evenly, or on the first COUNT `images` (uint8)
 of a .safetensors file. Prints a JSON list of objects: rows that are finite, rows with the same first class, relative
 error of logits and embedding over the finite rows, the least cosine, and how many maps are fp32.
 """

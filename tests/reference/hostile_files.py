@@ -1,7 +1,7 @@
-"""Writes files that strangers may send: `hostile_files.py OUT`.
+"""Writes hostile files: `hostile_files.py OUT`.
 
-OUT/expect.tsv has a line for each: file, what must become of it, and why it is there. `decode` is a row, `any` a row or
-an error of any kind but a panic, `tar…` the business of whoever reads archives; all else is an error kind.
+OUT/expect.tsv has a line for each: file, expected result, and reason. `decode` is a row, `any` a row or an error of any
+kind but a panic, `tar…` is for the reader of archives; every other word is an error kind.
 """
 
 import io
@@ -98,7 +98,7 @@ def bombs():
     yield "bomb_png_rgb_20000x20000.png", png(20_000, 20_000, zeros(20_000 * 60_001)), "limit", "1.2 GB of pixels"
     yield "bomb_png_header_only_2G.png", png(2**31 - 1, 2**31 - 1, zlib.compress(b"\0")), "limit", "a header alone"
     yield "png_100Mpx_gray.png", png(10_000, 10_000, zeros(10_000 * 10_001), colour=0), "limit", "twice the limit"
-    yield "png_idat_longer_than_image.png", png(4, 4, zeros(200 << 20)), "decode", "200 MB that nobody asked for"
+    yield "png_idat_longer_than_image.png", png(4, 4, zeros(200 << 20)), "decode", "200 MB more than the image needs"
     yield "png_ztxt_bomb.png", png(4, 4, tiny, chunk(b"zTXt", text)), "decode", "1 GiB of text"
     yield "png_iccp_bomb.png", png(4, 4, tiny, chunk(b"iCCP", text)), "decode", "1 GiB of colour profile"
     yield "png_100k_text_chunks.png", png(4, 4, tiny, chunk(b"tEXt", b"k\0v") * 100_000), "decode", "many chunks"
@@ -109,7 +109,7 @@ def bombs():
     yield "bmp_neg_height_min.bmp", bmp(1, -(2**31)), "corrupt", "a height that has no negative"
     yield "gif_65535_screen_1px_frame.gif", gif(65_535, 1), "limit", "4.3 Gpx of canvas"
     yield "gif_200k_frames.gif", gif(1, 200_000), "decode", "only the first frame counts"
-    yield "gifar.gif", gif(1, 1) + b"PK\x03\x04" + b"x" * 500, "decode", "an archive behind it"
+    yield "gifar.gif", gif(1, 1) + b"PK\x03\x04" + b"x" * 500, "decode", "an archive after it"
     flat = Image.new("RGB", (4096, 4096))
     yield "webp_16Mpx_flat.webp", encoded(flat, "WEBP", lossless=True), "decode", "16.8 Mpx from some hundred bytes"
 
@@ -129,7 +129,7 @@ def jpegs(image, noise):
     yield "jpegprog_5000_scans_7000x7000.jpg", many_scans(progressive, 5000), "limit", "49 Mpx, again and again"
     padding = (b"\xff\xe1\xff\xff" + bytes(65_533)) * 128
     yield "jpeg_app_padding_8MB.jpg", baseline[:2] + padding + baseline[2:], "decode", "8 MB before the header"
-    yield "jpeg_trailing_zip.jpg", baseline + b"PK\x03\x04" + b"x" * 1000, "decode", "an archive behind it"
+    yield "jpeg_trailing_zip.jpg", baseline + b"PK\x03\x04" + b"x" * 1000, "decode", "an archive after it"
     for orientation in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 65_535):
         exif = Image.Exif()
         exif[0x112] = orientation

@@ -1,7 +1,7 @@
-"""What the package huggingface_hub makes of a cache: `hub_cache.py offline|online|known REPO REVISION FILE`, or `scan`.
+"""Reads a cache with the package huggingface_hub: `hub_cache.py offline|online|known REPO REVISION FILE`, or `scan`.
 
 It is not part of the pinned environment: TRESNET_BATCH_HUGGINGFACE_HUB names an interpreter that has it, and the
-tests of src/hub/tests/package.rs run then. HF_ENDPOINT and HF_HOME say which hub and which cache.
+tests of src/hub/tests/package.rs run then. HF_ENDPOINT and HF_HOME name the hub and the cache.
 """
 
 import os

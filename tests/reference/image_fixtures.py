@@ -400,13 +400,13 @@ def webp_animations(opaque):
         frame.putalpha(Image.linear_gradient("L").resize(size).point(lambda shade: max(shade - 90, 0)))
     for name, options in {"lossless": {"lossless": True, "exact": True}, "lossy": {"quality": 60}}.items():
         yield f"animated_faded_{name}.webp", save(frames[0], "WEBP", save_all=True, append_images=frames[1:], **options)
-    # a canvas that is said to have no alpha
+    # a canvas whose header states that it has no alpha
     yield "animated_undeclared_alpha.webp", animation(size, [(stills["lossless"], size, (0, 0), 0)], False)
     yield "animated_undeclared_alpha_lossy.webp", animation(size, [(stills["lossy"], size, (0, 0), 0)], False)
 
 
 def turned():
-    """Files whose pixels lie otherwise than they stand."""
+    """Files with an orientation: their pixels are shown turned or mirrored."""
     image = rgb(90, 61, 23)
     for orientation in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9):
         exif = Image.Exif()

@@ -2,7 +2,7 @@
 
 OUT/images/<class>/…: small images of many sizes and kinds in seven classes, one image outside any class (whose key sorts before the folder that it begins like), files that
 are no images, and five images that cannot be read. OUT/expected.json: for each key its class folder (or null) and
-the error kind that its row must have (or null). OUT/classes.txt: the folder names in an order of their own.
+the error kind that its row must have (or null). OUT/classes.txt: the folder names in an order that is not sorted.
 """
 
 import io
@@ -42,7 +42,7 @@ def encoded(image, kind, **options):
     return data.getvalue()
 
 
-# extension and bytes; the extension of the last but two is a lie, and the bytes decide
+# extension and bytes; the extension of the last but two is wrong, and the bytes decide
 KINDS = [
     ("jpg", lambda image: encoded(image, "JPEG", quality=90)),
     ("jpg", lambda image: encoded(image, "JPEG", quality=75, subsampling="4:4:4")),

@@ -1,6 +1,6 @@
 """Judges an output on local disk with DuckDB, without the program: `judge.py OUT` prints one JSON object.
 
-`complete`, `rows`, `ok`, `errors` by the rows that stand, and `wrong`: the names of the checks that found something.
+`complete`, `rows`, `ok`, `errors` by the committed rows, and `wrong`: the names of the checks that found something.
 Plan, parts and footers are tables here and every check is a query; only `_SUCCESS` and heads are read as JSON.
 """
 
@@ -12,7 +12,7 @@ import duckdb
 
 # Each is a query that gives a row for each defect.
 CHECKS = {
-    "a planned row stands not exactly once": """
+    "a planned row does not exist exactly once": """
         SELECT plan.row_id FROM plan JOIN standing USING (part) LEFT JOIN rows USING (row_id)
         GROUP BY plan.row_id HAVING count(rows.row_id) <> 1""",
     "a row is not in the plan": "SELECT row_id FROM rows ANTI JOIN plan USING (row_id, part)",
@@ -40,7 +40,7 @@ CHECKS = {
                                   lag(end_row, 1, 0) OVER (ORDER BY index) AS row,
                                   row_number() OVER (ORDER BY index) - 1 AS number FROM heads)
         WHERE first_part <> part OR first_row <> row OR index <> number""",
-    "the last segment is not the one that says so": """
+    "a segment that is not the last one is flagged as the last": """
         SELECT index FROM heads WHERE last AND index <> (SELECT max(index) FROM heads)""",
     "it is finished and a part is missing": """
         SELECT part FROM plan WHERE (SELECT finished FROM job) AND part NOT IN (SELECT part FROM standing)
@@ -89,13 +89,13 @@ def tables(out, database):
             SELECT DISTINCT parse_filename(file_name)::INTEGER AS index, row_group_id AS number,
                    row_group_num_rows AS rows FROM parquet_metadata(?)),
         ends AS (
-            SELECT *, sum(rows) OVER (PARTITION BY index ORDER BY number) AS behind FROM groups),
+            SELECT *, sum(rows) OVER (PARTITION BY index ORDER BY number) AS until FROM groups),
         planned AS (
             SELECT parse_filename(filename)::INTEGER AS index, file_row_number AS position, key, etag, target
             FROM read_parquet(?, filename = true, file_row_number = true))
         SELECT heads.first_row + position AS row_id, heads.first_part + number AS part, key, etag, target
         FROM planned JOIN heads USING (index)
-        JOIN ends ON ends.index = planned.index AND position >= behind - rows AND position < behind
+        JOIN ends ON ends.index = planned.index AND position >= until - rows AND position < until
         """,
         [segments, segments],
     )

@@ -1,4 +1,4 @@
-"""Measures how often 95 % intervals of macro accuracy hold the truth, and prints a table in Markdown.
+"""Measures how often 95 % intervals of macro accuracy contain the true value, and prints a table in Markdown.
 
     python macro_interval.py [SIMULATIONS]
 

@@ -2,7 +2,7 @@
 
     make_graph_fixtures.py FOLDER
 
-`KIND-TYPE[-free].onnx`, where KIND is `dynamo` (with its weights in `….onnx.data` where the exporter puts them there) or `script`,
+`KIND-TYPE[-free].onnx`, where KIND is `dynamo` (with its weights in `….onnx.data` if the exporter puts them there) or `script`,
 TYPE is `fp32` or `fp16`, and `free` has names for the axes of batch, height and width.
 """
 

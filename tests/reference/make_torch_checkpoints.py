@@ -83,7 +83,7 @@ def make_small(generator):
         state[name] = value
     assert used and any(not value.is_contiguous() for value in state.values())
     torch.save(state, DATA / "small_timm.pth", pickle_protocol=5)
-    # its safe mode knows protocol 2 alone; the file was made just now
+    # its safe mode supports protocol 2 alone; the file was made just now
     read = torch.load(DATA / "small_timm.pth", weights_only=False)
     save_file(
         {name: value.float().contiguous() for name, value in read.items() if value.is_floating_point()},

@@ -1,9 +1,9 @@
-"""What the manifests of infra/ come to.
+"""Builds and checks the manifests of infra/.
 
     manifests.py build OVERLAY             the objects of a kustomize overlay, JSON
-    manifests.py validate OVERLAY [PLANT]  holds them against Kubernetes' schemas; PLANT puts `path=JSON` in first
+    manifests.py validate OVERLAY [PLANT]  checks them against Kubernetes' schemas; PLANT puts `path=JSON` in first
     manifests.py command OVERLAY INDEX     what a pod of that index starts: its words, and the files of its config map
-    manifests.py aws [PLANT]               holds the job definition against botocore's model of the service
+    manifests.py aws [PLANT]               checks the job definition against botocore's model of the service
     manifests.py aws_command KEY=VALUE …   what a child of the array job starts, with these parameters
 """
 
@@ -17,7 +17,7 @@ VERSION = "1.34"
 
 
 def build(overlay):
-    """As `kustomize build` does, for what the files here use of it; anything else is refused."""
+    """Works as `kustomize build` for the features that these files use; anything else is refused."""
     import jsonpatch
     import yaml
 
@@ -70,7 +70,7 @@ def containers(item):
 
 
 def plant(value, text):
-    """Sets what stands at a dotted path."""
+    """Sets the value at a dotted path."""
     path, new = text.split("=", 1)
     *front, last = [int(step) if step.isdigit() else step for step in path.split(".")]
     for step in front:

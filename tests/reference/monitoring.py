@@ -2,7 +2,7 @@
 
     monitoring.py metrics FILE...   each file by Prometheus's client: families with type and help, and all samples
     monitoring.py rules FILE        the alerts of a rules file: name, expression, duration, labels, annotations
-    monitoring.py query URL EXPR... what a Prometheus at URL makes of each expression now: labels and values
+    monitoring.py query URL EXPR... the values of each expression on the Prometheus at URL now: labels and values
 
 Prints JSON.
 """

@@ -161,7 +161,7 @@ def main():
             (reference.out / name).write_bytes(data)
             for exif in ("ignore", "apply"):
                 reference.case(name, data, exif, VARIANTS[:2])
-        # what libjpeg warns of and Pillow reads nevertheless
+        # files of which libjpeg warns and which Pillow reads nevertheless
         whole = (reference.out / "420.jpg").read_bytes()
         half = whole[: len(whole) // 2]
         damaged = bytearray(whole)

@@ -1,4 +1,4 @@
-"""Packs a folder of class folders as people pack theirs: `plain_packs.py FOLDER OUT`.
+"""Packs a folder of class folders as users do: `plain_packs.py FOLDER OUT`.
 
 OUT/shards/*.tar: an image and a `.cls` with the number of its folder, by the order of the names. OUT/parquet/*.parquet:
 a column `image` and a column `label` with the same number. OUT/list.csv: path and label. OUT/lines.txt: a path a line.

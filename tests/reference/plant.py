@@ -1,7 +1,7 @@
-"""Plants defects into an output on local disk, as a bug or a careless hand might: `plant.py OUT DEFECT [DEFECT ...]`.
+"""Plants defects into an output on local disk, as a bug or a careless user might: `plant.py OUT DEFECT [DEFECT ...]`.
 
-Part files are written again by pyarrow with their footers' `tresnet.*` pairs, so that a file is whole and wrong in
-nothing but what the defect's name says. `plant.py list` prints the names of all defects as JSON.
+Part files are written again by pyarrow with their footers' `tresnet.*` pairs, so that a file is whole and has no defect
+but the named one. `plant.py list` prints the names of all defects as JSON.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def rewrite(file, change=lambda rows: rows, **pairs):
         metadata[f"tresnet.{name}".encode()] = str(value).encode()
     table = pa.Table.from_pylist(change(table.to_pylist()), schema=table.schema.with_metadata(metadata))
     pq.write_table(table, file)
-    # the size that `_SUCCESS` knows, so that it is not this that gives the defect away
+    # the size in `_SUCCESS` is changed too, so that the size does not reveal the defect
     number, size = int(file.name.split("-")[1]), file.stat().st_size
 
     def resize(success):
@@ -70,7 +70,7 @@ def missing_part(out, files):
 
 @defect
 def doubled_row(out, files):
-    """The row behind it is lost, so that every count stays true."""
+    """The next row is lost, so that every count stays true."""
     at = two_good_rows(files[2])
 
     def double(rows):
@@ -90,7 +90,7 @@ def added_row(out, files):
 
 @defect
 def foreign_fingerprint(out, files):
-    """The same first digits, which stand in its name, and others behind them."""
+    """The same first digits, which are in its name, and others after them."""
     own = footer(files[3])["tresnet.fingerprint"]
     rewrite(files[3], fingerprint=own[:8] + own[8:][::-1])
 
@@ -114,7 +114,7 @@ def wrong_count(out, files):
 
 @defect
 def early_success(out, files):
-    """`_SUCCESS` agrees with the parts that stand, but the plan has more."""
+    """`_SUCCESS` agrees with the committed parts, but the plan has more."""
     for number in (10, 11):
         files[number].unlink()
 

@@ -1,4 +1,4 @@
-"""Holds the rows of an output against an independent chain: `predictions.py OUT IMAGES [--model M] [--expected F] …`.
+"""Compares the rows of an output with an independent chain: `predictions.py OUT IMAGES [--model M] [--expected F] …`.
 
     --model M.onnx      Pillow's squares of IMAGES through Python's ONNX Runtime on this graph
     --expected F        or: a safetensors file with `logits` and `embedding`, row i belonging to the i-th key in order

@@ -1,6 +1,6 @@
-"""Checks an int8 graph: `quantized_graph.py GRAPH`. ONNX's own checker, then what ONNX Runtime makes of it on this CPU.
+"""Checks an int8 graph: `quantized_graph.py GRAPH`. Runs ONNX's own checker, then ONNX Runtime's optimizer on this CPU.
 
-Prints one JSON object: how often each operator stands in the graph that really runs.
+Prints one JSON object: how often each operator is in the optimized graph.
 """
 
 import collections

@@ -1,8 +1,8 @@
-"""A real Ray cluster on this machine, one node of one CPU for each that is asked for: ray_cluster.py NODES.
+"""A real Ray cluster on this machine, with NODES nodes of one CPU each: ray_cluster.py NODES.
 
-Prints a JSON line when it stands, then one for each line that it reads: `kill_worker` kills -9 a worker that runs the
+Prints a JSON line when it is ready, then one for each line that it reads: `kill_worker` kills -9 a worker that runs the
 program, `kill_program` the program itself, `remove_node` a node that runs one, with everything on it; `add_node` adds
-one. Each gives the ids of the processes that were killed. The cluster ends with standard input.
+one. Each prints the ids of the processes that were killed. The cluster ends with standard input.
 """
 
 import json
@@ -64,7 +64,7 @@ def held():
 
 
 def wait_until_gone(pids, seconds):
-    """At once: a program that nobody ends has some ten seconds of work left."""
+    """Acts at once: a program that is not ended has some ten seconds of work left."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not set(pids) & set(processes()):
@@ -109,7 +109,7 @@ class Machines:
 
 
 def main():
-    # as on a node that a shell has started in the background, or nohup: Python then has no handler of its own
+    # as on a node that a shell has started in the background, or nohup: Python then sets no handler
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     machines = Machines(int(sys.argv[1]))
     print(json.dumps({"address": machines.cluster.address}), flush=True)

@@ -2,8 +2,8 @@
 
 Blocks are run one by one, each in a new interpreter, in a folder with a copy of the output named `out` and a
 table `pictures.csv` of its keys. The last expression of a Python block, or what an SQL block selects, must hold rows:
-as many as `rows=` after the language says (`all`, `ok`, `errors` or a number), else at least one. `f16=refused` marks a
-block that must fail where embeddings have half precision.
+as many as `rows=` after the language (`all`, `ok`, `errors` or a number), else at least one. `f16=refused` marks a
+block that must fail if embeddings have half precision.
 """
 
 import ast
@@ -26,9 +26,9 @@ def count(value):
 
 
 def run_block(language):
-    """In a process of its own: the block comes on standard input, the number of rows goes to standard output."""
+    """Runs in a separate process: reads the block from standard input, and prints the number of rows."""
     code = sys.stdin.read()
-    # the modules beside this script are not the reader's
+    # a reader does not have the modules beside this script
     del sys.path[0]
     if language == "sql":
         import duckdb
@@ -60,7 +60,7 @@ def main():
         environment = {**os.environ, "HF_HOME": f"{folder}/hf", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
         ran = {}
         for language, info, code in blocks:
-            assert language in ("python", "sql"), f"nobody can run a block of `{language}`"
+            assert language in ("python", "sql"), f"no runner for a block of `{language}`"
             command = [sys.executable, __file__, "--block", language]
             done = subprocess.run(command, input=code, cwd=folder, env=environment, capture_output=True, text=True)
             info = dict(pair.split("=") for pair in info.split())

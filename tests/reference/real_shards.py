@@ -1,5 +1,5 @@
-"""Makes `tests/data/packed/apart/` of `tests/data/packed/images/`: shards of the real package `webdataset` whose classes do
-not lie beside their images. Not part of `make test`.
+"""Makes `tests/data/packed/apart/` of `tests/data/packed/images/`: shards of the real package `webdataset` whose classes
+are not beside their images. Not part of `make test`.
 
     python -m venv v && v/bin/pip install webdataset==1.0.2
     v/bin/python -P tests/reference/real_shards.py

@@ -2,8 +2,8 @@
 
     pip install numpy scikit-learn scipy statsmodels && python report_figures.py > ../data/report/figures.json
 
-Versions of the kept file stand in it. Nothing here knows how the report computes: every figure is a library's, or, where
-none has it (ECE), the definition over numpy arrays.
+The kept file records the versions. Nothing here depends on how the report computes: every figure is a library's, or, if
+no library has it (ECE), the definition over numpy arrays.
 """
 
 import json

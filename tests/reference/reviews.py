@@ -9,7 +9,7 @@ the configuration and the object tag that this one is for, has its type, and cho
 FiftyOne (FiftyOneImageClassificationDataset): every sample of labels.json is in data.json under the same name without an
 ending, each label is a text, and no attribute has the name of a field of Classification.
 
-Prints the number of findings of each kind, and the images, as JSON; fails with a sentence where a rule is broken.
+Prints the number of findings of each kind, and the images, as JSON; fails with a sentence if a rule is broken.
 """
 
 import json

@@ -1,14 +1,14 @@
-"""Looks at outputs of `run` from outside, with pyarrow and without the program.
+"""Inspects outputs of `run` with pyarrow and without the program.
 
     rows.py dump OUT                     every row, scalars and short lists, as JSON
     rows.py plan OUT                     each plan row once in the parts, footers and `_SUCCESS` agree with them
     rows.py same A B [COLUMN ...]        equal rows, to the bit, in every column but those named
     rows.py others A B KEY               the same, but the row of KEY may differ in everything
     rows.py types OUT                    column names and Arrow types of every part, as JSON
-    rows.py footers OUT                  what every part's footer says of the run, as JSON
+    rows.py footers OUT                  the `tresnet.*` pairs of every part's footer, as JSON
     rows.py lengths OUT                  the shortest and the longest embedding
 
-Fails with a sentence where something is wrong.
+Fails with a sentence if something is wrong.
 """
 
 import hashlib
@@ -87,10 +87,10 @@ def planned(out):
     """The plan's parts: lists of rows, in order."""
     parts = []
     last = []
-    # a `#` marks what a write that was killed left behind on a local disk
+    # a `#` marks the draft of a write that was killed on a local disk
     names = sorted(path for path in (Path(out) / "_tresnet/plan").iterdir() if "#" not in path.name)
     for index, path in enumerate(names):
-        assert path.name == f"{index:06}", f"segment {path.name} stands where {index:06} should"
+        assert path.name == f"{index:06}", f"segment {path.name} is in the place of {index:06}"
         segment = pq.ParquetFile(path)
         head = json.loads(segment.metadata.metadata[b"tresnet.segment"])
         assert head["first_part"] == len(parts), f"segment {index} begins at part {head['first_part']}"
@@ -122,16 +122,16 @@ def plan(out):
         }
         for name, value in expected.items():
             said = footer[f"tresnet.{name}"]
-            assert said == str(value), f"part {number} says {name} = {said}, not {value}"
+            assert said == str(value), f"part {number} has {name} = {said}, not {value}"
         for offset, (want, have) in enumerate(zip(rows, stand, strict=True)):
-            assert have["row_id"] == first_row + offset, f"row {have['row_id']} stands at {first_row + offset}"
+            assert have["row_id"] == first_row + offset, f"row {have['row_id']} is at position {first_row + offset}"
             for column in ("key", "etag", "size", "target", "targets"):
                 assert have.get(column) == want.get(column), f"{column} of {want['key']} is {have.get(column)}, not {want.get(column)}"
         first_row += len(rows)
         ok += fine
     success = json.loads((Path(out) / "_SUCCESS").read_text())
     totals = {"planned": first_row, "ok": ok, "error": first_row - ok}
-    assert success["totals"] == totals, f"_SUCCESS says {success['totals']}, the parts {totals}"
+    assert success["totals"] == totals, f"_SUCCESS has {success['totals']}, the parts {totals}"
     listed = {part["name"]: part["size"] for part in success["parts"]}
     stand = {file.name: file.stat().st_size for file in files.values()}
     assert listed == stand, f"_SUCCESS lists {listed}, there is {stand}"

@@ -1,6 +1,6 @@
 """Scales a network's first convolution of a block up and the next one down: scaled_layer.py FROM TO FACTOR (safetensors).
 
-LeakyReLU passes a factor on, so the network computes what it did, and one map of it is larger by the factor.
+LeakyReLU passes a factor on, so the outputs of the network stay the same, and one of its maps is larger by the factor.
 """
 
 import sys

@@ -1,5 +1,5 @@
-"""Writes the tar shards that `datasets.py` packed once more: with texts that do not lie beside their image, after each
-other in one file, and compressed. By Python's `tarfile`, `gzip`, and the programs `tar`, `gzip` and `zstd`.
+"""Writes the tar shards of `datasets.py` again: with texts that are not beside their image, with several archives in one
+file, and compressed. By Python's `tarfile`, `gzip`, and the programs `tar`, `gzip` and `zstd`.
 
     shards.py apart SHARDS OUT      a folder for each order of the members
     shards.py packed SHARDS OUT     a folder for each way to compress

@@ -1,4 +1,4 @@
-"""Packs the images of `job_images.py` in tables as the programs write them that people use: pyarrow, Polars, DuckDB.
+"""Packs the images of `job_images.py` in tables, as common programs write them: pyarrow, Polars, DuckDB.
 
     tables.py pack IMAGES OUT       a folder of Parquet files for each kind
     tables.py odd IMAGES OUT        files whose columns, keys or paths are not as they should be

@@ -1,11 +1,11 @@
-"""Runs a command on a terminal and prints what a person sees at its end: `terminal.py COLUMNS [ACTION ...] -- COMMAND …`
+"""Runs a command on a terminal and prints the screen at its end: `terminal.py COLUMNS [ACTION ...] -- COMMAND …`
 
 An action is `TEXT=DO`: as soon as TEXT has been printed (for the first time after the action before), DO is done.
 `^C` presses Ctrl-C, a number makes the terminal as wide as that. The answer is one JSON value: the exit `code` (or the
 signal, negative), the `lines` that are on the terminal and above it, and the `raw` bytes as text.
 
-The terminal knows what a progress bar needs: carriage return, line ends, cursor movements, and the erasing of lines
-and of the screen. A line that is longer than the terminal is wide goes on in the next one.
+The terminal supports what a progress bar needs: carriage return, line ends, cursor movements, and the erasing of lines
+and of the screen. A line that is longer than the terminal is wide continues in the next one.
 """
 
 import errno
@@ -94,7 +94,7 @@ def main():
     actions = [action.rsplit("=", 1) for action in actions]
     child, terminal = pty.fork()
     if child == 0:
-        # the size is set before the program looks at it
+        # the size is set before the program reads it
         sys.stdin.read(1)
         os.execvp(command[0], command)
     resize(terminal, columns)

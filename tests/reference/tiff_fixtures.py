@@ -1,6 +1,6 @@
 """TIFFs of every mode that is read, and of modes that are not, for pillow_crops.py.
 
-Pillow writes some, `tiff_bytes` here the others, whose tags it has to be free with; those in tests/data/tiff are by
+Pillow writes some, `tiff_bytes` here the others, which need tags that Pillow cannot set; those in tests/data/tiff are by
 tifffile (tifffile_files.py).
 """
 import io
@@ -240,7 +240,7 @@ def jpeg_page(image, photometric, rows=16, tile=None, tables=True, whole_last=Fa
 
 
 def without_tables(jpeg):
-    """Its tables as a file of their own, and the file without them."""
+    """Its tables as a separate file, and the file without them."""
     tables, rest, at = b"", b"", 2
     while jpeg[at + 1] != 0xDA:
         end = at + 2 + struct.unpack(">H", jpeg[at + 2 : at + 4])[0]
@@ -266,7 +266,7 @@ def of_jpeg():
     yield "jpeg_ycc_restarts", jpeg_page(image, 6, restart_marker_blocks=2, subsampling=2, tag_530=(SHORT, 2, 2))
     yield "jpeg_rgb", jpeg_page(image, 2, keep_rgb=True)
     yield "jpeg_rgb_tiles", jpeg_page(image, 2, keep_rgb=True, tile=(64, 64))
-    # what the JPEG itself says of its colours does not count
+    # the colour markers of the JPEG itself do not count
     yield "jpeg_rgb_that_is_ycc", jpeg_page(image, 2, subsampling=0)
     yield "jpeg_gray", jpeg_page(image.convert("L"), 1)
     yield "jpeg_white", jpeg_page(image.convert("L"), 0)
@@ -366,7 +366,7 @@ def twins():
 
 
 def refused():
-    """What is `unsupported`, whatever Pillow makes of it."""
+    """Files that are `unsupported`, whether Pillow reads them or not."""
     eight = picture(WIDTH, HEIGHT, 6, 32)
     deep = eight.astype(np.uint16) * 257
     image = rgb(43, 31, 41)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/tiff: what tifffile makes of a small picture. Needs tifffile, imagecodecs and numpy, which no test
+"""Writes tests/data/tiff: a small picture as tifffile writes it. Needs tifffile, imagecodecs and numpy, which no test
 needs, so the files are kept.
 
     python tests/reference/tifffile_files.py

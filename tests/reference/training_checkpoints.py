@@ -138,7 +138,7 @@ def half(state):
 
 
 class Training(torch.nn.Module):
-    """A module of someone's training: pickled whole, its class comes along."""
+    """A module of a training script: pickled whole, with its class."""
 
     def __init__(self, model):
         super().__init__()
@@ -146,7 +146,7 @@ class Training(torch.nn.Module):
 
 
 class Table:
-    """Writes the files, and remembers what each has to be read as."""
+    """Writes the files, and records the expected result of each."""
 
     def __init__(self, folder, width=5, classes=7):
         self.folder = folder
@@ -155,7 +155,7 @@ class Table:
         self.rows = []
 
     def add(self, what, save, *, use=None, timm_reads=True, chosen=None, refused=None):
-        """`use` is the model whose weights are right, `chosen` the set that the program is asked for."""
+        """`use` is the model whose weights are right, `chosen` the set that is requested from the program."""
         path = save(self.folder / f"{len(self.rows):03}")
         self.rows.append((what, path, use or self.raw, timm_reads, chosen, refused))
 

@@ -1,4 +1,4 @@
-"""Datasets whose truth is written in each of the conventions that there are, and the figures that follow from it.
+"""Datasets whose truth is written in each of the conventions, and the figures that follow from it.
 
     truths.py make IMAGES OUT              a model of 1000 classes, ImageNet val, V2, A and R in small, truth files,
                                            and the images of IMAGES with lists of classes
@@ -51,7 +51,7 @@ def hot():
 
 
 def model(path):
-    """The small network of seven classes with a head of 1000, which tells a dozen of them apart."""
+    """The small network of seven classes with a head of 1000, which predicts a dozen of them."""
     folder = ROOT / "tests/data/model"
     tensors = load_file(folder / "v1_odd.safetensors")
     seen = load_file(folder / "v1_odd_expected.safetensors")
@@ -78,7 +78,7 @@ def add(tar, name, data):
 
 
 def validation(pictures, out):
-    """The images with their numbers, in every format, and the five files that say their classes."""
+    """The images with their numbers, in every format, and the five files with their classes."""
     random = np.random.default_rng(12)
     drawn = random.integers(0, 1000, IMAGES)
     drawn[:5] = FIRST
@@ -102,7 +102,7 @@ def validation(pictures, out):
             for key in part:
                 add(tar, key, images[key])
     (out / "val-parquet").mkdir()
-    # as Hugging Face keeps them: the wnid behind the number
+    # as in Hugging Face's copy: the wnid after the number
     path = lambda key: key.rsplit("/", 1)[-1].replace(".JPEG", "_n01440764.JPEG")
     column = pa.array(
         [{"bytes": images[key], "path": path(key)} for key in keys],
@@ -203,7 +203,7 @@ def make(folder, out):
 
 
 def bend(part):
-    """As somebody would who edits a part: same footer, one other set."""
+    """A part that was edited by hand: same footer, one other set."""
     table = pq.read_table(part)
     targets = table["targets"].to_pylist()
     assert targets[0] != [6]
@@ -225,7 +225,7 @@ def by_number(key):
 
 
 def truth(convention, file, keys):
-    """For each key its classes, or None; written without a look at the program."""
+    """For each key its classes, or None; written independently of the program."""
     lines = lambda: Path(file).read_text().splitlines()
     if convention == "caffe":
         known = {by_number(name): [int(index)] for name, index in map(str.split, lines())}

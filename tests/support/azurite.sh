@@ -3,7 +3,7 @@
 #
 # Starts the Azurite of .runtime (`make azurite`) with its data in DIR; on a DIR used before it serves that data again.
 # Makes CONTAINER (default: test) and prints, once all answers, the AZURE_* line that the program reads.
-# DIR/pid has the process: `kill -9 "$(cat DIR/pid)"` serves as the stop and as the crash. DIR/log has its log.
+# DIR/pid has the process: `kill -9 "$(cat DIR/pid)"` stops it, also to simulate a crash. DIR/log has its log.
 set -euo pipefail
 
 [ $# -ge 2 ] || { echo "usage: azurite.sh DIR PORT [CONTAINER]" >&2; exit 64; }

@@ -75,7 +75,7 @@ def program() -> str:
     """Returns the path of the program: that of the variable TRESNET_BATCH, else the one of this environment, else the
     first on PATH.
 
-    Raises FileNotFoundError where there is none.
+    Raises FileNotFoundError if none of them exists.
     """
     named = os.environ.get("TRESNET_BATCH")
     if named:
@@ -198,7 +198,7 @@ def _call(command: list[str], progress: Callable[[Progress], None] | None) -> tu
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:
-    """Passes Ctrl-C on and waits for the end; another Ctrl-C is passed on too, and ends the program at once.
+    """Passes Ctrl-C on and waits for the end. A second Ctrl-C is passed on too and ends the program at once.
 
     It is passed on as SIGTERM, which means the same to the program: a process in the background may have been started
     with SIGINT ignored, and its children inherit that.

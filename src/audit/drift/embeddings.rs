@@ -7,7 +7,7 @@ use super::super::near::{DIMS, Sketches};
 use super::super::outliers::{Scatter, Shrunk};
 use super::super::statistics::fair_coin_tail;
 
-/// Images of each set that are looked at, spread evenly over it.
+/// Images of each set that are compared, spread evenly over it.
 const SAMPLE: usize = 10_000;
 /// Images of each set without which nothing is said.
 const FEWEST: usize = 200;
@@ -15,9 +15,9 @@ const FEWEST: usize = 200;
 /// The change of embeddings between two sets, by sketches of length 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct EmbeddingDrift {
-    /// Images of each set that were looked at.
+    /// Images of each set that were compared.
     pub sample: u64,
-    /// Share of held-out images, in percent, that a linear classifier assigns to their own set; 50 if it cannot tell.
+    /// Share of held-out images, in percent, that a linear classifier assigns to their own set; 50 if it only guesses.
     pub accuracy: f64,
     /// The probability of such an accuracy, if both sets are drawn from the same images.
     pub p: f64,

@@ -63,7 +63,7 @@ pub struct DriftFigures {
 pub struct MovedClass {
     /// The class.
     pub index: usize,
-    /// Its name, where known.
+    /// Its name, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Its share of this output, in percent.

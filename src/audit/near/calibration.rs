@@ -7,7 +7,7 @@ use super::super::random::Random;
 use super::super::statistics::normal_quantile;
 use super::sketches::Sketches;
 
-/// Pairs that are drawn; an output that has fewer is looked at whole.
+/// Pairs that are drawn; of an output with fewer pairs, all are used.
 const PAIRS: u64 = 10_000_000;
 /// The lowest and the highest threshold that a calibration gives.
 const FLOOR: f64 = 0.90;
@@ -17,7 +17,7 @@ const EXPECTED: f64 = 0.01;
 /// Predicted pairs an image from which a search is refused.
 const MOST_PREDICTED: f64 = 10.0;
 const BINS: usize = 4000;
-/// Pairs between two looks at whether the work is to end.
+/// Pairs between two checks whether the work must end.
 const STEP: u64 = 1 << 16;
 const SEED: u64 = 0x7061_6972_7321;
 
@@ -127,7 +127,7 @@ impl RandomPairs {
         if !self.all && predicted > MOST_PREDICTED {
             return Err(format!(
                 "random pairs predict {predicted:.0} near duplicates of each image at a cosine of {threshold:.3}, so the \
-                 embeddings do not tell images apart; give a higher --threshold"
+                 embeddings do not distinguish images; give a higher --threshold"
             ));
         }
         let given = given.is_some();

@@ -2,7 +2,7 @@
 
 use super::super::computing::{Stop, Stopped};
 
-/// Images between two looks at whether the work is to end.
+/// Images between two checks whether the work must end.
 const STEP: usize = 1 << 16;
 
 /// Two images and their cosine.

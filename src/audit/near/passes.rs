@@ -58,7 +58,7 @@ pub(super) async fn sketch(
     threads: usize,
     progress: &Progress,
 ) -> Result<Sketches, Failure> {
-    // what an output says of itself is not believed beyond its rows, whose number is bounded
+    // the counts of an output are trusted only up to its number of rows, which is bounded
     let ok: u64 = input.parts.iter().map(|part| part.ok.min(part.rows)).sum();
     let mut sketches = Sketches::with_capacity(ok as usize).map_err(|error| {
         Failure::caused(Exit::Config, format!("there is no memory for the sketches of {ok} images"), error)

@@ -233,7 +233,7 @@ impl Journal {
     }
 }
 
-/// Fills `bytes`; false where the file ends before.
+/// Fills `bytes`; false if the file ends before.
 fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(bytes) {
         Ok(()) => Ok(true),

@@ -47,7 +47,7 @@ pub(super) struct Found {
     /// By the first row, then the second.
     pub edges: Vec<Edge>,
     facts: (Vec<u32>, Vec<Facts>),
-    /// Of the other output, where there is one.
+    /// Of the other output, if there is one.
     other: (Vec<u32>, Vec<Facts>),
 }
 

@@ -38,7 +38,7 @@ impl Vectors {
         Vectors { element, width, rows, stored: 0, place }
     }
 
-    /// Rows whose vectors are wanted.
+    /// Returns the rows whose vectors are requested.
     pub fn rows(&self) -> &[u32] {
         &self.rows
     }

@@ -9,7 +9,7 @@ use super::covariance::{Scatter, Shrunk};
 const MOST_REFERENCES: usize = 8192;
 /// The neighbour whose distance counts.
 const NEIGHBOUR: usize = 10;
-/// Images between two looks at whether the work is still wanted.
+/// Images between two checks whether the work must end.
 const STEP: usize = 1024;
 
 /// Distances of all images, in the order of their sketches.

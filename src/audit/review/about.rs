@@ -3,7 +3,7 @@
 use super::super::stored::StoredFinding;
 use super::choices::Choices;
 
-/// What a finding says, on one line.
+/// Describes a finding on one line.
 pub(super) fn about(finding: &StoredFinding, choices: &Choices) -> String {
     let label = finding.target.map(|class| format!("; label: {}", choices.name(class))).unwrap_or_default();
     let proposed = finding.proposed.map(|class| format!("; proposed: {}", choices.name(class)));

@@ -37,7 +37,7 @@ impl Choices {
         self.0.get(class as usize).map(String::as_str)
     }
 
-    /// The text of a class, also where there are no choices.
+    /// The text of a class, also if there are no choices.
     pub fn name(&self, class: u32) -> String {
         self.get(class).map_or_else(|| format!("class {class}"), str::to_owned)
     }

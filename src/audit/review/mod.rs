@@ -38,7 +38,7 @@ impl ReviewTool {
         }
     }
 
-    /// Makes the files, also where there are no findings.
+    /// Makes the files, also if there are no findings.
     ///
     /// # Errors
     /// Why the image of a key has no address, with the key.

@@ -9,7 +9,7 @@ use tokio::time::{Duration, Instant};
 const AT_FIRST: usize = 8;
 /// Far more than windows that there is room for.
 const MOST: usize = 4096;
-/// A window takes longer than this if too many are on their way. A read may take 60 s, unless the job says otherwise.
+/// A window takes longer than this if too many are in flight. A read may take 60 s by default.
 const SLOW: Duration = Duration::from_secs(10);
 
 /// How many requests are sent ahead at the same time.
@@ -48,7 +48,7 @@ impl Pace {
             return;
         }
         let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        // requests that were sent before the last cut say nothing of the number since
+        // requests that were sent before the last cut are no measure of the number since
         if cut.is_none_or(|cut| cut <= began) {
             *cut = Some(Instant::now());
             self.allowed.store((self.allowed.load(Relaxed) / 2).max(1), Relaxed);

@@ -33,7 +33,7 @@ pub struct Manifest {
     size: u64,
     etag: Option<String>,
     identity: Value,
-    /// Names of the columns, where the file says them at its beginning.
+    /// Names of the columns, where the file begins with them.
     header: Option<Vec<String>>,
     /// A Parquet manifest's footer.
     pub(super) parquet: Option<(ParquetObject, SchemaRef)>,
@@ -139,7 +139,7 @@ impl Manifest {
         &self.uri
     }
 
-    /// Whether it says at its beginning that it has a column of this name.
+    /// Returns whether its header names a column `name`.
     pub fn has_column(&self, name: &str) -> bool {
         self.columns().is_some_and(|columns| columns.iter().any(|column| column == name))
     }
@@ -149,7 +149,7 @@ impl Manifest {
         self.identity.clone()
     }
 
-    /// The columns of these names with their types; text, where the file does not say.
+    /// Returns the columns `names` with their types; text, where the file does not define one.
     pub fn carried(&self, names: &[String]) -> Result<Vec<CarriedColumn>, DatasetError> {
         if let Some(name) = names.first().filter(|_| self.kind == Kind::Plain) {
             return Err(
@@ -184,7 +184,8 @@ impl Manifest {
         names.iter().map(column).collect()
     }
 
-    /// Where the columns of keys, targets and carried values stand; `None` where the kind has no fixed columns.
+    /// Returns the positions of the columns of keys, targets and carried values; `None` where the kind has no fixed
+    /// columns.
     pub(super) fn places(
         &self,
         targets: bool,
@@ -352,7 +353,7 @@ impl Manifest {
     }
 }
 
-/// Where the columns that matter stand among all.
+/// The positions of the columns that are read.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     pub key: usize,

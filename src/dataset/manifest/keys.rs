@@ -5,7 +5,7 @@ use url::Url;
 use crate::dataset::Roots;
 use crate::store::{Uri, has_signature, without_secrets};
 
-/// Makes keys of what the rows say.
+/// Makes keys from the values of the rows.
 pub(super) struct Keys {
     /// The address of the input.
     input: String,

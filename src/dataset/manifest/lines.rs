@@ -7,7 +7,7 @@ pub(super) const LONGEST: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     buffer: Vec<u8>,
-    /// Where the record in hand begins, and how far it was looked at.
+    /// Where the current record begins, and how far it was scanned.
     start: usize,
     seen: usize,
     /// A quote is open: a line's end belongs to the record.
@@ -15,7 +15,7 @@ pub(super) struct Lines {
     quoted: bool,
     /// Lines that have ended.
     line: u64,
-    /// Lines inside the record in hand.
+    /// Lines inside the current record.
     inner: u64,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn csv_fields(record: &str, delimiter: char) -> Result<Vec<String>, S
             None => {
                 let end = rest.find(delimiter).unwrap_or(rest.len());
                 if rest[..end].contains('"') {
-                    return Err("a quote stands inside a field that is not quoted".into());
+                    return Err("a quote is inside a field that is not quoted".into());
                 }
                 (rest[..end].to_owned(), &rest[end..])
             }
@@ -109,7 +109,7 @@ pub(super) fn csv_fields(record: &str, delimiter: char) -> Result<Vec<String>, S
     }
 }
 
-/// Where the quote that closes a field stands: the first that is not doubled.
+/// Returns the position of the quote that closes a field: the first that is not doubled.
 fn closing(quoted: &str) -> Option<usize> {
     let bytes = quoted.as_bytes();
     let mut at = 0;

@@ -19,7 +19,7 @@ pub(super) struct Row {
     /// Index or name, or a list of them; empty for none.
     pub target: String,
     pub carried: Vec<Value>,
-    /// What an inventory says of the object.
+    /// Size of the object in bytes, from an inventory.
     pub size: Option<u64>,
     pub etag: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(super) fn from_fields(mut fields: Vec<String>, places: &Places) -> Result<Ro
     Ok(Row { key: fields.swap_remove(places.key), target, carried, ..Row::default() })
 }
 
-/// A plain line: a key, and behind the last space or tab its target where targets are wanted.
+/// Parses a plain line: a key, then, if `targets`, its target after the last space or tab.
 pub(super) fn from_line(line: &str, targets: bool) -> Row {
     let line = line.trim_end();
     let split = targets.then(|| line.rsplit_once('\t').or_else(|| line.rsplit_once(' '))).flatten();
@@ -70,7 +70,7 @@ pub(super) fn from_json(line: &str, columns: JsonColumns<'_>) -> Result<Row, Str
         None => {
             let found: Vec<String> = object.keys().cloned().collect();
             let names = match &columns.names.key {
-                Some(typed) => format!("`{typed}`, as `input.path_column` says"),
+                Some(typed) => format!("`{typed}`, as set by `input.path_column`"),
                 None => format!("{}; `input.path_column` sets another name", Holds::Keys.listed()),
             };
             return Err(format!("it has no key (named {names}); it has {}", listed(&found)));

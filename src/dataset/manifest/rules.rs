@@ -1,6 +1,6 @@
 //! What a job decides of the rows of its manifest.
 
-/// What a job says of its manifest's rows.
+/// The job's rules for the rows of its manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ManifestRules {
     /// Rows of an image that an earlier row has are left out. They are an error otherwise.

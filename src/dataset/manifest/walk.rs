@@ -24,9 +24,9 @@ pub(super) struct Walk<'a> {
     group: usize,
     rows: std::vec::IntoIter<Row>,
     row: u64,
-    /// 128 bits of each key's hash → where it stands.
+    /// 128 bits of each key's hash → its line or row.
     seen: HashMap<[u8; 16], u64>,
-    /// Rows up to this key stand in the plan already.
+    /// Rows up to this key are in the plan already.
     after: Option<String>,
     /// The files of an inventory, and which of their objects are meant.
     inventory: Option<(InventoryReader, Scope)>,
@@ -87,7 +87,7 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// The next row as it is written, and where it stands: a line, or the number of a Parquet row.
+    /// Returns the next row as it is written, and its place: a line, or the number of a Parquet row.
     async fn raw(&mut self) -> Result<Option<(u64, Row)>, DatasetError> {
         if self.inventory.is_some() {
             return self.object().await;
@@ -196,9 +196,7 @@ impl<'a> Walk<'a> {
             }));
         }
         match self.after.take() {
-            Some(key) => {
-                Err(reading.manifest.wrong(format!("`{key}`, which stands in the plan, is not in it")))
-            }
+            Some(key) => Err(reading.manifest.wrong(format!("`{key}` is in the plan, but not in it"))),
             None => Ok(None),
         }
     }

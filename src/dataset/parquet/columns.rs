@@ -19,7 +19,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Finds them, or says what was found instead.
+    /// Finds the columns, or returns what was found instead.
     pub fn find(
         schema: &Schema,
         names: &TableColumns,

@@ -90,7 +90,7 @@ impl<'a> Images<'a> {
     /// The images of one batch.
     ///
     /// # Errors
-    /// Columns that are other than the footer says, and a panic of the library.
+    /// If a column differs from the footer, or the library panics.
     pub fn batch<'b>(&'b self, batch: &'b RecordBatch) -> Result<BatchImages<'b>, String> {
         guard_parquet_result(|| self.arrays(batch))
     }

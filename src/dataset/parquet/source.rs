@@ -48,7 +48,7 @@ impl ParquetSource {
         Ok(ParquetSource { files, columns, targets: None, carried: Vec::new(), most_rows: u32::MAX })
     }
 
-    /// The same with what a job says of the columns. No row group may hold more than `most_rows`.
+    /// Sets the job's columns, targets and carried columns. No row group may hold more than `most_rows` rows.
     pub fn with_columns(
         self,
         columns: TableColumns,
@@ -134,7 +134,7 @@ impl ParquetSource {
     /// The row groups of a file after group `after`.
     async fn groups(&self, file: PlanRow, after: Option<u32>) -> Result<Vec<PlanRow>, DatasetError> {
         if self.files.is_unaddressable(&file) {
-            // its reading will say why
+            // reading it reports why
             let group = Some(RowGroup { index: NO_GROUP, rows: 1, first: 0 });
             return Ok(vec![PlanRow { group, ..file }]);
         }

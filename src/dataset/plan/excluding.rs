@@ -17,8 +17,7 @@ use super::left_out::LeftOut;
 use super::row::{PlanPosition, PlanRow};
 use super::source::{PlanShape, PlanSource};
 
-/// What stands in a finished output and need not be looked at again: an image, a whole shard, or a whole row
-/// group.
+/// An item of a finished output that need not be classified again: an image, a whole shard, or a whole row group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoneImage {
     /// Key below the input that is being planned; of a row group, [`group_key`].

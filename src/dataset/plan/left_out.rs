@@ -30,10 +30,9 @@ pub struct LeftOut {
     /// Files whose name or one of whose folders is hidden.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hidden: u64,
-    /// Images that the targets say nothing of (they lie in no class folder, or stand in no truth file): taken, but
-    /// without a target.
+    /// Images without a target (they are in no class folder or in no truth file): planned all the same.
     pub without_target: u64,
-    /// Images that stand in an output of `input.exclude_done`.
+    /// Images that are in an output of `input.exclude_done`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub already_done: u64,
     /// Rows of a manifest whose image an earlier row has (`input.duplicates = "skip"`).

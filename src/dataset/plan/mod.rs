@@ -1,7 +1,7 @@
 //! The frozen plan: a chain of segments, each a Parquet file with one row group a part.
 //!
-//! Whoever creates a segment first decides it; everybody else reads it. No process holds the whole plan: a
-//! segment's footer says which parts it has, and one ranged read gives one part's rows.
+//! The process that creates a segment first decides it; all others read it. No process holds the whole plan: a
+//! segment's footer lists its parts, and one ranged read returns one part's rows.
 
 mod earlier_rules;
 mod excluding;

@@ -24,7 +24,7 @@ const MOST_ROWS: usize = 1 << 20;
 /// How often a follower looks for the next segment.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// What a process does where the next segment does not stand yet.
+/// What a process does if the next segment does not exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planning {
     /// It makes it: there is one such process, or several that list the same input.
@@ -48,11 +48,11 @@ pub struct PlannerOptions {
     pub planning: Planning,
     /// The input's whole listing is collected and sorted.
     pub sorted: bool,
-    /// Name of the object that says that the input's listing is out of order behind the plan's beginning.
+    /// Name of the object that records that the input's listing is out of order after the plan's beginning.
     pub disorder: &'static str,
 }
 
-/// How many segments a plan of so many parts has; a shard or row group is a part of one row.
+/// Returns the number of segments of a plan of `parts` parts; a shard or row group is a part of one row.
 pub fn segments_of(parts: u64, rows_per_part: u32) -> u64 {
     let most = (MOST_ROWS / rows_per_part.max(1) as usize).max(1);
     let size = |parts: usize| parts.min(most) as u64;
@@ -64,7 +64,7 @@ pub fn segments_of(parts: u64, rows_per_part: u32) -> u64 {
         left = left.saturating_sub(size(parts));
         segments += 1;
     }
-    // a plan without a part has a segment that says so
+    // a plan without a part has one segment, which is empty
     (segments + left.div_ceil(size(PARTS_OF_LATER_SEGMENTS))).max(1)
 }
 
@@ -77,7 +77,7 @@ pub struct Planner<'a> {
     listing: Option<BoxStream<'a, Result<PlanRow, DatasetError>>>,
     next: SegmentHead,
     rows_before: u64,
-    /// The first row behind the segment that was cut last: it tells whether that was the last one.
+    /// The first row after the segment that was cut last; `None` if that segment is the last one.
     peeked: Option<PlanRow>,
     /// What was left out up to the last row of the segment that is being cut.
     left_out: LeftOut,
@@ -166,7 +166,7 @@ impl<'a> Planner<'a> {
         self.next.first_part
     }
 
-    /// The next segment of the chain, or `None` behind the last.
+    /// Returns the next segment of the chain, or `None` after the last.
     pub async fn next_segment(&mut self) -> Result<Option<Arc<Segment>>, DatasetError> {
         if self.done {
             return Ok(None);
@@ -181,7 +181,7 @@ impl<'a> Planner<'a> {
         };
         let segment = match existing {
             Ok(segment) => {
-                // another planner went ahead, or an earlier run: its rows count, our listing starts behind them
+                // another planner or an earlier run wrote it: its rows count, our listing starts after them
                 self.restart();
                 segment
             }
@@ -214,7 +214,7 @@ impl<'a> Planner<'a> {
         Ok(Some(Arc::new(segment)))
     }
 
-    /// The segment, if it stands; a follower waits for it.
+    /// Returns the segment, if it exists; a follower waits for it.
     async fn existing(&self, name: &str) -> Result<Option<Segment>, DatasetError> {
         let started = Instant::now();
         loop {
@@ -244,8 +244,8 @@ impl<'a> Planner<'a> {
             None => self.cut().await,
         };
         let parts = match cut {
-            // a listing that begins behind the last planned key may hide what was out of order before it: no later
-            // run may take that for the end
+            // a listing that begins after the last planned key may hide keys that were out of order before it: no
+            // later run may take that for the end
             Err(DatasetError::Store(StoreError::Disorder { key })) if self.next.index > 0 => {
                 self.output.create_once(self.options.disorder, key.clone().into_bytes().into()).await?;
                 return Err(StoreError::Disorder { key }.into());
@@ -314,7 +314,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// The next segment is listed anew from behind the last row that stands.
+    /// Drops the listing: the next segment is listed anew, from after the last committed row.
     fn restart(&mut self) {
         self.listing = None;
         self.peeked = None;
@@ -367,8 +367,8 @@ impl<'a> Planner<'a> {
             }
             taken += 1;
             if taken == most {
-                // what is left out behind the last row belongs to the next segment: a resumed listing, which
-                // begins there, counts it again
+                // objects left out after the last row belong to the next segment: a resumed listing, which begins
+                // there, counts them again
                 self.left_out = source.take_left_out();
             }
             row = listing.try_next().await?;

@@ -11,7 +11,7 @@ use crate::store::Entry;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
-    /// One image; a part is as many of them as the job says.
+    /// One image; a part is as many of them as the job sets.
     #[default]
     Image,
     /// One shard, which is one part; how many images it holds is known when it has been read.

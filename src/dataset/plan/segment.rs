@@ -28,7 +28,7 @@ use super::row::{PlanPosition, PlanRow, RowGroup, Unit, first_of_shard, rows_has
 /// The footer key that holds a segment's head.
 const HEAD_KEY: &str = "tresnet.segment";
 
-/// What a segment's footer says of it.
+/// The metadata of a segment, which is in its footer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentHead {
     /// Fingerprint of the job that the plan belongs to.
@@ -46,7 +46,7 @@ pub struct SegmentHead {
     /// Row group of its last row, where rows are groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_group: Option<u32>,
-    /// What its rows stand for.
+    /// What its rows are.
     #[serde(default, skip_serializing_if = "Unit::is_image")]
     pub unit: Unit,
     /// Columns that its rows bring along.
@@ -70,7 +70,7 @@ impl SegmentHead {
         self.parts.iter().map(|(rows, _)| u64::from(*rows)).sum()
     }
 
-    /// Row id of the first row behind it.
+    /// Returns the row id of the first row after the segment.
     pub fn next_row(&self) -> i64 {
         match self.unit {
             Unit::Shard => first_of_shard(self.first_part.plus(self.parts.len())),
@@ -84,7 +84,7 @@ impl SegmentHead {
     }
 }
 
-/// A segment that stands on the output.
+/// A segment that exists on the output.
 #[derive(Debug)]
 pub struct Segment {
     head: SegmentHead,
@@ -184,7 +184,7 @@ fn sets(rows: &[PlanRow]) -> ListArray {
 }
 
 impl Segment {
-    /// Reads a segment's footer, or `None` where it does not stand yet.
+    /// Reads a segment's footer, or returns `None` if the segment does not exist yet.
     pub async fn open(output: &Location, name: &str) -> Result<Option<Segment>, DatasetError> {
         let Some(object) = ParquetObject::open(output, name).await? else { return Ok(None) };
         let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
@@ -197,7 +197,7 @@ impl Segment {
         Ok(Some(Segment { head, object }))
     }
 
-    /// The segment as somebody would see it who believes in these rows instead of reading what stands.
+    /// Returns the segment as a planner would see it that kept its own rows instead of reading the committed ones.
     pub(super) fn believed(self, head: SegmentHead, parts: &[Vec<PlanRow>]) -> Segment {
         Segment { head: SegmentHead { parts: parts_of(parts), ..head }, ..self }
     }
@@ -207,7 +207,7 @@ impl Segment {
         self.object.name()
     }
 
-    /// What its footer says.
+    /// Returns the metadata from its footer.
     pub fn head(&self) -> &SegmentHead {
         &self.head
     }
@@ -314,7 +314,7 @@ impl Part {
         if rows_hash(&rows) != self.plan {
             return Err(DatasetError::BadSegment {
                 name: self.segment.name().to_owned(),
-                why: format!("has other rows in part {} than its footer says", self.id),
+                why: format!("has other rows in part {} than its footer lists", self.id),
             });
         }
         Ok(rows)

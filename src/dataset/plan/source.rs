@@ -11,7 +11,7 @@ use super::row::{PlanPosition, PlanRow, Unit};
 /// What all rows of a source have in common.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlanShape<'a> {
-    /// What a row stands for.
+    /// What a row is.
     pub unit: Unit,
     /// Columns whose values the rows bring along.
     pub carried: &'a [CarriedColumn],
@@ -25,7 +25,7 @@ pub trait PlanSource: Send + Sync {
     fn shape(&self) -> PlanShape<'_> {
         PlanShape::default()
     }
-    /// The rows behind `after`, in order.
+    /// Lists the rows after `after`, in order.
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>>;
     /// What was left out since the last call.
     fn take_left_out(&self) -> LeftOut;

@@ -11,7 +11,7 @@ use super::noted::Noted;
 use super::prober::Prober;
 use super::waiting::{Next, Waiting};
 
-/// Keys that may be given up in one process, unless the job says otherwise.
+/// Keys that may be given up in one process, by default.
 const DEFAULT_MOST: usize = 10;
 
 /// The input of a run with the keys that wait for it.

@@ -131,8 +131,8 @@ impl Shared {
         }
     }
 
-    /// Asks witnesses, one after another, until one answers well or not at all. One that is refused or gone says
-    /// nothing of the store.
+    /// Reads witnesses, one after another, until one can be read or one gets no answer. A witness that is refused or
+    /// gone is no evidence about the store.
     async fn probe(&self) -> bool {
         for witness in self.witnesses() {
             match timeout(PROBE_TIME, self.input.answers(&witness)).await {

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::sample::{ErrorKind, Sample};
 use crate::store::{FetchError, Location, Planned, Reason, Settings};
 
-/// What a store answers for each key; 200 where nothing is said.
+/// What a store answers for each key; 200 by default.
 #[derive(Debug, Clone, Default)]
 struct Answers(Arc<Mutex<HashMap<String, u16>>>);
 
@@ -259,7 +259,7 @@ async fn stores_of_one_input_have_their_own_witnesses_and_count_the_keys_that_ar
     // the same key on another store is another object, and one more than allowed
     assert!(!other.patience.skips("p", Pass::First));
     assert_eq!(other.read("p", Pass::First).await.0, Outcome::Failed(69, true));
-    // a witness of the first store says nothing of this one
+    // a witness of the first store is no evidence about this one
     let other = World::new(&["a"], 10).beside();
     ["a", "q"].into_iter().for_each(|key| other.answers.set(key, 405));
     assert_eq!(other.read("q", Pass::First).await.0, Outcome::Failed(69, false));

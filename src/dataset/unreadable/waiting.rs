@@ -63,7 +63,7 @@ impl Waiting {
         }
     }
 
-    /// Waits after a try that failed just now, and says what becomes of the key.
+    /// Waits after a try that failed just now, and returns what to do with the key.
     pub async fn after(&mut self, error: &StoreError) -> Next {
         let failed = Instant::now();
         if self.news.borrow().is_outage || self.began.elapsed() >= self.limit() {

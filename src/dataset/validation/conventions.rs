@@ -1,4 +1,4 @@
-//! How a truth file is written, told by all of its content: the one convention that every line of it fits.
+//! Detects how a truth file is written from all of its content: the one convention that every line of it fits.
 
 use crate::classes;
 use crate::sample::Target;
@@ -24,7 +24,7 @@ enum Kind {
     Known(Convention),
     /// `ILSVRC2012_validation_ground_truth.txt`: ids of the devkit, from 1.
     Ilsvrc,
-    /// Indices in the order of the images, from 0: nobody publishes such a file, but people make it.
+    /// Indices in the order of the images, from 0: no such file is published, but people make them.
     Indices,
 }
 
@@ -86,7 +86,7 @@ impl Kind {
         match self {
             Kind::Known(Convention::Caffe) => caffe(text),
             Kind::Known(Convention::SynsetLabels) => in_order(text, |line| {
-                // as the devkit writes them; a name that only looks like one is told apart later
+                // as the devkit writes them; a name that only looks like one is rejected later
                 let looks = line.len() == 9 && line.starts_with('n');
                 (looks && line[1..].bytes().all(|byte| byte.is_ascii_digit())).then(|| wnid(line))
             }),
@@ -134,7 +134,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Convention, Targets), String> {
             Err(Misfit::Shape { .. }) => {}
         }
     }
-    // plain numbers are two conventions; their first five tell them apart
+    // plain numbers are two conventions; their first five decide which
     if fits.len() > 1 {
         let first = |targets: &Targets| -> Vec<i32> {
             targets.iter().take(5).flatten().filter_map(Target::class).collect()
@@ -167,8 +167,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Convention, Targets), String> {
             kind.described(),
             match kind {
                 Kind::Ilsvrc =>
-                    "those ids are not the classes of a model: only the devkit's meta.mat says which is which",
-                _ => "it says no image's name and comes from nobody that is known, so it is not believed",
+                    "those ids are not the classes of a model: only the devkit's meta.mat maps them to classes",
+                _ => "it has no names of images and no known publisher, so it is not believed",
             },
             Kind::Known(Convention::Caffe).described(),
             Kind::Known(Convention::SynsetLabels).described(),
@@ -280,12 +280,12 @@ fn all(found: usize, what: &str) -> Result<(), Misfit> {
         return Ok(());
     }
     Err(Misfit::Wrong(format!(
-        "it has {found} {what} where {IMAGES} are expected, one for each image in order: with fewer, none can be told"
+        "it has {found} {what} where {IMAGES} are expected, one for each image in order: a shorter list is ambiguous"
     )))
 }
 
 fn real(text: &str) -> Result<Targets, Misfit> {
-    // what begins otherwise is no JSON list, and the line to be told is the first
+    // a text that begins otherwise is no JSON list, and the line to report is the first
     let first = lines(text).next().map_or("", |(_, line)| line);
     if !first.starts_with('[') {
         return Err(shape(1, first));
@@ -302,7 +302,7 @@ fn real(text: &str) -> Result<Targets, Misfit> {
             })
         };
         let classes = list.iter().map(class).collect::<Result<Vec<i32>, Misfit>>()?;
-        // an image on whose labels nobody agreed has none
+        // an image on whose labels the annotators did not agree has none
         targets.push((!classes.is_empty()).then(|| Target::set(classes)));
     }
     all(targets.len(), "lists")?;

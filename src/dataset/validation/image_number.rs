@@ -2,11 +2,11 @@
 
 /// Images of the validation set.
 pub(super) const IMAGES: usize = 50_000;
-/// What stands in front of an image's number in its name.
+/// The prefix of an image's number in its name.
 const PREFIX: &str = "ILSVRC2012_val_";
 
-/// The number of a validation image, from 1, by its path: its name begins as the set's names do, whatever the
-/// extension, and whatever else stands behind the eight digits.
+/// Returns the number of a validation image, from 1, by its path: its name begins as the set's names do, with any
+/// extension and any text after the eight digits.
 pub(super) fn number(path: &str) -> Option<usize> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let rest = name.strip_prefix(PREFIX)?;

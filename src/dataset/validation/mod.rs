@@ -1,5 +1,5 @@
-//! Ground truth of the ImageNet validation set that stands in a file of its own, joined by the number in an image's
-//! name (`ILSVRC2012_val_00000001.JPEG`) and never by position, so that a subset of the images is scored right.
+//! Ground truth of the ImageNet validation set from a separate file, joined by the number in an image's name
+//! (`ILSVRC2012_val_00000001.JPEG`) and never by position, so that a subset of the images is scored right.
 
 mod conventions;
 mod image_number;

@@ -12,7 +12,7 @@ use super::image_number::number;
 /// No truth file is anywhere near as long.
 const LONGEST: u64 = 16 << 20;
 
-/// What a truth file says.
+/// The content of a truth file.
 #[derive(Debug, Clone)]
 pub struct ValidationTruth {
     uri: String,
@@ -23,10 +23,10 @@ pub struct ValidationTruth {
 }
 
 impl ValidationTruth {
-    /// Reads a truth file, a local path or an address of a store, and tells its convention by its content.
+    /// Reads a truth file, a local path or an address of a store, and detects its convention from its content.
     ///
     /// # Errors
-    /// Where it is not there, fits no convention or two of them, or contradicts itself.
+    /// If the file does not exist, fits no convention or two of them, or contradicts itself.
     pub async fn open(address: &str, settings: Settings) -> Result<ValidationTruth, DatasetError> {
         let (folder, name) = match address.rsplit_once('/') {
             Some(("", name)) => ("/", name),
@@ -49,7 +49,7 @@ impl ValidationTruth {
         Ok(ValidationTruth { uri, sha256, convention, targets })
     }
 
-    /// Where it stands.
+    /// Returns its address.
     pub fn uri(&self) -> &str {
         &self.uri
     }
@@ -74,7 +74,7 @@ impl ValidationTruth {
         self.targets.get(number(path)? - 1)?.clone()
     }
 
-    /// The error of a file that is of another kind of truth than the job wants.
+    /// Returns the error of a file that holds another kind of truth than the job requests.
     pub fn not_for(&self, targets: &str) -> DatasetError {
         let convention = self.convention;
         DatasetError::Truth {

@@ -30,7 +30,7 @@ struct Entry {
     /// Where its bytes begin, which also is its place in the shard.
     at: u32,
     length: u32,
-    /// Its bytes say why it was not read.
+    /// Its bytes are the reason why it was not read.
     is_error: bool,
 }
 

@@ -154,7 +154,7 @@ impl ShardDataset {
         if let Some(why) = &cut {
             tracing::warn!(key = reading.shard.key, why, "a shard was cut");
             if no_one {
-                // a cut always leaves a row that says so
+                // a cut always leaves an error row
                 let mut row = reading.whole();
                 row.row_id += i64::from(reading.rows());
                 let error = RowError::new(ErrorKind::Truncated, format!("the shard {why}"));

@@ -14,7 +14,7 @@ pub enum TarError {
     Broken {
         /// Where, in the archive that is not compressed.
         offset: u64,
-        /// What stands there.
+        /// What was found at `offset`.
         why: String,
     },
     /// Its compression is damaged.

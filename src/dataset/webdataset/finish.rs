@@ -22,7 +22,7 @@ pub struct Found {
 }
 
 impl Samples {
-    /// No more bytes come; `cut` says why, if that is too early although the archive does not show it. The images of a
+    /// Ends the input; `cut` is the reason, if that is too early although the archive does not show it. The images of a
     /// sample that was cut come without their bytes.
     pub fn finish(mut self, cut: Option<TarError>) -> Found {
         let end = cut.map_or_else(|| self.tar.finish(), Err);

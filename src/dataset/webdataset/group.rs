@@ -30,7 +30,7 @@ pub(super) struct Pending {
     pub bytes: Result<Vec<u8>, RowError>,
 }
 
-/// What becomes of the file in hand.
+/// What the current file is used for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Image,

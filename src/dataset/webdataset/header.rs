@@ -6,11 +6,11 @@ pub(super) const BLOCK: usize = 512;
 /// What a member is, by its type flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Bytes that stand as they are.
+    /// A regular file, whose bytes follow.
     File,
-    /// A link, device, FIFO or folder: no bytes follow, whatever its size says.
+    /// A link, device, FIFO or folder: no bytes follow, whatever its size field is.
     Bare,
-    /// Something else with bytes of its own: a volume label, a foreign type.
+    /// Another member with bytes: a volume label, a foreign type.
     Other,
     /// GNU: the bytes are the next member's name.
     LongName,
@@ -33,7 +33,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads a block, or says what is wrong with it.
+    /// Reads a block, or returns what is wrong with it.
     pub fn parse(block: &[u8; BLOCK]) -> Result<Header, String> {
         let stated = number(&block[148..156]).ok_or("its checksum is no number")?;
         // old tars summed signed bytes
@@ -41,7 +41,7 @@ impl Header {
         let unsigned: i64 = bytes().map(|byte| i64::from(*byte)).sum();
         let signed: i64 = bytes().map(|byte| i64::from(*byte as i8)).sum();
         if ![unsigned, signed].contains(&(stated as i64)) {
-            return Err(format!("its checksum is {unsigned}, but it says {stated}"));
+            return Err(format!("its checksum is {unsigned}, but its header has {stated}"));
         }
         let size = number(&block[124..136]).ok_or("its size is no number")?;
         let mut name = text(&block[..100]).to_vec();
@@ -120,7 +120,7 @@ pub(super) fn escape(name: &[u8]) -> String {
     text
 }
 
-/// What pax records say of a member, as far as it matters here.
+/// The pax records of a member that matter here.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pax {
     pub path: Option<Vec<u8>>,
@@ -144,7 +144,7 @@ impl Pax {
             else {
                 return Err(broken());
             };
-            // a value may hold any byte, so the length alone says where it ends
+            // a value may hold any byte, so only the length shows where it ends
             let (key, value) = (&record[..equals], &record[equals + 1..record.len() - 1]);
             match key {
                 b"path" => pax.path = Some(value.to_vec()).filter(|path| !path.is_empty()),

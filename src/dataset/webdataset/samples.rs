@@ -108,11 +108,11 @@ impl Samples {
         self.tar.has_ended()
     }
 
-    /// The images of the next sample that is whole, taking from the window's front what that needs. `None`: the
-    /// window is used up.
+    /// Returns the images of the next sample that is whole, and consumes its bytes from the window's front. `None`:
+    /// the window is used up.
     ///
     /// # Errors
-    /// Where the bytes are not an archive's; the sample in hand is lost then.
+    /// If the bytes are not an archive's; the current sample is lost then.
     pub fn next(&mut self, window: &mut &[u8]) -> Result<Option<Vec<ShardImage>>, TarError> {
         while let Some(event) = self.tar.next(window)? {
             match event {

@@ -20,7 +20,7 @@ pub struct Scanned {
 /// Reads a whole archive, compressed or not, in windows of any size, and hands its images on in order.
 ///
 /// # Errors
-/// Where the bytes are no archive, broken, or end too early. What was handed on before stands; on
+/// If the bytes are no archive, broken, or end too early. Images that were handed on before are valid; on
 /// [`TarError::Truncated`] that includes the images of the sample that was cut, marked as such.
 pub fn scan(
     archive: &[u8],

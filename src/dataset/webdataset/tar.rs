@@ -1,8 +1,8 @@
 //! Tar archives read from a stream of bytes: ustar, GNU long names, pax.
 //!
-//! Written here and not taken from a crate because it must go on from window to window of a ranged read, hold
-//! nothing of a member, and tell an archive that was cut from one that has ended. It refuses sparse members,
-//! and it believes nothing that a checksum does not cover.
+//! Written here and not taken from a crate because it must continue from window to window of a ranged read, hold
+//! nothing of a member, and distinguish an archive that was cut from one that has ended. It refuses sparse
+//! members, and it trusts nothing that a checksum does not cover.
 
 use super::error::TarError;
 use super::header::{BLOCK, Header, Kind, Pax, begins_as, escape, text};
@@ -51,7 +51,7 @@ enum State {
     Header,
     /// Hands a file's bytes on.
     File { left: u64, size: u64 },
-    /// Collects the bytes of a header that says something of the next one.
+    /// Collects the bytes of a header that extends the next one.
     Extension { kind: Kind, left: u64, padding: u64 },
     /// Leaves bytes out.
     Skip { left: u64 },
@@ -64,7 +64,7 @@ pub struct TarReader {
     state: State,
     /// Bytes of the header or extension that is being collected.
     collected: Vec<u8>,
-    /// Name of the file in hand, for messages.
+    /// Name of the current file, for messages.
     name: String,
     long_name: Option<Vec<u8>>,
     pax: Option<Pax>,
@@ -72,7 +72,7 @@ pub struct TarReader {
     offset: u64,
     /// Where the headers of the next member begin, once one of them was read.
     next_member: Option<u64>,
-    /// Where the headers of the file in hand began.
+    /// Where the headers of the current file began.
     member: u64,
     special: u64,
     trailing: u64,
@@ -190,7 +190,7 @@ impl TarReader {
         self.goes_on
     }
 
-    /// Where the headers of the file in hand began.
+    /// Returns where the headers of the current file began, as an offset in bytes.
     pub fn member_start(&self) -> u64 {
         self.member
     }
@@ -212,10 +212,10 @@ impl TarReader {
         self.trailing + if more { self.collected.len() as u64 } else { 0 }
     }
 
-    /// No more bytes come.
+    /// Ends the input: no more bytes come.
     ///
     /// # Errors
-    /// Where that is too early. An archive without an end mark is whole if it ends behind a member.
+    /// If that is too early. An archive without an end mark is whole if it ends after a member.
     pub fn finish(&self) -> Result<(), TarError> {
         let inside = match self.state {
             State::Ended => return Ok(()),
@@ -231,7 +231,7 @@ impl TarReader {
             }
             State::Header | State::Skip { left: 0 } => return Ok(()),
             State::File { left: 0, .. } | State::Skip { .. } => {
-                format!("the padding or the unused bytes behind `{}`", self.name)
+                format!("the padding or the unused bytes after `{}`", self.name)
             }
             State::File { left, size } => format!("`{}` ({} of {size} bytes)", self.name, size - left),
         };

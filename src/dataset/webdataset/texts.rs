@@ -79,7 +79,8 @@ impl Asked {
         self.columns || self.txt
     }
 
-    /// What an image with these texts is without. A text that cannot be read is not missing: its row says so.
+    /// Returns which texts an image with these texts is missing. A text that cannot be read is not missing: its row is
+    /// an error row.
     pub(super) fn missing(self, texts: &Texts) -> Missing {
         let json = match &texts.json {
             None => Some(Map::new()),
@@ -123,7 +124,7 @@ mod tests {
             (&[(Text::Cls, "7")], [false; 3]),
             (&[(Text::Json, "{\"label\":7}")], [false; 3]),
             (&[(Text::Json, "{\"width\":7}")], [true, false, false]),
-            // a row says that it is broken
+            // its row reports that it is broken
             (&[(Text::Json, "{")], [false; 3]),
             (&[(Text::Txt, "words")], [true, true, false]),
         ] {

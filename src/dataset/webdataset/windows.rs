@@ -33,7 +33,7 @@ fn ask(input: Location, key: Arc<str>, size: Option<u64>, etag: Option<String>) 
         Box::pin(async move {
             let _permit = input.permit().await;
             let window = input.window(&key, range, etag.as_deref()).await.ok()?;
-            // the reading says what becomes of a shard that is another one now
+            // a shard that has changed is handled where it is read
             size.is_none_or(|size| size == window.size).then_some(window)
         })
     })

@@ -94,7 +94,7 @@ pub(super) struct Device {
     context: Arc<Context>,
 }
 
-/// How a batch's results lie in one block, so that one copy brings them.
+/// The layout of a batch's results in one block, so that one copy transfers them.
 struct Block {
     /// Rows.
     batch: usize,
@@ -195,7 +195,7 @@ impl Device {
         for (name, at, width) in logits.into_iter().chain(embedding) {
             let shape = Shape::new([batch as i64, width as i64]);
             let data = start.offset(at * size_of::<f32>());
-            // SAFETY: the range lies in `output`, on this device, and the lane keeps that as long as the binding.
+            // SAFETY: the range is in `output`, on this device, and the lane keeps that as long as the binding.
             let part = unsafe { TensorRefMut::<f32>::from_raw(on_device().map_err(refused)?, data, shape) };
             binding.bind_output(name, part.map_err(refused)?).map_err(refused)?;
         }
@@ -243,7 +243,7 @@ impl Device {
     pub fn submit(&mut self, lane: usize, source: &Source) -> Result<(), EngineError> {
         let started = self.enqueue(lane, source);
         if started.is_err() {
-            // part of it may be under way, and the slot goes back to whoever fills it next
+            // part of it may be in progress, and the slot goes back to be filled again
             self.settle();
         }
         started
@@ -254,7 +254,7 @@ impl Device {
         let Device { lanes, session, streams, .. } = self;
         let lane = &lanes[lane];
         let (copy_in, copy_out) = (streams.copy_in(), streams.copy_out());
-        // a batch of fewer rows leaves rows of an earlier one behind its own; what becomes of them is not looked at
+        // a batch of fewer rows leaves rows of an earlier batch after its own; their results are ignored
         // SAFETY: the sender keeps the rows; the input has room for a whole batch, and its last use has been waited
         // for in `finish`.
         unsafe { copy_in.copy_in(lane.input, source.pointer, source.bytes) }.map_err(failed)?;

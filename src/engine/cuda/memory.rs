@@ -1,4 +1,4 @@
-//! Host memory for rows and results, and how a lack of memory is known.
+//! Host memory for rows and results, and how out of memory is detected.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) fn too_large(refusal: Refusal, batch_size: usize) -> EngineError {
     EngineError::Load(refusal.to_string())
 }
 
-/// An error of ONNX Runtime while memory is taken, which only its words tell.
+/// Maps an error of ONNX Runtime while memory is taken; out of memory is recognised by its text only.
 pub(super) fn refused(error: &ort::Error, batch_size: usize) -> EngineError {
     let words = error.to_string();
     match out_of_memory(&words) {
@@ -31,8 +31,8 @@ pub(super) fn refused(error: &ort::Error, batch_size: usize) -> EngineError {
     }
 }
 
-/// What the arena, the runtime, cuDNN or cuBLAS says when memory lacks, without the place in ONNX Runtime's source
-/// before it and the machine's name behind it.
+/// Returns the message of the arena, the runtime, cuDNN or cuBLAS that is out of memory, without the place in ONNX
+/// Runtime's source before it and the machine's name after it.
 fn out_of_memory(words: &str) -> Option<&str> {
     const SIGNS: [&str; 5] = [
         "Available memory of",

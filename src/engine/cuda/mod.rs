@@ -1,4 +1,4 @@
-//! ONNX Runtime's CUDA provider behind [`Engine`], with a data path of our own around it.
+//! ONNX Runtime's CUDA provider as an [`Engine`], with a separate data path around it.
 //!
 //! ```text
 //!  pinned slot ──copy──► input ──one captured graph──► logits │ embedding ──copy──► pinned results
@@ -10,9 +10,9 @@
 //! would copy too, but on the compute stream, or read pinned memory over the bus from inside the first kernel: so
 //! input and outputs are bound to the device, and what moves between host and device are our copies alone.
 //!
-//! A captured graph belongs to the thread that captured it. The engine therefore has a thread of its own, which
-//! makes the session, warms it up and runs it ([`owner`]); whoever holds the engine may be any thread. Slots stay
-//! with the holder: the thread sees addresses only, so nothing that happens to it can lose one.
+//! A captured graph belongs to the thread that captured it. The engine therefore has a separate thread, which
+//! makes the session, warms it up and runs it ([`owner`]); any thread may hold the engine. Slots stay with the holder:
+//! the engine's thread sees addresses only, so a slot cannot be lost if that thread fails.
 
 mod device;
 mod memory;
@@ -62,7 +62,7 @@ impl CudaEngine {
     /// other, before any of them runs: a capture does not bear other work on the device.
     ///
     /// # Errors
-    /// [`EngineError::Provider`] where the library has no CUDA provider or that misses a library of its own,
+    /// [`EngineError::Provider`] where the library has no CUDA provider or that needs a library that is missing,
     /// [`EngineError::NoDevice`] where no device answers, [`EngineError::OutOfMemory`] where the batch is too large for
     /// it, [`EngineError::Model`] where the graph has other inputs or outputs, [`EngineError::Load`] where it, or an
     /// operator of it, is not for this provider.

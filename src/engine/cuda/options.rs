@@ -40,8 +40,8 @@ impl PartialEq for Operators {
     }
 }
 
-/// How a CUDA session is set up. The defaults are what a run takes; what can be switched off is there so that a
-/// measurement can tell what it is worth.
+/// How a CUDA session is set up. A run uses the defaults; the switches exist so that a measurement can show the gain of
+/// each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CudaOptions {
     /// Number of the device; default 0.
@@ -64,7 +64,7 @@ pub struct CudaOptions {
     pub pinned: bool,
     /// Batches in flight, 1 or 2; with 2, the copies of one go on beside the computing of the other. Default 2.
     pub lanes: usize,
-    /// Copies on streams of their own, held together by events; default true.
+    /// Copies on separate streams, synchronized by events; default true.
     pub copy_streams: bool,
     /// Let ONNX Runtime plan a run's memory as one block; default true.
     pub memory_pattern: bool,

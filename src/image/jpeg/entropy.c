@@ -89,7 +89,7 @@ static void hand_back(struct tresnet_entropy *entropy, j_decompress_ptr info) {
     entropy->in_charge = 0;
 }
 
-/* Where a file of one scan is decoded, the blocks of an MCU lie one behind the other (jdcoefct.c). */
+/* Where a file of one scan is decoded, the blocks of an MCU are contiguous (jdcoefct.c). */
 static boolean decode_mcu(j_decompress_ptr info, JBLOCKROW *blocks) {
     struct tresnet_entropy *entropy = tresnet_jpeg_entropy(info);
     struct huffman_decoder *decoder = huffman(info);

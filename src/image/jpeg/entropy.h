@@ -1,4 +1,4 @@
-/* Puts the decoder of huffman/ in the place of libjpeg's for the image in hand. */
+/* Replaces libjpeg's decoder by the decoder of huffman/ for the current image. */
 #ifndef TRESNET_ENTROPY_H
 #define TRESNET_ENTROPY_H
 
@@ -21,7 +21,7 @@ struct tresnet_entropy {
     JDIMENSION column, first, last; /* of MCUs: the next one, and those that are wanted */
 };
 
-/* Of the image in hand: the shim's business. */
+/* Of the current image; used by the shim only. */
 struct tresnet_entropy *tresnet_jpeg_entropy(j_decompress_ptr info);
 
 /* Gives the image up, and does not return: the other decoder panicked and the place in the file is lost. */

@@ -89,7 +89,7 @@ unsafe extern "C" fn tresnet_scan_hand_back(scan: *const Scan, position: *mut Po
 /// # Safety
 ///
 /// `scan` is live and not borrowed; `input` has `length` bytes, the same since `tresnet_scan_take_over`; `blocks` are
-/// `count`, one behind the other, or null.
+/// `count`, contiguous, or null.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn tresnet_scan_mcu(
     scan: *mut Scan,

@@ -66,7 +66,7 @@ void *jpeg_get_large(j_common_ptr info, size_t size) { return jpeg_get_small(inf
 
 void jpeg_free_large(j_common_ptr info, void *object, size_t size) { jpeg_free_small(info, object, size); }
 
-/* As much as is asked for, but for what libjpeg was told to keep to (the variable JPEGMEM). */
+/* As much as is requested, except for libjpeg's own limit (the variable JPEGMEM). */
 size_t jpeg_mem_available(j_common_ptr info, size_t least, size_t most, size_t taken) {
     size_t limit = (size_t)info->mem->max_memory_to_use;
 

@@ -1,4 +1,4 @@
-/* Memory that libjpeg takes and gives back, kept from image to image. */
+/* Memory that libjpeg takes and releases, kept from image to image. */
 #ifndef TRESNET_JPEG_MEMORY_H
 #define TRESNET_JPEG_MEMORY_H
 
@@ -11,7 +11,7 @@ struct tresnet_memory {
     size_t bytes;       /* of all of them */
 };
 
-/* Gives all of it back to the system; no image is in hand. */
+/* Returns all of it to the system; must not be called while an image is decoded. */
 void tresnet_memory_free(struct tresnet_memory *memory);
 
 #endif

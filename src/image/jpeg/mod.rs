@@ -1,12 +1,12 @@
 //! JPEG, by libjpeg-turbo through the shim in `shim.c`.
 //!
 //! What is decoded and what is refused follows Pillow: its colour conversions, its upsampling, and its rule for files
-//! that end too early (`truncated` when libjpeg asks for more bytes before the last row is out). Warnings are accepted as
-//! Pillow accepts them, unless the limits say otherwise.
+//! that end too early (`truncated` when libjpeg asks for more bytes before the last row is out). Warnings are accepted
+//! as Pillow accepts them, unless the limits forbid them.
 //!
 //! Of an image of one scan that runs up to an end marker, only the blocks are transformed that the square's filters
 //! reach, and nothing below them is read: such a file cannot run out of bytes. Of all others every row is decoded, also
-//! those that nobody needs, because a cut would else go unseen.
+//! those that are not needed, because a cut would go undetected otherwise.
 
 mod encode;
 mod entropy;
@@ -47,8 +47,8 @@ struct Header {
     partial: c_int,
 }
 
-/// Columns beside those that are needed. Upsampled chroma of the outermost columns of a partial decode lacks its
-/// neighbour; two columns would do.
+/// Columns beside those that are needed. Upsampled chroma of the outermost columns of a partial decode is missing its
+/// neighbour; two columns would be enough.
 const MARGIN: u32 = 8;
 
 unsafe extern "C" {
@@ -82,10 +82,10 @@ unsafe extern "C" {
     fn tresnet_jpeg_finish(jpeg: *mut Context) -> c_int;
 }
 
-/// libjpeg's context, the decoder of its scans, and the row in hand, kept from image to image.
+/// libjpeg's context, the decoder of its scans, and the current row, kept from image to image.
 pub(super) struct Jpeg {
     context: NonNull<Context>,
-    /// From a box, given back in `drop`. Touched by the shim alone, through `entropy.rs`.
+    /// From a box, released in `drop`. Touched by the shim alone, through `entropy.rs`.
     scan: NonNull<Scan>,
     row: Vec<u8>,
 }

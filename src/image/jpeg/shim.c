@@ -40,7 +40,7 @@ struct tresnet_jpeg {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
-    size_t unseen; /* bytes behind those that the source shows */
+    size_t unseen; /* bytes after those that the source shows */
     size_t skip;   /* of them, to be passed over */
     int live;      /* `info` owns memory */
     int as_stored; /* rows are what the file has, without another colour */
@@ -87,7 +87,7 @@ static void on_error(j_common_ptr info) {
     longjmp(jpeg->escape, 1);
 }
 
-/* Level -1 is a warning; the levels above it are a trace that nobody reads. */
+/* Level -1 is a warning; the levels above it are a trace that is not used. */
 static void on_message(j_common_ptr info, int level) {
     if (level >= 0) return;
     if (info->err->num_warnings++ == 0) info->err->format_message(info, owner(info)->message);
@@ -159,7 +159,7 @@ static int may_be_partial(const struct jpeg_decompress_struct *info, const unsig
 
 struct tresnet_jpeg *tresnet_jpeg_new(void) { return calloc(1, sizeof(struct tresnet_jpeg)); }
 
-/* Gives back what the image in hand has allocated. */
+/* Releases what the current image has allocated. */
 void tresnet_jpeg_close(struct tresnet_jpeg *jpeg) {
     if (jpeg->live) jpeg_destroy_decompress(&jpeg->info);
     jpeg->live = 0;

@@ -91,7 +91,7 @@ impl Simd {
     /// [`Simd::blend`] with a table that [`pair`] made. `taps` is a multiple of [`STEP`], at most [`MOST_PAIRED_TAPS`].
     ///
     /// # Panics
-    /// If there are not that many pixels, or where [`Simd::pairs`] says no.
+    /// If there are not that many pixels, or [`Simd::pairs`] returns `false`.
     pub(super) fn blend_pairs(
         self,
         pixels: &[u8],

@@ -11,7 +11,7 @@ use fax::maps::{Mode, black, mode, white};
 pub(super) enum Coding {
     /// Run lengths alone; each line begins with a byte.
     Runs,
-    /// A mark before each line, which says of its line whether it is two-dimensional where that may be so.
+    /// A mark before each line, which shows whether the line is two-dimensional, if lines may be.
     Group3 { two_dimensional: bool },
     /// Two-dimensional lines without marks.
     Group4,

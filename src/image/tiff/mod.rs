@@ -4,10 +4,10 @@
 //! libjpeg. Strips and tiles are decompressed by the crates that it uses itself, row by row, and JPEG by `image/jpeg` with
 //! the tables of the directory joined to each strip.
 //!
-//! The orientation is applied whatever the options say, as in Pillow: for a TIFF it is no matter of EXIF. Alpha is dropped;
-//! colours that were multiplied by it are divided. Samples of 16 bits lose their low byte (Pillow does that for colour,
-//! and clips gray instead). A strip or a tile that ends too early is `truncated`, also in JPEG, where libtiff goes on with
-//! gray.
+//! The orientation is applied whatever the options are, as in Pillow: for a TIFF it is not a part of EXIF. Alpha is
+//! dropped; colours that were multiplied by it are divided. Samples of 16 bits lose their low byte (Pillow does that
+//! for colour, and clips gray instead). A strip or a tile that ends too early is `truncated`, also in JPEG, where
+//! libtiff continues with gray.
 
 mod directory;
 mod expand;

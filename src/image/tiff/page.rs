@@ -1,4 +1,4 @@
-//! How the pixels of a page are stored, held against the limits before any is read.
+//! How the pixels of a page are stored, checked against the limits before any is read.
 
 use super::directory::Directory;
 use super::expand::Compression;

@@ -16,7 +16,7 @@ pub(super) struct Samples {
 
 /// How the samples of a row become RGB. Those of 16 bits have lost their low byte before.
 pub(super) enum Pixels {
-    /// The first sample of 1, 2, 4 or 8 bits means what the table says; others follow it only at 8.
+    /// The first sample of 1, 2, 4 or 8 bits is an index of the table; others follow it only at 8.
     Table { bits: usize, stride: usize, table: Box<[[u8; 3]; 256]> },
     /// Red, green and blue, then others.
     Rgb { stride: usize },

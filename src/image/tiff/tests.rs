@@ -6,8 +6,8 @@ use super::tag;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
 
-/// A gray page of 4 × 4 pixels and 8 bits, with the tags given in place of its own, or beside them. Values come after
-/// the directory.
+/// Returns a gray page of 4 × 4 pixels and 8 bits; the tags in `changed` replace its tags, or are added to them. Values
+/// come after the directory.
 fn page(changed: &[(u16, u16, &[u32])]) -> Vec<u8> {
     let own: &[(u16, u16, &[u32])] = &[
         (tag::WIDTH, SHORT, &[4]),

@@ -33,8 +33,8 @@ impl Architecture {
     }
 }
 
-/// The network that a checkpoint's names and shapes come closest to. The first block that a stage has tells the kind
-/// and the squeeze-and-excitation of all.
+/// Returns the network that a checkpoint's names and shapes come closest to. The first block of a stage decides the
+/// kind and the squeeze-and-excitation of all its blocks.
 pub(super) fn closest(checkpoint: &Checkpoint) -> Architecture {
     let axis = |name: &str| checkpoint.tensors.get(name).and_then(|tensor| tensor.shape.first().copied());
     let width = axis("body.conv1.conv.weight").or_else(|| axis("body.conv1.bn.weight")).unwrap_or(64);
@@ -44,7 +44,7 @@ pub(super) fn closest(checkpoint: &Checkpoint) -> Architecture {
         let first = blocks.first_key_value().map_or(0, |(position, _)| *position);
         let has = |rest: &str| checkpoint.has_prefix(&format!("body.layer{}.{first}.{rest}", index + 1));
         Stage {
-            // no stage is empty: a lacking one is then listed as missing
+            // no stage is empty: one that the checkpoint does not have is then listed as missing
             depth: depth(&blocks).max(1),
             kind: if has("conv3.") || (blocks.is_empty() && index >= 2) {
                 BlockKind::Bottleneck
@@ -69,8 +69,9 @@ fn tensors_by_block(checkpoint: &Checkpoint, stage: usize) -> BTreeMap<usize, us
     counts
 }
 
-/// The depth that leaves the fewest tensors missing or in excess: a block that is lacking in the middle is a gap, and a
-/// stray tensor far behind the last block is no block. Bounded by the number of tensors, whatever their names are.
+/// Returns the depth that leaves the fewest tensors missing or in excess: a block that is missing in the middle is a
+/// gap, and a stray tensor far after the last block is no block. Bounded by the number of tensors, whatever their
+/// names are.
 fn depth(blocks: &BTreeMap<usize, usize>) -> usize {
     let whole = blocks.values().copied().max().unwrap_or_default();
     let total: usize = blocks.values().sum();
@@ -86,7 +87,7 @@ fn depth(blocks: &BTreeMap<usize, usize>) -> usize {
     best
 }
 
-/// What a checkpoint lacks, has in excess, or has in another shape.
+/// Lists the tensors that a checkpoint is missing, has in excess, or has in another shape.
 pub(super) fn compare(architecture: &Architecture, checkpoint: &Checkpoint) -> TensorMismatch {
     let mut mismatch = TensorMismatch { expected: architecture.name(), ..TensorMismatch::default() };
     let mut rest: BTreeMap<&str, _> =

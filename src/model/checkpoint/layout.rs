@@ -2,7 +2,7 @@
 //!
 //! The authors name the two halves of a normalised convolution `0` and `1`, wrap the convolution in front of a blur
 //! once more, and normalise with in-place ABN, whose scale is `|gamma| + 1e-5` whatever sign is stored. The layout is
-//! told by the names, file by file. Both halves of it are strict: a convolution that is wrapped where no blur
+//! detected from the names, file by file. Both halves of it are strict: a convolution that is wrapped where no blur
 //! follows, or bare where one does, is another network under similar names.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ const ABN_EPS: f64 = 1e-5;
 const HINT: &str = "they were read as the authors' layout, and what is missing is given in timm's spelling: \
                     convolutions are `conv1.0`, norms `conv1.1`, both wrapped once more in front of a blur";
 
-/// What a name of the authors' stands for.
+/// The meaning of a name in the authors' layout.
 #[derive(Debug, PartialEq)]
 enum NameMeaning {
     /// The same tensor in timm's spelling.
@@ -86,7 +86,7 @@ fn is_authors(name: &str, bottleneck: [bool; 4]) -> bool {
     }
 }
 
-/// Reads a name of the authors'; `bottleneck` tells the kind of block of each stage.
+/// Parses a name of the authors' layout; `bottleneck` is true for each stage of bottleneck blocks.
 fn meaning(name: &str, bottleneck: [bool; 4]) -> NameMeaning {
     let parts: Vec<&str> = name.split('.').collect();
     match parts.as_slice() {

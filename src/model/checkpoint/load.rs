@@ -35,7 +35,7 @@ pub struct ChosenCheckpoint {
 ///
 /// Unreadable or oversized files, damaged ones, pickles that make tensors with names that are not on the list, tar
 /// archives of PyTorch before 0.2, tensors that hold something other than floating-point weights, values that no
-/// training leaves behind (NaN, infinity, a negative variance), two networks in one file, and the authors' layout with
+/// training produces (NaN, infinity, a negative variance), two networks in one file, and the authors' layout with
 /// names that it does not have.
 pub fn load(path: &Path) -> Result<Checkpoint, ModelError> {
     load_set(path, None).map(|chosen| chosen.checkpoint)
@@ -64,7 +64,8 @@ pub fn published_in(folder: &Path) -> Option<PathBuf> {
 }
 
 impl Checkpoint {
-    /// What [`load`] makes of a file's bytes. `path` is for messages; its ending may tell what the bytes are not.
+    /// Reads a checkpoint from a file's bytes, as [`load`]. `path` is for messages, and its extension for the message
+    /// about bytes that are no checkpoint.
     ///
     /// # Errors
     ///

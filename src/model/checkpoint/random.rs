@@ -1,5 +1,5 @@
-//! Weights of a network's true shapes that nobody trained: for benchmarks, and to try a machine before the real
-//! weights are there.
+//! Untrained weights with a network's true shapes: for benchmarks, and to try a machine before the real weights are
+//! there.
 
 use std::collections::BTreeMap;
 

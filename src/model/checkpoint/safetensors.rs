@@ -1,6 +1,6 @@
 //! Reads and writes safetensors files, such as timm's `model.safetensors`.
 //!
-//! The format's own crate checks that types, shapes and offsets agree. Two checks stand before it, since it sums
+//! The format's own crate checks that types, shapes and offsets agree. Two checks come before it, since it sums
 //! offsets without looking for overflow and allows headers of 100 MB: the header has a cap of ours, and no
 //! tensor may end beyond the file.
 
@@ -21,7 +21,7 @@ pub(super) const MAX_HEADER_BYTES: u64 = 4 << 20;
 /// What to do about a header that speaks of more than there is.
 const CUT: &str = "the file may be cut short, fetch it again";
 
-/// What a header says of one tensor, or of `__metadata__`, which has no offsets.
+/// The header's entry for one tensor, or for `__metadata__`, which has no offsets.
 #[derive(Deserialize)]
 struct Span {
     data_offsets: Option<(u64, u64)>,

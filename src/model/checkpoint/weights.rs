@@ -11,7 +11,7 @@ const COUNTERS: [&str; 2] = ["num_batches_tracked", "n_averaged"];
 pub struct Tensor {
     /// Lengths of its axes, outermost first.
     pub shape: Vec<usize>,
-    /// As many values as the shape says. Wider types were rounded to f32, narrower ones are exact.
+    /// The values, as many as the shape has elements. Wider types were rounded to f32, narrower ones are exact.
     pub values: Vec<f32>,
 }
 

@@ -37,7 +37,7 @@ impl Kernel {
     }
 }
 
-/// Batch norm as it stands in a checkpoint, one value a channel.
+/// Batch norm as a checkpoint stores it, one value a channel.
 pub(in crate::model) struct Norm {
     pub scale: Vec<f64>,
     pub shift: Vec<f64>,

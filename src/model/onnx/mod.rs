@@ -3,9 +3,9 @@
 //!
 //! Beside it are the readers and the rewriter of graphs that others wrote ([`view`], [`retarget`]).
 //!
-//! It knows shapes, so that a blur can tell on which edges it reads beyond the map; it knows nothing of
-//! checkpoints. What one provider likes better than another is a [`Form`]; each operator is drawn in one place, and
-//! asks the form there.
+//! It knows shapes, so that a blur knows on which edges it reads beyond the map; it does not know checkpoints. A
+//! difference between what providers run best is a [`Form`]; each operator is written in one place, which checks the
+//! form.
 
 pub(super) mod file;
 mod form;

@@ -38,7 +38,7 @@ impl Graph {
         Ok(Map { name, channels: kernel.outputs, height, width })
     }
 
-    /// Batch norm as a node of its own, and an activation. Channels that only fill up pass through as zeros.
+    /// Adds batch norm as a separate node, and an activation. Padding channels pass through as zeros.
     ///
     /// # Errors
     ///

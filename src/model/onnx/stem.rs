@@ -65,8 +65,8 @@ impl Graph {
         }
     }
 
-    /// ResNet's stem, for comparison: a convolution of 7×7 and stride 2, then a maximum over 3×3 of stride 2. Pixels
-    /// come planar, whatever the form says.
+    /// Adds ResNet's stem, for comparison: a convolution of 7×7 and stride 2, then a maximum over 3×3 of stride 2.
+    /// Pixels come planar, whatever the form is.
     ///
     /// # Errors
     ///

@@ -92,7 +92,7 @@ impl<'a> View<'a> {
         self.makers.get(tensor).copied()
     }
 
-    /// What the file says of a tensor that is neither input nor output.
+    /// Returns the file's entry for a tensor that is neither input nor output.
     pub fn value(&self, tensor: &str) -> Result<Option<ValueInfo>, ModelError> {
         for field in fields(self.graph) {
             let field = field.map_err(damaged)?;
@@ -245,7 +245,7 @@ pub(in crate::model) fn too_deep() -> ModelError {
     wrong("its nodes hold graphs in graphs, deeper than any network")
 }
 
-/// What a file says of a tensor's type.
+/// Returns the type of a tensor, if the file declares one.
 pub(in crate::model) fn element_of(value: &ValueInfo) -> Option<&proto::TensorType> {
     value.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref())
 }

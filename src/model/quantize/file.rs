@@ -13,7 +13,7 @@ use crate::model::precision::Precision;
 /// A file and its graph.
 pub(super) struct GraphFile {
     model: Model,
-    /// What it says of itself.
+    /// Its description.
     pub card: ModelCard,
     /// Nodes, weights, inputs and outputs.
     pub graph: GraphDef,

@@ -16,7 +16,7 @@ use crate::model::precision::Precision;
 pub const HALF_LIMIT: f32 = 32_000.0;
 
 /// Rewrites a fp16 graph: the maps of `calibration.fp32_maps` are computed and read in fp32, with the weights of the
-/// same network's fp32 graph, and cast to fp16 behind that.
+/// same network's fp32 graph, and cast to fp16 after that.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ impl<'a> HalfRewrite<'a> {
 
     fn redraw(&mut self, node: &'a Node) -> Result<(), ModelError> {
         let is_large = |name: &String| self.large.contains(name.as_str());
-        // a cast says itself what it gives, and takes anything
+        // a cast names its result type and takes any input
         let is_cast = operator(node) == "Cast";
         let in_single = !is_cast && (node.input.iter().any(is_large) || node.output.iter().any(is_large));
         let mut copied = node.clone();

@@ -1,9 +1,9 @@
 //! A fp32 graph as one that a CPU computes in eight bits, in ONNX's `QuantizeLinear`/`DequantizeLinear` form.
 //!
 //! Maps are uint8 with a free zero, weights int8 with a step a channel, biases int32. What an inner activation does is
-//! done by the rounding alone: a map behind ReLU has no value below zero, so its zero is at the end of its range, and
+//! done by the rounding alone: a map after ReLU has no value below zero, so its zero is at the end of its range, and
 //! cutting at the range's end is ReLU. The same serves LeakyReLU with its slopes of 1e-3 and 1e-2, whose values below
-//! zero are mostly smaller than half a step; so no convolution is followed by an operator of its own, and ONNX Runtime
+//! zero are mostly smaller than half a step; so no convolution is followed by a separate operator, and ONNX Runtime
 //! makes `QLinearConv` of each. The two little layers of squeeze-and-excitation, the last mean and the classifier stay
 //! in fp32: they take no time.
 
@@ -36,10 +36,10 @@ pub fn to_int8(graph: &[u8], ranges: &Ranges, calibration: Calibration) -> Resul
     file.close(rewritten, &card)
 }
 
-/// How a map stands in eight bits.
+/// How a map is stored in eight bits.
 #[derive(Debug, Clone)]
 struct EightBitMap {
-    /// The value behind `DequantizeLinear`.
+    /// The output of `DequantizeLinear`.
     name: String,
     /// Names of step and zero.
     scale: [String; 2],
@@ -52,7 +52,7 @@ struct Int8Rewrite<'a> {
     nodes: Vec<Node>,
     stored: Vec<Initializer>,
     names: BTreeSet<String>,
-    /// Maps of the old graph that stand in eight bits in the new one.
+    /// Maps of the old graph that are in eight bits in the new one.
     eight: BTreeMap<String, EightBitMap>,
     /// Values that are there already, because the node before gave them.
     given: BTreeSet<&'a str>,
@@ -166,7 +166,7 @@ impl<'a> Int8Rewrite<'a> {
         numbers
     }
 
-    /// Puts what a node gives into eight bits, and with it the activation behind it, where that is a cut at zero.
+    /// Quantizes the result of a node to eight bits, together with the activation after it if that is a cut at zero.
     fn round_result(&mut self, node: &'a Node) -> Result<(), ModelError> {
         let Some(activation) = self.wiring.clipped_by(node) else {
             return self.round(result(node), result(node), self.range(result(node))?);
@@ -217,7 +217,7 @@ impl<'a> Int8Rewrite<'a> {
         self.ranges.get(name).copied().ok_or_else(|| broken(format!("`{name}` was not measured")))
     }
 
-    /// The node with other inputs, or with those that it has: in eight bits where they stand so.
+    /// Copies the node with other inputs, or with its own: the eight-bit ones where there are any.
     fn copy(&mut self, node: &Node, inputs: Option<&[String]>) {
         let mut copied = node.clone();
         for (position, input) in copied.input.iter_mut().enumerate() {

@@ -6,8 +6,8 @@
 //!      └─ with the fp16 graph ──────── to_half ◄─ maps that fp16 cannot hold ◄──────┘
 //! ```
 //!
-//! Both are rewrites of a finished graph, so they do not care how it was drawn. This room sees no image and runs
-//! nothing: whoever calls it brings the histograms.
+//! Both are rewrites of a finished graph, so they do not care how it was drawn. This module reads no image and runs
+//! nothing: the caller provides the histograms.
 
 mod file;
 mod half;

@@ -14,7 +14,7 @@ pub enum Watched {
     All,
 }
 
-/// The values that eight bits are spread over; zero lies in it.
+/// The range of values that eight bits cover; it includes zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
     /// At most 0.

@@ -81,7 +81,7 @@ impl<'a> Wiring<'a> {
             Watched::Int8 => {
                 let pools = matches!(operator(node), "GlobalAveragePool" | "ReduceMean");
                 let is_map = pools || !self.is_vector(result(node));
-                // what is cut at once is looked at behind the cut, which leaves the two fused
+                // a map that is cut at once is watched after the cut, so that the two stay fused
                 is_map && self.clipped_by(node).is_none()
             }
         });

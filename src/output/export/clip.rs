@@ -1,4 +1,4 @@
-//! The layout of clip-retrieval: matrices of embeddings, and beside each a table of whose they are.
+//! The layout of clip-retrieval: matrices of embeddings, each with a table of the images that they belong to.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Clip {
         self.matrix.rows()
     }
 
-    /// Adds rows; those without an embedding are left out, and their number is given back.
+    /// Adds rows; leaves out those without an embedding, and returns their number.
     ///
     /// # Errors
     /// A column is absent or of another type, or a number does not fit.
@@ -92,7 +92,7 @@ impl Clip {
     }
 }
 
-/// The columns beside the embedding, `key` being called `image_path` and standing first.
+/// Returns the columns other than the embedding; `key` is renamed to `image_path` and is the first one.
 fn table(batch: &RecordBatch) -> Result<RecordBatch, ExportError> {
     let schema = batch.schema();
     let kept = kept(&schema)?;

@@ -1,4 +1,4 @@
-//! NumPy's file format, version 1.0: a matrix behind a line of text.
+//! NumPy's file format, version 1.0: a matrix after a line of text.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -46,7 +46,7 @@ impl Npy {
         self.rows
     }
 
-    /// Adds a row; false where a number does not fit the type, and then nothing was added.
+    /// Adds a row; false if a number does not fit the type, and then nothing was added.
     pub fn push(&mut self, row: &[f32]) -> bool {
         debug_assert_eq!(row.len(), self.width);
         match self.element {

@@ -177,7 +177,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Where the items of a row lie; a null list has none.
+/// Returns the range of the items of a row; a null list has none.
 fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
     if list.is_null(row) {
         return 0..0;
@@ -186,12 +186,12 @@ fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
     offsets[row] as usize..offsets[row + 1] as usize
 }
 
-/// The shortest digits that give the number back.
+/// Returns the shortest digits that parse to the same number.
 fn number(value: f32) -> Option<String> {
     value.is_finite().then(|| value.to_string())
 }
 
-/// A text as a cell of CSV: in quotes where it needs them.
+/// A text as a cell of CSV: in quotes if it needs them.
 pub fn csv_cell(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) || text.trim() != text {
         return format!("\"{}\"", text.replace('"', "\"\""));

@@ -1,4 +1,4 @@
-//! The chain of plan segments: each begins where the one before it ended, and the last one says so.
+//! The chain of plan segments: each begins where the one before it ended, and the last one is flagged as such.
 
 use crate::dataset::{SegmentHead, Unit};
 use crate::ids::PartId;
@@ -24,16 +24,16 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// The next segment that stands has this index; those that should stand before it are missing.
+    /// Moves to the next existing segment, which has this index; the expected segments before it are missing.
     pub fn reach(&mut self, index: u32, defects: &mut Defects) {
         if index > self.next_index {
             let last = match index - self.next_index {
                 1 => String::new(),
-                gap => format!(" (with the {} behind it)", gap - 1),
+                gap => format!(" (with the {} after it)", gap - 1),
             };
             defects.add(
                 Layout::segment(self.next_index),
-                format!("is missing{last}, but `{}` stands", Layout::segment(index)),
+                format!("is missing{last}, but `{}` exists", Layout::segment(index)),
                 "a chain of segments without a gap",
             );
             self.broken = true;
@@ -46,7 +46,7 @@ impl Chain {
         self.broken = true;
     }
 
-    /// Holds a segment's head against the chain; false where its parts have no place in it.
+    /// Checks a segment's head against the chain; returns false if its parts have no place in it.
     pub fn add(
         &mut self,
         name: &str,
@@ -60,10 +60,10 @@ impl Chain {
             d.add(name, what, format!("`{fingerprint}`, that of the job"));
         }
         if head.index != index {
-            d.add(name, format!("says that it is segment {}", head.index), format!("segment {index}"));
+            d.add(name, format!("claims to be segment {}", head.index), format!("segment {index}"));
         }
         if self.ended {
-            d.add(name, "stands behind the segment that is flagged as the last", "nothing there");
+            d.add(name, "comes after the segment that is flagged as the last", "nothing there");
             return false;
         }
         let end_part = head.first_part.checked_add(head.parts.len());
@@ -100,7 +100,7 @@ impl Chain {
         true
     }
 
-    /// True where the segment that plans this part is missing.
+    /// True if the segment that plans this part is missing.
     pub fn lost(&self, part: PartId) -> bool {
         self.broken && part >= self.next_part
             || self.lost.iter().any(|(first, last)| (*first..=*last).contains(&part))
@@ -162,10 +162,10 @@ mod tests {
             (vec![first(), head(1, 2, 4, true)], "begins at part 2 and row 16; expected part 1 and row 8"),
             (
                 vec![head(0, 0, 1, true), head(1, 1, 4, false)],
-                "behind the segment that is flagged as the last",
+                "after the segment that is flagged as the last",
             ),
             (vec![SegmentHead { fingerprint: "g".into(), ..head(0, 0, 1, true) }], "the fingerprint `g`"),
-            (vec![head(2, 0, 1, true)], "is missing (with the 1 behind it)"),
+            (vec![head(2, 0, 1, true)], "is missing (with the 1 after it)"),
             (vec![head(0, u32::MAX, 1, true)], "parts and rows that can be numbered"),
         ] {
             let (_, defects) = walk(&heads);

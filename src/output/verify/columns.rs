@@ -1,4 +1,4 @@
-//! The columns of a part's rows that are held against its plan.
+//! The columns of a part's rows that are compared with its plan.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
@@ -18,7 +18,7 @@ pub(super) struct Columns<'a> {
     pub etag: &'a StringArray,
     pub size: &'a Int64Array,
     target: Option<&'a Int32Array>,
-    /// There where targets are sets, with the classes of all of them.
+    /// Present if targets are sets, with the classes of all of them.
     targets: Option<(&'a ListArray, &'a Int32Array)>,
     pub status: &'a StringArray,
     pub error_kind: &'a StringArray,
@@ -59,7 +59,7 @@ impl<'a> Columns<'a> {
 }
 
 impl Columns<'_> {
-    /// What a row says of its target: a class or a set.
+    /// Returns the target of a row: a class or a set.
     pub fn target(&self, row: usize) -> Option<Target> {
         if let Some(class) = self.target.and_then(|column| int32(column, row)) {
             return Some(Target::Class(class));

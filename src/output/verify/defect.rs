@@ -38,7 +38,7 @@ pub struct Defects {
 }
 
 impl Defects {
-    /// One more.
+    /// Adds one.
     pub fn add(&mut self, object: impl Into<String>, what: impl Into<String>, expected: impl Into<String>) {
         let object = object.into();
         self.count += 1;
@@ -49,12 +49,12 @@ impl Defects {
         }
     }
 
-    /// Some that are only counted.
+    /// Adds some that are only counted.
     pub(super) fn count_more(&mut self, more: u64) {
         self.count += more;
     }
 
-    /// Those of a part behind those before it.
+    /// Appends the defects of a part.
     pub(super) fn append(&mut self, others: Defects) {
         self.count += others.count;
         self.of_plan += others.of_plan;
@@ -83,7 +83,7 @@ impl Defects {
         self.kept.iter().any(|defect| defect.object == object)
     }
 
-    /// True where nothing is wrong.
+    /// True if nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -94,7 +94,7 @@ impl Defects {
     }
 }
 
-/// A text from the output as far as a person wants to see it, on one line.
+/// Returns a text from the output on one line, cut to a length that a person can read.
 pub(super) fn shown(text: &str) -> String {
     let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     let mut short: String = text.chars().take(LONGEST).map(clean).collect();

@@ -1,11 +1,11 @@
-//! Checks an output from the outside in: the plan's chain, every part that stands, row by row, and `_SUCCESS`.
+//! Checks an output from the outside in: the plan's chain, every committed part, row by row, and `_SUCCESS`.
 //!
-//! It reads what runs leave and believes none of it: a count is a count of rows, and a row is right when the plan
-//! says so. A few parts are in memory at a time, whatever the number of rows.
+//! It reads what runs leave and trusts none of it: a count is a count of rows, and a row is right if it matches the
+//! plan. A few parts are in memory at a time, whatever the number of rows.
 //!
-//! Objects are read against the order in which a run writes them (`_SUCCESS` before the parts before the plan), so
-//! that a run at work is never taken for a defect: a part that is listed has its segment, and a `_SUCCESS` that is
-//! read has its parts.
+//! Objects are read in the reverse of the order in which a run writes them (`_SUCCESS` before the parts before the
+//! plan), so that a running job is never taken for a defect: a part that is listed has its segment, and a `_SUCCESS`
+//! that is read has its parts.
 
 mod chain;
 mod columns;
@@ -34,9 +34,9 @@ use success::Claims;
 /// Parts of a store that are checked at a time; those of a local disk keep the cores busy.
 const AT_ONCE: usize = 32;
 const LOCAL_AT_ONCE: usize = 4;
-/// Rows of all parts that are checked at a time: what the plan says of each takes about 200 bytes.
+/// Rows of all parts that are checked at a time: the plan's data of each takes about 200 bytes.
 const MOST_ROWS: u32 = 1 << 18;
-/// Rows that a part counts as where the plan does not know them, since its file is read batch by batch.
+/// Rows that a part counts as if the plan does not know them, since its file is read batch by batch.
 const UNKNOWN_ROWS: u32 = MOST_ROWS / 8;
 
 /// The job that an output should hold.
@@ -46,39 +46,39 @@ pub struct ExpectedJob<'a> {
     pub fingerprint: &'a str,
     /// Version of the commit protocol.
     pub protocol: u32,
-    /// True where keys strictly increase in plan order.
+    /// True if keys strictly increase in plan order.
     pub ordered: bool,
-    /// True where rows may have keys of a column of the input, so that the plan does not know them.
+    /// True if rows may have keys of a column of the input, so that the plan does not know them.
     pub has_own_keys: bool,
 }
 
 /// How far the check is.
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
-    /// So many more rows are planned.
+    /// This number of further rows is planned.
     Planned(u64),
     /// There are no more.
     PlanEnds,
-    /// So many more rows were checked; so many of them are error rows.
+    /// The number of further rows that were checked, and of the error rows among them.
     Checked(u64, u64),
 }
 
 /// What was found.
 #[derive(Debug)]
 pub struct Verified {
-    /// True where `_SUCCESS` stands.
+    /// True if `_SUCCESS` exists.
     pub success: bool,
-    /// True where the plan's last segment stands.
+    /// True if the plan's last segment is committed.
     pub plan_is_whole: bool,
-    /// Parts and rows of the plan, as far as it stands.
+    /// Parts and rows of the plan, as far as it is committed.
     pub planned_parts: u64,
     /// Rows of those.
     pub planned_rows: u64,
-    /// Planned parts that stand and can be read.
+    /// Planned parts that are committed and can be read.
     pub parts: u64,
     /// Their rows, by their own `status`.
     pub totals: Totals,
-    /// Planned parts that do not stand.
+    /// Planned parts that are not committed.
     pub missing: Ranges,
     /// Names of the part files of this job that exist and are damaged or not planned.
     pub damaged: Vec<String>,
@@ -87,7 +87,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// True where nothing is left to do.
+    /// True if nothing is left to do.
     pub fn is_complete(&self) -> bool {
         self.success && self.plan_is_whole && self.missing.is_empty()
     }
@@ -96,7 +96,7 @@ impl Verified {
 /// Checks an output. `defects` holds what is already known to be wrong.
 ///
 /// # Errors
-/// Those of the store, which say nothing about the output.
+/// Those of the store, which are no defects of the output.
 pub async fn verify(
     output: &Location,
     expected: ExpectedJob<'_>,
@@ -165,7 +165,7 @@ async fn committed_parts(
     Ok(parts)
 }
 
-/// Indices of the plan segments that stand, ascending.
+/// Returns the indices of the committed plan segments, ascending.
 async fn segments(output: &Location) -> Result<Vec<u32>, StoreError> {
     let files = output.files(Layout::PLAN).await?;
     let mut indices: Vec<u32> = files.iter().filter_map(|entry| Layout::segment_index(&entry.key)).collect();
@@ -176,7 +176,7 @@ async fn segments(output: &Location) -> Result<Vec<u32>, StoreError> {
 /// What is known on the way through the plan.
 struct Walk {
     job: Job,
-    /// Parts that stand and were not met in the plan yet.
+    /// Committed parts that were not found in the plan yet.
     committed: BTreeMap<PartId, u64>,
     claims: Option<Claims>,
     success: bool,
@@ -227,8 +227,8 @@ impl Walk {
                 let rows = part.rows.unwrap_or(UNKNOWN_ROWS).clamp(1, MOST_ROWS);
                 // a check waits for nothing but the store, so its room is free again in the end
                 let _room = room.acquire_many_owned(rows).await;
-                // a task of its own: parts are decoded side by side, and a reader that panics on hostile bytes
-                // condemns them and nothing else
+                // a separate task: parts are decoded side by side, and a reader that panics on hostile bytes
+                // fails its own part only
                 let checked = {
                     let (name, part) = (name.clone(), part.clone());
                     tokio::spawn(async move { check(&job, &name, &part, size).await }).await
@@ -260,7 +260,7 @@ impl Walk {
         // where the next segment's listing begins: with another key, rows would be planned twice or never
         if last_key.is_some() && head.last_key != last_key {
             let say = |key: &Option<String>| key.as_deref().map_or_else(|| "nothing".into(), defect::shown);
-            let what = format!("says that its last key is `{}`", say(&head.last_key));
+            let what = format!("has the last key `{}`", say(&head.last_key));
             self.defects.add(name, what, format!("`{}`", say(&last_key)));
         }
         Ok(())
@@ -275,7 +275,7 @@ impl Walk {
         if let Some((first, last)) = checked.keys {
             if let Some(before) = self.last_key.take().filter(|before| self.job.ordered && *before >= first) {
                 let what = format!(
-                    "plans the key `{}` behind `{}`, at the start of part {}",
+                    "plans the key `{}` after `{}`, at the start of part {}",
                     defect::shown(&first),
                     defect::shown(&before),
                     part.id
@@ -288,8 +288,8 @@ impl Walk {
             self.missing.push(part.id);
             if self.success {
                 let expected = match part.rows {
-                    Some(rows) => format!("its {rows} rows, since `{}` stands", Layout::SUCCESS),
-                    None => format!("its rows, since `{}` stands", Layout::SUCCESS),
+                    Some(rows) => format!("its {rows} rows, since `{}` exists", Layout::SUCCESS),
+                    None => format!("its rows, since `{}` exists", Layout::SUCCESS),
                 };
                 self.defects.add(self.job.layout.part(part.id), "is missing", expected);
             }
@@ -328,13 +328,13 @@ impl Walk {
         if self.success && !(chain.ended && self.missing.is_empty()) {
             let what = if chain.ended {
                 format!(
-                    "stands too early: {} of {} parts are missing ({})",
+                    "was written too early: {} of {} parts are missing ({})",
                     self.missing.count(),
                     chain.parts,
                     self.missing
                 )
             } else {
-                "stands too early: the plan has no last segment".to_owned()
+                "was written too early: the plan has no last segment".to_owned()
             };
             self.defects.add(Layout::SUCCESS, what, "that it is written last of all");
         }

@@ -14,7 +14,7 @@ use super::rows::{Planned, RowCheck};
 /// Rows of a part that are decoded at a time.
 const BATCH_ROWS: usize = 8192;
 
-/// What every part is held against.
+/// What every part is checked against.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub output: Location,
@@ -29,18 +29,18 @@ pub(super) struct Job {
 /// A part of the plan, checked.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
-    /// Its first and last key in the plan, where it has rows that can be read.
+    /// Its first and last key in the plan, if it has rows that can be read.
     pub keys: Option<(String, String)>,
-    /// What truly stands of it, where a whole file does.
+    /// What is committed of it, by its rows, if its file is whole.
     pub committed: Option<CommittedPart>,
     /// What is wrong with it.
     pub defects: Defects,
 }
 
-/// Reads a part's plan and, where a file of this size stands, the file. `segment` is the plan's name.
+/// Reads a part's plan and, if `size` is that of an existing file, the file. `segment` is the plan's name.
 ///
 /// # Errors
-/// The store's own: those say nothing about the output.
+/// The store's own, which are no defects of the output.
 pub(super) async fn check(
     job: &Job,
     segment: &str,
@@ -70,7 +70,7 @@ pub(super) async fn check(
             checked.defects.add(name, why, "a whole Parquet file");
         }
         Err(ParquetReadError::Store(StoreError::Missing { .. })) => {
-            checked.defects.add(name, "vanished while it was read", "a part that stands, stays");
+            checked.defects.add(name, "vanished while it was read", "a committed part to stay");
         }
         Err(ParquetReadError::Store(error)) => return Err(error),
         Err(error @ ParquetReadError::Refused { .. }) => {
@@ -80,7 +80,7 @@ pub(super) async fn check(
     Ok(checked)
 }
 
-/// What the plan says of a part's rows.
+/// Reads the plan of a part's rows.
 async fn planned(job: &Job, part: &Part) -> Result<Planned, DatasetError> {
     let mut rows = part.plan_rows(&job.output).await?;
     if part.rows.is_some() && rows.iter().all(|row| row.group.is_none()) {
@@ -108,13 +108,13 @@ fn told(error: DatasetError) -> String {
 fn check_plan(job: &Job, segment: &str, part: &Part, samples: &[Sample], checked: &mut Checked) {
     if Some(samples.len()) != part.rows.map(|rows| rows as usize) {
         let what = format!("holds {} rows in part {}", samples.len(), part.id);
-        checked.defects.add(segment, what, format!("{}, as its footer says", part.rows.unwrap_or_default()));
+        checked.defects.add(segment, what, format!("{}, as in its footer", part.rows.unwrap_or_default()));
     }
     if job.ordered
         && let Some(pair) = samples.windows(2).find(|pair| pair[0].key >= pair[1].key)
     {
         let what = format!(
-            "plans the key `{}` behind `{}` in part {}",
+            "plans the key `{}` after `{}` in part {}",
             shown(&pair[1].key),
             shown(&pair[0].key),
             part.id
@@ -126,7 +126,7 @@ fn check_plan(job: &Job, segment: &str, part: &Part, samples: &[Sample], checked
     }
 }
 
-/// The footer and the rows of a part's file. Gives what truly stands, by the plan and the file's own rows.
+/// Checks the footer and the rows of a part's file. Returns what is committed, by the plan and the file's own rows.
 async fn check_file(
     job: &Job,
     part: &Part,
@@ -144,13 +144,13 @@ async fn check_file(
         ("plan", part.plan.clone()),
     ] {
         if value(key) != wanted {
-            let what = format!("says `tresnet.{key}` = `{}` in its footer", shown(value(key)));
+            let what = format!("has `tresnet.{key}` = `{}` in its footer", shown(value(key)));
             defects.add(name, what, format!("`{wanted}`"));
         }
     }
     let rare =
         |key: &str| object.value(&format!("tresnet.{key}")).and_then(|text| text.parse().ok()).unwrap_or(0);
-    // a file far longer than its part is not worth its memory: the count alone condemns it
+    // a file far longer than its part is not read into memory: the count alone is a defect
     if let Some(rows) = part.rows.filter(|rows| object.rows() > 2 * u64::from(*rows) + 1024) {
         let what = format!("holds {} rows", object.rows());
         defects.add(name, what, format!("the {rows} rows of its plan"));
@@ -169,7 +169,7 @@ async fn check_file(
     defects.append(of_rows);
     for (key, count) in [("rows", counts.rows), ("ok", counts.ok), ("errors", counts.errors)] {
         if value(key) != count.to_string() {
-            let what = format!("says `tresnet.{key}` = `{}` in its footer", shown(value(key)));
+            let what = format!("has `tresnet.{key}` = `{}` in its footer", shown(value(key)));
             defects.add(name, what, format!("{count}, as its rows are"));
         }
     }

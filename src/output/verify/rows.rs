@@ -1,7 +1,7 @@
 //! The rows of one part against the rows of its plan, one by one.
 //!
-//! What a part's rows should be stands behind [`RowCheck::new`] alone: an input whose rows are not known when it
-//! is planned needs another expectation there, and nothing else here changes.
+//! [`RowCheck::new`] alone takes what a part's rows should be: an input whose rows are not known when it is planned
+//! needs another expectation there, and nothing else here changes.
 
 use arrow_array::{Array, RecordBatch};
 
@@ -14,7 +14,7 @@ use super::defect::{Defects, shown};
 /// Wrong rows that are named in one part; the rest is counted.
 const NAMED: usize = 4;
 
-/// What the plan says of a part's rows.
+/// The rows of a part by its plan.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Planned {
     /// Each of them, ascending by `row_id`.
@@ -23,13 +23,13 @@ pub(super) enum Planned {
     Whole {
         /// The object's key; a row's own is after it and a `!`.
         key: String,
-        /// True where rows may have other keys, those of a column of the object.
+        /// True if rows may have other keys, those of a column of the object.
         has_own_keys: bool,
         /// Its tag, as far as it was planned.
         etag: Option<String>,
         /// Row id of the first row.
         first: i64,
-        /// How many there are, where that is known before the object is read.
+        /// How many there are, if that is known before the object is read.
         rows: Option<u32>,
     },
 }
@@ -45,7 +45,7 @@ pub(super) struct Counts {
 /// Checks the rows of a part as they come, batch by batch.
 pub(super) struct RowCheck<'a> {
     part: &'a str,
-    /// `None` where the plan cannot be read, so that only counts are taken.
+    /// `None` if the plan cannot be read; then rows are only counted.
     planned: Option<&'a Planned>,
     seen: Vec<bool>,
     last: Option<i64>,
@@ -71,7 +71,7 @@ impl<'a> RowCheck<'a> {
         }
     }
 
-    /// Takes the next rows; `false` where they have not the columns of a part, so that nothing can be said.
+    /// Checks the next rows; returns `false` if they do not have the columns of a part and cannot be checked.
     pub fn push(&mut self, batch: &RecordBatch) -> bool {
         let columns = match Columns::of(batch) {
             Ok(columns) => columns,
@@ -133,7 +133,7 @@ impl<'a> RowCheck<'a> {
         if std::mem::replace(&mut self.seen[offset], true) {
             self.wrong(format!("holds row {row_id} twice"), "each row of the plan once");
         } else if self.last.is_some_and(|last| last > row_id) {
-            self.wrong(format!("holds row {row_id} behind a later one"), "rows in the order of the plan");
+            self.wrong(format!("holds row {row_id} after a later one"), "rows in the order of the plan");
         }
         self.last = Some(row_id);
         self.same(sample, columns, row);
@@ -166,7 +166,7 @@ impl<'a> RowCheck<'a> {
         }
     }
 
-    /// Every field that the plan knows; a tag or a size that it does not know may have been learnt since.
+    /// Compares every field that the plan knows; a tag or a size that it does not know may have been learnt since.
     fn same(&mut self, sample: &Sample, columns: &Columns<'_>, row: usize) {
         let row_id = sample.row_id;
         let mut differs = |name: &str, found: Option<String>, wanted: Option<String>| {
@@ -196,7 +196,7 @@ impl<'a> RowCheck<'a> {
         }
     }
 
-    /// The counts, once all rows came; rows of the plan that did not come are told too.
+    /// Returns the counts, once all rows came; reports the missing rows of the plan too.
     pub fn finish(mut self) -> (Counts, Defects) {
         let planned = match self.planned {
             Some(Planned::Images(samples)) => samples.as_slice(),
@@ -211,7 +211,7 @@ impl<'a> RowCheck<'a> {
         };
         for (offset, sample) in planned.iter().enumerate() {
             if !self.seen[offset] {
-                let what = format!("lacks row {} (`{}`)", sample.row_id, shown(&sample.key));
+                let what = format!("is missing row {} (`{}`)", sample.row_id, shown(&sample.key));
                 self.wrong(what, "each row of the plan once");
             }
         }
@@ -219,7 +219,7 @@ impl<'a> RowCheck<'a> {
         (self.counts, self.defects)
     }
 
-    /// What is wrong, where nothing can be said of the rows as a whole.
+    /// Returns what is wrong, if the rows as a whole could not be checked.
     pub fn give_up(self) -> Defects {
         self.defects
     }
@@ -297,13 +297,13 @@ mod tests {
     #[test]
     fn each_wrong_row_is_named() {
         for (found, wanted) in [
-            (but(1, GOOD[0]), vec!["holds row 10 twice", "lacks row 11 (`k11`)"]),
+            (but(1, GOOD[0]), vec!["holds row 10 twice", "is missing row 11 (`k11`)"]),
             (but(0, (10, "x", Some(1), "ok", None)), vec!["has the key `x` in row 10"]),
             (but(1, (11, "k11", Some(0), "error", Some("limit"))), vec!["has the target `0` in row 11"]),
             (but(2, (12, "k12", None, "ok", None)), vec!["has the target `null` in row 12"]),
             (
                 but(2, (13, "k13", None, "ok", None)),
-                vec!["holds row 13, which is not in this part of the plan", "lacks row 12 (`k12`)"],
+                vec!["holds row 13, which is not in this part of the plan", "is missing row 12 (`k12`)"],
             ),
             (but(2, (12, "k12", Some(2), "fine", None)), vec!["has the status `fine` in row 2"]),
             (
@@ -314,7 +314,7 @@ mod tests {
             assert_eq!(found, wanted);
         }
         let swapped = [GOOD[1], GOOD[0], GOOD[2]];
-        assert_eq!(check(&swapped).1, ["holds row 10 behind a later one"]);
+        assert_eq!(check(&swapped).1, ["holds row 10 after a later one"]);
     }
 
     #[test]

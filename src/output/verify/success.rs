@@ -1,4 +1,4 @@
-//! `_SUCCESS` against what stands.
+//! Compares `_SUCCESS` with what is committed.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) struct Claims {
     sums: Totals,
 }
 
-/// Reads `_SUCCESS`. Gives whether it stands, and its claims where it can be read.
+/// Reads `_SUCCESS`. Returns whether it exists, and its claims if it can be read.
 pub(super) async fn read(
     output: &Location,
     fingerprint: &str,
@@ -63,7 +63,7 @@ pub(super) async fn read(
 }
 
 impl Claims {
-    /// Holds what is claimed of a part against what stands; `None` where that cannot be told.
+    /// Compares the claims about a part with what is committed; `None` if that is not known.
     pub fn part(&mut self, id: PartId, committed: Option<&CommittedPart>, defects: &mut Defects) {
         match (self.parts.remove(&id), committed) {
             (Some(claimed), Some(committed)) if claimed != *committed => {
@@ -71,19 +71,19 @@ impl Claims {
                 defects.add(
                     Layout::SUCCESS,
                     format!("lists part {id} with {claims}"),
-                    format!("{truth}, as it stands"),
+                    format!("{truth}, as committed"),
                 );
             }
             (None, Some(committed)) => {
-                let what = format!("does not list part {id}, which stands");
+                let what = format!("does not list part {id}, which is committed");
                 defects.add(Layout::SUCCESS, what, format!("`{}` in its list", committed.name));
             }
             _ => {}
         }
     }
 
-    /// What is left when every part was held against it: parts of no plan (but not those whose plan is `lost`),
-    /// and the totals. `truth` is what stands, where all of it could be read.
+    /// Checks the rest, after every part was compared: parts of no plan (but not those whose plan is `lost`), and the
+    /// totals. `truth` has the totals of what is committed, if all of it could be read.
     pub fn finish(self, truth: Option<Totals>, lost: impl Fn(PartId) -> bool, defects: &mut Defects) {
         let mut unplanned = Ranges::default();
         self.parts.keys().filter(|id| !lost(**id)).for_each(|id| unplanned.push(*id));
@@ -99,7 +99,7 @@ impl Claims {
             let say = |totals: &Totals| {
                 format!("{} planned, {} ok, {} error", totals.planned, totals.ok, totals.error)
             };
-            let what = format!("says {} rows", say(&self.totals));
+            let what = format!("reports {} rows", say(&self.totals));
             defects.add(Layout::SUCCESS, what, format!("{}, by {whose}", say(&wanted)));
         }
     }

@@ -20,7 +20,7 @@ pub fn serve() -> Result<(), Failure> {
     let lost = |error| {
         Failure::caused(Exit::Usage, "this command is for the program's own use (run --isolate)", error)
     };
-    // whoever stops the run, or everything in its control group, means the run: it ends this process when it ends
+    // a signal to the run, or to its whole control group, is for the run: the run ends this process when it ends
     let _ignored = ignore_signals().map_err(lost)?;
     let mut stream = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from).map_err(lost)?;
     let options: image::Options = frame::receive(&mut stream, &mut Vec::new(), 0)

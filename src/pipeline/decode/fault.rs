@@ -10,9 +10,9 @@ use crate::sample::{ErrorKind, RowError};
 /// Why an image gives no pixels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What its header said, where it was read before the fault.
+    /// The facts of its header, if it was read before the fault.
     pub source: Option<image::Source>,
-    /// What stands in its row.
+    /// The error of its row.
     pub error: RowError,
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Both sides are the same program; a process that says another version is none of ours.
+/// Both sides are the same program; a process that reports another version is refused.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A head is a fault with its sentence, or the options.

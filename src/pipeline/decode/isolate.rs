@@ -6,8 +6,8 @@
 //! the row here, by the code that packs without isolation, from the same bytes. The socket is the process's
 //! standard input; when it closes, however its owner ended, the process ends.
 //!
-//! An image whose process dies or hangs gets a second one before it becomes an error row, because that may be no
-//! fault of its own: somebody's kill, a machine out of memory, a container that was frozen.
+//! An image whose process dies or hangs gets a second one before it becomes an error row, because the image may not be
+//! the cause: a kill from outside, a machine out of memory, a container that was frozen.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -34,7 +34,7 @@ pub const COMMAND: &str = "decode-process";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A process whose socket is closed is about to end.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Starting may fail because somebody signals the process before it can ignore that.
+/// Attempts to start a process: a start may fail because of a signal that comes before the process ignores signals.
 const STARTS: usize = 3;
 /// What a decode process may know of the environment; credentials are not among it.
 const ENVIRONMENT: [&str; 3] = ["LD_LIBRARY_PATH", "RUST_BACKTRACE", telemetry::FILTER];
@@ -64,7 +64,7 @@ impl Isolation {
     }
 }
 
-/// A decoder in a process of its own, started again when it dies.
+/// A decoder in a separate process, restarted when it dies.
 pub struct Apart {
     program: PathBuf,
     options: image::Options,
@@ -150,7 +150,7 @@ enum Lost {
     Gone,
     /// It took too long.
     Hung,
-    /// Nobody waits for it any more.
+    /// Its answer is no longer needed.
     GivenUp,
     /// It answered something else.
     Nonsense(String),
@@ -183,9 +183,9 @@ impl Process {
         let (stream, theirs) = UnixStream::pair().map_err(refused)?;
         let line = Line::new(stream, shutdown).map_err(refused)?;
         let mut command = Command::new(program);
-        // a group of its own: what a terminal sends to ours is for us to act on
+        // a separate process group: signals that a terminal sends to our group are for this process to handle
         command.arg0("tresnet-batch").arg(COMMAND).process_group(0);
-        // what it logs goes where ours goes, and is told apart by the same id
+        // it logs to the same place as this process, with the same run id
         command.args(["--run-id", telemetry::run_id()]);
         if telemetry::format() == telemetry::Format::Json {
             command.args(["--log-format", "json"]);
@@ -235,7 +235,7 @@ impl Process {
         }
     }
 
-    /// Ends the process and says how it ended, as what follows "the process".
+    /// Ends the process and returns how it ended, as the words that follow "the process".
     fn end(mut self, lost: Lost) -> String {
         match lost {
             Lost::Gone => {
@@ -269,7 +269,7 @@ fn cause(status: ExitStatus) -> String {
         return format!("ended with exit code {}", status.code().unwrap_or_default());
     };
     let name = match signal {
-        libc::SIGABRT => " (SIGABRT: it gave up by itself, as on a stack overflow or for want of memory)",
+        libc::SIGABRT => " (SIGABRT: it aborted itself, as after a stack overflow or out of memory)",
         libc::SIGBUS => " (SIGBUS)",
         libc::SIGFPE => " (SIGFPE)",
         libc::SIGILL => " (SIGILL)",

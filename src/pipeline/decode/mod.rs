@@ -46,7 +46,7 @@ impl Decoding {
     /// Decodes an image into `row`. Where the image fails, the row may hold anything.
     ///
     /// # Errors
-    /// No decoder can be had: nothing is said about the image.
+    /// If no decoder can be started; this is no fault of the image.
     pub fn decode(&mut self, bytes: &[u8], layout: Layout, row: RowMut<'_>) -> Result<Decoded, Failure> {
         match self {
             Decoding::Here(decoder) => Ok(guarded(bytes, || decoder.decode_into(bytes, layout, row)).into()),

@@ -1,4 +1,4 @@
-//! Whether two models tell the same classes apart, and which index of one is which of the other.
+//! Checks whether two models have the same classes, and maps the indices of one to those of the other.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ impl ClassMatch {
     /// Matches two lists.
     ///
     /// # Errors
-    /// They have another number of classes, or other names; the first that differs is told.
+    /// They have different numbers of classes, or different names; the error names the first that differs.
     pub fn of(a: &Classes, b: &Classes) -> Result<Self, CompareError> {
         if let Some(side) = [('A', a, b), ('B', b, a)]
             .into_iter()
@@ -68,7 +68,7 @@ impl ClassMatch {
         Ok(Self::ByName(map))
     }
 
-    /// A's index of one of B's; what is no class stays what it is, so that it is told as such.
+    /// Returns A's index of one of B's; an index of no class is returned unchanged, so that it is reported as such.
     pub fn index(&self, of_b: i32) -> i32 {
         match self {
             Self::ByName(map) => {
@@ -89,7 +89,7 @@ impl ClassMatch {
     }
 }
 
-/// The beginning of a name somebody else chose, on one line.
+/// Returns the beginning of a foreign name, on one line.
 pub(super) fn shown(name: &str) -> String {
     name.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -49,13 +49,13 @@ impl<'a> SideColumns<'a> {
         Ok(SideColumns { rows, key, by, vectors, sets })
     }
 
-    /// The classes of which any is right; `None` where a row has no target, or one target and no set.
+    /// The classes of which any is right; `None` if a row has no target, or one target and no set.
     pub fn set(&self, row: usize) -> Option<&[i32]> {
         let sets = self.sets.as_ref().filter(|sets| sets.list.is_valid(row))?;
         Some(&sets.items.values()[sets.range(row)])
     }
 
-    /// The slice of a row; `None` where this side has no such column.
+    /// The slice of a row; `None` if this side has no such column.
     pub fn slice(&self, row: usize) -> Option<&str> {
         let (by, column) = self.by.zip(self.rows.slices.first())?;
         Some(match column.cell(row) {
@@ -69,7 +69,7 @@ impl<'a> SideColumns<'a> {
         self.vectors.is_some()
     }
 
-    /// Puts the embedding of a row into `into`; false where it has none.
+    /// Puts the embedding of a row into `into`; false if it has none.
     pub fn vector(&self, row: usize, into: &mut Vec<f32>) -> bool {
         let Some(vectors) = self.vectors.filter(|vectors| vectors.is_valid(row)) else { return false };
         let width = vectors.value_length() as usize;

@@ -81,7 +81,7 @@ impl DriftHistogram {
         }
     }
 
-    /// As cosines, where what was counted are their distances from 1.
+    /// As cosines, if what was counted are their distances from 1.
     pub fn cosines(&self) -> Drift {
         let Drift { rows, mean, worst, p50, p95, p99, p999 } = self.differences();
         let [mean, worst, p50, p95, p99, p999] =
@@ -105,7 +105,7 @@ fn middle(bin: usize) -> f64 {
     f64::from_bits((cut << (52 - MANTISSA)) + (1 << (51 - MANTISSA)))
 }
 
-/// The cosine of the angle between two vectors, in double precision; `None` where one of them is 0.
+/// The cosine of the angle between two vectors, in double precision; `None` if one of them is 0.
 pub(super) fn cosine(pairs: impl Iterator<Item = (f32, f32)>) -> Option<f64> {
     let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
     for (a, b) in pairs {

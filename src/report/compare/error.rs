@@ -12,7 +12,7 @@ pub enum CompareError {
     /// The ground truth of a row is not the same.
     #[error(
         "row `{key}` has target {a} in A and {b} in B: accuracies over different truths cannot be compared; \
-         run both with the same targets, or hold both against one truth with `--targets`"
+         run both with the same targets, or compare both with one truth by `--targets`"
     )]
     Targets {
         /// The row's key, shortened.
@@ -25,7 +25,7 @@ pub enum CompareError {
     /// The sets of classes that a row may be are not the same.
     #[error(
         "row `{key}` has other targets in A than in B: accuracies over different truths cannot be compared; run both \
-         with the same targets, or hold both against one truth with `--targets`"
+         with the same targets, or compare both with one truth by `--targets`"
     )]
     Sets {
         /// The row's key, shortened.

@@ -16,7 +16,7 @@ pub struct ComparisonReport {
     pub a: Provenance,
     /// The candidate.
     pub b: Provenance,
-    /// How rows found each other.
+    /// How rows were joined.
     pub join: Join,
     /// How rows are counted.
     pub counts: PairCounts,
@@ -36,7 +36,7 @@ pub struct ComparisonReport {
     pub cosine: Drift,
     /// Why there are no cosines.
     pub cosine_missing: Option<String>,
-    /// Names by A's index; empty where neither model has any.
+    /// Names by A's index; empty if neither model has any.
     #[serde(skip)]
     pub names: Vec<String>,
     /// Every class that is the target of a scored row.
@@ -53,7 +53,7 @@ pub struct ComparisonReport {
     pub failed_only_b: Vec<String>,
 }
 
-/// How rows of the two outputs found each other.
+/// How rows of the two outputs were joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Join {
     /// The way.
@@ -137,7 +137,7 @@ pub struct PairedMeasure {
 }
 
 impl ComparisonReport {
-    /// The name of a class, where it has one.
+    /// The name of a class, if it has one.
     pub fn class_name(&self, index: i32) -> Option<&str> {
         self.names.get(usize::try_from(index).ok()?).map(String::as_str)
     }
@@ -154,7 +154,7 @@ impl From<Paired> for PairedMeasure {
 pub struct ClassChange {
     /// Its index in A's model.
     pub index: usize,
-    /// Its name, where one of the models knows it.
+    /// Its name, if one of the models knows it.
     pub name: Option<String>,
     /// Scored rows whose target it is, by who was right.
     pub pairs: Paired,
@@ -178,7 +178,7 @@ pub struct SliceChanges {
 /// The rows of one value of a column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SliceChange {
-    /// The value; `(null)` where there is none, `(other)` after the first thousand values.
+    /// The value; `(null)` if there is none, `(other)` after the first thousand values.
     pub value: String,
     /// Joined rows.
     pub rows: u64,
@@ -188,7 +188,7 @@ pub struct SliceChange {
     pub top1: PairedMeasure,
 }
 
-/// What became of an image whose predicted class changed.
+/// The change of an image whose predicted class is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlipKind {
@@ -219,9 +219,9 @@ impl FlipKind {
 pub struct Flip {
     /// Its key.
     pub key: String,
-    /// What became of it.
+    /// Its change.
     pub change: FlipKind,
-    /// Its target, where that is known.
+    /// Its target, if that is known.
     pub target: Option<i32>,
     /// Class predicted by A.
     pub index_a: i32,

@@ -197,7 +197,7 @@ impl ComparisonReport {
                 prob(flip.prob_b),
             ]
         });
-        let columns = ["key", "target", "A says", "p", "B says", "p"];
+        let columns = ["key", "target", "A predicts", "p", "B predicts", "p"];
         section(title, shown(flips.len().min(SHOWN), all), &columns, rows.collect())
     }
 

@@ -206,7 +206,7 @@ impl ComparisonReport {
             return;
         }
         out.line(&format!("\n## {title}\n\n{}", first_of(flips.len().min(SHOWN), of)));
-        out.table(&["key", "target", "A says", ">prob", "B says", ">prob"]);
+        out.table(&["key", "target", "A predicts", ">prob", "B predicts", ">prob"]);
         let class = |index: i32| self.class_name(index).map_or_else(|| index.to_string(), short);
         let prob = |prob: Option<f32>| prob.map_or(NONE.to_owned(), |prob| format!("{prob:.4}"));
         for flip in flips.iter().take(SHOWN) {

@@ -85,7 +85,7 @@ impl ComparisonReport {
         let no_target = if c.joined == 0 { no_rows } else { "no joined row has a target" };
         let unscored = if c.with_target == 0 { no_target } else { "no row with a target is ok in both" };
         let top5_unknown =
-            format!("{} rows do not tell whether the target is among the best five", c.top5_unknown);
+            format!("{} rows do not show whether the target is among the best five", c.top5_unknown);
         let top5 = if c.top5_unknown > 0 { &top5_unknown } else { unscored };
         type Names = [&'static str; 6];
         let top1: Names = ["top1_a", "top1_b", "top1_drop", "top1_drop_low", "top1_drop_high", "mcnemar_p"];

@@ -8,7 +8,7 @@ pub(super) struct RowPair<'a> {
     pub key: &'a str,
     pub a: &'a Row<'a>,
     pub b: &'a Row<'a>,
-    /// Signs of the two sets of targets; 0 where a row has no set.
+    /// Signs of the two sets of targets; 0 if a row has no set.
     pub sets: [u16; 2],
     /// The slice that both count in.
     pub slice: Option<&'a str>,

@@ -155,7 +155,7 @@ impl PairSums {
         std::mem::take(&mut self.changes)
     }
 
-    /// Returns two bytes that identify a set of targets; 0 where there is none. One pair of different sets in 65,536 has
+    /// Returns two bytes that identify a set of targets; 0 if there is none. One pair of different sets in 65,536 has
     /// the same sign, so outputs whose targets differ are detected by their other rows.
     pub(super) fn sign(&self, side: char, set: Option<&[i32]>) -> u16 {
         let Some(set) = set else { return 0 };
@@ -167,7 +167,7 @@ impl PairSums {
         (hasher.finish() as u16).max(1)
     }
 
-    /// Counts one joined row; true where both are ok.
+    /// Counts one joined row; true if both are ok.
     pub(super) fn pair(&mut self, pair: &RowPair<'_>) -> Result<bool, CompareError> {
         let RowPair { key, a, b, slice, .. } = *pair;
         let number = self.counts.joined;

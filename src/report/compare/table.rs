@@ -23,9 +23,9 @@ struct Entry {
     hash: [u64; 2],
     best: [i32; KEPT],
     at: u32,
-    /// −1 where there is none.
+    /// −1 if there is none.
     target: i32,
-    /// 0 where there is none.
+    /// 0 if there is none.
     rank: i32,
     /// NaN where there is none.
     prob: f32,

@@ -1,4 +1,4 @@
-//! Pictures of the rows that a person should look at. Whoever can read images makes them; here they are only shown.
+//! Pictures of the rows that a person should inspect. The caller reads the images; this module only shows them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::attached::AttachedAudit;
 pub const PICTURES: usize = 64;
 /// Side of a picture in pixels.
 pub const SIDE: u32 = 192;
-/// Failed rows that are shown where there are mistakes enough to fill the rest.
+/// Failed rows that are shown if there are enough mistakes to fill the rest.
 const FAILED: usize = 16;
 
 /// What goes with a report beside its figures: pictures, in the order of its [`WorstRows`](super::super::WorstRows), and
@@ -44,7 +44,7 @@ pub struct Exhibit {
     pub key: String,
     /// Where everyone can see the image, if it is on a web server.
     pub link: Option<String>,
-    /// Why its row failed, in the row's own words.
+    /// Why its row failed: the row's own message.
     pub message: Option<String>,
     /// The picture.
     pub picture: Picture,

@@ -36,7 +36,7 @@ pub(super) struct AccuracyRow {
     all: [String; 2],
 }
 
-/// What the figures mean where a target is not one class among all.
+/// What the figures mean if a target is not one class among all.
 pub(super) fn scoring(report: &Report) -> Option<String> {
     let all = count(report.classes.len() as u64);
     if let Some(masked) = &report.masked {

@@ -16,7 +16,7 @@ const WIDTH: f64 = 860.0;
 /// The head of the last column.
 const ELSEWHERE: &str = "(another class)";
 
-/// The matrix, with a last column for what is not in it where it is not whole. Each cell with rows is a link that opens
+/// The matrix, with a last column for what is not in it if it is not whole. Each cell with rows is a link that opens
 /// its pictures, and can be reached by keys if `pictured` has it.
 pub(super) fn heatmap(report: &Report, pictured: &HashSet<(usize, usize)>) -> Option<String> {
     let matrix = &report.confusion.matrix;
@@ -69,7 +69,7 @@ pub(super) fn heatmap(report: &Report, pictured: &HashSet<(usize, usize)>) -> Op
                 svg.open_link(&pair_anchor(target, other), pictured.contains(&(target, other)));
             }
             let class = if column == at { "right" } else { "wrong" };
-            // the eye tells small shares apart by their root
+            // the square root makes small shares distinguishable to the eye
             svg.shade(class, [x, y, cell - 1.0, cell - 1.0], 0.12 + 0.88 * share.sqrt(), &tip);
             if cell >= 26.0 {
                 let class = if share > 0.3 { "cell strong" } else { "cell" };

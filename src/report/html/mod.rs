@@ -47,8 +47,9 @@ fn template() -> String {
 }
 
 impl Report {
-    /// The report as one HTML file of at most 5 MB. Where it would be larger, examples are left out, then the map of
-    /// embeddings; then the table of classes is cut, worst classes first, and says so; then all pictures are left out.
+    /// Renders the report as one HTML file of at most 5 MB. If it would be larger, examples are left out, then the map
+    /// of embeddings; then the table of classes is cut after the worst ones, with a note; then all pictures are left
+    /// out.
     ///
     /// # Errors
     /// None is known: the template is part of the program and its tests.

@@ -264,7 +264,7 @@ pub(super) fn interval(share: &Proportion, (from, to): (f64, f64)) -> String {
     svg.finish()
 }
 
-/// A class as others see it: name, or number where it has none.
+/// A class as others see it: name, or number if it has none.
 pub(super) fn class_name(classes: &[ClassFigures], index: usize) -> String {
     let name = classes.get(index).and_then(|class| class.name.clone());
     name.unwrap_or_else(|| format!("class {index}"))

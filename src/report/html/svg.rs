@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-/// Where a text stands to its point.
+/// How a text is aligned to its point.
 #[derive(Clone, Copy)]
 pub(in crate::report) enum Anchor {
     Start,
@@ -17,7 +17,7 @@ pub(in crate::report) struct Svg {
 }
 
 impl Svg {
-    /// An empty drawing of this size in units; `label` says what it shows to those who do not see it.
+    /// Creates an empty drawing of this size in units; `label` describes it to those who do not see it.
     pub fn new(class: &str, width: f64, height: f64, label: &str) -> Self {
         let (width, height) = (number(width), number(height));
         let label = escape(label);
@@ -53,12 +53,12 @@ impl Svg {
         self.end_with_tip("circle", tip);
     }
 
-    /// A rectangle; nothing where it has no area.
+    /// A rectangle; nothing if it has no area.
     pub fn rect(&mut self, class: &str, [x, y, width, height]: [f64; 4]) {
         self.tipped_rect(class, [x, y, width, height], "");
     }
 
-    /// A rectangle that tells `tip` to a pointer.
+    /// Draws a rectangle that shows `tip` under a pointer.
     pub fn tipped_rect(&mut self, class: &str, [x, y, width, height]: [f64; 4], tip: &str) {
         if width <= 0.0 || height <= 0.0 {
             return;
@@ -106,7 +106,7 @@ impl Svg {
         self.out.push_str("\"/>");
     }
 
-    /// A dot that tells `tip` to a pointer.
+    /// Draws a dot that shows `tip` under a pointer.
     pub fn dot(&mut self, class: &str, (x, y): (f64, f64), radius: f64, tip: &str) {
         let [x, y, radius] = [x, y, radius].map(number);
         let _ = write!(self.out, "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"");

@@ -37,7 +37,7 @@ pub(super) struct ClassRow {
     recall: String,
     precision: String,
     f1: String,
-    /// Average precision, where images have several classes.
+    /// Average precision, if images have several classes.
     ap: Option<String>,
     /// Width of the bar, in whole percent.
     bar: u32,

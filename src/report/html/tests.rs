@@ -1,4 +1,4 @@
-//! What the page says, and what it keeps harmless.
+//! The texts of the page, and what it escapes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -237,7 +237,7 @@ fn parts<'a>(parts: impl Iterator<Item = (&'a str, u64)>, all: u64) -> Vec<Share
         name: name(text),
         rows: count(rows),
         share: decimal(share(rows), 2),
-        // a few are still some
+        // a small share still gets a visible bar
         bar: share(rows).round().max(1.0) as u32,
     };
     sorted.into_iter().map(part).collect()

@@ -10,7 +10,7 @@ use super::page::Markdown;
 use super::text::{NONE, ends, escape};
 
 impl Markdown {
-    /// What the figures mean where a target is not one class among all.
+    /// What the figures mean if a target is not one class among all.
     pub(super) fn scoring(&mut self, report: &Report) {
         if let Some(masked) = &report.masked {
             self.line(&format!(
@@ -93,7 +93,7 @@ impl Markdown {
             ("target_prob", "mean probability of the target", report.target_prob),
             ("top1_prob", "mean probability of the prediction", report.top1_prob),
         ] {
-            // most outputs keep no logits, which is no news
+            // most outputs keep no logits, which needs no line
             if name == "brier" && mean.is_none() {
                 continue;
             }

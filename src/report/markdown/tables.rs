@@ -98,7 +98,7 @@ impl Markdown {
         }
         if told.untimed_parts > 0 {
             self.line(&format!(
-                "\nTimes are without the {} parts that do not say theirs.",
+                "\nTimes exclude the {} parts that do not record theirs.",
                 told.untimed_parts
             ));
         }

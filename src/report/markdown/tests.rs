@@ -1,4 +1,4 @@
-//! What the Markdown says, and what it keeps harmless.
+//! The texts of the Markdown, and what it escapes.
 
 use super::super::testing::{TestRow, batch};
 use super::super::{

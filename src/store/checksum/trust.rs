@@ -15,7 +15,7 @@ pub(super) struct Trust {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// So many objects matched.
+    /// The number of objects that matched so far.
     Proving(u32),
     Trusted,
     /// One differed before the proof.

@@ -1,5 +1,5 @@
-//! The credentials of a store: asked for once at a time, renewed before they expire, and at once if a store says that
-//! they have expired.
+//! The credentials of a store: requested once at a time, renewed before they expire, and at once if a store reports
+//! that they have expired.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -53,7 +53,7 @@ struct State {
     generation: u64,
     /// Grows whenever the source was asked.
     asked: u64,
-    /// What the source said last, if it gave none.
+    /// The last error of the source, if it returned no credentials.
     failure: Option<CredentialError>,
     /// When the source was last asked.
     at: Option<Instant>,

@@ -239,7 +239,7 @@ impl Chain {
         Ok(Answer { credential: Arc::new(credential), expiry: given.expiry(), by: link.to_string() })
     }
 
-    /// What a source that has nothing said.
+    /// Describes the answer of a source that has no credentials.
     fn silence(&self, link: &Link) -> String {
         match link {
             Link::Instance if self.http.is_unanswered() => {

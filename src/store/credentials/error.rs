@@ -9,7 +9,7 @@ pub(in crate::store) enum CredentialError {
          role; for a public bucket set `storage.anonymous_input = true` or AWS_SKIP_SIGNATURE=true (asked: {asked})"
     )]
     Missing {
-        /// The sources and what each said, in order.
+        /// The sources and the answer of each, in order.
         asked: String,
     },
     /// No variable has any, and the machine has no identity on GCS or Azure.
@@ -25,7 +25,7 @@ pub(in crate::store) enum CredentialError {
     Refused {
         /// Which source.
         source_name: String,
-        /// What it said.
+        /// Its answer.
         why: String,
         /// What to do.
         advice: String,

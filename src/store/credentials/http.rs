@@ -18,7 +18,7 @@ use aws_smithy_types::body::SdkBody;
 const NEAR: Duration = Duration::from_secs(1);
 /// How long another one may take.
 const FAR: Duration = Duration::from_secs(5);
-/// How long an answer may take, if the chain does not say it.
+/// How long an answer may take, if the chain sets no time.
 const ANSWER: Duration = Duration::from_secs(15);
 /// More bytes than an answer has.
 const LONGEST: usize = 1 << 20;
@@ -59,7 +59,7 @@ impl Http {
         self.0.outcome.load(Ordering::Relaxed) == UNANSWERED
     }
 
-    /// True if asking again soon may get another answer: none came, or one that says so.
+    /// Returns whether a retry may get another answer: none came, or one with status 429 or 5xx.
     pub fn may_pass(&self) -> bool {
         let outcome = self.0.outcome.load(Ordering::Relaxed);
         matches!(outcome, UNANSWERED | 429 | 500..)

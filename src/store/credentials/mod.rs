@@ -1,4 +1,4 @@
-//! Credentials for S3: from the variables, or from the AWS chain behind a cache.
+//! Credentials for S3: from the variables, or from the AWS chain through a cache.
 //!
 //! Keys in the environment never start the chain. Nothing here prints a key: an error names its source.
 

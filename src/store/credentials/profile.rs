@@ -1,5 +1,5 @@
-//! What a profile of `~/.aws/config` and `~/.aws/credentials` says: where its credentials come from, and region and
-//! endpoint of S3. aws-config reads the files and gives the credentials; this names their source beforehand.
+//! A profile of `~/.aws/config` and `~/.aws/credentials`: where its credentials come from, and region and endpoint of
+//! S3. aws-config reads the files and returns the credentials; this module names their source beforehand.
 
 use std::fmt;
 

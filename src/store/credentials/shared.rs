@@ -19,7 +19,7 @@ pub(in crate::store) struct Shared {
     profile: Result<Profile, String>,
     /// The variables, with what the profile adds to them.
     variables: Variables,
-    /// What instance metadata says, once it was asked.
+    /// The region from instance metadata, once it was requested.
     region: Arc<Mutex<Option<Option<String>>>>,
     chain: Arc<Mutex<Option<Arc<Credentials>>>>,
 }

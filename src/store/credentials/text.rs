@@ -6,7 +6,7 @@ use crate::telemetry::redact;
 
 /// More of an error is not quoted.
 const LONGEST: usize = 400;
-/// What such a text begins with, and what says nothing.
+/// The prefix of such a text, which has no information and is cut.
 const EMPTY: &str = "an error occurred while loading credentials: ";
 /// After these, a text quotes what a program wrote to standard error, a whole answer, or the request that was signed,
 /// with its session token.

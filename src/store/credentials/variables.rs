@@ -91,8 +91,8 @@ impl Variables {
         matches!(value.as_deref(), Some("1" | "true" | "on" | "yes" | "y"))
     }
 
-    /// Where the instance metadata service is, if a variable or a profile says so. `AWS_METADATA_ENDPOINT` is
-    /// `object_store`'s name for it.
+    /// Returns the address of the instance metadata service, if a variable or a profile sets one.
+    /// `AWS_METADATA_ENDPOINT` is `object_store`'s name for it.
     pub fn instance_endpoint(&self) -> Option<&str> {
         self.get(INSTANCE_ENDPOINT).or_else(|| self.get("AWS_METADATA_ENDPOINT"))
     }

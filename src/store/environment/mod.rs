@@ -1,5 +1,5 @@
-//! The variables of the environment that say how a store is reached, read by us: `object_store` takes them as they
-//! are, and panics at the first request where one of them ends in a newline or an endpoint has no scheme.
+//! The environment variables that set how a store is reached. They are read here because `object_store` takes them as
+//! they are, and panics at the first request where one of them ends in a newline or an endpoint has no scheme.
 //!
 //! Each value is trimmed and checked before a client gets it. An error names the variable and never shows its value.
 
@@ -192,7 +192,8 @@ impl Environment {
         check_base_url(&one.key, &one.value, allow).map_err(|wrong| refuse(&one.name, wrong))
     }
 
-    /// The client would try for minutes, and then say no more than that it cannot build a request.
+    /// Refuses an `http` address where HTTP is not allowed: the client would retry for minutes, and then only report
+    /// that it cannot build a request.
     fn refuse_plain_http(
         &self,
         vendor: Vendor,

@@ -133,8 +133,9 @@ impl ParquetObject {
         Ok((encoded, decoded / self.group_rows(group).max(1)))
     }
 
-    /// How the images of a group are read: its leaves that are `wanted`, `rows` at a time. One row is read at a time if a
-    /// leaf says that it has values that begin with the value before (`DELTA_BYTE_ARRAY`), since many may become large.
+    /// Returns how the images of a group are read: its leaves that are `wanted`, `rows` at a time. One row is read at a
+    /// time if a leaf declares values that begin with the value before (`DELTA_BYTE_ARRAY`), since many may become
+    /// large.
     pub fn group_of_images(
         &self,
         group: usize,
@@ -193,7 +194,7 @@ impl ParquetObject {
         Ok(GroupRead { group, mask, chunks, schema: None, rows, rules })
     }
 
-    /// Whether the columns can be decoded as `read` says.
+    /// Returns whether the columns can be decoded as `read` requests.
     pub fn can_read(&self, read: &GroupRead) -> bool {
         guard_parquet_result(|| read.metadata(self)).is_ok()
     }

@@ -1,4 +1,4 @@
-//! Parquet objects read in pieces: the footer first, then only the row groups and columns that are wanted.
+//! Parquet objects read in pieces: the footer first, then only the requested row groups and columns.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl ParquetObject {
         }
     }
 
-    /// Reads the footer of an object whose size a listing told.
+    /// Reads the footer of an object whose size in bytes is known from a listing.
     pub async fn open_sized(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
         Self::open_tail(location, name, size, (None, TAIL)).await
     }

@@ -30,7 +30,8 @@ pub(super) struct Density {
 }
 
 impl Density {
-    /// The density from a key to the last of a page. `keys` lie between them. `None` if they say nothing.
+    /// Returns the density between the key `first` and the last key of `page`, which are `keys` keys apart. `None` if
+    /// they allow no estimate.
     pub fn since(first: &str, keys: usize, page: &[Entry]) -> Option<Density> {
         let last = &page.last()?.key;
         let common = first.char_indices().zip(last.chars()).take_while(|((_, a), b)| a == b).count();

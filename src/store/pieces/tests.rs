@@ -51,7 +51,7 @@ struct World {
     changes: bool,
     /// Listings begin with the first key, whatever they are asked for.
     begins_early: bool,
-    /// One page in so many fails.
+    /// Every n-th page fails.
     fails: Option<u64>,
     /// Time that a page takes.
     latency: Duration,

@@ -14,10 +14,10 @@ use super::scratch;
 use super::stage_bench::{KeptImages, StageBench};
 use super::stages::{Bench, BenchOptions};
 
-/// Parts that the whole pipeline is to finish in its time, where the job's own would take too long.
+/// Parts that the whole pipeline is to finish in its time, if the job's own would take too long.
 const PARTS: usize = 2;
 
-/// Measures a job. `tell` hears what is being done.
+/// Measures a job. Calls `tell` with what is being done.
 pub async fn bench_job(
     invocation: &Invocation<'_>,
     options: BenchOptions,
@@ -31,7 +31,7 @@ pub async fn bench_job(
     measure(opened, devices, source.as_ref(), options, tell).await
 }
 
-/// As [`bench_job`], of a job whose devices are loaded and whose images, as `source` lists them, are there.
+/// Does what [`bench_job`] does, for a job whose devices are loaded and whose images `source` lists.
 pub(crate) async fn measure(
     opened: Opened,
     devices: Devices,
@@ -78,8 +78,8 @@ pub(crate) async fn measure(
     Ok(runs.report(&bench, kept.mean_bytes()))
 }
 
-/// Rows of a part in full batches, of which two are done while so many rows are: what is in an open part when the
-/// time is over cannot be encoded.
+/// Returns the rows of a part, in full batches, so that two parts are done in the time of `rows_in_time`: rows that
+/// are in an open part when the time is over cannot be encoded.
 fn short_part(rows_in_time: f64, batch: usize) -> u32 {
     let batches = rows_in_time as usize / (PARTS * batch.max(1));
     u32::try_from(batches.max(1) * batch).unwrap_or(u32::MAX)

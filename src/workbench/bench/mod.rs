@@ -2,7 +2,7 @@
 //!
 //! The stages are those of a run, fed and emptied by this module: the same admission, workers, engine, encoder
 //! and commit. Plan and rows go to memory; only the commit, measured alone, writes to the job's output, below a
-//! folder of control data that no reader takes for rows, and takes away what it wrote.
+//! folder of control data that no reader takes for rows, and deletes what it wrote.
 
 mod engine;
 mod job;

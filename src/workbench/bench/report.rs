@@ -62,7 +62,7 @@ pub struct BenchReport {
     pub decode: DecodeRate,
     /// The network alone.
     pub engine: EngineRate,
-    /// From rows to files on one thread; none where no part was done in the time.
+    /// From rows to files on one thread; none if no part was done in the time.
     pub encode: Option<EncodeRate>,
     /// Writing files one after another.
     pub commit: CommitRate,
@@ -126,7 +126,7 @@ pub struct EngineRate {
 pub struct EncodeRate {
     pub images_per_s: f64,
     pub bytes_per_image: f64,
-    /// On average; fewer than the job's where one of those would take too long.
+    /// On average; fewer than the job's if one of those would take too long.
     pub rows_per_part: f64,
     pub runs: Vec<f64>,
 }

@@ -1,4 +1,4 @@
-//! The commit alone: files as parts are, written as parts are, where nobody takes them for parts.
+//! The commit alone: files like parts, written like parts, in a folder where no reader takes them for parts.
 
 use std::time::Instant;
 
@@ -14,8 +14,8 @@ pub(super) struct File {
     pub rows: u64,
 }
 
-/// Writes the files one after another below a folder of control data, and takes them away. An output that does
-/// not let itself be written is measured in nothing else, so that is told and no failure.
+/// Writes the files one after another below a folder of control data, and deletes them. An output that cannot be
+/// written is reported and is no failure: no other stage needs it.
 pub(super) async fn commit(
     output: &Location,
     run: &str,
@@ -34,7 +34,7 @@ pub(super) async fn commit(
     for (index, file) in files.into_iter().enumerate() {
         let name = format!("{folder}/{index:06}");
         let (began, bytes) = (Instant::now(), file.bytes.len() as u64);
-        // also where the write is refused: it may stand all the same
+        // also if the write is refused: the file may exist all the same
         names.push(name.clone());
         if let Err(error) = output.create_once(&name, file.bytes).await {
             refused = Some(error.to_string());
@@ -46,7 +46,7 @@ pub(super) async fn commit(
         measured.bytes += bytes;
     }
     if let Err(error) = scratch.remove(&names).await {
-        tracing::warn!("`{}/{folder}` could not be taken away and does no harm: {error}", output.uri());
+        tracing::warn!("`{}/{folder}` could not be deleted and does no harm: {error}", output.uri());
     }
     runs.push(match refused {
         Some(why) => Err(why),

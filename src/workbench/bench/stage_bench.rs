@@ -353,7 +353,7 @@ fn take(queue: &WorkQueue, mut keep: impl FnMut((Sample, Bytes))) {
     }
 }
 
-/// Gives slots back as fast as they are filled.
+/// Returns slots to the pool as fast as they are filled.
 async fn empty(pool: SlotPool) {
     let ready = pool.ready();
     while let Ok(batch) = ready.recv().await {

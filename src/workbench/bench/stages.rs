@@ -26,7 +26,7 @@ const SHARDS: u64 = 16;
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct BenchOptions {
-    /// Images of the plan's beginning; decoders and network take them several times where the plan has fewer.
+    /// Number of images, from the start of the plan; decoders and network reuse them if the plan has fewer.
     pub images: u64,
     /// Time of each stage in each round, at most.
     pub time: Duration,

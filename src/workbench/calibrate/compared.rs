@@ -1,4 +1,4 @@
-//! Two engines on the same images: whose rows, how alike, how fast.
+//! Compares two engines on the same images: how similar their rows are, and how fast they are.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::sample::Target;
 use super::feeder::Feeder;
 use crate::workbench::sampling::images::Image;
 
-/// A graph held against the fp32 graph that it was made of.
+/// A graph compared with the fp32 graph that it was made from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Compared {
     /// Images that both ran.
@@ -22,7 +22,7 @@ pub struct Compared {
     pub agreed: u64,
     /// Images for which its outputs are not finite while fp32's are.
     pub non_finite: u64,
-    /// Right answers, where images have targets.
+    /// Right answers, if images have targets.
     pub correct: Option<Correct>,
     /// Mean cosine of the two embeddings.
     pub cosine_mean: f64,
@@ -64,7 +64,8 @@ impl Correct {
     }
 }
 
-/// Runs both on all images, `batch` at a time (no more than the feeder takes) and by turns, so that what else the machine does meets both.
+/// Runs both in turn on all images, `batch` at a time (no more than the feeder takes), so that other load of the
+/// machine affects both.
 pub(super) async fn compare(
     feeder: &mut Feeder,
     images: &[Image],

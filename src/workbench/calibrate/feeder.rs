@@ -30,7 +30,7 @@ impl Feeder {
         Ok(Feeder { pool: SlotPool::new(vec![slot], 1), layout: engine.spec().layout, decoders })
     }
 
-    /// Decodes images, no more than a batch. Those that fail are rows of zeros that say so.
+    /// Decodes images, no more than a batch. Those that fail become rows of zeros that are marked as failed.
     pub async fn fill(&mut self, images: &[Image]) -> Result<Ready, Failure> {
         let gone = || Failure::from(EngineError::Run("the batch was lost".to_owned()));
         let mut filling = self.pool.begin(AttemptId::default(), 0).ok_or_else(gone)?;

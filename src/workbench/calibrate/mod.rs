@@ -1,4 +1,4 @@
-//! Runs a model over a sample of images to see what its maps hold, and holds what was made of that against it.
+//! Runs a model over a sample of images to measure the values of its maps, and compares the resulting graph with it.
 //!
 //! A sample is read and decoded as a job reads and decodes it: the same input, preprocessing and packing. It is spread
 //! evenly over the input, because inputs are sorted. It is held in memory, encoded, and nothing is written.
@@ -22,10 +22,10 @@ use feeder::Feeder;
 pub use options::CalibrationOptions;
 use source::Opened;
 
-/// Images of a batch whose maps are all looked at: 29 MB each for TResNet-M at 224.
+/// Images of a batch whose maps are all measured: 29 MB each for TResNet-M at 224.
 const OBSERVED_AT_ONCE: usize = 8;
 
-/// An int8 graph and what it is worth.
+/// An int8 graph and how it compares with fp32.
 #[derive(Debug)]
 pub struct Quantized {
     /// The file's bytes.
@@ -34,7 +34,7 @@ pub struct Quantized {
     pub arch: String,
     /// Where its ranges come from.
     pub calibration: Calibration,
-    /// It against fp32, on images that the ranges did not see.
+    /// Its comparison with fp32, on images that the ranges did not see.
     pub compared: Compared,
     /// Images of the sample that gave no pixels.
     pub left_out: u64,
@@ -47,7 +47,7 @@ pub struct Quantized {
 pub struct Largest {
     /// By name.
     pub values: BTreeMap<String, f32>,
-    /// Images that were looked at.
+    /// Images that were measured.
     pub images: u64,
     /// Images of the sample that gave no pixels.
     pub left_out: u64,
@@ -56,7 +56,7 @@ pub struct Largest {
 /// Makes an int8 graph, and compares it.
 ///
 /// # Errors
-/// A model that is no fp32 network of ours, an input without images, and what reading and running can meet.
+/// A model that is no fp32 network of ours, an input without images, and errors of reading and running.
 pub async fn quantize(
     measuring: &CalibrationOptions<'_>,
     tell: &mut dyn FnMut(&str),
@@ -115,7 +115,7 @@ pub async fn quantize(
     Ok(Quantized { graph, arch: opened.model.arch(), calibration, compared, left_out, no_targets })
 }
 
-/// Looks at everything that the fp32 graph computes over a sample.
+/// Measures everything that the fp32 graph computes over a sample.
 ///
 /// # Errors
 /// As [`quantize`].

@@ -11,7 +11,7 @@ pub struct CalibrationOptions<'a> {
     pub model: &'a Path,
     /// timm's configuration; default: the one beside the checkpoint.
     pub config: Option<&'a Path>,
-    /// Which weights of a training checkpoint; default: averaged ones, where the file has them.
+    /// Which weights of a training checkpoint; default: averaged ones, if the file has them.
     pub weights: Option<WeightSet>,
     /// Pixels a side; default: the job's, or the model's own.
     pub image_size: Option<u32>,
@@ -19,7 +19,7 @@ pub struct CalibrationOptions<'a> {
     pub calibrate: &'a str,
     /// Where the images of the comparison are; default: others of `calibrate`.
     pub check: Option<&'a str>,
-    /// Images whose maps are looked at.
+    /// Images whose maps are measured.
     pub images: usize,
     /// Images of the comparison.
     pub checks: usize,

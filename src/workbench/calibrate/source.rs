@@ -26,7 +26,7 @@ pub(super) struct Opened {
     pub job: ResolvedJob,
     input: Input,
     folders: Option<FolderTargets>,
-    /// Why its images have no targets, where they have none.
+    /// Why its images have no targets, if they have none.
     pub no_targets: Option<String>,
     address: String,
 }
@@ -39,7 +39,7 @@ impl Opened {
             let source = Source { overrides: &[], date: crate::telemetry::clock::now()[..10].to_owned() };
             return Self::with(measuring, address, load(Path::new(address), &source)?).await;
         }
-        // class folders where they fit the model, else plain images
+        // class folders if they fit the model, else plain images
         match Self::with(measuring, address, folder(address, "folder")?).await {
             Err(failure) if failure.exit == Exit::Config => {
                 let mut opened = Self::with(measuring, address, folder(address, "none")?).await?;

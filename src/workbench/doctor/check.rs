@@ -1,27 +1,27 @@
-//! What was looked at, and what came of it.
+//! What was checked, and the result.
 
 use serde::{Serialize, Serializer};
 
 use crate::failure::{Exit, Failure};
 
-/// How one look ended.
+/// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// A run can rely on it.
     Ok,
-    /// A run begins; the text says what to think of before.
+    /// A run can begin; the text names what to consider first.
     Warning,
     /// A run fails.
     Failed,
-    /// Something that it rests on failed.
+    /// Something that it depends on failed.
     NotChecked,
 }
 
-/// One look.
+/// One check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// What was checked.
     pub check: &'static str,
     /// How it ended.
     pub state: State,
@@ -36,7 +36,7 @@ fn code<S: Serializer>(exit: &Option<Exit>, serializer: S) -> Result<S::Ok, S::E
     exit.map(Exit::code).serialize(serializer)
 }
 
-/// The looks so far, each told as soon as it is done.
+/// The checks so far, each reported as soon as it is done.
 pub(super) struct Findings<'a> {
     pub checks: Vec<Check>,
     tell: &'a mut dyn FnMut(&Check),
@@ -75,13 +75,13 @@ impl<'a> Findings<'a> {
         self.add(check, State::Failed, text, Some(failure.exit));
     }
 
-    /// The value, or a failed look.
+    /// Returns the value, or records a failed check.
     pub fn take<T>(&mut self, check: &'static str, result: Result<T, impl Into<Failure>>) -> Option<T> {
         result.map_err(|error| self.fail(check, &error.into())).ok()
     }
 }
 
-/// What to do where an error tells what happened and no more.
+/// Returns what to do about an error that reports only what happened.
 fn advice(exit: Exit) -> Option<&'static str> {
     match exit {
         Exit::NoInput => Some("look at `input.uri`"),

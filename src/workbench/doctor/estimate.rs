@@ -26,13 +26,13 @@ pub(in crate::workbench) struct Counted {
     pub unit: Unit,
     /// Images, shards or row groups.
     pub rows: u64,
-    /// Images; nobody knows those of shards before they are read.
+    /// Images; those of shards are not known before they are read.
     pub images: Option<u64>,
-    /// Bytes of the objects listed, as far as it tells.
+    /// Bytes of the listed objects, as far as the listing has their sizes.
     pub bytes: u64,
     /// Requests that read all of it.
     pub reads: u64,
-    /// True where the listing came to its end.
+    /// True if the listing came to its end.
     pub is_whole: bool,
     /// What it did not take.
     pub left_out: LeftOut,
@@ -75,7 +75,7 @@ impl Counted {
         let all = match self.is_whole {
             true => String::new(),
             false => {
-                format!(" in the first {} seconds of the listing, and more behind them", LISTING.as_secs())
+                format!(" in the first {} seconds of the listing, and more after them", LISTING.as_secs())
             }
         };
         let left_out = match self.left_out.is_empty() {
@@ -130,7 +130,7 @@ pub struct Estimate {
     pub output_bytes: u64,
     /// Requests.
     pub requests: RequestCounts,
-    /// Its price, where `job.price_per_hour` is typed.
+    /// Its price, if `job.price_per_hour` is typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
 }

@@ -17,7 +17,7 @@ use super::check::Findings;
 /// How many.
 const FIRST: usize = 16;
 
-/// Looks at the first images; false where a run would have none.
+/// Looks at the first images; false if a run would have none.
 pub(super) async fn look(opened: &Opened, found: &mut Findings<'_>) -> bool {
     let Some(First { images, mut refused }) =
         found.take("images", first(&opened.input, &opened.job, FIRST).await)
@@ -69,7 +69,7 @@ fn judge(
     let most = job.limits.max_error_fraction;
     if refused.len() >= looked {
         let why =
-            format!("{told}; is `input.uri` the folder of the images, and `input.format` how they lie?");
+            format!("{told}; is `input.uri` the folder of the images, and `input.format` their format?");
         found.fail("images", &Failure::new(Exit::Rejected, why));
         return false;
     }
@@ -77,8 +77,8 @@ fn judge(
         found.warn(
             "images",
             format!(
-                "{told}; a run ends with 65 where more than {most} of all are (`limits.max_error_fraction`), and \
-                 `doctor decode FILES` says more of files"
+                "{told}; a run ends with 65 if more than {most} of all are (`limits.max_error_fraction`); \
+                 `doctor decode FILES` shows more about files"
             ),
         );
     } else {

@@ -1,7 +1,7 @@
-//! Looks at everything that a run of a job will need, and goes on after what it finds, so that one call tells all.
+//! Checks everything that a run of a job will need, and goes on after a failed check, so that one call reports all.
 //!
-//! It looks with the run's own eyes: the same opening, planning, reading, decoding, loading and creating. What it
-//! writes to the output means nothing and is taken away again.
+//! It uses the run's own code: the same opening, planning, reading, decoding, loading and creating. What it writes to
+//! the output is test data, and is deleted again.
 
 mod check;
 mod estimate;
@@ -32,19 +32,19 @@ pub(super) use estimate::{Counted, count};
 pub use estimate::{Estimate, Exactness};
 use whole::whole;
 
-/// One operation is not tried for longer: somebody waits.
+/// One operation is not tried for longer: the user waits.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// What was found.
 #[derive(Debug)]
 pub struct DoctorReport {
-    /// Everything that was looked at, in order.
+    /// All checks, in order.
     pub checks: Vec<Check>,
-    /// What the job will take, where nothing was in the way of measuring.
+    /// What the job will take, if nothing was in the way of measuring.
     pub estimate: Option<Estimate>,
 }
 
 impl DoctorReport {
-    /// The first look that failed, as the failure of the command.
+    /// Returns the first check that failed, as the failure of the command.
     pub fn failure(&self) -> Option<Failure> {
         let mut failed = self.checks.iter().filter(|check| check.state == State::Failed);
         let first = failed.next()?;
@@ -56,7 +56,7 @@ impl DoctorReport {
     }
 }
 
-/// Looks at a job. `tell` hears of each look as soon as it is done.
+/// Checks a job. Calls `tell` with each check as soon as it is done.
 pub async fn examine(invocation: &Invocation<'_>, tell: &mut dyn FnMut(&Check)) -> DoctorReport {
     let mut found = Findings::new(tell);
     let estimate = look(invocation, &mut found).await;
@@ -110,13 +110,13 @@ async fn look(invocation: &Invocation<'_>, found: &mut Findings<'_>) -> Option<E
             if let (Some(output), Some(_)) = (output, standing) {
                 output::writes(&output, found).await;
             }
-            found.not_checked("the rest", "targets, images, device, room and time come when this is mended");
+            found.not_checked("the rest", "targets, images, device, room and time follow once this is fixed");
             None
         }
     }
 }
 
-/// The job as it is typed, for somebody who waits.
+/// Reads the job as it is typed, with short timeouts, since the user waits.
 fn read(invocation: &Invocation<'_>) -> Result<(JobSpec, Settings), Failure> {
     let spec = load(invocation.file, &invocation.source)?;
     spec.input.check()?;
@@ -171,13 +171,13 @@ async fn access(input: Option<&Input>, output: Option<&Location>, found: &mut Fi
     }
 }
 
-/// A job held against its model, input and output.
+/// A job resolved against its model, input and output.
 struct Resolved {
     choice: Result<Choice, EngineError>,
     job: ResolvedJob,
-    /// What stands of this job.
+    /// What is committed of this job.
     frozen: Option<Frozen>,
-    /// Why what stands there is not this job; it is resolved as for an output of its own then.
+    /// Why the output belongs to another job, if it does; the job is then resolved as for a new output.
     other: Option<Failure>,
 }
 

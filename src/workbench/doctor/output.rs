@@ -1,4 +1,4 @@
-//! The output: what stands there, and what the store lets one do there.
+//! The output: what is committed there, and which writes the store allows.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ use super::check::Findings;
 /// Creators of one object at the same time.
 const RACERS: usize = 8;
 
-/// Says whether the job begins, goes on or is done.
+/// Reports whether the job is new, begun or complete.
 pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mut Findings<'_>) {
     if let Some(other) = other {
         return found.fail("output", &other);
@@ -30,7 +30,7 @@ pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mu
             return found.warn(
                 "output",
                 format!(
-                    "this job is complete at `{uri}` since {}: a run looks at nothing but its gates; for inputs added \
+                    "this job is complete at `{uri}` since {}: a run checks only its gates; for inputs added \
                      later take another `output.uri` with `[input] exclude_done` on this one",
                     success.finished
                 ),
@@ -47,7 +47,7 @@ pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mu
         Some(frozen) => found.ok(
             "output",
             format!(
-                "this job was begun at `{uri}` on {}, {} parts stand: a run goes on there",
+                "this job was begun at `{uri}` on {}, {} parts are committed: a run resumes it",
                 frozen.created,
                 committed.parts.len()
             ),
@@ -56,14 +56,14 @@ pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mu
     }
 }
 
-/// What came of trying.
+/// The results of the test writes.
 struct Tried {
-    /// None where conditional writes are switched off.
+    /// None if conditional writes are switched off.
     race: Option<Race>,
     is_safe: bool,
 }
 
-/// Creates objects that mean nothing, below a folder of control data, and takes them away.
+/// Creates test objects below a folder of control data, and deletes them.
 pub(super) async fn writes(output: &Location, found: &mut Findings<'_>) {
     let folder = Layout::probe(telemetry::run_id());
     let scratch = output.scratch(&folder);
@@ -81,8 +81,8 @@ pub(super) async fn writes(output: &Location, found: &mut Findings<'_>) {
         None => found.warn(
             "writes",
             format!(
-                "objects can be created; conditional writes are switched off, so see to it that one process at a time \
-                 plans; {left}"
+                "objects can be created; conditional writes are switched off, so let only one process at a time plan; \
+                 {left}"
             ),
         ),
         Some(_) if !is_safe => found.fail("writes", &created_twice(output)),
@@ -91,7 +91,7 @@ pub(super) async fn writes(output: &Location, found: &mut Findings<'_>) {
             None => found.ok(
                 "writes",
                 format!(
-                    "an object is created once and refused again, and of {racers} who create one at once one wins; {left}"
+                    "an object can be created only once, also by {racers} writers at the same time; {left}"
                 ),
             ),
         },

@@ -1,4 +1,4 @@
-//! Room in memory and on the disk, against what the job will take of it.
+//! Compares free memory and free disk space with what the job will take.
 
 use std::path::Path;
 
@@ -55,14 +55,14 @@ pub(super) fn memory(job: &ResolvedJob, devices: &Devices, found: &mut Findings<
     }
 }
 
-/// The rows against the disk that they go to.
+/// Compares the size of the rows with the free space of the disk that they go to.
 pub(super) fn disk(output: &Location, estimate: &Estimate, found: &mut Findings<'_>) {
     let Some(folder) = output.local_path() else { return };
     let standing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     let Some(free) = free_disk(standing) else {
         return found.not_checked(
             "disk",
-            format!("the system does not tell how much is left for `{}`", folder.display()),
+            format!("the system does not report how much is left for `{}`", folder.display()),
         );
     };
     let or_more = if estimate.images_are == Exactness::AtLeast { " or more" } else { "" };

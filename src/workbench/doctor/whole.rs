@@ -19,7 +19,7 @@ const MEASURING: Duration = Duration::from_secs(2);
 /// Images of the measurement: as many as the network takes in that time, by the one batch that it has run.
 const IMAGES: std::ops::RangeInclusive<u64> = 8..=256;
 
-/// Looks at everything, and measures where nothing is in the way.
+/// Checks everything, and measures if nothing failed.
 pub(super) async fn whole(
     opened: Opened,
     other: Option<Failure>,
@@ -72,8 +72,8 @@ pub(super) async fn whole(
     }
 }
 
-/// Can the input be listed, and do its targets fit? Gives what is to be planned; without targets where these do not
-/// fit.
+/// Checks whether the input can be listed and whether its targets fit. Returns what is to be planned; without targets
+/// if these do not fit.
 async fn plan(opened: &Opened, found: &mut Findings<'_>) -> Option<Box<dyn PlanSource>> {
     let plain = found.take("input", opened.input.source(&opened.job, None))?;
     found.take("input", any_row(plain.as_ref()).await)?;
@@ -93,7 +93,7 @@ fn targets(job: &ResolvedJob, folders: Option<&FolderTargets>) -> String {
             format!("targets by {} folders, by the rule {rule}", folders.folders.len())
         }
         (None, Some(rule)) => format!("targets by the rule {rule}"),
-        (_, None) => "no targets, so reports tell no accuracy".to_owned(),
+        (_, None) => "no targets, so reports have no accuracy".to_owned(),
     };
     let part = match job.format {
         Format::Folder | Format::Manifest => format!("parts of {} rows", job.rows_per_part),
@@ -132,7 +132,7 @@ fn many(devices: &Devices) -> u64 {
     ((MEASURING.as_secs_f64() / per_image) as u64).clamp(*IMAGES.start(), *IMAGES.end())
 }
 
-/// Measures a few images, and says what all of them take.
+/// Measures a few images, and reports what all of them take.
 async fn takes(
     opened: Opened,
     devices: Devices,

@@ -9,7 +9,7 @@ use crate::runner::inputs::Input;
 use crate::store::Settings;
 use crate::workbench::doctor::PATIENCE;
 
-/// A draft, read as a job file and held against input and model.
+/// A draft, read as a job file and checked against input and model.
 pub(super) struct CheckedDraft {
     pub job: ResolvedJob,
     pub input: Input,
@@ -30,7 +30,7 @@ impl CheckedDraft {
     }
 }
 
-/// For somebody who waits.
+/// Returns settings with short timeouts, since the user waits.
 pub(super) fn impatient() -> Settings {
     Settings { retry: PATIENCE, ..Settings::default() }
 }

@@ -1,4 +1,4 @@
-//! What lies at an address that somebody gave: images, shards, Parquet files, or a list of images.
+//! Detects what is at an address that the user gave: images, shards, Parquet files, or a list of images.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::store::{Entry, Location, Role, escaped};
 
 use super::checked::impatient;
 
-/// Objects that are looked at: two pages of a listing.
+/// Objects that are inspected: two pages of a listing.
 const OBJECTS: u64 = 2000;
 /// Time of the listing.
 const LISTING: Duration = Duration::from_secs(5);
@@ -29,10 +29,10 @@ const SHOWN: usize = 5;
 pub(super) struct FoundInput {
     /// `input.uri`
     pub uri: String,
-    /// The folder of it, beside which rows may go.
+    /// Its folder, next to which rows may go.
     pub folder: String,
     pub format: Format,
-    /// The list, where it is one.
+    /// The list, if it is one.
     pub manifest: Option<String>,
     /// For a person, such as `400 images in 10 folders`.
     pub text: String,
@@ -44,7 +44,7 @@ pub(super) struct FoundInput {
     pub are_few: bool,
 }
 
-/// Looks at an address. Images of a list lie below `below`, or beside the list.
+/// Inspects an address. Images of a list are below `below`, or next to the list.
 pub(super) async fn look(typed: &str, below: Option<&str>) -> Result<FoundInput, Failure> {
     let extension = extension(typed);
     if typed.contains(['*', '{']) {
@@ -80,7 +80,7 @@ fn extension(typed: &str) -> String {
     name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// What the address itself says.
+/// Returns what follows from the address itself.
 fn named(typed: &str, format: Format, text: String) -> FoundInput {
     let (folder, _) = split_address(typed, format_extension(format));
     FoundInput {
@@ -122,7 +122,7 @@ fn list(typed: &str, below: Option<&str>) -> FoundInput {
     }
 }
 
-/// Is it one object and no folder? On a store only names that may be one are asked for.
+/// Returns whether it is one object and no folder. On a store, only names that may be one are requested.
 async fn is_file(typed: &str, extension: &str) -> Result<bool, Failure> {
     let Some((_, address)) = typed.split_once("://").filter(|(scheme, _)| *scheme != "file") else {
         let location = Location::open_with(typed, Role::Input, impatient())?;

@@ -1,4 +1,4 @@
-//! A first job file: the input and the model are looked at, and what fits them is typed.
+//! Writes a first job file: inspects the input and the model, and chooses the keys that fit them.
 
 mod again;
 mod checked;
@@ -26,7 +26,7 @@ use look::{FEW, look};
 /// Looks at input and model. Writes nothing.
 ///
 /// # Errors
-/// No images, a model that cannot be read, an output that cannot be one, and what reading can meet.
+/// No images, a model that cannot be read, an address that cannot be an output, and errors of reading.
 pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     let path = weights(start.model)?;
     let located = LocatedModel::find(&path, None, PATIENCE).await?;
@@ -79,7 +79,7 @@ pub async fn start_job(start: &InitOptions<'_>) -> Result<Draft, Failure> {
     draft.are_few = draft.are_few || are_few(count(source.as_ref(), Some(FEW)).await?);
     let (chosen, why) = targets::choose(&draft, &plain, &found, start.file, &model).await?;
     (draft.targets, draft.targets_why) = (chosen, why);
-    // what was written is what was meant
+    // checks that the written text resolves to the intended job
     CheckedDraft::of(&draft, start.file, &model).await?;
     Ok(draft)
 }
@@ -105,7 +105,7 @@ fn name(file: &Path) -> String {
 /// Rows never go into the folder of the images.
 fn beside(folder: &str) -> Result<String, Failure> {
     let refuse = || {
-        let why = format!("nothing lies beside `{folder}`: say where the rows go, with --output URI");
+        let why = format!("`{folder}` has no parent folder: choose where the rows go, with --output URI");
         Err(Failure::new(Exit::Usage, why))
     };
     let typed = folder.trim_end_matches('/');

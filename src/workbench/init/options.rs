@@ -10,9 +10,9 @@ use crate::model::{PUBLISHED_NAMES, published_in};
 pub struct InitOptions<'a> {
     /// Where the images are.
     pub input: &'a str,
-    /// Below which folder a list's images lie.
+    /// The folder that a list's images are below.
     pub below: Option<&'a str>,
-    /// The model's file, or the folder in which it lies.
+    /// The model's file, or the folder that it is in.
     pub model: &'a Path,
     /// Where the rows go; default: beside the images.
     pub output: Option<&'a str>,
@@ -20,7 +20,7 @@ pub struct InitOptions<'a> {
     pub file: &'a Path,
 }
 
-/// The file of weights that is meant: `typed`, or what is published in that folder.
+/// Returns the file of weights: `typed`, or the published file in that folder.
 ///
 /// # Errors
 /// The folder has none of the usual names.

@@ -1,4 +1,4 @@
-//! Does ground truth lie with the images? Tried as a run would read it; where it does not fit, the reason is kept.
+//! Looks for ground truth with the images, by reading it as a run would. If it does not fit, the reason is kept.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::workbench::sampling::images::{First, first};
 use super::checked::CheckedDraft;
 use super::look::FoundInput;
 
-/// Images that are read to see what stands beside them.
+/// Images that are read to see which targets are stored with them.
 const FIRST: usize = 16;
 /// How the names of ImageNet's validation images begin.
 const VALIDATION: &str = "ILSVRC2012_val_";
@@ -63,7 +63,7 @@ fn none(why: impl Into<String>) -> Failure {
     Failure::new(Exit::Config, why)
 }
 
-/// Are the folders the model's classes?
+/// Checks whether the folders are the model's classes.
 async fn folders(
     draft: &Draft,
     found: &FoundInput,
@@ -74,17 +74,17 @@ async fn folders(
     let name = found.example.as_deref().and_then(|key| key.rsplit('/').next()).unwrap_or_default();
     if name.starts_with(VALIDATION) && found.folders.is_empty() {
         return Err(none(format!(
-            "the names are those of ImageNet's validation set, whose truth stands in a file of its own: set `targets = \
-             \"imagenet-val\"` and `targets_file` (docs/job.md) where the model's {classes} classes are ImageNet's"
+            "the names are those of ImageNet's validation set, whose truth is in a separate file: set `targets = \
+             \"imagenet-val\"` and `targets_file` (docs/job.md) if the model's {classes} classes are ImageNet's"
         )));
     }
     // a pattern was not listed, so that its folders are not known yet
     if found.example.is_some() && found.folders.is_empty() {
-        return Err(none("the images do not lie in folders that could be classes"));
+        return Err(none("the images are not in folders that could be classes"));
     }
     if found.folders.len() > classes {
         return Err(none(format!(
-            "the images lie in more folders than the model has classes ({classes}), so the folders are others"
+            "the images are in more folders than the model has classes ({classes}), so the folders are not its classes"
         )));
     }
     let CheckedDraft { job, input } =
@@ -116,7 +116,7 @@ fn is_partly_named(failure: &Failure) -> bool {
     matches!(error, Some(DatasetError::PartlyNamed { .. }))
 }
 
-/// Why these folders are no classes, and what would be.
+/// Returns why these folders are no classes, and which folders would be.
 fn other_folders(found: &FoundInput, classes: usize, has_names: bool) -> String {
     const SHOWN: usize = 3;
     let mut names: Vec<String> =
@@ -132,7 +132,7 @@ fn other_folders(found: &FoundInput, classes: usize, has_names: bool) -> String 
     )
 }
 
-/// Does something stand beside the images that names the model's classes?
+/// Checks whether something next to the images names the model's classes.
 async fn beside(
     draft: &Draft,
     without: Option<&First>,
@@ -157,12 +157,12 @@ async fn beside(
     match (many, images.len()) {
         (0, looked) => Err(none(format!("none of the first {looked} images has a class {place}"))),
         (many, looked) => {
-            Ok(format!("An image's class stands {place}: {many} of the first {looked} images have one."))
+            Ok(format!("An image's class is {place}: {many} of the first {looked} images have one."))
         }
     }
 }
 
-/// What a list's images have wrong is mostly where they lie.
+/// Adds the folder to a failure of a list's images: mostly, the folder is what is wrong.
 pub(super) fn of_a_list(failure: Failure, draft: &Draft) -> Failure {
     let Some(list) = &draft.manifest else { return failure };
     let exit = if failure.exit == Exit::Unavailable { Exit::NoInput } else { failure.exit };

@@ -1,4 +1,4 @@
-//! Some rows of an input, as an input of their own.
+//! Some rows of an input, as a separate input.
 
 use futures::stream::{self, BoxStream, StreamExt};
 

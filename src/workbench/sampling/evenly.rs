@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Keeps every so-many-th item, and fewer when there are too many; which ones depends on the stream alone, not on the
-/// order in which its items are handed in.
+/// Keeps every n-th item, and doubles n when there are too many; which items are kept depends on the stream alone, not
+/// on the order in which its items are handed in.
 #[derive(Debug)]
 pub(super) struct Evenly<T> {
     items: usize,
@@ -34,7 +34,7 @@ impl<T> Evenly<T> {
         }
     }
 
-    /// The sample, in the stream's order; `seed` says where within its even steps it lies.
+    /// Returns the sample, in the stream's order; `seed` chooses its position within the even steps.
     pub fn take(self, seed: u64) -> Vec<T> {
         let (all, items) = (self.kept.len(), self.items.min(self.kept.len()));
         let within = |index: usize| {

@@ -23,7 +23,7 @@ use crate::store::Location;
 use super::chosen::Chosen;
 use super::evenly::Evenly;
 
-/// Encoded bytes of a sample, at most; it has fewer images where they are larger.
+/// Encoded bytes of a sample, at most; it has fewer images if they are larger.
 const MOST_BYTES: u64 = 1 << 30;
 /// Shards or row groups that a sample is taken from: each is read whole.
 const SHARDS: usize = 8;
@@ -110,7 +110,7 @@ async fn gather(
     while let Some(segment) = planner.next_segment().await? {
         for part in segment.parts() {
             match dataset.read(&part, &gather, Pass::First).await {
-                // what came of it before it broke is as good as the rest
+                // the images read before it broke are as good as the others
                 Ok(_) | Err(ReadError::GivenUp) => {}
                 Err(ReadError::Damaged { row, error }) => lock(&gather.found.refused).push((row.key, error)),
                 Err(error) => return Err(error.into()),

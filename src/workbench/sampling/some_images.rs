@@ -21,7 +21,7 @@ impl SomeImages {
         SomeImages { dataset, most, left: AtomicU64::new(most) }
     }
 
-    /// Begins anew.
+    /// Starts again from the first image.
     pub fn again(&self) {
         self.left.store(self.most, SeqCst);
     }

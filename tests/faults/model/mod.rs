@@ -1,6 +1,6 @@
-//! The commit protocol under every kind of bad luck: the program's own planner, `create_once` and finish over a
-//! simulated store, one to three processes, each step of each chosen by a seed. Each process cuts its listings into
-//! other pieces than the others, the input has keys in folders, and some stores list by folder.
+//! The commit protocol under every kind of fault: the program's own planner, `create_once` and finish over a simulated
+//! store. One to three processes run, and a seed chooses each step of each. Each process splits its listings into
+//! different pieces, the input has keys in folders, and some stores list by folder.
 
 mod oracle;
 mod pages;
@@ -20,7 +20,7 @@ use tresnet_batch::pipeline::share::Share;
 use worker::{Ended, Job};
 use world::{Client, World};
 
-/// Steps after which the store behaves, and at the latest after which the job must be finished.
+/// Steps after which the store has no more faults, and steps after which the job must be finished.
 const CALM_AFTER: u64 = 3_000;
 const MOST_STEPS: u64 = 60_000;
 
@@ -37,7 +37,7 @@ fn start(world: &Arc<World>, worker: usize, job: &Job) -> Live {
     Live { worker, job: job.clone(), process: Box::pin(worker::run(client, job.clone())) }
 }
 
-/// Runs the schedule of one seed; what it finds wrong, or nothing.
+/// Runs the schedule of one seed; returns the first defect, or `None`.
 async fn schedule(seed: u64) -> Option<String> {
     let world = World::new(seed);
     let below = |n| world.state().noise.below(n);
@@ -49,7 +49,7 @@ async fn schedule(seed: u64) -> Option<String> {
     let workers = 1 + below(3) as u32;
     let shared = below(2) == 0;
     for index in 0..workers {
-        // shares of several workers, or several processes that each think that they are alone
+        // shares of several workers, or several processes that each run the whole job
         let share = if shared { Share::Worker { index, of: workers } } else { Share::WHOLE };
         let top_k = 1 + u32::from(below(12) == 0 && index > 0);
         live.push(start(&world, index as usize, &Job { share, top_k, rows_per_part }));
@@ -82,7 +82,7 @@ async fn schedule(seed: u64) -> Option<String> {
         let ended = live[at].process.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let killed = std::mem::take(&mut world.state().killed);
         if !killed.is_empty() {
-            // kill -9: nothing of it runs any more; most are started again at once
+            // kill -9: the process is gone; most are started again at once
             let dead = live.swap_remove(at);
             assert!(killed.iter().all(|killed| *killed == dead.worker));
             if below(3) > 0 {
@@ -116,7 +116,7 @@ async fn schedule(seed: u64) -> Option<String> {
     oracle::violation(&world, &input).await
 }
 
-/// Runs seeds on two threads; the lowest that finds something wrong, with what it is.
+/// Runs seeds on two threads; returns the lowest that finds a defect, with the defect.
 fn check(seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
     let next = AtomicU64::new(seeds.start);
     let work = || {
@@ -160,7 +160,7 @@ const MUTANTS: [(&str, &str); 7] = [
     ("mutant.neighbours_are_believed", "pieces of a listing are not compared at their cuts"),
 ];
 
-/// Mutants are switched in this very process, so all of it is one test.
+/// Mutants are switched on in this process itself, so all of them are one test.
 #[test]
 fn no_schedule_breaks_the_protocol_and_every_mutant_of_it_is_caught() {
     let started = std::time::Instant::now();

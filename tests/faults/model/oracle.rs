@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::world::World;
 
-/// The keys of the input, and what became of them.
+/// The keys of the input, and how they changed.
 pub struct Input {
     /// There from beginning to end.
     always: BTreeSet<String>,
@@ -21,7 +21,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// A bucket of so many keys, some of them in folders whose order by bytes differs from that by name.
+    /// Fills a bucket with `keys` keys, some of them in folders whose order by bytes differs from that by name.
     pub async fn fill(world: &Arc<World>, keys: u64, has_folders: bool) -> Input {
         let always: BTreeSet<String> = (0..keys + 1).map(|key| name(key, "", has_folders)).collect();
         for key in &always {
@@ -40,7 +40,7 @@ async fn put(world: &World, key: &str) {
     world.store.put(&Path::from(format!("in/{key}")), Bytes::from_static(b"x").into()).await.unwrap();
 }
 
-/// The world goes on: images are added, and creates without an answer take effect.
+/// Changes the world: images are added, and creates without an answer take effect.
 pub async fn meddle(world: &Arc<World>, input: &Input) {
     let (add, late) = {
         let mut state = world.state();
@@ -58,7 +58,7 @@ pub async fn meddle(world: &Arc<World>, input: &Input) {
         input.ever.lock().unwrap().insert(key);
     }
     if let Some((path, bytes)) = late {
-        // by now it may exist, and then it is refused as any other create
+        // if it exists by now, it is refused as any other create
         drop(world.create(&path, bytes).await);
     }
 }
@@ -67,7 +67,7 @@ async fn read(world: &World, path: &Path) -> Option<Bytes> {
     world.store.get(path).await.ok()?.bytes().await.ok()
 }
 
-/// What job.json says of the one component in which two jobs differ.
+/// The component of job.json in which two jobs differ.
 pub async fn top_k(world: &World) -> Option<u32> {
     let bytes = read(world, &Path::from("out/_tresnet/job.json")).await?;
     let frozen: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
@@ -93,7 +93,7 @@ fn rows(bytes: Bytes) -> Vec<(Option<i64>, String)> {
     rows
 }
 
-/// The first thing that is wrong with a finished output.
+/// The first defect of a finished output.
 pub async fn violation(world: &World, input: &Input) -> Option<String> {
     if let Some(violation) = world.state().violations.first() {
         return Some(violation.clone());

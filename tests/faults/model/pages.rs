@@ -1,5 +1,5 @@
-//! Listings of the simulated store as S3 answers them: three keys a page, each page a request, the bucket changing in
-//! between, and pages that are not what they should be.
+//! Listings of the simulated store as S3 answers them: three keys a page, each page a request, with changes of the
+//! bucket in between, and wrong pages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,16 +24,16 @@ const FOREIGN: [&str; 4] = [
     "<?xml version=\"1.0\"?><ErrorResponse><Error><Code>SlowDown</Code></Error></ErrorResponse>",
 ];
 
-/// What becomes of one page.
+/// The fault of one page.
 enum Fault {
     None,
-    /// Fewer keys than there are room for, with a token.
+    /// Fewer keys than a page can hold, with a token.
     Short,
-    /// It says that keys follow, and has no token.
+    /// The page announces more keys and has no token.
     NoWayOn,
     /// Another document.
     Foreign(&'static str),
-    /// The page before comes again.
+    /// The page before is sent again.
     Repeated,
 }
 
@@ -81,7 +81,7 @@ impl Pages {
         let (prefix, token) = (value("prefix"), value("continuation-token"));
         let after = if token.is_empty() { value("start-after") } else { token };
         let fault = self.fault();
-        // several listings of one folder go on side by side, each from a key of its own
+        // several listings of one folder run at the same time, each from a different key
         let query = (self.0.worker, format!("{prefix}\n{}\n{}", value("start-after"), value("delimiter")));
         if let (Fault::Repeated, false) = (&fault, token.is_empty())
             && let Some(page) = self.0.world.state().pages.get(&query)
@@ -138,7 +138,7 @@ impl Pages {
     }
 }
 
-/// What a store that sorts by folder compares.
+/// The sort key of a store that sorts by folder.
 fn folders_first(key: &str) -> impl Iterator<Item = &str> {
     key.split('/')
 }

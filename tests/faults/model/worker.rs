@@ -1,5 +1,4 @@
-//! One process of a job, as the protocol sees it: everything but reading, decoding and inference is the
-//! program's own code.
+//! One process of a job without reading, decoding and inference; everything else is the program's own code.
 
 use std::sync::Arc;
 
@@ -40,7 +39,7 @@ impl Job {
     }
 }
 
-/// How a process ended well.
+/// The successful end of a process.
 #[derive(Debug, PartialEq)]
 pub enum Ended {
     Finished,
@@ -48,7 +47,7 @@ pub enum Ended {
     ShareDone,
 }
 
-/// Each process cuts its listings otherwise, and one in four not at all. Pages have three keys.
+/// How each process splits its listings: all differ, and one in four does not split them. Pages have three keys.
 fn pieces(worker: usize) -> PiecePlan {
     match worker % 4 {
         0 => PiecePlan { open: 4, pages: 1, first: 1, bytes: 1 << 20 },

@@ -1,7 +1,7 @@
-//! A simulated object store whose every request may be lost, refused, late or the last thing its client does.
+//! A simulated object store whose every request may be lost, refused, late or the last action of its client.
 //!
-//! Each request gives way twice: before it takes effect and before its answer arrives. Whoever polls decides
-//! who goes on, so one seed is one schedule.
+//! Each request yields twice: before it takes effect and before its answer arrives. The test polls the processes and
+//! decides which one continues, so one seed is one schedule.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,18 +28,18 @@ pub struct World {
 
 pub struct State {
     pub noise: Noise,
-    /// No faults any more: what is left must come to its end.
+    /// No more faults: the remaining work must finish.
     pub calm: bool,
     /// Workers that were killed in the middle of a request.
     pub killed: Vec<usize>,
     /// Creates without an answer that take effect later.
     pub late: Vec<(Path, Bytes)>,
-    /// Objects that decide rows, as they were first written.
+    /// Objects that determine rows, as they were first written.
     pub first: BTreeMap<Path, Bytes>,
     pub violations: Vec<String>,
-    /// Listings come in the order of folders, in which `a/1` is before `a-1`, and not in that of bytes.
+    /// Listings are in the order of folders, in which `a/1` is before `a-1`, and not in byte order.
     pub by_folder: bool,
-    /// The last page of a listing that each worker got, by what it asked for.
+    /// The last page of a listing that each worker got, by its request.
     pub pages: BTreeMap<(usize, String), String>,
 }
 
@@ -64,7 +64,7 @@ impl World {
         self.state.lock().unwrap()
     }
 
-    /// The only way in which an object is written.
+    /// Writes an object; every write uses this function.
     pub async fn create(&self, path: &Path, bytes: Bytes) -> Result<PutResult> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let created = self.store.put_opts(path, bytes.clone().into(), options).await?;
@@ -75,7 +75,7 @@ impl World {
         Ok(created)
     }
 
-    /// `_SUCCESS` may stand only beside every part that will ever stand.
+    /// `_SUCCESS` may be written only if every part of the job is committed.
     async fn see_success(&self, path: &Path) {
         let parts = self.parts().await;
         let bytes = self.store.get(path).await.unwrap().bytes().await.unwrap();
@@ -118,7 +118,7 @@ enum Fate {
     Conflict,
     /// It takes effect and its answer is lost.
     Silent,
-    /// It takes effect, its answer is lost, and the client's own retry runs into it.
+    /// It takes effect, its answer is lost, and the client's own retry meets its result.
     Echo,
     /// It has no answer and takes effect later.
     Late,
@@ -159,7 +159,7 @@ impl Client {
     }
 }
 
-/// Lets another worker go on.
+/// Lets another worker continue.
 pub async fn give_way() {
     let mut gave_way = false;
     poll_fn(|context| {
@@ -265,7 +265,7 @@ impl ObjectStore for Client {
 }
 
 impl Client {
-    /// Three keys a page, each page a request of its own, the bucket changing in between.
+    /// Lists three keys a page, each page a separate request, with changes of the bucket in between.
     fn pages(&self, prefix: Option<Path>, offset: Option<Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let client = self.clone();
         let pages = stream::try_unfold((client, prefix, offset), |(client, prefix, offset)| async move {

@@ -9,16 +9,16 @@ use tresnet_batch::image::{
 };
 use tresnet_batch::tensor::{Layout, RowMut};
 
-/// What stands in a row of bytes before it is written.
+/// The value of every byte of a row before the row is written.
 const BLANK: u8 = 0xa5;
 
-/// What the first bytes of an input say; the image is what follows.
+/// Options from the first bytes of an input; the other bytes are the image.
 struct Choice {
     options: Options,
     layout: Layout,
     /// Bytes of an element.
     element: u8,
-    /// Whether the image is decoded a second time with what the first left behind.
+    /// Whether the image is decoded a second time with the buffers of the first.
     again: bool,
 }
 
@@ -47,7 +47,7 @@ impl Row {
         }
     }
 
-    /// How many elements are as they were; bytes may have become so.
+    /// How many elements have their first value; bytes may have it by chance.
     fn blanks(&self) -> usize {
         match self {
             Row::Bytes(row) => row.iter().filter(|byte| **byte == BLANK).count(),
@@ -61,7 +61,7 @@ impl Choice {
     fn new([switches, side, more]: [u8; 3]) -> Choice {
         let is = |bit: u8| switches & (1 << bit) != 0;
         let mut options = Options::new(32 + u32::from(side) % 193);
-        // the upper bits of `more` are of no other use
+        // the upper bits of `more` have no other use
         options.mode = match (is(0), more & 128 != 0) {
             (true, _) => Mode::Squash,
             (false, false) => Mode::Crop,
@@ -87,7 +87,7 @@ impl Choice {
         }
     }
 
-    /// The row of an image, or why there is none.
+    /// The row of an image, or its error.
     fn decode(&self, decoder: &mut Decoder, image: &[u8]) -> Result<(Source, Row), Error> {
         let side = self.options.image_size as usize;
         let mut row = Row::blank(self.element, 3 * side * side);

@@ -1,4 +1,4 @@
-//! Any text as a job file; what follows its first NUL are `--set` strings, with a NUL between them.
+//! Any text as a job file; the text after its first NUL is `--set` strings, with a NUL between them.
 
 #![no_main]
 

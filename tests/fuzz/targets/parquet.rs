@@ -43,7 +43,7 @@ fn mend(file: &mut [u8]) {
 
 fuzz_target!(|input: &[u8]| {
     let Some((&switches, file)) = input.split_first() else { return };
-    // names of columns are chosen by the length, so that the seeds of earlier versions stay what they are
+    // names of columns are chosen by the length, so that the seeds of earlier versions keep their meaning
     let columns = if switches & 64 == 0 { 0 } else { file.len() as u8 };
     let mut file = file.to_vec();
     if switches & 1 == 0 {

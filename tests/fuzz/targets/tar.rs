@@ -1,5 +1,5 @@
-//! Any bytes as a shard of WebDataset, compressed or not, read whole and in windows, and once more where texts do not lie
-//! beside their image; the first two bytes choose what is asked, limits and windows.
+//! Any bytes as a shard of WebDataset, compressed or not, read whole and in windows, and once more if texts are not
+//! beside their image; the first two bytes choose the texts to read, limits and windows.
 
 #![no_main]
 
@@ -78,7 +78,7 @@ fuzz_target!(|input: &[u8]| {
     let (images, end) = scanned(&archive, archive.len(), limits, asked);
     let windows = usize::from(window) + 1;
     let again = scanned(&archive, windows, limits, asked);
-    // what comes before damaged compression depends on the windows, which a job does not choose, and is given up
+    // rows before damaged compression depend on the windows, which a job does not choose, and are not compared
     let is_kept = |end: &Result<Scanned, TarError>| matches!(end, Ok(_) | Err(TarError::Truncated { .. }));
     assert_eq!(is_kept(&again.1), is_kept(&end), "windows of {windows}");
     if !is_packed || is_kept(&end) {

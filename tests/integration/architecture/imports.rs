@@ -1,4 +1,4 @@
-//! Who imports whom in `src/`: read from the tokens of every file, so that nested `use` lists, paths in code and
+//! The imports of `src/`: read from the tokens of every file, so that nested `use` lists, paths in code and
 //! names that a module re-exports are all resolved to the file that defines them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -236,7 +236,7 @@ fn item_words(item: &[TokenTree]) -> Vec<String> {
     words
 }
 
-/// True for an item behind `#[cfg(test)]`, alone or with other conditions.
+/// True for an item after `#[cfg(test)]`, alone or with other conditions.
 fn is_test(item: &[TokenTree]) -> bool {
     item.windows(2).any(|pair| match pair {
         [TokenTree::Punct(hash), TokenTree::Group(group)] if hash.as_char() == '#' => {

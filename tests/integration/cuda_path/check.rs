@@ -1,5 +1,5 @@
-//! `infra/gpu/check.py` as it runs on a machine with a GPU, over the recording libraries. What it measures there means
-//! nothing; that each of its commands is accepted and each of its lines comes, does.
+//! `infra/gpu/check.py` as it runs on a machine with a GPU, over the recording libraries. Its numbers mean nothing
+//! there; the test checks that each of its commands is accepted and each of its lines is printed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,10 +8,10 @@ use std::process::Command;
 use super::folder;
 use crate::support::{python, root};
 
-/// Reports for ever where it is asked in a loop, as nvidia-smi does.
+/// Reports until it is ended if it is started in a loop, as nvidia-smi does.
 const NVIDIA_SMI: &str = "#!/bin/sh\ncase \"$*\" in\n  *loop-ms*) while :; do echo '97, 1980, 3201, 612.5, 55'; \
                           sleep 0.05; done ;;\n  *) echo 'Recorder, 580, 1980 MHz, 700 W, 81920 MiB' ;;\nesac\n";
-/// Runs what it is to look at.
+/// Runs the command that it is given.
 const SANITIZER: &str = "#!/bin/sh\nshift 4\n\"$@\" || exit 9\necho '========= ERROR SUMMARY: 0 errors'\n";
 
 fn tool(folder: &Path, name: &str, script: &str) {

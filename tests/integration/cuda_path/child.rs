@@ -1,5 +1,5 @@
-//! The engine in a process of its own, which loads the recording libraries: this very test binary, told by a variable
-//! what to do.
+//! The engine in a separate process, which loads the recording libraries: this test binary again, with its task in an
+//! environment variable.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -140,7 +140,7 @@ fn work(told: &Value) -> Result<Value, EngineError> {
     let batches: Vec<usize> = told["batches"]
         .as_array()
         .map_or(vec![batch; 6], |all| all.iter().map(|n| n.as_u64().unwrap() as usize).collect());
-    // as a run does it: loaded by one thread, worked by another
+    // as in a run: one thread loads it, another one uses it
     let worked = std::thread::spawn(move || {
         let (free, errors) = feed(&mut engine, free, &batches);
         (engine, free, errors)
@@ -159,7 +159,7 @@ fn work(told: &Value) -> Result<Value, EngineError> {
     }))
 }
 
-/// Keeps as many batches in flight as the engine takes. Gives back the slots, and what went wrong.
+/// Keeps as many batches in flight as the engine takes. Returns the slots, and the first error.
 fn feed(
     engine: &mut CudaEngine,
     mut free: Vec<(Slot, Outputs)>,

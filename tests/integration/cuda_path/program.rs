@@ -47,12 +47,12 @@ fn a_job_runs_on_cuda_and_a_batch_is_what_it_is_said_to_be() {
     let work = work(&trace);
     let found = batches(work);
     println!("{} batches, {} calls", found.len(), work.len());
-    // 12 parts of 8 rows at most, 4 a batch, behind the first images and a warm-up
+    // 12 parts of 8 rows at most, 4 a batch, after the first images and a warm-up
     assert!(found.len() >= 23, "{}", found.len());
     for (calls, _) in &found {
         assert_eq!(story(calls), BATCH);
     }
-    // slots are pinned while the warm-up runs; beside that, nothing but batches and the waiting for them
+    // slots are pinned while the warm-up runs; all other calls belong to batches and the waiting for them
     let other: Vec<&Call> = work
         .iter()
         .filter(|call| !["cuMemHostAlloc", "cuMemFreeHost"].contains(&call.name.as_str()))
@@ -127,8 +127,8 @@ fn a_batch_that_does_not_fit_is_78_and_names_the_key_before_any_image_is_read() 
 #[test]
 fn a_provider_that_does_not_register_is_78_and_never_the_cpu() {
     let Some(folder) = folder() else { return };
-    // all is there but the bridge over which ONNX Runtime opens the provider; links to files, since it looks beside
-    // the file that a symbolic link leads to
+    // only the bridge over which ONNX Runtime opens the provider is missing; hard links, since ONNX Runtime looks
+    // beside the target of a symbolic link
     let partial = tempfile::tempdir_in(folder.parent().unwrap()).unwrap();
     for item in std::fs::read_dir(&folder).unwrap() {
         let item = item.unwrap();

@@ -75,7 +75,7 @@ impl Trace {
     }
 }
 
-/// Names of calls with the numbers that tell streams and events apart, in words of this test.
+/// Names of calls with the numbers that distinguish streams and events, in words of this test.
 pub fn story(calls: &[Call]) -> Vec<String> {
     let mut streams: Vec<String> = Vec::new();
     let mut events: Vec<String> = Vec::new();

@@ -1,4 +1,4 @@
-//! What does not fit, is not there or fails: a clear error, and every slot comes back.
+//! Batches that do not fit, missing devices and failing calls: a clear error, and every slot is returned.
 
 use std::collections::BTreeSet;
 
@@ -83,7 +83,7 @@ fn a_batch_that_the_device_has_no_room_for_is_told_by_its_size() {
     println!("{}: {error}", report["exit"]);
     assert_eq!(report["exit"], 78);
     assert!(error.contains("a batch of 64 does not fit") && error.contains("`engine.batch_size`"), "{error}");
-    // the place in ONNX Runtime's source helps nobody
+    // the line of ONNX Runtime's source does not help the user
     assert!(error.contains("memory: Available memory of ") && !error.contains('\n'), "{error}");
     // memory that cannot be pinned
     let Ran { report, .. } = run(&folder, &json!({}), "cuMemHostAlloc:4+=2");

@@ -16,7 +16,7 @@ use crate::support::job::{IMAGES, Job, own_model};
 use crate::support::s3::MOTO;
 use crate::support::{run_python, scratch};
 
-/// A folder of its own with the packed shards in it.
+/// A separate folder with the packed shards in it.
 fn copied_shards() -> TempDir {
     let copy = tempfile::tempdir_in(scratch()).unwrap();
     for item in std::fs::read_dir(PACKED.join("shards")).unwrap() {
@@ -124,7 +124,7 @@ fn a_shard_that_is_rewritten_after_the_plan_is_one_row() {
     let folder = copied_shards();
     let job = over(&folder).set("limits.max_error_fraction=0.5").set("limits.max_damaged_inputs=1");
     job.run().exits(0);
-    // as a run that was killed when its plan stood
+    // as a run that was killed when its plan was complete
     let last = job.output().join("_SUCCESS");
     std::fs::remove_file(last).unwrap();
     let part = &crate::support::job::parts(&job.output())[4];
@@ -142,7 +142,7 @@ fn a_shard_that_is_rewritten_after_the_plan_is_one_row() {
 
 #[test]
 fn a_class_that_the_model_has_not_is_an_error_row_that_says_so() {
-    // the model has no names of its own, so that only indices can be read
+    // the model has no class names, so only indices can be read
     let job = Job::on(&local_shards())
         .set("input.format=webdataset")
         .set("input.targets=webdataset")

@@ -1,4 +1,4 @@
-//! Stars in `input.uri`: images of a folder, shards and Parquet files that a pattern means, on disk and on a store.
+//! Stars in `input.uri`: images of a folder, shards and Parquet files that match a pattern, on disk and on a store.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn over(pattern: &str) -> Job {
         .set("limits.max_error_fraction=1")
 }
 
-/// The keys of the test images that a test means, in byte order.
+/// The keys of the test images that a test selects, in byte order.
 fn known(means: impl Fn(&str) -> bool) -> Vec<String> {
     let mut keys: Vec<String> = IMAGES.expected.keys().filter(|key| means(key)).cloned().collect();
     keys.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
@@ -86,7 +86,7 @@ fn shards_and_files_are_meant_by_stars_as_by_braces() {
 fn patterns_that_mean_nothing_are_told() {
     for (job, code, words) in [
         (over("*/none-*.jpg"), 66, &["no image below"][..]),
-        (over("a**/x.jpg"), 78, &["`a**`", "stands alone"]),
+        (over("a**/x.jpg"), 78, &["`a**`", "must be alone"]),
         (over("*/**"), 78, &["`**/*`"]),
         (over("*/[ab].jpg"), 78, &["only `*` and `**`"]),
         (Job::on("s3://test/globs/*.jpg?X-Amz-Signature=abc"), 78, &["s3://test"]),

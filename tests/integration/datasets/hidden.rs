@@ -226,7 +226,7 @@ fn shards_that_are_named_are_read_whatever_their_names_are() {
     }
 }
 
-/// A job over four images whose output holds what version 0.1.0 had frozen there, and no plan yet.
+/// A job over four images whose output has the `job.json` of version 0.1.0, and no plan yet.
 fn begun_by_earlier_version(place: &Place, targets: Option<&[&str]>) -> Job {
     let earlier = root().join("tests/data/earlier");
     place.put_folder(&earlier.join("images"));

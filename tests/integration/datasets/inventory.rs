@@ -9,7 +9,7 @@ use crate::support::remote::Remote;
 use crate::support::scripted_s3::ScriptedS3;
 use crate::support::{ask_python, scratch};
 
-/// Keys below `in/` that another way to read a key would miss, in byte order.
+/// Keys below `in/` that are missed if they are decoded in another way, in byte order.
 const KEYS: [&str; 5] = ["%41.jpg", "a b+c.jpg", "plain/d.jpg", "plain/e&=.jpg", "rübe/f\"g.jpg"];
 
 fn image(number: usize) -> Vec<u8> {
@@ -123,7 +123,7 @@ fn a_file_that_is_not_the_one_that_is_described_is_78() {
         server.put(&key, bytes.clone());
         over(&server, &manifest).run().fails(78, &[&key, "`MD5checksum`"]);
         server.put(&key, bytes[..middle].to_vec());
-        over(&server, &manifest).run().fails(78, &[&key, "`manifest.json` says"]);
+        over(&server, &manifest).run().fails(78, &[&key, "in `manifest.json`"]);
         server.delete(&key);
         over(&server, &manifest).run().fails(78, &[&key, "is not there"]);
     }

@@ -1,4 +1,4 @@
-//! Manifests that cannot be a plan: each fault is told with what was found and what was expected.
+//! Manifests that cannot become a plan: each error names what was found and what was expected.
 
 use std::path::Path;
 

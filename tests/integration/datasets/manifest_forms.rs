@@ -1,5 +1,5 @@
-//! Manifests as people have them: other names of columns, other delimiters, floats, doubles, and names that are
-//! spelled otherwise than the files.
+//! Manifests in the forms that users have: other names of columns, other delimiters, floats, doubles, and names that
+//! are spelled otherwise than the files.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A job that reads targets and finds hardly any: it says so, and does not end as if all had been scored.
+//! A job that reads targets and finds hardly any: it warns, and does not end as if all had been scored.
 
 use crate::support::job::{IMAGES, Job, ended};
 use crate::support::scratch;

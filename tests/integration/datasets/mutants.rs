@@ -1,4 +1,4 @@
-//! Parquet files with bytes changed at random, read as inputs: images or an error, never more.
+//! Parquet files with bytes changed at random, read as inputs: each gives images or an error, never a crash.
 
 use std::collections::BTreeMap;
 

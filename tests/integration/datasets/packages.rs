@@ -1,4 +1,4 @@
-//! What the real packages wrote: `webdataset` its shards, `datasets` its Parquet files. `real_packages.py` and
+//! Files of the real packages: shards of `webdataset`, Parquet files of `datasets`. `real_packages.py` and
 //! `real_shards.py` made them, with the versions that they name.
 
 use std::path::PathBuf;

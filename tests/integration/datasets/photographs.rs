@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::job::Job;
 use crate::support::{ask_python, run_python, scratch, shared};
 
-/// Where a row comes from; all else is what it says of the picture.
+/// The columns that name the source of a row; all others depend on the picture alone.
 const BUT: [&str; 4] = ["row_id", "key", "etag", "size"];
 
 #[test]

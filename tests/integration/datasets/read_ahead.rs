@@ -1,4 +1,4 @@
-//! Shards and row groups that are read ahead of their turn: when they are asked for, and that no row depends on it.
+//! Shards and row groups that are read ahead of their turn: when they are requested, and that no row depends on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::support::job::{Job, reaches, wait};
 use crate::support::s3::files;
 use crate::support::scripted_s3::{Fault, Gate, Kind, Rule, ScriptedS3, Seen};
 
-/// The columns of a row that say where it comes from.
+/// The columns that name the source of a row.
 const ORIGIN: [&str; 3] = ["row_id", "key", "etag"];
 
 /// A folder of the packed images below `in/`.

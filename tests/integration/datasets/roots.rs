@@ -91,7 +91,7 @@ fn rows_name_objects_of_several_stores_and_have_the_predictions_of_the_same_imag
         }
     }
     ended(&mut job.command("verify")).exits(0);
-    // what a web server is sent has no credential in it
+    // a request to a web server has no credential
     assert!(web.asked().iter().all(|asked| asked.split(' ').count() == 2), "{:?}", web.asked());
     let requests = summary["requests"]["input"]["by_method"]["GET"].as_u64().unwrap();
     assert!(requests >= 6, "{summary}");
@@ -207,7 +207,7 @@ fn each_store_has_its_own_witness() {
     job.run().exits(0);
     let kinds: Vec<_> = found(&job.rows()).into_iter().map(|(_, kind)| kind).collect();
     assert_eq!(kinds, [None, Some("denied".to_owned()), None]);
-    // the objects of the other store tell nothing of one whose objects are all refused
+    // objects of the other store are no witnesses for one whose objects are all refused
     gcs.rule(Rule::on(Kind::Get, Fault::error(403, "AccessDenied")));
     let (_folder, job) = over(&lines, &[&s3, &gcs], &["gs://test/in"]);
     job.run().fails(77, &["gs://test/in/"]);
@@ -256,7 +256,7 @@ fn the_pictures_of_a_report_come_from_every_store() {
     let page = std::fs::read_to_string(file).unwrap();
     assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), keys.len(), "{page}");
     assert_eq!(page.matches("class=\"missing\"").count(), 0);
-    // the picture and the key of the one image that everyone can see; stores may need credentials
+    // the picture and the key of the only image that needs no credentials; stores may need some
     assert_eq!(page.matches("rel=\"noopener noreferrer\"").count(), 2, "{page}");
 }
 

@@ -1,5 +1,5 @@
-//! Shards whose texts do not lie beside their image, as `shards.py` and the program `tar` write them: the rows are those
-//! of the same shards side by side.
+//! Shards whose texts are not beside their image, as `shards.py` and the program `tar` write them: the rows are those
+//! of the same shards with the texts beside their image.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -63,7 +63,7 @@ fn every_order_of_members_gives_the_rows_of_members_side_by_side() {
     }
 }
 
-/// What one reading of a shard asks for; a range of one byte only asks whether the store answers.
+/// The requests of one reading of a shard; a range of one byte only checks whether the store answers.
 fn is_window(seen: &Seen) -> bool {
     seen.kind == Kind::Get && seen.key.ends_with(".tar") && seen.range.as_deref() != Some("bytes=0-0")
 }

@@ -27,7 +27,7 @@ fn over(folder: &Path) -> Job {
         .set("limits.max_damaged_inputs=1")
 }
 
-/// What version 0.1.0 froze for a job: nothing of the rules that came later.
+/// What version 0.1.0 froze for a job, without the rules of later versions.
 fn frozen_by_earlier_version(job: &Job) -> Frozen {
     let path = job.output().join("_tresnet/job.json");
     let mut frozen: Frozen = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -101,7 +101,7 @@ fn a_job_of_0_1_0_is_78_at_the_first_shard_that_is_read_otherwise_now() {
         let job = begun_by_earlier_version(folder.path());
         job.run().fails(78, &[key, why, "0.1.0", "output.uri"]);
         assert!(!job.output().join("_SUCCESS").exists());
-        // what is read as before may be committed
+        // shards that both versions read alike may be committed
         assert!(parts(&job.output()).len() <= 1);
         over(folder.path()).run().exits(0);
     }

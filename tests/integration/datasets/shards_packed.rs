@@ -1,4 +1,4 @@
-//! Compressed shards, by Python and by the programs `gzip` and `zstd`: the rows are those of the shards that are not.
+//! Compressed shards, by Python and by the programs `gzip` and `zstd`: the rows are those of the uncompressed shards.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! FIFOs, sockets and devices where a file is read: no one writes into them, so a reader that waits would hang.
+//! FIFOs, sockets and devices in place of a file: no process writes into them, so a reader that waits would hang.
 
 use std::fs::{copy, create_dir_all, remove_file, write};
 use std::os::unix::fs::symlink;

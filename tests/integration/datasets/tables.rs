@@ -1,4 +1,4 @@
-//! Parquet files as the programs write them that people use, and columns that the job names.
+//! Parquet files as common programs write them, and columns that the job names.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -116,7 +116,7 @@ fn row_62_a_bucket_whose_objects_are_all_archived_is_refused_for_its_error_rows(
     job(&server).run().fails(65, &["archived"]);
 }
 
-/// The bytes of a gzip file, as far as anything here looks at them.
+/// The bytes of a gzip file; only its head is valid.
 fn compressed() -> Vec<u8> {
     [b"\x1f\x8b\x08\0\0\0\0\0\0\x03", &image()[..100]].concat()
 }

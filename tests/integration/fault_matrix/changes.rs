@@ -137,11 +137,11 @@ fn a_scheduled_job_classifies_on_the_second_day_only_what_is_new_or_changed() {
     let summary = ended(&mut growing.day(&job, "2026-11-02")).exits(0);
     assert_eq!(growing.keys("2026-11-02"), ["yam/third.jpg", "zucchini/first.jpg"]);
     assert_eq!(summary["left_out"]["already_done"], 3, "{summary}");
-    // the third day has nothing to do, and says so
+    // the third day has nothing to do, and reports this
     let third = ended(&mut growing.day(&job, "2026-11-03"));
     assert_eq!(third.exits(0)["rows"]["planned"], 0);
     assert!(third.stderr.contains("left out, since an excluded output has them: 5"), "{}", third.stderr);
-    // what the second day left out stays frozen with it
+    // the images that the second day left out stay frozen with it
     assert_eq!(ended(&mut growing.day(&job, "2026-11-02")).exits(0)["already_complete"], true);
     ended(job.command("verify").args(["--date", "2026-11-02"])).exits(0);
 }

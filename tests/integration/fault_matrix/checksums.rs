@@ -1,4 +1,4 @@
-//! Row 61: bytes that were changed on the way, under the right length.
+//! Row 61: bytes that were changed in transit, under the right length.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ fn md5_tag(bytes: &[u8]) -> String {
     format!("\"{digits}\"")
 }
 
-/// A server with the test images below `images/`, each with such headers.
+/// A server with the test images below `images/`, each with the headers of a checksum.
 fn server_with(headers: impl Fn(&[u8]) -> Vec<(&'static str, String)>) -> ScriptedS3 {
     let server = ScriptedS3::start();
     for path in files(&IMAGES.folder) {
@@ -55,7 +55,7 @@ fn reads_of(keys: &[String], fault: Fault) -> Rule {
     Rule::on(Kind::Get, fault).when(move |seen| keys.contains(&seen.key))
 }
 
-/// Keys of the rows that are `corrupt` as their checksums say.
+/// Keys of the rows that are `corrupt` by their checksums.
 fn mismatches(server: &ScriptedS3) -> Vec<String> {
     let rows = ask_python("rows.py", &["dump", download(server).path().to_str().unwrap()]);
     let message = |row: &Value| row["error_message"].as_str().unwrap_or_default().to_owned();

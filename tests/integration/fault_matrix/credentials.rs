@@ -1,4 +1,4 @@
-//! Rows 72 to 74: credentials that expire, that no source gives, and whose source does not answer.
+//! Rows 72 to 74: credentials that expire, that no source has, and whose source does not answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::support::scripted_s3::{Kind, ScriptedS3};
 
 use super::{parts, served_undisturbed_rows, server};
 
-/// Long enough for a machine with other work, short beside the patience of a run.
+/// Long enough for a busy machine, and short compared with the retries of a run.
 const AT_ONCE: Duration = Duration::from_secs(40);
 
 fn in_container(server: &ScriptedS3, home: &Home, container: &Service) -> Job {

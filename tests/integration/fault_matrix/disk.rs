@@ -8,11 +8,11 @@ use crate::support::scratch;
 
 use super::{UNDISTURBED, holds_undisturbed_rows, verify};
 
-/// A small file system of its own, gone with this value.
+/// A small separate file system, which is removed with this value.
 struct Mount(PathBuf);
 
 impl Mount {
-    /// `None`, with the reason printed, where this process may not mount.
+    /// Returns `None`, with the reason printed, if this process may not mount.
     fn tmpfs(options: &str) -> Option<Mount> {
         let folder = tempfile::tempdir_in(scratch()).unwrap().keep();
         let mounted = Command::new("mount")

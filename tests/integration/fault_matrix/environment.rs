@@ -7,10 +7,10 @@ use crate::support::scripted_s3::{Fault, Kind, Refusal, Reply, Rule, ScriptedS3}
 
 use super::{job, of_images, parts, served_undisturbed_rows, server, verify};
 
-/// Long enough for a machine with other work, short beside the patience of a run.
+/// Long enough for a busy machine, and short compared with the retries of a run.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
-/// Runs it without patience for retries: a failure comes at once.
+/// Runs the job without retries, so that it fails at once.
 #[track_caller]
 fn fails_at_once(job: &Job, code: i32, words: &[&str]) {
     let since = Instant::now();

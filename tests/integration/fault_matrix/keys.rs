@@ -219,7 +219,7 @@ fn row_38_a_job_that_version_0_1_0_began_is_78_where_a_key_to_plan_meant_another
     job.run().exits(0);
 }
 
-/// The job with a configuration beside its model that says `squash`, which version 0.1.0 did not read.
+/// The job with the crop mode `squash` in the configuration beside its model, which version 0.1.0 did not read.
 fn with_crop_mode(job: Job, folder: &Path) -> Job {
     let model = folder.join("model.safetensors");
     std::fs::copy(own_model("v1_odd.safetensors"), &model).unwrap();

@@ -18,7 +18,7 @@ fn kills(usual: usize) -> (usize, usize) {
     (kills, kills * 3 / 4)
 }
 
-/// How far an output was when its process died, by what stands.
+/// How far an output was when its process died, by its objects.
 fn step(names: &[String], planned: usize) -> String {
     let has = |name: &str| names.iter().any(|other| other == name);
     let segments =
@@ -47,7 +47,7 @@ fn is_between(step: &str) -> bool {
     ('2'..='5').contains(&step.chars().next().unwrap())
 }
 
-/// Where outputs stand, and how they are looked at.
+/// The place of the outputs, and how they are read.
 trait Place {
     fn job(&self, number: usize) -> Job;
     fn names(&self, number: usize) -> Vec<String>;
@@ -101,7 +101,7 @@ impl Place for OnStore<'_> {
     }
 }
 
-/// Kills a job from a store to the same store, `usual` times or as often as `TRESNET_BATCH_KILLS` says.
+/// Kills a job from a store to the same store, `TRESNET_BATCH_KILLS` times, by default `usual` times.
 pub fn kill_and_resume_on(store: &dyn Remote, usual: usize, seed: u64) {
     store.put_files(&IMAGES.folder, "kill-images");
     kill_and_resume(&OnStore(store), usual, seed);
@@ -129,7 +129,7 @@ fn kill_and_resume(place: &dyn Place, usual: usize, seed: u64) {
             "only {hit} of {dealt} kills fell between the first segment and _SUCCESS"
         );
         let job = place.job(number);
-        // the first one is left in peace: its rows are what all others must have
+        // the first one is not killed: all others must have its rows
         while whole.is_some() && (dealt < wanted || hit < between) && dealt < 5 * wanted {
             let mut child = job.start();
             let after = Duration::from_micros(noise.below(lasts.as_micros() as u64));

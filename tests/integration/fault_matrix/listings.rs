@@ -1,4 +1,4 @@
-//! Rows 25 and 31 to 33: listings in many pages, out of order, and from stores that do not keep to the protocol.
+//! Rows 25 and 31 to 33: listings in many pages, out of order, and from stores that break the protocol.
 
 use std::process::Command;
 
@@ -49,7 +49,7 @@ fn row_25_a_listing_that_loses_its_order_later_is_78_and_can_be_sorted_on_reques
     let job = many(&server);
     server.rule(Rule::on(Kind::List, Fault::Listing(Paging::ReversedFrom(2_100))).prefix("many"));
     job.run().fails(78, &["out of order", "listing = \"sort\""]);
-    // a listing that begins behind the last planned key hides what was out of order: no run may end there
+    // a listing that begins after the last planned key hides keys that are out of order: no run may end there
     job.run().fails(78, &["out of order"]);
     server.clear_rules();
     job.run().fails(78, &["out of order"]);
@@ -68,7 +68,7 @@ fn list_rule(fault: Fault) -> Rule {
     Rule::on(Kind::List, fault).prefix("many")
 }
 
-/// Nothing of the plan or the rows is there: no row was lost in silence.
+/// Checks that there is no plan and no row: no row was lost without an error.
 #[track_caller]
 fn ends_with_69(server: &ScriptedS3, job: &Job, words: &[&str]) {
     job.run().fails(69, words);

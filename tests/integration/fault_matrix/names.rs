@@ -1,4 +1,4 @@
-//! Row 78: names of files on a local disk that are no text or have a line end in them, and links that lead to no file.
+//! Row 78: names of files on a local disk that are not UTF-8 or have a line end in them, and links to no file.
 
 use std::ffi::OsStr;
 use std::fs;

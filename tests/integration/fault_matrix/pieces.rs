@@ -56,7 +56,7 @@ fn row_75_a_store_that_sorts_by_folder_is_sorted_and_goes_on_so_after_an_interru
     assert_eq!(whole.exits(0)["rows"]["planned"], 1_800);
     assert!(whole.stderr.contains("out of order"), "{}", whole.stderr);
     let keys = planned(&server);
-    // what a planner that dies after its first segment has not written
+    // the objects that a planner which dies after its first segment has not written
     for key in server.keys("out/") {
         let stays = ["out/_tresnet/job.json", "out/_tresnet/plan/000000", "out/part-000000"];
         if !stays.iter().any(|begin| key.starts_with(begin)) {
@@ -101,7 +101,7 @@ fn row_76_keys_that_come_and_go_while_pieces_are_listed_cost_no_other_key() {
     gate.open();
     wait(plan).exits(0);
     server.remove(held);
-    // what is gone is a row that says so
+    // a deleted image is a row with this error
     job.set("limits.max_error_fraction=1").run().exits(0);
     let planned = planned(&server);
     assert!(planned.is_sorted_by(|one, next| one < next));

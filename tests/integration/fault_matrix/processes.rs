@@ -62,7 +62,7 @@ fn row_02_a_plan_without_parts_is_finished_by_whoever_comes_one_by_one_or_all_at
     for index in 0..3 {
         finished(&one_by_one, run_share(&one_by_one, &["--worker", &format!("{index}/3")]));
     }
-    // whoever finishes sweeps what others write just now
+    // the process that finishes removes drafts that others are writing
     for _ in 0..5 {
         let at_once = nothing_new();
         let workers: Vec<Child> =
@@ -106,11 +106,11 @@ fn row_03_a_process_that_wakes_up_after_another_has_finished_its_job_doubles_not
     send(zombie.id(), "CONT");
     assert_eq!(wait(zombie).exits(0)["complete"], true);
     assert_eq!(stands(), 23);
-    assert_eq!(written(&server), before, "what decides rows was written again");
+    assert_eq!(written(&server), before, "an object that determines rows was written again");
     verify(&job).exits(0);
 }
 
-/// Everything that decides rows, with its bytes.
+/// Every object that determines rows, with its bytes.
 fn written(server: &ScriptedS3) -> Vec<(String, bytes::Bytes)> {
     let keys = server.keys("out/").into_iter().filter(|key| !key.contains("_report"));
     keys.map(|key| (key.clone(), server.get(&key).unwrap())).collect()
@@ -171,7 +171,7 @@ fn a_follower_waits_for_the_planner_and_for_nothing_else() {
     let job = Job::own();
     let mut follower = share(&job, &["--worker", "1/2"]);
     std::thread::sleep(Duration::from_secs(2));
-    assert!(follower.try_wait().unwrap().is_none(), "it has a plan from nowhere");
+    assert!(follower.try_wait().unwrap().is_none(), "it does not wait for the plan");
     run_share(&job, &["--worker", "0/2"]).exits(0);
     wait(follower).exits(0);
     holds_undisturbed_rows(&job, &job.output());

@@ -1,4 +1,4 @@
-//! `run JOB --parts -`: one process that is handed ranges, and what becomes of it when something around it ends.
+//! `run JOB --parts -`: one process that reads ranges, and its end when its input, its reader or its job ends.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -13,7 +13,7 @@ use crate::support::process::children;
 
 use super::{UNDISTURBED, holds_undisturbed_rows, verify};
 
-/// Nothing here takes as long, also on a machine that has other work.
+/// Longer than anything here takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A process that takes ranges.
@@ -98,7 +98,7 @@ fn each_range_of_standard_input_is_answered_before_the_next_one_comes() {
     assert_eq!(standing(&job), 4);
     slot.hand("\n 7 \r\n");
     assert_eq!(slot.answer("7", 0)["parts_done"], 1);
-    // one that another process has done costs nothing, and one that reaches beyond the plan is cut
+    // a range that another process has done costs nothing, and a range that ends beyond the plan is shortened
     slot.hand("2-3\n4-6\n8-99");
     drop(slot.input.take());
     assert_eq!(slot.answer("2-3", 0)["parts_done"], 0);
@@ -124,7 +124,7 @@ fn the_model_is_read_once_for_all_ranges() {
     slot.hand("4-11\n");
     assert_eq!(slot.answer("4-11", 0)["complete"], true);
     slot.end(0);
-    // what decides rows is the content
+    // the content determines the rows
     fs::copy(own_model("v1_odd.safetensors"), &file).unwrap();
     holds_undisturbed_rows(&job, &job.output());
 }

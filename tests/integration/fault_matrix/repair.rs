@@ -1,4 +1,4 @@
-//! Row 67: a finished output that loses or tears a part, and its repair.
+//! Row 67: a finished output with a lost or truncated part, and its repair.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::support::scratch;
 
 use super::{UNDISTURBED, holds_undisturbed_rows, job, served_undisturbed_rows, server, verify};
 
-/// Long enough for a machine with other work, short beside the patience of a run with a store.
+/// Long enough for a busy machine, and short compared with the retries of a run on a store.
 const AT_ONCE: Duration = Duration::from_secs(60);
 
 fn finished() -> Job {
@@ -135,7 +135,7 @@ fn row_67_a_repair_waits_for_no_run_and_a_run_for_no_repair() {
     let job = Job::slow(IMAGES.folder.to_str().unwrap());
     let mut running = job.command("run").args(["--worker", "0/2"]).spawn().unwrap();
     assert!(reaches(&mut running, 1, || parts(&job.output()).len()));
-    while_stopped(&running, || repair(&job, &["--yes"]).fails(75, &["at work on", "process "]));
+    while_stopped(&running, || repair(&job, &["--yes"]).fails(75, &["running on", "process "]));
     wait(running).exits(0);
 }
 

@@ -8,7 +8,7 @@ use crate::support::watched::Watched;
 
 use super::{is_write, job, of_images, parts, server};
 
-/// Beyond `limits.grace_seconds`: two seconds for the run, the rest for a machine that has other work.
+/// Beyond `limits.grace_seconds`: two seconds for the run, the rest for a busy machine.
 const BEYOND: Duration = Duration::from_secs(2 + 8);
 
 fn start(job: &Job) -> Watched {

@@ -1,4 +1,4 @@
-//! Rows 5 to 12, 20, 26, 30 and 47: a store that loses, refuses, delays and lies.
+//! Rows 5 to 12, 20, 26, 30 and 47: a store that loses, refuses and delays requests, and gives wrong answers.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use super::{download, is_write, job, of_images, parts, serve, served_undisturbed
 const CHANCES: [f64; 3] = [0.1, 0.3, 0.6];
 
 /// Runs the job at each chance of a fault, all at the same time; each must end with the rows of an undisturbed
-/// run. Gives the summaries.
+/// run. Returns the summaries.
 fn survives(rules: impl Fn(f64) -> Vec<Rule> + Sync) -> Vec<Value> {
     survives_in_parts(30, rules)
 }
 
-/// As [`survives`], with so many rows a part.
+/// As [`survives`], with this number of rows a part.
 fn survives_in_parts(rows: u32, rules: impl Fn(f64) -> Vec<Rule> + Sync) -> Vec<Value> {
     let one = |chance: f64| {
         let server = server();

@@ -1,4 +1,4 @@
-//! Rows 54 to 60: single objects that the store does not give, although it gives all others.
+//! Rows 54 to 60: single objects that the store does not return, although it returns all others.
 
 use std::collections::BTreeMap;
 use std::process::Child;
@@ -46,7 +46,7 @@ fn has_no_unreadable_row(server: &ScriptedS3) {
     assert!(rows.iter().all(|row| row["error_kind"] != "unreadable"));
 }
 
-/// Holds that the poison key alone is a row `unreadable`, and every other row is that of an undisturbed run.
+/// Checks that the poison key alone is a row `unreadable`, and every other row is that of an undisturbed run.
 #[track_caller]
 fn one_row_is_unreadable(server: &ScriptedS3, job: &Job, words: &str) {
     verify(job).exits(0);
@@ -266,7 +266,7 @@ fn row_60_a_shard_that_cannot_be_read_is_a_damaged_input() {
     for (address, fault) in [
         ("shards", Fault::error(500, "InternalError")),
         ("shards", Fault::error(405, "MethodNotAllowed")),
-        // asked for while it is planned
+        // requested while the job is planned
         ("shards/train-{000..008}.tar", Fault::error(405, "MethodNotAllowed")),
     ] {
         let server = packed();
@@ -289,7 +289,7 @@ fn row_60_a_parquet_file_that_cannot_be_read_is_a_damaged_input() {
         let job = over_packed(&server, "parquet", "parquet");
         ended(job.command("plan").arg("--write")).exits(0);
         let file = "packed/parquet/train-00001-of-00002.parquet";
-        // the job looks at the first file again before it reads
+        // the job requests the first file again before it reads
         server.rule(Rule::any(Fault::error(status, code)).prefix(file));
         job.run().fails(65, &["inputs could not be read to their end"]);
         let summary = job.set("limits.max_damaged_inputs=4").run().exits(0);

@@ -1,4 +1,4 @@
-//! The dashboard and the alerts ask only for metrics that a run writes, and the page describes each of these.
+//! The dashboard and the alerts read only metrics that a run writes, and the page describes each of these.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{LOCAL, SERVED};
 use crate::support::{ask_python, root};
 
-/// Words of PromQL that stand where a metric may: operators, modifiers, aggregations without their parenthesis.
+/// Words of PromQL in places where a metric may be: operators, modifiers, aggregations without their parenthesis.
 const WORDS: [&str; 34] = [
     "and",
     "or",
@@ -132,7 +132,7 @@ fn holds(expressions: &[String]) {
         let named = metrics_of(expression);
         assert!(!named.is_empty(), "no metric in {expression}");
         for name in named {
-            assert!(written.contains(&name), "no run writes {name}, which is asked for by {expression}");
+            assert!(written.contains(&name), "no run writes {name}, which {expression} reads");
         }
     }
 }
@@ -193,7 +193,7 @@ fn the_dashboard_can_be_imported_with_any_data_source() {
     let mut ids = BTreeSet::new();
     for panel in panels {
         let title = panel["title"].as_str().unwrap();
-        assert!(ids.insert(panel["id"].as_u64().unwrap()), "the id of `{title}` is there twice");
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "the id of `{title}` exists twice");
         if panel["type"] == "row" {
             continue;
         }
@@ -209,7 +209,7 @@ fn the_dashboard_can_be_imported_with_any_data_source() {
         assert!(x + w <= 24, "panel {index} leaves the page");
         for [x2, y2, w2, h2] in &places[index + 1..] {
             let apart = x + w <= *x2 || x2 + w2 <= *x || y + h <= *y2 || y2 + h2 <= *y;
-            assert!(apart, "panels lie on one another at {x},{y} and {x2},{y2}");
+            assert!(apart, "panels overlap at {x},{y} and {x2},{y2}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::support::job::{Ended, IMAGES, Job, ended, parts, program, reaches, se
 use crate::support::process::children;
 use crate::support::s3::MOTO;
 
-/// Standard error as objects; every line must be one, with all that is promised of it.
+/// Standard error as objects; every line must be one, with all documented fields.
 #[track_caller]
 fn lines(ended: &Ended) -> Vec<Map<String, Value>> {
     let parsed = ended.stderr.lines().map(|line| {
@@ -48,7 +48,7 @@ static TALKATIVE: LazyLock<Ended> = LazyLock::new(|| {
 fn every_line_of_a_run_is_an_object_with_the_run_id_of_its_result() {
     let summary = TALKATIVE.exits(0);
     let lines = lines(&TALKATIVE);
-    assert!(lines.len() > 100, "it logs nothing, so that this test sees nothing");
+    assert!(lines.len() > 100, "the run logs nothing, so this test checks nothing");
     assert!(lines.iter().all(|line| line["run_id"] == summary["run_id"]));
     assert!(lines.iter().any(|line| line["target"].as_str().unwrap().starts_with("tresnet_batch::")));
     assert!(lines.iter().any(|line| !line["fields"].as_object().unwrap().is_empty()));

@@ -139,7 +139,7 @@ fn names_types_and_labels_keep_to_the_conventions() {
             assert!(!labels.contains_key("job") && !labels.contains_key("instance"), "{sample}");
             // a run's id would make every series of it a new one
             assert_eq!(labels.contains_key("run_id"), name == "tresnet_batch_run_info", "{sample}");
-            assert!(seen.insert(format!("{name}{labels:?}")), "{sample} is there twice");
+            assert!(seen.insert(format!("{name}{labels:?}")), "{sample} exists twice");
         }
     }
 }
@@ -152,7 +152,7 @@ fn the_file_is_whole_whenever_it_is_read_and_no_counter_falls() {
     let mut copies: Vec<PathBuf> = Vec::new();
     let mut before = String::new();
     let mut look = || {
-        // it does not stand before its first whole text
+        // the file does not exist before its first whole text
         let Ok(text) = std::fs::read_to_string(&file) else { return };
         if text != before {
             let copy = folder.path().join(format!("{:04}.prom", copies.len()));
@@ -224,7 +224,7 @@ fn a_run_that_is_killed_still_says_that_it_runs_and_since_when_it_is_silent() {
 
 #[test]
 fn a_second_signal_still_leaves_75() {
-    // large enough to be at work for longer than the metrics' two seconds
+    // large enough to run for longer than the metrics' two seconds
     let job = slow()
         .set("preprocess.image_size=896")
         .set("output.rows_per_part=90")
@@ -269,7 +269,7 @@ fn the_time_of_the_last_success_survives_runs_that_fail_in_whatever_way() {
     std::fs::write(job.file(), text).unwrap();
     run_with_metrics(&job).exits(0);
     let page = Page::read(&file_of(&job));
-    assert!(page.value(LAST_SUCCESS, &[]) > success, "a job found complete has ended well once more");
+    assert!(page.value(LAST_SUCCESS, &[]) > success, "a job that is found complete counts as a new success");
     assert_eq!(page.value("tresnet_batch_complete", &[]), 1.0);
 }
 

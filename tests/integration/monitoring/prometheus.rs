@@ -72,7 +72,7 @@ fn the_alerts_fire_when_they_should_and_not_before() {
     promtool(&folder, &["test", "rules", "tests/data/monitoring/alerts_test.yml"], None);
 }
 
-/// A Prometheus that scrapes a node_exporter every second, which reads a folder; gives its address.
+/// Starts a Prometheus that scrapes a node_exporter every second, which reads a folder; returns its address.
 fn scraping(folder: &Path, texts: &Path) -> String {
     let (exporter, server) = (free_ports(1), free_ports(1));
     start(

@@ -1,5 +1,6 @@
-//! What is chosen where CUDA is there: the real ONNX Runtime with its provider, over recording libraries in place of
-//! NVIDIA's. `make test-cuda` builds them and names their folder; without it these tests say that they are skipped.
+//! The choice of a provider with CUDA installed: the real ONNX Runtime with its provider, over recording libraries in
+//! place of NVIDIA's. `make test-cuda` builds them and names their folder; without it these tests report that they
+//! skip.
 
 use std::path::PathBuf;
 
@@ -89,7 +90,7 @@ fn a_number_that_no_device_has_is_78() {
 fn a_provider_that_does_not_register_is_78_and_never_the_cpu() {
     for device in ["auto", "cuda"] {
         let Some(job) = recorded(1) else { return };
-        // the provider's own question, behind the driver's answer to ours
+        // the provider asks the driver itself, after the program has asked it
         let job =
             job.env("CUDA_TRACE_FAIL", "cudaGetDeviceCount:1+=36").set(format!("engine.device={device}"));
         job.run().fails(78, &["the provider `cuda`", "does not register"]);

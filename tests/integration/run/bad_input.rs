@@ -12,7 +12,7 @@ fn job() -> Job {
     Job::own()
 }
 
-/// Runs it, holds the failure, and holds that the output was not begun.
+/// Runs the job, checks its failure, and checks that the output was not begun.
 #[track_caller]
 fn refused(job: &Job, code: i32, words: &[&str]) -> Ended {
     let ended = job.run();
@@ -21,7 +21,7 @@ fn refused(job: &Job, code: i32, words: &[&str]) -> Ended {
     ended
 }
 
-/// Appends to the job file and gives the number of the line that was appended first.
+/// Appends to the job file and returns the number of the line that was appended first.
 fn append(job: &Job, text: &str) -> usize {
     let file = std::fs::read_to_string(job.file()).unwrap();
     std::fs::write(job.file(), format!("{file}{text}")).unwrap();

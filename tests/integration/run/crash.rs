@@ -1,4 +1,4 @@
-//! Runs that are killed or asked to stop, and what the next one makes of it.
+//! Runs that are killed or asked to stop, and the runs that resume them.
 
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn slow() -> Job {
     Job::slow(IMAGES.folder.to_str().unwrap())
 }
 
-/// Kills the job again and again, a while after one more part stands than before; gives how often it was hit.
+/// Kills the job repeatedly, a while after one more part is committed than before; returns the number of kills.
 pub fn kill_again_and_again(job: &Job, seed: u64, most: usize) -> usize {
     let mut noise = Noise(seed);
     let mut hits = 0;
@@ -100,7 +100,7 @@ fn what_a_killed_write_leaves_behind_is_swept_before_anybody_reads_it() {
     let job = slow();
     kill_again_and_again(&job, 5, 1);
     // killed between writing and linking, or between linking and unlinking, the local store leaves such files; readers
-    // of the directory that go by neither the name nor `_SUCCESS` take them for data
+    // of the directory that check neither the name nor `_SUCCESS` read them as data
     let first = parts(&job.output())[0].clone();
     let part = job.output().join(&first);
     std::fs::copy(&part, job.output().join(format!("{first}#1"))).unwrap();
@@ -110,7 +110,7 @@ fn what_a_killed_write_leaves_behind_is_swept_before_anybody_reads_it() {
     std::fs::write(&foreign, "mine").unwrap();
     job.run().exits(0);
     assert_eq!(plan(&job.output())["planned"], 90);
-    // what only looks like a draft belongs to someone else
+    // a file that only looks like a draft belongs to the user
     std::fs::remove_file(own).unwrap();
     std::fs::remove_file(foreign).unwrap();
     let names = std::fs::read_dir(job.output()).unwrap();
@@ -120,7 +120,7 @@ fn what_a_killed_write_leaves_behind_is_swept_before_anybody_reads_it() {
     assert_eq!((&read["pyarrow"]["rows"], &read["pandas"]["rows"]), (&90.into(), &90.into()));
 }
 
-/// A job over a copy of the images, killed when its plan stood whole and most of its parts did not.
+/// A job over a copy of the images, killed when its plan was complete and most of its parts were missing.
 fn planned_and_killed(images: &Path) -> Job {
     let copy = Command::new("cp").arg("-rp").arg(IMAGES.folder.join(".")).arg(images).status();
     assert!(copy.unwrap().success());
@@ -155,8 +155,8 @@ fn a_plan_that_was_cut_short_goes_on_behind_its_last_key() {
     same_rows(&job.output(), &whole.output());
 }
 
-/// What a planner that dies after its second segment has not written: 90 parts of one row are planned in segments
-/// of 1, 4, 16, 64 and the rest. Part files by the beginning of their names.
+/// The files that a planner which dies after its second segment has not written: 90 parts of one row are planned in
+/// segments of 1, 4, 16, 64 and the rest. Part files by the beginning of their names.
 pub fn behind_the_second_segment() -> Vec<String> {
     let segments = (2..5).map(|index| format!("_tresnet/plan/{index:06}"));
     let parts = (5..90).map(|part| format!("part-{part:06}"));

@@ -1,4 +1,4 @@
-//! Decoding in processes apart: nothing is told from the rows, and nothing is left behind.
+//! Decoding in separate processes: the rows are the same, and no process remains.
 
 use std::process::Child;
 use std::sync::LazyLock;
@@ -59,7 +59,7 @@ fn decode_processes_that_somebody_kills_cost_no_row() {
     let job = slow();
     let mut run = start(&job);
     let mut killed = 0;
-    // far enough apart that no image is in hand twice: five slots of two rows are all that is between
+    // far enough apart that no image is in progress twice: only five slots of two rows are between them
     for stand in [1, 8, 15] {
         assert!(reaches(&mut run, stand, || parts(&job.output()).len()));
         for pid in children(run.id()) {

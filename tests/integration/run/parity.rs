@@ -1,5 +1,5 @@
-//! The numbers in the rows against chains that share nothing with the program: Pillow and Python's ONNX Runtime, timm,
-//! numpy.
+//! The numbers in the rows compared with chains that share no code with the program: Pillow and Python's ONNX Runtime,
+//! timm, numpy.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::rows::DONE;
 use crate::support::job::{IMAGES, Job, ended, own_model, program};
 use crate::support::{ask_python, shared};
 
-/// What is demanded of fp32.
+/// The bound of fp32.
 const FP32: f64 = 1e-5;
 
-/// `model import` as a person types it; gives the graph's path.
+/// Runs `model import` as a person types it; returns the graph's path.
 fn import(weights: &Path, folder: &Path, size: u32) -> PathBuf {
     let graph = folder.join("model.onnx");
     let mut command = program();
@@ -39,7 +39,7 @@ fn assert_parity(found: &Value, rows: u64) {
     }
 }
 
-/// The finished run of all test images, held against its own graph in Python's ONNX Runtime.
+/// The finished run of all test images, compared with its own graph in Python's ONNX Runtime.
 static OWN: LazyLock<Value> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let graph = import(&own_model("v1_odd.safetensors"), folder.path(), 64);
@@ -75,7 +75,7 @@ fn an_imported_graph_gives_the_rows_of_its_checkpoint() {
     ask_python("rows.py", &["same", ours.to_str().unwrap(), theirs.to_str().unwrap()]);
 }
 
-/// The 24 images of `golden.json` in a folder of their own, and the folder of the reference values.
+/// The 24 images of `golden.json` in a separate folder, and the folder of the reference values.
 fn golden() -> Option<(PathBuf, TempDir)> {
     let golden = shared("golden")?;
     let photos = shared("data/imagenet_sample")?;
@@ -154,6 +154,6 @@ fn half_precision_runs_on_the_cpu_and_mostly_agrees() {
     }
     println!("fp16 agrees with fp32 on the best class of {same} of {rows} images");
     assert_eq!(rows, 85);
-    // weights are random, so that some images lie between two classes
+    // weights are random, so that some images are between two classes
     assert!(same >= 82, "{same} of {rows}");
 }

@@ -1,4 +1,4 @@
-//! `report`, against figures that pyarrow and numpy compute from the same Parquet.
+//! `report`, compared with figures that pyarrow and numpy compute from the same Parquet.
 
 use std::path::Path;
 

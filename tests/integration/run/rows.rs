@@ -1,4 +1,4 @@
-//! What a finished output holds: one row an image, read by the readers that people use.
+//! The content of a finished output: one row an image, read by common readers.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::ask_python;
 use crate::support::job::{Ended, IMAGES, Job, parts};
 
-/// A finished run over all test images, with class names in an order of their own.
+/// A finished run over all test images, with class names that are not in sorted order.
 pub struct Done {
     job: Job,
     pub ended: Ended,
@@ -202,7 +202,7 @@ fn more_errors_than_are_allowed_leave_no_success() {
     let job = Job::own().set("limits.max_error_fraction=0");
     job.run().fails(65, &["`limits.max_error_fraction`"]);
     assert!(!job.output().join("_SUCCESS").exists());
-    // the same with more room takes up what stands and ends well
+    // with a higher limit, the same job resumes and finishes successfully
     let job = job.set("limits.max_error_fraction=0.06");
     let summary = job.run().exits(0);
     assert!(summary["resumed_rows"].as_u64().unwrap() > 0, "{summary}");

@@ -1,4 +1,4 @@
-//! Where ONNX Runtime comes from, and where it never does.
+//! Folders in which ONNX Runtime is found, and folders in which it never is.
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ fn the_current_folder_is_never_looked_into() {
     text_as_library(&here.path().join(".runtime/cpu"));
     let ended = ended(program_at(&executable, false).arg("doctor").current_dir(here.path()));
     if ended.stderr.contains("\nONNX Runtime ") {
-        // the system has one of its own
+        // the system itself has one
         ended.exits(0);
     } else {
         ended.fails(78, &["no ONNX Runtime library was found", "make setup"]);

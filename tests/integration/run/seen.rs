@@ -1,4 +1,4 @@
-//! What a run tells of itself: how busy its stages were, what it cost, and its timeline.
+//! Reports of a run on itself: how busy its stages were, what it cost, and its timeline.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,7 +60,7 @@ fn the_bottleneck_is_named_with_what_to_do_about_it() {
     let named = TRACED.summary["utilisation"]["bottleneck"].as_str();
     let line = match named {
         Some(named) => format!("  bottleneck: {named}; "),
-        None => "  bottleneck: the run was too short to tell".to_owned(),
+        None => "  bottleneck: not known, the run was too short".to_owned(),
     };
     assert!(TRACED.printed.contains(&line), "no `{line}` in:\n{}", TRACED.printed);
 }

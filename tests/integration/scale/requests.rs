@@ -1,4 +1,5 @@
-//! `infra/scale.py` and `docs/scale.md` against what the program asks of a store, counted by the bucket in memory.
+//! `infra/scale.py` and `docs/scale.md` compared with the program's requests to a store, counted by the bucket in
+//! memory.
 
 use std::process::Command;
 use std::sync::LazyLock;
@@ -30,7 +31,7 @@ fn said(images: u64, rows_per_part: u32, planned_first: bool, starts: usize) -> 
     serde_json::from_str(&scale(&arguments)).unwrap()
 }
 
-/// What a job of these shares asked for, beside what the formulas say of it.
+/// The requests of a job of these shares, beside those of the formulas.
 fn holds(images: u64, rows_per_part: u32, planned_first: bool, shares: &[Share]) {
     let places = Places::new(images, IMAGES.clone(), rows_per_part);
     let runtime = runtime();
@@ -50,7 +51,7 @@ fn holds(images: u64, rows_per_part: u32, planned_first: bool, shares: &[Share])
     }
     let listed = places.bucket.kind("output LIST");
     let most = said["output LIST"].as_u64().unwrap();
-    assert!((1..=most).contains(&listed), "{listed} pages of the output, at most {most} are said");
+    assert!((1..=most).contains(&listed), "{listed} pages of the output, at most {most} by the formula");
 }
 
 fn workers(of: u32) -> Vec<Share> {
@@ -98,5 +99,5 @@ fn the_table_of_the_page_is_what_the_script_prints() {
     let command = page.lines().find_map(|line| line.trim().strip_prefix("infra/scale.py ")).unwrap();
     let arguments: Vec<&str> = command.split_whitespace().collect();
     let table = scale(&arguments);
-    assert!(page.contains(&table), "docs/scale.md lacks\n{table}");
+    assert!(page.contains(&table), "docs/scale.md does not have\n{table}");
 }

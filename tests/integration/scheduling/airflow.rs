@@ -1,4 +1,4 @@
-//! The DAG of `infra/airflow` on a real Airflow, by `airflow dags test` in a home of its own.
+//! The DAG of `infra/airflow` on a real Airflow, by `airflow dags test` in a separate home.
 //!
 //! `make test-airflow` installs Airflow and names its interpreter in [`PYTHON`].
 
@@ -32,7 +32,7 @@ fn python() -> Option<PathBuf> {
     python
 }
 
-/// An Airflow with a database of its own, on the DAG of `infra/airflow` over one job file.
+/// An Airflow with a separate database, on the DAG of `infra/airflow` over one job file.
 struct Airflow {
     python: PathBuf,
     home: TempDir,
@@ -48,7 +48,7 @@ static DATABASE: LazyLock<PathBuf> = LazyLock::new(|| {
     home.join("airflow.db")
 });
 
-/// `airflow`, in an environment that says nothing but what it is to say.
+/// `airflow`, in an environment with the needed variables only.
 fn command(python: &Path, home: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-m", "airflow"]).env_clear().stdin(Stdio::null());
@@ -86,7 +86,7 @@ impl Airflow {
         airflow
     }
 
-    /// What stands of a day in Airflow's database, and how the command ended.
+    /// The records of a day in Airflow's database, and how the command ended.
     fn states(&self, date: &str, ended: &Ended, code: i32) -> Day {
         assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
         let database = self.home.path().join("airflow.db");
@@ -146,7 +146,7 @@ fn a_day_is_planned_run_in_ranges_reported_and_judged() {
     let Some(airflow) = Airflow::over(&job) else { return };
     let day = airflow.env("TRESNET_BATCH_PARTS_A_TASK", "5").run("2026-11-24", 0);
     assert_eq!(day.0["state"], "success");
-    // what follows reads the result of what goes before
+    // each task reads the result of the one before
     assert_eq!((&day.xcom("plan")["parts"], &day.xcom("plan")["rows"]), (&json!(12), &json!(90)));
     assert_eq!(day.xcom("ranges"), &json!(["0-4", "5-9", "10-11"]));
     assert_eq!(day.ended("run"), [("success", 1); 3]);
@@ -180,7 +180,7 @@ fn a_program_that_is_killed_in_mid_run_is_tried_again_and_goes_on() {
     let ranges = day.xcom("ranges").as_array().unwrap();
     let tries: Vec<_> = ranges.iter().map(|of| ("success", 1 + u64::from(of == range))).collect();
     assert_eq!(day.ended("run"), tries);
-    // the second try has taken up what stood
+    // the second try has resumed
     let killed = ranges.iter().position(|of| of == range).unwrap();
     let resumed = &day.tasks("run")[killed]["xcom"]["resumed_rows"];
     assert!(resumed.as_u64().unwrap() >= 4 * stood.saturating_sub(1), "{resumed} rows of {stood} parts");
@@ -287,7 +287,7 @@ fn operator(python: &Path, arguments: &[&str]) -> Value {
 fn exit_codes_that_another_try_may_mend_are_tried_again_and_no_other() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir_in(scratch()).unwrap();
-    // stands in for the program, which cannot be brought to every end at will
+    // replaces the program, which cannot be made to end with every code
     let stub = folder.path().join("stub");
     let text = "#!/bin/sh\necho '{\"error\": \"why\"}'\n[ \"$2\" = 137 ] && kill -9 $$\nexit \"$2\"\n";
     install_script(text, &stub);

@@ -1,4 +1,4 @@
-//! The container files of `infra/container`, as far as they can be judged without a container engine.
+//! The container files of `infra/container`, as far as they can be checked without a container engine.
 //! `infra/container/rehearse.sh` runs their steps.
 
 use std::path::Path;
@@ -15,19 +15,19 @@ fn instructions(name: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// What stands behind each instruction of a kind.
+/// The arguments of each instruction of a kind.
 fn all<'a>(instructions: &'a [String], kind: &str) -> Vec<&'a str> {
     instructions.iter().filter_map(|line| line.strip_prefix(kind)?.strip_prefix(' ')).collect()
 }
 
-/// What a release has, by the names under which the container files copy it.
+/// The files of a release, by the names under which the container files copy them.
 const RELEASE: [&str; 2] = ["target/dist/SHA256SUMS", "target/dist/tresnet-batch-*-linux.tar.gz"];
 
 #[test]
 fn what_is_copied_is_there_or_of_a_release_and_is_sent_to_the_engine() {
     let ignore = std::fs::read_to_string(root().join(".dockerignore")).unwrap();
     let mut lines = ignore.lines().filter(|line| !line.starts_with('#'));
-    assert_eq!(lines.next(), Some("*"), "all is left out but what is named");
+    assert_eq!(lines.next(), Some("*"), "all files are left out but those that are named");
     let sent: Vec<&Path> = lines.map(|line| Path::new(line.strip_prefix('!').unwrap())).collect();
     for name in FILES {
         let instructions = instructions(name);
@@ -36,7 +36,7 @@ fn what_is_copied_is_there_or_of_a_release_and_is_sent_to_the_engine() {
         for words in from_here {
             let words: Vec<&str> = words.split_whitespace().collect();
             for source in &words[..words.len() - 1] {
-                assert!(sent.iter().any(|kept| Path::new(source).starts_with(kept)), "{source} is not sent");
+                assert!(sent.iter().any(|kept| Path::new(source).starts_with(kept)), "{source} is excluded");
                 match source.starts_with("target/") {
                     true => of_release.push(*source),
                     false => assert!(root().join(source).exists(), "{name} copies {source}"),

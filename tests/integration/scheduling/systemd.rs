@@ -18,17 +18,17 @@ fn unit(name: &str) -> String {
     std::fs::read_to_string(root().join("infra/systemd").join(name)).unwrap()
 }
 
-/// All values of a unit by their keys; none of ours is given twice.
+/// All values of a unit by their keys; no key is set twice.
 fn values(text: &str) -> BTreeMap<&str, &str> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let mut values = BTreeMap::new();
     for (key, value) in lines.filter_map(|line| line.split_once('=')) {
-        assert!(values.insert(key, value).is_none(), "{key} is given twice");
+        assert!(values.insert(key, value).is_none(), "{key} is set twice");
     }
     values
 }
 
-/// The units in a folder of their own, where the program is the one under test; `None` where systemd is not installed.
+/// The units in a separate folder, with the program under test; `None` if systemd is not installed.
 fn installed(change: impl Fn(String) -> String) -> Option<TempDir> {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         println!("skipped: no systemd-analyze on PATH (Debian: apt-get install systemd)");
@@ -61,7 +61,7 @@ fn systemd_has_nothing_to_say_of_the_units() {
 
 #[test]
 fn systemd_would_say_what_is_wrong_with_them() {
-    // a code that forces a restart is what oneshot does not allow; a word that nobody knows is only told
+    // oneshot does not allow codes that force a restart; systemd only reports an unknown word
     for (wrong, words) in [
         ("Type=oneshot\nRestartForceExitStatus=69", "RestartForceExitStatus"),
         ("Type=oneshot\nTimeoutStopSeconds=9", "TimeoutStopSeconds"),
@@ -81,7 +81,7 @@ fn the_service_has_few_rights() {
     assert!(held.status.success(), "{}", String::from_utf8_lossy(&held.stdout));
 }
 
-/// The codes of operations.md whose line tells a scheduler to retry, and the other failures.
+/// The codes of operations.md whose line asks a scheduler to retry, and the other failures.
 fn table_of_exit_codes() -> (Vec<u8>, Vec<u8>) {
     let text = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
     let rows = text.lines().filter_map(|line| {
@@ -100,7 +100,7 @@ fn the_service_is_started_again_for_exactly_the_codes_that_a_retry_can_mend() {
     assert_eq!(retry, [69, 74, 75]);
     let text = unit(SERVICE);
     let values = values(&text);
-    // on-failure is every code but 0 and 99, and every signal; what is not to be retried is taken out
+    // on-failure is every code but 0 and 99, and every signal; codes that are not to be retried are excluded
     assert_eq!((values["Restart"], values["SuccessExitStatus"]), ("on-failure", "99"));
     let prevented: Vec<u8> =
         values["RestartPreventExitStatus"].split_whitespace().map(|code| code.parse().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Faults of reads and listings, and what the client makes of each.
+//! Faults of reads and listings, and the client's result of each.
 
 use std::time::Duration;
 
@@ -12,12 +12,11 @@ use crate::support::scripted_s3::{Break, Fault, Kind, Paging, Refusal, Reply, Ru
 
 const KEY: &str = "in/object";
 
-/// Much longer than anything here takes, also on a machine that has other work, and much shorter than what is waited
-/// for in vain.
+/// Much longer than anything here takes, also on a busy machine, and much shorter than the waits that never end.
 const LONG: Duration = Duration::from_secs(300);
 
 async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LONG, work).await.expect("it waits for what it must not wait for")
+    tokio::time::timeout(LONG, work).await.expect("the client waits without end")
 }
 
 fn bytes() -> Bytes {

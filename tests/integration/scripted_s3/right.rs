@@ -1,4 +1,4 @@
-//! What the server gets right.
+//! Correct answers of the server.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};

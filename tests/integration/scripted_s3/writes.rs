@@ -1,4 +1,4 @@
-//! Faults of writes: what the client makes of each, and what stands afterwards.
+//! Faults of writes: the client's result of each, and the objects that exist afterwards.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,7 +10,7 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutR
 use super::{client, client_with, kind, until};
 use crate::support::scripted_s3::{Fault, Kind, Refusal, Reply, Rule, ScriptedS3};
 
-/// Longer than what comes before it takes, also on a machine that has other work.
+/// Longer than the steps before it take, also on a busy machine.
 const LATE: Duration = Duration::from_secs(3);
 
 async fn create(store: &impl ObjectStore, key: &str, bytes: &'static str) -> Result<PutResult, Error> {

@@ -14,7 +14,7 @@ use super::scripted_s3::ScriptedS3;
 /// A time that no test reaches.
 pub const FUTURE: &str = "2999-01-01T00:00:00Z";
 
-/// What is in every secret that a service here gives.
+/// A text that is in every secret of a service here.
 pub const CANARY: &str = "canary-4720";
 
 /// A home folder.
@@ -50,7 +50,7 @@ impl Home {
         self.write(&format!(".aws/sso/cache/{name}.json"), &token);
     }
 
-    /// A job on the server's images whose credentials this home folder has, if anything has.
+    /// A job on the server's images whose only possible credentials are in this home folder.
     pub fn job(&self, server: &ScriptedS3) -> Job {
         let job = Job::on("s3://test/images").set("output.uri=s3://test/out");
         self.serve(server, job)

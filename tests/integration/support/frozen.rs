@@ -2,7 +2,7 @@
 
 use tresnet_batch::job::{Components, Frozen, FrozenModel, PROTOCOL, fingerprint};
 
-/// What a job of these components freezes, over `s3://sim/in`.
+/// The frozen `job.json` of a job with these components, over `s3://sim/in`.
 pub fn frozen(components: Components, dim: usize) -> Frozen {
     Frozen {
         protocol: PROTOCOL,

@@ -1,4 +1,4 @@
-//! Jobs in folders of their own, and the program run on them as a person or a scheduler runs it.
+//! Jobs in separate folders, and the program run on them as a person or a scheduler runs it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 use super::{ask_python, root, run_python, scratch};
 
-/// What `job_images.py` makes: images of seven classes, and what must become of each.
+/// The images of `job_images.py`, of seven classes, and the expected result of each.
 pub struct Images {
     pub folder: PathBuf,
-    /// The folder names in an order of their own, one a line.
+    /// The folder names, one a line, not in sorted order.
     pub classes: PathBuf,
     /// Key → class folder and error kind, where there are any.
     pub expected: BTreeMap<String, (Option<String>, Option<String>)>,
@@ -67,7 +67,7 @@ impl Job {
         Job::new(input, &own_model("v1_odd.safetensors"))
             .set("input.targets=folder")
             .set("preprocess.image_size=64")
-            // the weights come without a word on them
+            // the weights come without a configuration
             .set("preprocess.crop_pct=0.875")
             .set("preprocess.interpolation=bilinear")
             .set("preprocess.mean=[0.0, 0.0, 0.0]")
@@ -99,7 +99,7 @@ impl Job {
         self
     }
 
-    /// What is given with every command.
+    /// Adds an argument to every command.
     pub fn overrides(&self) -> &[String] {
         &self.overrides
     }
@@ -143,7 +143,7 @@ pub fn rows(output: &Path) -> Vec<Value> {
     dumped.as_array().unwrap().clone()
 }
 
-/// Names of the part files that stand in a folder on local disk.
+/// Names of the part files in a folder on local disk.
 pub fn parts(output: &Path) -> Vec<String> {
     let Ok(items) = std::fs::read_dir(output) else { return Vec::new() };
     let names = items.map(|item| item.unwrap().file_name().into_string().unwrap());
@@ -152,7 +152,7 @@ pub fn parts(output: &Path) -> Vec<String> {
     names
 }
 
-/// A hang must not take the test run with it. Nothing here takes as long, also on a machine that has other work.
+/// A limit, so that a hang does not stop the whole test run: longer than anything here takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(400);
 
 /// Waits until a count reaches `wanted`, or the process has ended; true for the former.
@@ -168,8 +168,8 @@ pub fn reaches(child: &mut Child, wanted: usize, count: impl Fn() -> usize) -> b
     true
 }
 
-/// The program with an environment of its own, so that the caller's says nothing. With `--json`: the result is on
-/// standard output, and what a person reads is on standard error.
+/// The program with a separate environment, so that the caller's has no effect. With `--json`: the result is on
+/// standard output, and text for a person is on standard error.
 pub fn program() -> Command {
     program_at(Path::new(env!("CARGO_BIN_EXE_tresnet-batch")), true)
 }
@@ -179,7 +179,7 @@ pub fn by_hand() -> Command {
     bare(Path::new(env!("CARGO_BIN_EXE_tresnet-batch")), true)
 }
 
-/// Another copy of the program with `--json`, told where the runtime is or not.
+/// Another copy of the program with `--json`, with or without the path of the runtime.
 pub fn program_at(executable: &Path, runtime: bool) -> Command {
     let mut command = bare(executable, runtime);
     command.arg("--json");
@@ -201,7 +201,7 @@ pub fn send(pid: u32, signal: &str) {
     drop(Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status());
 }
 
-/// Gives what is seen while a process stands still; it goes on also where that fails.
+/// Returns what `look` sees while a process is stopped; the process continues even if `look` fails.
 pub fn while_stopped<T>(child: &Child, look: impl FnOnce() -> T) -> T {
     struct Stopped(u32);
     impl Drop for Stopped {
@@ -249,7 +249,7 @@ pub fn wait(child: Child) -> Ended {
 }
 
 impl Ended {
-    /// Holds the exit code and gives the one line of standard output, which is JSON and names it too.
+    /// Checks the exit code and returns the one line of standard output, which is JSON and has the code too.
     #[track_caller]
     pub fn exits(&self, code: i32) -> Value {
         assert_eq!(

@@ -33,7 +33,7 @@ pub fn python() -> PathBuf {
     path
 }
 
-/// `../shared/<name>`, or `None` (with a printed reason) where the checkout stands alone.
+/// `../shared/<name>`, or `None` (with a printed reason) if the checkout has no such folder beside it.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let path = root().parent()?.join("shared").join(name);
     if path.exists() {
@@ -43,7 +43,7 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// Runs a script of `tests/reference/` and gives its standard output; panics with its errors if it fails.
+/// Runs a script of `tests/reference/` and returns its standard output; panics with its errors if it fails.
 pub fn run_python(script: &str, arguments: &[&str]) -> String {
     let output = Command::new(python())
         .arg(root().join("tests/reference").join(script))
@@ -72,7 +72,7 @@ pub fn keep(child: Child) {
     KEPT.lock().unwrap().push(child);
 }
 
-/// Has a shell run `command` as soon as this process has ended, in whatever way it ends: a pipe of ours closes then.
+/// Has a shell run `command` as soon as this process has ended, in whatever way, because a pipe of it closes then.
 pub fn afterwards(command: &str) {
     let waiting = Command::new("sh")
         .args(["-c", &format!("cat >/dev/null; {command}")])
@@ -84,7 +84,7 @@ pub fn afterwards(command: &str) {
     keep(waiting.expect("sh starts"));
 }
 
-/// A folder for what tests share; it goes away with this process.
+/// A folder for files that tests share; it is removed when this process ends.
 pub fn scratch() -> &'static Path {
     static SCRATCH: LazyLock<PathBuf> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap().keep();

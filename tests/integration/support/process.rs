@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Copies a program. Another process writes it: what this one holds open for writing, a child that another test starts
-/// at that moment holds too, and a program that anybody may write cannot be run ("Text file busy").
+/// Copies a program by another process. A file that this process has open for writing is also open in a child that
+/// another test starts at that moment, and a program that is open for writing cannot be run ("Text file busy").
 pub fn install(program: &Path, to: &Path) {
     let installed = Command::new("install").args(["-m", "755"]).arg(program).arg(to).status();
     assert!(installed.expect("install starts").success(), "{} is installed", to.display());
@@ -26,7 +26,7 @@ pub fn children(parent: u32) -> Vec<u32> {
     ids.filter(|pid| status(*pid).is_some_and(|(_, of)| of == parent) && is_alive(*pid)).collect()
 }
 
-/// False for one that has ended, whether or not anybody has waited for it.
+/// Returns false for a process that has ended, whether or not its parent has waited for it.
 pub fn is_alive(pid: u32) -> bool {
     status(pid).is_some_and(|(state, _)| !"ZX".contains(state))
 }

@@ -1,4 +1,4 @@
-//! A bucket or container of any store, as tests use it that are the same on each.
+//! A bucket or container of any store, for tests that are the same on each store.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::scripted_s3::ScriptedS3;
 pub trait Remote: Sync {
     /// The address of what is below `path`.
     fn uri(&self, path: &str) -> String;
-    /// The job with the way to this store in its environment.
+    /// The job with the variables of this store in its environment.
     fn serve(&self, job: Job) -> Job;
     fn put_all(&self, objects: Vec<(String, Vec<u8>)>);
     /// Keys below a folder, sorted.

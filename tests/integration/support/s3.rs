@@ -33,7 +33,7 @@ pub struct Store {
 /// The real SeaweedFS, the store for everything that rests on conditional writes.
 pub static SEAWEEDFS: LazyLock<Store> = LazyLock::new(|| Private::start().store);
 
-/// A SeaweedFS of one test's own, which may be killed and started again.
+/// A SeaweedFS for one test, which may be killed and started again.
 pub struct Private {
     store: Store,
     folder: PathBuf,
@@ -44,7 +44,7 @@ impl Private {
     pub fn start() -> Private {
         let folder = tempfile::tempdir().unwrap().keep();
         let port = free_ports(14);
-        // said before the start, so that no way to end leaves it behind
+        // registered before the start, so that it is ended in every case
         afterwards(&format!("cd '{0}' && kill -9 \"$(cat pid)\"; sleep 0.2; rm -rf '{0}'", folder.display()));
         let environment = Self::weed(&folder, port);
         Private { store: Store::new(environment), folder, port }
@@ -103,7 +103,7 @@ pub static MOTO: LazyLock<Store> = LazyLock::new(|| {
     Store::new(environment_of(&endpoint))
 });
 
-/// The first of so many neighbouring ports that nobody listens on; no port is given twice.
+/// The first of `many` neighbouring ports on which no process listens; no port is returned twice.
 pub fn free_ports(many: u16) -> u16 {
     static NEXT: LazyLock<Mutex<u16>> =
         LazyLock::new(|| Mutex::new(20_000 + (std::process::id() % 500) as u16 * 20));
@@ -145,7 +145,7 @@ impl Store {
         Store { endpoint, environment, bucket, runtime }
     }
 
-    /// The job with the way to this store in its environment.
+    /// The job with the variables of this store in its environment.
     pub fn serve(&self, job: Job) -> Job {
         self.environment.iter().fold(job, |job, (name, value)| job.env(name, value))
     }
@@ -192,7 +192,7 @@ impl Store {
         }
     }
 
-    /// How many part files stand below `prefix`.
+    /// How many part files are below `prefix`.
     pub fn parts(&self, prefix: &str) -> usize {
         self.keys(prefix).iter().filter(|key| key.ends_with(".parquet")).count()
     }

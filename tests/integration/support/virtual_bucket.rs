@@ -1,4 +1,4 @@
-//! A bucket in memory with any number of keys that are held by nobody: key `i` has the bytes of image `i mod n`.
+//! A bucket in memory with any number of computed keys: key `i` has the bytes of image `i mod n`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct VirtualBucket {
     pub gets: AtomicU64,
     pub listings: AtomicU64,
     pub others: AtomicU64,
-    /// Requests by what they are for and their method, such as `plan HEAD`; a listing counts its pages.
+    /// Requests by object and method, such as `plan HEAD`; a listing counts its pages.
     kinds: Mutex<BTreeMap<String, u64>>,
 }
 

@@ -1,4 +1,4 @@
-//! A run whose words on standard error are read as they come.
+//! A run whose standard error is read as it is written.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::job::{Ended, send, wait};
 
-/// Nothing here takes as long, also on a machine that has other work.
+/// Longer than anything here takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub struct Watched {
@@ -29,7 +29,7 @@ impl Watched {
         Watched { child, lines, said: String::new() }
     }
 
-    /// Sends a signal, and waits until the run says that it has come.
+    /// Sends a signal, and waits until the run reports it.
     pub fn interrupt(&mut self) {
         send(self.child.id(), "TERM");
         self.until_it_says("stopping: ");
@@ -39,7 +39,7 @@ impl Watched {
     pub fn until_it_says(&mut self, words: &str) {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("it does not say `{words}`, but:\n{}", self.said));
+            let line = line.unwrap_or_else(|_| panic!("it does not print `{words}`, but:\n{}", self.said));
             self.said += &format!("{line}\n");
             if line.contains(words) {
                 return;

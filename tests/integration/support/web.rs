@@ -1,4 +1,4 @@
-//! A web server on loopback that serves some paths, knows no ranges, and writes down what it is asked for.
+//! A web server on loopback that serves some paths, ignores ranges, and records its requests.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

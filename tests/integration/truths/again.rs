@@ -1,4 +1,4 @@
-//! Outputs whose targets are sets, or come from a file: resumed, verified, and held against their truth.
+//! Outputs whose targets are sets, or come from a file: resumed, verified, and compared with their truth.
 
 use serde_json::json;
 

@@ -1,5 +1,4 @@
-//! Truth that cannot be believed: each fault is told with what was found and what was expected, before anything is
-//! written.
+//! Invalid truth files: each error names what was found and what was expected, before anything is written.
 
 use crate::support::job::{IMAGES, Job, own_model};
 use crate::support::scratch;

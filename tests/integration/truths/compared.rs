@@ -1,4 +1,4 @@
-//! Two outputs whose targets are not one class among all, held against each other.
+//! Comparisons of two outputs whose targets are not one class among all.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn done(job: Job) -> Job {
     job
 }
 
-/// Another network, in its eyes.
+/// A finished job at another image size, which counts as another network.
 fn elsewhere(job: Job) -> Job {
     done(job.set("preprocess.image_size=96"))
 }

@@ -1,4 +1,4 @@
-//! `--targets`: rows held against another truth than they were written with.
+//! `--targets`: rows scored by another truth than that of their job.
 
 use std::path::{Path, PathBuf};
 
@@ -93,7 +93,7 @@ fn a_manifest_gives_targets_by_key_and_rows_that_it_leaves_out_have_none() {
     let page = std::fs::read_to_string(job.output().join("_report/report.md")).unwrap();
     assert!(page.contains("| targets | manifest ") && page.contains("own.tsv"), "{page}");
 
-    // every image is what it was taken for
+    // every image is of the class that was predicted
     let lines: Vec<String> = rows
         .iter()
         .filter(|row| row["status"] == "ok")
@@ -188,7 +188,7 @@ fn a_truth_that_is_none_of_the_rows_is_an_error_of_its_own() {
     refused(
         &written("other.csv", "path,target\nnone/of/them.jpg,1\n"),
         78,
-        &["no row of", "keys as they stand"],
+        &["no row of", "keys as they are"],
     );
     refused(&written("odd.parquet", "no parquet"), 78, &["odd.parquet", "damaged"]);
     assert_eq!(std::fs::read(out.join("_report/report.json")).unwrap(), begun, "a report was written");

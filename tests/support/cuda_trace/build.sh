@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds libraries that stand in for CUDA's, cuDNN's and the driver's and write down every call: build.sh HEADERS TARGET.
+# Builds libraries that replace CUDA's, cuDNN's and the driver's and record every call: build.sh HEADERS TARGET.
 #
 # With them in LD_LIBRARY_PATH the real onnxruntime-gpu makes CUDA sessions on a machine without a GPU: it places nodes,
 # allocates, captures graphs and launches them. Kernels compute nothing, so this shows structure and order, never values
-# or speed. record.h says which variables switch recording and planted failures on.
+# or speed. record.h lists the variables that switch recording and planted failures on.
 #
-# HEADERS holds cuda_runtime_api.h; TARGET holds the provider, whose wants are checked, and gets the libraries.
+# HEADERS holds cuda_runtime_api.h; TARGET holds the provider, whose undefined symbols are checked, and gets the libraries.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 headers=$1
@@ -18,7 +18,7 @@ compile() {
     echo '#include "record.h"'
     sed -n "s/^$name: //p" "$here/plain.txt" | tr ' ' '\n' | sed 's/.*/PLAIN(&)/'
   } >"$generated"
-  # the host's compiler knows nothing of nvcc's calling of builtins, and unused arguments are the point here
+  # the host's compiler does not know how nvcc calls builtins, and unused arguments are intended here
   "${CC:-cc}" -shared -fPIC -O1 -Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Wno-builtin-declaration-mismatch \
     -fvisibility=hidden -I"$here" -isystem "$headers" -Wl,-soname,"$library" -o "$target/$library" "$here/$name.c" "$generated"
   rm "$generated"
@@ -38,7 +38,7 @@ missing=$(nm -D --undefined-only "$target/libonnxruntime_providers_cuda.so" | aw
   | grep -E '^(__)?cu(da|dnn|blas|rand|[A-Z])' | sed 's/@.*//' | sort -u | comm -23 - "$exported")
 rm "$exported"
 if [ -n "$missing" ]; then
-  echo "the CUDA provider wants functions that are not recorded; add them to tests/support/cuda_trace:" >&2
+  echo "the CUDA provider needs functions that are not recorded; add them to tests/support/cuda_trace:" >&2
   echo "$missing" >&2
   exit 1
 fi

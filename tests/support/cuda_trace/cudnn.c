@@ -31,7 +31,7 @@ EXPORT int cudnnBackendCreateDescriptor(int kind, Handle *made) {
   return status;
 }
 EXPORT int cudnnBackendDestroyDescriptor(Handle descriptor) { free(descriptor); return 0; }
-/* Of all that is set, the memory that a plan is about to work on, and which heuristics are asked for plans: 1 is mode B,
+/* Of all that is set, the memory that a plan is about to work on, and the heuristics that make plans: 1 is mode B,
  * 2 is FALLBACK, 3 is mode A. */
 EXPORT int cudnnBackendSetAttribute(Handle descriptor, int name, int type, int64_t count, const void *values) {
   if (name == PACKED_POINTERS) {

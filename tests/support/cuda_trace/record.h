@@ -1,10 +1,10 @@
-/* What the recording libraries share: one line a call, and a call that fails where the environment says so.
+/* Shared by the recording libraries: writes one line a call, and fails the calls that the environment names.
  *
  * CUDA_TRACE_FILE  file that lines are appended to; none: nothing is recorded
  * CUDA_TRACE_FAIL  calls that fail, as CALL:NTH=CODE[,CALL:NTH=CODE...], counted from 1; NTH+ fails all from there on
  *
  * A line is `THREAD CALL NAME=VALUE NAME=VALUE ...`. It is written by one write(2) to a file opened for appending, so
- * that the lines of all libraries and threads stand in the order of the calls.
+ * that the lines of all libraries and threads are in the order of the calls.
  */
 #ifndef RECORD_H
 #define RECORD_H
@@ -45,7 +45,7 @@ __attribute__((constructor)) static void begin_record(void) {
   }
 }
 
-/* Records a call and gives the code that it has to end with: 0 unless a rule names it. */
+/* Records a call and returns the code that it must end with: 0 unless a rule names it. */
 __attribute__((format(printf, 2, 3))) static int record(const char *call, const char *facts, ...) {
   int code = 0;
   for (int i = 0; i < rule_count; i++) {
@@ -74,7 +74,7 @@ __attribute__((format(printf, 2, 3))) static int record(const char *call, const 
     if (code_) return code_;               \
   } while (0)
 
-/* A function of which only the call matters; more arguments than it looks at do no harm in the C convention. */
+/* A function of which only the call matters; more arguments than it reads do no harm in the C convention. */
 #define PLAIN(call) \
   EXPORT int call(void) { return record(#call, "%s", ""); }
 

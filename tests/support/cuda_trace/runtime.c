@@ -239,7 +239,7 @@ EXPORT cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *s
   *(cudaStream_t *)stream = pushed[pushes].stream;
   return 0;
 }
-/* The first argument tells, where it is a pointer, what the kernel works on. */
+/* If the first argument is a pointer, it is the memory that the kernel works on. */
 static cudaError_t launch(const void *kernel, void **arguments, cudaStream_t stream) {
   int at = 0;
   while (at < kernel_count && kernels[at].address != kernel) at++;

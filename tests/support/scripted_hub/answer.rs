@@ -79,7 +79,7 @@ impl ScriptedHub {
         then: impl FnOnce(&Repo) -> Answer,
     ) -> Answer {
         let state = self.state();
-        // what does not exist and what may not be seen is the same to a stranger
+        // without a token, a missing and a private repository give the same answer
         let Some(repo) = state.repos.get(&format!("{org}/{name}")) else {
             return Answer::refused(if authorization.is_some() { 404 } else { 401 }, "RepoNotFound");
         };

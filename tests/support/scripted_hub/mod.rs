@@ -1,4 +1,4 @@
-//! A small Hugging Face hub on loopback that can be told to misbehave.
+//! A small Hugging Face hub on loopback with scripted faults.
 //!
 //! Two servers: the hub, and the store to which it redirects for files in LFS, as another origin. The answers have the
 //! headers of the real one: `X-Repo-Commit`, `ETag`, `X-Linked-Etag`, `X-Linked-Size`, `X-Error-Code`; requests for
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// Who was asked.
+/// The server that got a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
     Hub,
@@ -26,7 +26,7 @@ pub enum Host {
     Store,
 }
 
-/// A request that came.
+/// A request that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub host: Host,
@@ -37,7 +37,7 @@ pub struct Seen {
     pub authorization: Option<String>,
 }
 
-/// What is done instead of the right answer.
+/// A fault in place of the right answer.
 #[derive(Debug, Clone)]
 pub enum Act {
     /// A status with headers and no body.
@@ -48,15 +48,15 @@ pub enum Act {
     Cut(usize),
     /// The right length, other bytes.
     Corrupt,
-    /// The whole file, whatever range is asked for.
+    /// The whole file, whatever range is requested.
     WithoutRanges,
-    /// The first bytes of the whole file, by their number, whatever range is asked for.
+    /// The first bytes of the whole file, by their number, whatever range is requested.
     CutWithoutRanges(usize),
     /// Another value for a header of the right answer; an empty one removes it.
     Header(&'static str, String),
     /// Bytes that follow the right ones, by their number, without a length.
     TooMuch(usize),
-    /// Nothing, until the test releases it.
+    /// No answer until the test releases it.
     Hold,
 }
 
@@ -172,7 +172,7 @@ impl ScriptedHub {
         self.state().rules.clear();
     }
 
-    /// Lets requests go on that are held.
+    /// Releases the requests that are held.
     pub fn release(&self) {
         self.state().is_released = true;
     }
@@ -186,7 +186,7 @@ impl ScriptedHub {
         self.state().seen.clear();
     }
 
-    /// How often the bytes of files were asked for.
+    /// How often the bytes of files were requested.
     pub fn reads(&self) -> usize {
         self.seen().iter().filter(|seen| seen.method == "GET" && seen.host == Host::Store).count()
     }

@@ -61,7 +61,7 @@ pub fn serve(hub: &ScriptedHub, host: Host, stream: TcpStream) -> Result<()> {
     send(stream, method, &answer, sent)
 }
 
-/// Notes a request, and gives the act for it.
+/// Records a request, and returns the act for it.
 fn note(hub: &ScriptedHub, seen: &Seen) -> Option<Act> {
     let mut state = hub.state();
     state.seen.push(seen.clone());

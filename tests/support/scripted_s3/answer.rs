@@ -1,4 +1,4 @@
-//! What each request is answered: the S3 that is right, and the script on top of it.
+//! The answer to each request: that of a correct S3, changed by the script.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,7 +147,7 @@ pub(super) async fn answer(
     Ok(response.body(scripted.body).expect("an answer's headers can be sent"))
 }
 
-/// Does what is asked, at once and as a whole.
+/// Carries out a request, at once and as a whole.
 fn carry_out(shared: &Shared, ask: &Ask, bytes: Bytes, plan: &Plan) -> Answer {
     let object = (ask.seen.kind == Kind::Put).then(|| Object::new(bytes.clone()));
     let mut state = shared.state();

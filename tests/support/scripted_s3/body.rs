@@ -1,4 +1,4 @@
-//! Bodies that break as they are told to.
+//! Bodies that break as scripted.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -77,7 +77,7 @@ pub(super) struct Scripted {
     pub length: Option<usize>,
 }
 
-/// The bytes, broken if so said; `reset` is the switch of the connection that they go out on.
+/// The bytes, broken if the script says so; `reset` is the switch of their connection.
 pub(super) fn scripted(
     bytes: Bytes,
     way: Option<Break>,

@@ -50,7 +50,7 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// A key in a listing that was asked for with `encoding-type=url`.
+/// A key in a listing that was requested with `encoding-type=url`.
 pub(super) fn url_encoded(text: &str) -> String {
     utf8_percent_encode(text, LISTED).to_string()
 }
@@ -107,6 +107,6 @@ pub(super) fn error(refusal: &Refusal, resource: &str, signed: &Signed) -> Strin
         let canonical = format!("GET\n{resource}\n\nx-amz-date:{date}\nx-amz-security-token:{token}\n");
         document += &element("CanonicalRequest", &canonical);
     }
-    // the lines of what was signed are lines in a real document too
+    // the text that was signed has several lines in a real document too
     document.replace("&#xA;", "\n") + &element("RequestId", "SCRIPTED00000000") + "</Error>"
 }

@@ -1,4 +1,4 @@
-//! What can go wrong: the words that a test script is written in.
+//! The faults of a test script.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use tokio::sync::Semaphore;
 /// replaces the answer ends the search.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// The request waits before it is looked at.
+    /// The request waits before it is handled.
     Latency(Duration),
-    /// The request waits before it is looked at until the gate is opened.
+    /// The request waits until the gate is opened, and is then handled.
     Gated(Gate),
     /// Nothing is done; this is the answer.
     Instead(Reply),
     /// The request is carried out; this is the answer all the same.
     Applied(Reply),
-    /// This is the answer; the request is carried out so long after it came in, and its condition judged then.
+    /// This is the answer; the request is carried out this time after its arrival, and its condition checked then.
     AppliedLater(Duration, Reply),
     /// The request is carried out at once, and its true answer held back.
     Held(Duration),
@@ -26,13 +26,13 @@ pub enum Fault {
     Body(Break),
     /// The ETag shown in answers and listings.
     Tag(Tag),
-    /// A page of a listing comes out wrong.
+    /// A page of a listing is wrong.
     Listing(Paging),
-    /// `If-None-Match` and `If-Match` are not looked at.
+    /// `If-None-Match` and `If-Match` are ignored.
     IgnoreConditions,
 }
 
-/// What requests wait at until the test opens it, for good.
+/// A gate at which requests wait until the test opens it, for good.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Semaphore>);
 
@@ -65,7 +65,7 @@ pub enum Reply {
     Close,
     /// The connection is reset (RST) without an answer.
     Reset,
-    /// No answer for so long, then the connection is closed.
+    /// No answer for this time, then the connection is closed.
     Stall(Duration),
 }
 
@@ -90,9 +90,9 @@ pub struct Refusal {
 /// How an answer's body breaks. `at` is the share of the body that comes, 0.0 to 1.0.
 #[derive(Clone, Copy, Debug)]
 pub enum Break {
-    /// Less than `Content-Length` says, then the connection is closed.
+    /// Fewer bytes than `Content-Length`, then the connection is closed.
     Cut { at: f64 },
-    /// Less than `Content-Length` says, then the connection is reset (RST).
+    /// Fewer bytes than `Content-Length`, then the connection is reset (RST).
     Reset { at: f64 },
     /// A pause in the middle, then the rest.
     Stall { at: f64, pause: Duration },
@@ -108,7 +108,7 @@ pub enum Break {
     ChunksShort { at: f64 },
 }
 
-/// What is shown for an ETag.
+/// The ETag that is sent.
 #[derive(Clone, Debug)]
 pub enum Tag {
     /// Another one each time; an `If-Match` meets the new one.
@@ -126,9 +126,9 @@ pub enum Tag {
 /// How a page of a listing goes wrong.
 #[derive(Clone, Copy, Debug)]
 pub enum Paging {
-    /// At most so many keys, with more to come; a page of 0 keys is one that only has a token.
+    /// At most this number of keys, with more to come; a page of 0 keys only has a token.
     Short(usize),
-    /// Keys from this position of the listing on stand in reverse order within their page; 0 is from the start.
+    /// Keys from this position of the listing on are in reverse order within their page; 0 is from the start.
     ReversedFrom(u64),
     /// The page begins with the last key of the page before.
     RepeatsLast,
@@ -136,7 +136,7 @@ pub enum Paging {
     WayOn(&'static str),
     /// Every page is the first one. Its token is always the same, or (`true`) another each time.
     IgnoresToken(bool),
-    /// All keys of the bucket, whatever prefix was asked for.
+    /// All keys of the bucket, whatever prefix was requested.
     IgnoresPrefix,
     /// Keys in the order of folders, `a/1` before `a-1`; listings without a delimiter only.
     ByFolder,
@@ -165,7 +165,7 @@ impl Refusal {
         Refusal { retry_after: Some(seconds), ..self }
     }
 
-    /// With a document that quotes what the request was signed with.
+    /// With a document that quotes the credentials of the request's signature.
     pub fn leaking(self) -> Refusal {
         Refusal { leaks: true, ..self }
     }
@@ -202,12 +202,12 @@ impl Fault {
         Fault::Applied(Reply::Refusal(Refusal::new(status, code)))
     }
 
-    /// A conditional write that lost to nobody: 409, nothing done.
+    /// A conditional write that is refused without a competitor: 409, nothing done.
     pub fn conflict() -> Fault {
         Fault::error(409, "ConditionalRequestConflict")
     }
 
-    /// What a store without conditional writes says.
+    /// The answer of a store without conditional writes.
     pub fn not_implemented() -> Fault {
         Fault::error(501, "NotImplemented")
     }

@@ -23,7 +23,7 @@ impl Entry {
     }
 }
 
-/// Where a page begins: behind `last`, with so many entries before it.
+/// Where a page begins: after `last`, with `given` entries before it.
 struct Start {
     last: Option<String>,
     given: u64,
@@ -32,7 +32,7 @@ struct Start {
     by_token: bool,
 }
 
-/// What a page is asked to be.
+/// The parameters of a page.
 struct Wanted<'a> {
     prefix: &'a str,
     delimiter: Option<&'a str>,
@@ -132,7 +132,7 @@ fn entries(
         let repeated = found.last().is_some_and(|found| found.text() == entry);
         let before = last.is_some_and(|last| key.as_str() <= last || (start.by_token && entry == last));
         if repeated || before {
-            // goes behind most of what lies below a common prefix at once
+            // skips most keys below a common prefix at once
             let far = common.map(|common| format!("{common}\u{10ffff}")).filter(|far| key < *far);
             if let Some(far) = far {
                 keys = bucket.from(&far);

@@ -1,11 +1,11 @@
-//! A small S3 on loopback that can be told to misbehave.
+//! A small S3 on loopback with scripted faults.
 //!
-//! Real HTTP/1.1 over an in-memory bucket named `test`: what object storage gets right (conditional writes,
-//! ranges, pages in byte order) it gets right, and [`Rule`]s, which may change while it runs, say which requests
-//! meet which [`Fault`]. It stands on nothing of the project, so that any test binary or bench can include it
-//! with `#[path = "…/scripted_s3/mod.rs"] mod scripted_s3;`.
+//! Real HTTP/1.1 over an in-memory bucket named `test`. It supports conditional writes, ranges and pages in byte order
+//! correctly. [`Rule`]s, which may change while it runs, determine which requests meet which [`Fault`]. It uses nothing
+//! of the project, so that any test binary or bench can include it with
+//! `#[path = "…/scripted_s3/mod.rs"] mod scripted_s3;`.
 //!
-//! Signatures are never verified; [`ScriptedS3::accept_only`] has the access key looked at.
+//! Signatures are never verified; [`ScriptedS3::accept_only`] checks the access key.
 
 // a test helper may unwrap, and each binary that includes it uses another part of it
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unused_imports)]
@@ -55,7 +55,7 @@ pub struct ScriptedS3 {
     server: Server,
 }
 
-/// What the connections and the test hold in common.
+/// The state that the connections and the test share.
 struct Shared {
     state: Mutex<State>,
 }
@@ -76,7 +76,7 @@ struct State {
     is_gcs: bool,
 }
 
-/// The requests seen, numbered on over a reset so that one still in hand finds its own entry or none.
+/// The requests seen. Numbers continue after a reset, so that a request in progress finds its own entry or none.
 struct Log {
     first: u64,
     seen: Vec<Seen>,
@@ -88,7 +88,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Notes a request that has arrived, and decides what becomes of it.
+    /// Records a request that has arrived, and decides its answer.
     fn arrived(&self, seen: &mut Seen) -> (u64, Plan, Duration) {
         let mut state = self.state();
         state.in_flight += 1;
@@ -101,7 +101,7 @@ impl Shared {
         (number, plan, state.latency)
     }
 
-    /// Notes the status that a request was answered with.
+    /// Records the status of the answer to a request.
     fn answered(&self, number: u64, status: u16) {
         let mut state = self.state();
         let entry = number.checked_sub(state.log.first).and_then(|index| usize::try_from(index).ok());
@@ -111,7 +111,7 @@ impl Shared {
     }
 }
 
-/// One request that is in hand until its answer's last byte is out.
+/// One request, in progress until the last byte of its answer is sent.
 struct InFlight(Arc<Shared>);
 
 impl Drop for InFlight {
@@ -168,7 +168,7 @@ impl ScriptedS3 {
         environment_of(&self.endpoint())
     }
 
-    /// Writes an object, past all rules, and gives its ETag.
+    /// Writes an object, past all rules, and returns its ETag.
     pub fn put(&self, key: &str, bytes: impl Into<Bytes>) -> String {
         let object = Object::new(bytes.into());
         let etag = object.etag.clone();
@@ -233,17 +233,17 @@ impl ScriptedS3 {
         self.shared.state().bucket.add_virtual(objects);
     }
 
-    /// Adds a rule behind those that stand.
+    /// Adds a rule after the existing ones.
     pub fn rule(&self, rule: Rule) -> RuleId {
         self.shared.state().rules.add(rule)
     }
 
-    /// Takes a rule away; how often it fired stays known.
+    /// Removes a rule; how often it fired is kept.
     pub fn remove(&self, id: RuleId) {
         self.shared.state().rules.remove(id);
     }
 
-    /// Takes all rules away.
+    /// Removes all rules.
     pub fn clear_rules(&self) {
         self.shared.state().rules.clear();
     }
@@ -253,7 +253,7 @@ impl ScriptedS3 {
         self.shared.state().rules.fired(id)
     }
 
-    /// Starts the random numbers behind [`Rule::chance`] anew; they begin with seed 0.
+    /// Restarts the random numbers of [`Rule::chance`]; they begin with seed 0.
     pub fn seed(&self, seed: u64) {
         self.shared.state().rules.seed(seed);
     }
@@ -263,7 +263,7 @@ impl ScriptedS3 {
         self.shared.state().log.seen.clone()
     }
 
-    /// How many of them are so.
+    /// How many of them `so` accepts.
     pub fn count(&self, so: impl Fn(&Seen) -> bool) -> usize {
         self.shared.state().log.seen.iter().filter(|seen| so(seen)).count()
     }
@@ -275,13 +275,13 @@ impl ScriptedS3 {
         log.seen.clear();
     }
 
-    /// Whether requests are written down at all (they are, from the start); a bench may not want it.
+    /// Sets whether requests are recorded (they are, from the start); a bench may not need it.
     pub fn keep_log(&self, kept: bool) {
         self.reset_log();
         self.shared.state().log.kept = kept;
     }
 
-    /// Time that every request waits before it is looked at.
+    /// Time that every request waits before it is handled.
     pub fn latency(&self, latency: Duration) {
         self.shared.state().latency = latency;
     }
@@ -310,8 +310,8 @@ impl ScriptedS3 {
         self.shared.state().expired_tokens.push(token.to_owned());
     }
 
-    /// Closes the listener and every connection: from now on connections are refused. What was to be applied
-    /// later still is.
+    /// Closes the listener and every connection: from now on connections are refused. Delayed requests are still
+    /// applied.
     pub fn close(&self) {
         self.server.close();
     }

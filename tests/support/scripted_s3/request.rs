@@ -1,4 +1,4 @@
-//! A request, as far as S3 looks at it.
+//! The parts of a request that S3 uses.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
-/// What a request asks for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A page of a listing.
@@ -32,7 +32,7 @@ pub enum Kind {
 pub struct Seen {
     /// The verb.
     pub method: Method,
-    /// What it asks for.
+    /// Its kind.
     pub kind: Kind,
     /// The key; of a listing its prefix.
     pub key: String,
@@ -42,7 +42,7 @@ pub struct Seen {
     pub range: Option<String>,
     /// Whether there is an `If-None-Match` or an `If-Match`.
     pub conditional: bool,
-    /// Whether it asks for checksums.
+    /// Whether it requests checksums.
     pub asks_for_checksums: bool,
     /// Whether it accepts gzip.
     pub accepts_gzip: bool,
@@ -58,7 +58,7 @@ pub struct Seen {
     pub status: u16,
     /// When it arrived.
     pub at: Instant,
-    /// How many requests were in hand then, this one included: those whose answer was not out to the last byte.
+    /// How many requests were in progress then, this one included: the last byte of their answers was not sent.
     pub in_flight: usize,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct Signed {
     pub left_out: Vec<String>,
 }
 
-/// A request in full, but for its body.
+/// A whole request without its body.
 pub(super) struct Ask {
     pub seen: Seen,
     pub bucket: String,

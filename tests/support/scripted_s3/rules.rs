@@ -12,14 +12,14 @@ use super::request::{Kind, Seen};
 pub enum Times {
     /// Whenever it matches.
     Always,
-    /// So often in all.
+    /// This number of times in all.
     InAll(u64),
-    /// So often for each key.
+    /// This number of times for each key.
     PerKey(u64),
 }
 
-/// A rule with a chance spares a key after so many faults in a row: with independent chances of 60 % and a thousand
-/// requests, one in some thirty runs would meet more of them than any patience has tries.
+/// A rule with a chance spares a key after this number of faults in a row: with independent chances of 60 % and a
+/// thousand requests, one in some thirty runs would meet more faults than a request has tries.
 const MOST_IN_A_ROW: u32 = 5;
 
 type So = Box<dyn Fn(&Seen) -> bool + Send>;
@@ -91,7 +91,7 @@ impl Rule {
         Rule { ranged: Some(ranged), ..self }
     }
 
-    /// Where this says yes. It must not call the server.
+    /// Where this returns true. It must not call the server.
     pub fn when(self, so: impl Fn(&Seen) -> bool + Send + 'static) -> Rule {
         Rule { so: Some(Box::new(so)), ..self }
     }
@@ -101,17 +101,17 @@ impl Rule {
         Rule { chance, ..self }
     }
 
-    /// Only after so many requests that it would have fired for.
+    /// Only after this number of requests for which it would have fired.
     pub fn after(self, requests: u64) -> Rule {
         Rule { skipped: requests, ..self }
     }
 
-    /// At most so often in all.
+    /// At most this number of times in all.
     pub fn times(self, times: u64) -> Rule {
         Rule { times: Times::InAll(times), ..self }
     }
 
-    /// At most so often for each key.
+    /// At most this number of times for each key.
     pub fn times_per_key(self, times: u64) -> Rule {
         Rule { times: Times::PerKey(times), ..self }
     }

@@ -1,4 +1,4 @@
-//! The listener, on a thread with a runtime of its own, and its connections.
+//! The listener, on a thread with a separate runtime, and its connections.
 
 use std::convert::Infallible;
 use std::io;
@@ -37,7 +37,7 @@ pub(super) struct Server {
     round: watch::Sender<u64>,
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
-    /// Bound to the port, but not listening: while the listener is closed, nobody else gets the port.
+    /// Bound to the port, but not listening: while the listener is closed, no other process gets the port.
     _reserved: TcpSocket,
 }
 

@@ -1,4 +1,4 @@
-//! Windows that are asked for as the order says, without any request.
+//! Tests of the order in which windows are requested, without any request.
 
 use super::*;
 

@@ -83,7 +83,7 @@ impl Inventory {
             return Err(self.wrong_file(number, "it is not there"));
         };
         if let Some(size) = file.size.filter(|size| *size != open.size) {
-            let why = format!("it has {} bytes, and `manifest.json` says {size}", open.size);
+            let why = format!("it has {} bytes, and {size} in `manifest.json`", open.size);
             return Err(self.wrong_file(number, &why));
         }
         let whole = || self.0.whole.lock().unwrap_or_else(PoisonError::into_inner);

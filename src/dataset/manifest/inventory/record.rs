@@ -7,7 +7,7 @@ use crate::store::Uri;
 
 use super::description::Columns;
 
-/// What an inventory says of one version of an object.
+/// The entry of an inventory for one version of an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     pub bucket: String,

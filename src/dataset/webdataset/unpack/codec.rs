@@ -27,7 +27,7 @@ impl Codec {
         }
     }
 
-    /// Bytes that tell a member or frame from something else.
+    /// Returns the number of bytes that distinguish a member or frame from other bytes.
     pub fn magic_length(&self) -> usize {
         match self {
             Codec::Gzip(_) => 2,

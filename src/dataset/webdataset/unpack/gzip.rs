@@ -133,7 +133,7 @@ impl Gzip {
         let (crc, amount) = (self.crc.sum(), self.crc.amount());
         if (sum, length) != (crc, amount) {
             return Err(format!(
-                "{amount} bytes with the checksum {crc:08x} came, but the member says {length} and {sum:08x}"
+                "{amount} bytes with the checksum {crc:08x} came, but the member has {length} and {sum:08x}"
             ));
         }
         self.inflate.reset(false);

@@ -37,7 +37,7 @@ pub(super) struct Packed {
     was_full: bool,
     read: u64,
     written: u64,
-    /// Where the member or frame in hand began, which does not depend on the windows.
+    /// Where the current member or frame began, which does not depend on the windows.
     begun_at: u64,
     /// Bytes after the last member or frame that are none.
     pub trailing: u64,
@@ -73,7 +73,7 @@ impl Packed {
                 _ if window.is_empty() => return Ok(0),
                 State::Between => {
                     if self.begin(window, has_ended)? {
-                        // the codec takes the bytes that told it
+                        // the codec needs the magic bytes too, which were taken to detect it
                         let magic = std::mem::take(&mut self.magic);
                         self.read -= magic.len() as u64;
                         self.state = State::Inside;

@@ -13,7 +13,7 @@ pub(in crate::dataset::webdataset) struct Unpacked {
 }
 
 impl Unpacked {
-    /// By the first bytes, whatever the name says.
+    /// Detects the codec from the first bytes, whatever the file's name is.
     pub fn of(first: &[u8]) -> Result<Unpacked, TarError> {
         let codec = Codec::of(first).map_err(|why| TarError::Packed { codec: "zstd", offset: 0, why })?;
         Ok(Unpacked { packed: codec.map(|codec| Packed::new(codec, EXPANSION)), skip: 0 })

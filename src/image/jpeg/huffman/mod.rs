@@ -1,13 +1,13 @@
 //! Huffman decoding of a baseline scan, the larger half of a decode's time (docs/performance.md).
 //!
-//! It stands in for libjpeg's own decoder where all is as it should be: libjpeg asks for an MCU, gets its coefficients, and
-//! goes on with them. Whatever is unusual is handed back at the MCU where it begins, with the exact place in the file:
-//! restart markers, codes that do not exist, runs that leave their block, the end of the data. What libjpeg then makes of it
-//! is what it would have made of it alone, so that not a byte differs.
+//! It replaces libjpeg's own decoder where the data are regular: libjpeg asks for an MCU, gets its coefficients, and
+//! continues with them. Irregular data are handed back at the MCU where they begin, with the exact place in the file:
+//! restart markers, codes that do not exist, runs that leave their block, the end of the data. libjpeg then decodes
+//! them as it would have without this decoder, so that not a byte differs.
 //!
-//! Faster than libjpeg's: code and value come out of one look-up ([`table`]), 56 bits are fetched at a time without a branch
-//! because the stuffed zeros are taken out beforehand ([`window`]), the tables of the last file are kept, and coefficients
-//! that nobody needs are not made.
+//! Faster than libjpeg's: code and value come out of one look-up ([`table`]), 56 bits are fetched at a time without a
+//! branch because the stuffed zeros are taken out beforehand ([`window`]), the tables of the last file are kept, and
+//! coefficients that are not needed are not made.
 
 mod table;
 #[cfg(test)]
@@ -69,7 +69,7 @@ pub(super) struct Member {
     pub ac: u8,
 }
 
-/// Where a scan stands between two MCUs.
+/// The position of a scan between two MCUs.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
@@ -82,7 +82,7 @@ pub(super) struct Position {
     pub dc: [i32; COMPONENTS],
 }
 
-/// What is wanted of an MCU.
+/// Which coefficients of an MCU are decoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Nothing,
@@ -90,14 +90,14 @@ pub(super) enum Wanted {
     All,
 }
 
-/// libjpeg has to look at this MCU. The scan stands where it began; its blocks hold anything.
+/// libjpeg has to decode this MCU. The scan is back where the MCU begins; the MCU's blocks hold anything.
 #[derive(Debug)]
 pub(super) struct Unusual;
 
-/// Bits in hand, and where they come from.
+/// Bits that are buffered, and where they come from.
 #[derive(Clone, Copy, Default)]
 struct Bits {
-    /// From the top. Below those that are in hand stand some that will be read again.
+    /// From the top. Below the `count` valid bits are some that will be read again.
     buffer: u64,
     /// How many, in the lowest six bits; the others are anything.
     count: u32,
@@ -122,7 +122,8 @@ impl Bits {
         self.count = self.count.wrapping_sub(count);
     }
 
-    /// What `table` says that they begin with; not taken yet. 31 bits are in hand if they are needed.
+    /// Returns the step of `table` that the bits begin with, without taking it. Refills the bits if the look-up alone
+    /// does not decide.
     #[inline(always)]
     fn next(&mut self, table: &Table<DC_LOOK>, window: &Window) -> Option<Step> {
         let step = table.look(self.buffer);
@@ -189,7 +190,7 @@ impl Scan {
         }
     }
 
-    /// Goes on from a position whose bytes are read; the input of the next calls begins behind them.
+    /// Continues from a position whose bytes are read; the input of the next calls begins after them.
     pub fn take_over(&mut self, position: &Position) {
         let bytes = position.bits.to_be_bytes();
         let before = &bytes[8 - (position.left as usize).div_ceil(8)..];
@@ -215,7 +216,7 @@ impl Scan {
     }
 
     /// Decodes an MCU into its blocks, which are zero before; `input` is the same for all calls since `take_over`. Blocks
-    /// are left alone, and may be none, where nothing is wanted.
+    /// are left alone, and may be none, if `wanted` is [`Wanted::Nothing`].
     pub fn mcu(&mut self, input: &[u8], wanted: Wanted, blocks: &mut [Block]) -> Result<(), Unusual> {
         self.before = (self.bits, self.last);
         let from = self.bits.position() / 8;

@@ -38,14 +38,14 @@ impl Step {
         Step(u64::from(length) << 8 | u64::from(symbol) << 16)
     }
 
-    /// With one behind it.
+    /// Joins this step with the step after it.
     fn and(self, last: Step) -> Step {
         let first = self.0 & 0x00ff_0000_ffff_ff00;
         let advance = (self.advance() + last.advance()) as u64;
         Step(first | ((self.0 & 0xff) + (last.0 & 0xff)) | last.0 & 0xffff_0000_0000 | advance << 56)
     }
 
-    /// Without the one behind it.
+    /// Returns this step without the one after it.
     fn first(self) -> Step {
         if self.is_half() {
             self
@@ -115,7 +115,7 @@ impl Kind {
     }
 }
 
-/// The number that `size` bits stand for (T.81, figure F.12).
+/// Returns the number that `size` bits encode (T.81, figure F.12).
 #[inline(always)]
 fn extend(bits: u32, size: u32) -> i16 {
     let low = bits < (1 << size) >> 1;
@@ -128,7 +128,7 @@ pub(super) struct Table<const LOOK: u32> {
     definition: Definition,
     /// Of 2^LOOK.
     look: Box<[Step]>,
-    /// Codes of at most so many bits, filled up to 16 bits, lie below this.
+    /// Codes of at most `index` bits, filled up to 16 bits, are below the value at `index`.
     below: [u32; 17],
     /// Place among the symbols of the first code of a length, less that code.
     offset: [i32; 17],
@@ -171,7 +171,7 @@ impl<const LOOK: u32> Table<LOOK> {
         }
     }
 
-    /// Puts a second code behind each first that leaves room for one in the look-up.
+    /// Adds a second code after each first code that leaves room for one in the look-up.
     fn pair(&mut self) {
         for bits in 0..self.look.len() {
             let step = self.look[bits];

@@ -1,4 +1,4 @@
-//! The bytes of a scan without the zeros that are stuffed in behind each 0xff, some thousands at a time.
+//! The bytes of a scan without the zeros that are stuffed in after each 0xff, some thousands at a time.
 
 use crate::failpoints;
 
@@ -10,7 +10,7 @@ const MOST: usize = 10 * 64 * 31 / 8 + 16;
 
 pub(super) struct Window {
     bytes: Box<[u8; SIZE + MOST]>,
-    /// Of `bytes`, how many are the scan's. Behind them stand zeros where the scan has ended, else what is not read.
+    /// Of `bytes`, how many are the scan's. After them are zeros if the scan has ended, else bytes that are not read.
     end: usize,
     /// Of `bytes`, how many were given to [`Window::restart`]: they are no more among the input.
     kept: usize,
@@ -80,8 +80,8 @@ impl Window {
         u64::from_be_bytes(bytes)
     }
 
-    /// Where the input stands when everything up to `bit` has been taken: bytes used up, and the bits of them that were
-    /// not, with their number. At most 64 are.
+    /// Returns the position in the input when everything up to `bit` has been taken: bytes used up, and their bits that
+    /// were not taken, with their number, at most 64.
     pub fn position(&self, bit: usize) -> (usize, u64, u32) {
         let byte = bit.div_ceil(8).max(self.kept).min(self.end);
         let ahead = &self.bytes[byte..self.end];

@@ -3,7 +3,7 @@
 //! PyTorch stores its entries uncompressed and aligned, so nothing is unpacked here: an entry is a slice, and an
 //! archive cannot grow beyond its file. What makes a zip ambiguous is refused: two entries of one name or over the
 //! same bytes, a local header that disagrees with the directory, sizes that need the 64-bit form. Checksums are
-//! not held against the data: PyTorch can be told to write others, and safetensors has none either.
+//! not compared with the data: PyTorch has an option to write others, and safetensors has none either.
 
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// What the directory and the local header say of one file.
+/// One file, from its record in the directory and its local header.
 struct Entry<'a> {
     name: &'a str,
     content: Content<'a>,
@@ -100,7 +100,7 @@ struct Entry<'a> {
     next: usize,
 }
 
-/// The entry whose record in the directory stands at `at`.
+/// Reads the entry whose record in the directory is at `at`.
 fn entry(bytes: &[u8], at: usize, directory: usize) -> Result<Entry<'_>, TorchError> {
     if part(bytes, at, 4)? != CENTRAL {
         return Err(damaged(format!("its directory has no entry at byte {at}")));
@@ -120,7 +120,7 @@ fn entry(bytes: &[u8], at: usize, directory: usize) -> Result<Entry<'_>, TorchEr
     if part(bytes, header, 4)? != LOCAL
         || part(bytes, header + LOCAL_BYTES, u16_at(bytes, header + 26)?.into())? != raw_name
     {
-        return Err(damaged(format!("`{}` is not where the directory says", shorten(name))));
+        return Err(damaged(format!("`{}` is not at its offset in the directory", shorten(name))));
     }
     let start = header + LOCAL_BYTES + raw_name.len() + usize::from(u16_at(bytes, header + 28)?);
     let end = start + packed as usize;

@@ -102,8 +102,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Whether a tensor's last arguments leave its values as they are. Metadata can say that the stored values are
-    /// the negative of those meant.
+    /// Returns whether a tensor's last arguments leave its values as they are. Metadata can declare the stored values
+    /// to be the negative of the tensor's.
     fn are_plain(&self, rest: &[Id]) -> bool {
         let is_short = |hooks: &Id| match &self.values[*hooks] {
             Value::Dict(entries) => entries.len() <= MAX_AXES,

@@ -54,7 +54,7 @@ impl<'a> Machine<'a> {
         Ok(self.take(bytes)?.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
-    /// As many bytes as the number of `width` bytes in front of them says.
+    /// Reads bytes whose length is a number of `width` bytes before them.
     pub(super) fn counted(&mut self, width: usize) -> Result<&'a [u8], TorchError> {
         let length = self.number(width)?;
         self.take(usize::try_from(length).map_err(|_| TorchError::CutShort)?)

@@ -1,4 +1,4 @@
-//! Checkpoints as PyTorch writes them, and as somebody would who means harm.
+//! Checkpoints as PyTorch writes them, and as an attacker would.
 
 mod chains;
 mod hostile;

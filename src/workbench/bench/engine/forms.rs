@@ -1,5 +1,5 @@
-//! The rows of `--table forms`: each choice alone beside plain operators, then the provider's form, then that with one of
-//! its choices taken back.
+//! The rows of `--table forms`: each choice alone beside plain operators, then the provider's form, then that form
+//! with one of its choices reverted.
 
 use crate::model::{Blur, Classifier, Form, Mean, Pixels, Stem};
 

@@ -19,17 +19,17 @@ pub struct Measured {
     pub images_per_s: f64,
     /// Time of a batch; with several in flight, of one after another.
     pub ms_per_batch: f64,
-    /// 10⁹ floating-point operations a second, where the network's are known.
+    /// 10⁹ floating-point operations a second, if the network's are known.
     pub gflops: Option<f64>,
     /// Seconds to draw the graph and to load it; on a CUDA device this includes the first run of each lane.
     pub load_seconds: f64,
     /// Seconds of the batches after it that are not measured.
     pub warm_up_seconds: f64,
-    /// Bytes of host memory that came on top while it was loaded and ran its first batches, at the most. On a CUDA
-    /// device weights and maps lie elsewhere.
+    /// The peak increase of host memory, in bytes, while it was loaded and ran its first batches. On a CUDA device,
+    /// weights and maps are in device memory instead.
     pub peak_bytes: Option<u64>,
-    /// Bytes of a CUDA device that came on top after its first batches: ONNX Runtime's arena does not shrink. Other
-    /// programs on that device disturb it.
+    /// The increase of a CUDA device's memory, in bytes, after its first batches: ONNX Runtime's arena does not shrink.
+    /// Other programs on that device disturb it.
     pub device_bytes: Option<u64>,
     /// Median of the rounds' ratios to the control measured in turn with it.
     pub ratio: Option<f64>,
@@ -56,6 +56,6 @@ pub struct EngineReport {
     pub cores: usize,
     /// Rounds.
     pub rounds: usize,
-    /// In the order of the table; the first is the control where there are ratios.
+    /// In the order of the table; the first is the control if there are ratios.
     pub rows: Vec<Measured>,
 }

@@ -18,10 +18,10 @@ pub use measured::{EngineReport, Measured};
 pub use options::{EngineBenchOptions, Table};
 use rounds::Bench;
 
-/// Measures the network. `tell` hears what is being done.
+/// Measures the network. Calls `tell` with what is being done.
 ///
 /// # Errors
-/// Models that cannot be read or loaded, a provider that is not there, outputs that are no numbers.
+/// Models that cannot be read or loaded, a provider that is not installed, outputs that are not finite.
 pub fn bench_engine(
     options: &EngineBenchOptions,
     tell: &mut dyn FnMut(&str),

@@ -4,13 +4,13 @@ use std::fs;
 
 use crate::engine::{give_back_memory, resident_memory};
 
-/// Begins anew to keep the most that the process holds.
+/// Measures the peak memory of the process from a point in time.
 pub(super) struct Peak {
     before: u64,
 }
 
 impl Peak {
-    /// `None` where the system keeps no such figure.
+    /// `None` if the system keeps no such figure.
     pub fn begin() -> Option<Peak> {
         give_back_memory();
         // proc(5): writing 5 sets the peak to what is held now

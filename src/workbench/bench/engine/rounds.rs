@@ -23,7 +23,7 @@ pub(super) struct Bench<'a> {
     pub runtime: Runtime,
 }
 
-/// A subject at work.
+/// A subject whose engine is loaded.
 struct Running {
     engine: Box<dyn Engine>,
     batches: Repeated,

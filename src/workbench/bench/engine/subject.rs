@@ -10,7 +10,7 @@ use crate::model::{
     build_design,
 };
 
-/// Seed of weights that nobody gave.
+/// Seed of random weights.
 pub(super) const SEED: u64 = 1;
 
 /// Where a graph comes from.
@@ -87,7 +87,7 @@ impl Subject<'_> {
         }
     }
 
-    /// The model, where its outputs' widths are not known.
+    /// The model, if its outputs' widths are not known.
     pub fn without_widths(&self) -> Option<&LoadedModel> {
         match &self.weights {
             Weights::Model(model) if model.needs_widths() => Some(model),

@@ -10,10 +10,10 @@ use std::time::Instant;
 use super::*;
 use crate::support::afterwards;
 
-/// More than the machine needs with other work on it; a day takes seconds.
+/// More than a busy machine needs; a day takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The processes of an Airflow that is at work; they end with this.
+/// The processes of a running Airflow; they end with this value.
 struct Scheduled {
     airflow: Airflow,
     processes: Vec<Child>,
@@ -66,7 +66,7 @@ impl Scheduled {
         assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     }
 
-    /// What stands of the day once it has ended and `task` has been tried so often.
+    /// The records of the day once it has ended and `task` has had this number of tries.
     fn day(&self, task: &str, tries: u64) -> Day {
         let database = self.airflow.home.path().join("airflow.db");
         let mut last = Day(json!({ "state": null, "tasks": [] }));
@@ -93,7 +93,7 @@ impl Drop for Scheduled {
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "in {} s it has not come that {what}", PATIENCE.as_secs());
+        assert!(begun.elapsed() < PATIENCE, "not within {} s: {what}", PATIENCE.as_secs());
         std::thread::sleep(Duration::from_millis(500));
     }
 }

@@ -1,4 +1,4 @@
-//! Files that somebody made to exhaust memory, time or stack, or to be read in two ways.
+//! Files that were made to exhaust memory, time or stack, or to be read in two ways.
 
 use super::*;
 use crate::model::checkpoint::torch::value::Value;
@@ -161,7 +161,7 @@ fn a_zip_that_can_be_read_in_two_ways_is_refused() {
         let refused = refusal(read_file(&bytes));
         assert!(matches!(refused, TorchError::Archive { .. }), "{what}: {refused}");
     }
-    // two entries over the same bytes, each with a local header of its own inside the other's data
+    // two entries over the same bytes, each with a separate local header inside the other's data
     let inner = zip(&[stored("x/data/1", &[0; 8])]);
     let mut outer = stored("x/data/0", &inner);
     let second = Entry { header: Some(30 + 8), ..stored("x/data/1", &[]) };
