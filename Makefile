@@ -70,9 +70,10 @@ test-long: setup python azurite ## the tests whose counts `make test` reduces, a
 	TRESNET_BATCH_SCHEDULES=50000 cargo test --locked --features failpoints --test faults -- --nocapture model::
 	LOOM_MAX_PREEMPTIONS=3 cargo test --locked --lib -- _model::
 
-check: tools ## formatting, spelling and lints
+check: tools ## formatting, spelling, phrases that docs/STYLE.md avoids, and lints
 	cargo fmt --check
 	@infra/setup/spelling.sh
+	@python3 infra/setup/style.py
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo clippy --all-targets --features failpoints --locked -- -D warnings
 

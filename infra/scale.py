@@ -55,7 +55,7 @@ def requests(images, rows_per_part, starts, planned_first):
         # the process that makes a segment looks for it first
         "plan HEAD": len(cut) * (walks + 1),
         "plan PUT": len(cut),
-        # each process walks the whole chain and reads the rows of its own parts
+        # each process walks the whole chain and reads the rows of its parts
         "plan GET": footers(cut) * walks + parts,
         "part PUT": parts,
         # footers for `_SUCCESS`, footers and columns for the report

@@ -15,7 +15,7 @@ use crate::clock::{Spent, Timed, clock_cost, thread_nanos};
 use crate::support::{median, runtime};
 use crate::table::{Row, Scales};
 
-/// So many keys, made up as they are asked for.
+/// A number of keys, made up as they are asked for.
 pub struct Keys(pub u64, pub u64);
 
 impl PlanSource for Keys {

@@ -5,7 +5,7 @@
 pub enum Scales {
     /// One at a time, whatever the machine has.
     No,
-    /// One for each of so many threads of the program, whatever the machine has.
+    /// One for each of a fixed number of threads of the program, on every machine.
     Threads(usize),
     /// One for each core.
     Cores,

@@ -23,7 +23,7 @@ class Clock:
 
 
 class Places:
-    """So many of one kind, taken in the order of asking: a semaphore."""
+    """A number of places of one kind, taken in the order of asking: a semaphore."""
 
     def __init__(self, clock, many):
         self.clock, self.many, self.free = clock, many, many

@@ -17,7 +17,7 @@ LOOK_EVERY = 2.0
 
 @dataclass(frozen=True)
 class Fleet:
-    """So many machines with a job."""
+    """Machines that share a job."""
 
     machines: int = 1
     images: int = 10**8

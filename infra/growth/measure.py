@@ -17,7 +17,7 @@ MOST_OFF = 0.10
 
 
 def bench_job(job, cores, arguments):
-    """What `bench job` measures on so many cores of this machine."""
+    """What `bench job` measures on `cores` cores of this machine."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bench.json"
         command = ["taskset", "-c", ",".join(map(str, range(cores))), arguments.program, "bench", "job", job]

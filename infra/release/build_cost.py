@@ -59,7 +59,7 @@ def main(arguments):
     if folder.exists():
         sys.exit(f"`{folder}` exists: name a new folder, so that everything is compiled")
     crates, whole = build(folder, options)
-    # each build script is a crate `build-script-…` when it is compiled, and a process of its own when it runs
+    # each build script is a crate `build-script-…` when it is compiled, and a separate process when it runs
     scripts = sum(seconds for name, seconds in crates.items() if name.startswith("build-script"))
     libraries = [(name, seconds) for name, seconds in crates.most_common() if not name.startswith("build-script")]
     compiled = sum(crates.values())

@@ -44,12 +44,13 @@ def of_markdown(text):
 def of_rust(text):
     """Comments and strings of each line. A string that spans lines counts on each of them."""
     pattern = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', re.DOTALL)
-    # raw strings have quotes of their own kind, and a quote in a character is no string
+    # a quote in a character is no string
     text = re.sub(r"'(?:\\.|[^'\\])'", "' '", text)
     for match in pattern.finditer(text):
         first = text.count("\n", 0, match.start()) + 1
         for offset, line in enumerate(match.group().splitlines()):
-            yield first + offset, re.sub(r"`[^`]*`", " ", line)
+            # names of variables in a text are no words of it
+            yield first + offset, re.sub(r"`[^`]*`|\{[^{}]*\}", " ", line)
 
 
 def of_python(text):

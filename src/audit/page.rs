@@ -159,7 +159,7 @@ fn origin(title: &str, from: &Provenance) -> Table {
 
 fn sample(labels: &LabelFigures) -> &'static str {
     if labels.in_sample {
-        "The model was trained on these images. It has learned wrong labels too, so many are missing here, and the \
+        "The model was trained on these images. It has learned wrong labels too: many are missing here, and the \
          estimates are too low."
     } else {
         "These figures need a model that was not trained on these images. A model agrees with wrong labels that it \

@@ -64,7 +64,7 @@ impl Batch {
     /// Lets `write` fill a row, if the batch has a slot.
     ///
     /// # Safety
-    /// Nobody else may look at or write row `index` meanwhile.
+    /// No other thread may look at or write row `index` meanwhile.
     pub unsafe fn write<R>(&self, index: usize, write: impl FnOnce(RowMut<'_>) -> R) -> Option<R> {
         let slot = self.slot.get()?;
         // SAFETY: the caller vouches for exclusivity.

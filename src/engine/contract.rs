@@ -4,7 +4,7 @@ use super::error::EngineError;
 use super::slot::{Outputs, Slot};
 use super::spec::EngineSpec;
 
-/// A device at work. Object-safe; `submit` and `finish` are called from one thread.
+/// A device that computes batches. Object-safe; `submit` and `finish` are called from one thread.
 pub trait Engine: Send {
     /// What it takes and gives.
     fn spec(&self) -> &EngineSpec;

@@ -155,7 +155,7 @@ fn a_batch_that_is_dropped_unsealed_is_never_ready_and_its_slot_is_free_again() 
 fn every_batch_that_waits_for_the_one_slot_gets_it_and_no_row_is_lost() {
     model(|| {
         let pool = SlotPool::new(vec![Slot::new(1)], 1);
-        // nobody else has begun a batch: the first one has the slot
+        // no one else has begun a batch: the first one has the slot
         let rows = [0, 1].map(|id| {
             let mut filling = begin(&pool);
             let row = filling.row(sample(id)).unwrap();

@@ -12,7 +12,7 @@ pub(crate) fn is_abandoned() -> bool {
     ABANDONED.load(Ordering::SeqCst)
 }
 
-/// Notes that a thread was left at work.
+/// Notes that a thread was left running.
 pub(crate) fn abandon() {
     ABANDONED.store(true, Ordering::SeqCst);
 }

@@ -98,7 +98,7 @@ struct Demand {
     grown: Option<Tried>,
     /// Decisions until a growth is tried again.
     pause: u32,
-    /// The number that was too small last, for so many decisions more.
+    /// The number that was too small last, and for how many decisions more that counts.
     short: Option<(usize, u32)>,
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct PartIntake {
 struct Open {
     filling: Option<Filling>,
     taken: u32,
-    /// Given back with the part's last row: the next part's first images are fetched while its last ones are.
+    /// Released with the part's last row: the next part's first images are fetched while its last ones are.
     turn: Option<OwnedSemaphorePermit>,
 }
 

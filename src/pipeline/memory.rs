@@ -41,8 +41,8 @@ impl Memory {
     }
 }
 
-/// Batches that are being filled: as many as all decode threads write to, and one more, so that one slow image idles
-/// nobody.
+/// Batches that are being filled: as many as all decode threads write to, and one more, so that one slow image keeps no
+/// thread idle.
 fn filling(workers: usize, batch_size: usize) -> usize {
     1 + workers.div_ceil(batch_size).max(1)
 }

@@ -127,7 +127,7 @@ impl Meters {
         self.shares_cores.store(setup.shares_cores, Relaxed);
     }
 
-    /// So many requests may be in flight from now on.
+    /// Notes how many requests may be in flight from now on.
     pub fn allow(&self, requests: usize) {
         self.requests.store(requests, Relaxed);
     }

@@ -270,7 +270,7 @@ fn a_store_that_lets_nothing_be_removed_is_no_failure_and_what_stays_is_told() {
 #[test]
 fn refused_credentials_are_77_and_say_where_they_come_from_without_a_secret() {
     let (server, job) = served();
-    server.accept_only(Some("somebody-else"));
+    server.accept_only(Some("another-user"));
     let ended = doctor(&job.env("AWS_SECRET_ACCESS_KEY", "canary-secret-4713"));
     let summary = ended.fails(77, &["denied", "credentials in the environment"]);
     assert!(text(&summary, "access").contains("AWS_ACCESS_KEY_ID, region us-east-1"), "{summary}");

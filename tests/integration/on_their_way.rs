@@ -254,7 +254,7 @@ fn bmp() -> Bytes {
     bytes.into()
 }
 
-/// Holds images back until so many of them are on their way.
+/// Holds images back until a number of them are on their way.
 struct Together {
     wanted: usize,
     held: Mutex<Held>,

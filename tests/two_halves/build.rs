@@ -4,7 +4,7 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=c");
     println!("cargo::rerun-if-env-changed=TWO_HALVES_SANITIZE");
-    // `turbojpeg-sys` tells its dependents where the headers are
+    // `turbojpeg-sys` passes the headers' folder to its dependents
     println!("cargo::rerun-if-env-changed=DEP_TURBOJPEG_INCLUDE");
     let headers = std::env::var("DEP_TURBOJPEG_INCLUDE")?;
     let mut build = cc::Build::new();

@@ -19,7 +19,7 @@ impl World {
         Seen { rate, latency, capacity: self.capacity, is_short: rate < BUSY * self.capacity }
     }
 
-    /// The requests after each of so many decisions.
+    /// The requests after each of a number of decisions.
     fn follow(self, demand: &mut Demand, decisions: usize) -> Vec<usize> {
         (0..decisions).map(|_| demand.next(self.seen(demand.requests))).collect()
     }

@@ -48,7 +48,7 @@ fn lists() -> (Rows, Rows) {
         ("broke in b", ok(5, 5)),
         ("broke in a", TestRow::error("corrupt").target(5)),
         ("broke", TestRow::error("limit")),
-        ("only told by b", ok(None, 1)),
+        ("only given by b", ok(None, 1)),
     ];
     let b = vec![
         ("same", ok(1, 1).probs(&[0.25])),
@@ -59,7 +59,7 @@ fn lists() -> (Rows, Rows) {
         ("broke in b", TestRow::error("truncated").target(5)),
         ("broke in a", ok(5, 5)),
         ("broke", TestRow::error("limit")),
-        ("only told by b", ok(1, 1)),
+        ("only given by b", ok(1, 1)),
     ];
     (a, b)
 }

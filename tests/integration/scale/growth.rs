@@ -93,5 +93,5 @@ fn machines_add_up_until_the_planner_or_the_store_is_the_limit() {
 fn the_table_of_machines_on_the_page_is_what_the_script_prints() {
     let page = std::fs::read_to_string(root().join("docs/scale.md")).unwrap();
     let table = simulate("curves --only machines");
-    assert!(table.lines().count() > 4 && page.contains(table.trim()), "docs/scale.md lacks\n{table}");
+    assert!(table.lines().count() > 4 && page.contains(table.trim()), "docs/scale.md has no\n{table}");
 }
