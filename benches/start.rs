@@ -67,8 +67,8 @@ impl Work {
         seconds
     }
 
-    /// Seconds until the first rows of a run are made. The timeline does not say when its process began, so what is after
-    /// its last event counts as before its first one: the first row is not later than this.
+    /// Seconds until the first rows of a run are made. The timeline does not have the start of its process, so time
+    /// after its last event counts as before its first one: the first row is not later than this.
     fn first_row(&self, build: &Build, job: &Path) -> f64 {
         let trace = self.folder.path().join("trace.json");
         let whole = self.run(build, job, &["--trace", trace.to_str().unwrap()]);

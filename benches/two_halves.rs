@@ -4,7 +4,7 @@
 //!
 //! `cargo bench --bench two_halves -- [--images FOLDER] [--size N] [--runs N]`
 //!
-//! The kernels run as plain loops of C: their time here says nothing about a GPU.
+//! The kernels run as plain loops of C: their time here is no estimate for a GPU.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 

@@ -41,7 +41,7 @@ def footers(cut):
 
 
 def requests(images, rows_per_part, starts, planned_first):
-    """Requests of a folder's job that nothing disturbs. `starts`: processes of the job; `planned_first`: none of them makes
+    """Requests of a folder's job without faults. `starts`: processes of the job; `planned_first`: none of them makes
     the plan, `plan --write` did."""
     parts = max(math.ceil(images / rows_per_part), 1)
     cut = segments(parts, rows_per_part)

@@ -28,7 +28,7 @@ pub fn clock_cost() -> f64 {
     median((0..2001).map(|_| between()).collect())
 }
 
-/// Processor time of one piece of work that is done bit by bit, without what reading the clock takes.
+/// Processor time of one piece of work that is done bit by bit, without the time of reading the clock.
 #[derive(Debug, Default)]
 pub struct Spent {
     nanos: AtomicU64,
@@ -53,7 +53,7 @@ impl Spent {
     }
 }
 
-/// A future whose polls are timed: what it computes itself, on whichever thread, and nothing that it waits for.
+/// A future whose polls are timed: its own computation, on whichever thread, without its waits.
 pub struct Timed<F> {
     work: F,
     spent: Arc<Spent>,
@@ -95,7 +95,7 @@ impl Calls {
     }
 }
 
-/// Looks at the processor time of all threads of this process, until it is asked for.
+/// Samples the processor time of all threads of this process, until the result is requested.
 pub struct Watch {
     stop: Arc<AtomicBool>,
     looks: JoinHandle<BTreeMap<u64, (String, u64)>>,

@@ -1,4 +1,4 @@
-//! Whole runs with next to nothing to decode and a device that takes no time: what is left is what holds images up.
+//! Whole runs with almost nothing to decode and a device that takes no time: the remaining time is that of ceilings.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ use crate::rows::options;
 use crate::support::{self, Knobs, Of, decode_alone, median, rate};
 use crate::table::{Row, Scales};
 
-/// Pixels of a side: rows cost next to nothing.
+/// Pixels of a side: rows cost almost nothing.
 pub const SIDE: u32 = 8;
 /// Bytes of an image, most of which no decoder reads.
 pub const BYTES: usize = 105_000;
@@ -74,14 +74,14 @@ impl Dataset for TimedDataset {
     }
 }
 
-/// What the turn does for an image: it admits, and it delivers.
+/// The work of the turn for an image: it admits, and it delivers.
 #[derive(Debug, Default)]
 struct Admissions {
     admit: Calls,
     deliver: Calls,
 }
 
-/// Images that are there at once: admission, and nothing else.
+/// Images that arrive at once: admission, and nothing else.
 struct Given {
     output: Location,
     image: Bytes,
@@ -124,7 +124,7 @@ impl Dataset for Given {
     }
 }
 
-/// A device that takes no time; what its thread computes between two batches is counted.
+/// A device that takes no time; the work of its thread between two batches is counted.
 struct TimedEngine {
     inner: NoiseEngine,
     left: Option<u64>,

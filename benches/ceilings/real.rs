@@ -8,7 +8,7 @@ pub mod meters;
 #[path = "../../src/pipeline/open_parts.rs"]
 pub mod open_parts;
 
-/// What `open_parts` takes its locks from.
+/// The module from which `open_parts` takes its locks.
 mod sync {
     pub use std::sync::{Mutex, MutexGuard};
     pub use tokio::sync::Notify;

@@ -1,6 +1,6 @@
 //! The table: what an image costs at each place, and how many images a second go through there at most.
 
-/// What more cores or more parts do for a place.
+/// The effect of more cores or more parts on a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scales {
     /// One at a time, whatever the machine has.

@@ -1,4 +1,4 @@
-"""What optimising the graph costs a start: sessions of a graph, and of the same graph optimised before.
+"""The cost of optimising the graph at a start: sessions of a graph, and of the same graph optimised before.
 
     session.py GRAPH.onnx [--rounds 7]
 

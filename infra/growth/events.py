@@ -1,4 +1,4 @@
-"""What a simulation is made of: a clock, things that are taken in turn, and capacities that many share alike."""
+"""The parts of a simulation: a clock, resources that are taken in turn, and capacities that users share equally."""
 
 import heapq
 import itertools
@@ -58,8 +58,7 @@ class Places:
 
 
 class Shared:
-    """A capacity that all who use it share alike, none of them more than `most`: cores by threads, a network by
-    connections."""
+    """A capacity that all users share equally, each at most `most` of it: cores by threads, a network by connections."""
 
     def __init__(self, clock, capacity, most=1.0):
         self.clock, self.capacity, self.most = clock, capacity, most
@@ -101,8 +100,8 @@ class Shared:
         self.clock.after(seconds, lambda: self._ended(plan))
 
     def _ended(self, plan):
-        # something else came or went meanwhile: another event is due in place of this one. Not by what it says: a later
-        # plan may say the same of another time
+        # another user came or went meanwhile, and another event replaces this one. The events are not compared by value,
+        # because a later plan may be equal at another time
         if plan is not self._planned:
             return
         self._advance()

@@ -14,7 +14,7 @@ SHARES = (0.3, 0.9, math.inf)
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine has, and what an image takes. Seconds are of one core where nothing else is said."""
+    """The resources of a machine, and the costs of an image. Seconds are of one core if nothing else is stated."""
 
     cores: int = 2
     # 0: the network computes on the cores
@@ -41,7 +41,7 @@ class Machine:
     in_flight_bytes: float = 512 * 2**20
     image_bytes: float = 105e3
     rows_per_part: int = 4096
-    # images that go the whole way before the first part
+    # images that pass through all stages before the first part
     first_images: int = 16
     row_bytes: float = 7000.0
     latency: float = 0.03
@@ -53,11 +53,11 @@ class Machine:
     # batches that are being filled, and parts that are open
     filling: int | None = None
     open_parts: int | None = None
-    # a slot is bound when an image has come, or when it is admitted
+    # a slot is bound when an image has arrived, or when it is admitted
     slot_at_arrival: bool = True
 
     def resolved(self):
-        """With what the program chooses where nothing is said."""
+        """With the program's defaults for fields that are not set."""
         threads = self.decode_threads or self.cores
         requested = max(2, math.ceil(self.requests / self.batch))
         written_to = 1 + math.ceil(threads / self.batch)

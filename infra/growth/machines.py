@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scale import COLUMNS, FOOTERS, SHORT_FOOTER, segments
 
-# how often a process looks for a segment that is not there yet
+# how often a process looks for a segment that does not exist yet
 LOOK_EVERY = 2.0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from machine import Machine, Run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# what the model may be wrong by
+# the highest allowed error of the model
 MOST_OFF = 0.10
 
 

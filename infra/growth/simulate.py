@@ -6,9 +6,9 @@
     simulate.py curves --picture docs/images/growth.svg    the tables and the picture of docs/scale.md
     simulate.py measure JOB --rounds 5                     the model beside the program on one and two cores
 
-NAME=VALUE sets a field of `Machine` (machine.py) or `Fleet` (machines.py), where each is explained. The model knows
-resources in the order in which the program takes them, times of one core, and nothing of caches, memory bandwidth or a
-store that slows down.
+NAME=VALUE sets a field of `Machine` (machine.py) or `Fleet` (machines.py), where each is explained. The model has
+resources in the order in which the program takes them, and times of one core. It does not include caches, memory
+bandwidth or a store that slows down.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def fleet(arguments):
 
 
 def machine_table(base):
-    """Images a second and what holds them up, by cores and devices."""
+    """Images a second and the bottleneck, by cores and devices."""
     rates = {}
     print("| cores |" + "".join(f" {devices} device{'s' * (devices > 1)} |" for devices in DEVICES))
     print("|---|" + "---|" * len(DEVICES))

@@ -1,5 +1,5 @@
-//! The input is listed while the model loads: what is asked of the store then, and what becomes of it when another process
-//! is first.
+//! The input is listed while the model loads: the requests to the store then, and the result if another process is
+//! first.
 
 use crate::held::Held;
 use crate::steps::{on_server, verify, with};
@@ -9,7 +9,7 @@ use crate::support::scripted_s3::{Kind, ScriptedS3};
 const POINT: &str = "load:session";
 const SEGMENT: &str = "out/_tresnet/plan/000000";
 
-/// The number of requests of a kind for keys that begin so.
+/// The number of requests of a kind for keys with this prefix.
 fn asked(server: &ScriptedS3, kind: Kind, prefix: &str) -> usize {
     server.count(|seen| seen.kind == kind && seen.key.starts_with(prefix))
 }

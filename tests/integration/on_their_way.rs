@@ -1,4 +1,4 @@
-//! Images on their way: how many there may be, in how many slots, and within how many bytes.
+//! Images in flight: how many are allowed, in how many slots, and within how many bytes.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -28,12 +28,12 @@ use tresnet_batch::tensor::{self, Dtype};
 use crate::fault_matrix::{job, served_undisturbed_rows, server};
 use crate::support::virtual_bucket::VirtualBucket;
 
-/// A run that takes longer waits for something that never comes.
+/// A run that takes longer waits without end.
 const FOR_EVER: Duration = Duration::from_secs(600);
 /// The first images of a run go alone.
 const ALONE: usize = 16;
 
-/// What a run asked of its device.
+/// The requests of a run to its device.
 #[derive(Default)]
 struct Asked {
     slot_bytes: AtomicUsize,
@@ -291,14 +291,14 @@ async fn four_thousand_requests_of_448_pixels_take_the_slots_of_decoders_and_dev
         side: 448,
         limits: limits(8, 4096, 512 << 20),
     };
-    // the run goes on only when 4096 images are on their way at the same time
+    // the run continues only when 4096 images are in flight at the same time
     let (done, asked) = run.through(Together { wanted: 4096, held: Mutex::default() }).await;
     assert_eq!((done.rows, done.errors), (4200, 4200));
     // one batch on the device, one that waits for it, and two that are being filled
     assert_eq!(asked.slot_bytes.load(SeqCst), 4 * 8 * 3 * 448 * 448 * 4);
 }
 
-/// Knows no sizes before an image has come, and then waits for the bytes of every second one.
+/// Has no sizes before an image has arrived, and then waits for the bytes of every second one.
 struct Refits;
 
 impl Between for Refits {

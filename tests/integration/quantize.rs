@@ -227,7 +227,7 @@ fn a_map_that_fp16_cannot_hold_stays_fp32_and_its_rows_are_finite() {
     println!("{judged}");
     let (plain, kept) = (&judged[0], &judged[1]);
     assert!(plain["finite"].as_u64().unwrap() < 50, "fp16 holds it after all: {plain}");
-    // embedding and logits, the map twice, its inputs, and its readers
+    // embedding and logits, the map twice, the map before it and the map after it
     assert_eq!((&kept["finite"], &kept["fp32_maps"]), (&json!(50), &json!(6)), "{kept}");
     assert!(kept["agreed"].as_u64().unwrap() >= 49, "{kept}");
     assert!(kept["logits_error"].as_f64().unwrap() < 5e-3, "{kept}");

@@ -1,7 +1,7 @@
 """Compiles the kernels of the two halves for a GPU, which needs no GPU: `python cuda.py [LIBNVRTC [ARCHITECTURE]]`.
 
 LIBNVRTC is `libnvrtc.so.13` of CUDA, by default that of the package `nvidia-cuda-nvrtc` beside this interpreter. Prints
-what each kernel needs of the device, and fails if the source does not compile. Nothing is run.
+the resources that each kernel needs, and fails if the source does not compile. Nothing is run.
 """
 import ctypes
 import re

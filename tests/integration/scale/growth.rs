@@ -1,4 +1,4 @@
-//! `infra/growth/simulate.py` against what is known of queues without a simulation.
+//! `infra/growth/simulate.py` compared with rates of queues that are known without a simulation.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ fn simulate(arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Nothing takes any time but what is set.
+/// A machine on which only the given fields take time.
 fn machine(fields: &str, images: u32) -> Value {
     const NOTHING: &str = "infer=0 decode=0 decode_spread=0 turn=0 read=0 rows=0 encode=0 plan=0 plan_read=0 latency=0 \
                            latency_spread=0 put_latency=0 bandwidth=1e15 connection=1e15 put_connection=1e15";
@@ -37,7 +37,7 @@ fn one_stage_that_takes_time_gives_its_own_rate() {
         // a device takes its time for a batch, too
         ("cores=4 infer=0.0001 infer_batch=0.0064 batch=64", 12_000, 64.0 / (64.0 * 0.0001 + 0.0064)),
         ("cores=4 devices=3 infer=0.0001", 30_000, 3.0 / 0.0001),
-        // the task of a part is one, however many cores there are
+        // a part has one task, however many cores there are
         ("cores=16 turn=0.001", 6000, 1.0 / 0.001),
         ("cores=16 read=0.001 runtime_threads=3 in_flight_bytes=1e7", 9000, 3.0 / 0.001),
         ("cores=2 bandwidth=50e6 image_bytes=100e3 requests=64", 6000, 50e6 / 100e3),

@@ -99,7 +99,7 @@ impl Job {
         self
     }
 
-    /// Adds an argument to every command.
+    /// The overrides that every command gets.
     pub fn overrides(&self) -> &[String] {
         &self.overrides
     }

@@ -11,7 +11,7 @@ const BATCH: usize = 16;
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const STD: [f64; 3] = [0.229, 0.224, 0.225];
 
-/// What images become.
+/// The form of the rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
     pub size: u32,
@@ -21,7 +21,7 @@ pub struct Form {
     pub dtype: Dtype,
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
     /// Images of which every byte was compared.
@@ -138,7 +138,7 @@ impl Both {
             assert_eq!(decoded.len(), expected.len());
             for (decoded, (square, row)) in decoded.iter().zip(&expected) {
                 found.images += 1;
-                // of a pixel the fourth byte means nothing
+                // the fourth byte of a pixel has no meaning
                 let ours = decoded.square.iter().flat_map(|pixel| pixel.to_le_bytes().into_iter().take(3));
                 let theirs = square.chunks_exact(4).flat_map(|pixel| &pixel[..3]);
                 found.add(ours, theirs);

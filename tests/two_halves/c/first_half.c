@@ -1,7 +1,7 @@
 /*
  * libjpeg's part of the first half: headers, and the codes of all files that are not for the program's own decoder.
  * In a run this would be the shim (src/image/jpeg/shim.c), whose rules for damaged files are missing here: the prototype
- * is asked about files that the program has decoded.
+ * gets only files that the program has decoded.
  */
 #include "first_half.h"
 
@@ -60,7 +60,7 @@ static int is_unfinished(const struct jpeg_decompress_struct *info) {
 
 /*
  * Whether the file is for the program's own decoder: one scan of Huffman codes without restarts, up to an end marker
- * (`may_be_partial` in the shim). All that the decoder asks for is then in `frame`.
+ * (`may_be_partial` in the shim). Everything that the decoder needs is then in `frame`.
  */
 static u32 is_plain(const struct jpeg_decompress_struct *info, const u8 *shown, const u8 *end) {
     int blocks = 0;
@@ -108,7 +108,7 @@ static void describe(const struct jpeg_decompress_struct *info, struct frame *fr
         to->height = divided_up(frame->height * v, most_v);
         to->blocks_across = from->width_in_blocks;
         to->blocks_down = from->height_in_blocks;
-        /* 0 where a sample is not so many whole pixels: libjpeg refuses the file, too */
+        /* 0 if a sample is not a whole number of pixels: libjpeg refuses the file, too */
         to->expand_x = most_h % h == 0 ? most_h / h : 0;
         to->expand_y = most_v % v == 0 ? most_v / v : 0;
         to->dc_table = (u32)from->dc_tbl_no;

@@ -1,4 +1,4 @@
-/* What first.rs asks of libjpeg. */
+/* The functions of libjpeg that first.rs needs. */
 #ifndef TWO_HALVES_FIRST_HALF_H
 #define TWO_HALVES_FIRST_HALF_H
 

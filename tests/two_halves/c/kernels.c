@@ -2,8 +2,8 @@
  * The second half of a decode: coefficients to the row of the engine's input, in whole numbers.
  *
  * Every kernel gives the bytes of the program's own decode, which are those of libjpeg-turbo's vector code on x86-64.
- * Where no coefficient leaves 16 bits that is the arithmetic of its C code too. Elsewhere, in damaged or hostile files,
- * the vectors wrap and saturate, and so does `transform`.
+ * If no coefficient exceeds 16 bits, its C code computes the same. In damaged or hostile files the vectors wrap and
+ * saturate, and so does `transform`.
  */
 #include "image.h"
 
@@ -17,7 +17,7 @@ DEVICE i32 scaled(i32 value, u32 bits) { return (value + (1 << (bits - 1))) >> b
 
 DEVICE i32 saturated(i32 value) { return clamp(value, -32768, 32767); }
 
-/* Factors of the transform have 13 bits behind the point, and values between its passes 2. */
+/* Factors of the transform have 13 fractional bits, and values between its passes 2. */
 enum { FACTOR_BITS = 13, PASS_BITS = 2 };
 
 /*
@@ -94,14 +94,14 @@ KERNEL two_halves_inverse_dct(const struct image *images, u32 count) {
     }
 }
 
-/* The place of a sample in what is held of a component. Those beyond its sides are those at its sides. */
+/* The place of a sample in the stored part of a component. Samples beyond its sides equal those at its sides. */
 DEVICE i32 column_of(const struct plane *plane, i32 x) { return clamp(x, 0, (i32)plane->width - 1) - (i32)plane->left; }
 
 DEVICE i32 row_of(const struct plane *plane, i32 y) {
     return (clamp(y, 0, (i32)plane->height - 1) - (i32)plane->top) * (i32)(plane->across * SIDE);
 }
 
-/* Divisions are dear on a GPU, and few files need one. */
+/* Divisions are expensive on a GPU, and few files need one. */
 DEVICE i32 divided(u32 number, u32 by) { return (i32)(by == 1 ? number : by == 2 ? number >> 1 : number / by); }
 
 /*
@@ -122,7 +122,7 @@ DEVICE i32 upsampled(const struct plane *plane, u32 x, u32 y) {
     return near[near_x];
 }
 
-/* The factors of JFIF have 16 bits behind the point. */
+/* The factors of JFIF have 16 fractional bits. */
 DEVICE void from_ycc(i32 rgb[3], i32 y, i32 cb, i32 cr) {
     rgb[0] = clamp(y + scaled(91881 * (cr - 128), 16), 0, 255);
     rgb[1] = clamp(y + scaled(-22554 * (cb - 128) - 46802 * (cr - 128), 16), 0, 255);
@@ -131,7 +131,7 @@ DEVICE void from_ycc(i32 rgb[3], i32 y, i32 cb, i32 cr) {
 
 DEVICE u32 pixel_of(const i32 rgb[3]) { return (u32)(rgb[0] | rgb[1] << 8 | rgb[2] << 16); }
 
-/* One thread a pixel: upsampling, and what the components become. */
+/* One thread a pixel: upsampling and colours. */
 KERNEL two_halves_colours(const struct image *images, u32 count) {
     EACH_IMAGE(image, images, count) {
         EACH_PIXEL(column, row, image->width, image->height) {
@@ -152,7 +152,7 @@ KERNEL two_halves_colours(const struct image *images, u32 count) {
     }
 }
 
-/* Bits behind the point of a weight of Pillow's. */
+/* Fractional bits of a weight of Pillow's. */
 enum { WEIGHT_BITS = 22 };
 
 /* One thread a pixel of the target. */

@@ -1,4 +1,4 @@
-//! What the decoder of Huffman codes asks for; there are no failpoints here.
+//! The functions that the decoder of Huffman codes calls; there are no failpoints here.
 
 /// Does nothing.
 #[inline(always)]

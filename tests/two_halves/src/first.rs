@@ -85,7 +85,7 @@ pub(crate) struct Plane {
     pub quantization: [u16; BLOCK],
 }
 
-/// What the first half hands to the second.
+/// The result of the first half, which is the input of the second.
 pub struct Coefficients {
     pub(crate) planes: Vec<Plane>,
     pub(crate) colours: u32,
@@ -106,7 +106,7 @@ pub struct Sizes {
     pub packed: usize,
     /// Windows and weights of the resampling.
     pub tables: usize,
-    /// What the kernels need between their input and the row, in the device's memory.
+    /// Memory of the kernels between their input and the row, on the device.
     pub between: usize,
 }
 
@@ -123,7 +123,7 @@ impl FirstHalf {
     /// Reads a file and packs the blocks that `target` needs.
     ///
     /// # Errors
-    /// If the file is none for the two halves.
+    /// If the file is not for the two halves.
     pub fn read(&mut self, bytes: &[u8], target: &Target<'_>) -> Result<Coefficients, Kept> {
         let mut file = File::open(bytes)?;
         let resize = Resize::new(target, file.frame.width, file.frame.height);
@@ -157,7 +157,7 @@ impl FirstHalf {
         })
     }
 
-    /// `None` where libjpeg has to read the codes.
+    /// Returns `None` if libjpeg has to read the codes.
     fn pack_plain(&mut self, file: &File, bytes: &[u8], resize: &Resize) -> Option<Vec<Packed>> {
         let frame = &file.frame;
         for (is_dc, tables) in [(true, &frame.dc), (false, &frame.ac)] {
@@ -193,7 +193,7 @@ impl Coefficients {
         self.is_plain
     }
 
-    /// What it takes to move and to hold them.
+    /// Bytes to move and to hold them.
     pub fn sizes(&self, target: &Target<'_>) -> Sizes {
         let blocks: usize = self.planes.iter().map(|plane| plane.blocks()).sum();
         let bytes =

@@ -1,7 +1,7 @@
 //! The prototype of a decode in two halves (docs/decisions/0060-two-halves.md): Huffman codes on the CPU, everything after
 //! them in kernels that would run on a GPU. Here they run on the CPU, from the same source.
 //!
-//! [`FirstHalf::read`] is the first half, [`second_half`] the second. Both do what `preprocess.mode = "crop"` asks for.
+//! [`FirstHalf::read`] is the first half, [`second_half`] the second. Both implement `preprocess.mode = "crop"`.
 
 mod failpoints;
 mod first;
@@ -13,7 +13,7 @@ mod second;
 pub use first::{Coefficients, FirstHalf, Kept, Sizes};
 pub use second::{Decoded, Run, second_half};
 
-/// What a file becomes.
+/// The form of a decoded file.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// Side of the square.

@@ -1,4 +1,4 @@
-//! Where the square is and what its pixels are made of: torchvision's `Resize` and `CenterCrop`, Pillow's weights.
+//! The position of the square and the inputs of its pixels: torchvision's `Resize` and `CenterCrop`, Pillow's weights.
 
 use crate::{Filter, Target};
 
@@ -12,7 +12,7 @@ pub(crate) struct Axis {
     pub taps: u32,
     /// Of each output, its first input and the end of its inputs, counted from `lo` on.
     pub windows: Vec<u32>,
-    /// Of each output, `taps` weights of 22 bits behind the point.
+    /// Of each output, `taps` weights with 22 fractional bits.
     pub weights: Vec<i32>,
 }
 

@@ -74,7 +74,7 @@ pub enum Run {
     Grid,
 }
 
-/// What the second half makes of an image.
+/// The result of the second half for an image.
 pub struct Decoded {
     /// The square's pixels, red in the lowest byte, then green and blue.
     pub square: Vec<u32>,
@@ -102,8 +102,8 @@ pub fn second_half(batch: &[Coefficients], target: &Target<'_>, run: Run) -> Vec
     let images: Vec<Image> =
         batch.iter().zip(&mut buffers).map(|(image, buffers)| buffers.image(image, target)).collect();
     let (first, count) = (images.as_ptr(), images.len() as u32);
-    // SAFETY: every pointer of an image is to a buffer of `batch`, `buffers` or `target`, all of which live on and are not
-    // touched otherwise; `Buffers::new` made each as large as the kernels take it to be.
+    // SAFETY: every pointer of an image is to a buffer of `batch`, `buffers` or `target`, all of which outlive the call
+    // and are not used elsewhere; `Buffers::new` made each as large as the kernels expect.
     unsafe {
         if run == Run::Grid {
             two_halves_on_a_grid(first, count);
@@ -175,7 +175,7 @@ impl Buffers {
     }
 }
 
-/// Of a component that the image does not have; no kernel looks at it.
+/// For a component that the image does not have; no kernel reads it.
 const NO_PLANE: PlaneOfImage = PlaneOfImage {
     offsets: std::ptr::null(),
     entries: std::ptr::null(),

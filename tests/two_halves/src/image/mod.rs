@@ -1,3 +1,3 @@
-//! The program's own decoder of Huffman codes, the same file compiled a second time, and what it is asked here.
+//! The program's own decoder of Huffman codes, the same file compiled a second time, and its calls.
 
 pub(crate) mod jpeg;

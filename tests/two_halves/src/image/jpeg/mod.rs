@@ -7,7 +7,7 @@ mod huffman;
 use crate::pack::{Packed, Packer, Region};
 use huffman::{BLOCKS, Block, Definition, Kind, Member, Position, Scan, Wanted};
 
-/// A component of a scan: the blocks that an MCU has of it, its tables, and what is needed of it.
+/// A component of a scan: the blocks that an MCU has of it, its tables, and the needed region.
 #[derive(Clone, Copy)]
 pub(crate) struct Part {
     pub horizontal: u32,
@@ -32,7 +32,7 @@ impl Codes {
     }
 
     /// Reads the codes of a scan of `across` MCUs a row, as far as they are needed, and packs the regions of its parts.
-    /// `None` where libjpeg has to look at it.
+    /// Returns `None` if libjpeg has to read the scan.
     pub fn pack(&mut self, codes: &[u8], parts: &[Part], across: u32) -> Option<Vec<Packed>> {
         let mut members = Vec::new();
         for (component, part) in (0..).zip(parts) {
