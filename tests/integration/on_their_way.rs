@@ -120,10 +120,6 @@ impl<B: Between> Intake for ThroughIntake<'_, B> {
             Ok(Box::new(ThroughTicket { ticket, row, between }) as Box<dyn Ticket>)
         })
     }
-
-    fn is_trial(&self) -> bool {
-        self.intake.is_trial()
-    }
 }
 
 struct ThroughTicket<B> {
