@@ -3,6 +3,7 @@
     rows.py dump OUT                     every row, scalars and short lists, as JSON
     rows.py plan OUT                     each plan row once in the parts, footers and `_SUCCESS` agree with them
     rows.py same A B [COLUMN ...]        equal rows, to the bit, in every column but those named
+    rows.py near A B LIMIT               the same, but floats may differ by LIMIT: rows of another processor
     rows.py others A B KEY               the same, but the row of KEY may differ in everything
     rows.py types OUT                    column names and Arrow types of every part, as JSON
     rows.py footers OUT                  the `tresnet.*` pairs of every part's footer, as JSON
@@ -160,6 +161,19 @@ def same(a, b, but):
     equal(read(a), read(b), but)
 
 
+def near(a, b, limit):
+    tables = [read(a), read(b)]
+    floats = [name for name in tables[0].column_names if leaves(tables[0][name]) is not None]
+    assert floats, "no column has floats"
+    equal(*tables, floats)
+    for name in floats:
+        sides = [pc.list_flatten(table[name], recursive=True) if pa.types.is_nested(table[name].type) else table[name] for table in tables]
+        assert sides[0].null_count == sides[1].null_count and len(sides[0]) == len(sides[1]), f"{name} has other values"
+        numbers = [side.drop_null().to_numpy().astype(np.float64) for side in sides]
+        largest = np.abs(numbers[0] - numbers[1]).max(initial=0)
+        assert largest <= float(limit), f"{name} differs by {largest:.2e}"
+
+
 def equal(a, b, but):
     assert a.column_names == b.column_names, f"columns {a.column_names} and {b.column_names}"
     assert a.num_rows == b.num_rows, f"{a.num_rows} rows and {b.num_rows}"
@@ -186,6 +200,8 @@ def main():
     command, arguments = sys.argv[1], sys.argv[2:]
     if command == "same":
         same(arguments[0], arguments[1], arguments[2:])
+    elif command == "near":
+        near(*arguments)
     elif command == "others":
         others(*arguments)
     else:

@@ -202,9 +202,10 @@ fn row_38_a_job_that_version_0_1_0_began_is_finished_where_all_keys_are_plain() 
     verify(&job).exits(0);
     let finished = download(&server);
     let whole = earlier().join("finished");
+    // another processor computed the rows of 0.1.0, with other vector instructions
     crate::support::ask_python(
         "rows.py",
-        &["same", finished.path().to_str().unwrap(), whole.to_str().unwrap()],
+        &["near", finished.path().to_str().unwrap(), whole.to_str().unwrap(), "1e-5"],
     );
 }
 
