@@ -119,7 +119,7 @@ def try_out(browser):
     search = """(wanted) => { const field = document.getElementById('search'); field.value = wanted;
         field.dispatchEvent(new Event('input'));
         return { shown: [...document.querySelectorAll('#class-table tbody tr')].filter((row) => row.checkVisibility()).length,
-                 shown: document.getElementById('found').textContent }; }"""
+                 found: document.getElementById('found').textContent }; }"""
     found["search"] = browser.run(f"({search})(document.querySelector('#class-table tbody th').textContent)")
     found["search_nothing"] = browser.run(f"({search})('no class is called like this')")
     found["search_ended"] = browser.run(f"({search})('')")
