@@ -219,8 +219,8 @@ fn usage(error: &clap::Error) -> String {
     text.join(" ").trim_start_matches("error: ").to_owned()
 }
 
-/// Threads that plan, admit, sign, parse and copy. An image takes them less than an eighth of what it takes the decoders,
-/// which have a thread a core (docs/scale.md).
+/// Threads that plan, admit, sign, parse and copy: one for each eight of the decoders, which have a thread a core. That they
+/// need no more is an assumption (decision 0059).
 fn runtime_threads() -> usize {
     const CORES_OF_ONE: usize = 8;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
