@@ -4,11 +4,17 @@
 //! the reason why there are none. The earliest image that has not come may use bytes that no other gets: as much as the
 //! largest image. What it took of them comes free when it is decoded, which needs only images that have come before it.
 //! So the earliest image always gets its bytes in the end, whatever the others hold.
+//!
+//! Once as many are on their way as may be, the next are admitted together, when an eighth of them is decoded. One by one,
+//! each decoded image would wake the thread that admits and one that reads, which takes longer than to read a small file.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::PoisonError;
 
 use super::sync::{Arc, Mutex, MutexGuard, Notify};
+
+/// Of all that may be on their way, this part is admitted together.
+const TOGETHER: usize = 8;
 
 /// Images on their way. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +30,8 @@ struct State {
     /// Images that may be on their way.
     most: usize,
     on_their_way: usize,
+    /// As many were on their way as may be, and not enough of them have been decoded since.
+    is_full: bool,
     /// Bytes of all images on their way.
     bytes: u64,
     /// The part of them that is for the earliest image alone.
@@ -54,6 +62,21 @@ struct Waiting {
 }
 
 impl State {
+    /// Whether an image may be admitted.
+    fn has_place(&self) -> bool {
+        let enough = if self.is_full { self.most - self.most.div_ceil(TOGETHER) } else { self.most - 1 };
+        self.on_their_way <= enough
+    }
+
+    /// Admits an image, and returns its number.
+    fn admit(&mut self) -> u64 {
+        self.on_their_way += 1;
+        self.is_full = self.on_their_way >= self.most;
+        let number = self.earliest + self.came.len() as u64;
+        self.came.push_back(false);
+        number
+    }
+
     fn grant(&mut self, number: u64, bytes: u64) -> bool {
         if self.held + bytes + self.aside <= self.bytes {
             self.held += bytes;
@@ -129,6 +152,7 @@ impl Admission {
         let state = State {
             most: most.max(1),
             on_their_way: 0,
+            is_full: false,
             bytes,
             aside: largest.min(bytes / 2),
             largest,
@@ -143,7 +167,11 @@ impl Admission {
 
     /// From now on `most` images may be on their way. Those that are already stay.
     pub fn allow(&self, most: usize) {
-        self.0.state().most = most.max(1);
+        {
+            let mut state = self.0.state();
+            state.is_full &= most <= state.most;
+            state.most = most.max(1);
+        }
         self.0.fewer.notify_one();
     }
 
@@ -152,10 +180,8 @@ impl Admission {
         loop {
             {
                 let mut state = self.0.state();
-                if state.on_their_way < state.most {
-                    state.on_their_way += 1;
-                    let number = state.earliest + state.came.len() as u64;
-                    state.came.push_back(false);
+                if state.has_place() {
+                    let number = state.admit();
                     let shared = self.0.clone();
                     return Place { shared, number, bytes: 0, is_waiting: false, has_come: false };
                 }
@@ -251,11 +277,15 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let held = self.hold();
+        let mut has_place = false;
         self.shared.change(|state| {
             state.come(held.number);
             state.release(held);
             state.on_their_way -= 1;
+            has_place = state.has_place();
         });
-        self.shared.fewer.notify_one();
+        if has_place {
+            self.shared.fewer.notify_one();
+        }
     }
 }

@@ -27,6 +27,18 @@ fn no_more_images_are_on_their_way_than_are_allowed() {
 }
 
 #[test]
+fn once_all_places_are_taken_an_eighth_of_them_is_admitted_together() {
+    let admission = Admission::new(16, 100, 10);
+    let [first, second, _others @ ..] = admit::<16>(&admission);
+    assert!(admission.admit().now_or_never().is_none());
+    drop(first);
+    assert!(admission.admit().now_or_never().is_none());
+    drop(second);
+    let [_seventeenth, _eighteenth] = admit(&admission);
+    assert!(admission.admit().now_or_never().is_none());
+}
+
+#[test]
 fn bytes_of_the_largest_image_are_for_the_earliest_that_has_not_come() {
     let admission = Admission::new(9, 30, 10);
     let [mut first, mut second, mut third, mut fourth, mut fifth] = admit(&admission);
