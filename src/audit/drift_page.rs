@@ -2,7 +2,7 @@
 
 use crate::report::html::words::{NONE, clip, count, decimal};
 
-use super::drift::{ConfidenceDrift, DriftFigures, MovedClass, ShareDrift, SliceDrift};
+use super::drift::{ConfidenceDrift, DriftFigures, MovedClass, SliceDrift};
 use super::figures::Audit;
 use super::section::Section;
 use super::table::{SHOWN, Table};
@@ -20,7 +20,7 @@ pub(super) fn drift_tables(audit: &Audit, tables: &mut Vec<Table>) {
         }
         Some(Section::Done(drift)) => drift,
     };
-    let columns = vec!["", "Change", "95 % interval", "p"];
+    let columns = vec!["", "Change", "Interval", "p"];
     tables.push(Table { columns, rows: measures(drift), ..Table::new(TITLE, NOTE) });
     let share = |class: &MovedClass| {
         let name = called(&class.name, u32::try_from(class.index).ok());
@@ -54,13 +54,18 @@ pub(super) fn drift_tables(audit: &Audit, tables: &mut Vec<Table>) {
 
 fn measures(drift: &DriftFigures) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    if let Some(ShareDrift { psi, psi_low, psi_high, p, .. }) = drift.classes {
-        let interval = format!("{psi_low:.4} to {psi_high:.4}");
-        rows.push(vec!["Predicted classes: PSI".into(), decimal(psi, 4), interval, probability(Some(p))]);
+    if let Some(classes) = &drift.classes {
+        let what = "Predicted classes: PSI (interval: without chance, 90 %)".into();
+        rows.push(vec![what, decimal(classes.psi, 4), classes.interval(), probability(Some(classes.p))]);
     }
     if let Some(ConfidenceDrift { change, change_low, change_high, p, .. }) = drift.confidence {
         let interval = format!("{change_low:+.4} to {change_high:+.4}");
-        rows.push(vec!["Mean confidence".into(), format!("{change:+.4}"), interval, probability(Some(p))]);
+        rows.push(vec![
+            "Mean confidence (interval: 95 %)".into(),
+            format!("{change:+.4}"),
+            interval,
+            probability(Some(p)),
+        ]);
     }
     match &drift.embeddings {
         Section::Done(embeddings) => {

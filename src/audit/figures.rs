@@ -205,8 +205,10 @@ fn drift_lines(drift: &DriftFigures) -> Vec<String> {
     if let Some(classes) = &drift.classes {
         let how = if classes.permuted { "permuted" } else { "chi-squared" };
         lines.push(format!(
-            "drift: classes PSI {:.4} ({:.4} to {:.4}), p {:.4} ({how})",
-            classes.psi, classes.psi_low, classes.psi_high, classes.p
+            "drift: classes PSI {:.4} ({} without chance), p {:.4} ({how})",
+            classes.psi,
+            classes.interval(),
+            classes.p
         ));
     }
     if let Some(confidence) = &drift.confidence {

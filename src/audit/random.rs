@@ -32,16 +32,48 @@ impl Random {
         radius * (2.0 * std::f64::consts::PI * self.unit()).cos()
     }
 
-    /// A Poisson number of a mean; of means above 50, a rounded normal one.
-    pub fn poisson(&mut self, mean: f64) -> f64 {
-        if mean > 50.0 {
-            return (mean + mean.sqrt() * self.normal()).round().max(0.0);
+    /// How many of `n` trials succeed, each with probability `p`; a rounded normal number where its variance is above 50.
+    pub fn binomial(&mut self, n: u64, p: f64) -> u64 {
+        let (trials, rarer) = (n as f64, p.min(1.0 - p));
+        let variance = trials * rarer * (1.0 - rarer);
+        let count = if variance > 50.0 {
+            (trials * rarer + variance.sqrt() * self.normal()).round().clamp(0.0, trials) as u64
+        } else {
+            // by inversion, from no success upwards
+            let odds = rarer / (1.0 - rarer);
+            let (mut left, mut of_count, mut count) = (self.unit(), (1.0 - rarer).powf(trials), 0);
+            while left >= of_count && count < n {
+                left -= of_count;
+                of_count *= odds * (n - count) as f64 / (count + 1) as f64;
+                count += 1;
+            }
+            count
+        };
+        if p > 0.5 { n - count } else { count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binomial_numbers_have_their_mean_and_variance() {
+        let mut random = Random::new(5);
+        let times = 20_000;
+        for (n, p) in [(5, 0.3), (40, 0.9), (1000, 0.01), (1000, 0.4)] {
+            let numbers: Vec<f64> = (0..times).map(|_| random.binomial(n, p) as f64).collect();
+            let mean = numbers.iter().sum::<f64>() / f64::from(times);
+            let variance =
+                numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / f64::from(times);
+            let (of_mean, of_variance) = (n as f64 * p, n as f64 * p * (1.0 - p));
+            // four standard errors
+            assert!(
+                (mean - of_mean).abs() < 4.0 * (of_variance / f64::from(times)).sqrt(),
+                "{n} {p}: {mean}"
+            );
+            assert!((variance / of_variance - 1.0).abs() < 0.05, "{n} {p}: {variance}");
         }
-        let (least, mut product, mut count) = ((-mean).exp(), self.unit(), 0.0);
-        while product > least {
-            product *= self.unit();
-            count += 1.0;
-        }
-        count
+        assert_eq!([random.binomial(7, 0.0), random.binomial(7, 1.0), random.binomial(0, 0.5)], [0, 7, 0]);
     }
 }

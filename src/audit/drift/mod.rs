@@ -2,6 +2,7 @@
 
 mod confidence;
 mod embeddings;
+mod psi;
 mod shares;
 
 use std::collections::BTreeMap;
