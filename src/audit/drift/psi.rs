@@ -66,11 +66,9 @@ struct Change {
     direction: Vec<f64>,
 }
 
-/// What a change of some strength gives.
+/// How the index of random divisions is beside the seen one.
 #[derive(Debug, Clone, Copy)]
 struct Given {
-    /// Its index.
-    psi: f64,
     /// The share of draws whose index is at least the seen one.
     as_large: f64,
     /// The share of draws whose index is at most the seen one.
@@ -137,7 +135,7 @@ impl Change {
             as_small += u32::from(psi <= self.seen * (1.0 + 1e-12));
         }
         let of_draws = |count: u32| f64::from(count) / DRAWS as f64;
-        Ok(Given { psi: self.index(&shares), as_large: of_draws(as_large), as_small: of_draws(as_small) })
+        Ok(Given { as_large: of_draws(as_large), as_small: of_draws(as_small) })
     }
 
     /// The index of a change without chance.
