@@ -14,6 +14,12 @@ pub(crate) fn has_threads() -> bool {
     Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread)
 }
 
+/// True if the runtime has more threads than small machines have: a task for each small piece of work is worth its price
+/// there. On two threads it costs twice the processor time, because each piece wakes the other thread (decision 0059).
+pub(crate) fn has_many_threads() -> bool {
+    has_threads() && Handle::try_current().is_ok_and(|runtime| runtime.metrics().num_workers() > 2)
+}
+
 /// A task that is aborted when this is dropped. A panic in it is passed on to the caller that waits for it.
 pub(crate) struct Task<T>(JoinHandle<T>);
 

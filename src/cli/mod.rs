@@ -219,10 +219,10 @@ fn usage(error: &clap::Error) -> String {
     text.join(" ").trim_start_matches("error: ").to_owned()
 }
 
-/// Threads that plan, admit, sign, parse and copy: one for each eight of the decoders, which have a thread a core. That they
-/// need no more is an assumption (decision 0059).
+/// Threads that plan, admit, sign, parse and copy: one for each four of the decoders, which have a thread a core. An image
+/// of a store costs them 0.27 ms, and a decoder 1.35 ms (docs/performance.md, ceilings).
 fn runtime_threads() -> usize {
-    const CORES_OF_ONE: usize = 8;
+    const CORES_OF_ONE: usize = 4;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.div_ceil(CORES_OF_ONE).max(2)
 }

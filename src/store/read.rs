@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
-use crate::tasks::{Task, has_threads};
+use crate::tasks::{Task, has_many_threads};
 
 use super::checksum::Announced;
 use super::tagged::Refused;
@@ -51,7 +51,7 @@ impl Location {
         .await?
     }
 
-    /// As [`Location::fetch`], in a task where the runtime has several threads: the task of a part reads all its images, and
+    /// As [`Location::fetch`], in a task where the runtime has more than two threads: the task of a part reads all its images, and
     /// one thread alone cannot sign, parse and copy enough of them for a fast device. A local disk has threads that read.
     pub async fn fetch_aside(
         &self,
@@ -59,7 +59,7 @@ impl Location {
         planned: Planned<'_>,
         limit: u64,
     ) -> Result<Fetched, FetchError> {
-        if self.local_path().is_some() || !has_threads() {
+        if self.local_path().is_some() || !has_many_threads() {
             return self.fetch(key, planned, limit).await;
         }
         let (location, key) = (self.clone(), key.to_owned());
