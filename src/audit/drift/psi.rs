@@ -85,7 +85,7 @@ impl Change {
             // classes that are seen not to change may change by as much as chance hides
             let hidden = 1.0 / ((a + b) * share * (1.0 - share)).sqrt();
             let sign = match log_ratio {
-                0.0 if at % 2 == 0 => 1.0,
+                0.0 if at.is_multiple_of(2) => 1.0,
                 0.0 => -1.0,
                 log_ratio => log_ratio.signum(),
             };
@@ -208,8 +208,7 @@ mod tests {
     fn of_sets_that_differ_each_end_holds_for_nineteen_in_twenty() {
         for (classes, rows) in [(2, 1000), (20, 500)] {
             let share = 1.0 / classes as f64;
-            // 2 to 3
-            let other = |class: usize| share * if class % 2 == 0 { 0.8 } else { 1.2 };
+            let other = |class: usize| share * if class.is_multiple_of(2) { 0.8 } else { 1.2 };
             let shares: Vec<(f64, f64)> = (0..classes).map(|class| (share, other(class))).collect();
             let (above, below) = wrong(&shares, rows);
             assert!(EXPECTED.contains(&above), "{classes} classes: {above} above");
