@@ -14,8 +14,8 @@ pub(crate) fn has_threads() -> bool {
     Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread)
 }
 
-/// True if the runtime has more threads than small machines have: a task for each small piece of work is worth its price
-/// there. On two threads it costs twice the processor time, because each piece wakes the other thread (decision 0059).
+/// True if the runtime has more threads than on a small machine, so that a task for each small piece of work can pay for
+/// itself. On two threads it brings no more images and costs processor time (decision 0059).
 pub(crate) fn has_many_threads() -> bool {
     has_threads() && Handle::try_current().is_ok_and(|runtime| runtime.metrics().num_workers() > 2)
 }

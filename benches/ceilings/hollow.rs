@@ -275,7 +275,7 @@ pub fn measure(runs: usize, count: u64, places: &[Input<'_>]) -> (Vec<Row>, Vec<
                 "the runtime's threads: reading from S3, an object an image",
                 "from S3, an object an image",
             ),
-            Input::S3InTask => ("control, the same in the task of the part", "", ""),
+            Input::S3InTask => ("control, the same on one thread", "", ""),
             Input::Disk(_) => (
                 "the turn: reading files",
                 "the runtime's threads: reading files, beside readers",

@@ -26,8 +26,8 @@ class Machine:
     # of its logarithm: photographs are of many sizes
     decode_spread: float = 0.4
     # of an image in the task of its part, one after another; and elsewhere on the runtime's threads
-    turn: float = 20e-6
-    read: float = 60e-6
+    turn: float = 18.5e-6
+    read: float = 266e-6
     runtime_threads: int | None = None
     # a part's rows of the plan are read by a request of the output's store, while the part has the turn
     plan_read: float = 0.03
@@ -64,7 +64,7 @@ class Machine:
         return replace(
             self,
             decode_threads=threads,
-            runtime_threads=self.runtime_threads or max(2, math.ceil(self.cores / 8)),
+            runtime_threads=self.runtime_threads or max(2, math.ceil(self.cores / 4)),
             filling=self.filling or (written_to if self.slot_at_arrival else requested),
             open_parts=self.open_parts or requested + 2,
         )

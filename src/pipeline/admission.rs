@@ -6,7 +6,7 @@
 //! So the earliest image always gets its bytes in the end, whatever the others hold.
 //!
 //! Once as many are on their way as may be, the next are admitted together, when an eighth of them is decoded. One by one,
-//! each decoded image would wake the thread that admits and one that reads, which takes longer than to read a small file.
+//! each decoded image would wake the thread that admits and one that reads (decision 0053).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::PoisonError;

@@ -51,8 +51,9 @@ impl Location {
         .await?
     }
 
-    /// As [`Location::fetch`], in a task where the runtime has more than two threads: the task of a part reads all its images, and
-    /// one thread alone cannot sign, parse and copy enough of them for a fast device. A local disk has threads that read.
+    /// As [`Location::fetch`], in a task where the runtime has more than two threads: the task of a part reads all its
+    /// images, and one thread alone cannot sign, parse and copy enough of them for a fast device. A local disk has threads
+    /// that read.
     pub async fn fetch_aside(
         &self,
         key: &str,

@@ -51,7 +51,8 @@ pub(super) fn psi_interval(pairs: &[(u64, u64)], stop: &Stop) -> Result<(f64, Op
         true => Some(0.0),
         false => change.weakest(|found| found.as_small < WRONG, stop)?,
     };
-    Ok((low.unwrap_or_default(), high))
+    // without a change that gives so large an index, nothing is known from below
+    Ok((low.unwrap_or(0.0), high))
 }
 
 /// A change of shares, whose strength can vary.
