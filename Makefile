@@ -42,39 +42,41 @@ test-release: release ## installs the wheel, the archive and the package of `mak
 demo: setup python build ## classify a small generated data set on this machine's CPU and show the report
 	@infra/demo/run.sh
 
+# one build serves all tests; the points where it can be made to fail do nothing until a test asks for it
+TESTS = cargo test --locked --features failpoints
+
 test: setup python browser azurite ## all tests: unit, integration, documentation, and those with failpoints
-	cargo test --locked
-	cargo test --locked --features failpoints --test faults
+	$(TESTS)
 
 test-cuda: setup python ## the CUDA path without a GPU: the real provider over libraries that record every call (Linux on x86_64)
 	@infra/setup/cuda_trace.sh
-	TRESNET_BATCH_CUDA_TRACE=$(CURDIR)/.runtime/cuda-trace cargo test --locked --test integration cuda_path:: -- --nocapture
+	TRESNET_BATCH_CUDA_TRACE=$(CURDIR)/.runtime/cuda-trace $(TESTS) --test integration cuda_path:: -- --nocapture
 
 test-airflow: setup python ## the DAG of infra/airflow on a real Airflow, installed into .runtime/airflow
 	@infra/setup/airflow.sh
-	TRESNET_BATCH_AIRFLOW=$(CURDIR)/.runtime/airflow/bin/python cargo test --locked --test integration airflow:: -- --nocapture
+	TRESNET_BATCH_AIRFLOW=$(CURDIR)/.runtime/airflow/bin/python $(TESTS) --test integration airflow:: -- --nocapture
 
 test-ray: setup python ## infra/ray on a real Ray cluster of several nodes on this machine, with workers and nodes killed
 	@infra/setup/ray.sh
-	TRESNET_BATCH_RAY=$(CURDIR)/.runtime/ray/bin/python cargo test --locked --test integration ray:: -- --nocapture
+	TRESNET_BATCH_RAY=$(CURDIR)/.runtime/ray/bin/python $(TESTS) --test integration ray:: -- --nocapture
 
 test-monitoring: setup python ## metrics, dashboard and alerts on the real Prometheus and node_exporter (out of Debian's packages)
 	@infra/setup/prometheus.sh
-	TRESNET_BATCH_PROMETHEUS=$(CURDIR)/.runtime/prometheus cargo test --locked --test integration monitoring::prometheus:: -- --nocapture
+	TRESNET_BATCH_PROMETHEUS=$(CURDIR)/.runtime/prometheus $(TESTS) --test integration monitoring::prometheus:: -- --nocapture
 
 test-long: setup python azurite ## the tests whose counts `make test` reduces, at full count (about 40 minutes)
-	TRESNET_BATCH_KILLS=200 cargo test --locked --test integration -- --nocapture --test-threads=1 row_01
-	TRESNET_BATCH_KILLS=100 cargo test --locked --test integration -- --nocapture --test-threads=1 azurite::killed
-	TRESNET_BATCH_SCALE=50000,1000000,10000000 cargo test --locked --test integration -- --nocapture scale::memory
-	TRESNET_BATCH_INT8=3000 cargo test --locked --test integration -- --nocapture quantize::
-	TRESNET_BATCH_SCHEDULES=50000 cargo test --locked --features failpoints --test faults -- --nocapture model::
-	LOOM_MAX_PREEMPTIONS=3 cargo test --locked --lib -- _model::
+	TRESNET_BATCH_KILLS=200 $(TESTS) --test integration -- --nocapture --test-threads=1 row_01
+	TRESNET_BATCH_KILLS=100 $(TESTS) --test integration -- --nocapture --test-threads=1 azurite::killed
+	TRESNET_BATCH_SCALE=50000,1000000,10000000 $(TESTS) --test integration -- --nocapture scale::memory
+	TRESNET_BATCH_INT8=3000 $(TESTS) --test integration -- --nocapture quantize::
+	TRESNET_BATCH_SCHEDULES=50000 $(TESTS) --test faults -- --nocapture model::
+	LOOM_MAX_PREEMPTIONS=3 $(TESTS) --lib -- _model::
 
 check: tools ## formatting, spelling, phrases that docs/STYLE.md avoids, and lints
 	cargo fmt --check
 	@infra/setup/spelling.sh
 	@python3 infra/setup/style.py
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --locked -- -D warnings
 	cargo clippy --all-targets --features failpoints --locked -- -D warnings
 
 lint-infra: tools ## hadolint over the container files, shellcheck over every script, cargo-deny over the dependencies

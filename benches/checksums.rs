@@ -22,6 +22,7 @@ use sha2::Digest;
 use tresnet_batch::store::{Location, Planned, Role, Settings};
 
 use scripted_s3::ScriptedS3;
+use support::threads::process_nanos;
 use support::{Arguments, cores, mean_kilobytes, median, photographs};
 
 /// Header and value of an object.
@@ -50,14 +51,6 @@ const KINDS: [(&str, Header); 7] = [
     }),
 ];
 
-/// Processor seconds of this process.
-fn processor() -> f64 {
-    let (mut used, clock) = (libc::timespec { tv_sec: 0, tv_nsec: 0 }, libc::CLOCK_PROCESS_CPUTIME_ID);
-    // SAFETY: it writes one timespec.
-    assert_eq!(unsafe { libc::clock_gettime(clock, &mut used) }, 0);
-    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
-}
-
 fn main() {
     let arguments = Arguments::read(&["images", "count", "runs", "requests"]);
     let (count, runs) = (arguments.number("count", 5000), arguments.number("runs", 7));
@@ -80,13 +73,13 @@ fn main() {
     let read = |kind: usize, checksums: bool| {
         let settings = Settings { requests, checksums, ..Settings::default() };
         let input = Location::open_with(&format!("s3://test/in/{kind}"), Role::Input, settings).unwrap();
-        let (began, used) = (Instant::now(), processor());
+        let (began, used) = (Instant::now(), process_nanos());
         let fetches = futures::stream::iter(0..count).map(|number| {
             let (input, key) = (&input, (number % images.len() as u64).to_string());
             async move { input.fetch(&key, Planned::default(), 1 << 30).await.unwrap().bytes.len() }
         });
         runtime.block_on(fetches.buffer_unordered(requests).for_each(|_| std::future::ready(())));
-        (began.elapsed().as_secs_f64(), processor() - used)
+        (began.elapsed().as_secs_f64(), (process_nanos() - used) as f64 / 1e9)
     };
     println!(
         "{count} reads of images of {:.0} kB, {requests} in flight, {} cores, medians of {runs} pairs",

@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench fetch -- [--images FOLDER] [--count N] [--runs N] [--latency MS] [--requests N] [--batch N]`
 //!
-//! The server has a thread of this process, so its work takes from the cores that decode, in both runs alike.
+//! The server has a thread of this process, so its work takes from the cores that decode, in both runs alike. The rate
+//! "without the server" is that of the cores' time that the server left; it is right where the cores have no idle time.
 //! Fewer than some thousand images show the start of a run and not its rate.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
@@ -17,7 +18,26 @@ use std::time::Duration;
 use scripted_s3::ScriptedS3;
 use tresnet_batch::store::{Location, Role, Settings};
 
+use support::threads::{nanos_of, process_nanos};
 use support::{Arguments, Knobs, cores, decode_alone, mean_kilobytes, median, photographs, rate};
+
+/// One run's rate, and microseconds of processor time an image.
+struct Measured {
+    rate: f64,
+    server: f64,
+    others: f64,
+}
+
+impl Measured {
+    /// The rate of the cores' time that the server left.
+    fn without_server(&self) -> f64 {
+        self.rate / (1.0 - self.server * self.rate / 1e6 / cores() as f64)
+    }
+}
+
+fn medians(runs: &[Measured], of: impl Fn(&Measured) -> f64) -> f64 {
+    median(runs.iter().map(of).collect())
+}
 
 fn main() {
     let arguments = Arguments::read(&["images", "count", "runs", "latency", "requests", "batch"]);
@@ -51,25 +71,48 @@ fn main() {
         server.latency(latency);
         // a new location: connections and counters begin anew
         let input = Location::open_with("s3://test/in/", Role::Input, settings).unwrap();
+        let (server, process) = (nanos_of("scripted-s3"), process_nanos());
         let run = runtime.block_on(support::run_with_noise(&input, knobs));
+        let an_image = |nanos: u64| nanos as f64 / 1e3 / count as f64;
+        let server = an_image(nanos_of("scripted-s3") - server);
+        let others = an_image(process_nanos() - process) - server;
         assert_eq!((run.rows, run.errors), (count, 0));
-        (rate(&run), run.utilisation())
+        (Measured { rate: rate(&run), server, others }, run.utilisation())
     };
-    let (mut near, mut far, mut alone, mut ratio) = (vec![], vec![], vec![], vec![]);
+    let (mut near, mut far, mut alone, mut lost) = (vec![], vec![], vec![], vec![]);
     let mut last = None;
     for _ in 0..runs {
-        alone.push(decode_alone(&images, knobs.size, count as usize, knobs.workers));
+        let decoded = decode_alone(&images, knobs.size, count as usize, knobs.workers);
         let (quick, _) = run(Duration::ZERO);
         let (slow, used) = run(added);
+        alone.push(decoded);
+        lost.push((
+            100.0 * slow.rate / quick.rate,
+            100.0 * quick.without_server() / decoded,
+            100.0 * slow.without_server() / decoded,
+        ));
         near.push(quick);
         far.push(slow);
-        ratio.push(100.0 * slow / quick);
         last = Some(used);
     }
-    println!("| what | images/s | of 0 ms |\n|---|---|---|");
-    println!("| decode alone | {:.1} | |", median(alone));
-    println!("| S3, 0 ms added | {:.1} | 100 % |", median(near));
-    println!("| S3, {} ms added | {:.1} | {:.1} % |", added.as_millis(), median(far), median(ratio));
+    let alone = median(alone);
+    let share = |of: fn(&(f64, f64, f64)) -> f64| median(lost.iter().map(of).collect());
+    println!(
+        "| what | images/s | of 0 ms | without the server | of decode alone | µs an image: server | all else |\n\
+         |---|---|---|---|---|---|---|"
+    );
+    println!("| decode alone | {alone:.1} | | | 100 % | | {:.0} |", 1e6 * cores() as f64 / alone);
+    let row = |added: u128, runs: &[Measured], of_quick: f64, of_alone: f64| {
+        println!(
+            "| S3, {added} ms added | {:.1} | {of_quick:.1} % | {:.1} | {of_alone:.1} % | {:.0} | {:.0} |",
+            medians(runs, |run| run.rate),
+            medians(runs, Measured::without_server),
+            medians(runs, |run| run.server),
+            medians(runs, |run| run.others)
+        );
+    };
+    row(0, &near, 100.0, share(|lost| lost.1));
+    row(added.as_millis(), &far, share(|lost| lost.0), share(|lost| lost.2));
     if let Some(used) = last {
         println!(
             "the last run with latency: {:.1} images on their way, {} requests in the end, waited {:.1} % for a row, {:.1} % for bytes; {} \

@@ -1,13 +1,10 @@
-//! Processor time: of the thread that asks, of the polls of one future, and of all threads by name.
+//! Processor time: of the thread that asks, and of the polls of one future.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::support::median;
 
@@ -93,63 +90,4 @@ impl Calls {
         calls.truncate((calls.len() * 99).div_ceil(100));
         calls.iter().map(|nanos| f64::from(*nanos)).sum::<f64>() / calls.len().max(1) as f64
     }
-}
-
-/// Samples the processor time of all threads of this process, until the result is requested.
-pub struct Watch {
-    stop: Arc<AtomicBool>,
-    looks: JoinHandle<BTreeMap<u64, (String, u64)>>,
-}
-
-/// A thread that ends is missed by this much.
-const LOOK_EVERY: Duration = Duration::from_millis(4);
-
-impl Watch {
-    pub fn start() -> Watch {
-        let stop = Arc::new(AtomicBool::new(false));
-        let before = threads();
-        let looks = std::thread::Builder::new().name("watch".into()).spawn({
-            let stop = stop.clone();
-            move || {
-                let mut last = BTreeMap::new();
-                while !stop.load(Relaxed) {
-                    last.extend(threads());
-                    std::thread::sleep(LOOK_EVERY);
-                }
-                last.extend(threads());
-                for (id, (_, nanos)) in &mut last {
-                    *nanos -= before.get(id).map_or(0, |(_, before)| *before);
-                }
-                last
-            }
-        });
-        Watch { stop, looks: looks.unwrap() }
-    }
-
-    /// Nanoseconds of the threads of each name, since the beginning.
-    pub fn end(self) -> Vec<(String, f64)> {
-        self.stop.store(true, Relaxed);
-        self.looks.join().unwrap().into_values().map(|(name, nanos)| (name, nanos as f64)).collect()
-    }
-}
-
-/// Name and nanoseconds of each thread, as Linux reports them.
-fn threads() -> BTreeMap<u64, (String, u64)> {
-    let tasks = fs::read_dir("/proc/self/task").expect("needs Linux: /proc/self/task");
-    let mut found = BTreeMap::new();
-    for task in tasks {
-        let folder = task.unwrap().path();
-        // a thread may end between two reads
-        let (Ok(name), Ok(times)) =
-            (fs::read_to_string(folder.join("comm")), fs::read_to_string(folder.join("schedstat")))
-        else {
-            continue;
-        };
-        let id = folder.file_name().and_then(|id| id.to_str()).and_then(|id| id.parse().ok());
-        let nanos = times.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
-        if let (Some(id), Some(nanos)) = (id, nanos) {
-            found.insert(id, (name.trim().to_owned(), nanos));
-        }
-    }
-    found
 }

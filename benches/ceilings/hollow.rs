@@ -17,10 +17,11 @@ use tresnet_batch::output::Embedding;
 use tresnet_batch::pipeline::progress::Progress;
 use tresnet_batch::store::{Location, Role, Settings};
 
-use crate::clock::{Calls, Spent, Timed, Watch, clock_cost, thread_nanos};
+use crate::clock::{Calls, Spent, Timed, clock_cost, thread_nanos};
 use crate::locks::BATCH;
 use crate::planning::Keys;
 use crate::rows::options;
+use crate::support::threads::Watch;
 use crate::support::{self, Knobs, Of, decode_alone, median, rate};
 use crate::table::{Row, Scales};
 

@@ -15,7 +15,7 @@ if [ "$("$deny" --version 2>/dev/null)" = "cargo-deny $version" ]; then
 else
   say "building cargo-deny $version into .runtime/cargo-deny, once: some minutes"
   SECONDS=0
-  cargo install cargo-deny --quiet --locked --force --version "$version" --root "$folder" </dev/null \
+  cargo install cargo-deny --quiet --debug --locked --force --version "$version" --root "$folder" </dev/null \
     || die "cargo could not build cargo-deny $version" "check that cargo reaches crates.io, then run: make lint-infra"
   say "built cargo-deny $version in $SECONDS s"
 fi

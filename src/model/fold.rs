@@ -70,11 +70,7 @@ fn finite<'a>(checkpoint: &'a Checkpoint, name: &str) -> Result<&'a Tensor, Mode
         let missing = vec![name.to_owned()];
         return Err(ModelError::Tensors(Box::new(TensorMismatch { missing, ..TensorMismatch::default() })));
     };
-    if tensor.values.iter().all(|value| value.is_finite()) {
-        Ok(tensor)
-    } else {
-        Err(ModelError::NonFinite { tensor: name.to_owned() })
-    }
+    if tensor.is_finite() { Ok(tensor) } else { Err(ModelError::NonFinite { tensor: name.to_owned() }) }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Memory for the bytes of files. A dropped buffer is lent again, the last first: it is mapped, and often still in a
+//! Memory for the bytes of images. A dropped buffer is lent again, the last first: it is mapped, and often still in a
 //! cache.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
 
 /// The power of two of the smallest buffers: a page.
 const LEAST: u32 = 12;
@@ -46,6 +47,25 @@ impl Buffers {
     /// A buffer's bytes; it comes back when the last of them is dropped.
     pub fn share(self: &Arc<Self>, buffer: Vec<u8>) -> Bytes {
         Bytes::from_owner(Lent { buffer, home: self.clone() })
+    }
+
+    /// Copies an answer into one buffer, piece by piece, so that the connection can use its own memory again. Of more than
+    /// `size` bytes it takes only the piece that goes beyond them.
+    ///
+    /// # Errors
+    /// The first of the answer.
+    pub async fn collect<E>(
+        self: &Arc<Self>,
+        mut pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        size: usize,
+    ) -> Result<Bytes, E> {
+        let mut buffer = self.lend(size);
+        while buffer.len() <= size
+            && let Some(piece) = pieces.try_next().await?
+        {
+            buffer.extend_from_slice(&piece);
+        }
+        Ok(self.share(buffer))
     }
 
     fn take_back(&self, mut buffer: Vec<u8>) {
@@ -97,6 +117,30 @@ mod tests {
         drop(piece);
         let again = buffers.lend(70_000);
         assert_eq!((again.as_ptr(), again.len()), (place, 0));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_collected_into_a_buffer_that_was_lent_before() {
+        let buffers = Arc::new(Buffers::default());
+        let pieces = |all: &[&'static str]| {
+            let all: Vec<Result<Bytes, &str>> = all.iter().map(|piece| Ok(Bytes::from(*piece))).collect();
+            futures::stream::iter(all)
+        };
+        let first = buffers.collect(pieces(&["a", "", "bc"]), 3).await.unwrap();
+        assert_eq!(&first[..], b"abc");
+        let place = first.as_ptr();
+        drop(first);
+        let short = buffers.collect(pieces(&["a"]), 3).await.unwrap();
+        assert_eq!((&short[..], short.as_ptr()), (&b"a"[..], place));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_no_further_than_one_piece_beyond_its_size() {
+        let buffers = Arc::new(Buffers::default());
+        let endless = futures::stream::repeat_with(|| Ok::<_, &str>(Bytes::from_static(b"ab")));
+        assert_eq!(&buffers.collect(endless, 3).await.unwrap()[..], b"abab");
+        let fails = futures::stream::iter([Ok(Bytes::from_static(b"ab")), Err("the connection ended")]);
+        assert_eq!(buffers.collect(fails, 3).await, Err("the connection ended"));
     }
 
     #[test]

@@ -112,7 +112,9 @@ impl Location {
             return Err(FetchError::TooLarge { size });
         }
         let announced = Announced::taken(&mut response);
-        let bytes = response.bytes().await.map_err(classify)?;
+        // its limit is a number of bytes in memory
+        let room = usize::try_from(size).unwrap_or(usize::MAX);
+        let bytes = self.readers.buffers.collect(response.into_stream(), room).await.map_err(classify)?;
         if bytes.len() as u64 != size {
             return Err(unavailable(format!("{} of {size} bytes came", bytes.len())));
         }

@@ -29,7 +29,8 @@ pub(super) struct Readers {
     /// [`local::open`]; a test has another that hangs.
     open: fn(&Path, Option<&str>) -> Result<File, FetchError>,
     state: Mutex<ReaderQueue<ReadRequest>>,
-    buffers: Arc<Buffers>,
+    /// Answers of other stores are collected into them, too.
+    pub(super) buffers: Arc<Buffers>,
 }
 
 #[derive(Debug)]

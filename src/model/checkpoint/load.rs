@@ -140,7 +140,7 @@ fn finish(
 /// No weight is NaN or infinite, and no variance negative: checked when the file is read, before a job is planned with it.
 fn check_values(tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
     for (name, tensor) in tensors {
-        if !tensor.values.iter().all(|value| value.is_finite()) {
+        if !tensor.is_finite() {
             return Err(ModelError::NonFinite { tensor: shorten(name) });
         }
         if name.ends_with(".running_var")

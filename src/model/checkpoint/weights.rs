@@ -15,6 +15,13 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
+impl Tensor {
+    /// Whether no value is NaN or infinite. It looks at all of them: a loop that ends early is not vectorised.
+    pub(in crate::model) fn is_finite(&self) -> bool {
+        self.values.iter().fold(true, |finite, value| finite & value.is_finite())
+    }
+}
+
 /// The tensors of a network under timm's names (the authors' were translated), without the counters that only training reads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {

@@ -117,17 +117,16 @@ impl Graph {
         values: &[f64],
     ) -> Result<String, ModelError> {
         debug_assert_eq!(axes.iter().product::<usize>(), values.len(), "shape of {name}");
-        #[allow(clippy::cast_possible_truncation)]
-        let single = |value: &f64| *value as f32;
         let (bytes, overflow) = match precision {
-            Precision::Fp32 | Precision::Int8 => (
-                spelled(values, |value| single(value).to_le_bytes()),
-                values.iter().any(|value| single(value).is_infinite()),
-            ),
-            Precision::Fp16 => (
-                spelled(values, |value| half(*value).to_le_bytes()),
-                values.iter().any(|value| half(*value).is_infinite()),
-            ),
+            Precision::Fp32 | Precision::Int8 => spelled(values, |value| {
+                #[allow(clippy::cast_possible_truncation)]
+                let single = value as f32;
+                (single.to_le_bytes(), single.is_infinite())
+            }),
+            Precision::Fp16 => spelled(values, |value| {
+                let half = half(value);
+                (half.to_le_bytes(), half.is_infinite())
+            }),
         };
         if overflow {
             return Err(ModelError::Overflow { layer: name, precision });
@@ -184,13 +183,20 @@ fn half(value: f64) -> f16 {
     f16::from_f32(single)
 }
 
-/// The bytes of numbers. Their memory is taken once: it is that of all weights.
-fn spelled<const BYTES: usize>(values: &[f64], number: impl Fn(&f64) -> [u8; BYTES]) -> Vec<u8> {
+/// The bytes of numbers, and whether one of them overflows. Memory is taken once and gone over once: these are all weights.
+fn spelled<const BYTES: usize>(
+    values: &[f64],
+    number: impl Fn(f64) -> ([u8; BYTES], bool),
+) -> (Vec<u8>, bool) {
     let mut bytes = vec![0; BYTES * values.len()];
-    for (to, value) in bytes.chunks_exact_mut(BYTES).zip(values) {
-        to.copy_from_slice(&number(value));
+    let (places, _) = bytes.as_chunks_mut::<BYTES>();
+    let mut overflow = false;
+    for (place, value) in places.iter_mut().zip(values) {
+        let (written, is_infinite) = number(*value);
+        *place = written;
+        overflow |= is_infinite;
     }
-    bytes
+    (bytes, overflow)
 }
 
 #[cfg(test)]

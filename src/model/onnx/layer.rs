@@ -1,5 +1,7 @@
 //! A layer as its numbers: weights, batch norm, and the activation that follows.
 
+use std::borrow::Cow;
+
 /// Weights of a layer: `weight` is `[outputs, inputs, size, size]` (`[outputs, inputs]` where it is linear),
 /// row-major and not yet rounded; `bias` has one value an output.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,11 +21,11 @@ pub struct Kernel {
 impl Kernel {
     /// The same layer for `inputs` channels, of which its own come first, and with outputs that are zero up to a
     /// multiple of `multiple`.
-    pub(super) fn filled(&self, inputs: usize, multiple: usize) -> Kernel {
+    pub(super) fn filled(&self, inputs: usize, multiple: usize) -> Cow<'_, Kernel> {
         debug_assert!(self.inputs <= inputs, "channels into a layer");
         let outputs = self.outputs.next_multiple_of(multiple.max(1));
         if (inputs, outputs) == (self.inputs, self.outputs) {
-            return self.clone();
+            return Cow::Borrowed(self);
         }
         let area = self.size * self.size;
         let mut weight = vec![0.0; outputs * inputs * area];
@@ -33,7 +35,7 @@ impl Kernel {
         }
         let mut bias = self.bias.clone();
         bias.resize(outputs, 0.0);
-        Kernel { outputs, inputs, size: self.size, weight, bias }
+        Cow::Owned(Kernel { outputs, inputs, size: self.size, weight, bias })
     }
 }
 

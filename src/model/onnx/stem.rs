@@ -52,7 +52,8 @@ impl Graph {
                 self.conv(scope, &squares, kernel, 1, activation)
             }
             Stem::Strided => {
-                let kernel = unfolded(kernel).filled(3, self.form.channel_multiple);
+                let kernel = unfolded(kernel);
+                let kernel = kernel.filled(3, self.form.channel_multiple);
                 let attributes = vec![
                     integer_list("kernel_shape", &[kernel.size as i64; 2]),
                     integer_list("strides", &[BLOCK as i64; 2]),
