@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, BaseOperator, Param, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-# exit codes that are retried (docs/operations.md); every other one fails the task at once
+# exit codes that are retried (docs/exit-codes.md); every other one fails the task at once
 TRY_AGAIN = (69, 74, 75)
 # the program ends by itself within `limits.grace_seconds` (25 s) of SIGTERM
 STOP_SECONDS = 40

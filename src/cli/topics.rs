@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_page_of_exit_codes_has_those_of_the_documentation() {
-        let table = include_str!("../../docs/operations.md");
+        let table = include_str!("../../docs/exit-codes.md");
         let documented: Vec<u8> = table
             .lines()
             .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())

@@ -273,7 +273,7 @@ pub struct Limits {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
-    /// `off` for stores without conditional writes; docs/operations.md has what it costs.
+    /// `off` for stores without conditional writes; docs/stores.md has what it costs.
     #[serde(default)]
     pub conditional_put: ConditionalPut,
     /// Whether whole objects are compared with the checksums that their store sends.

@@ -15,7 +15,7 @@ use crate::support::process::install_script;
 use crate::support::{ask_python, python, root, scratch};
 
 const OVERLAYS: [&str; 3] = ["overlays/once", "overlays/gpu", "overlays/nightly"];
-/// What a scheduler should do by the table of operations.md.
+/// What a scheduler should do by the table of exit-codes.md.
 const FAIL: [i32; 7] = [64, 65, 66, 70, 73, 77, 78];
 const RETRY: [i32; 3] = [69, 74, 75];
 
@@ -92,8 +92,8 @@ fn a_job_fails_or_tries_again_by_the_exit_codes_of_the_program() {
 }
 
 #[test]
-fn the_table_of_operations_says_the_same_of_each_exit_code() {
-    let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+fn the_table_of_exit_codes_says_the_same_of_each_exit_code() {
+    let text = fs::read_to_string(root().join("docs/exit-codes.md")).unwrap();
     let advice = |code: i32| {
         let row = text.lines().find(|line| line.starts_with(&format!("| {code} |")));
         let row = row.unwrap_or_else(|| panic!("no row for {code}"));

@@ -81,9 +81,9 @@ fn the_service_has_few_rights() {
     assert!(held.status.success(), "{}", String::from_utf8_lossy(&held.stdout));
 }
 
-/// The codes of operations.md whose line asks a scheduler to retry, and the other failures.
+/// The codes of exit-codes.md whose line asks a scheduler to retry, and the other failures.
 fn table_of_exit_codes() -> (Vec<u8>, Vec<u8>) {
-    let text = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let text = std::fs::read_to_string(root().join("docs/exit-codes.md")).unwrap();
     let rows = text.lines().filter_map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         Some((cells.first()?.parse::<u8>().ok()?, cells.last()?.contains("retry")))
