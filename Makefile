@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do is in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cuda tools python browser azurite build man demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring wheel release test-release
+.PHONY: help setup setup-cuda tools python browser azurite build man demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring book wheel release test-release
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,9 @@ release: tools ## all that a release hands out, in target/dist: wheel, archive, 
 
 test-release: release ## installs the wheel, the archive and the package of `make release` and runs what they bring
 	@infra/release/test.sh
+
+book: python build ## the documentation as a book with search, in target/book/html
+	@infra/book/book.sh target/release/tresnet-batch
 
 demo: setup python build ## classify a small generated data set on this machine's CPU and show the report
 	@infra/demo/run.sh

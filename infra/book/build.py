@@ -1,6 +1,8 @@
 """Puts the sources of the book into a folder, for mdBook: the pages with links that fit, and those that are made.
 
     python infra/book/build.py PROGRAM FOLDER
+
+Ends with 1 and names the links that lead nowhere, if there are any.
 """
 
 import shutil
@@ -8,7 +10,7 @@ import sys
 from pathlib import Path
 
 import reference
-from pages import ROOT, of_book, pages
+from pages import ROOT, broken_links, of_book, pages
 
 HERE = Path(__file__).parent
 
@@ -45,6 +47,9 @@ def main(arguments):
         (sources / name).write_text(text)
     shutil.copytree(ROOT / "docs/images", sources / "images")
     shutil.copy(HERE / "book.toml", folder / "book.toml")
+    sources = sources.resolve()
+    if faults := list(broken_links(sorted(sources.rglob("*.md")), sources)):
+        sys.exit("\n".join(faults))
 
 
 if __name__ == "__main__":

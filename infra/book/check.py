@@ -30,7 +30,7 @@ def main(arguments):
     if len(arguments) != 1:
         sys.exit(__doc__)
     checker = Checker(Path(arguments[0]).resolve())
-    faults = [*broken_links(), *pages_left_out()]
+    faults = [*broken_links(pages(), ROOT), *pages_left_out()]
     for path in pages():
         # a record of what was
         if path.name == "CHANGELOG.md":

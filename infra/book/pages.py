@@ -61,13 +61,13 @@ def links(path):
             yield number, target, (path.parent / file).resolve() if file else path, anchor
 
 
-def broken_links():
-    """What is wrong with the links of all pages, a line each."""
-    known = {path: anchors(path.read_text()) for path in pages()}
+def broken_links(paths, root):
+    """What is wrong with the links of pages, a line each. They may lead to any file below `root`."""
+    known = {path: anchors(path.read_text()) for path in paths}
     for path in known:
         for number, target, file, anchor in links(path):
-            where = f"{path.relative_to(ROOT)}:{number}"
-            if not file.is_relative_to(ROOT) or not file.exists():
+            where = f"{path.relative_to(root)}:{number}"
+            if not file.is_relative_to(root) or not file.exists():
                 yield f"{where}: `{target}` leads to no file"
             elif anchor and anchor not in known.get(file, ()):
                 yield f"{where}: `{target}` leads to no heading"

@@ -12,6 +12,7 @@ mod azurite;
 mod bad_checkpoints;
 mod bench_engine;
 mod bench_job;
+mod book;
 mod checkpoints;
 mod cli_help;
 mod compare;
