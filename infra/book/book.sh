@@ -27,7 +27,7 @@ fi
 
 "$python" infra/book/check.py "$program"
 "$python" infra/book/build.py "$program" "$book"
-# a warning names a page or link that the book lacks
+# a warning names a page or link that is missing
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 "$mdbook" build "$book" 2>&1 | tee "$log"
