@@ -6,6 +6,7 @@ PICTURES is a folder of pictures (`make demo` makes .demo/images). The output go
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,13 +20,14 @@ COLUMNS = 80
 TOP, LINE, LETTER = 44, 18, 8
 
 
-def session(command, folder):
+def session(command, folder, environment):
     """The lines that a command leaves on a terminal."""
     script = [sys.executable, ROOT / "tests/reference/terminal.py", str(COLUMNS), "--", *command]
-    done = json.loads(subprocess.run(script, cwd=folder, capture_output=True, text=True, check=True).stdout)
+    ended = subprocess.run(script, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    done = json.loads(ended.stdout)
     if done["code"]:
         sys.exit(f"{command}: exit code {done['code']}\n" + "\n".join(done["lines"]))
-    return [line.rstrip() for line in done["lines"]]
+    return [line.rstrip().replace(str(folder), "/home/me") for line in done["lines"]]
 
 
 def drawn(lines):
@@ -54,12 +56,15 @@ def main(arguments):
     if len(arguments) != 3:
         sys.exit(__doc__)
     program, pictures, picture = Path(arguments[0]).resolve(), Path(arguments[1]).resolve(), Path(arguments[2])
+    if program.name != "tresnet-batch":
+        sys.exit(f"{program} has to be named tresnet-batch, as it is in the picture")
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
     shown = []
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pictures").symlink_to(pictures)
         (Path(folder) / "models").symlink_to(ROOT / "models")
         for command in COMMANDS:
-            shown += [f"$ tresnet-batch {command}", *session([program, *command.split()], folder)]
+            shown += [f"$ tresnet-batch {command}", *session(["tresnet-batch", *command.split()], folder, environment)]
             while not shown[-1]:
                 shown.pop()
             shown.append("")
