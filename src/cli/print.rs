@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
+use console::Term;
 use serde_json::{Map, Value};
 
 use crate::failure::Exit;
@@ -55,7 +56,7 @@ pub(super) fn line(line: impl Display) {
     match printing() {
         Printing { quiet: true, .. } => {}
         Printing { json: true, .. } => note(line),
-        Printing { .. } => text(format_args!("{line}\n")),
+        Printing { .. } => text(screen::fitted(format!("{line}\n"), &Term::stdout())),
     }
 }
 
@@ -143,7 +144,7 @@ pub(super) fn tell(level: &str, text: impl Display, figures: Map<String, Value>)
         return;
     }
     let text = match telemetry::format() {
-        Format::Text => text.to_string(),
+        Format::Text => screen::fitted(text.to_string(), &Term::stderr()),
         Format::Json => telemetry::json_line(level, "tresnet_batch", &text.to_string(), figures),
     };
     screen::above(|| drop(writeln!(std::io::stderr().lock(), "{text}")));

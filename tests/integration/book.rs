@@ -11,7 +11,12 @@ const CHECKOUT: &str = "docs infra jobs src tests benches models Cargo.toml Make
 
 fn book(checkout: &Path, script: &str, arguments: &[&str]) -> Output {
     let script = checkout.join("infra/book").join(script);
-    Command::new(python()).arg(script).arg(env!("CARGO_BIN_EXE_tresnet-batch")).args(arguments).output().unwrap()
+    Command::new(python())
+        .arg(script)
+        .arg(env!("CARGO_BIN_EXE_tresnet-batch"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -91,6 +91,25 @@ fn a_narrow_terminal_and_one_that_becomes_narrow_keep_no_piece_of_the_bar() {
 }
 
 #[test]
+fn results_are_broken_between_words() {
+    let job = Job::own();
+    job.run().exits(0);
+    let seen = on_terminal(40, &[], &job, "status", &[]);
+    let settings = job.overrides().iter().flat_map(|assignment| ["--set", assignment]);
+    let whole = ended(by_hand().arg("status").arg(job.file()).args(settings)).stdout;
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let wide = whole.lines().filter(|line| line.chars().count() > 40).count();
+    assert!(wide > 0, "every line fits:\n{whole}");
+    let shown = words(&seen.text());
+    for word in words(&whole)
+        .iter()
+        .filter(|word| word.chars().count() < 40 && !word.contains(|c: char| c.is_ascii_digit()))
+    {
+        assert!(shown.contains(word), "`{word}` is broken:\n{}", seen.text());
+    }
+}
+
+#[test]
 fn the_variable_brings_time_and_module_back() {
     let seen = on_terminal(200, &[], &warns(), "run", &[("TRESNET_BATCH_LOG", "warn")]);
     seen.has_no_bar();
