@@ -137,6 +137,9 @@ impl Findings {
     }
 
     /// The findings as rows, a batch at a time; `names` are those of the classes.
+    ///
+    /// # Errors
+    /// An item is an error if the columns do not fit the schema of the findings: a fault of the program.
     pub fn batches<'a>(
         &'a self,
         names: Option<&'a [String]>,

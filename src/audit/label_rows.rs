@@ -71,6 +71,10 @@ impl<'a> LabelRows<'a> {
     }
 
     /// The rows that are ok and have a label, in order.
+    ///
+    /// # Errors
+    /// An item is [`ReportError::Target`] for a label outside the classes. It is [`ReportError::Prediction`] for an
+    /// `index` that is empty, of another length than `prob`, or outside the classes.
     pub fn rows(&self) -> impl Iterator<Item = Result<LabelRow<'a>, ReportError>> + '_ {
         let rows = 0..self.target.len();
         rows.filter(|at| self.target.is_valid(*at) && self.top.0.is_valid(*at)).map(|at| self.row(at))

@@ -42,6 +42,9 @@ pub(super) struct FindingsArgs {
 
 impl FindingsArgs {
     /// Refuses options that the format does not take, or that it needs.
+    ///
+    /// # Errors
+    /// A format of findings without `--findings`, or `--findings` with another format (64).
     pub fn check(&self, is_of_findings: bool) -> Result<(), Failure> {
         let what = match (is_of_findings, &self.findings) {
             (true, None) => {

@@ -22,6 +22,9 @@ impl Writer {
     }
 
     /// Refuses to mix these files with those of an earlier export.
+    ///
+    /// # Errors
+    /// A folder cannot be listed; it has a file of such a name that this export would not overwrite (73).
     pub async fn refuse_other_files(&self, kinds: &[(&str, &str, &str)]) -> Result<(), Failure> {
         for &(folder, stem, ending) in kinds {
             let ours = |name: &str| match name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)) {
@@ -54,6 +57,10 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes a file of the export, and notes its name.
+    ///
+    /// # Errors
+    /// The store refuses the write. Without `overwrite`, also a file of this name with other bytes (73).
     pub async fn write(&mut self, name: String, bytes: Vec<u8>) -> Result<(), Failure> {
         let bytes = Bytes::from(bytes);
         if self.overwrite {

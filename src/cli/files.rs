@@ -22,6 +22,10 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Creates the draft beside `path`.
+    ///
+    /// # Errors
+    /// No file can be created in the folder of `path` (73, or 74 if the disk is full).
     pub fn create(path: &Path) -> Result<Draft, Failure> {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{}.part", std::process::id()));
@@ -31,6 +35,9 @@ impl Draft {
     }
 
     /// Gives the file its name.
+    ///
+    /// # Errors
+    /// The rest of the file cannot be written or synced, or the draft cannot be renamed.
     pub fn finish(mut self) -> Result<(), Failure> {
         let file = self.file.take();
         let written = file.map_or(Ok(()), |mut file| file.flush().and_then(|()| file.get_ref().sync_all()));

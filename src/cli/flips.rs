@@ -35,6 +35,9 @@ enum Form {
 
 impl FlipFile {
     /// Opens the file; its ending decides the format.
+    ///
+    /// # Errors
+    /// `path` ends neither in `.csv` nor in `.parquet` (64); the draft cannot be created or written.
     pub fn create(path: &Path, names: Vec<String>) -> Result<FlipFile, Failure> {
         let ending = path.extension().and_then(|ending| ending.to_str());
         let form = match ending.map(str::to_ascii_lowercase).as_deref() {
@@ -62,6 +65,9 @@ impl FlipFile {
     }
 
     /// Writes some more rows.
+    ///
+    /// # Errors
+    /// The rows cannot be encoded, or cannot be written to the draft.
     pub fn add(&mut self, flips: &[Flip]) -> Result<(), Failure> {
         if flips.is_empty() {
             return Ok(());
@@ -79,6 +85,9 @@ impl FlipFile {
     }
 
     /// Gives the file its name.
+    ///
+    /// # Errors
+    /// The rest of the rows cannot be encoded or written; those of [`Draft::finish`].
     pub fn finish(self) -> Result<(), Failure> {
         match self.form {
             Form::Csv(draft) => draft.finish(),

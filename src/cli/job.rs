@@ -43,6 +43,10 @@ impl JobArgs {
         set.iter().cloned().chain(limit).collect()
     }
 
+    /// Returns what a run is opened with: the job file, its changes and the path of ONNX Runtime.
+    ///
+    /// # Errors
+    /// `--date` is no date of the form YYYY-MM-DD (64).
     pub fn invocation<'a>(
         &'a self,
         overrides: &'a [String],

@@ -36,6 +36,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Writes the file for the first time; carries over the metrics that the previous run left in it.
+    ///
+    /// # Errors
+    /// `path` does not end in `.prom` (64). The file cannot be read or written, or holds something other than these
+    /// metrics (73). No thread can be started (69).
     pub fn start(
         path: &Path,
         job: &Path,

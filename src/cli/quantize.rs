@@ -154,6 +154,9 @@ pub(super) async fn measure_half(
 
 impl Half {
     /// The fp16 graph in which these maps stay in fp32.
+    ///
+    /// # Errors
+    /// A graph is none that this program built, or is not of its precision; the new graph exceeds 2 GiB.
     pub fn graph(&self, single: &[u8], half: &[u8]) -> Result<Vec<u8>, Failure> {
         Ok(to_half(single, half, self.calibration.clone())?)
     }

@@ -30,6 +30,9 @@ const LONGEST_LINE: u64 = 1024;
 
 impl Parts {
     /// `A-B`, one id, or `-`.
+    ///
+    /// # Errors
+    /// `text` is neither `-` nor one of the forms of [`Share::parts`].
     pub fn parse(text: &str) -> Result<Parts, String> {
         match text {
             "-" => Ok(Parts::OfInput),

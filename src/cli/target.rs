@@ -34,6 +34,9 @@ impl TargetArgs {
     }
 
     /// Reads the job file, if it is one, and opens the output; asks nothing of the store yet.
+    ///
+    /// # Errors
+    /// Those of [`Target::open`].
     pub fn open(&self) -> Result<Target, Failure> {
         Target::open(&self.of, &self.set, self.date.as_deref())
     }
@@ -51,6 +54,10 @@ pub(super) struct CommittedOutput {
 
 impl Target {
     /// Does what [`TargetArgs::open`] does, for a command with more than one output.
+    ///
+    /// # Errors
+    /// `date` is no date (64). The job file cannot be read, or has an unknown key or a wrong value. The address of
+    /// the output or the environment's settings of its store are invalid.
     pub fn open(of: &str, overrides: &[String], date: Option<&str>) -> Result<Target, Failure> {
         let job = if of.ends_with(".toml") {
             let date = super::job::date(date)?;
@@ -64,6 +71,10 @@ impl Target {
     }
 
     /// The parts of a finished output, or with `partial` those that are committed.
+    ///
+    /// # Errors
+    /// Those of [`Target::begun`]; the output is not finished and `partial` is false (75). A part is missing, damaged
+    /// or of another job; a repair has begun and not ended.
     pub async fn read(self, partial: bool) -> Result<CommittedOutput, Failure> {
         let frozen = self.begun().await?;
         let output = self.output;
@@ -91,6 +102,9 @@ impl Target {
     }
 
     /// Reads `job.json`; `None` if no job has begun. A job file over another input is an error.
+    ///
+    /// # Errors
+    /// The store cannot be read; `job.json` is of another protocol or version; the job file has another input.
     pub async fn frozen(&self) -> Result<Option<Frozen>, Failure> {
         let Some(frozen) = Frozen::read(&self.output).await? else { return Ok(None) };
         if let Some(job) = &self.job {
@@ -108,6 +122,9 @@ impl Target {
     }
 
     /// Does what [`Target::frozen`] does, but fails if no job has begun.
+    ///
+    /// # Errors
+    /// Those of [`Target::frozen`]; no job has begun (66).
     pub async fn begun(&self) -> Result<Frozen, Failure> {
         self.frozen().await?.ok_or_else(|| self.nothing_begun())
     }

@@ -16,6 +16,9 @@ pub trait Engine: Send {
     /// The provider that really runs.
     fn provider(&self) -> &str;
     /// Memory for one batch of `capacity` rows and for its outputs.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfMemory`] if the driver refuses memory of this size.
     fn allocate(&mut self, capacity: usize) -> Result<(Slot, Outputs), EngineError>;
     /// Starts a batch of the first `rows` rows of the slot.
     ///

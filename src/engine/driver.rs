@@ -82,6 +82,9 @@ impl Context {
     }
 
     /// Makes it the calling thread's context, for the rest of that thread's life.
+    ///
+    /// # Errors
+    /// The driver refuses the context for this thread.
     pub fn make_current(&self) -> Driven<()> {
         // SAFETY: the context is retained as long as `self` lives.
         unsafe { cuda::ctx::set_current(self.context) }.map_err(Refusal::of("cuCtxSetCurrent"))
@@ -173,6 +176,9 @@ pub(super) struct Stream(sys::CUstream);
 
 impl Stream {
     /// One that does not wait for the legacy default stream.
+    ///
+    /// # Errors
+    /// The thread has no current context, or the driver has no resources for a stream.
     pub fn new() -> Driven<Stream> {
         let stream = cuda::stream::create(cuda::stream::StreamKind::NonBlocking);
         stream.map(Stream).map_err(Refusal::of("cuStreamCreate"))
@@ -184,6 +190,9 @@ impl Stream {
     }
 
     /// What comes later on this stream waits for the event, on the device.
+    ///
+    /// # Errors
+    /// Stream and event are of different contexts, or earlier work on the device failed.
     pub fn wait_for(&self, event: &Event) -> Driven<()> {
         let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
         // SAFETY: stream and event live.
@@ -191,12 +200,18 @@ impl Stream {
     }
 
     /// The calling thread waits for all of its work.
+    ///
+    /// # Errors
+    /// Work that was queued before failed on the device.
     pub fn synchronize(&self) -> Driven<()> {
         // SAFETY: the stream lives.
         unsafe { cuda::stream::synchronize(self.0) }.map_err(Refusal::of("cuStreamSynchronize"))
     }
 
     /// Begins to copy from the host to the device.
+    ///
+    /// # Errors
+    /// The driver refuses a range, or earlier work on the device failed.
     ///
     /// # Safety
     /// Both ranges hold `bytes` bytes; the source is not written and the target is not used until the copy has ended.
@@ -209,6 +224,9 @@ impl Stream {
 
     /// Begins to copy from the device to the host.
     ///
+    /// # Errors
+    /// As of [`Stream::copy_in`].
+    ///
     /// # Safety
     /// As [`Stream::copy_in`], the other way round.
     pub unsafe fn copy_out(&self, target: *mut u8, source: Address, bytes: usize) -> Driven<()> {
@@ -219,6 +237,9 @@ impl Stream {
     }
 
     /// Begins to zero memory of the device.
+    ///
+    /// # Errors
+    /// As of [`Stream::copy_in`].
     ///
     /// # Safety
     /// The range holds `bytes` bytes and is not used otherwise until this has ended.
@@ -244,11 +265,17 @@ pub(super) struct Event(sys::CUevent);
 
 impl Event {
     /// One that only streams wait for.
+    ///
+    /// # Errors
+    /// The thread has no current context, or the driver has no resources for an event.
     pub fn new() -> Driven<Event> {
         Event::with(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32)
     }
 
     /// One that a thread waits for asleep: the cores are the decoders'.
+    ///
+    /// # Errors
+    /// As of [`Event::new`].
     pub fn awaited() -> Driven<Event> {
         let flags = [sys::CUevent_flags::CU_EVENT_DISABLE_TIMING, sys::CUevent_flags::CU_EVENT_BLOCKING_SYNC];
         Event::with(flags.into_iter().fold(0, |all, flag| all | flag as u32))
@@ -262,12 +289,18 @@ impl Event {
     }
 
     /// Marks what the stream has been given so far.
+    ///
+    /// # Errors
+    /// Stream and event are of different contexts, or earlier work on the device failed.
     pub fn record(&self, stream: &Stream) -> Driven<()> {
         // SAFETY: both live.
         unsafe { cuda::event::record(self.0, stream.0) }.map_err(Refusal::of("cuEventRecord"))
     }
 
     /// The calling thread waits until the device has come to it.
+    ///
+    /// # Errors
+    /// Work that was queued before failed on the device.
     pub fn synchronize(&self) -> Driven<()> {
         // SAFETY: the event lives.
         unsafe { cuda::event::synchronize(self.0) }.map_err(Refusal::of("cuEventSynchronize"))

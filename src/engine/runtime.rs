@@ -25,6 +25,10 @@ pub struct Runtime {
 impl Runtime {
     /// Finds a library that computes on the CPU, and loads it. `typed` is the path of `--onnxruntime`; then come the
     /// variable `ORT_DYLIB_PATH`, the executable's folder, a `.runtime/cpu` in it or in a folder above it, the system.
+    ///
+    /// # Errors
+    /// [`EngineError::Runtime`] if there is no library, or none at the path that is given. Also if the library does
+    /// not load, is too old, or another one is loaded already.
     pub fn load(typed: Option<&Path>) -> Result<Runtime, EngineError> {
         Ok(Runtime::open(find(Provider::Cpu, typed)?)?)
     }

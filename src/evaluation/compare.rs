@@ -36,6 +36,10 @@ impl From<CompareError> for Failure {
 ///
 /// Memory does not grow with the number of rows, unless the outputs are in different orders and one of them is not in
 /// the order of its keys: then it is 64 bytes for each row of A.
+///
+/// # Errors
+/// The rows of a side cannot be read, or break the output's contract; `by` is no column of them. The sides have other
+/// classes, targets or scoring, or their keys contradict their plans; `on_changes` fails.
 pub async fn compare_outputs<'a>(
     a: ReportInput<'a>,
     b: ReportInput<'a>,

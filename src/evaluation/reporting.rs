@@ -15,6 +15,10 @@ use super::target_override::logits;
 
 impl ReportInput<'_> {
     /// Reads the rows into a report. Logits are read if they are kept and are those of a softmax.
+    ///
+    /// # Errors
+    /// The rows cannot be read, or break the output's contract; other targets are given, and have none of the rows'
+    /// keys.
     pub async fn report(&self, slices: &[SliceBy]) -> Result<Report, Failure> {
         let ReportInput { output, frozen, parts, .. } = *self;
         let mut view = RowView::of(*self);
@@ -34,6 +38,9 @@ impl ReportInput<'_> {
 
     /// Returns the text of one file of the report, which will be at `place`. A page reads pictures from the input; if
     /// it cannot, it has a note.
+    ///
+    /// # Errors
+    /// For a page, the output cannot be read again. The other formats have no known error.
     pub async fn render(
         &self,
         report: &Report,
@@ -63,6 +70,9 @@ impl ReportInput<'_> {
     }
 
     /// Writes the report's files below `_report/`, and returns their names.
+    ///
+    /// # Errors
+    /// Those of [`ReportInput::render`]; the store refuses the write of a file.
     pub async fn write(
         &self,
         report: &Report,

@@ -55,6 +55,9 @@ impl<'a> RowView<'a> {
     }
 
     /// Returns the rows of a batch as they are counted.
+    ///
+    /// # Errors
+    /// A column is missing or of another type; a target or a prediction is outside the classes.
     pub fn apply(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ReportError> {
         match &mut self.target_override {
             None => self.scoring.apply(batch),
@@ -65,6 +68,9 @@ impl<'a> RowView<'a> {
     }
 
     /// Fails if the override has a target for none of the rows that went through.
+    ///
+    /// # Errors
+    /// Rows were counted, and the override has a target for none of their keys.
     pub fn check(&self, input: ReportInput<'_>) -> Result<(), Failure> {
         match &self.target_override {
             Some((truth, TargetReplacement { known: 0, first: Some(first), .. })) => {

@@ -46,6 +46,9 @@ pub(crate) struct ImageSources {
 
 impl ImageSources {
     /// Opens the input that `job.json` names.
+    ///
+    /// # Errors
+    /// The address of the input or of a root, or the environment's settings of its store, are invalid.
     pub fn open(of: &ReportInput<'_>) -> Result<ImageSources, Failure> {
         let text =
             |name: &str| of.frozen.components.get(name).and_then(|value| value.as_str()).unwrap_or_default();

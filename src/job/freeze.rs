@@ -9,6 +9,9 @@ use super::resolved::ResolvedJob;
 
 impl ResolvedJob {
     /// Fails if the output belongs to another job, naming every difference.
+    ///
+    /// # Errors
+    /// [`JobError::OtherJob`] if the fingerprints differ.
     pub fn check_against(&self, frozen: &Frozen) -> Result<(), JobError> {
         if frozen.fingerprint == self.fingerprint {
             return Ok(());

@@ -126,6 +126,9 @@ pub struct FrozenModel {
 
 impl Frozen {
     /// Reads the job that is frozen on an output; returns `None` on a new one.
+    ///
+    /// # Errors
+    /// The store cannot be read; `job.json` is of another version or another protocol.
     pub async fn read(output: &Location) -> Result<Option<Frozen>, JobError> {
         let Some(bytes) = output.read(Layout::JOB).await? else { return Ok(None) };
         let frozen: Frozen = serde_json::from_slice(&bytes).map_err(|error| {
@@ -146,6 +149,9 @@ impl Frozen {
     }
 
     /// Freezes the job, unless another process did; returns the frozen job, read back from the output.
+    ///
+    /// # Errors
+    /// The store refuses the write; those of [`Frozen::read`]; `job.json` vanished after it was written (73).
     pub async fn create(&self, output: &Location) -> Result<Frozen, Failure> {
         output.create_once(Layout::JOB, self.to_json()?.into()).await?;
         Frozen::read(output).await?.ok_or_else(|| {
@@ -166,6 +172,9 @@ impl Frozen {
     }
 
     /// The bytes of `job.json`.
+    ///
+    /// # Errors
+    /// None is known; serialisation to memory is only fallible by its signature.
     pub fn to_json(&self) -> Result<Vec<u8>, JobError> {
         serde_json::to_vec_pretty(self).map_err(|error| JobError::Mismatch(format!("job.json: {error}")))
     }

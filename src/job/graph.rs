@@ -43,6 +43,10 @@ pub(super) struct GraphWords {
 
 impl LoadedGraph {
     /// Reads a graph and the files of its weights.
+    ///
+    /// # Errors
+    /// The graph or a file of its weights cannot be read; the file is no ONNX model. A role has no candidate among
+    /// the graph's tensors, or several.
     pub fn read(path: &Path, roles: &Roles) -> Result<LoadedGraph, Failure> {
         let bytes = regular_file::read(path)
             .map_err(|error| Failure::caused(Exit::Config, "cannot be read", error))?;
@@ -61,6 +65,9 @@ impl LoadedGraph {
     }
 
     /// Its preprocessing and class names: those in the file, else those of its configuration.
+    ///
+    /// # Errors
+    /// `config` cannot be read; a configuration names another number of classes than the graph has.
     pub fn words(&self, path: &Path, config: Option<&Path>) -> Result<GraphWords, Failure> {
         let classes = self.model.classes;
         let (preprocessing, own, refused) = match &self.info.card {

@@ -44,6 +44,9 @@ impl KeyPlaces {
 const LARGEST: u64 = 16 << 20;
 
 /// Reads a job file, expands variables and applies overrides.
+///
+/// # Errors
+/// [`JobError::Unreadable`] if the file cannot be read or exceeds 16 MiB; those of [`parse_text`].
 pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
     let file = path.display().to_string();
     let text = regular_file::read_given(path, LARGEST).map_err(|error| {
@@ -74,6 +77,10 @@ pub fn name_of(file: &Path) -> String {
 }
 
 /// Parses a file's text as [`load`] does. `file` is for messages.
+///
+/// # Errors
+/// The text is no TOML; a key is unknown or looks like a credential; a value does not fit its key. An override is not
+/// of the form `table.key=value`; a variable has no value.
 pub fn parse_text(text: &str, file: &str, source: &Source<'_>) -> Result<JobSpec, JobError> {
     // the parser's own text quotes the line, and a line may hold anything
     let syntax = |error: toml::de::Error| JobError::Syntax {

@@ -49,6 +49,9 @@ enum Content {
 
 impl LoadedModel {
     /// Reads a job's model.
+    ///
+    /// # Errors
+    /// Those of [`LoadedModel::read_as`].
     pub fn of_job(spec: &spec::Model) -> Result<LoadedModel, Failure> {
         let config = spec.config.as_deref().map(Path::new);
         Self::read_as(Path::new(&spec.path), config, &ModelRequest::of(spec))
@@ -56,11 +59,18 @@ impl LoadedModel {
 
     /// Reads a model file, or the published one in a folder; `config` is timm's `config.json` or one of Hugging Face's,
     /// by default the one beside it.
+    ///
+    /// # Errors
+    /// `path` is an address, cannot be read, or holds neither weights of a TResNet nor an ONNX graph of images. The
+    /// configuration cannot be read, or has another number of classes.
     pub fn read(path: &Path, config: Option<&Path>) -> Result<LoadedModel, Failure> {
         Self::read_as(path, config, &ModelRequest::default())
     }
 
     /// Reads a model file as [`read`](Self::read) does, as it is asked.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read). `asked` names a set of weights of a graph, or tensors of a checkpoint.
     pub fn read_as(path: &Path, config: Option<&Path>, asked: &ModelRequest) -> Result<LoadedModel, Failure> {
         refuse_address(path)?;
         let published = published_in(path);
@@ -166,6 +176,9 @@ impl LoadedModel {
     }
 
     /// C; 0 if the graph gives no logits.
+    ///
+    /// # Errors
+    /// The graph does not state how wide its logits are, and no trial was made.
     pub fn classes(&self) -> Result<usize, JobError> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Ok(architecture.classes),
@@ -174,6 +187,9 @@ impl LoadedModel {
     }
 
     /// D; 0 if the graph gives no embedding.
+    ///
+    /// # Errors
+    /// The graph does not state how wide its embeddings are, and no trial was made.
     pub fn dim(&self) -> Result<usize, JobError> {
         match &self.content {
             Content::Checkpoint { architecture, .. } => Ok(architecture.embedding_dim()),
@@ -302,6 +318,9 @@ impl LoadedModel {
     }
 
     /// The graph's bytes: built here from a checkpoint, or as they were read.
+    ///
+    /// # Errors
+    /// Those of [`build_onnx`], for a checkpoint.
     pub fn graph(
         &self,
         precision: Precision,
@@ -320,6 +339,9 @@ impl LoadedModel {
 }
 
 /// Class names as a person gives them: `imagenet-1k`, or a file with one name a line.
+///
+/// # Errors
+/// The file cannot be read, or a line of it is empty; there are other than `classes` names.
 pub fn read_labels(typed: &str, classes: usize) -> Result<Vec<String>, Failure> {
     let labels = match typed {
         "imagenet-1k" => default_class_names(1000).unwrap_or_default(),

@@ -41,6 +41,10 @@ const TABLE_COLUMNS: [&str; 2] = ["input.image_column", "input.key_column"];
 impl ResolvedJob {
     /// Resolves a job. `provider` is the one that will compute, as far as is known, and decides defaults; `frozen` is
     /// the job that is frozen on the output, if there is one.
+    ///
+    /// # Errors
+    /// Keys of the job file do not fit together, the model or the targets; a number is outside its range. A file of
+    /// class names cannot be read; an address is invalid, or the output is in the input.
     pub fn resolve(
         spec: &JobSpec,
         file: &Path,

@@ -12,6 +12,9 @@ const LONGEST: u64 = 24 * 60 * 60;
 
 impl JobSpec {
     /// How storage is used.
+    ///
+    /// # Errors
+    /// [`JobError::Mismatch`] if a time of `[storage]` is not from 1 to 86,400 s.
     pub fn storage_settings(&self) -> Result<Settings, JobError> {
         let defaults = Settings::default();
         let seconds = |key: &str, typed: Option<u64>, default: Duration| match typed {

@@ -143,6 +143,9 @@ impl CommittedParts {
 
     /// Removes the part files of a local disk that are not whole, and returns their names. A draft becomes a part
     /// only when all of it is on the disk, so this is damage from elsewhere; the part is done again.
+    ///
+    /// # Errors
+    /// A part file cannot be removed; the task that looks at the files panics.
     pub async fn drop_torn(
         &mut self,
         output: &Location,
@@ -164,6 +167,9 @@ impl CommittedParts {
     }
 
     /// Reads every footer and checks it against the fingerprint that all must carry.
+    ///
+    /// # Errors
+    /// A footer cannot be read, or is damaged. It has the fingerprint of another job, or counts that do not add up.
     pub async fn footers(
         &self,
         output: &Location,

@@ -138,6 +138,9 @@ pub fn error_rows(batch: &RecordBatch) -> BTreeMap<String, u64> {
 }
 
 /// Encodes the rows of a part as a Parquet file in memory.
+///
+/// # Errors
+/// [`OutputError::Encode`] if a batch has another schema than `context`: a fault of the program.
 pub fn encode(
     context: &PartContext,
     footer: PartFooter<'_>,
@@ -208,6 +211,9 @@ fn holds_f32(schema: &Schema, name: &str) -> bool {
 }
 
 /// Writes a part; this single write commits its rows.
+///
+/// # Errors
+/// The store refuses the write, or does not answer within the write's time.
 pub async fn commit(output: &Location, layout: &Layout, part: EncodedPart) -> Result<PartFile, OutputError> {
     let mut name = layout.part(part.id);
     if failpoints::on("mutant.random_part_names") {

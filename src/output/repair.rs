@@ -48,6 +48,9 @@ impl Repair {
     }
 
     /// Refuses an output on which a repair has begun and not ended.
+    ///
+    /// # Errors
+    /// [`OutputError::Repairing`] if a repair has; the store cannot be read.
     pub async fn refuse_begun(output: &Location) -> Result<(), OutputError> {
         match output.size(Layout::REPAIR).await? {
             Some(_) => Err(OutputError::Repairing { uri: output.uri() }),
@@ -57,6 +60,9 @@ impl Repair {
 
     /// Removes `_SUCCESS`, the report and the parts. `_repair.json` is written before and removed after that. A repair
     /// that was stopped at any step can be carried out again.
+    ///
+    /// # Errors
+    /// A file cannot be written or removed; `_report/` cannot be listed.
     pub async fn carry_out(&self, output: &Location) -> Result<(), OutputError> {
         let json = serde_json::to_vec_pretty(self).map_err(|error| OutputError::Encode(error.to_string()))?;
         failpoints::reach("repair.before", Layout::REPAIR);

@@ -34,6 +34,9 @@ struct Ranked {
 
 impl Options {
     /// One record batch for one batch of images. A row whose outputs are not finite becomes an error row.
+    ///
+    /// # Errors
+    /// [`OutputError::Encode`] if a carried value is of another type than its column.
     pub fn record_batch(
         &self,
         rows: Vec<RowOutcome>,

@@ -84,6 +84,9 @@ impl Status {
 
     /// Reads the status of an output. The order of reading is the reverse of a run's writing: a part that is listed has
     /// its segment, and what is written in the meantime is left to the next call.
+    ///
+    /// # Errors
+    /// The store cannot be read; `_SUCCESS` is not ours, or a segment of the plan is damaged.
     pub async fn of(output: &Location, fingerprint: &str) -> Result<Status, Failure> {
         let success = Success::read(output).await?;
         let layout = Layout::new(fingerprint);

@@ -41,6 +41,9 @@ pub struct Success {
 
 impl Success {
     /// Reads it; returns `None` if the output is not finished.
+    ///
+    /// # Errors
+    /// The store cannot be read; [`OutputError::Foreign`] if the file is not ours.
     pub async fn read(output: &Location) -> Result<Option<Success>, OutputError> {
         let Some(bytes) = output.read(Layout::SUCCESS).await? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| OutputError::Foreign {
@@ -50,6 +53,9 @@ impl Success {
     }
 
     /// Writes it unless it exists, and returns the one that is committed.
+    ///
+    /// # Errors
+    /// The store refuses the write; those of [`Success::read`]; the file vanished after it was written.
     pub async fn create(&self, output: &Location) -> Result<Success, OutputError> {
         let json = serde_json::to_vec_pretty(self).map_err(|error| OutputError::Encode(error.to_string()))?;
         output.create_once(Layout::SUCCESS, json.into()).await?;

@@ -70,6 +70,9 @@ fn first_keys(rows: &[RowOutcome]) -> String {
 
 impl EngineThread {
     /// Starts the thread of one engine of the run; all of them take from the same queue.
+    ///
+    /// # Errors
+    /// The system starts no thread (69).
     pub fn start(mut self, number: usize) -> Result<JoinHandle<()>, Failure> {
         std::thread::Builder::new()
             .name(format!("engine-{number}"))

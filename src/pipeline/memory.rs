@@ -21,6 +21,12 @@ impl Memory {
     }
 
     /// For engines that run side by side. What one of them allocates, another may run.
+    ///
+    /// # Errors
+    /// Those of [`Engine::allocate`].
+    ///
+    /// # Panics
+    /// `engines` is empty.
     pub fn allocate(engines: &mut [&mut dyn Engine], limits: &Limits) -> Result<Memory, EngineError> {
         assert!(!engines.is_empty(), "a run without a device");
         let fixed = engines.first().and_then(|engine| engine.spec().fixed_batch);

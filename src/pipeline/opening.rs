@@ -50,6 +50,10 @@ pub struct Opening {
 
 impl Opening {
     /// Lists the committed parts; on local disk, a part file that is not whole is removed and done again.
+    ///
+    /// # Errors
+    /// The output cannot be listed, has a part of another job, or has a repair that has not ended. A part file cannot
+    /// be removed.
     pub async fn begin(share: Share, output: Location, layout: Layout) -> Result<Opening, Failure> {
         let mut committed = CommittedParts::list(&output, &layout).await?;
         for name in committed.drop_torn(&output, &layout).await? {
@@ -73,6 +77,9 @@ impl Opening {
 
     /// True if the part is not committed, by a list that is not old or by the store's answer for this part. What is
     /// written between the answer and the part's own commit is met by the commit.
+    ///
+    /// # Errors
+    /// The store does not answer for the part.
     pub async fn is_missing(&mut self, part: PartId) -> Result<bool, Failure> {
         if self.committed.contains(&part) {
             return Ok(false);

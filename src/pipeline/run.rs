@@ -78,6 +78,10 @@ pub struct Executed {
 }
 
 /// Runs every part that is not committed yet.
+///
+/// # Errors
+/// The devices take different rows or have no memory for their batches; a thread or decode process does not start.
+/// Otherwise the first failure of the plan, a part, an engine or a limit; 75 after a signal.
 pub async fn execute(
     stages: Stages<'_>,
     limits: &Limits,

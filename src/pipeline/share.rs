@@ -29,6 +29,9 @@ impl Share {
     pub const WHOLE: Share = Share::Worker { index: 0, of: 1 };
 
     /// `i/n`, with 0 ≤ i < n.
+    ///
+    /// # Errors
+    /// `text` is not of this form.
     pub fn worker(text: &str) -> Result<Share, String> {
         let wrong = || format!("`{text}` is no share; write i/n with 0 <= i < n, such as 0/4");
         let (index, of) = pair(text, '/').ok_or_else(wrong)?;
@@ -36,6 +39,9 @@ impl Share {
     }
 
     /// `A-B`, both inclusive, or one id.
+    ///
+    /// # Errors
+    /// `text` is not of this form, or A is larger than B.
     pub fn parts(text: &str) -> Result<Share, String> {
         let wrong = || format!("`{text}` is no range of parts; write A-B with A <= B, such as 0-99");
         let (first, last) =

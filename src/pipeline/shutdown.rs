@@ -116,6 +116,9 @@ impl Shutdown {
     }
 
     /// Does something that a later run does again if need be; after a signal it may take this much longer.
+    ///
+    /// # Errors
+    /// Those of `work`. If `work` is not done `grace` after the run began to end: the cause of that end, or 75.
     pub async fn until<T>(
         &self,
         grace: Duration,

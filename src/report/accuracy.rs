@@ -18,6 +18,10 @@ pub(super) struct Score {
 
 impl Score {
     /// `row` is `ok`, `target` is below `classes`.
+    ///
+    /// # Errors
+    /// [`ReportError::Prediction`] if there is no first class below `classes`. [`ReportError::Rank`] if `target_rank`
+    /// is not from 1 to `classes`.
     pub fn of(row: &Row<'_>, number: u64, target: usize, classes: usize) -> Result<Self, ReportError> {
         let predicted = row.index.first().and_then(|&first| usize::try_from(first).ok());
         let predicted = predicted

@@ -69,6 +69,10 @@ pub(super) fn bin_of(probability: f32, bins: usize) -> usize {
 }
 
 impl CalibrationSums {
+    /// Counts a row, if it is scored.
+    ///
+    /// # Errors
+    /// [`ReportError::Logits`] if the Brier score of the row's logits is not finite.
     pub fn add(&mut self, judged: &JudgedRow<'_>) -> Result<(), ReportError> {
         let Some((target, score)) = judged.scored() else { return Ok(()) };
         if let Some(confidence) = judged.row.first_prob {

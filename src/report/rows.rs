@@ -54,6 +54,10 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Columns<'a> {
+    /// Finds the columns of a batch. A model without classes needs no `index`.
+    ///
+    /// # Errors
+    /// A column is missing or of another type, or `index` has null items.
     pub fn of(batch: &'a RecordBatch, classes: usize, extras: &Extras) -> Result<Self, ReportError> {
         let index: Option<Lists<'a, Int32Array>> = match classes {
             0 => None,
@@ -107,6 +111,10 @@ pub(super) struct Logits<'a> {
 }
 
 impl<'a> Logits<'a> {
+    /// Finds the column of a batch.
+    ///
+    /// # Errors
+    /// It is missing, or no list of `classes` values of type Float32.
     pub fn of(batch: &'a RecordBatch, classes: usize) -> Result<Self, ReportError> {
         let list: &FixedSizeListArray = needed(batch, "logits", LOGITS)?;
         let items = list.values().as_primitive_opt::<Float32Type>();
@@ -177,6 +185,10 @@ pub(super) struct Lists<'a, T> {
 }
 
 impl<'a, T: Array + 'static> Lists<'a, T> {
+    /// Views a list column; `column` and `wanted` are for the error.
+    ///
+    /// # Errors
+    /// [`ReportError::ColumnType`] if the items are not of type `T`.
     pub fn of(list: &'a ListArray, column: &'static str, wanted: &'static str) -> Result<Self, ReportError> {
         let items = list.values().as_any().downcast_ref::<T>();
         let items = items.ok_or_else(|| wrong_type(list, column, wanted))?;

@@ -74,6 +74,10 @@ impl From<ReportError> for Failure {
 
 /// Checks by a separate listing that exactly the planned parts are committed, writes the report, then `_SUCCESS`: the
 /// first process that finds all parts finishes the job. Failed gates do not prevent that; the caller must act on them.
+///
+/// # Errors
+/// A part is not of the plan or the job; a footer is damaged or contradicts the plan. More rows or inputs failed than
+/// the options allow; the store cannot be read or refuses a write.
 pub async fn finish(
     output: &Location,
     layout: &Layout,

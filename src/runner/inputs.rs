@@ -37,6 +37,10 @@ pub(crate) struct Input {
 
 impl Input {
     /// Opens what the job names, and reads what decides the rows beside the job itself.
+    ///
+    /// # Errors
+    /// An address is invalid; the manifest or the targets file cannot be read, or the latter is of another
+    /// convention. A carried column is missing from the manifest or the first Parquet file.
     pub async fn open(spec: &JobSpec, settings: Settings) -> Result<Input, Failure> {
         let (folder, pattern) = spec.input.address();
         let location = Location::open_with(folder, Role::Input, settings)?;
@@ -115,6 +119,9 @@ impl Input {
     }
 
     /// The classes that the folders of the input are.
+    ///
+    /// # Errors
+    /// The input cannot be listed; no rule gives its folders classes of the model.
     pub async fn folder_targets(&self, job: &ResolvedJob) -> Result<FolderTargets, Failure> {
         let (labels, classes) = (job.model.labels.as_deref(), job.model.classes);
         let source = self.folder(job, None)?;
@@ -123,6 +130,10 @@ impl Input {
 
     /// Fails if there is no image at all, or if the first of them show that the targets are of another
     /// dataset.
+    ///
+    /// # Errors
+    /// The input cannot be listed, or has no image. [`DatasetError::NoTargets`] if none of the first images has a
+    /// target.
     pub async fn check(&self, job: &ResolvedJob, uri: &str) -> Result<(), Failure> {
         let source = self.source(job, None)?;
         any_row(source.as_ref()).await?;
@@ -159,6 +170,9 @@ impl Input {
     }
 
     /// The planning side, with the folder targets that were frozen or seen.
+    ///
+    /// # Errors
+    /// The pattern of `input.uri` is invalid or names an object twice; `input.manifest` is not set.
     pub fn source(
         &self,
         job: &ResolvedJob,
@@ -190,6 +204,9 @@ impl Input {
     }
 
     /// The reading side.
+    ///
+    /// # Errors
+    /// The pattern of `input.uri` is invalid or names an object twice; shards or Parquet files cannot be listed.
     pub async fn dataset(&self, job: &ResolvedJob, output: &Location) -> Result<Arc<dyn Dataset>, Failure> {
         let (input, output) = (self.location.clone(), output.clone());
         let max_encoded_bytes = job.image.limits.max_encoded_bytes;

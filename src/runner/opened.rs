@@ -66,6 +66,10 @@ pub(crate) struct Found {
 }
 
 /// Reads the job file, the model and the job that is frozen on the output, and resolves them. Writes nothing.
+///
+/// # Errors
+/// The job file, the model or the input cannot be read; the output or its `job.json` cannot be read. Their settings
+/// do not fit together, or the output belongs to another job.
 pub async fn open_job(invocation: &Invocation<'_>) -> Result<Opened, Failure> {
     let spec = load(invocation.file, &invocation.source)?;
     let asked = spec.model.clone();

@@ -21,6 +21,10 @@ pub struct Planned {
 }
 
 /// Freezes a job and writes its whole plan; reads the plan if it is already written.
+///
+/// # Errors
+/// The input cannot be listed, or has no image. The output lets an object be created twice, belongs to another job,
+/// or has a damaged segment; the store refuses a write.
 pub async fn write_plan(opened: &mut Opened, file: &Path) -> Result<Planned, Failure> {
     let found = opened.find().await?;
     let (frozen, _) = opened.freeze(file, found).await?;

@@ -6,6 +6,9 @@ use crate::output::Layout;
 use crate::store::Location;
 
 /// A store that allows creating an object that already exists would let two workers write one part.
+///
+/// # Errors
+/// `job.json` was created twice (73); the store refuses the write in another way, or does not answer.
 pub async fn preflight(output: &Location, frozen: &Frozen) -> Result<(), Failure> {
     if !output.conditional_put() {
         tracing::warn!("conditional writes are switched off: only one process at a time may plan");

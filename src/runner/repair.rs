@@ -53,6 +53,9 @@ impl<'a> Repairing<'a> {
     }
 
     /// Removes what `repair` names.
+    ///
+    /// # Errors
+    /// Those of [`Repair::carry_out`].
     pub async fn carry_out(self, repair: &Repair) -> Result<(), OutputError> {
         repair.carry_out(self.output).await
     }

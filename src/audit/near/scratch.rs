@@ -62,6 +62,9 @@ impl Scratch {
 
     /// Reads sketches and the mean that [`Scratch::store`] wrote; `None` if there are none, or others than of `width`
     /// numbers and of rows below `rows` that ascend, or if the file is damaged.
+    ///
+    /// # Errors
+    /// The file exists and cannot be opened or read; there is not enough memory for its sketches.
     pub fn load(&self, name: &str, (rows, width): (u64, usize)) -> io::Result<Option<(Sketches, Vec<f32>)>> {
         let file = match File::open(self.path(name)) {
             Ok(file) => file,
@@ -116,6 +119,9 @@ impl Scratch {
     }
 
     /// Stores sketches, whole or not at all.
+    ///
+    /// # Errors
+    /// The draft cannot be created, written, synced or renamed.
     pub fn store(&self, name: &str, sketches: &Sketches, mean: &[f32]) -> io::Result<()> {
         let draft = self.path(&format!("{name}.part"));
         let file = BufWriter::with_capacity(1 << 20, File::create(&draft)?);
@@ -137,6 +143,9 @@ impl Scratch {
     }
 
     /// Opens the journal of a scan of `tiles` tiles.
+    ///
+    /// # Errors
+    /// The file cannot be opened, read, or cut after its last whole record.
     pub fn journal(&self, name: &str, tiles: usize) -> io::Result<Journal> {
         let path = self.path(name);
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
@@ -150,6 +159,10 @@ impl Scratch {
 }
 
 /// A file that vanishes with its last user: in `folder`, or in the system's folder for temporary files.
+///
+/// # Errors
+/// No file can be created in the folder, or the created one cannot be removed from it. [`ErrorKind::AlreadyExists`]
+/// if 1,000 names are taken.
 pub fn unnamed_file(folder: Option<&Path>) -> io::Result<File> {
     let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
     for attempt in 0..1000 {
@@ -177,6 +190,9 @@ impl Journal {
     }
 
     /// Takes a tile.
+    ///
+    /// # Errors
+    /// The record cannot be written to the file.
     pub fn add(&mut self, tile: usize, found: Tile) -> io::Result<()> {
         if let Some(file) = &mut self.file {
             let mut record = Vec::with_capacity(HEAD + 8 * found.pairs.len() + SUM);

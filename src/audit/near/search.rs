@@ -69,6 +69,10 @@ fn look_up((rows, facts): &(Vec<u32>, Vec<Facts>), row: u32) -> Facts {
 
 impl<'a> Search<'a> {
     /// Opens the scratch folder, and plans the steps.
+    ///
+    /// # Errors
+    /// The scratch folder cannot be used (73, or 74 if the disk is full), or another audit of the same outputs uses
+    /// it (75).
     pub fn open(
         input: ReportInput<'a>,
         other: Option<ReportInput<'a>>,
@@ -91,6 +95,10 @@ impl<'a> Search<'a> {
     }
 
     /// The sketches of the output itself.
+    ///
+    /// # Errors
+    /// The rows cannot be read, or their embeddings are of another type than in the first part. There is not enough
+    /// memory for the sketches, or the scratch folder cannot be read or written.
     pub async fn own(&self, column: EmbeddingColumn) -> Result<Side<'a>, Failure> {
         let input = self.input;
         let rows = input.parts.iter().map(|part| part.rows).sum::<u64>();
@@ -104,6 +112,9 @@ impl<'a> Search<'a> {
     }
 
     /// The sketches of another output, around the mean of `own`.
+    ///
+    /// # Errors
+    /// Those of [`Search::own`].
     pub async fn other(
         &self,
         (other, column): (ReportInput<'a>, EmbeddingColumn),
@@ -146,6 +157,9 @@ impl<'a> Search<'a> {
     }
 
     /// Compares every pair of sketches. Returns the candidates by position, and how many more there were.
+    ///
+    /// # Errors
+    /// The journal cannot be opened, read or written; the comparison panics.
     pub async fn candidates(
         &self,
         own: &Side<'_>,
@@ -186,6 +200,10 @@ impl<'a> Search<'a> {
     }
 
     /// Computes the cosines of candidates from their embeddings, and keeps those that reach the threshold.
+    ///
+    /// # Errors
+    /// The rows cannot be read, or are fewer than their parts count. The file of the embeddings cannot be created,
+    /// written or read; the comparison panics.
     pub async fn exact(
         &self,
         candidates: Vec<(u32, u32)>,

@@ -49,6 +49,9 @@ impl Vectors {
     }
 
     /// Stores the vector of the next row, as it is in the column.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.place {
             Place::Memory(stored) => stored.extend_from_slice(bytes),
@@ -65,6 +68,9 @@ impl Vectors {
     }
 
     /// Ends the storing.
+    ///
+    /// # Errors
+    /// The vectors that are left cannot be written to the file.
     pub fn flush(&mut self) -> io::Result<()> {
         if let Place::File { file, pending } = &mut self.place {
             file.write_all(pending)?;

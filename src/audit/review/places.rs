@@ -12,11 +12,17 @@ pub(crate) struct Places {
 
 impl Places {
     /// The address of the first image of a finding.
+    ///
+    /// # Errors
+    /// Why the key has no address that the review tool can open.
     pub fn image(&self, finding: &StoredFinding) -> Result<String, String> {
         self.own.address(&finding.image.key)
     }
 
     /// The other image of a finding with its address.
+    ///
+    /// # Errors
+    /// The finding is of two outputs and the other one is not given; or why the key has no address.
     pub fn other<'a>(&self, finding: &'a StoredFinding) -> Result<Option<(&'a Image, String)>, String> {
         let Some(other) = &finding.other else { return Ok(None) };
         let of = match finding.kind.is_between() {

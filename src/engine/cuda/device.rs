@@ -118,6 +118,10 @@ impl Block {
 
 impl Device {
     /// Makes the session, allocates all that it will ever need, and runs it once a lane.
+    ///
+    /// # Errors
+    /// ONNX Runtime refuses the graph or its provider; the graph has other inputs, outputs or batches than it should.
+    /// The driver refuses a stream; a batch does not fit in the device's memory, or the first one fails.
     pub fn open(setup: Setup) -> Result<(Device, Ready), EngineError> {
         let Setup { runtime, graph, weights, names, batch, options, context } = setup;
         let driver = |refusal: Refusal| EngineError::Load(refusal.to_string());
@@ -240,6 +244,9 @@ impl Device {
     }
 
     /// Queues a batch: nothing here waits for the device.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`] if the driver refuses a copy, or ONNX Runtime the batch.
     pub fn submit(&mut self, lane: usize, source: &Source) -> Result<(), EngineError> {
         let started = self.enqueue(lane, source);
         if started.is_err() {
@@ -276,6 +283,9 @@ impl Device {
     }
 
     /// Waits for a lane's batch: the one place where a run waits for the device.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`] if the batch failed on the device.
     pub fn finish(&self, lane: usize) -> Result<(), EngineError> {
         let ended = self.lanes[lane].done.synchronize();
         if ended.is_err() {

@@ -24,6 +24,9 @@ pub(super) struct Owner {
 
 impl Owner {
     /// Starts the thread and waits until its session is warm.
+    ///
+    /// # Errors
+    /// No thread can be started, or it panics; those of [`Device::open`].
     pub fn start(setup: Setup) -> Result<(Owner, Ready), EngineError> {
         let device_id = setup.options.device_id;
         // one question at a time: its holder waits for the answer
@@ -55,6 +58,10 @@ impl Owner {
         Ok((owner, ready))
     }
 
+    /// Sends a command to the thread, and waits for its answer.
+    ///
+    /// # Errors
+    /// Those of [`Device::submit`] and [`Device::finish`]; the thread has ended.
     pub fn ask(&self, command: Command) -> Result<(), EngineError> {
         let commands = self.commands.as_ref().ok_or_else(gone)?;
         commands.send(command).map_err(|_| gone())?;

@@ -93,6 +93,9 @@ impl<'a> View<'a> {
     }
 
     /// Returns the file's entry for a tensor that is neither input nor output.
+    ///
+    /// # Errors
+    /// The graph has a damaged field, or a name that is not UTF-8.
     pub fn value(&self, tensor: &str) -> Result<Option<ValueInfo>, ModelError> {
         for field in fields(self.graph) {
             let field = field.map_err(damaged)?;
@@ -128,6 +131,9 @@ impl<'a> Node<'a> {
     }
 
     /// The integer that an attribute has.
+    ///
+    /// # Errors
+    /// The node has a damaged field, or the name of an attribute is not UTF-8.
     pub fn integer(&self, name: &str) -> Result<Option<i64>, ModelError> {
         for field in fields(self.body) {
             let field = field.map_err(damaged)?;
@@ -145,6 +151,9 @@ impl<'a> Node<'a> {
     }
 
     /// Adds the tensors that graphs inside of it read; they may be of the graph around it.
+    ///
+    /// # Errors
+    /// The node has a damaged field or a name that is not UTF-8, or more graphs in graphs than any network.
     pub fn captured(&self, names: &mut Vec<&'a str>) -> Result<(), ModelError> {
         captured(self.body, names, 0)
     }

@@ -21,6 +21,11 @@ pub(super) struct GraphFile {
 
 impl GraphFile {
     /// Opens a graph of ours that is of this precision.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NotForQuantizing`] for a graph that is not ours, or of another precision. Bytes that are no ONNX
+    /// model, one without a graph, and a damaged card of ours.
     pub fn open(bytes: &[u8], precision: Precision) -> Result<GraphFile, ModelError> {
         let mut model = Model::decode(bytes).map_err(ModelError::OnnxSyntax)?;
         let wrong = |reason: String| ModelError::NotForQuantizing { reason };
@@ -42,6 +47,10 @@ impl GraphFile {
     }
 
     /// The bytes of the file with this graph and this card.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::GraphTooLarge`] beyond 2 GiB.
     pub fn close(self, graph: GraphDef, card: &ModelCard) -> Result<Vec<u8>, ModelError> {
         let metadata_props = entries(&card.to_properties());
         encode(&Model { graph: Some(graph), metadata_props, ..self.model })

@@ -26,6 +26,9 @@ pub(super) struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     /// The columns, or the name of one that is absent or of another type.
+    ///
+    /// # Errors
+    /// The name of the first such column.
     pub fn of(batch: &'a RecordBatch) -> Result<Self, &'static str> {
         let text = |name: &'static str| {
             batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).ok_or(name)

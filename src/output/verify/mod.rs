@@ -132,6 +132,9 @@ pub async fn verify(
 }
 
 /// Finds a file on the output that only a job can have written: a part, or `_SUCCESS`. Returns its name.
+///
+/// # Errors
+/// The output cannot be listed.
 pub async fn find_job_file(output: &Location) -> Result<Option<String>, StoreError> {
     let mut names = output.files("").await?.into_iter().map(|entry| entry.key);
     Ok(names.find(|name| Layout::looks_like_part(name) || name == Layout::SUCCESS))

@@ -16,6 +16,10 @@ use crate::job::JobError;
 use super::frame;
 
 /// Serves one worker to its end. Needs a tokio runtime around it.
+///
+/// # Errors
+/// Standard input is no socket of a run, ends early, or sends what is no message (64). The options of images are
+/// invalid; no thread can be started.
 pub fn serve() -> Result<(), Failure> {
     let lost = |error| {
         Failure::caused(Exit::Usage, "this command is for the program's own use (run --isolate)", error)

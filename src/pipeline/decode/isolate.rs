@@ -51,6 +51,9 @@ pub enum Isolation {
 
 impl Isolation {
     /// Decoding in processes of the running program.
+    ///
+    /// # Errors
+    /// There is no `/proc`, and the system does not report the program's path (69).
     pub fn on() -> Result<Isolation, Failure> {
         // the kernel's own link still works after the program's file was replaced by another version
         let linked = PathBuf::from("/proc/self/exe");

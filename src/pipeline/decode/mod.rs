@@ -26,6 +26,9 @@ pub enum Decoding {
 
 impl Decoding {
     /// A decoder for these options.
+    ///
+    /// # Errors
+    /// The options are invalid; the decode process does not start.
     pub fn new(options: image::Options, isolation: &Isolation) -> Result<Decoding, Failure> {
         // the options are checked here in either case
         let decoder = Decoder::new(options).map_err(JobError::from)?;

@@ -27,6 +27,9 @@ pub(super) struct SideColumns<'a> {
 impl<'a> SideColumns<'a> {
     /// `side` is `A` or `B`; the model has this many `classes`. A carried column may be one that only the other side
     /// has.
+    ///
+    /// # Errors
+    /// [`CompareError::Rows`] if a column is missing or of another type.
     pub fn of(
         batch: &'a RecordBatch,
         side: char,

@@ -18,6 +18,10 @@ use super::stages::{Bench, BenchOptions};
 const PARTS: usize = 2;
 
 /// Measures a job. Calls `tell` with what is being done.
+///
+/// # Errors
+/// Those of [`open_job`]; the devices do not load; the input has no image, or none of the first can be read. A stage
+/// fails; with [`BenchOptions::commit`], the store refuses a write.
 pub async fn bench_job(
     invocation: &Invocation<'_>,
     options: BenchOptions,

@@ -58,6 +58,10 @@ pub(super) struct StageBench<'a> {
 }
 
 impl<'a> StageBench<'a> {
+    /// Allocates the memory that a run would have.
+    ///
+    /// # Errors
+    /// Those of [`Memory::allocate`].
     pub fn new(bench: &'a Bench, plan: &'a Location) -> Result<Self, Failure> {
         let mut engine = bench.engine.clone();
         Ok(StageBench { bench, plan, memory: Memory::allocate(&mut [&mut engine], &bench.job.limits)? })
@@ -93,6 +97,9 @@ impl<'a> StageBench<'a> {
     }
 
     /// Reading with the run's own admission, by decoders that take no time.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses access; a task or the thread that takes images panics.
     pub async fn fetch(
         &self,
         dataset: &Arc<SomeImages>,
@@ -176,6 +183,9 @@ impl<'a> StageBench<'a> {
 
     /// Decoding on the run's own workers, of images that are in memory. Those that fail are not counted: most of them
     /// take no time.
+    ///
+    /// # Errors
+    /// A decoder or a thread does not start, or a thread panics; the rows of a batch cannot be made.
     pub async fn decode(&self, kept: &mut KeptImages) -> Result<Measured, Failure> {
         let (job, options) = (&self.bench.job, &self.bench.options);
         let (queue, progress) = (Arc::new(WorkQueue::default()), Arc::new(Progress::default()));
@@ -261,6 +271,9 @@ impl<'a> StageBench<'a> {
     }
 
     /// The network on batches that are decoded already, as many in flight as it takes.
+    ///
+    /// # Errors
+    /// The engine refuses a batch, a batch fails, or the engine panics.
     pub async fn engine(&self, kept: &mut KeptImages, is_first: bool) -> Result<Measured, Failure> {
         let mut engine = self.bench.engine.clone();
         let outputs = self.memory.outputs.iter().take(kept.slots.len()).cloned();
@@ -304,6 +317,9 @@ impl<'a> StageBench<'a> {
     }
 
     /// Encoding the parts that the whole pipeline left in memory, on one thread.
+    ///
+    /// # Errors
+    /// `rows` cannot be listed, or a part of it cannot be read or encoded; the encoding panics.
     pub async fn encode(&self, rows: &Location, runs: &mut Vec<Encoded>) -> Result<Vec<File>, Failure> {
         let layout = self.bench.job.layout();
         let (mut files, mut measured) = (Vec::new(), Encoded::default());

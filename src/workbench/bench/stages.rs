@@ -73,6 +73,10 @@ impl Bench {
         Ok(Arc::new(SomeImages::new(dataset, self.options.images)))
     }
 
+    /// Plans the first images. Returns their parts and the side that reads them.
+    ///
+    /// # Errors
+    /// The input cannot be listed; those of [`Input::dataset`].
     pub async fn plan(
         &self,
         source: &dyn PlanSource,
@@ -87,6 +91,9 @@ impl Bench {
     }
 
     /// The whole pipeline, as a run has it, up to the time that is given to it.
+    ///
+    /// # Errors
+    /// Those of [`Input::dataset`], and of [`execute`] if it ends before that time.
     pub async fn together(
         &self,
         source: &dyn PlanSource,

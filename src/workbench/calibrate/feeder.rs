@@ -23,6 +23,9 @@ pub(super) struct Feeder {
 
 impl Feeder {
     /// For batches of `rows` images as an engine takes them.
+    ///
+    /// # Errors
+    /// The engine has no memory for such a batch; the options of images are invalid.
     pub fn new(job: &ResolvedJob, engine: &mut dyn Engine, rows: usize) -> Result<Feeder, Failure> {
         let (slot, _) = engine.allocate(rows)?;
         let decoders = (0..job.limits.decode_threads).map(|_| Decoding::new(job.image, &Isolation::Off));
@@ -31,6 +34,9 @@ impl Feeder {
     }
 
     /// Decodes images, no more than a batch. Those that fail become rows of zeros that are marked as failed.
+    ///
+    /// # Errors
+    /// There are more `images` than rows in a batch; a decode thread panics.
     pub async fn fill(&mut self, images: &[Image]) -> Result<Ready, Failure> {
         let gone = || Failure::from(EngineError::Run("the batch was lost".to_owned()));
         let mut filling = self.pool.begin(AttemptId::default(), 0).ok_or_else(gone)?;

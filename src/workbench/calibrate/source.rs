@@ -33,6 +33,9 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens `address` with the model that is measured, whatever model a job names.
+    ///
+    /// # Errors
+    /// The job file or the model cannot be read, or they do not fit together; the input cannot be listed.
     pub async fn open(measuring: &CalibrationOptions<'_>, address: &str) -> Result<Opened, Failure> {
         let is_job = Path::new(address).is_file();
         if is_job {
@@ -83,6 +86,9 @@ impl Opened {
     }
 
     /// Reads a sample.
+    ///
+    /// # Errors
+    /// The input has no image (78), cannot be listed, or cannot be read.
     pub async fn sample(&self, wanted: SampleSize) -> Result<Sampled, Failure> {
         let read = images::read(&self.input, &self.job, self.folders.clone(), wanted).await;
         read.map_err(|failure| mistaken(failure, &self.address))

@@ -16,6 +16,10 @@ pub(super) struct CheckedDraft {
 }
 
 impl CheckedDraft {
+    /// Reads the text of `draft` as a job file, opens its input and resolves its job.
+    ///
+    /// # Errors
+    /// An address or a path of the draft has `${…}`; the input cannot be opened; the keys do not fit the model.
     pub async fn of(draft: &Draft, file: &Path, model: &LoadedModel) -> Result<CheckedDraft, Failure> {
         let spec: JobSpec = parse_text(&draft.text(), &draft.file, &Source::default())?;
         if spec.input.uri != draft.uri || spec.output.uri != draft.output || spec.model.path != draft.model {

@@ -43,6 +43,9 @@ struct Start {
 
 impl Bench<'_> {
     /// Each subject against the first.
+    ///
+    /// # Errors
+    /// The graph of a subject cannot be built or loaded, a batch of it fails, or its numbers are not finite.
     pub fn against_the_first(
         &self,
         subjects: &[Subject<'_>],
@@ -78,6 +81,9 @@ impl Bench<'_> {
     }
 
     /// Each subject by itself.
+    ///
+    /// # Errors
+    /// Those of [`Bench::against_the_first`].
     pub fn one_by_one(
         &self,
         subjects: &[Subject<'_>],

@@ -40,6 +40,9 @@ pub(super) struct Subject<'a> {
 
 impl Subject<'_> {
     /// The graph's bytes.
+    ///
+    /// # Errors
+    /// A graph has another fixed size than the subject (78). Weights do not make a graph of its size and precision.
     pub fn graph(&self) -> Result<Vec<u8>, Failure> {
         let metadata = Metadata::default();
         match &self.weights {
