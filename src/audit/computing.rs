@@ -39,7 +39,7 @@ impl Drop for StopOnDrop {
 /// Does `work` on another thread, so that a signal is noticed meanwhile. Dropped before its end, it asks the work to stop.
 ///
 /// # Errors
-/// The work panicked.
+/// The work panicked (70), or was stopped (75).
 pub(super) async fn computing<T: Send + 'static>(
     what: &str,
     work: impl FnOnce(&Stop) -> Result<T, Stopped> + Send + 'static,

@@ -120,7 +120,7 @@ impl Opened {
     /// without what excluded outputs have done.
     ///
     /// # Errors
-    /// Also if version 0.1.0 began the job and took hidden folders for classes, or ignored its preprocessing.
+    /// Those of [`Opened::find`] and [`Opened::source_of`].
     pub async fn source(&self) -> Result<(Box<dyn PlanSource>, Option<FolderTargets>), Failure> {
         let found = self.find().await?;
         Ok((self.source_of(&found).await?, found.targets))
@@ -129,7 +129,8 @@ impl Opened {
     /// Finds what the job is frozen with, or returns what it froze.
     ///
     /// # Errors
-    /// Also where version 0.1.0 began the job and ignored its preprocessing, or read other probabilities.
+    /// The store cannot be read; targets or excluded outputs do not fit the job. Version 0.1.0 began the job and ignored
+    /// its preprocessing, or read other probabilities.
     pub(crate) async fn find(&self) -> Result<Found, Failure> {
         if let Some(ignored) = &self.job.ignored_by_earlier
             && self.finished_before().await?.is_none()
@@ -156,7 +157,8 @@ impl Opened {
     /// The planning side of the input, with what was found.
     ///
     /// # Errors
-    /// Also where version 0.1.0 began the job and took hidden folders for classes.
+    /// An excluded output cannot be read; the input cannot be opened. Version 0.1.0 began the job and took hidden folders
+    /// for classes.
     pub(crate) async fn source_of(&self, found: &Found) -> Result<Box<dyn PlanSource>, Failure> {
         let Found { targets, excluded } = found;
         let done = exclude::open(excluded, self.input.location.uri(), &self.job, self.settings).await?;

@@ -93,7 +93,8 @@ impl Scratch {
             reader.read_exact(&mut word)?;
             *value = f32::from_le_bytes(word);
         }
-        let mut sketches = Sketches::with_capacity(count as usize).map_err(io::Error::other)?;
+        let mut sketches = Sketches::with_capacity(count as usize)
+            .map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
         let mut least = 0;
         for _ in 0..count {
             reader.read_exact(&mut word)?;

@@ -322,6 +322,9 @@ fn unusable(folder: &Path, error: io::Error) -> Failure {
             format!("the scratch folder `{folder}` is full; give another --scratch"),
             error,
         ),
+        io::ErrorKind::OutOfMemory => {
+            Failure::caused(Exit::Config, "there is no memory for the sketches of the images", error)
+        }
         _ => Failure::caused(
             Exit::CannotCreate,
             format!("the scratch folder `{folder}` cannot be used; give another --scratch"),
