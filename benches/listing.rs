@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench listing -- [--latency MS] [--runs N]`
 //!
-//! The server has a thread of this process. It makes keys as it lists them, which takes from what the pieces gain.
+//! The server has one thread of this process, which makes keys as it lists them: a store has many. "Without the server" is
+//! the same ratio after that thread's time is taken from both listings.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -17,11 +18,15 @@ use futures::TryStreamExt;
 use scripted_s3::ScriptedS3;
 use tresnet_batch::store::{Location, PiecePlan, Role, Settings};
 
+use support::threads::nanos_of;
 use support::{Arguments, median};
 
 /// Keys of each bucket.
 const KEYS: u64 = 200_000;
 const PAGE: u64 = 1000;
+
+/// The thread of the server, by its name.
+const SERVER: &str = "scripted-s3";
 
 type Name = fn(u64) -> String;
 
@@ -39,8 +44,10 @@ fn main() {
     let runs = arguments.number("runs", 3);
     let runtime = support::runtime();
     println!("{KEYS} keys, {} ms a page, medians of {runs} runs", latency.as_millis());
-    println!("| bucket | one piece, s | pieces, s | times faster | requests | of the pages |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| bucket | one piece, s | pieces, s | times faster | server, s | without the server | requests | of the pages |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     for (what, name) in BUCKETS {
         let server = ScriptedS3::start();
         server.virtual_keys("in/", KEYS, name, vec![bytes::Bytes::from_static(b"x")]);
@@ -53,23 +60,30 @@ fn main() {
             server.reset_log();
             let settings = Settings { pieces, ..Settings::default() };
             let input = Location::open_with("s3://test/in", Role::Input, settings).unwrap();
-            let began = Instant::now();
+            let (began, server_began) = (Instant::now(), nanos_of(SERVER));
             let keys =
                 input.entries(None, Box::new(|_| {})).try_fold(0, |keys, _| async move { Ok(keys + 1) });
             assert_eq!(runtime.block_on(keys).unwrap(), KEYS);
-            (began.elapsed().as_secs_f64(), server.count(|_| true))
+            let of_server = (nanos_of(SERVER) - server_began) as f64 / 1e9;
+            (began.elapsed().as_secs_f64(), of_server, server.count(|_| true))
         };
-        let (mut alone, mut many, mut requests) = (vec![], vec![], 0);
+        let (mut alone, mut many, mut times, mut of_server, mut requests) =
+            (vec![], vec![], vec![], vec![], 0);
         for _ in 0..runs {
-            alone.push(list(PiecePlan { open: 1, ..PiecePlan::default() }).0);
-            let (seconds, asked) = list(PiecePlan::default());
-            many.push(seconds);
+            let (one, one_server, _) = list(PiecePlan { open: 1, ..PiecePlan::default() });
+            let (several, several_server, asked) = list(PiecePlan::default());
+            times.push((one - one_server) / (several - several_server));
+            alone.push(one);
+            many.push(several);
+            of_server.push(several_server);
             requests = requests.max(asked);
         }
         let (alone, many) = (median(alone), median(many));
         println!(
-            "| {what} | {alone:.2} | {many:.2} | {:.1} | {requests} | {:.2} |",
+            "| {what} | {alone:.2} | {many:.2} | {:.1} | {:.2} | {:.1} | {requests} | {:.2} |",
             alone / many,
+            median(of_server),
+            median(times),
             requests as f64 / (KEYS / PAGE) as f64
         );
     }
