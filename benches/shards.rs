@@ -7,7 +7,8 @@
 //! [--group N] [--batch N] [--bytes MIB]`
 //!
 //! `--bytes` is `limits.in_flight_bytes`. The server has a thread of this process, so its work takes from the cores that
-//! decode.
+//! decode. The rate "without the server" is that of the cores' time that the server left; it is right where the cores
+//! have no idle time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -28,12 +29,16 @@ use tresnet_batch::dataset::webdataset::{ShardDataset, ShardOptions, ShardRules,
 use tresnet_batch::dataset::{Dataset, ImageNames, PlanSource};
 use tresnet_batch::store::{Location, Role, Settings};
 
+use support::threads::nanos_of;
 use support::{Arguments, Knobs, cores, decode_alone, mean_kilobytes, median, photographs, rate};
 
 /// Different shards and files; the server shows each many times.
 const DIFFERENT: usize = 2;
 /// The largest image.
 const LARGEST: u64 = 64 << 20;
+
+/// The thread of the server, by its name.
+const SERVER: &str = "scripted-s3";
 
 fn main() {
     let arguments = Arguments::read(&[
@@ -88,10 +93,13 @@ fn main() {
         let input = Location::open_with(&address, Role::Input, settings).unwrap();
         let output = Location::in_memory("out").unwrap();
         let (source, dataset) = dataset(&input, &output, window_bytes);
+        let began = nanos_of(SERVER);
         let run = support::run_dataset_with_noise(&*source, dataset, &output, knobs, Arc::default());
         let run = runtime.block_on(run);
+        let of_server = (nanos_of(SERVER) - began) as f64 / 1e9 / count as f64;
         assert_eq!((run.rows, run.errors), (count, 0));
-        rate(&run)
+        let rate = rate(&run);
+        (rate, rate / (1.0 - of_server * rate / cores() as f64))
     };
     let half = in_flight_bytes / 2;
     let mut alone = Vec::new();
@@ -102,24 +110,30 @@ fn main() {
         ("parquet", half, true, "row groups"),
         ("parquet", 0, true, "row groups, nothing ahead"),
     ];
-    let mut rates = kinds.map(|_| (Vec::new(), Vec::new()));
+    let mut rates = kinds.map(|_| (Vec::new(), Vec::new(), Vec::new()));
     for _ in 0..runs {
         let decode = decode_alone(&images, knobs.size, count as usize, knobs.workers);
         alone.push(decode);
-        for ((input, bytes, slow, _), (rates, ratios)) in kinds.iter().zip(&mut rates) {
-            let rate = run(input, *bytes, *slow);
+        for ((input, bytes, slow, _), (rates, ratios, others)) in kinds.iter().zip(&mut rates) {
+            let (rate, without_server) = run(input, *bytes, *slow);
             rates.push(rate);
             ratios.push(100.0 * rate / decode);
+            others.push(100.0 * without_server / decode);
         }
     }
-    println!("| what | images/s | of decode alone |\n|---|---|---|");
-    println!("| decode alone | {:.1} | 100 % |", median(alone));
-    for ((_, _, slow, what), (rates, ratios)) in kinds.iter().zip(rates) {
+    println!("| what | images/s | of decode alone | without the server |\n|---|---|---|---|");
+    println!("| decode alone | {:.1} | 100 % | |", median(alone));
+    for ((_, _, slow, what), (rates, ratios, others)) in kinds.iter().zip(rates) {
         let store = match slow {
             true => format!(", {} ms, {} MB/s a connection", latency.as_millis(), bandwidth / 1_000_000),
             false => String::new(),
         };
-        println!("| {what}{store} | {:.1} | {:.1} % |", median(rates), median(ratios));
+        println!(
+            "| {what}{store} | {:.1} | {:.1} % | {:.1} % |",
+            median(rates),
+            median(ratios),
+            median(others)
+        );
     }
 }
 
