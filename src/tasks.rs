@@ -17,7 +17,12 @@ pub(crate) fn has_threads() -> bool {
 /// True if the runtime has more threads than on a small machine, so that a task for each small piece of work can pay for
 /// itself. On two threads it brings no more images and costs processor time (decision 0059).
 pub(crate) fn has_many_threads() -> bool {
-    has_threads() && Handle::try_current().is_ok_and(|runtime| runtime.metrics().num_workers() > 2)
+    has_threads() && threads() > 2
+}
+
+/// Threads of the runtime, at least one.
+pub(crate) fn threads() -> usize {
+    Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers().max(1))
 }
 
 /// A task that is aborted when this is dropped. A panic in it is passed on to the caller that waits for it.

@@ -13,12 +13,13 @@ use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::store::{Location, ParquetObject};
-use crate::tasks::{Task, has_threads};
+use crate::tasks::{Task, has_threads, threads};
 
 use super::{CommittedPart, OutputError};
 
-/// Bytes that may be read ahead, in KiB: encoded columns and decoded batches. A part that needs more is read alone.
-const KIB_AHEAD: u32 = 24 << 10;
+/// Bytes that may be read ahead for each thread that decodes, in KiB: encoded columns and decoded batches. A part that
+/// needs more than those of all threads is read alone.
+const KIB_OF_A_THREAD: u32 = 6 << 10;
 /// Parts that may be read ahead, however small they are.
 const PARTS_AHEAD: usize = 32;
 /// Footers that are read ahead of those.
@@ -51,6 +52,7 @@ pub async fn read_rows(
     mut take: impl FnMut(&RecordBatch) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let reader = Arc::new(Reader {
+        kib_ahead: KIB_OF_A_THREAD.saturating_mul(u32::try_from(threads()).unwrap_or(u32::MAX)),
         output: output.clone(),
         columns: columns.iter().map(|column| (*column).to_owned()).collect(),
     });
@@ -88,6 +90,8 @@ fn broken(part: &CommittedPart) -> OutputError {
 
 /// Reads some columns of parts.
 struct Reader {
+    /// Bytes that may be read ahead, in KiB.
+    kib_ahead: u32,
     output: Location,
     columns: Vec<String>,
 }
@@ -125,12 +129,12 @@ impl Reader {
             let decoded = batch.saturating_mul(BATCHES_AHEAD as u64 + 2);
             most = most.max(encoded.saturating_add(decoded));
         }
-        Ok(u32::try_from(most >> 10).unwrap_or(u32::MAX).clamp(1, KIB_AHEAD))
+        Ok(u32::try_from(most >> 10).unwrap_or(u32::MAX).clamp(1, self.kib_ahead))
     }
 
     /// Starts reading every part, in plan order, and sends where its batches come.
     async fn dispatch(self: Arc<Self>, parts: Vec<(String, u64)>, order: Sender<Receiver<Item>>) {
-        let budget = Arc::new(Semaphore::new(KIB_AHEAD as usize));
+        let budget = Arc::new(Semaphore::new(self.kib_ahead as usize));
         let mut tasks = JoinSet::new();
         let opened = parts.into_iter().map(|(name, size)| {
             let reader = self.clone();

@@ -42,9 +42,10 @@ impl ExampleRow {
 /// The surest rows of each class and of each confused pair so far.
 #[derive(Debug, Default)]
 pub(super) struct ExampleSums {
-    /// By target and prediction; both are the class if the row is right.
-    rows: HashMap<(u32, u32), Vec<ExampleRow>>,
-    pairs: usize,
+    /// Right rows, by class.
+    right: Vec<Vec<ExampleRow>>,
+    /// Wrong rows, by target and prediction.
+    wrong: HashMap<(u32, u32), Vec<ExampleRow>>,
 }
 
 impl ExampleSums {
@@ -55,12 +56,17 @@ impl ExampleSums {
         let target = if score.top1 { score.predicted } else { target };
         let (number, target_prob) = (judged.number, judged.row.target_prob);
         let row = ExampleRow { number, target, predicted: score.predicted, prob, target_prob };
+        if row.is_right() {
+            if self.right.len() <= target {
+                self.right.resize_with(target + 1, Vec::new);
+            }
+            return keep(&mut self.right[target], row);
+        }
         let place = (row.target as u32, row.predicted as u32);
-        if let Some(kept) = self.rows.get_mut(&place) {
+        if let Some(kept) = self.wrong.get_mut(&place) {
             keep(kept, row);
-        } else if row.is_right() || self.pairs < PAIRS {
-            self.pairs += usize::from(!row.is_right());
-            self.rows.insert(place, vec![row]);
+        } else if self.wrong.len() < PAIRS {
+            self.wrong.insert(place, vec![row]);
         }
     }
 
@@ -72,13 +78,14 @@ impl ExampleSums {
         confusion: &Confusion,
         classes: &[ClassFigures],
     ) -> Vec<ExampleRow> {
-        let of = |target: usize, predicted: usize| {
-            self.rows.get(&(target as u32, predicted as u32)).map(Vec::as_slice).unwrap_or_default()
+        let right_of = |class: usize| self.right.get(class).map(Vec::as_slice).unwrap_or_default();
+        let wrong_of = |target: usize, predicted: usize| {
+            self.wrong.get(&(target as u32, predicted as u32)).map(Vec::as_slice).unwrap_or_default()
         };
-        let right = |class: usize| of(class, class).first();
+        let right = |class: usize| right_of(class).first();
         let mistakes = worst.mistakes.iter().take(EXPLAINED);
         let explained = mistakes.flat_map(|row| [right(row.target), right(row.predicted)]).flatten();
-        let pairs = confusion.pairs.iter().flat_map(|pair| of(pair.target, pair.predicted));
+        let pairs = confusion.pairs.iter().flat_map(|pair| wrong_of(pair.target, pair.predicted));
         let matrix = &confusion.matrix;
         let mut cells: Vec<(u64, usize, usize)> = Vec::new();
         for (target, row) in matrix.classes.iter().zip(&matrix.rows) {
@@ -86,10 +93,10 @@ impl ExampleSums {
             cells.extend(wrong.map(|(class, rows)| (*rows, *target, *class)));
         }
         cells.sort_by_key(|&(rows, target, class)| (u64::MAX - rows, target, class));
-        let cells = cells.iter().filter_map(|&(_, target, class)| of(target, class).first());
+        let cells = cells.iter().filter_map(|&(_, target, class)| wrong_of(target, class).first());
         let worst_classes = worst_classes_first(classes);
         let shown = worst_classes.iter().filter_map(|class| right(class.index));
-        let again = worst_classes.iter().filter_map(|class| of(class.index, class.index).get(1));
+        let again = worst_classes.iter().filter_map(|class| right_of(class.index).get(1));
 
         let mut taken: HashSet<u64> = worst.mistakes.iter().map(|row| row.number).collect();
         let rows = explained.chain(pairs).chain(cells).chain(shown).chain(again);
@@ -99,6 +106,9 @@ impl ExampleSums {
 
 /// Keeps the surest, the first among equals.
 fn keep(kept: &mut Vec<ExampleRow>, row: ExampleRow) {
+    if kept.len() == EACH && kept[EACH - 1].prob >= row.prob {
+        return;
+    }
     let place = kept.partition_point(|other| other.prob >= row.prob);
     if place < EACH {
         kept.truncate(EACH - 1);
