@@ -19,7 +19,7 @@ use super::{CommittedPart, OutputError};
 
 /// Bytes that may be read ahead for each thread that decodes, in KiB: encoded columns and decoded batches. A part that
 /// needs more than those of all threads is read alone.
-const KIB_OF_A_THREAD: u32 = 6 << 10;
+const KIB_OF_A_THREAD: u32 = 5 << 10;
 /// Parts that may be read ahead, however small they are.
 const PARTS_AHEAD: usize = 32;
 /// Footers that are read ahead of those.

@@ -18,7 +18,7 @@ const EACH: usize = 2;
 const PAIRS: usize = 1 << 16;
 
 /// A scored row that is worth a picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct ExampleRow {
     /// Counted from 0 over all rows.
     pub number: u64,
@@ -43,9 +43,31 @@ impl ExampleRow {
 #[derive(Debug, Default)]
 pub(super) struct ExampleSums {
     /// Right rows, by class.
-    right: Vec<Vec<ExampleRow>>,
+    right: Vec<Surest>,
     /// Wrong rows, by target and prediction.
-    wrong: HashMap<(u32, u32), Vec<ExampleRow>>,
+    wrong: HashMap<(u32, u32), Surest>,
+}
+
+/// The surest rows, the first among equals; in place, since most rows look at another class or pair.
+#[derive(Debug, Default)]
+struct Surest {
+    rows: [ExampleRow; EACH],
+    kept: usize,
+}
+
+impl Surest {
+    fn rows(&self) -> &[ExampleRow] {
+        &self.rows[..self.kept]
+    }
+
+    fn add(&mut self, row: ExampleRow) {
+        let place = self.rows().partition_point(|other| other.prob >= row.prob);
+        if place < EACH {
+            self.kept = EACH.min(self.kept + 1);
+            self.rows[place..].rotate_right(1);
+            self.rows[place] = row;
+        }
+    }
 }
 
 impl ExampleSums {
@@ -58,15 +80,15 @@ impl ExampleSums {
         let row = ExampleRow { number, target, predicted: score.predicted, prob, target_prob };
         if row.is_right() {
             if self.right.len() <= target {
-                self.right.resize_with(target + 1, Vec::new);
+                self.right.resize_with(target + 1, Surest::default);
             }
-            return keep(&mut self.right[target], row);
+            return self.right[target].add(row);
         }
         let place = (row.target as u32, row.predicted as u32);
-        if let Some(kept) = self.wrong.get_mut(&place) {
-            keep(kept, row);
+        if let Some(surest) = self.wrong.get_mut(&place) {
+            surest.add(row);
         } else if self.wrong.len() < PAIRS {
-            self.wrong.insert(place, vec![row]);
+            self.wrong.entry(place).or_default().add(row);
         }
     }
 
@@ -78,9 +100,9 @@ impl ExampleSums {
         confusion: &Confusion,
         classes: &[ClassFigures],
     ) -> Vec<ExampleRow> {
-        let right_of = |class: usize| self.right.get(class).map(Vec::as_slice).unwrap_or_default();
+        let right_of = |class: usize| self.right.get(class).map(Surest::rows).unwrap_or_default();
         let wrong_of = |target: usize, predicted: usize| {
-            self.wrong.get(&(target as u32, predicted as u32)).map(Vec::as_slice).unwrap_or_default()
+            self.wrong.get(&(target as u32, predicted as u32)).map(Surest::rows).unwrap_or_default()
         };
         let right = |class: usize| right_of(class).first();
         let mistakes = worst.mistakes.iter().take(EXPLAINED);
@@ -101,18 +123,6 @@ impl ExampleSums {
         let mut taken: HashSet<u64> = worst.mistakes.iter().map(|row| row.number).collect();
         let rows = explained.chain(pairs).chain(cells).chain(shown).chain(again);
         rows.filter(|row| taken.insert(row.number)).copied().take(MOST).collect()
-    }
-}
-
-/// Keeps the surest, the first among equals.
-fn keep(kept: &mut Vec<ExampleRow>, row: ExampleRow) {
-    if kept.len() == EACH && kept[EACH - 1].prob >= row.prob {
-        return;
-    }
-    let place = kept.partition_point(|other| other.prob >= row.prob);
-    if place < EACH {
-        kept.truncate(EACH - 1);
-        kept.insert(place.min(kept.len()), row);
     }
 }
 
