@@ -70,6 +70,9 @@ impl FolderSource {
     /// Finds the classes by the rule of the dataset, or by one that fits: folder names first, and only if no rule
     /// takes them as they are, whether each holds an image (so that a bucket, which has no empty folders, and a
     /// disk agree).
+    ///
+    /// # Errors
+    /// The store cannot be listed; the folders fit neither the rule nor the classes of the model.
     pub async fn observe_targets(
         &self,
         rule: Option<FolderRule>,
@@ -107,6 +110,9 @@ impl FolderSource {
     }
 
     /// The first image, if there is one; leaves no trace in the counts.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
     pub async fn first(&self) -> Result<Option<PlanRow>, DatasetError> {
         let first = self.rows(None).try_next().await?;
         Ok(first)

@@ -151,6 +151,9 @@ impl Objects {
     }
 
     /// The names of some of them that can be asked for, to learn whether the input is still there.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         match &self.names {
             Some(names) => Ok(names.iter().step_by(names.len().div_ceil(count).max(1)).cloned().collect()),

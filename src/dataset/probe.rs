@@ -109,6 +109,9 @@ impl InputProbe {
 
     /// Tries objects along the keys of a part whose beginning may be gone until one can be read, before its refusals hold rows.
     /// An object for which the store does not answer is no evidence about the others; the reading itself waits for it.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses every object that was tried.
     pub async fn probe_part(
         &self,
         keys: &[impl AsRef<str> + Sync],

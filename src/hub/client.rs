@@ -49,6 +49,10 @@ pub(super) struct FileFacts {
 }
 
 impl Client {
+    /// Makes a client of the hub.
+    ///
+    /// # Errors
+    /// No HTTP client can be made.
     pub fn new(settings: Arc<HubSettings>, repo: &str, patience: Duration) -> Result<Client, HubError> {
         let builder = || {
             reqwest::Client::builder()
@@ -95,6 +99,9 @@ impl Client {
     }
 
     /// Asks for a JSON document.
+    ///
+    /// # Errors
+    /// The hub does not answer, refuses, or answers with something else.
     pub async fn json<T: DeserializeOwned>(&self, what: &str, url: &Url) -> Result<T, Trouble> {
         let bytes = self
             .patiently(what, || async {
@@ -119,6 +126,9 @@ impl Client {
     }
 
     /// Asks what a file is: its hash and its size.
+    ///
+    /// # Errors
+    /// The hub does not answer or refuses; the answer has no hash or no size.
     pub async fn facts(&self, what: &str, commit: &str, file: &str) -> Result<FileFacts, Trouble> {
         let url = self.file_url(commit, file);
         let enough = |headers: &HeaderMap| headers.contains_key(LINKED_ETAG);
@@ -142,6 +152,9 @@ impl Client {
     }
 
     /// Begins to read a file from the byte `from`. Tried once: the caller continues from the bytes that came.
+    ///
+    /// # Errors
+    /// The server does not answer, refuses, or sends another range.
     pub async fn read(&self, what: &str, url: &Url, from: u64) -> Result<Response, Trouble> {
         self.once(what, Method::GET, url, from, |_| false).await
     }

@@ -35,10 +35,17 @@ pub(super) struct HubSettings {
 
 impl HubSettings {
     /// Reads the environment of this process.
+    ///
+    /// # Errors
+    /// A variable has a value that cannot be used.
     pub fn from_environment() -> Result<HubSettings, HubError> {
         Self::of(&|name| std::env::var_os(name))
     }
 
+    /// Reads the settings from these variables.
+    ///
+    /// # Errors
+    /// A variable has a value that cannot be used.
     pub fn of(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<HubSettings, HubError> {
         let allows_http = flag(lookup, "HF_ALLOW_HTTP");
         let home = match folder(lookup, "HF_HOME")? {

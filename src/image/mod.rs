@@ -63,6 +63,9 @@ pub struct Decoder {
 
 impl Decoder {
     /// Checks the options and makes the tables.
+    ///
+    /// # Errors
+    /// An option has a value that no image can be decoded with.
     pub fn new(options: Options) -> Result<Decoder, OptionsError> {
         options.check()?;
         Ok(Decoder {
@@ -82,6 +85,9 @@ impl Decoder {
     }
 
     /// The square of an image: `image_size` × `image_size` × 3 bytes, RGB interleaved, before any normalisation.
+    ///
+    /// # Errors
+    /// The kind of error of the image: it is damaged, too large, or of a format that is not read.
     pub fn crop(&mut self, bytes: &[u8]) -> Result<(Source, &[u8]), Error> {
         let source = self.resample(bytes)?;
         let square = self.resampler.finish().ok_or_else(|| rowless(source))?;
@@ -93,6 +99,9 @@ impl Decoder {
     }
 
     /// [`Decoder::crop`] as [`Packer::pack`] takes it: four bytes a pixel, the last of which means nothing.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::crop`].
     pub fn square(&mut self, bytes: &[u8]) -> Result<(Source, &[u8]), Error> {
         let source = self.resample(bytes)?;
         Ok((source, self.resampler.finish().ok_or_else(|| rowless(source))?))
@@ -102,6 +111,9 @@ impl Decoder {
     ///
     /// # Panics
     /// If `row` has not `3 × image_size²` elements.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::crop`].
     pub fn decode_into(&mut self, bytes: &[u8], layout: Layout, row: RowMut<'_>) -> Result<Source, Error> {
         let source = self.resample(bytes)?;
         let square = self.resampler.finish().ok_or_else(|| rowless(source))?;

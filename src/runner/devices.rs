@@ -39,9 +39,9 @@ pub(crate) enum WarmUp {
     Short,
 }
 
-/// Bytes that the layers take for a pixel of a batch on a processor, four times what TResNet-M and L were seen to take
+/// Bytes that the layers take for a pixel of a batch on a processor, five times what TResNet-M and L were seen to take
 /// (docs/performance.md, Memory): other networks are not measured.
-const LAYER_BYTES: u64 = 4 * 226;
+const LAYER_BYTES: u64 = 5 * 180;
 
 /// What is needed to load the model once more.
 struct Loader<'a> {

@@ -69,10 +69,17 @@ pub(super) fn account() -> Option<String> {
 
 impl AzureAccess {
     /// Resolves the variables for an address that names the account `named`, or none.
+    ///
+    /// # Errors
+    /// A variable has a value that cannot be used, or no account is named.
     pub fn from_env(named: Option<&str>) -> Result<AzureAccess, AzureError> {
         AzureAccess::resolve(&|name| std::env::var(name).ok(), named)
     }
 
+    /// Resolves the variables.
+    ///
+    /// # Errors
+    /// A variable has a value that cannot be used, or no account is named.
     pub fn resolve(
         variable: &dyn Fn(&str) -> Option<String>,
         named: Option<&str>,
@@ -136,6 +143,9 @@ impl AzureAccess {
     }
 
     /// Returns an error if no account is named. The emulator has a default account.
+    ///
+    /// # Errors
+    /// No account is named.
     pub fn with_account(self, is_emulated: bool) -> Result<AzureAccess, AzureError> {
         match self.account.is_some() || self.is_emulator || is_emulated {
             true => Ok(self),

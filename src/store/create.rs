@@ -33,6 +33,9 @@ impl Location {
     /// again. Errors that cannot have written (denied, disk full) are returned at once.
     ///
     /// Where conditional writes are switched off, the object is asked for first and then written plainly.
+    ///
+    /// # Errors
+    /// The store refuses the write, has no room, or does not answer; the object that is there has other bytes.
     pub async fn create_once(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
         let what = format!("writing `{}/{name}`", self.uri);
         let mut budget = RetryBudget::new(self.settings.write_budget(bytes.len()));
@@ -100,6 +103,9 @@ impl Location {
     }
 
     /// Writes an object that decides no rows (a report), over an older one if need be.
+    ///
+    /// # Errors
+    /// The store refuses the write, has no room, or does not answer.
     pub async fn overwrite(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
         let what = &format!("writing `{}/{name}`", self.uri);
         self.unswept(|| async {
@@ -115,6 +121,9 @@ impl Location {
     }
 
     /// True where the store refuses to create an object twice: without that, nothing here is safe.
+    ///
+    /// # Errors
+    /// The store cannot be written, or does not answer.
     pub async fn refuses_to_create_again(&self, name: &str, bytes: Bytes) -> Result<bool, StoreError> {
         let what = &format!("checking conditional writes on `{}/{name}`", self.uri);
         self.unswept(|| async {
@@ -156,6 +165,9 @@ impl Location {
     /// Removes drafts (`name#1`) that a killed writer leaves in these folders of a local disk; readers that take every
     /// file of a folder would read them as data. `is_garbage` gets the name that was written and the draft's age, and
     /// decides. A writer whose draft is removed while it writes loses one try.
+    ///
+    /// # Errors
+    /// A folder cannot be read, or a draft cannot be removed.
     pub async fn sweep_drafts(
         &self,
         folders: &[&str],

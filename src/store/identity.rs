@@ -53,6 +53,9 @@ pub(super) struct MachineIdentity {
 impl MachineIdentity {
     /// Takes the answer of a service, and makes that of a machine without an identity an error that is not tried again.
     /// Once the service has given one, its failures pass.
+    ///
+    /// # Errors
+    /// The service answered that the machine has no identity, or the answer cannot be read.
     pub fn judge(
         &self,
         asked: IdentityService,

@@ -53,16 +53,25 @@ pub struct Location {
 
 impl Location {
     /// Opens an address with the default settings.
+    ///
+    /// # Errors
+    /// Those of [`Location::open_with`].
     pub fn open(text: &str, role: Role) -> Result<Location, StoreError> {
         Self::open_with(text, role, Settings::default())
     }
 
     /// Opens an address; asks nothing of the store yet. Endpoint and credentials come from the environment.
+    ///
+    /// # Errors
+    /// The address or a variable of the environment cannot be used, or a credential is in the address.
     pub fn open_with(text: &str, role: Role, settings: Settings) -> Result<Location, StoreError> {
         Self::open_uri(Uri::parse(text)?, role, settings, Traffic::new(settings.requests))
     }
 
     /// Opens another folder of this input, on whatever store. Its requests count as those of this one.
+    ///
+    /// # Errors
+    /// Those of [`Location::open_with`].
     pub fn beside(&self, folder: &ObjectUri) -> Result<Location, StoreError> {
         Self::open_uri(folder.uri().clone(), Role::Input, self.settings, Traffic::beside(&self.traffic))
     }
@@ -142,6 +151,9 @@ impl Location {
     }
 
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
+    ///
+    /// # Errors
+    /// `uri` cannot be understood.
     pub fn over(store: Arc<dyn ObjectStore>, uri: &str, settings: Settings) -> Result<Location, StoreError> {
         let uri = Uri::parse(uri)?;
         let prefix = match &uri {
@@ -219,6 +231,9 @@ impl Location {
     }
 
     /// Names of the immediate subfolders, sorted; those that are no name (`.`, an empty one) are left out.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
     pub async fn folders(&self) -> Result<Vec<String>, StoreError> {
         if let Uri::Local(root) = &self.uri {
             return local::folders(root.clone()).await;
@@ -233,6 +248,9 @@ impl Location {
     }
 
     /// Names and sizes of the objects directly in `folder` (empty: in the location itself).
+    ///
+    /// # Errors
+    /// The store cannot be listed.
     pub async fn files(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
         Ok(self.objects(folder).await?.into_iter().map(|object| self.entry(object)).collect())
     }
@@ -259,6 +277,9 @@ impl Location {
     }
 
     /// A location one folder deeper.
+    ///
+    /// # Errors
+    /// `name` cannot be part of an address.
     pub fn below(&self, folder: &str) -> Result<Location, StoreError> {
         let uri = match &self.uri {
             Uri::Local(path) => Uri::Local(path.join(folder)),

@@ -34,6 +34,9 @@ pub struct Planned<'a> {
 
 impl Location {
     /// Reads one image, as it was `planned`; above `limit` bytes it is not read.
+    ///
+    /// # Errors
+    /// The object is gone, changed, denied, archived or too large, or the store does not answer.
     pub async fn fetch(&self, key: &str, planned: Planned<'_>, limit: u64) -> Result<Fetched, FetchError> {
         let path = self.object(key)?;
         if let Uri::Local(root) = &self.uri {
@@ -54,6 +57,9 @@ impl Location {
     /// As [`Location::fetch`], in a task where the runtime has more than two threads: the task of a part reads all its
     /// images, and one thread alone cannot sign, parse and copy enough of them for a fast device. A local disk has threads
     /// that read.
+    ///
+    /// # Errors
+    /// Those of [`Location::fetch`].
     pub async fn fetch_aside(
         &self,
         key: &str,
@@ -155,6 +161,9 @@ impl Location {
     }
 
     /// A small object whole, or `None` where there is none.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the object is larger than a small one may be.
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
@@ -217,6 +226,9 @@ impl Location {
     }
 
     /// The size of an object, or `None` where there is none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
     pub async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let path = self.path(name)?;
         let what = format!("looking for `{}/{name}`", self.uri);

@@ -11,6 +11,9 @@ use super::{Location, StoreError, Uri};
 impl Location {
     /// Removes an object; one that does not exist is no error. On a local disk, the removal is on the disk when this
     /// returns, so that removals keep their order when the machine fails.
+    ///
+    /// # Errors
+    /// The store refuses, or does not answer.
     pub async fn remove(&self, name: &str) -> Result<(), StoreError> {
         let what = || format!("removing `{}/{name}`", self.uri);
         let Uri::Local(root) = &self.uri else {

@@ -26,6 +26,9 @@ impl Location {
     }
 
     /// A location in the memory of this process.
+    ///
+    /// # Errors
+    /// `uri` cannot be understood.
     pub fn in_memory(name: &str) -> Result<Location, StoreError> {
         let store = std::sync::Arc::new(object_store::memory::InMemory::new());
         Location::over(store, &format!("s3://memory/{name}"), super::Settings::default())
@@ -35,6 +38,9 @@ impl Location {
 impl Scratch {
     /// Removes objects that were written, and on a local disk the folders that were made for them, if they are still
     /// empty.
+    ///
+    /// # Errors
+    /// An object cannot be removed.
     pub async fn remove(self, names: &[String]) -> Result<(), StoreError> {
         let location = &self.location;
         for name in names {

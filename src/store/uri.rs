@@ -30,6 +30,9 @@ pub enum Uri {
 
 impl Uri {
     /// Reads what was typed; a credential in it is refused.
+    ///
+    /// # Errors
+    /// The scheme is not known, a part of the address is missing, or a credential is in it.
     pub fn parse(text: &str) -> Result<Uri, StoreError> {
         // a query may be a signature
         let shown = if text.contains("://") { text.split('?').next().unwrap_or(text) } else { text };

@@ -30,6 +30,9 @@ pub struct Window {
 impl Location {
     /// Reads a range of an object that must still have the tag `planned`. A range that begins after the object's end
     /// returns no bytes.
+    ///
+    /// # Errors
+    /// The object is gone, has another tag or is denied, or the store does not answer.
     pub async fn window(
         &self,
         key: &str,
@@ -91,6 +94,9 @@ impl Location {
     }
 
     /// Size and tag of one object, or `None` where there is none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
     pub async fn stat(&self, key: &str) -> Result<Option<Entry>, StoreError> {
         match self.window(key, 0..1, None).await {
             Ok(window) => {
@@ -107,6 +113,9 @@ impl Location {
     }
 
     /// Fails for a key that no request can ask for.
+    ///
+    /// # Errors
+    /// The key is empty or has parts that no request can name.
     pub fn check_key(&self, key: &str) -> Result<(), StoreError> {
         let Some(why) = self.unaddressable(key) else { return Ok(()) };
         Err(StoreError::BadKey { key: escaped(key), why: why.to_owned(), cause: Redacted::new(why) })

@@ -79,6 +79,10 @@ impl<T> OnceLock<T> {
         OnceLock { value: std::sync::OnceLock::new(), is_set: AtomicBool::new(false) }
     }
 
+    /// Sets the value once.
+    ///
+    /// # Errors
+    /// The value, if one was set before.
     pub fn set(&self, value: T) -> Result<(), T> {
         self.value.set(value)?;
         self.is_set.store(true, Ordering::Release);
@@ -117,6 +121,9 @@ pub struct Receiver<T>(Arc<Channel<T>>);
 
 impl<T> Sender<T> {
     /// Puts an item in; an item for a closed channel comes back.
+    ///
+    /// # Errors
+    /// The item, if the channel is closed.
     pub fn try_send(&self, item: T) -> Result<(), T> {
         let mut queue = self.0.queue.lock().unwrap();
         if queue.closed {
@@ -141,6 +148,9 @@ pub struct Nothing;
 
 impl<T> Receiver<T> {
     /// Waits for an item. The wait is within one poll.
+    ///
+    /// # Errors
+    /// The channel is closed and empty.
     pub async fn recv(&self) -> Result<T, Nothing> {
         let mut queue = self.0.queue.lock().unwrap();
         loop {
@@ -152,6 +162,10 @@ impl<T> Receiver<T> {
         }
     }
 
+    /// Takes an item without waiting.
+    ///
+    /// # Errors
+    /// The channel is empty or closed.
     pub fn try_recv(&self) -> Result<T, Nothing> {
         self.0.queue.lock().unwrap().items.pop_front().ok_or(Nothing)
     }

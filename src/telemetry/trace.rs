@@ -77,6 +77,9 @@ pub struct Lane(Option<(Arc<Sink>, &'static str, usize, u64)>);
 
 impl Tracer {
     /// Begins a file, over an older one if need be, of at most `most` spans.
+    ///
+    /// # Errors
+    /// The file cannot be created.
     pub fn create(path: &Path, most: u64) -> io::Result<Tracer> {
         let mut file = File::create(path)?;
         file.write_all(b"[")?;

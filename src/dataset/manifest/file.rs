@@ -150,6 +150,9 @@ impl Manifest {
     }
 
     /// Returns the columns `names` with their types; text, where the file does not define one.
+    ///
+    /// # Errors
+    /// A column is missing, is named twice, or has a type that cannot be carried.
     pub fn carried(&self, names: &[String]) -> Result<Vec<CarriedColumn>, DatasetError> {
         if let Some(name) = names.first().filter(|_| self.kind == Kind::Plain) {
             return Err(
@@ -370,6 +373,10 @@ pub(super) struct Records<'a> {
 }
 
 impl Records<'_> {
+    /// Returns the next record; `None` after the last.
+    ///
+    /// # Errors
+    /// The file cannot be read, has changed meanwhile, or has a record that cannot be understood.
     pub async fn next(&mut self) -> Result<Option<Record>, DatasetError> {
         loop {
             let ended = self.at >= self.manifest.size;

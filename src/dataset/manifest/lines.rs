@@ -43,6 +43,9 @@ impl Lines {
     }
 
     /// The next whole record; `ended`: no more bytes come.
+    ///
+    /// # Errors
+    /// The record is longer than a record may be, or its quotes do not end.
     pub fn next(&mut self, ended: bool) -> Result<Option<Record>, String> {
         while self.seen < self.buffer.len() {
             let byte = self.buffer[self.seen];

@@ -34,6 +34,9 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Begins at the first row, or after the row of the key `after`.
+    ///
+    /// # Errors
+    /// The manifest cannot be read, or no longer has the key `after`.
     pub async fn begin(reading: &'a Reading, after: Option<String>) -> Result<Walk<'a>, DatasetError> {
         let places = reading.manifest.places(reading.beside(), &reading.carried)?;
         let mut records = reading.manifest.records();
@@ -136,6 +139,10 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
+    /// Returns the next row; `None` after the last.
+    ///
+    /// # Errors
+    /// The manifest cannot be read; a row is refused; a key is there twice.
     pub async fn next(&mut self) -> Result<Option<PlanRow>, DatasetError> {
         let reading = self.reading;
         let unit = match reading.manifest.kind {

@@ -20,6 +20,9 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Finds the columns, or returns what was found instead.
+    ///
+    /// # Errors
+    /// No column, or more than one, can hold the images; a named column is missing or of another type.
     pub fn find(
         schema: &Schema,
         names: &TableColumns,

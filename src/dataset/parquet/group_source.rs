@@ -119,6 +119,9 @@ impl GroupSource {
     }
 
     /// Opens a group as soon as the store gives its bytes, or those of its footer.
+    ///
+    /// # Errors
+    /// The bytes or the footer cannot be read; the file has changed or is damaged.
     pub async fn group(&self, asking: Asking<'_>, group: RowGroup) -> Result<Group<'_>, Fault> {
         let (mut waiting, mut known) = (None, asking.turn.known().await);
         loop {
@@ -231,6 +234,9 @@ impl GroupSource {
     }
 
     /// Reads what the decoding of a group asks for, until it ends.
+    ///
+    /// # Errors
+    /// Bytes of the group cannot be read; the file has changed or is damaged.
     pub async fn serve(
         &self,
         opened: &Opened,

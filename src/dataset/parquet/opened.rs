@@ -31,6 +31,10 @@ pub(super) enum NotOpened {
 }
 
 impl Opened {
+    /// Makes the columns and groups of a file ready, of which the footer was read.
+    ///
+    /// # Errors
+    /// A column is missing or damaged, or the file has fewer row groups than were planned.
     pub fn new(
         file: PlanRow,
         group: RowGroup,

@@ -80,6 +80,9 @@ impl<'a> Reading<'a> {
 
     /// Waits for `wanted`. Objects that are on their way come meanwhile, since they may hold the requests that it waits
     /// for.
+    ///
+    /// # Errors
+    /// An object that is on its way cannot be read, and the store is at fault.
     pub async fn meanwhile<T>(&mut self, wanted: impl Future<Output = T>) -> Result<T, ReadError> {
         let mut wanted = pin!(wanted);
         loop {
@@ -92,6 +95,9 @@ impl<'a> Reading<'a> {
     }
 
     /// Waits for a row.
+    ///
+    /// # Errors
+    /// The run stops, the part is given up, or an object on its way cannot be read.
     pub async fn admit(&mut self, sample: Sample, size: Option<u64>) -> Result<Box<dyn Ticket>, Fault> {
         let intake = self.intake;
         let ticket = self.meanwhile(intake.admit(sample, size)).await?;
@@ -102,6 +108,10 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// Reads one row.
+    ///
+    /// # Errors
+    /// Those of [`Reading::admit`].
     pub async fn row(&mut self, sample: Sample, bytes: Result<Vec<u8>, RowError>) -> Result<(), Fault> {
         let size = bytes.as_ref().map_or(0, Vec::len) as u64;
         let ticket = self.admit(sample, Some(size)).await?;
@@ -111,6 +121,9 @@ impl<'a> Reading<'a> {
 
     /// Waits for the objects that are still on their way, also in a part that is given up: what else cannot be read is to
     /// be known before it is read again.
+    ///
+    /// # Errors
+    /// An object cannot be read, and the store is at fault.
     pub async fn rest(&mut self) -> Result<(), ReadError> {
         while let Some(done) = self.fetches.next().await {
             self.is_whole &= done?;

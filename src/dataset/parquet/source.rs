@@ -70,6 +70,9 @@ impl ParquetSource {
     }
 
     /// Names of some files, to check whether the input still exists.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.files.some_keys(count).await
     }

@@ -134,8 +134,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Reads the first segment, or lists its rows, before it is asked for. Writes nothing and waits for no other
-    /// process; an error is that of [`Planner::next_segment`].
+    /// Reads the first segment, or lists its rows, early. Writes nothing; an error is that of [`Planner::next_segment`].
     pub async fn list_first(&mut self) {
         if self.next.index == 0 && self.first.is_none() {
             self.first = self.read_or_list().await.unwrap_or_else(|error| Some(First::Failed(error)));
@@ -167,6 +166,9 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the next segment of the chain, or `None` after the last.
+    ///
+    /// # Errors
+    /// The input cannot be listed, or a segment cannot be read or written.
     pub async fn next_segment(&mut self) -> Result<Option<Arc<Segment>>, DatasetError> {
         if self.done {
             return Ok(None);

@@ -185,6 +185,9 @@ fn sets(rows: &[PlanRow]) -> ListArray {
 
 impl Segment {
     /// Reads a segment's footer, or returns `None` if the segment does not exist yet.
+    ///
+    /// # Errors
+    /// The store cannot be read; the footer is damaged, or of another plan.
     pub async fn open(output: &Location, name: &str) -> Result<Option<Segment>, DatasetError> {
         let Some(object) = ParquetObject::open(output, name).await? else { return Ok(None) };
         let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
@@ -309,6 +312,9 @@ pub struct Part {
 
 impl Part {
     /// Its rows of the plan, by one ranged read of its segment.
+    ///
+    /// # Errors
+    /// The segment cannot be read or is damaged.
     pub async fn plan_rows(&self, output: &Location) -> Result<Vec<PlanRow>, DatasetError> {
         let rows = self.segment.read_group(output, self.group).await?;
         if rows_hash(&rows) != self.plan {
@@ -321,6 +327,9 @@ impl Part {
     }
 
     /// The one row of a part that is a shard or a row group.
+    ///
+    /// # Errors
+    /// The segment cannot be read, or the part is not one row of it.
     pub async fn plan_row(&self, output: &Location) -> Result<PlanRow, DatasetError> {
         let mut rows = self.plan_rows(output).await?.into_iter();
         match (rows.next(), rows.next()) {
@@ -333,6 +342,9 @@ impl Part {
     }
 
     /// Its samples, where each row of the plan is an image.
+    ///
+    /// # Errors
+    /// The segment cannot be read or is damaged.
     pub async fn samples(&self, output: &Location) -> Result<Vec<Sample>, DatasetError> {
         Ok(self.samples_of(self.plan_rows(output).await?))
     }

@@ -34,6 +34,9 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads a block, or returns what is wrong with it.
+    ///
+    /// # Errors
+    /// The block or the record is damaged, or of a kind that is not read.
     pub fn parse(block: &[u8; BLOCK]) -> Result<Header, String> {
         let stated = number(&block[148..156]).ok_or("its checksum is no number")?;
         // old tars summed signed bytes
@@ -131,6 +134,9 @@ pub(super) struct Pax {
 
 impl Pax {
     /// Reads records of the form `length key=value\n`.
+    ///
+    /// # Errors
+    /// The block or the record is damaged, or of a kind that is not read.
     pub fn parse(mut records: &[u8]) -> Result<Pax, String> {
         let mut pax = Pax::default();
         // some writers pad with NULs

@@ -30,6 +30,9 @@ impl ShardSource {
     }
 
     /// Names of some shards, to check whether the input still exists.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.0.some_keys(count).await
     }

@@ -31,6 +31,9 @@ impl ChecksumMode {
 
     /// Builds the client from the builder of `store`, whose credentials it shares. S3 refuses `x-amz-` headers that are
     /// not signed, and the client signs its default headers.
+    ///
+    /// # Errors
+    /// The builder has settings that no client can be made of.
     pub fn client(
         builder: AmazonS3Builder,
         store: &AmazonS3,
@@ -45,6 +48,9 @@ impl ChecksumMode {
     }
 
     /// Gets an object with the header, or without it by the client `plain` if the store refuses it.
+    ///
+    /// # Errors
+    /// Those of the client.
     pub async fn get(
         &self,
         plain: &dyn ObjectStore,

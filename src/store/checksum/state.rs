@@ -24,6 +24,9 @@ impl Checksums {
     }
 
     /// Gets a whole object, and asks for its checksum where that is needed. `plain` is the client of the location.
+    ///
+    /// # Errors
+    /// Those of the client.
     pub async fn get(
         &self,
         plain: &dyn ObjectStore,

@@ -158,6 +158,9 @@ pub(super) struct Chain {
 
 impl Chain {
     /// Asks these sources. Requests to AWS's services are for `region`.
+    ///
+    /// # Errors
+    /// No client for requests to the services can be made.
     pub fn new(variables: Variables, files: Fs, profile: &Profile, region: &str) -> Result<Chain, String> {
         let (links, absent) = links(&variables, profile)?;
         let http = Http::default();

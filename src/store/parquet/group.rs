@@ -96,6 +96,9 @@ impl GroupRead {
 
 impl ParquetObject {
     /// Reads one row group; `columns` are top-level names, `None` means all.
+    ///
+    /// # Errors
+    /// The group cannot be read or is damaged; the object has changed.
     pub async fn read_group(
         &self,
         location: &Location,
@@ -108,6 +111,9 @@ impl ParquetObject {
 
     /// As [`ParquetObject::read_group`], but decoded batch by batch as they are taken; only the encoded bytes of the
     /// group are held. An error is what is wrong with the group; no batch follows it.
+    ///
+    /// # Errors
+    /// The group cannot be read; the object has changed; a column is missing.
     pub async fn group_batches(
         &self,
         location: &Location,
@@ -123,6 +129,9 @@ impl ParquetObject {
 
     /// Returns what it takes to read columns of a group: the encoded bytes that are held, and the decoded bytes of a row
     /// as far as the footer reports them.
+    ///
+    /// # Errors
+    /// The footer names columns or sizes that cannot be.
     pub fn group_cost(&self, group: usize, columns: &[&str]) -> Result<(u64, u64), ParquetReadError> {
         let wanted = |leaf: Leaf<'_>| columns.contains(&leaf.column);
         let rules = PageRules { takes_delta: true, most_values: u64::MAX };
@@ -136,6 +145,9 @@ impl ParquetObject {
     /// Returns how the images of a group are read: its leaves that are `wanted`, `rows` at a time. One row is read at a
     /// time if a leaf declares values that begin with the value before (`DELTA_BYTE_ARRAY`), since many may become
     /// large.
+    ///
+    /// # Errors
+    /// A wanted leaf is missing, or the footer names sizes that cannot be.
     pub fn group_of_images(
         &self,
         group: usize,
@@ -201,6 +213,9 @@ impl ParquetObject {
 
     /// Reads the bytes of a group; they are decoded batch by batch as the batches are taken. An error is what is wrong
     /// with the group; no batch follows it.
+    ///
+    /// # Errors
+    /// The group cannot be read, or the object has changed.
     pub async fn batches(
         &self,
         location: &Location,
@@ -215,6 +230,9 @@ impl ParquetObject {
     }
 
     /// As [`ParquetObject::batches`], from [`GroupRead::pieces`] that were read before: where each begins, and its bytes.
+    ///
+    /// # Errors
+    /// The pieces are not those of the group.
     pub fn batches_of(
         &self,
         read: GroupRead,

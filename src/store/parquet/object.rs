@@ -57,6 +57,9 @@ pub struct ParquetObject {
 
 impl ParquetObject {
     /// Reads the footer, or `None` where there is no such object.
+    ///
+    /// # Errors
+    /// The object cannot be read, or its footer is damaged.
     pub async fn open(location: &Location, name: &str) -> Result<Option<Self>, ParquetReadError> {
         match location.size(name).await? {
             Some(size) => Self::open_sized(location, name, size).await.map(Some),
@@ -65,16 +68,25 @@ impl ParquetObject {
     }
 
     /// Reads the footer of an object whose size in bytes is known from a listing.
+    ///
+    /// # Errors
+    /// The object cannot be read, has another size, or has a damaged footer.
     pub async fn open_sized(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
         Self::open_tail(location, name, size, (None, TAIL)).await
     }
 
     /// As [`ParquetObject::open_sized`], for a footer that is probably short: fewer bytes are read at first.
+    ///
+    /// # Errors
+    /// Those of [`ParquetObject::open_sized`].
     pub async fn open_short(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
         Self::open_tail(location, name, size, (None, SHORT_TAIL)).await
     }
 
     /// As [`ParquetObject::open_sized`]; every read of it must find the tag `etag`.
+    ///
+    /// # Errors
+    /// Those of [`ParquetObject::open_sized`]; the object has another tag.
     pub async fn open_tagged(
         location: &Location,
         name: &str,
@@ -147,6 +159,9 @@ impl ParquetObject {
     }
 
     /// Its columns as Arrow sees them.
+    ///
+    /// # Errors
+    /// The columns have types that Arrow does not have.
     pub fn schema(&self) -> Result<SchemaRef, ParquetReadError> {
         let metadata = || ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new());
         let metadata = guard_parquet_result(metadata).map_err(|why| self.damaged(why))?;
@@ -164,6 +179,9 @@ impl ParquetObject {
     }
 
     /// Some bytes of it, of the version whose footer was read.
+    ///
+    /// # Errors
+    /// The bytes cannot be read, or the object has changed.
     pub async fn piece(&self, location: &Location, range: Range<u64>) -> Result<Bytes, ParquetReadError> {
         piece(location, &self.name, range, self.etag.as_deref()).await
     }

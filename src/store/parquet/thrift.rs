@@ -35,6 +35,9 @@ pub struct Compact<'a>(pub &'a [u8]);
 
 impl<'a> Compact<'a> {
     /// Skips a value of this type.
+    ///
+    /// # Errors
+    /// The value is cut short, or too deep.
     pub fn skip(&mut self, kind: u8, depth: usize) -> Result<(), &'static str> {
         if depth > DEEPEST {
             return Err(TOO_DEEP);
@@ -82,6 +85,9 @@ impl<'a> Compact<'a> {
     }
 
     /// Number and type of a struct's next field; `None` at its end.
+    ///
+    /// # Errors
+    /// The struct is cut short or damaged.
     pub fn field(&mut self, last: &mut i64) -> Result<Option<(i64, u8)>, &'static str> {
         let byte = self.byte()?;
         if byte == 0 {
@@ -100,6 +106,9 @@ impl<'a> Compact<'a> {
     }
 
     /// How many items follow, and of which type. Each has a byte or more.
+    ///
+    /// # Errors
+    /// The list is cut short, or longer than its bytes.
     pub fn list(&mut self) -> Result<(usize, u8), &'static str> {
         let byte = self.byte()?;
         let count = match byte >> 4 {
@@ -115,6 +124,9 @@ impl<'a> Compact<'a> {
     }
 
     /// A number of seven bits a byte, the lowest first.
+    ///
+    /// # Errors
+    /// The number is cut short or too long.
     pub fn number(&mut self) -> Result<u64, &'static str> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {

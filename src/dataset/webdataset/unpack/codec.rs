@@ -12,6 +12,9 @@ pub(super) enum Codec {
 
 impl Codec {
     /// By the first bytes of a shard; `None` where they are not compressed in a way that is read.
+    ///
+    /// # Errors
+    /// There is no memory for the decompressor.
     pub fn of(first: &[u8]) -> Result<Option<Codec>, String> {
         Ok(match first {
             [0x1f, 0x8b, ..] => Some(Codec::Gzip(Box::new(Gzip::new()))),
@@ -42,6 +45,10 @@ impl Codec {
         }
     }
 
+    /// Decompresses until the input is used up or the output is full.
+    ///
+    /// # Errors
+    /// The compressed bytes are damaged, or ask for more memory than is allowed.
     pub fn step(&mut self, input: &mut &[u8], out: &mut [u8]) -> Result<Step, String> {
         match self {
             Codec::Gzip(gzip) => gzip.step(input, out),

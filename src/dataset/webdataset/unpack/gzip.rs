@@ -40,6 +40,10 @@ impl Gzip {
         Gzip { field: Field::Fixed { at: 0 }, flags: 0, inflate: Decompress::new(false), crc: Crc::new() }
     }
 
+    /// Decompresses until the input is used up or the output is full.
+    ///
+    /// # Errors
+    /// The compressed bytes are damaged, or their checksum is wrong.
     pub fn step(&mut self, input: &mut &[u8], out: &mut [u8]) -> Result<Step, String> {
         loop {
             if matches!(self.field, Field::Data) {

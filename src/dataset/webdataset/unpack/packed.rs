@@ -60,6 +60,9 @@ impl Packed {
     }
 
     /// Fills the piece; 0 bytes where the window is used up.
+    ///
+    /// # Errors
+    /// The compressed bytes are damaged.
     pub fn fill(&mut self, window: &mut &[u8], has_ended: bool) -> Result<usize, TarError> {
         loop {
             match self.state {
@@ -137,6 +140,9 @@ impl Packed {
     }
 
     /// No more bytes come: whether that is too early.
+    ///
+    /// # Errors
+    /// The compressed bytes end too early.
     pub fn finish(&self) -> Result<(), TarError> {
         match self.state {
             State::Trailing => Ok(()),

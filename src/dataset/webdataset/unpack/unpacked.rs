@@ -14,6 +14,9 @@ pub(in crate::dataset::webdataset) struct Unpacked {
 
 impl Unpacked {
     /// Detects the codec from the first bytes, whatever the file's name is.
+    ///
+    /// # Errors
+    /// There is no memory for the decompressor.
     pub fn of(first: &[u8]) -> Result<Unpacked, TarError> {
         let codec = Codec::of(first).map_err(|why| TarError::Packed { codec: "zstd", offset: 0, why })?;
         Ok(Unpacked { packed: codec.map(|codec| Packed::new(codec, EXPANSION)), skip: 0 })

@@ -16,12 +16,20 @@ pub(super) fn begins(bytes: &[u8]) -> bool {
 }
 
 impl Zstd {
+    /// Makes a decompressor.
+    ///
+    /// # Errors
+    /// There is no memory for the decompressor.
     pub fn new() -> Result<Zstd, String> {
         let mut decoder = Decoder::new().map_err(|error| error.to_string())?;
         decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).map_err(|error| error.to_string())?;
         Ok(Zstd(decoder))
     }
 
+    /// Decompresses until the input is used up or the output is full.
+    ///
+    /// # Errors
+    /// The compressed bytes are damaged, or ask for a larger window than is allowed.
     pub fn step(&mut self, input: &mut &[u8], out: &mut [u8]) -> Result<Step, String> {
         let status = self.0.run_on_buffers(input, out).map_err(|error| {
             // the library's text is only this
