@@ -72,7 +72,7 @@ impl FolderSource {
     /// disk agree).
     ///
     /// # Errors
-    /// The store cannot be listed; the folders fit neither the rule nor the classes of the model.
+    /// The input cannot be listed, has no class folder with an image, or has a folder that fits no rule.
     pub async fn observe_targets(
         &self,
         rule: Option<FolderRule>,
@@ -112,7 +112,7 @@ impl FolderSource {
     /// The first image, if there is one; leaves no trace in the counts.
     ///
     /// # Errors
-    /// The store cannot be listed.
+    /// The listing fails until the retries are spent, or a folder cannot be read.
     pub async fn first(&self) -> Result<Option<PlanRow>, DatasetError> {
         let first = self.rows(None).try_next().await?;
         Ok(first)

@@ -27,6 +27,9 @@ pub struct Arrival {
 pub trait Intake: Send + Sync {
     /// Waits until few enough images are on their way, then for room for `size_hint` bytes. Call it in plan order, from
     /// one task. This is the only place where reading waits for later stages.
+    ///
+    /// # Errors
+    /// [`Stop`]: the pipeline takes no more rows.
     fn admit(&self, sample: Sample, size_hint: Option<u64>) -> BoxFuture<'_, Result<Box<dyn Ticket>, Stop>>;
 
     /// Counts an object that the store does not give, once for each object of a run.

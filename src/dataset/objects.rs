@@ -153,7 +153,7 @@ impl Objects {
     /// The names of some of them that can be asked for, to learn whether the input is still there.
     ///
     /// # Errors
-    /// The store cannot be listed.
+    /// The listing fails. With names instead of a listing, there is no error.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         match &self.names {
             Some(names) => Ok(names.iter().step_by(names.len().div_ceil(count).max(1)).cloned().collect()),
@@ -208,6 +208,9 @@ impl Objects {
     }
 
     /// The objects after `after`, in order.
+    ///
+    /// # Errors
+    /// An item is an error if the listing fails, or if the store does not answer for a named object.
     pub fn rows(&self, after: Option<&str>) -> BoxStream<'_, Result<PlanRow, DatasetError>> {
         if let Some(names) = &self.names {
             return self.named(names, after);

@@ -111,7 +111,7 @@ impl InputProbe {
     /// An object for which the store does not answer is no evidence about the others; the reading itself waits for it.
     ///
     /// # Errors
-    /// The store does not answer, or refuses every object that was tried.
+    /// The store refuses a request for a reason that is no object's, such as expired credentials.
     pub async fn probe_part(
         &self,
         keys: &[impl AsRef<str> + Sync],

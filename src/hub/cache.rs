@@ -49,7 +49,7 @@ impl RepoCache {
     /// Notes the commit of a branch or a tag.
     ///
     /// # Errors
-    /// The cache cannot be written.
+    /// [`HubError::Cache`]: the file in `refs` or its folder cannot be written.
     pub fn note_commit(&self, revision: &str, commit: &str) -> Result<(), HubError> {
         if revision == commit || self.commit_of(revision).as_deref() == Some(commit) {
             return Ok(());
@@ -66,7 +66,7 @@ impl RepoCache {
     /// Notes that a commit has no such file.
     ///
     /// # Errors
-    /// The cache cannot be written.
+    /// [`HubError::Cache`]: the file in `.no_exist` or its folder cannot be written.
     pub fn note_absent(&self, commit: &str, file: &str) -> Result<(), HubError> {
         match self.is_absent(commit, file) {
             true => Ok(()),
@@ -101,7 +101,7 @@ impl RepoCache {
     /// Removes a file with its blob.
     ///
     /// # Errors
-    /// A file cannot be removed.
+    /// [`HubError::Cache`]: the file or its blob cannot be removed. One that does not exist is no error.
     pub fn remove(&self, path: &Path, promise: Option<&Promise>) -> Result<(), HubError> {
         for path in [Some(path.to_owned()), promise.map(|promise| self.blob(promise))].into_iter().flatten() {
             match fs::remove_file(&path) {
@@ -115,7 +115,7 @@ impl RepoCache {
     /// Gives a blob its name in a snapshot.
     ///
     /// # Errors
-    /// The cache cannot be written.
+    /// [`HubError::Cache`]: the folder or the link cannot be made; without links, the blob cannot be copied.
     pub fn link(&self, commit: &str, file: &str, promise: &Promise) -> Result<PathBuf, HubError> {
         let path = self.path(commit, file);
         self.parent(&path)?;
@@ -173,7 +173,7 @@ impl RepoCache {
     /// Makes the folder of a file.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// [`HubError::Cache`]: the folder cannot be made.
     pub fn parent(&self, path: &Path) -> Result<(), HubError> {
         let folder = path.parent().unwrap_or(path);
         fs::create_dir_all(folder).map_err(|error| written(folder, error))

@@ -49,10 +49,10 @@ pub(super) struct FileFacts {
 }
 
 impl Client {
-    /// Makes a client of the hub.
+    /// Makes a client for the repository `repo`, which tries a request for `patience` while nothing comes.
     ///
     /// # Errors
-    /// No HTTP client can be made.
+    /// [`HubError::Answer`]: the HTTP client cannot be made.
     pub fn new(settings: Arc<HubSettings>, repo: &str, patience: Duration) -> Result<Client, HubError> {
         let builder = || {
             reqwest::Client::builder()
@@ -101,7 +101,8 @@ impl Client {
     /// Asks for a JSON document.
     ///
     /// # Errors
-    /// The hub does not answer, refuses, or answers with something else.
+    /// The hub refuses, has no such document, or does not answer until the patience is spent. Its answer is too
+    /// large, or no JSON of a `T`.
     pub async fn json<T: DeserializeOwned>(&self, what: &str, url: &Url) -> Result<T, Trouble> {
         let bytes = self
             .patiently(what, || async {
@@ -128,7 +129,8 @@ impl Client {
     /// Asks what a file is: its hash and its size.
     ///
     /// # Errors
-    /// The hub does not answer or refuses; the answer has no hash or no size.
+    /// The hub refuses, has no such file, or does not answer until the patience is spent. Its answer is of another
+    /// commit, or has no hash.
     pub async fn facts(&self, what: &str, commit: &str, file: &str) -> Result<FileFacts, Trouble> {
         let url = self.file_url(commit, file);
         let enough = |headers: &HeaderMap| headers.contains_key(LINKED_ETAG);
@@ -154,7 +156,8 @@ impl Client {
     /// Begins to read a file from the byte `from`. Tried once: the caller continues from the bytes that came.
     ///
     /// # Errors
-    /// The server does not answer, refuses, or sends another range.
+    /// [`Trouble::Range`]: the file has no byte `from`. Else the hub or its store refuses, has no such file, or does
+    /// not answer.
     pub async fn read(&self, what: &str, url: &Url, from: u64) -> Result<Response, Trouble> {
         self.once(what, Method::GET, url, from, |_| false).await
     }

@@ -37,15 +37,16 @@ impl HubSettings {
     /// Reads the environment of this process.
     ///
     /// # Errors
-    /// A variable has a value that cannot be used.
+    /// Those of [`HubSettings::of`].
     pub fn from_environment() -> Result<HubSettings, HubError> {
         Self::of(&|name| std::env::var_os(name))
     }
 
-    /// Reads the settings from these variables.
+    /// Reads the variables as `lookup` returns them.
     ///
     /// # Errors
-    /// A variable has a value that cannot be used.
+    /// [`HubError::Environment`]: a folder, the address of the hub or the token cannot be used, or there is no folder
+    /// for a cache.
     pub fn of(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<HubSettings, HubError> {
         let allows_http = flag(lookup, "HF_ALLOW_HTTP");
         let home = match folder(lookup, "HF_HOME")? {

@@ -50,7 +50,7 @@ impl Promise {
     /// True if the file's bytes have this hash.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be opened or read.
     pub fn holds_for(&self, path: &Path) -> io::Result<bool> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();

@@ -65,7 +65,7 @@ impl Decoder {
     /// Checks the options and makes the tables.
     ///
     /// # Errors
-    /// An option has a value that no image can be decoded with.
+    /// An option is out of its range. [`OptionsError::Memory`]: there is no memory for the JPEG decoder.
     pub fn new(options: Options) -> Result<Decoder, OptionsError> {
         options.check()?;
         Ok(Decoder {
@@ -87,7 +87,7 @@ impl Decoder {
     /// The square of an image: `image_size` × `image_size` × 3 bytes, RGB interleaved, before any normalisation.
     ///
     /// # Errors
-    /// The kind of error of the image: it is damaged, too large, or of a format that is not read.
+    /// The image is of a format that is not read, larger than a limit, cut short, or damaged.
     pub fn crop(&mut self, bytes: &[u8]) -> Result<(Source, &[u8]), Error> {
         let source = self.resample(bytes)?;
         let square = self.resampler.finish().ok_or_else(|| rowless(source))?;
@@ -109,11 +109,11 @@ impl Decoder {
 
     /// [`Decoder::crop`], normalised and packed into `row`, which is untouched where the image fails.
     ///
-    /// # Panics
-    /// If `row` has not `3 × image_size²` elements.
-    ///
     /// # Errors
     /// Those of [`Decoder::crop`].
+    ///
+    /// # Panics
+    /// If `row` has not `3 × image_size²` elements.
     pub fn decode_into(&mut self, bytes: &[u8], layout: Layout, row: RowMut<'_>) -> Result<Source, Error> {
         let source = self.resample(bytes)?;
         let square = self.resampler.finish().ok_or_else(|| rowless(source))?;

@@ -71,15 +71,16 @@ impl AzureAccess {
     /// Resolves the variables for an address that names the account `named`, or none.
     ///
     /// # Errors
-    /// A variable has a value that cannot be used, or no account is named.
+    /// Those of [`AzureAccess::resolve`].
     pub fn from_env(named: Option<&str>) -> Result<AzureAccess, AzureError> {
         AzureAccess::resolve(&|name| std::env::var(name).ok(), named)
     }
 
-    /// Resolves the variables.
+    /// Resolves the variables as `variable` returns them, for an address that names the account `named`, or none.
     ///
     /// # Errors
-    /// A variable has a value that cannot be used, or no account is named.
+    /// The connection string is malformed, a variable's value does not fit, or a variable is of another account than
+    /// `named`.
     pub fn resolve(
         variable: &dyn Fn(&str) -> Option<String>,
         named: Option<&str>,
@@ -145,7 +146,7 @@ impl AzureAccess {
     /// Returns an error if no account is named. The emulator has a default account.
     ///
     /// # Errors
-    /// No account is named.
+    /// [`AzureError::NoAccount`]: neither the address nor a variable names an account.
     pub fn with_account(self, is_emulated: bool) -> Result<AzureAccess, AzureError> {
         match self.account.is_some() || self.is_emulator || is_emulated {
             true => Ok(self),

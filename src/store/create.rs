@@ -35,7 +35,8 @@ impl Location {
     /// Where conditional writes are switched off, the object is asked for first and then written plainly.
     ///
     /// # Errors
-    /// The store refuses the write, has no room, or does not answer; the object that is there has other bytes.
+    /// `name` is no path, or the store denies the write, has no room, or does not know conditional writes. Conflicts,
+    /// vanishing drafts or missing answers last longer than the time limit of the write.
     pub async fn create_once(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
         let what = format!("writing `{}/{name}`", self.uri);
         let mut budget = RetryBudget::new(self.settings.write_budget(bytes.len()));
@@ -105,7 +106,8 @@ impl Location {
     /// Writes an object that decides no rows (a report), over an older one if need be.
     ///
     /// # Errors
-    /// The store refuses the write, has no room, or does not answer.
+    /// `name` is no path, or the store denies the write, has no room, or does not answer until the retries are spent.
+    /// On a local disk, also a draft that vanishes again and again.
     pub async fn overwrite(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
         let what = &format!("writing `{}/{name}`", self.uri);
         self.unswept(|| async {
@@ -123,7 +125,7 @@ impl Location {
     /// True where the store refuses to create an object twice: without that, nothing here is safe.
     ///
     /// # Errors
-    /// The store cannot be written, or does not answer.
+    /// As [`Location::overwrite`], and a store that does not know conditional writes.
     pub async fn refuses_to_create_again(&self, name: &str, bytes: Bytes) -> Result<bool, StoreError> {
         let what = &format!("checking conditional writes on `{}/{name}`", self.uri);
         self.unswept(|| async {
@@ -167,7 +169,7 @@ impl Location {
     /// decides. A writer whose draft is removed while it writes loses one try.
     ///
     /// # Errors
-    /// A folder cannot be read, or a draft cannot be removed.
+    /// A folder cannot be read, or a draft cannot be removed. One that does not exist is no error.
     pub async fn sweep_drafts(
         &self,
         folders: &[&str],

@@ -22,7 +22,7 @@ impl Location {
     /// As [`Location::files`], with times.
     ///
     /// # Errors
-    /// The store cannot be listed.
+    /// Those of [`Location::files`].
     pub async fn dated_files(&self, folder: &str) -> Result<Vec<Dated>, StoreError> {
         let objects = self.objects(folder).await?;
         let dated = objects.into_iter().map(|object| {

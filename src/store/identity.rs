@@ -55,7 +55,7 @@ impl MachineIdentity {
     /// Once the service has given one, its failures pass.
     ///
     /// # Errors
-    /// The service answered that the machine has no identity, or the answer cannot be read.
+    /// That of `answer`; [`CredentialError::NoIdentity`] as its cause if the machine has no identity.
     pub fn judge(
         &self,
         asked: IdentityService,

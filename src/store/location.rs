@@ -63,7 +63,7 @@ impl Location {
     /// Opens an address; asks nothing of the store yet. Endpoint and credentials come from the environment.
     ///
     /// # Errors
-    /// The address or a variable of the environment cannot be used, or a credential is in the address.
+    /// `text` is no usable address, or the settings or credentials of its store in the environment do not work.
     pub fn open_with(text: &str, role: Role, settings: Settings) -> Result<Location, StoreError> {
         Self::open_uri(Uri::parse(text)?, role, settings, Traffic::new(settings.requests))
     }
@@ -71,7 +71,7 @@ impl Location {
     /// Opens another folder of this input, on whatever store. Its requests count as those of this one.
     ///
     /// # Errors
-    /// Those of [`Location::open_with`].
+    /// The settings or credentials of the folder's store in the environment do not work, or its path is not plain.
     pub fn beside(&self, folder: &ObjectUri) -> Result<Location, StoreError> {
         Self::open_uri(folder.uri().clone(), Role::Input, self.settings, Traffic::beside(&self.traffic))
     }
@@ -153,7 +153,7 @@ impl Location {
     /// A folder of a store that is open already, such as one in memory. `uri` is what it is called.
     ///
     /// # Errors
-    /// `uri` cannot be understood.
+    /// [`StoreError::BadUri`]: `uri` is no usable address.
     pub fn over(store: Arc<dyn ObjectStore>, uri: &str, settings: Settings) -> Result<Location, StoreError> {
         let uri = Uri::parse(uri)?;
         let prefix = match &uri {
@@ -233,7 +233,8 @@ impl Location {
     /// Names of the immediate subfolders, sorted; those that are no name (`.`, an empty one) are left out.
     ///
     /// # Errors
-    /// The store cannot be listed.
+    /// The local folder cannot be read. The store denies the listing, or the listing fails until the retries are
+    /// spent.
     pub async fn folders(&self) -> Result<Vec<String>, StoreError> {
         if let Uri::Local(root) = &self.uri {
             return local::folders(root.clone()).await;
@@ -250,7 +251,8 @@ impl Location {
     /// Names and sizes of the objects directly in `folder` (empty: in the location itself).
     ///
     /// # Errors
-    /// The store cannot be listed.
+    /// `folder` is no path, or its listing is denied or fails until the retries are spent. A missing folder is no
+    /// error.
     pub async fn files(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
         Ok(self.objects(folder).await?.into_iter().map(|object| self.entry(object)).collect())
     }
@@ -279,7 +281,7 @@ impl Location {
     /// A location one folder deeper.
     ///
     /// # Errors
-    /// `name` cannot be part of an address.
+    /// [`StoreError::BadKey`]: `folder` is no path.
     pub fn below(&self, folder: &str) -> Result<Location, StoreError> {
         let uri = match &self.uri {
             Uri::Local(path) => Uri::Local(path.join(folder)),

@@ -36,7 +36,8 @@ impl Location {
     /// Reads one image, as it was `planned`; above `limit` bytes it is not read.
     ///
     /// # Errors
-    /// The object is gone, changed, denied, archived or too large, or the store does not answer.
+    /// The object is gone, denied, archived, changed, larger than `limit` or corrupt, or no request can ask for its
+    /// key. [`FetchError::Store`]: the store does not give it until the retries are spent.
     pub async fn fetch(&self, key: &str, planned: Planned<'_>, limit: u64) -> Result<Fetched, FetchError> {
         let path = self.object(key)?;
         if let Uri::Local(root) = &self.uri {
@@ -163,7 +164,7 @@ impl Location {
     /// A small object whole, or `None` where there is none.
     ///
     /// # Errors
-    /// The store cannot be read, or the object is larger than a small one may be.
+    /// `name` is no path or no regular file, or the store denies the read or fails until the retries are spent.
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         let path = self.path(name)?;
         let what = format!("reading `{}/{name}`", self.uri);
@@ -228,7 +229,7 @@ impl Location {
     /// The size of an object, or `None` where there is none.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// `name` is no path or no regular file, or the store denies the request or fails until the retries are spent.
     pub async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let path = self.path(name)?;
         let what = format!("looking for `{}/{name}`", self.uri);

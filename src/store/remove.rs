@@ -13,7 +13,7 @@ impl Location {
     /// returns, so that removals keep their order when the machine fails.
     ///
     /// # Errors
-    /// The store refuses, or does not answer.
+    /// `name` is no path, the store denies the removal or fails until the retries are spent, or the disk refuses it.
     pub async fn remove(&self, name: &str) -> Result<(), StoreError> {
         let what = || format!("removing `{}/{name}`", self.uri);
         let Uri::Local(root) = &self.uri else {

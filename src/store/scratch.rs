@@ -28,7 +28,7 @@ impl Location {
     /// A location in the memory of this process.
     ///
     /// # Errors
-    /// `uri` cannot be understood.
+    /// [`StoreError::BadUri`]: `name` is no path.
     pub fn in_memory(name: &str) -> Result<Location, StoreError> {
         let store = std::sync::Arc::new(object_store::memory::InMemory::new());
         Location::over(store, &format!("s3://memory/{name}"), super::Settings::default())
@@ -40,7 +40,7 @@ impl Scratch {
     /// empty.
     ///
     /// # Errors
-    /// An object cannot be removed.
+    /// A name is no path, or an object or an empty folder cannot be removed.
     pub async fn remove(self, names: &[String]) -> Result<(), StoreError> {
         let location = &self.location;
         for name in names {

@@ -37,7 +37,7 @@ impl Transcoded {
     /// Gives an answer a length, and the mark. Of one with more bytes than are taken, only a length above them is left.
     ///
     /// # Errors
-    /// The answer cannot be read to its end.
+    /// The body of `answer` ends with an error.
     pub async fn whole(
         self,
         answer: HttpResponse,

@@ -32,7 +32,8 @@ impl Uri {
     /// Reads what was typed; a credential in it is refused.
     ///
     /// # Errors
-    /// The scheme is not known, a part of the address is missing, or a credential is in it.
+    /// [`StoreError::BadUri`]: `text` is empty, has an unknown scheme, a credential or a query, or names no bucket or
+    /// no path.
     pub fn parse(text: &str) -> Result<Uri, StoreError> {
         // a query may be a signature
         let shown = if text.contains("://") { text.split('?').next().unwrap_or(text) } else { text };

@@ -32,7 +32,8 @@ impl Location {
     /// returns no bytes.
     ///
     /// # Errors
-    /// The object is gone, has another tag or is denied, or the store does not answer.
+    /// The object is gone, denied, archived or changed, or no request can ask for its key. [`FetchError::Store`]: the
+    /// store does not give it until the retries are spent.
     pub async fn window(
         &self,
         key: &str,
@@ -96,7 +97,8 @@ impl Location {
     /// Size and tag of one object, or `None` where there is none.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// [`StoreError::Denied`]: it may not be read, is archived, or no request can ask for its key. Else those of the
+    /// store.
     pub async fn stat(&self, key: &str) -> Result<Option<Entry>, StoreError> {
         match self.window(key, 0..1, None).await {
             Ok(window) => {
@@ -115,7 +117,7 @@ impl Location {
     /// Fails for a key that no request can ask for.
     ///
     /// # Errors
-    /// The key is empty or has parts that no request can name.
+    /// [`StoreError::BadKey`], with the reason that [`Location::unaddressable`] names.
     pub fn check_key(&self, key: &str) -> Result<(), StoreError> {
         let Some(why) = self.unaddressable(key) else { return Ok(()) };
         Err(StoreError::BadKey { key: escaped(key), why: why.to_owned(), cause: Redacted::new(why) })

@@ -28,11 +28,17 @@ pub fn model(check: impl Fn() + Send + Sync + 'static) {
 }
 
 /// Starts a thread of a model.
+///
+/// # Panics
+/// `loom` cannot start the thread.
 pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     loom::thread::Builder::new().stack_size(STACK).spawn(work).unwrap()
 }
 
 /// Waits until these threads have ended.
+///
+/// # Panics
+/// One of the threads panicked.
 pub fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
@@ -79,10 +85,10 @@ impl<T> OnceLock<T> {
         OnceLock { value: std::sync::OnceLock::new(), is_set: AtomicBool::new(false) }
     }
 
-    /// Sets the value once.
+    /// Sets the value, once.
     ///
     /// # Errors
-    /// The value, if one was set before.
+    /// `value`, if another one is set already.
     pub fn set(&self, value: T) -> Result<(), T> {
         self.value.set(value)?;
         self.is_set.store(true, Ordering::Release);
@@ -123,7 +129,10 @@ impl<T> Sender<T> {
     /// Puts an item in; an item for a closed channel comes back.
     ///
     /// # Errors
-    /// The item, if the channel is closed.
+    /// `item`, if the channel is closed.
+    ///
+    /// # Panics
+    /// The channel is full, or a thread panicked while it held the channel's lock.
     pub fn try_send(&self, item: T) -> Result<(), T> {
         let mut queue = self.0.queue.lock().unwrap();
         if queue.closed {
@@ -136,6 +145,9 @@ impl<T> Sender<T> {
     }
 
     /// Ends all waiting; items that are in the channel stay there.
+    ///
+    /// # Panics
+    /// A thread of the model panicked while it held the channel's lock.
     pub fn close(&self) {
         self.0.queue.lock().unwrap().closed = true;
         self.0.changed.notify_all();
@@ -150,7 +162,10 @@ impl<T> Receiver<T> {
     /// Waits for an item. The wait is within one poll.
     ///
     /// # Errors
-    /// The channel is closed and empty.
+    /// [`Nothing`]: the channel is closed and empty.
+    ///
+    /// # Panics
+    /// A thread of the model panicked while it held the channel's lock.
     pub async fn recv(&self) -> Result<T, Nothing> {
         let mut queue = self.0.queue.lock().unwrap();
         loop {
@@ -165,7 +180,10 @@ impl<T> Receiver<T> {
     /// Takes an item without waiting.
     ///
     /// # Errors
-    /// The channel is empty or closed.
+    /// [`Nothing`]: the channel is empty.
+    ///
+    /// # Panics
+    /// A thread of the model panicked while it held the channel's lock.
     pub fn try_recv(&self) -> Result<T, Nothing> {
         self.0.queue.lock().unwrap().items.pop_front().ok_or(Nothing)
     }
@@ -226,6 +244,9 @@ pub fn spawn_blocking(work: impl FnOnce() + Send + 'static) {
 }
 
 /// Waits until every thread of [`spawn_blocking`] has ended, and those that they started.
+///
+/// # Panics
+/// One of the threads panicked.
 pub fn blocking_threads_end() {
     while let Some(thread) = BLOCKING.with_borrow_mut(Vec::pop) {
         thread.join().unwrap();

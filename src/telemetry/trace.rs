@@ -79,7 +79,7 @@ impl Tracer {
     /// Begins a file, over an older one if need be, of at most `most` spans.
     ///
     /// # Errors
-    /// The file cannot be created.
+    /// The file cannot be created or written.
     pub fn create(path: &Path, most: u64) -> io::Result<Tracer> {
         let mut file = File::create(path)?;
         file.write_all(b"[")?;

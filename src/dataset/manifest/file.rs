@@ -152,7 +152,8 @@ impl Manifest {
     /// Returns the columns `names` with their types; text, where the file does not define one.
     ///
     /// # Errors
-    /// A column is missing, is named twice, or has a type that cannot be carried.
+    /// [`DatasetError::Manifest`]: it has no such column or no columns to carry, or one of them is not of a plain
+    /// type.
     pub fn carried(&self, names: &[String]) -> Result<Vec<CarriedColumn>, DatasetError> {
         if let Some(name) = names.first().filter(|_| self.kind == Kind::Plain) {
             return Err(
@@ -373,10 +374,10 @@ pub(super) struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// Returns the next record; `None` after the last.
+    /// Returns the next record, or `None` at the end.
     ///
     /// # Errors
-    /// The file cannot be read, has changed meanwhile, or has a record that cannot be understood.
+    /// The manifest changed, cannot be read or is in another encoding, or a record is too long or has an open quote.
     pub async fn next(&mut self) -> Result<Option<Record>, DatasetError> {
         loop {
             let ended = self.at >= self.manifest.size;

@@ -45,7 +45,7 @@ impl Lines {
     /// The next whole record; `ended`: no more bytes come.
     ///
     /// # Errors
-    /// The record is longer than a record may be, or its quotes do not end.
+    /// A record has more than [`LONGEST`] bytes, or the last record has a quote that is not closed.
     pub fn next(&mut self, ended: bool) -> Result<Option<Record>, String> {
         while self.seen < self.buffer.len() {
             let byte = self.buffer[self.seen];

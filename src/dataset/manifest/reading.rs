@@ -38,7 +38,7 @@ impl Reading {
     /// Refuses a JSON line whose target version 0.1.0, which began the job, did not read.
     ///
     /// # Errors
-    /// The line has such a target.
+    /// The target is in a field that version 0.1.0 did not read, and that version began the job.
     pub fn check_earlier(&self, line: &str) -> Result<(), String> {
         if self.later_targets() != LaterTargets::Refused || !self.beside() {
             return Ok(());

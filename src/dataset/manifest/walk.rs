@@ -36,7 +36,8 @@ impl<'a> Walk<'a> {
     /// Begins at the first row, or after the row of the key `after`.
     ///
     /// # Errors
-    /// The manifest cannot be read, or no longer has the key `after`.
+    /// A column is missing, the header cannot be read, an inventory is of another bucket, or targets are wanted from
+    /// one.
     pub async fn begin(reading: &'a Reading, after: Option<String>) -> Result<Walk<'a>, DatasetError> {
         let places = reading.manifest.places(reading.beside(), &reading.carried)?;
         let mut records = reading.manifest.records();
@@ -139,10 +140,10 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// Returns the next row; `None` after the last.
+    /// Returns the next row of the plan, or `None` after the last.
     ///
     /// # Errors
-    /// The manifest cannot be read; a row is refused; a key is there twice.
+    /// A record cannot be read, its key or target is wrong, its key is there twice, or the key `after` is not in it.
     pub async fn next(&mut self) -> Result<Option<PlanRow>, DatasetError> {
         let reading = self.reading;
         let unit = match reading.manifest.kind {

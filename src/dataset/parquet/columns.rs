@@ -22,7 +22,7 @@ impl Columns {
     /// Finds the columns, or returns what was found instead.
     ///
     /// # Errors
-    /// No column, or more than one, can hold the images; a named column is missing or of another type.
+    /// The file has no column of images or of wanted targets, or a carried column is missing or of another type.
     pub fn find(
         schema: &Schema,
         names: &TableColumns,

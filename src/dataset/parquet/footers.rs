@@ -25,7 +25,7 @@ impl Footers {
     /// Reads the footer of a file, unless it is in use. Without a tag it may be another file each time.
     ///
     /// # Errors
-    /// The file cannot be read, has another tag, or has a damaged footer.
+    /// [`ParquetReadError::Refused`]: no request can ask for the file. Else those of [`ParquetObject::open_tagged`].
     pub async fn open(&self, input: &Location, file: &PlanRow) -> Result<Footer, ParquetReadError> {
         if let Some(error) = refusal(input, file).await {
             return Err(ParquetReadError::Refused { name: file.key.clone(), error });

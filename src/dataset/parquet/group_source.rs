@@ -121,7 +121,8 @@ impl GroupSource {
     /// Opens a group as soon as the store gives its bytes, or those of its footer.
     ///
     /// # Errors
-    /// The bytes or the footer cannot be read; the file has changed or is damaged.
+    /// [`Fault::Group`]: the file is gone, denied, archived, changed or damaged. [`Fault::Read`]: the input cannot be
+    /// read as a whole, or the file is given up.
     pub async fn group(&self, asking: Asking<'_>, group: RowGroup) -> Result<Group<'_>, Fault> {
         let (mut waiting, mut known) = (None, asking.turn.known().await);
         loop {
@@ -236,7 +237,7 @@ impl GroupSource {
     /// Reads what the decoding of a group asks for, until it ends.
     ///
     /// # Errors
-    /// Bytes of the group cannot be read; the file has changed or is damaged.
+    /// Those of [`GroupSource::group`], and a request that does not begin where a column is cut.
     pub async fn serve(
         &self,
         opened: &Opened,

@@ -31,10 +31,11 @@ pub(super) enum NotOpened {
 }
 
 impl Opened {
-    /// Makes the columns and groups of a file ready, of which the footer was read.
+    /// Selects the bytes of `group` that are needed, and cuts them into cells.
     ///
     /// # Errors
-    /// A column is missing or damaged, or the file has fewer row groups than were planned.
+    /// [`NotOpened::Damaged`]: the file has other columns or fewer groups than expected, or the group is too large.
+    /// [`NotOpened::Read`]: a column's bytes are outside of the file.
     pub fn new(
         file: PlanRow,
         group: RowGroup,

@@ -82,7 +82,7 @@ impl<'a> Reading<'a> {
     /// for.
     ///
     /// # Errors
-    /// An object that is on its way cannot be read, and the store is at fault.
+    /// The error of an object that was on its way.
     pub async fn meanwhile<T>(&mut self, wanted: impl Future<Output = T>) -> Result<T, ReadError> {
         let mut wanted = pin!(wanted);
         loop {
@@ -97,7 +97,8 @@ impl<'a> Reading<'a> {
     /// Waits for a row.
     ///
     /// # Errors
-    /// The run stops, the part is given up, or an object on its way cannot be read.
+    /// [`ReadError::Stopped`]: the intake takes no more rows. [`ReadError::GivenUp`]: it takes none, and an object
+    /// was given up. Also those of [`Reading::meanwhile`].
     pub async fn admit(&mut self, sample: Sample, size: Option<u64>) -> Result<Box<dyn Ticket>, Fault> {
         let intake = self.intake;
         let ticket = self.meanwhile(intake.admit(sample, size)).await?;
@@ -108,7 +109,7 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// Reads one row.
+    /// Admits a row and delivers its image, or why there is none.
     ///
     /// # Errors
     /// Those of [`Reading::admit`].
@@ -123,7 +124,7 @@ impl<'a> Reading<'a> {
     /// be known before it is read again.
     ///
     /// # Errors
-    /// An object cannot be read, and the store is at fault.
+    /// The error of such an object. [`ReadError::GivenUp`]: an object was given up.
     pub async fn rest(&mut self) -> Result<(), ReadError> {
         while let Some(done) = self.fetches.next().await {
             self.is_whole &= done?;

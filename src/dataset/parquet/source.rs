@@ -72,7 +72,7 @@ impl ParquetSource {
     /// Names of some files, to check whether the input still exists.
     ///
     /// # Errors
-    /// The store cannot be listed.
+    /// The listing fails. With names instead of a listing, there is no error.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.files.some_keys(count).await
     }

@@ -31,6 +31,9 @@ pub trait DoneImages: Send + Sync {
     /// True where they come in byte order of the key, each once, and so do the rows of the plan.
     fn is_ordered(&self) -> bool;
     /// All of them.
+    ///
+    /// # Errors
+    /// An item is an error if the output or its plan cannot be read any more.
     fn images(&self) -> BoxStream<'_, Result<DoneImage, DatasetError>>;
 }
 

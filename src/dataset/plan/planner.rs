@@ -134,7 +134,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Reads the first segment, or lists its rows, early. Writes nothing; an error is that of [`Planner::next_segment`].
+    /// Reads the first segment, or lists its rows, before it is asked for. Writes nothing and waits for no other
+    /// process; an error is that of [`Planner::next_segment`].
     pub async fn list_first(&mut self) {
         if self.next.index == 0 && self.first.is_none() {
             self.first = self.read_or_list().await.unwrap_or_else(|error| Some(First::Failed(error)));
@@ -168,7 +169,7 @@ impl<'a> Planner<'a> {
     /// Returns the next segment of the chain, or `None` after the last.
     ///
     /// # Errors
-    /// The input cannot be listed, or a segment cannot be read or written.
+    /// The store fails, the plan is not this job's, its rows cannot be listed, or no process makes the segment in time.
     pub async fn next_segment(&mut self) -> Result<Option<Arc<Segment>>, DatasetError> {
         if self.done {
             return Ok(None);
@@ -291,8 +292,7 @@ impl<'a> Planner<'a> {
         self.options.sorted || self.source.order().is_some_and(ListingOrder::is_sorted)
     }
 
-    /// Fails if the existing segments were planned from a listing in another order than the one that would continue. A
-    /// plan that was begun from a sorted listing continues so.
+    /// Fails if the existing segments were planned in another order than the listing has. A sorted plan continues so.
     async fn may_go_on(&mut self) -> Result<(), DatasetError> {
         if let Some(key) = self.output.read(self.options.disorder).await? {
             return Err(StoreError::Disorder { key: String::from_utf8_lossy(&key).into_owned() }.into());

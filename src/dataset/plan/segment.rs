@@ -187,7 +187,7 @@ impl Segment {
     /// Reads a segment's footer, or returns `None` if the segment does not exist yet.
     ///
     /// # Errors
-    /// The store cannot be read; the footer is damaged, or of another plan.
+    /// The object cannot be read, is no plan segment, or has a head that does not fit its row groups.
     pub async fn open(output: &Location, name: &str) -> Result<Option<Segment>, DatasetError> {
         let Some(object) = ParquetObject::open(output, name).await? else { return Ok(None) };
         let bad = |why: String| DatasetError::BadSegment { name: name.to_owned(), why };
@@ -314,7 +314,7 @@ impl Part {
     /// Its rows of the plan, by one ranged read of its segment.
     ///
     /// # Errors
-    /// The segment cannot be read or is damaged.
+    /// The segment cannot be read, or it has other rows than its footer lists.
     pub async fn plan_rows(&self, output: &Location) -> Result<Vec<PlanRow>, DatasetError> {
         let rows = self.segment.read_group(output, self.group).await?;
         if rows_hash(&rows) != self.plan {
@@ -329,7 +329,7 @@ impl Part {
     /// The one row of a part that is a shard or a row group.
     ///
     /// # Errors
-    /// The segment cannot be read, or the part is not one row of it.
+    /// Those of [`Part::plan_rows`]. [`DatasetError::BadSegment`]: the part has no row, or several.
     pub async fn plan_row(&self, output: &Location) -> Result<PlanRow, DatasetError> {
         let mut rows = self.plan_rows(output).await?.into_iter();
         match (rows.next(), rows.next()) {
@@ -344,7 +344,7 @@ impl Part {
     /// Its samples, where each row of the plan is an image.
     ///
     /// # Errors
-    /// The segment cannot be read or is damaged.
+    /// Those of [`Part::plan_rows`].
     pub async fn samples(&self, output: &Location) -> Result<Vec<Sample>, DatasetError> {
         Ok(self.samples_of(self.plan_rows(output).await?))
     }

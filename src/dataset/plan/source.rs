@@ -26,6 +26,9 @@ pub trait PlanSource: Send + Sync {
         PlanShape::default()
     }
     /// Lists the rows after `after`, in order.
+    ///
+    /// # Errors
+    /// An item is an error if the input cannot be listed, or if a row of a manifest or file cannot be planned.
     fn rows(&self, after: Option<&PlanPosition>) -> BoxStream<'_, Result<PlanRow, DatasetError>>;
     /// What was left out since the last call.
     fn take_left_out(&self) -> LeftOut;

@@ -36,7 +36,7 @@ impl Header {
     /// Reads a block, or returns what is wrong with it.
     ///
     /// # Errors
-    /// The block or the record is damaged, or of a kind that is not read.
+    /// The size or the checksum is no number, or the checksum is not that of the block.
     pub fn parse(block: &[u8; BLOCK]) -> Result<Header, String> {
         let stated = number(&block[148..156]).ok_or("its checksum is no number")?;
         // old tars summed signed bytes
@@ -136,7 +136,7 @@ impl Pax {
     /// Reads records of the form `length key=value\n`.
     ///
     /// # Errors
-    /// The block or the record is damaged, or of a kind that is not read.
+    /// A record has no right length, or its `size` is no number.
     pub fn parse(mut records: &[u8]) -> Result<Pax, String> {
         let mut pax = Pax::default();
         // some writers pad with NULs

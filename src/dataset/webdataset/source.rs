@@ -32,7 +32,7 @@ impl ShardSource {
     /// Names of some shards, to check whether the input still exists.
     ///
     /// # Errors
-    /// The store cannot be listed.
+    /// The listing fails. With names instead of a listing, there is no error.
     pub async fn some_keys(&self, count: usize) -> Result<Vec<String>, DatasetError> {
         self.0.some_keys(count).await
     }

@@ -33,7 +33,7 @@ impl ChecksumMode {
     /// not signed, and the client signs its default headers.
     ///
     /// # Errors
-    /// The builder has settings that no client can be made of.
+    /// `builder` is missing a setting or has one that does not fit, or `options` make no HTTP client.
     pub fn client(
         builder: AmazonS3Builder,
         store: &AmazonS3,
@@ -50,7 +50,7 @@ impl ChecksumMode {
     /// Gets an object with the header, or without it by the client `plain` if the store refuses it.
     ///
     /// # Errors
-    /// Those of the client.
+    /// That of the request with the header; if the store refuses the header, that of the request without it.
     pub async fn get(
         &self,
         plain: &dyn ObjectStore,

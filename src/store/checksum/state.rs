@@ -26,7 +26,7 @@ impl Checksums {
     /// Gets a whole object, and asks for its checksum where that is needed. `plain` is the client of the location.
     ///
     /// # Errors
-    /// Those of the client.
+    /// Those of `plain`, or of [`ChecksumMode::get`] where the store has to be asked for checksums.
     pub async fn get(
         &self,
         plain: &dyn ObjectStore,

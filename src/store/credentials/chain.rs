@@ -160,7 +160,7 @@ impl Chain {
     /// Asks these sources. Requests to AWS's services are for `region`.
     ///
     /// # Errors
-    /// No client for requests to the services can be made.
+    /// The profile that AWS_PROFILE names is in no file, or the profile contradicts itself.
     pub fn new(variables: Variables, files: Fs, profile: &Profile, region: &str) -> Result<Chain, String> {
         let (links, absent) = links(&variables, profile)?;
         let http = Http::default();

@@ -177,7 +177,7 @@ impl Compact<'_> {
     /// Skips what is left of a struct after its field `last`.
     ///
     /// # Errors
-    /// The struct is damaged.
+    /// Those of [`Compact::fields`].
     pub fn fields_after(&mut self, mut last: i64, fields: Fields) -> Result<(), &'static str> {
         while let Some((id, kind)) = self.field(&mut last)? {
             match fields.iter().find(|(known, _)| *known == id) {
@@ -191,7 +191,7 @@ impl Compact<'_> {
     /// Skips a field of this shape, which is written as this type.
     ///
     /// # Errors
-    /// The field is damaged, or of another type.
+    /// A type that is not that of the shape, and what [`Compact::list`] and [`Compact::skip`] refuse.
     pub fn value(&mut self, shape: Shape, kind: u8) -> Result<(), &'static str> {
         if !shape.is(kind) {
             return Err(MALFORMED);

@@ -98,7 +98,7 @@ impl ParquetObject {
     /// Reads one row group; `columns` are top-level names, `None` means all.
     ///
     /// # Errors
-    /// The group cannot be read or is damaged; the object has changed.
+    /// The file has no such group, its bytes cannot be read, or one of its batches cannot be decoded.
     pub async fn read_group(
         &self,
         location: &Location,
@@ -113,7 +113,7 @@ impl ParquetObject {
     /// group are held. An error is what is wrong with the group; no batch follows it.
     ///
     /// # Errors
-    /// The group cannot be read; the object has changed; a column is missing.
+    /// The file has no such group, a column's bytes are outside of the file, or they cannot be read.
     pub async fn group_batches(
         &self,
         location: &Location,
@@ -131,7 +131,7 @@ impl ParquetObject {
     /// as far as the footer reports them.
     ///
     /// # Errors
-    /// The footer names columns or sizes that cannot be.
+    /// The file has no such group, or a column's bytes are outside of the file.
     pub fn group_cost(&self, group: usize, columns: &[&str]) -> Result<(u64, u64), ParquetReadError> {
         let wanted = |leaf: Leaf<'_>| columns.contains(&leaf.column);
         let rules = PageRules { takes_delta: true, most_values: u64::MAX };
@@ -147,7 +147,7 @@ impl ParquetObject {
     /// large.
     ///
     /// # Errors
-    /// A wanted leaf is missing, or the footer names sizes that cannot be.
+    /// The file has no such group, or a leaf's bytes are outside of the file.
     pub fn group_of_images(
         &self,
         group: usize,
@@ -215,7 +215,7 @@ impl ParquetObject {
     /// with the group; no batch follows it.
     ///
     /// # Errors
-    /// The group cannot be read, or the object has changed.
+    /// Those of [`ParquetObject::piece`] and [`ParquetObject::batches_of`].
     pub async fn batches(
         &self,
         location: &Location,
@@ -232,7 +232,7 @@ impl ParquetObject {
     /// As [`ParquetObject::batches`], from [`GroupRead::pieces`] that were read before: where each begins, and its bytes.
     ///
     /// # Errors
-    /// The pieces are not those of the group.
+    /// [`ParquetReadError::Damaged`]: the library cannot decode the columns to the types of `read`, or it panics.
     pub fn batches_of(
         &self,
         read: GroupRead,

@@ -59,7 +59,7 @@ impl ParquetObject {
     /// Reads the footer, or `None` where there is no such object.
     ///
     /// # Errors
-    /// The object cannot be read, or its footer is damaged.
+    /// Those of [`Location::size`] and [`ParquetObject::open_sized`].
     pub async fn open(location: &Location, name: &str) -> Result<Option<Self>, ParquetReadError> {
         match location.size(name).await? {
             Some(size) => Self::open_sized(location, name, size).await.map(Some),
@@ -70,7 +70,8 @@ impl ParquetObject {
     /// Reads the footer of an object whose size in bytes is known from a listing.
     ///
     /// # Errors
-    /// The object cannot be read, has another size, or has a damaged footer.
+    /// [`ParquetReadError::Damaged`]: the bytes are no Parquet, or fewer than `size`. [`ParquetReadError::Store`]:
+    /// they cannot be read.
     pub async fn open_sized(location: &Location, name: &str, size: u64) -> Result<Self, ParquetReadError> {
         Self::open_tail(location, name, size, (None, TAIL)).await
     }
@@ -86,7 +87,8 @@ impl ParquetObject {
     /// As [`ParquetObject::open_sized`]; every read of it must find the tag `etag`.
     ///
     /// # Errors
-    /// Those of [`ParquetObject::open_sized`]; the object has another tag.
+    /// Those of [`ParquetObject::open_sized`]. [`ParquetReadError::Refused`]: the object has another tag, is gone, or
+    /// may not be read.
     pub async fn open_tagged(
         location: &Location,
         name: &str,
@@ -161,7 +163,7 @@ impl ParquetObject {
     /// Its columns as Arrow sees them.
     ///
     /// # Errors
-    /// The columns have types that Arrow does not have.
+    /// [`ParquetReadError::Damaged`]: the columns have no types of Arrow, or the library panics.
     pub fn schema(&self) -> Result<SchemaRef, ParquetReadError> {
         let metadata = || ArrowReaderMetadata::try_new(self.metadata.clone(), ArrowReaderOptions::new());
         let metadata = guard_parquet_result(metadata).map_err(|why| self.damaged(why))?;
@@ -181,7 +183,7 @@ impl ParquetObject {
     /// Some bytes of it, of the version whose footer was read.
     ///
     /// # Errors
-    /// The bytes cannot be read, or the object has changed.
+    /// The object is shorter than `range` requires, has another tag than its footer had, or cannot be read.
     pub async fn piece(&self, location: &Location, range: Range<u64>) -> Result<Bytes, ParquetReadError> {
         piece(location, &self.name, range, self.etag.as_deref()).await
     }

@@ -37,7 +37,7 @@ impl<'a> Compact<'a> {
     /// Skips a value of this type.
     ///
     /// # Errors
-    /// The value is cut short, or too deep.
+    /// The value is cut short, has an unknown type or a list of booleans, or is nested too deeply.
     pub fn skip(&mut self, kind: u8, depth: usize) -> Result<(), &'static str> {
         if depth > DEEPEST {
             return Err(TOO_DEEP);
@@ -87,7 +87,7 @@ impl<'a> Compact<'a> {
     /// Number and type of a struct's next field; `None` at its end.
     ///
     /// # Errors
-    /// The struct is cut short or damaged.
+    /// The header is cut short, or the field's number does not fit in 16 bits.
     pub fn field(&mut self, last: &mut i64) -> Result<Option<(i64, u8)>, &'static str> {
         let byte = self.byte()?;
         if byte == 0 {
@@ -108,7 +108,7 @@ impl<'a> Compact<'a> {
     /// How many items follow, and of which type. Each has a byte or more.
     ///
     /// # Errors
-    /// The list is cut short, or longer than its bytes.
+    /// The header is cut short, or fewer bytes than items follow.
     pub fn list(&mut self) -> Result<(usize, u8), &'static str> {
         let byte = self.byte()?;
         let count = match byte >> 4 {
@@ -126,7 +126,7 @@ impl<'a> Compact<'a> {
     /// A number of seven bits a byte, the lowest first.
     ///
     /// # Errors
-    /// The number is cut short or too long.
+    /// The number is cut short, or has more than ten bytes.
     pub fn number(&mut self) -> Result<u64, &'static str> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {

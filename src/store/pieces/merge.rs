@@ -69,7 +69,8 @@ impl<S: PageSource> Merge<S> {
     /// The next keys in order; `None` after the last ones.
     ///
     /// # Errors
-    /// The store cannot be listed, or its order is not that of bytes.
+    /// The listing of the first piece fails. [`StoreError::Disorder`]: a page begins before the key that it should
+    /// begin after.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, StoreError> {
         loop {
             while let Some(Some(answer)) = self.asked.next().now_or_never() {

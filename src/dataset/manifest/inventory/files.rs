@@ -131,7 +131,7 @@ impl Inventory {
     /// The bytes of a file from `at` on; none at its end.
     ///
     /// # Errors
-    /// The file cannot be read, or is not the one that the inventory names.
+    /// The file was changed, is gone or may not be read, or the store fails until the retries are spent.
     pub async fn window(&self, number: usize, file: &OpenFile, at: u64) -> Result<Window, DatasetError> {
         let end = (at + WINDOW).min(file.size);
         let window = file.location.window(&file.name, at..end, file.etag.as_deref()).await;

@@ -14,7 +14,7 @@ impl Codec {
     /// By the first bytes of a shard; `None` where they are not compressed in a way that is read.
     ///
     /// # Errors
-    /// There is no memory for the decompressor.
+    /// Those of [`Zstd::new`].
     pub fn of(first: &[u8]) -> Result<Option<Codec>, String> {
         Ok(match first {
             [0x1f, 0x8b, ..] => Some(Codec::Gzip(Box::new(Gzip::new()))),
@@ -45,10 +45,10 @@ impl Codec {
         }
     }
 
-    /// Decompresses until the input is used up or the output is full.
+    /// Decodes bytes of `input` into `out`, and moves `input` past them.
     ///
     /// # Errors
-    /// The compressed bytes are damaged, or ask for more memory than is allowed.
+    /// Those of [`Gzip::step`] or [`Zstd::step`].
     pub fn step(&mut self, input: &mut &[u8], out: &mut [u8]) -> Result<Step, String> {
         match self {
             Codec::Gzip(gzip) => gzip.step(input, out),

@@ -40,10 +40,11 @@ impl Gzip {
         Gzip { field: Field::Fixed { at: 0 }, flags: 0, inflate: Decompress::new(false), crc: Crc::new() }
     }
 
-    /// Decompresses until the input is used up or the output is full.
+    /// Decodes bytes of `input` into `out`, at most to the end of a member, and moves `input` past them.
     ///
     /// # Errors
-    /// The compressed bytes are damaged, or their checksum is wrong.
+    /// A header has an unknown method or flag, the data cannot be inflated, or length or checksum differ from the
+    /// trailer.
     pub fn step(&mut self, input: &mut &[u8], out: &mut [u8]) -> Result<Step, String> {
         loop {
             if matches!(self.field, Field::Data) {

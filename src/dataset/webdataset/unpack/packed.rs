@@ -62,7 +62,8 @@ impl Packed {
     /// Fills the piece; 0 bytes where the window is used up.
     ///
     /// # Errors
-    /// The compressed bytes are damaged.
+    /// [`TarError::Packed`]: the data are damaged, or others follow before the archive ends. [`TarError::Limit`]:
+    /// they expand too much.
     pub fn fill(&mut self, window: &mut &[u8], has_ended: bool) -> Result<usize, TarError> {
         loop {
             match self.state {
@@ -142,7 +143,7 @@ impl Packed {
     /// No more bytes come: whether that is too early.
     ///
     /// # Errors
-    /// The compressed bytes end too early.
+    /// [`TarError::Truncated`]: a member or frame has not ended.
     pub fn finish(&self) -> Result<(), TarError> {
         match self.state {
             State::Trailing => Ok(()),

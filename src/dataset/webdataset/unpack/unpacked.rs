@@ -16,7 +16,7 @@ impl Unpacked {
     /// Detects the codec from the first bytes, whatever the file's name is.
     ///
     /// # Errors
-    /// There is no memory for the decompressor.
+    /// [`TarError::Packed`]: no decoder of zstd can be made.
     pub fn of(first: &[u8]) -> Result<Unpacked, TarError> {
         let codec = Codec::of(first).map_err(|why| TarError::Packed { codec: "zstd", offset: 0, why })?;
         Ok(Unpacked { packed: codec.map(|codec| Packed::new(codec, EXPANSION)), skip: 0 })

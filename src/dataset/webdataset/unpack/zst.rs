@@ -16,20 +16,20 @@ pub(super) fn begins(bytes: &[u8]) -> bool {
 }
 
 impl Zstd {
-    /// Makes a decompressor.
+    /// Makes a decoder whose window is limited to 128 MiB.
     ///
     /// # Errors
-    /// There is no memory for the decompressor.
+    /// The library has no memory for a decoder, or refuses the limit of its window.
     pub fn new() -> Result<Zstd, String> {
         let mut decoder = Decoder::new().map_err(|error| error.to_string())?;
         decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).map_err(|error| error.to_string())?;
         Ok(Zstd(decoder))
     }
 
-    /// Decompresses until the input is used up or the output is full.
+    /// Decodes bytes of `input` into `out`, at most to the end of a frame, and moves `input` past them.
     ///
     /// # Errors
-    /// The compressed bytes are damaged, or ask for a larger window than is allowed.
+    /// The frame is damaged, or its window is larger than 128 MiB.
     pub fn step(&mut self, input: &mut &[u8], out: &mut [u8]) -> Result<Step, String> {
         let status = self.0.run_on_buffers(input, out).map_err(|error| {
             // the library's text is only this
