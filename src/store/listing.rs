@@ -22,6 +22,10 @@ impl Location {
     /// On local disk this is a sorted walk of our own; `unreadable` is called for files that cannot become a key. A
     /// store's listing is streamed, in pieces where the store has pages, with folder markers in it
     /// ([`Entry::is_marker`]), and its order is checked; a page that fails is asked for again from the last key on.
+    ///
+    /// # Errors
+    /// An item is an error if a folder cannot be read, or a page is denied or fails until the retries are spent.
+    /// [`StoreError::Disorder`]: a key is out of order, and it is too late to sort.
     pub fn entries<'a>(
         &'a self,
         after: Option<&str>,

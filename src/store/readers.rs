@@ -49,6 +49,9 @@ impl Default for Readers {
 
 impl Readers {
     /// Reads one file as [`local::read`] does, in the order of asking.
+    ///
+    /// # Errors
+    /// Those of [`local::open`] and [`local::read`], and a read that panics.
     pub async fn read(self: &Arc<Self>, path: PathBuf, tag: Option<String>, limit: u64) -> Read {
         let (answer, answered) = oneshot::channel();
         let begins = {

@@ -13,7 +13,8 @@ impl Location {
     /// returns, so that removals keep their order when the machine fails.
     ///
     /// # Errors
-    /// `name` is no path, the store denies the removal or fails until the retries are spent, or the disk refuses it.
+    /// On a store, `name` is no path, or the removal is denied or fails until the retries are spent. On a local disk,
+    /// the system refuses to remove the file or to flush its folder.
     pub async fn remove(&self, name: &str) -> Result<(), StoreError> {
         let what = || format!("removing `{}/{name}`", self.uri);
         let Uri::Local(root) = &self.uri else {

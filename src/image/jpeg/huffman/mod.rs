@@ -217,6 +217,9 @@ impl Scan {
 
     /// Decodes an MCU into its blocks, which are zero before; `input` is the same for all calls since `take_over`. Blocks
     /// are left alone, and may be none, if `wanted` is [`Wanted::Nothing`].
+    ///
+    /// # Errors
+    /// [`Unusual`]: a code is unknown, a run leaves its block, the bytes end too early, or `blocks` has too few.
     pub fn mcu(&mut self, input: &[u8], wanted: Wanted, blocks: &mut [Block]) -> Result<(), Unusual> {
         self.before = (self.bits, self.last);
         let from = self.bits.position() / 8;
