@@ -5,7 +5,9 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures::Stream;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// True if tasks run beside the one that starts them. On one thread they gain nothing, and a test that steps its
@@ -73,11 +75,25 @@ pub(crate) async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
+/// What a thread for blocking work sends. A panic of it is passed on: what it did not send is never missing in silence.
+pub(crate) fn sent<T: Send>(receiver: Receiver<T>, thread: JoinHandle<bool>) -> impl Stream<Item = T> + Send {
+    futures::stream::unfold((receiver, Some(thread)), |(mut receiver, mut thread)| async move {
+        if let Some(item) = receiver.recv().await {
+            return Some((item, (receiver, thread)));
+        }
+        match thread.take()?.await {
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            _ => None,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use futures::StreamExt;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -124,5 +140,24 @@ mod tests {
         assert!(short.await.unwrap());
         receiver.await.unwrap().send(()).unwrap();
         assert!(long.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_after_it_sent_something_does_not_look_whole() {
+        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        let thread = tokio::task::spawn_blocking(move || {
+            let _sent = sender.blocking_send(1);
+            panic!("as a fault of the walk would")
+        });
+        let whole = tokio::spawn(sent(receiver, thread).collect::<Vec<i32>>()).await;
+        assert!(whole.unwrap_err().is_panic());
+    }
+
+    #[tokio::test]
+    async fn all_that_a_thread_sent_comes_in_order() {
+        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        let thread = tokio::task::spawn_blocking(move || (0..9).all(|n| sender.blocking_send(n).is_ok()));
+        let all: Vec<i32> = sent(receiver, thread).collect().await;
+        assert_eq!(all, Vec::from_iter(0..9));
     }
 }

@@ -65,8 +65,9 @@ async fn confirm(output: &Location) -> Result<(), Failure> {
         Some(_) => "",
         None => "No run may write to this output meanwhile. ",
     };
-    ask(format!("{alone}Remove them? [y/N] "));
     let reading = async {
+        // asked where a signal is listened to already: one that comes with the question counts
+        ask(format!("{alone}Remove them? [y/N] "));
         let read = || {
             let mut answer = String::new();
             std::io::stdin().lock().read_line(&mut answer).map(|_| answer)

@@ -174,7 +174,8 @@ pub enum DatasetError {
     },
     /// A key that the version which began the job read as another object's.
     #[error(
-        "this job was begun by version 0.1.0, which would read another object for the key `{key}`; take a new `output.uri`          (with `[input] exclude_done` its rows are kept), or finish it with version 0.1.0"
+        "this job was begun by version 0.1.0, which would read another object for the key `{key}`; take a \
+         new `output.uri` (with `[input] exclude_done` its rows are kept), or finish it with version 0.1.0"
     )]
     EarlierKeys {
         /// The key.

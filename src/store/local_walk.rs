@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use futures::stream::{BoxStream, StreamExt};
 
+use crate::tasks::sent;
+
 use super::StoreError;
 use super::ahead::{Ahead, Helpers};
 use super::entry::{Entry, Obstacle};
@@ -45,7 +47,7 @@ pub(super) fn walk<'a>(
     unreadable: Box<dyn Fn(Unreadable) + Send + Sync + 'a>,
 ) -> BoxStream<'a, Result<Entry, StoreError>> {
     let (sender, receiver) = tokio::sync::mpsc::channel(WALK_AHEAD);
-    tokio::task::spawn_blocking(move || {
+    let walking = tokio::task::spawn_blocking(move || {
         let mut walk = Walk { after, sender, parents: Vec::new(), helpers: Helpers::default() };
         match fs::metadata(&root) {
             Err(error) => walk.fail(error, &root),
@@ -59,10 +61,7 @@ pub(super) fn walk<'a>(
             }
         }
     });
-    let items = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|item| (item, receiver))
-    });
-    items
+    sent(receiver, walking)
         .filter_map(move |item| {
             futures::future::ready(match item {
                 Ok(Found::File(entry)) => Some(Ok(entry)),
