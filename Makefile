@@ -75,11 +75,12 @@ test-long: setup python azurite ## the tests whose counts `make test` reduces, a
 	TRESNET_BATCH_SCHEDULES=50000 $(TESTS) --test faults -- --nocapture model::
 	LOOM_MAX_PREEMPTIONS=3 $(TESTS) --lib -- _model::
 
-check: tools ## formatting, spelling, phrases that docs/STYLE.md avoids, and lints
+check: tools ## formatting, spelling, phrases that docs/STYLE.md avoids, lints, links of doc comments
 	cargo fmt --check
 	@infra/setup/spelling.sh
 	@python3 infra/setup/style.py
 	cargo clippy --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --locked
 	cargo clippy --all-targets --features failpoints --locked -- -D warnings
 
 lint-infra: tools ## hadolint over the container files, shellcheck over every script, cargo-deny over the dependencies

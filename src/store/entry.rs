@@ -3,7 +3,7 @@
 /// One object of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// Key below the location, as the store writes it; see [`name_in_key`](super::key::name_in_key) for local disk.
+    /// Key below the location, as the store writes it; see `key::name_in_key` for local disk.
     pub key: String,
     /// Bytes; of a link that leads to no file, 0.
     pub size: u64,

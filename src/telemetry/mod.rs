@@ -42,7 +42,7 @@ pub enum Format {
 static FORMAT: OnceLock<Format> = OnceLock::new();
 
 /// Starts logging for the life of the process; a second call does nothing. With `quiet`, only errors are logged. On a
-/// terminal, text is for a person ([`person`]) unless the variable is set; elsewhere each line is whole. A process that
+/// terminal, text is for a person (`person`) unless the variable is set; elsewhere each line is whole. A process that
 /// works for another one is given that one's run id.
 pub fn init(format: Format, quiet: bool, run_id: Option<&str>) {
     let format = *FORMAT.get_or_init(|| format);

@@ -304,7 +304,7 @@ pub struct Part {
     pub first_row: i64,
     /// Images; of a shard they are known when it has been read.
     pub rows: Option<u32>,
-    /// SHA-256 of its rows, hex; see [`rows_hash`].
+    /// SHA-256 of its rows, hex; see `rows_hash`.
     pub plan: String,
     segment: Arc<Segment>,
     group: usize,

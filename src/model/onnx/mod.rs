@@ -1,7 +1,7 @@
 //! A small writer of ONNX graphs: the operators that TResNet needs, in one precision, with batch as the only free
 //! axis.
 //!
-//! Beside it are the readers and the rewriter of graphs that others wrote ([`view`], [`retarget`]).
+//! Beside it are the readers and the rewriter of graphs that others wrote (`view`, `retarget`).
 //!
 //! It knows shapes, so that a blur knows on which edges it reads beyond the map; it does not know checkpoints. A
 //! difference between what providers run best is a [`Form`]; each operator is written in one place, which checks the
