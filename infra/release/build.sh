@@ -8,6 +8,8 @@ source "$(dirname "$0")/../setup/common.sh"
 source "$(dirname "$0")/common.sh"
 
 command -v dpkg-deb >/dev/null || die "dpkg-deb is not installed" "it is in Debian's package dpkg: a release is made on Debian or Ubuntu"
+TRESNET_BATCH_COMMIT=$(commit)
+export TRESNET_BATCH_COMMIT
 "$root/infra/release/tree.sh"
 "$root/infra/wheel/build.sh" --of-this-prefix
 

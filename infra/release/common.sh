@@ -13,8 +13,13 @@ program=$root/target/$target/release/tresnet-batch
 # shellcheck disable=SC2034
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
 
-# The commit of the checkout, with a mark where files differ from it.
+# The commit of the checkout, with a mark where files differ from it. TRESNET_BATCH_COMMIT keeps it for a whole release: the
+# checkout may go on meanwhile, and all its files have to hold the same program.
 commit() {
+  if [ -n "${TRESNET_BATCH_COMMIT:-}" ]; then
+    printf '%s\n' "$TRESNET_BATCH_COMMIT"
+    return 0
+  fi
   local commit
   commit=$(git -C "$root" rev-parse --short=12 HEAD 2>/dev/null) || return 0
   if [ -n "$(git -C "$root" status --porcelain 2>/dev/null)" ]; then commit=$commit+changes; fi

@@ -6,6 +6,8 @@ source "$(dirname "$0")/../setup/common.sh"
 # shellcheck source=infra/release/common.sh
 source "$(dirname "$0")/../release/common.sh"
 
+TRESNET_BATCH_COMMIT=$(commit)
+export TRESNET_BATCH_COMMIT
 [ "${1:-}" = --of-this-prefix ] || "$root/infra/release/tree.sh"
 
 data=$root/infra/wheel/data
