@@ -61,7 +61,7 @@ no_such_key = 1
 ```
 
 ```sql
-SELEC 1
+SELECT FROM WHERE
 ```
 ";
     std::fs::write(copy.path().join("docs/mistakes.md"), mistakes).unwrap();
