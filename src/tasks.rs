@@ -19,7 +19,7 @@ pub(crate) fn has_threads() -> bool {
 /// True if the runtime has more threads than on a small machine, so that a task for each small piece of work can pay for
 /// itself. On two threads it brings no more images and costs processor time (decision 0059).
 pub(crate) fn has_many_threads() -> bool {
-    has_threads() && threads() > 2
+    threads() > 2
 }
 
 /// Threads of the runtime, at least one.

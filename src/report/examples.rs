@@ -14,7 +14,7 @@ const MOST: usize = 192;
 const EXPLAINED: usize = 48;
 /// Rows that are remembered of each confused pair, and right ones of each class.
 const EACH: usize = 2;
-/// Confused pairs of which rows are remembered, the first that occur: 10 MB at most.
+/// Confused pairs of which rows are remembered, the first that occur: 13 MB at most.
 const PAIRS: usize = 1 << 16;
 
 /// A scored row that is worth a picture.

@@ -28,8 +28,9 @@ pub fn check_again(asked: &InitOptions<'_>, spec: &JobSpec) -> Result<(), Failur
     };
     let Some((what, written, asked_for)) = other else { return Ok(()) };
     let file = asked.file.display();
+    let gone = if what != "output" && is_missing(asked_for) { ", which does not exist" } else { "" };
     let why = format!(
-        "the job file `{file}` was written for the {what} `{written}` and not `{asked_for}`; name another job file with \
+        "the job file `{file}` was written for the {what} `{written}` and not `{asked_for}`{gone}; name another job file with \
          -o FILE, or give `tresnet-batch run {file}` to run the job that is in it"
     );
     Err(Failure::new(Exit::Config, why))
@@ -38,6 +39,12 @@ pub fn check_again(asked: &InitOptions<'_>, spec: &JobSpec) -> Result<(), Failur
 fn is_same_address(one: &str, other: &str) -> bool {
     let parsed = |text: &str| Uri::parse(text).map(|uri| uri.to_string());
     one == other || matches!((parsed(one), parsed(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// True for a plain path of this machine with nothing at it.
+fn is_missing(text: &str) -> bool {
+    let is_plain = !text.starts_with('~') && !text.contains(['*', '?', '[', '{', '$', ':']);
+    is_plain && !Path::new(text).exists()
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
@@ -65,6 +72,18 @@ mod tests {
         check_again(&asked("s3://b/images/", "x.pth"), &written).unwrap();
         let listed = spec("uri = \"s3://b/images\"\nmanifest = \"list.csv\"", "x.pth");
         check_again(&asked("list.csv", "x.pth"), &listed).unwrap();
+    }
+
+    #[test]
+    fn a_path_with_nothing_at_it_is_called_missing_and_an_address_or_pattern_is_not() {
+        let here = tempfile::tempdir().unwrap();
+        let said =
+            |input: &str| check_again(&asked(input, "x.pth"), &spec("uri = \"s3://b/images\"", "x.pth"));
+        let is_missing = |input: &str| said(input).unwrap_err().explain().contains("which does not exist");
+        assert!(is_missing("no/such/pictures"));
+        for other in [here.path().to_str().unwrap(), "s3://b/others", "no/such/*.jpg", "~/pictures"] {
+            assert!(!is_missing(other), "{other}");
+        }
     }
 
     #[test]
