@@ -18,7 +18,7 @@ use std::time::Duration;
 use scripted_s3::ScriptedS3;
 use tresnet_batch::store::{Location, Role, Settings};
 
-use support::threads::{nanos_of, process_nanos};
+use support::threads::{STORE, nanos_of, process_nanos, without_store};
 use support::{Arguments, Knobs, cores, decode_alone, mean_kilobytes, median, photographs, rate};
 
 /// One run's rate, and microseconds of processor time an image.
@@ -31,7 +31,7 @@ struct Measured {
 impl Measured {
     /// The rate of the cores' time that the server left.
     fn without_server(&self) -> f64 {
-        self.rate / (1.0 - self.server * self.rate / 1e6 / cores() as f64)
+        without_store(self.rate, self.server / 1e6)
     }
 }
 
@@ -71,10 +71,10 @@ fn main() {
         server.latency(latency);
         // a new location: connections and counters begin anew
         let input = Location::open_with("s3://test/in/", Role::Input, settings).unwrap();
-        let (server, process) = (nanos_of("scripted-s3"), process_nanos());
+        let (server, process) = (nanos_of(STORE), process_nanos());
         let run = runtime.block_on(support::run_with_noise(&input, knobs));
         let an_image = |nanos: u64| nanos as f64 / 1e3 / count as f64;
-        let server = an_image(nanos_of("scripted-s3") - server);
+        let server = an_image(nanos_of(STORE) - server);
         let others = an_image(process_nanos() - process) - server;
         assert_eq!((run.rows, run.errors), (count, 0));
         (Measured { rate: rate(&run), server, others }, run.utilisation())

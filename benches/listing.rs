@@ -18,15 +18,12 @@ use futures::TryStreamExt;
 use scripted_s3::ScriptedS3;
 use tresnet_batch::store::{Location, PiecePlan, Role, Settings};
 
-use support::threads::nanos_of;
+use support::threads::{STORE, nanos_of};
 use support::{Arguments, median};
 
 /// Keys of each bucket.
 const KEYS: u64 = 200_000;
 const PAGE: u64 = 1000;
-
-/// The thread of the server, by its name.
-const SERVER: &str = "scripted-s3";
 
 type Name = fn(u64) -> String;
 
@@ -60,11 +57,11 @@ fn main() {
             server.reset_log();
             let settings = Settings { pieces, ..Settings::default() };
             let input = Location::open_with("s3://test/in", Role::Input, settings).unwrap();
-            let (began, server_began) = (Instant::now(), nanos_of(SERVER));
+            let (began, server_began) = (Instant::now(), nanos_of(STORE));
             let keys =
                 input.entries(None, Box::new(|_| {})).try_fold(0, |keys, _| async move { Ok(keys + 1) });
             assert_eq!(runtime.block_on(keys).unwrap(), KEYS);
-            let of_server = (nanos_of(SERVER) - server_began) as f64 / 1e9;
+            let of_server = (nanos_of(STORE) - server_began) as f64 / 1e9;
             (began.elapsed().as_secs_f64(), of_server, server.count(|_| true))
         };
         let (mut alone, mut many, mut times, mut of_server, mut requests) =

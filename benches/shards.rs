@@ -30,16 +30,13 @@ use tresnet_batch::dataset::webdataset::{ShardDataset, ShardOptions, ShardRules,
 use tresnet_batch::dataset::{Dataset, ImageNames, PlanSource};
 use tresnet_batch::store::{Location, Role, Settings};
 
-use support::threads::nanos_of;
+use support::threads::{STORE, nanos_of, without_store};
 use support::{Arguments, Knobs, cores, decode_alone, mean_kilobytes, median, photographs, rate};
 
 /// Different shards and files; the server shows each many times.
 const DIFFERENT: usize = 2;
 /// The largest image.
 const LARGEST: u64 = 64 << 20;
-
-/// The thread of the server, by its name.
-const SERVER: &str = "scripted-s3";
 
 fn main() {
     let arguments = Arguments::read(&[
@@ -104,13 +101,13 @@ fn main() {
         let input = Location::open_with(&address, Role::Input, settings).unwrap();
         let output = Location::in_memory("out").unwrap();
         let (source, dataset) = dataset(&input, &output, window_bytes);
-        let began = nanos_of(SERVER);
+        let began = nanos_of(STORE);
         let run = support::run_dataset_with_noise(&*source, dataset, &output, knobs, Arc::default());
         let run = runtime.block_on(run);
-        let of_server = (nanos_of(SERVER) - began) as f64 / 1e9 / run.rows as f64;
+        let of_server = (nanos_of(STORE) - began) as f64 / 1e9 / run.rows as f64;
         assert_eq!((run.rows, run.errors), (knobs.limit, 0));
         let rate = rate(&run);
-        (rate, rate / (1.0 - of_server * rate / cores() as f64))
+        (rate, without_store(rate, of_server))
     };
     let half = in_flight_bytes / 2;
     let mut alone = Vec::new();

@@ -13,6 +13,15 @@ pub struct Watch {
     looks: JoinHandle<BTreeMap<u64, (String, u64)>>,
 }
 
+/// The thread of a store that benches run in their own process.
+pub const STORE: &str = "scripted-s3";
+
+/// The rate that the cores would have without the store, which takes these seconds of a core for each image. It is right
+/// where the cores have no idle time.
+pub fn without_store(rate: f64, seconds: f64) -> f64 {
+    rate / (1.0 - seconds * rate / super::cores() as f64)
+}
+
 /// A thread that ends is missed by this much.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 
