@@ -114,7 +114,10 @@ fn show_cuda(survey: &Survey) {
                 }
             }
         }
-        Err(error) => line(format!("CUDA provider: {error}")),
+        Err(_) => line(
+            "CUDA provider: not installed; it is needed for a GPU alone. The wheel has it with its extra `cuda`, a \
+             checkout of the project after `make setup-cuda`",
+        ),
     }
     match &survey.driver {
         Ok(driver) => {
@@ -124,6 +127,8 @@ fn show_cuda(survey: &Survey) {
                 line(format!("  device {number}: {}, {} MiB", device.name, device.memory >> 20));
             }
         }
+        // without the provider, a driver that does not answer is no second fault
+        Err(_) if survey.cuda.is_err() => line("NVIDIA driver: none answers"),
         Err(why) => line(format!("NVIDIA driver: {why}")),
     }
 }

@@ -5,6 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command};
 
 use crate::failure::{Exit, Failure};
+use crate::job::nearest_key;
 
 use super::examples;
 use super::topics::TOPICS;
@@ -78,6 +79,9 @@ pub(super) fn suggest(error: &mut clap::Error, root: &Command, typed: impl Itera
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
         return;
     }
+    if error.kind() == ErrorKind::UnknownArgument {
+        return suggest_key(error);
+    }
     if error.kind() != ErrorKind::InvalidSubcommand || error.get(ContextKind::SuggestedSubcommand).is_some() {
         return;
     }
@@ -87,6 +91,21 @@ pub(super) fn suggest(error: &mut clap::Error, root: &Command, typed: impl Itera
         let tips = tips.into_iter().map(StyledStr::from).collect();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
+}
+
+/// Replaces clap's advice to type an option as a value, which no command of ours takes, by the key of the job file that
+/// was meant, if one is near.
+fn suggest_key(error: &mut clap::Error) {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return };
+    let option = option.trim_start_matches('-').replace('-', "_");
+    if error.get(ContextKind::SuggestedArg).is_some() {
+        return;
+    }
+    let tips = match nearest_key(&option) {
+        Some(key) => vec![StyledStr::from(format!("a key of the job file is changed by `--set {key}=…`"))],
+        None => Vec::new(),
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
 }
 
 /// The file of `--json FILE` or `--json=FILE`, as versions before 0.2 took it, if it is what is wrong.
@@ -123,7 +142,8 @@ fn tips(root: &Command, name: &str, typed: impl Iterator<Item = String>) -> Vec<
         below.find(|(_, inner)| *inner == name).map(|(outer, inner)| format!("{outer} {inner}"))
     };
     let topic = || TOPICS.iter().find(|(topic, _)| *topic == name).map(|(topic, _)| format!("help {topic}"));
-    let meant = other.or_else(nested).or_else(topic);
+    let near = || nearest(name, visible(root).map(Command::get_name)).map(str::to_owned);
+    let meant = other.or_else(nested).or_else(topic).or_else(near);
     meant.map(|meant| format!("try 'tresnet-batch {meant}'")).into_iter().collect()
 }
 

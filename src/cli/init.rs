@@ -16,6 +16,7 @@ use super::fetching::Fetching;
 use super::files::refused;
 use super::global::GlobalArgs;
 use super::install::schema_line;
+use super::next_steps;
 use super::print::line;
 use super::summary::Summary;
 
@@ -55,18 +56,15 @@ pub(super) async fn init(arguments: &InitArgs, global: &GlobalArgs) -> Result<Su
     drop(fetching);
     show(&draft);
     line(format!("written  {}; next:", file.display()));
-    let program = std::env::args().next().unwrap_or_else(|| "tresnet-batch".to_owned());
-    let next = [
-        ("doctor", "is everything there, and what will it take?"),
-        ("plan", "what will be done; writes nothing"),
-        ("run", "the same again after any interruption"),
-        ("report", "from the rows alone"),
-    ]
-    .map(|(command, what)| (format!("{program} {command} {}", file.display()), what));
-    let width = next.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
-    for (command, what) in next {
-        line(format!("  {command:<width$}  # {what}"));
-    }
+    next_steps::show(
+        file,
+        &[
+            ("doctor", "is everything there, and what will it take?"),
+            ("plan", "what will be done; writes nothing"),
+            ("run", "the same again after any interruption"),
+            ("report", "from the rows alone"),
+        ],
+    );
     Ok(Summary::new(json!({
         "job": file,
         "found": draft.found,

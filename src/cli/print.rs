@@ -183,6 +183,11 @@ pub(super) fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// The verb after `N of M parts`.
+pub(super) fn are(of: u64) -> &'static str {
+    if of == 1 { "is" } else { "are" }
+}
+
 /// The numbers of parts, such as `number 0` or `numbers 3-7, 12`.
 pub(super) fn numbers(parts: &Ranges) -> String {
     format!("number{} {parts}", if parts.count() == 1 { "" } else { "s" })

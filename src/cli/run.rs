@@ -7,30 +7,25 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
-use crate::job::HubOrigin;
 use crate::output::Success;
 use crate::pipeline::decode::isolate::Isolation;
-use crate::pipeline::device_summary::DeviceSummary;
 use crate::pipeline::progress::{Progress, Snapshot};
 use crate::pipeline::share::Share;
 use crate::pipeline::shutdown::Shutdown;
-use crate::report::Verdict;
-use crate::runner::finish::Finished;
 use crate::runner::opened::Invocation;
-use crate::runner::repeated_keys::RepeatedKeys;
 use crate::runner::run::{Ended, JobRunner};
-use crate::store::Location;
 use crate::telemetry::trace::Tracer;
 
+use super::ended::Now;
 use super::global::GlobalArgs;
 use super::job::{Changes, JobArgs};
 use super::metrics::{MetricsFile, Writer};
 use super::one_line::{ImagesArgs, job_file};
-use super::print::{count, counted, line, note, seconds};
+use super::print::{count, counted, line};
 use super::progress::Display;
 use super::ranges::{self, Parts};
 use super::summary::{Summary, end_of};
-use super::{device, examples, signals, timeline, utilisation};
+use super::{device, ended, examples, next_steps, signals, timeline, utilisation};
 
 #[derive(Debug, Args)]
 #[command(after_help = examples::RUN)]
@@ -92,12 +87,22 @@ impl RunArgs {
     }
 }
 
+/// What may follow `run IMAGES`.
+const AFTER_IMAGES: [(&str, &str); 2] = [
+    ("audit", "images that are nearly the same, labels that look wrong"),
+    ("export --format timm-csv --to exported", "the rows for other tools; `help export` has the formats"),
+];
+
 pub(super) async fn run(arguments: &RunArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
     let RunArgs { of, changes, images, .. } = arguments;
     let job = JobArgs { file: job_file(of, images, changes, global).await?, changes: changes.clone() };
     let mut ran = run_job_file(arguments, &job, global).await;
     if let (Ok(summary), Some(_)) = (&mut ran, &images.model) {
         summary.add([("job_file", json!(job.file))]);
+        if summary.failure.is_none() {
+            line("next:");
+            next_steps::show(&job.file, &AFTER_IMAGES);
+        }
     }
     ran
 }
@@ -186,20 +191,13 @@ async fn run_share(
     drop(display);
     let last = progress.snapshot();
     if matches!(&ended, Err(failure) if failure.exit == Exit::TryAgain) {
-        show_parts(&last);
+        ended::show_parts(&last);
     }
     let ended = ended?;
     let failure = ended.failure();
     let mut summary = match &ended {
         Ended::Before { success, verdicts, output } => {
-            line(format!(
-                "complete since {}: {}, {}; inputs added later are not looked at (to classify those, or to try \
-                 again what failed, run into another `output.uri` with `[input] exclude_done` on this one)",
-                success.finished,
-                counted(success.totals.planned, "row"),
-                counted(success.totals.error, "error")
-            ));
-            show_accuracy(success, verdicts);
+            ended::show_before(success, verdicts, &arguments.changes);
             let mut summary = Summary::new(json!({
                 "complete": true,
                 "already_complete": true,
@@ -223,7 +221,7 @@ async fn run_share(
                 counted(run.parts, "part"),
                 count(run.resumed)
             ));
-            show_model(model.as_ref());
+            ended::show_model(model.as_ref());
             device::show(ran);
             utilisation::show(&run.utilisation());
             utilisation::show_cost(run, *price_per_hour);
@@ -247,15 +245,16 @@ async fn run_share(
             summary
         }
         Ended::Now { finished, run, rule, model, price_per_hour, device: ran, requests, output } => {
-            show_run(finished, run, *price_per_hour, ran, output);
-            show_model(model.as_ref());
-            if let Some(rule) = rule {
-                line(format!("  targets by the rule {rule}"));
+            Now {
+                finished,
+                run,
+                rule: rule.as_deref(),
+                model: model.as_ref(),
+                price_per_hour: *price_per_hour,
+                device: ran,
+                output,
             }
-            if let Some(missing) = finished.report.missing_targets() {
-                line(format!("  {missing}"));
-            }
-            show_accuracy(&finished.success, &finished.verdicts);
+            .show();
             let success = &finished.success;
             let mut summary = Summary::new(json!({
                 "complete": true,
@@ -288,27 +287,6 @@ async fn run_share(
     Ok(summary)
 }
 
-/// The commit of a hub that the model is from.
-fn show_model(model: Option<&HubOrigin>) {
-    if let Some(model) = model {
-        line(format!("  the model is {model}"));
-    }
-}
-
-/// Prints what is committed after an interruption.
-fn show_parts(run: &Snapshot) {
-    if run.planned_parts > 0 {
-        let planned = match run.parts_are_known {
-            true => counted(run.planned_parts, "part"),
-            false => format!("{}+ parts", count(run.planned_parts)),
-        };
-        note(format!(
-            "{} of {planned} are committed; the next run starts the unfinished ones again",
-            count(run.resumed_parts + run.parts)
-        ));
-    }
-}
-
 fn totals(success: &Success) -> Value {
     json!({ "planned": success.totals.planned, "ok": success.totals.ok, "error": success.totals.error })
 }
@@ -320,74 +298,4 @@ fn unreadable(run: &Snapshot) -> Value {
 
 fn rounded(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
-}
-
-fn show_run(finished: &Finished, run: &Snapshot, price: Option<f64>, ran: &DeviceSummary, output: &Location) {
-    let success = &finished.success;
-    let totals = &success.totals;
-    line(format!(
-        "{}: {} ok, {}, in {} ({:.1} images/s on {}{})",
-        counted(totals.planned, "image"),
-        count(totals.ok),
-        counted(totals.error, "error"),
-        seconds(run.elapsed),
-        run.rate(),
-        ran.provider,
-        if run.resumed > 0 {
-            format!("; {} already committed", counted(run.resumed, "row"))
-        } else {
-            String::new()
-        }
-    ));
-    if run.rows > 0 {
-        device::show(ran);
-        utilisation::show(&run.utilisation());
-        utilisation::show_cost(run, price);
-    }
-    for (kind, rows) in &finished.report.counts.errors_by_kind {
-        let image = finished.failed.iter().find(|image| image.kind == *kind);
-        let image = image.map_or_else(String::new, |image| {
-            format!(", such as `{}`: {}", image.key.escape_debug(), image.message)
-        });
-        line(format!("  {} {kind}{image}", count(*rows)));
-    }
-    for (count, what) in [
-        (success.parts.iter().map(|part| part.damaged).sum::<u64>(), "inputs could not be read to their end"),
-        (
-            success.parts.iter().map(|part| part.skipped).sum(),
-            "items in them were left out: links, texts, other files",
-        ),
-    ] {
-        if count > 0 {
-            line(format!("  {} {what}", count));
-        }
-    }
-    if !success.left_out.is_empty() {
-        line(format!("  {}", success.left_out));
-    }
-    if let Some(RepeatedKeys { rows, first: Some(key), .. }) = &finished.repeated_keys {
-        let key = key.escape_debug();
-        line(format!(
-            "  {} have the key of an earlier row; the first of these keys is `{key}`",
-            counted(*rows, "row")
-        ));
-    }
-    line(format!("  rows: {}/part-*.parquet", output.uri()));
-    // the page for people, if there are several reports
-    let page = ["html", "md"].iter().find_map(|kind| finished.files.iter().find(|name| name.ends_with(kind)));
-    if let Some(name) = page.or(finished.files.first()) {
-        line(format!("  report: {}/{name}", output.uri()));
-    }
-}
-
-fn show_accuracy(success: &Success, verdicts: &[Verdict]) {
-    let metric = |name: &str| success.metrics.get(name).copied();
-    if let (Some(top1), Some(top5)) = (metric("top1"), metric("top5")) {
-        let macro_accuracy =
-            metric("macro").map_or_else(String::new, |value| format!(", macro {value:.2} %"));
-        line(format!("  top-1 {top1:.2} %, top-5 {top5:.2} %{macro_accuracy}"));
-    }
-    for verdict in verdicts {
-        line(format!("  {verdict}"));
-    }
 }

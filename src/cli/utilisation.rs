@@ -5,13 +5,16 @@ use serde_json::{Value, json};
 use crate::pipeline::progress::Snapshot;
 use crate::pipeline::utilisation::Utilisation;
 
-use super::print::{count, line};
+use super::print::{count, counted, line};
 
 /// The lines of a person: the stages, and the one that decides the rate.
 pub(super) fn show(used: &Utilisation) {
-    show_stages(used);
     match used.bottleneck {
-        Some(bottleneck) => line(format!("  bottleneck: {}; {}", bottleneck.as_str(), bottleneck.advice())),
+        Some(bottleneck) => {
+            show_stages(used);
+            line(format!("  bottleneck: {}; {}", bottleneck.as_str(), bottleneck.advice()));
+        }
+        // its figures would be those of the first and the last batch
         None => line("  bottleneck: not known, the run was too short"),
     }
 }
@@ -21,9 +24,9 @@ pub(super) fn show_stages(used: &Utilisation) {
     let percent = |share: f64| 100.0 * share;
     let megabytes = |bytes: f64| bytes / 1e6;
     line(format!(
-        "  device busy {:.0} % of the time ({} batches of {:.1}); waited {:.0} % for images, {:.0} % for rows",
+        "  device busy {:.0} % of the time ({} of {:.1}); waited {:.0} % for images, {:.0} % for rows",
         percent(used.engine.busy),
-        count(used.engine.batches),
+        batches(used.engine.batches),
         used.engine.images_per_batch,
         percent(used.engine.waits_for_batch),
         percent(used.engine.waits_for_outputs)
@@ -46,10 +49,10 @@ pub(super) fn show_stages(used: &Utilisation) {
         percent(used.fetch.waits_for_part)
     ));
     line(format!(
-        "  rows {:.1} %, encoding {:.1} % of a core; {} parts of {:.1} MB written in {:.2} s each",
+        "  rows {:.1} %, encoding {:.1} % of a core; {} of {:.1} MB written in {:.2} s each",
         percent(used.rows.busy),
         percent(used.encode.busy),
-        used.commit.parts,
+        counted(used.commit.parts, "part"),
         megabytes(used.commit.bytes as f64) / used.commit.parts.max(1) as f64,
         used.commit.busy_s / used.commit.parts.max(1) as f64
     ));
@@ -61,6 +64,10 @@ pub(super) fn show_stages(used: &Utilisation) {
             cpu.ms_per_image
         ));
     }
+}
+
+fn batches(number: u64) -> String {
+    format!("{} batch{}", count(number), if number == 1 { "" } else { "es" })
 }
 
 /// The fields of a machine: `utilisation` with the bottleneck, and `cost` if a price is known.

@@ -14,7 +14,7 @@ use crate::runner::repair::Repairing;
 
 use super::examples;
 use super::global::GlobalArgs;
-use super::print::{count, counted, line, numbers};
+use super::print::{are, count, counted, line, numbers};
 use super::progress::Display;
 use super::repair::{repair, show_defects};
 use super::signals;
@@ -141,8 +141,9 @@ fn show(verified: &Verified) {
         false => format!("{}+ parts", count(verified.planned_parts)),
     };
     line(format!(
-        "{} of {planned} are committed: {}, {} ok, {}",
+        "{} of {planned} {} committed: {}, {} ok, {}",
         count(verified.parts),
+        are(verified.planned_parts),
         counted(totals.planned, "row"),
         count(totals.ok),
         counted(totals.error, "error")

@@ -11,7 +11,8 @@ pub(super) fn message(bytes: &[u8]) -> String {
     match binary(bytes).or_else(|| iso_media(bytes)).or_else(|| text(bytes)) {
         Some(name) => format!("the file is {name}; JPEG, PNG, WebP, GIF, BMP and TIFF are read"),
         None => {
-            format!("no format that is read here begins with {}", bytes[..bytes.len().min(8)].escape_ascii())
+            let begins = bytes[..bytes.len().min(8)].escape_ascii();
+            format!("the file begins with \"{begins}\", as no JPEG, PNG, WebP, GIF, BMP or TIFF does")
         }
     }
 }
@@ -220,7 +221,9 @@ mod tests {
     fn a_file_without_a_known_magic_shows_its_first_bytes() {
         assert_eq!(message(b""), "the file is empty");
         assert_eq!(message(&[0; 700]), "all 700 bytes of the file are zero");
-        assert_eq!(message(b"\x01\x02no image"), r"no format that is read here begins with \x01\x02no ima");
+        let expected =
+            r#"the file begins with "\x01\x02no ima", as no JPEG, PNG, WebP, GIF, BMP or TIFF does"#;
+        assert_eq!(message(b"\x01\x02no image"), expected);
         for bytes in [&b"{"[..], b"P6", b"<", b"\0\0\0\x08ftyp", b"RIF"] {
             assert!(message(bytes).starts_with("no format"), "{bytes:?}");
         }

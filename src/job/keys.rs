@@ -135,6 +135,17 @@ pub fn nearest(typed: &str) -> Option<String> {
     (best.0 >= 0.75).then_some(best.1)
 }
 
+/// The known key whose name, without its table, is nearest to what was typed, or begins with it, if one is near.
+pub fn nearest_key(typed: &str) -> Option<String> {
+    let all = KEYS.iter().flat_map(|(table, keys)| keys.iter().map(move |(key, _)| (*table, *key)));
+    let near = |key: &str| match typed.len() > 2 && key.starts_with(typed) {
+        true => 1.0,
+        false => strsim::normalized_damerau_levenshtein(typed, key),
+    };
+    let best = all.max_by(|a, b| near(a.1).total_cmp(&near(b.1)))?;
+    (near(best.1) >= 0.75).then(|| format!("{}.{}", best.0, best.1))
+}
+
 /// The known table that is nearest to what was typed.
 pub fn nearest_table(typed: &str) -> Option<&'static str> {
     let scored = KEYS.iter().map(|(table, _)| (strsim::normalized_damerau_levenshtein(typed, table), *table));

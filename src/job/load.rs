@@ -51,7 +51,11 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
     let file = path.display().to_string();
     let text = regular_file::read_given(path, LARGEST).map_err(|error| {
         let why = match error.kind() {
-            ErrorKind::NotFound | ErrorKind::IsADirectory => {
+            ErrorKind::IsADirectory => format!(
+                "it is a folder. `tresnet-batch run {file} --model MODEL` writes a job file for the images in it and \
+                 runs it; MODEL is a file (.safetensors, .pth, .onnx), a folder with one, or hf://OWNER/NAME"
+            ),
+            ErrorKind::NotFound => {
                 format!(
                     "{error}; `tresnet-batch init IMAGES --model MODEL` writes one, and `tresnet-batch run IMAGES \
                      --model MODEL` writes and runs it"

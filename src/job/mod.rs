@@ -36,6 +36,7 @@ pub use error::JobError;
 pub use fingerprint::{Components, fingerprint};
 pub use frozen::{ExcludedOutput, Frozen, FrozenModel, FrozenTruth, PROTOCOL, Sets, TruthFile};
 pub use input::InputFacts;
+pub use keys::nearest_key;
 pub use limits::Limits;
 pub use load::{Source, load, name_of, parse_text};
 pub use model::{LoadedModel, read_labels};

@@ -6,6 +6,11 @@ use super::figures::Report;
 const NO_TARGETS: &str = "none";
 
 impl Report {
+    /// False for a job whose images get no targets and that has none: how many have one is no question then.
+    pub fn asks_for_targets(&self) -> bool {
+        self.provenance.targets != NO_TARGETS || self.counts.with_target > 0
+    }
+
     /// Returns a warning that most rows have no target although the job reads targets, and how a gate refuses that;
     /// `None` if most rows have one.
     pub fn missing_targets(&self) -> Option<String> {
@@ -63,5 +68,13 @@ mod tests {
             assert_eq!(report(targets, vec![without()]).missing_targets(), None);
         }
         assert_eq!(report("folder", Vec::new()).missing_targets(), None);
+    }
+
+    #[test]
+    fn a_job_without_targets_counts_no_unknown_ones() {
+        let unasked = report("none", vec![without()]).to_markdown(&[]);
+        assert!(!unasked.contains("target unknown"), "{unasked}");
+        let asked = report("folder", vec![without()]).to_markdown(&[]);
+        assert!(asked.contains("target unknown"), "{asked}");
     }
 }

@@ -130,3 +130,31 @@ fn a_mistyped_command_is_answered_with_a_tip() {
     refused.exits(64);
     assert!(refused.stderr.contains("tip: try 'tresnet-batch model inspect'"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_command_with_a_letter_missing_is_answered_with_the_nearest_one() {
+    let refused = ended(program().args(["rn", "job.toml"]));
+    refused.exits(64);
+    assert!(refused.stderr.contains("tip: try 'tresnet-batch run'"), "{}", refused.stderr);
+}
+
+#[test]
+fn an_option_that_is_a_key_of_the_job_file_is_answered_with_the_key() {
+    for (option, key) in [
+        ("--batch", "engine.batch_size"),
+        ("--batch-size", "engine.batch_size"),
+        ("--embeding", "output.embedding"),
+    ] {
+        let refused = ended(program().args(["run", "job.toml", option, "4"]));
+        refused.exits(64);
+        let tip = format!("tip: a key of the job file is changed by `--set {key}=…`");
+        assert!(refused.stderr.contains(&tip), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn an_option_that_nothing_is_called_like_gets_no_tip() {
+    let refused = ended(program().args(["run", "job.toml", "--xyzzy", "4"]));
+    refused.exits(64);
+    assert!(!refused.stderr.contains("tip:"), "{}", refused.stderr);
+}

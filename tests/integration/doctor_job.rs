@@ -197,7 +197,7 @@ fn some_images_that_cannot_be_decoded_are_a_warning_with_the_limit_that_they_exc
 fn a_job_that_was_begun_goes_on_and_one_that_is_finished_is_a_warning() {
     let job = Job::own();
     ended(job.command("plan").arg("--write")).exits(0);
-    assert!(text(&doctor(&job).exits(0), "output").contains("0 parts are committed: a run resumes it"));
+    assert!(text(&doctor(&job).exits(0), "output").contains("parts that are committed: 0. A run resumes it"));
     job.run().exits(0);
     let summary = doctor(&job).exits(0);
     assert_eq!(states(&summary, "output"), ["warning"]);

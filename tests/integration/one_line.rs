@@ -50,6 +50,39 @@ fn images_and_a_model_are_enough_and_the_job_file_is_shown() {
 }
 
 #[test]
+fn what_can_be_done_next_is_the_end_of_what_is_printed() {
+    let desk = desk();
+    let ran = run(desk.path(), "pictures", &[]);
+    ran.exits(0);
+    let next: Vec<&str> = ran.stderr.lines().skip_while(|line| *line != "next:").collect();
+    assert!(next.len() == 3 && next[1].contains(" audit job.toml "), "{}", ran.stderr);
+}
+
+#[test]
+fn errors_of_one_kind_are_shown_with_an_image_for_each_reason() {
+    let desk = desk();
+    let pictures = desk.path().join("pictures");
+    std::fs::write(pictures.join("a.jpg"), b"").unwrap();
+    std::fs::write(pictures.join("b.jpg"), b"").unwrap();
+    std::fs::write(pictures.join("c.jpg"), b"a text").unwrap();
+    let ran = run(desk.path(), "pictures", &["--set", "limits.max_error_fraction=0.5"]);
+    ran.exits(0);
+    let shown = "  3 unsupported, such as\n    `a.jpg`: the file is empty\n    `c.jpg`: the file begins with \"a text\", as ";
+    assert!(ran.stderr.contains(shown), "{}", ran.stderr);
+}
+
+#[test]
+fn a_finished_run_names_the_options_that_changed_nothing() {
+    let desk = desk();
+    run(desk.path(), "pictures", &[]).exits(0);
+    let again =
+        ended(program().current_dir(desk.path()).args(["run", "job.toml", "--set", "engine.batch_size=4"]));
+    again.exits(0);
+    let told = "nothing was run, so that `--set engine.batch_size=4` changed nothing";
+    assert!(again.stderr.contains(told), "{}", again.stderr);
+}
+
+#[test]
 fn the_file_is_the_one_that_init_writes() {
     let (one, other) = (desk(), desk());
     run(one.path(), "pictures", &[]).exits(0);

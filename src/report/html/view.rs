@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::figures::Report;
 use super::super::gate::Verdict;
-use super::super::values::{Counts, Range};
+use super::super::values::Range;
 use super::attached::AuditSection;
 use super::gallery::Gallery;
 use super::gates::{GateRow, gate_rows};
@@ -103,7 +103,7 @@ impl PageView {
             cards: headline::cards(report),
             facts: headline::facts(report),
             both_ways: headline::both_ways(report),
-            counts: counts(c),
+            counts: counts(report),
             notes: notes(report),
             errors: parts(c.errors_by_kind.iter().map(|(kind, rows)| (kind.as_str(), *rows)), c.rows),
             formats: parts(
@@ -190,7 +190,9 @@ fn distribution_note(report: &Report) -> String {
     )
 }
 
-fn counts(c: &Counts) -> Vec<Fact> {
+fn counts(report: &Report) -> Vec<Fact> {
+    let c = &report.counts;
+    let shown = if report.asks_for_targets() { 6 } else { 3 };
     [
         ("rows", c.rows),
         ("ok", c.ok),
@@ -199,8 +201,10 @@ fn counts(c: &Counts) -> Vec<Fact> {
         ("target unknown", c.unknown_target),
         ("scored", c.scored),
     ]
+    .into_iter()
+    .take(shown)
     .map(|(what, rows)| Fact { what, value: count(rows), note: String::new() })
-    .into()
+    .collect()
 }
 
 fn notes(report: &Report) -> Vec<String> {

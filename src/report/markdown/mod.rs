@@ -28,7 +28,7 @@ impl Report {
         out.scoring(self);
         out.headline(self, &self.metrics());
         out.gates(verdicts);
-        out.rows(&self.counts);
+        out.rows(self);
         out.errors(&self.counts);
         self.slices.iter().for_each(|slices| out.slices(slices));
         out.pairs(self);

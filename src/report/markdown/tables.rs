@@ -169,11 +169,14 @@ impl Markdown {
         }
     }
 
-    pub(super) fn rows(&mut self, counts: &Counts) {
+    pub(super) fn rows(&mut self, report: &Report) {
         self.line("\n## Rows");
-        self.table(&[">rows", ">ok", ">errors", ">with target", ">target unknown", ">scored"]);
-        let c = counts;
-        self.row(&[c.rows, c.ok, c.errors, c.with_target, c.unknown_target, c.scored].map(|n| n.to_string()));
+        let c = &report.counts;
+        let all = [c.rows, c.ok, c.errors, c.with_target, c.unknown_target, c.scored].map(|n| n.to_string());
+        let names = [">rows", ">ok", ">errors", ">with target", ">target unknown", ">scored"];
+        let shown = if report.asks_for_targets() { names.len() } else { 3 };
+        self.table(&names[..shown]);
+        self.row(&all[..shown]);
         if c.top5_unknown > 0 {
             self.line(&format!(
                 "\nTop-5 is not known: {} of the scored rows keep fewer than five classes and no rank of the target.",

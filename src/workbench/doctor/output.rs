@@ -47,7 +47,7 @@ pub(super) async fn standing(opened: &Opened, other: Option<Failure>, found: &mu
         Some(frozen) => found.ok(
             "output",
             format!(
-                "this job was begun at `{uri}` on {}, {} parts are committed: a run resumes it",
+                "this job was begun at `{uri}` on {}, parts that are committed: {}. A run resumes it",
                 frozen.created,
                 committed.parts.len()
             ),
