@@ -53,7 +53,8 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<JobSpec, JobError> {
         let why = match error.kind() {
             ErrorKind::IsADirectory => format!(
                 "it is a folder. `tresnet-batch run {file} --model MODEL` writes a job file for the images in it and \
-                 runs it; MODEL is a file (.safetensors, .pth, .onnx), a folder with one, or hf://OWNER/NAME"
+                 runs it, `tresnet-batch init IMAGES --model MODEL` only writes it. MODEL is a file (.safetensors, .pth, \
+                 .onnx), a folder with one, or hf://OWNER/NAME"
             ),
             ErrorKind::NotFound => {
                 format!(
