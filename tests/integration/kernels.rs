@@ -10,8 +10,11 @@ const ROUNDS: &str = "20";
 #[test]
 fn the_kernels_compute_what_their_operators_say_and_touch_no_other_memory() {
     let program = scratch().join("kernels_check");
-    let built =
-        Command::new(root().join("tests/support/kernels/build.sh")).arg("check").arg(&program).output().unwrap();
+    let built = Command::new(root().join("tests/support/kernels/build.sh"))
+        .arg("check")
+        .arg(&program)
+        .output()
+        .unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let ran = Command::new(&program).arg(ROUNDS).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);

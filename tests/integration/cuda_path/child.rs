@@ -106,10 +106,12 @@ fn options(told: &Value) -> CudaOptions {
         lanes: told["lanes"].as_u64().map_or(defaults.lanes, |lanes| lanes as usize),
         copy_streams: flag("copy_streams", defaults.copy_streams),
         profile: told["profile"].as_str().map(PathBuf::from),
-        operators: flag("operators", false).then_some(Operators(|| {
-            mark("operators");
-            ort::operator::OperatorDomain::new("ours")
-        })),
+        operators: flag("operators", false).then(|| {
+            Operators::new(|| {
+                mark("operators");
+                ort::operator::OperatorDomain::new("ours")
+            })
+        }),
         ..defaults
     }
 }
