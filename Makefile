@@ -1,6 +1,6 @@
 # The targets that people and CI use; what they do is in infra/setup, infra/demo and cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cuda tools python browser azurite build man demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring book wheel release test-release
+.PHONY: help setup setup-cuda tools python browser azurite build man demo test test-cuda test-airflow test-long check lint-infra fuzz clean-runtime test-ray test-monitoring kernels book wheel release test-release
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,7 +53,13 @@ test: setup python browser azurite ## all tests: unit, integration, documentatio
 
 test-cuda: setup python ## the CUDA path without a GPU: the real provider over libraries that record every call (Linux on x86_64)
 	@infra/setup/cuda_trace.sh
+	@infra/setup/kernels.sh
+	@python3 infra/kernels/build.py .runtime/nvrtc --check
 	TRESNET_BATCH_CUDA_TRACE=$(CURDIR)/.runtime/cuda-trace $(TESTS) --test integration cuda_path:: -- --nocapture
+
+kernels: tools ## compile the CUDA kernels into src/engine/cuda/kernels/cubins; needs no GPU (Linux on x86_64)
+	@infra/setup/kernels.sh
+	@python3 infra/kernels/build.py .runtime/nvrtc
 
 test-airflow: setup python ## the DAG of infra/airflow on a real Airflow, installed into .runtime/airflow
 	@infra/setup/airflow.sh

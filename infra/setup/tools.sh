@@ -8,6 +8,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 packages=()
 has cc || packages+=(gcc libc6-dev)
+# tests compile the CUDA kernels for the CPU
+has c++ || packages+=(g++)
 has cmake || packages+=(cmake)
 has nasm || packages+=(nasm)
 has curl || packages+=(curl ca-certificates)

@@ -22,7 +22,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn of(call: &'static str) -> impl Fn(DriverError) -> Refusal {
+    /// Names the call that an error comes from.
+    pub fn of(call: &'static str) -> impl Fn(DriverError) -> Refusal {
         move |DriverError(code)| Refusal { call, code }
     }
 
@@ -90,8 +91,26 @@ impl Context {
         unsafe { cuda::ctx::set_current(self.context) }.map_err(Refusal::of("cuCtxSetCurrent"))
     }
 
+    /// Returns the device's compute capability, `(9, 0)` for sm_90.
+    ///
+    /// # Errors
+    /// The driver does not answer.
+    pub fn capability(&self) -> Driven<(i32, i32)> {
+        use sys::CUdevice_attribute::{
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+        };
+        // SAFETY: the device is one of the driver's.
+        let of = |attribute| unsafe { cuda::device::get_attribute(self.device, attribute) };
+        let of = |attribute| of(attribute).map_err(Refusal::of("cuDeviceGetAttribute"));
+        Ok((of(MAJOR)?, of(MINOR)?))
+    }
+
     /// Does something in it and leaves the thread's own context as it was.
-    fn within<T>(&self, act: impl FnOnce() -> T) -> Driven<T> {
+    ///
+    /// # Errors
+    /// The driver refuses the context for this thread.
+    pub fn within<T>(&self, act: impl FnOnce() -> T) -> Driven<T> {
         let mut before = std::ptr::null_mut();
         // SAFETY: the context is retained; what is pushed here is popped below.
         unsafe { sys::cuCtxPushCurrent_v2(self.context) }

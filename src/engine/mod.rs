@@ -47,7 +47,7 @@ use crate::sync;
 
 pub use choice::{Choice, DeviceRequest, Survey, choose};
 pub use contract::{Engine, Failed};
-pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators};
+pub use cuda::{ConvSearch, CudaEngine, CudaOptions, Operators, OwnOperators, own_operators};
 pub use driver::device_memory_in_use;
 pub use error::{EngineError, RuntimeError};
 pub use library::installed_library;

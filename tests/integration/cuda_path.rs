@@ -6,6 +6,7 @@
 
 mod check;
 mod child;
+mod operators;
 mod program;
 mod trace;
 mod trouble;

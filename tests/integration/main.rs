@@ -35,6 +35,7 @@ mod image;
 mod init;
 mod installed;
 mod jobs;
+mod kernels;
 mod manifests;
 mod model;
 mod monitoring;

@@ -16,7 +16,7 @@ use crate::tensor::Dtype;
 use crate::engine::driver::{Address, Context, Event, Refusal, Stream};
 
 use super::memory::{host_memory, refused, too_large};
-use super::options::{ConvSearch, CudaOptions};
+use super::options::{ConvSearch, CudaOptions, Operators};
 
 /// The name that our graphs give the free axis.
 const BATCH: &str = "batch";
@@ -89,6 +89,8 @@ pub(super) struct Device {
     session: Session,
     streams: Streams,
     profiled: bool,
+    // captured graphs launch their kernels
+    _operators: Option<Operators>,
     // ONNX Runtime may read weights where they are
     _weights: Vec<(String, Arc<[u8]>)>,
     context: Arc<Context>,
@@ -149,6 +151,7 @@ impl Device {
             session,
             streams,
             profiled: options.profile.is_some(),
+            _operators: options.operators.clone(),
             _weights: weights,
             context,
         };
@@ -354,8 +357,8 @@ fn build(
     // SAFETY: `Device` drops the session before the stream.
     let cuda = unsafe { cuda.with_compute_stream(compute.as_ptr()) };
     let mut builder = Session::builder(&runtime.environment).map_err(load)?;
-    if let Some(operators) = options.operators {
-        builder = set!(builder.with_operators((operators.0)().map_err(load)?));
+    if let Some(operators) = &options.operators {
+        builder = set!(builder.with_operators(operators.domain().map_err(load)?));
     }
     // every node runs on the device, so the session's own threads would idle
     builder = set!(builder.with_intra_threads(1));

@@ -16,6 +16,7 @@
 
 mod device;
 mod memory;
+mod operators;
 mod options;
 mod owner;
 
@@ -23,6 +24,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use device::{Setup, Source};
+pub use operators::{OwnOperators, own_operators};
 pub use options::{ConvSearch, CudaOptions, Operators};
 use owner::{Command, Owner};
 

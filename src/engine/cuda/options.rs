@@ -1,6 +1,7 @@
 //! How a CUDA session and its data path are set up.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ort::operator::OperatorDomain;
 
@@ -31,12 +32,36 @@ impl ConvSearch {
 /// Makes a domain of operators of our own. Called once a session, on the thread that owns it, before the graph is read;
 /// the domain lives as long as the session. Its kernels are launched on [`ort`]'s stream and become part of the captured
 /// graph, so they neither allocate nor wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Operators(pub fn() -> ort::Result<OperatorDomain>);
+#[derive(Clone)]
+pub struct Operators(Arc<MakeDomain>);
 
+type MakeDomain = dyn Fn() -> ort::Result<OperatorDomain> + Send + Sync;
+
+impl Operators {
+    /// Operators that `make` makes. What it holds, plans and kernels for example, lives as long as the session.
+    pub fn new(make: impl Fn() -> ort::Result<OperatorDomain> + Send + Sync + 'static) -> Operators {
+        Operators(Arc::new(make))
+    }
+
+    /// Makes the domain for one session.
+    ///
+    /// # Errors
+    /// ONNX Runtime refuses an operator, or what an operator needs is missing.
+    pub fn domain(&self) -> ort::Result<OperatorDomain> {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Operators {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Operators")
+    }
+}
+
+/// The same operators: one is a clone of the other.
 impl PartialEq for Operators {
     fn eq(&self, other: &Operators) -> bool {
-        std::ptr::fn_addr_eq(self.0, other.0)
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tresnet_batch::engine::{
-    ConvSearch, CudaEngine, CudaOptions, Engine, EngineError, GraphNames, Operators, Outputs, Runtime, Slot,
+    ConvSearch, CudaEngine, CudaOptions, Engine, EngineError, GraphNames, Operators, Outputs, OwnOperators,
+    Runtime, Slot, own_operators,
 };
 use tresnet_batch::failure::Failure;
 use tresnet_batch::model::{
@@ -19,6 +20,7 @@ use tresnet_batch::model::{
 use super::trace::Trace;
 use crate::engines::keeps_the_contract;
 use crate::support::job::own_model;
+use crate::support::root;
 
 const TOLD: &str = "TRESNET_BATCH_CUDA_CHILD";
 /// What a child prints before its report.
@@ -41,6 +43,7 @@ pub fn run(folder: &Path, told: &Value, fail: &str) -> Ran {
         .env("ORT_DYLIB_PATH", folder)
         .env("CUDA_TRACE_FILE", &file)
         .env("CUDA_TRACE_FAIL", fail)
+        .env("CUDA_TRACE_KERNELS", told["kernels"].as_str().unwrap_or_default())
         .env("CUDA_TRACE_DEVICES", told["devices"].as_u64().unwrap_or(1).to_string())
         .output()
         .unwrap();
@@ -71,6 +74,9 @@ fn mark(phase: &str) {
 }
 
 fn graph(told: &Value) -> Vec<u8> {
+    if told["own_operators"] == true {
+        return std::fs::read(root().join("tests/data/graphs/own_operators.onnx")).unwrap();
+    }
     let checkpoint = match told["architecture"].as_str() {
         Some(name) => {
             let architecture = Architecture::named(name, 1000).unwrap();
@@ -106,10 +112,12 @@ fn options(told: &Value) -> CudaOptions {
         lanes: told["lanes"].as_u64().map_or(defaults.lanes, |lanes| lanes as usize),
         copy_streams: flag("copy_streams", defaults.copy_streams),
         profile: told["profile"].as_str().map(PathBuf::from),
-        operators: flag("operators", false).then_some(Operators(|| {
-            mark("operators");
-            ort::operator::OperatorDomain::new("ours")
-        })),
+        operators: flag("operators", false).then(|| {
+            Operators::new(|| {
+                mark("operators");
+                ort::operator::OperatorDomain::new("ours")
+            })
+        }),
         ..defaults
     }
 }
@@ -126,7 +134,14 @@ fn work(told: &Value) -> Result<Value, EngineError> {
     let graph = graph(told);
     let batch = told["batch"].as_u64().unwrap_or(4) as usize;
     mark("load");
-    let mut engine = CudaEngine::load(&runtime, &graph, names, batch, &options(told))?;
+    let mut options = options(told);
+    if told["own_operators"] == true {
+        options.operators = match own_operators(options.device_id)? {
+            OwnOperators::Ready(operators) => Some(operators),
+            OwnOperators::NoKernels { architecture } => return Ok(json!({"no_kernels": architecture})),
+        };
+    }
+    let mut engine = CudaEngine::load(&runtime, &graph, names, batch, &options)?;
     let spec = engine.spec().clone();
     if told["contract"] == true {
         keeps_the_contract(&mut engine);
@@ -140,9 +155,10 @@ fn work(told: &Value) -> Result<Value, EngineError> {
     let batches: Vec<usize> = told["batches"]
         .as_array()
         .map_or(vec![batch; 6], |all| all.iter().map(|n| n.as_u64().unwrap() as usize).collect());
+    let minus_ones = told["own_operators"] == true;
     // as in a run: one thread loads it, another one uses it
     let worked = std::thread::spawn(move || {
-        let (free, errors) = feed(&mut engine, free, &batches);
+        let (free, errors) = feed(&mut engine, free, &batches, minus_ones);
         (engine, free, errors)
     });
     let (engine, free, errors) = worked.join().unwrap();
@@ -150,12 +166,16 @@ fn work(told: &Value) -> Result<Value, EngineError> {
     drop(engine);
     mark("slots");
     let slots = free.len();
+    // of the last batch, its last row
+    let last = &free[slots - 1].1;
+    let row = |values: &[f32], width: usize| values[values.len() - width..].to_vec();
+    let (logits, embedding) = (row(&last.logits, spec.classes), row(&last.embedding, spec.dim));
     drop(free);
     mark("end");
     Ok(json!({
         "depth": spec.depth, "fixed_batch": spec.fixed_batch, "layout": format!("{:?}", spec.layout),
         "row_bytes": spec.row_bytes(), "outputs": spec.classes + spec.dim,
-        "slot": kind, "slots": slots, "errors": errors,
+        "slot": kind, "slots": slots, "errors": errors, "last_logits": logits, "last_embedding": embedding,
     }))
 }
 
@@ -164,6 +184,7 @@ fn feed(
     engine: &mut CudaEngine,
     mut free: Vec<(Slot, Outputs)>,
     batches: &[usize],
+    minus_ones: bool,
 ) -> (Vec<(Slot, Outputs)>, Vec<String>) {
     let (mut errors, mut in_flight) = (Vec::new(), 0);
     let mut batches: VecDeque<usize> = batches.iter().copied().collect();
@@ -172,7 +193,9 @@ fn feed(
             && let Some(rows) = batches.pop_front()
         {
             let (mut slot, outputs) = free.pop().unwrap();
-            slot.bytes(rows).fill(0);
+            // in halves this is -1, and 0 in any form is every other test's
+            let byte_of = |at: usize| if minus_ones && at % 2 == 1 { 0xbc } else { 0 };
+            slot.bytes(rows).iter_mut().enumerate().for_each(|(at, byte)| *byte = byte_of(at));
             match engine.submit(slot, outputs, rows) {
                 Ok(()) => in_flight += 1,
                 Err(failed) => {
