@@ -6,6 +6,7 @@
 
 mod check;
 mod child;
+mod own;
 mod program;
 mod trace;
 mod trouble;
