@@ -33,18 +33,31 @@ fn nodes(folder: &Path, told: Value) -> Vec<Value> {
     events.into_iter().filter(|event| event["args"]["provider"].is_string()).collect()
 }
 
+/// Transpositions of maps; all nodes must be on CUDA.
 #[track_caller]
-fn transposes_no_map(folder: &Path, told: Value) {
+fn transposed(folder: &Path, told: Value) -> Vec<Value> {
     let nodes = nodes(folder, told.clone());
     assert!(nodes.len() > 20, "{told}: {nodes:#?}");
     let elsewhere = nodes.iter().filter(|node| node["args"]["provider"] != "CUDAExecutionProvider");
     assert_eq!(elsewhere.count(), 0, "{told}");
-    let transposed: Vec<&Value> = nodes
-        .iter()
-        .filter(|node| node["args"]["op_name"] == "Transpose")
-        .filter(|node| has_map(&node["args"]["input_type_shape"]))
-        .collect();
+    let transpositions = nodes.into_iter().filter(|node| node["args"]["op_name"] == "Transpose");
+    transpositions.filter(|node| has_map(&node["args"]["input_type_shape"])).collect()
+}
+
+#[track_caller]
+fn transposes_no_map(folder: &Path, told: Value) {
+    let transposed = transposed(folder, told.clone());
     assert!(transposed.is_empty(), "{told}: {transposed:#?}");
+}
+
+#[test]
+fn transpositions_are_seen_where_the_provider_computes_in_planes() {
+    let Some(folder) = folder() else { return };
+    // all, and every other convolution
+    for mixture in [0, 8] {
+        let told = json!({"own": mixture, "size": 92, "batch": 2, "batches": [2], "prefer_nhwc": false});
+        assert!(!transposed(&folder, told).is_empty(), "{mixture}");
+    }
 }
 
 #[test]
