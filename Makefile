@@ -77,6 +77,7 @@ test-long: setup python azurite ## the tests whose counts `make test` reduces, a
 	TRESNET_BATCH_KILLS=200 $(TESTS) --test integration -- --nocapture --test-threads=1 row_01
 	TRESNET_BATCH_KILLS=100 $(TESTS) --test integration -- --nocapture --test-threads=1 azurite::killed
 	TRESNET_BATCH_SCALE=50000,1000000,10000000 $(TESTS) --test integration -- --nocapture scale::memory
+	TRESNET_BATCH_ALL_PARITY=1 $(TESTS) --test integration -- --nocapture own_operators::
 	TRESNET_BATCH_INT8=3000 $(TESTS) --test integration -- --nocapture quantize::
 	TRESNET_BATCH_SCHEDULES=50000 $(TESTS) --test faults -- --nocapture model::
 	LOOM_MAX_PREEMPTIONS=3 $(TESTS) --lib -- _model::

@@ -113,8 +113,10 @@ fn file_after_json<'a>(error: &clap::Error, typed: &'a [String]) -> Option<&'a s
     if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::TooManyValues) {
         return None;
     }
-    let is_option = |value: &ContextValue| matches!(value, ContextValue::String(text) if text.starts_with('-'));
-    if error.kind() == ErrorKind::UnknownArgument && error.get(ContextKind::InvalidArg).is_some_and(is_option) {
+    let is_option =
+        |value: &ContextValue| matches!(value, ContextValue::String(text) if text.starts_with('-'));
+    if error.kind() == ErrorKind::UnknownArgument && error.get(ContextKind::InvalidArg).is_some_and(is_option)
+    {
         return None;
     }
     let joined = typed.iter().find_map(|word| word.strip_prefix("--json="));

@@ -81,6 +81,11 @@ impl Runtime {
         &self.path
     }
 
+    /// The library's environment, for a session that no engine here makes.
+    pub fn environment(&self) -> &ort::environment::Environment {
+        &self.environment
+    }
+
     /// The library's version, such as `1.31.1`.
     pub fn version(&self) -> &str {
         &self.version

@@ -9,14 +9,17 @@ use super::design::{Design, StemDesign};
 use super::error::ModelError;
 use super::fold;
 use super::interface::{EMBEDDING, INPUT, LOGITS};
-use super::onnx::{Activation, Graph, Image, Kernel, Map, Norm};
+use super::onnx::{Activation, Form, Graph, Image, Kernel, Map, Norm, Operators};
+use super::own_network::{OwnDrawing, Slopes};
 use super::precision::Precision;
 use super::preprocessing::Preprocessing;
 
 /// Slope of the stem's LeakyReLU: PyTorch's default, which timm and the authors left in place there.
-const STEM: Activation = Activation::LeakyRelu(1e-2);
+const STEM_SLOPE: f32 = 1e-2;
+const STEM: Activation = Activation::LeakyRelu(STEM_SLOPE);
 /// Slope of every other LeakyReLU.
-const INNER: Activation = Activation::LeakyRelu(1e-3);
+const INNER_SLOPE: f32 = 1e-3;
+const INNER: Activation = Activation::LeakyRelu(INNER_SLOPE);
 
 /// Below it the last blur has a map of one row, which cannot be reflected.
 pub const MIN_IMAGE_SIZE: u32 = 20;
@@ -42,7 +45,8 @@ pub fn build_onnx(
     build_design(checkpoint, architecture, options, metadata, Design::TRESNET)
 }
 
-/// As [`build_onnx`], with some refinements of the network taken away; `checkpoint` holds what is left.
+/// As [`build_onnx`], with some refinements of the network taken away; `checkpoint` holds what is left. Our own operators
+/// draw the whole network only: with anything taken away, the form's choice of operators is passed over.
 ///
 /// # Errors
 ///
@@ -69,12 +73,25 @@ pub fn build_design(
         mean: mean.unwrap_or([0.0; 3]),
         std: std.unwrap_or([1.0; 3]),
     };
-    let mut drawing = Drawing { graph: Graph::new(options.precision, options.form), checkpoint, design };
-    let mut map = drawing.stem(&image, architecture)?;
-    for block in blocks::blocks(architecture) {
-        map = drawing.residual(&block, &map)?;
-    }
-    let mut graph = drawing.graph;
+    let form = match design {
+        Design::TRESNET => options.form,
+        _ => Form { operators: Operators::Stock, ..options.form },
+    };
+    let mut graph = Graph::new(options.precision, form);
+    let map = match form.operators {
+        Operators::Own(own) => {
+            let slopes = Slopes { stem: STEM_SLOPE, inner: INNER_SLOPE };
+            OwnDrawing { graph: &mut graph, checkpoint, own, slopes }.trunk(&image, architecture)?
+        }
+        Operators::Stock => {
+            let mut drawing = Drawing { graph: &mut graph, checkpoint, design };
+            let mut map = drawing.stem(&image, architecture)?;
+            for block in blocks::blocks(architecture) {
+                map = drawing.residual(&block, &map)?;
+            }
+            map
+        }
+    };
     let embedding = graph.pooled(EMBEDDING, &map, architecture.embedding_dim());
     let logits = graph.linear(LOGITS, &embedding, &fold::biased_layer(checkpoint, "head.fc")?)?;
     graph.output(&logits);
@@ -84,7 +101,7 @@ pub fn build_design(
 
 /// The graph so far, and where its weights come from.
 struct Drawing<'a> {
-    graph: Graph,
+    graph: &'a mut Graph,
     checkpoint: &'a Checkpoint,
     design: Design,
 }

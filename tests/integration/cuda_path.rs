@@ -7,6 +7,7 @@
 mod check;
 mod child;
 mod operators;
+mod own;
 mod program;
 mod trace;
 mod trouble;

@@ -42,6 +42,7 @@ mod monitoring;
 mod on_their_way;
 mod one_line;
 mod open_files;
+mod own_operators;
 mod parts_ahead;
 mod providers;
 mod quantize;

@@ -63,7 +63,7 @@ pub(super) fn build(checkpoint: &Checkpoint, precision: Precision, image_size: u
 }
 
 /// ‖a − b‖ / ‖b‖ over everything.
-fn relative_error(ours: &Tensor, theirs: &Tensor) -> f64 {
+pub(super) fn relative_error(ours: &Tensor, theirs: &Tensor) -> f64 {
     assert_eq!(ours.shape, theirs.shape);
     let pairs = || ours.values.iter().zip(&theirs.values).map(|(a, b)| (f64::from(*a), f64::from(*b)));
     let distance: f64 = pairs().map(|(a, b)| (a - b).powi(2)).sum();
@@ -90,7 +90,7 @@ pub(super) fn assert_close(what: &str, ours: &Tensor, theirs: &Tensor, bound: f6
     assert!(error <= bound, "{what}: relative error {error:e} above {bound:e}");
 }
 
-fn without_se(checkpoint: &Checkpoint) -> Checkpoint {
+pub(super) fn without_se(checkpoint: &Checkpoint) -> Checkpoint {
     let mut bare = checkpoint.clone();
     bare.tensors.retain(|name, _| !name.contains(".se."));
     bare

@@ -1,5 +1,7 @@
 //! How a graph computes its network: choices that leave the function as it is, and that a provider may like or not.
 
+use super::ways::{Way, Ways};
+
 /// One way of drawing the network. Every form gives the same function; which is quickest depends on the provider,
 /// and is measured (`bench engine --table forms`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +18,31 @@ pub struct Form {
     pub classifier: Classifier,
     /// Channels are filled up with zeros to a multiple of this; 1 leaves them.
     pub channel_multiple: usize,
+    /// Whose operators compute the layers.
+    pub operators: Operators,
+}
+
+/// Whose operators compute the layers before the classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Operators {
+    /// ONNX's, on maps of `[batch, channels, height, width]`.
+    #[default]
+    Stock,
+    /// Those of the domain `tresnet`, on maps of `[batch, height, width, channels]`. Rows come packed whatever the form's
+    /// stem is, and channels are filled up to a multiple of eight at least.
+    Own(Own),
+}
+
+/// Which layers our own operators compute. The others are drawn as transposition, ONNX's operator, transposition back: on
+/// CUDA the passes of ONNX Runtime that choose a layout remove the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Own {
+    /// How each convolution is computed.
+    pub convolutions: Ways,
+    /// The anti-alias filter, with the activation before it.
+    pub blur: bool,
+    /// Squeeze-and-excitation, with the activation before it, or the sum after it.
+    pub squeeze_excite: bool,
 }
 
 /// The stem: squares of 4×4 pixels become channels, and a 3×3 convolution reads them.
@@ -85,6 +112,7 @@ impl Form {
         mean: Mean::GlobalPool,
         classifier: Classifier::Whole,
         channel_multiple: 1,
+        operators: Operators::Stock,
     };
 
     /// For ONNX Runtime's CPU provider: without `Pad`, which has no blocked layout there. No form is faster than another
@@ -104,6 +132,17 @@ impl Form {
         channel_multiple: 8,
         ..Form::PLAIN
     };
+
+    /// For ONNX Runtime's CUDA provider with our own operators wherever there is one.
+    pub const OWN_FOR_CUDA: Form = Form { operators: Operators::Own(Own::ALL), ..Form::FOR_CUDA };
+}
+
+impl Own {
+    /// All that there is an operator for.
+    pub const ALL: Own = Own { convolutions: Ways::all(Way::Fused), blur: true, squeeze_excite: true };
+
+    /// No operator of ours; maps are laid out for them all the same.
+    pub const NONE: Own = Own { convolutions: Ways::all(Way::Stock), blur: false, squeeze_excite: false };
 }
 
 impl Default for Form {

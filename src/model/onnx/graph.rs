@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use half::f16;
 
 use super::file::{encode, entries};
-use super::form::Form;
+use super::form::{Form, Operators, Stem};
 use super::nodes::{self, length};
 use super::proto::{
-    Attribute, Axis, AxisLength, GraphDef, Model, Opset, Shape, TensorType, Type, ValueInfo, element,
+    Attribute, Axis, AxisLength, GraphDef, Model, Node, Opset, Shape, TensorType, Type, ValueInfo, element,
 };
 use crate::model::error::ModelError;
 use crate::model::precision::Precision;
@@ -19,8 +19,13 @@ const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 /// Name of the free axis.
 const BATCH: &str = "batch";
+/// Domain of our own operators, and its version.
+const OWN_DOMAIN: (&str, i64) = ("tresnet", 1);
+/// Our own operators read and write as many channels at once.
+const OWN_CHANNELS: usize = 8;
 
-/// A batch of feature maps in the graph: `[batch, channels, height, width]`.
+/// A batch of feature maps in the graph: `[batch, channels, height, width]`, or `[batch, height, width, channels]` where
+/// the form has our own operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {
     pub(super) name: String,
@@ -51,7 +56,11 @@ pub struct Graph {
 
 impl Graph {
     /// An empty graph.
-    pub fn new(precision: Precision, form: Form) -> Self {
+    pub fn new(precision: Precision, mut form: Form) -> Self {
+        if form.operators != Operators::Stock {
+            form.stem = Stem::Packed;
+            form.channel_multiple = form.channel_multiple.next_multiple_of(OWN_CHANNELS);
+        }
         let definition = GraphDef { name: Some("tresnet".to_owned()), ..GraphDef::default() };
         Self { precision, form, definition, named: BTreeSet::new() }
     }
@@ -84,9 +93,17 @@ impl Graph {
     ///
     /// [`ModelError::GraphTooLarge`] beyond 2 GiB.
     pub fn finish(self, metadata: &[(String, String)]) -> Result<Vec<u8>, ModelError> {
+        let opset = |(domain, version): (&str, i64)| Opset {
+            domain: Some(domain.to_owned()),
+            version: Some(version),
+        };
+        let mut opsets = vec![opset(("", OPSET))];
+        if self.form.operators != Operators::Stock {
+            opsets.push(opset(OWN_DOMAIN));
+        }
         let model = Model {
             ir_version: Some(IR_VERSION),
-            opset_import: vec![Opset { domain: Some(String::new()), version: Some(OPSET) }],
+            opset_import: opsets,
             producer_name: Some("tresnet-batch".to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             graph: Some(self.definition),
@@ -105,6 +122,20 @@ impl Graph {
     ) -> String {
         debug_assert!(self.named.insert(name.clone()), "two values are called {name}");
         self.definition.node.push(nodes::node(op, &name, inputs, attributes));
+        name
+    }
+
+    /// As [`node`](Self::node), for an operator of ours.
+    pub(super) fn own_node(
+        &mut self,
+        op: &str,
+        name: String,
+        inputs: &[&str],
+        attributes: Vec<Attribute>,
+    ) -> String {
+        debug_assert!(self.named.insert(name.clone()), "two values are called {name}");
+        let domain = Some(OWN_DOMAIN.0.to_owned());
+        self.definition.node.push(Node { domain, ..nodes::node(op, &name, inputs, attributes) });
         name
     }
 

@@ -15,6 +15,7 @@ pub(in crate::model) fn node(
         name: Some(name.to_owned()),
         op_type: Some(operator.to_owned()),
         attribute: attributes,
+        domain: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The operators of the network, each drawn in one place. `scope` names the output of an operator; it must be new.
 
-use super::form::{Blur, Classifier, Mean};
+use super::form::{Blur, Classifier, Mean, Operators};
 use super::graph::{Features, Graph, Map};
 use super::layer::{Activation, Kernel, Norm};
 use super::nodes::{float, integer, integer_list, text};
@@ -187,6 +187,9 @@ impl Graph {
     pub fn global_mean(&mut self, scope: &str, map: &Map) -> Map {
         let scope = scope.to_owned();
         let name = match self.form.mean {
+            _ if self.form.operators != Operators::Stock => {
+                self.node("ReduceMean", scope, &[&map.name], vec![integer_list("axes", &[1, 2])])
+            }
             Mean::GlobalPool => self.node("GlobalAveragePool", scope, &[&map.name], vec![]),
             Mean::Reduce => self.node("ReduceMean", scope, &[&map.name], vec![integer_list("axes", &[2, 3])]),
             Mean::Window => {
@@ -201,7 +204,8 @@ impl Graph {
     pub fn pooled(&mut self, name: &str, map: &Map, len: usize) -> Features {
         let mut mean = self.global_mean(&format!("{name}.mean"), map).name;
         if len < map.channels {
-            let bounds = [("start", 0), ("end", len as i64), ("axis", 1)]
+            let axis = if self.form.operators == Operators::Stock { 1 } else { 3 };
+            let bounds = [("start", 0), ("end", len as i64), ("axis", axis)]
                 .map(|(what, value)| self.integers(format!("{name}.{what}"), &[value]));
             let inputs = [&mean, &bounds[0], &bounds[1], &bounds[2]].map(String::as_str);
             mean = self.node("Slice", format!("{name}.without_filling"), &inputs, vec![]);

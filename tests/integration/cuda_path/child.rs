@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ort::value::TensorElementType;
 use serde_json::{Value, json};
 use tresnet_batch::engine::{
     ConvSearch, CudaEngine, CudaOptions, Engine, EngineError, GraphNames, Operators, Outputs, OwnOperators,
@@ -13,12 +14,14 @@ use tresnet_batch::engine::{
 };
 use tresnet_batch::failure::Failure;
 use tresnet_batch::model::{
-    Architecture, BuildOptions, Checkpoint, EMBEDDING, Form, INPUT, LOGITS, Metadata, Precision, StemDesign,
-    build_onnx, load,
+    Architecture, BuildOptions, Checkpoint, EMBEDDING, Form, INPUT, LOGITS, Metadata, Operators as Chosen,
+    Precision, StemDesign, build_onnx, load,
 };
 
 use super::trace::Trace;
 use crate::engines::keeps_the_contract;
+use crate::own_operators::mixtures;
+use crate::own_operators::twin::{self, Place};
 use crate::support::job::own_model;
 use crate::support::root;
 
@@ -85,11 +88,29 @@ fn graph(told: &Value) -> Vec<u8> {
         None => load(&own_model("v1_odd.safetensors")).unwrap(),
     };
     let precision = told["precision"].as_str().unwrap_or("fp16").parse::<Precision>().unwrap();
-    let form = if told["planar"] == true { Form::PLAIN } else { Form::FOR_CUDA };
+    let architecture = Architecture::infer(&checkpoint).unwrap();
+    let own = told["own"].as_u64().map(|at| mixtures(architecture.convolutions().len())[at as usize]);
+    let form = match own {
+        Some(own) => Form { operators: Chosen::Own(own), ..Form::FOR_CUDA },
+        None if told["planar"] == true => Form::PLAIN,
+        None => Form::FOR_CUDA,
+    };
     let image_size = told["size"].as_u64().unwrap_or(64) as u32;
     let options = BuildOptions { precision, image_size, form };
-    let architecture = Architecture::infer(&checkpoint).unwrap();
     build_onnx(&checkpoint, &architecture, &options, &Metadata::default()).unwrap()
+}
+
+/// Operators that have the shapes of ours and compute nothing.
+fn operators(told: &Value) -> Option<Operators> {
+    if told["own"].is_u64() {
+        return Some(Operators::new(|| twin::domain(TensorElementType::Float16, Place::NothingOnCuda)));
+    }
+    (told["operators"] == true).then(|| {
+        Operators::new(|| {
+            mark("operators");
+            ort::operator::OperatorDomain::new("ours")
+        })
+    })
 }
 
 fn options(told: &Value) -> CudaOptions {
@@ -112,12 +133,7 @@ fn options(told: &Value) -> CudaOptions {
         lanes: told["lanes"].as_u64().map_or(defaults.lanes, |lanes| lanes as usize),
         copy_streams: flag("copy_streams", defaults.copy_streams),
         profile: told["profile"].as_str().map(PathBuf::from),
-        operators: flag("operators", false).then(|| {
-            Operators::new(|| {
-                mark("operators");
-                ort::operator::OperatorDomain::new("ours")
-            })
-        }),
+        operators: operators(told),
         ..defaults
     }
 }
