@@ -44,8 +44,12 @@ impl ExampleRow {
 pub(super) struct ExampleSums {
     /// Right rows, by class.
     right: Vec<Surest>,
-    /// Wrong rows, by target and prediction.
-    wrong: HashMap<(u32, u32), Surest>,
+    /// Where the wrong rows of a target and a prediction are.
+    pairs: HashMap<(u32, u32), u32>,
+    wrong: Vec<Surest>,
+    /// What a row of each pair must exceed to be kept, apart from the rows: most rows need no more, and these numbers stay in
+    /// a cache.
+    least: Vec<f32>,
 }
 
 /// The surest rows, the first among equals; in place, since most rows look at another class or pair.
@@ -58,6 +62,11 @@ struct Surest {
 impl Surest {
     fn rows(&self) -> &[ExampleRow] {
         &self.rows[..self.kept]
+    }
+
+    /// The probability that a further row must exceed.
+    fn least(&self) -> f32 {
+        if self.kept < EACH { f32::NEG_INFINITY } else { self.rows[EACH - 1].prob }
     }
 
     fn add(&mut self, row: ExampleRow) {
@@ -85,11 +94,22 @@ impl ExampleSums {
             return self.right[target].add(row);
         }
         let place = (row.target as u32, row.predicted as u32);
-        if let Some(surest) = self.wrong.get_mut(&place) {
-            surest.add(row);
-        } else if self.wrong.len() < PAIRS {
-            self.wrong.entry(place).or_default().add(row);
+        let at = match self.pairs.get(&place) {
+            Some(&at) => at as usize,
+            None if self.wrong.len() < PAIRS => {
+                self.pairs.insert(place, self.wrong.len() as u32);
+                self.wrong.push(Surest::default());
+                self.least.push(f32::NEG_INFINITY);
+                self.wrong.len() - 1
+            }
+            None => return,
+        };
+        // one that is no number is not below anything
+        if prob <= self.least[at] {
+            return;
         }
+        self.wrong[at].add(row);
+        self.least[at] = self.wrong[at].least();
     }
 
     /// The rows that a page shows beside the worst ones, in the order in which they matter: right ones of the classes of
@@ -102,7 +122,8 @@ impl ExampleSums {
     ) -> Vec<ExampleRow> {
         let right_of = |class: usize| self.right.get(class).map(Surest::rows).unwrap_or_default();
         let wrong_of = |target: usize, predicted: usize| {
-            self.wrong.get(&(target as u32, predicted as u32)).map(Surest::rows).unwrap_or_default()
+            let at = self.pairs.get(&(target as u32, predicted as u32));
+            at.map(|at| self.wrong[*at as usize].rows()).unwrap_or_default()
         };
         let right = |class: usize| right_of(class).first();
         let mistakes = worst.mistakes.iter().take(EXPLAINED);

@@ -140,11 +140,9 @@ fn a_command_with_a_letter_missing_is_answered_with_the_nearest_one() {
 
 #[test]
 fn an_option_that_is_a_key_of_the_job_file_is_answered_with_the_key() {
-    for (option, key) in [
-        ("--batch", "engine.batch_size"),
-        ("--batch-size", "engine.batch_size"),
-        ("--embeding", "output.embedding"),
-    ] {
+    for (option, key) in
+        [("--batch", "engine.batch_size"), ("--batch-size", "engine.batch_size"), ("--top-k", "output.top_k")]
+    {
         let refused = ended(program().args(["run", "job.toml", option, "4"]));
         refused.exits(64);
         let tip = format!("tip: a key of the job file is changed by `--set {key}=…`");
