@@ -10,7 +10,7 @@ use crate::engine::driver::{Context, Refusal};
 use super::launch::Grid;
 
 /// Kernels by the compute capability that they are compiled for.
-const CUBINS: [((i32, i32), &[u8]); 4] = [
+static CUBINS: [((i32, i32), &[u8]); 4] = [
     ((8, 0), include_bytes!("../kernels/cubins/sm_80.cubin")),
     ((8, 9), include_bytes!("../kernels/cubins/sm_89.cubin")),
     ((9, 0), include_bytes!("../kernels/cubins/sm_90.cubin")),
