@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tresnet_batch::dataset::{
     Dataset, FolderDataset, FolderSource, PlanSource, Planner, PlannerOptions, Planning,
 };
-use tresnet_batch::engine::{Engine, EngineSpec, NoiseEngine, keep_freed_memory, share_heaps};
+use tresnet_batch::engine::{Engine, EngineSpec, NoiseEngine, share_heaps};
 use tresnet_batch::image::{Decoder, Options};
 use tresnet_batch::job::Limits;
 use tresnet_batch::output::{self, Activation, Embedding, Layout as Names, PartContext};
@@ -34,7 +34,6 @@ impl Arguments {
     /// Reads the command line; a name that is not in `known` ends the bench. Memory is set up as in the program.
     pub fn read(known: &[&str]) -> Arguments {
         share_heaps();
-        keep_freed_memory();
         let mut given = std::env::args().skip(1).filter(|argument| argument != "--bench");
         let mut pairs = Vec::new();
         while let Some(name) = given.next() {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::engine::keep_freed_memory;
 use crate::failure::{Exit, Failure};
 use crate::output::Success;
 use crate::pipeline::decode::isolate::Isolation;
@@ -95,7 +94,6 @@ const AFTER_IMAGES: [(&str, &str); 2] = [
 ];
 
 pub(super) async fn run(arguments: &RunArgs, global: &GlobalArgs) -> Result<Summary, Failure> {
-    keep_freed_memory();
     let RunArgs { of, changes, images, .. } = arguments;
     let job = JobArgs { file: job_file(of, images, changes, global).await?, changes: changes.clone() };
     let mut ran = run_job_file(arguments, &job, global).await;

@@ -76,29 +76,6 @@ pub fn share_heaps() {
     let _ = heaps;
 }
 
-/// Blocks up to this many bytes come from heaps. By glibc's default, larger ones than 128 KiB are mapped, and their pages
-/// are cleared each time: many images and pages of Parquet are.
-#[cfg(target_env = "gnu")]
-const FROM_HEAPS: i32 = 4 << 20;
-/// Bytes at the end of a heap that stay mapped while they are free.
-#[cfg(target_env = "gnu")]
-const KEPT_FREE: i32 = 32 << 20;
-
-/// Keeps freed memory of up to 4 MiB a block for what is taken next; for runs, which take and free the same sizes all the
-/// time. A setting of the user is kept.
-pub fn keep_freed_memory() {
-    let is_set = |name| std::env::var_os(name).is_some();
-    if ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"].into_iter().any(is_set) {
-        return;
-    }
-    // SAFETY: glibc's own; they set numbers, which apply to memory that is taken later.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, FROM_HEAPS);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_FREE);
-    }
-}
-
 /// Gives memory that was freed back to the system, so that what is measured next starts from what is held.
 pub fn give_back_memory() {
     // SAFETY: glibc's own; it touches only memory that is free.

@@ -52,8 +52,8 @@ pub use driver::device_memory_in_use;
 pub use error::{EngineError, RuntimeError};
 pub use library::installed_library;
 pub use machine::{
-    available_memory, free_disk, give_back_memory, has_int8_dot, has_plenty, keep_freed_memory, processor,
-    resident_memory, room_for, share_heaps,
+    available_memory, free_disk, give_back_memory, has_int8_dot, has_plenty, processor, resident_memory,
+    room_for, share_heaps,
 };
 pub use noise::NoiseEngine;
 pub use nvidia::{Driver, Gpu};
